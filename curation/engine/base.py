@@ -1,0 +1,115 @@
+"""All distribution goes through three verbs: `map`, `sql`, `shuffle`. Two engines speak them, and write the same bytes.
+
+Text never passes through an engine: tasks open their own files through `store`, and only numbers, keys, feature sets and token chunks meet.
+The SQL is what DuckDB and Spark read alike: BIGINT, BOOLEAN, STRING and BINARY columns, no floating-point arithmetic, NULLS FIRST or LAST
+spelled out, every SUM cast to BIGINT, every ORDER BY total.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+
+import pyarrow as pa
+
+from curation import store
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+Emit = Callable[[Any], Iterator[pa.RecordBatch]]
+Reduce = Callable[[int, Iterator[pa.RecordBatch]], Any]
+Progress = Callable[[str, int, int], None]  # label, shards done, shards in all
+Parts = list[tuple[int, int]]  # value of the partition column, rows
+
+
+def silent(label: str, done: int, total: int) -> None:
+    """The progress of somebody who does not want to know."""
+
+
+class Engine(Protocol):
+    """Runs tasks on shards. Tasks are picklable; their results small.
+
+    A task that raises fails the verb with `TaskError` naming the label, the item and the cause, after the tasks under way have ended; what
+    they committed stays.
+    """
+
+    workers: int
+
+    def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """`task` of each item; results in the order of the items."""
+
+    def sql(
+        self,
+        query: str,
+        tables: Mapping[str, store.Table],
+        out: str,
+        schema: pa.Schema,
+        digest: str,
+        *,
+        partition_by: str | None = None,
+        sort_by: Sequence[str],
+    ) -> Parts:
+        """Write a query's rows to `out/<value>.parquet`, one file a value of the BIGINT column `partition_by`
+        (`out/00000.parquet` without), each sorted by `sort_by`, with the columns of `schema`. Returns the values that have
+        rows, ascending, and their row counts.
+        """
+
+    def shuffle(
+        self,
+        label: str,
+        emit: Emit,
+        items: Sequence[Any],
+        parts: int,
+        reduce: Reduce,
+        schema: pa.Schema,
+        sort_by: Sequence[str],
+    ) -> list[Any]:
+        """Rows that `emit` yields for each item meet by their BIGINT column `part` in [0, parts): `reduce(part, batches)`
+        is called once for every part, its rows streamed in the order of `sort_by`. Results (JSON-able) in the order of the parts.
+        """
+
+    def close(self) -> None:
+        """Give workers and temporary files back."""
+
+
+def part_path(out: str, value: int) -> str:
+    return store.join(out, f"{value:05d}.parquet")
+
+
+def write_parts(
+    batches: Iterable[pa.RecordBatch], out: str, schema: pa.Schema, digest: str, partition_by: str | None
+) -> Iterator[tuple[int, int]]:
+    """Write rows that arrive sorted by `partition_by`, one table a value; yields (value, rows) of each."""
+    writer: store.TableWriter | None = None
+    current = -1
+    try:
+        for value, rows in runs(batches, partition_by):
+            if writer is None or value != current:
+                if writer is not None:
+                    writer.__exit__(None, None, None)
+                    yield current, writer.rows
+                writer, current = store.TableWriter(part_path(out, value), schema, digest).__enter__(), value
+            writer.write(rows.select(schema.names).cast(schema))
+        if writer is not None:
+            writer.__exit__(None, None, None)
+            yield current, writer.rows
+    except BaseException as error:
+        if writer is not None:
+            writer.__exit__(type(error), error, error.__traceback__)
+        raise
+
+
+def runs(batches: Iterable[pa.RecordBatch], column: str | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Slices of equal value of a BIGINT column by which the rows are sorted; without a column, whole batches as value 0."""
+    for batch in batches:
+        if not batch.num_rows:
+            continue
+        if column is None:
+            yield 0, batch
+            continue
+        values = batch.column(column).to_numpy()
+        cuts = [0, *((values[1:] != values[:-1]).nonzero()[0] + 1).tolist(), len(values)]
+        for start, end in itertools.pairwise(cuts):
+            yield int(values[start]), batch.slice(start, end - start)

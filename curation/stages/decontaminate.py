@@ -1,0 +1,326 @@
+"""decontaminate: what overlaps with a benchmark is cut out (GPT-3, appendix C).
+
+A gram is 13 words in a row shared with a benchmark example; each hit and 200 characters on each side are cut, a document that falls into
+more than ten pieces leaves, and pieces shorter than 200 characters are dropped. Grams that occur in more than ten distinct documents of
+the whole run, as it stands after dedup, are ignored.
+
+Cost: one scan of every survivor's text (evidence); document frequencies by SQL; cuts from the evidence alone. Memory: the gram table (its
+size is in benchmarks/card.json) once a worker, and a row group.
+
+Trap: offsets are code points of the original text, half-open; hits that overlap are one cut, not several.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from curation import draws, ledger, schema, store
+from curation.context import Context, Shard
+from curation.errors import InputError
+from curation.stages.common import Group, Made, Result, char_lengths, close_books, once, query, survivors
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.kernels.grams import GramTable
+    from curation.plan import Plan
+
+VERSION = 1
+EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
+FREQUENCY = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
+ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
+
+
+@dataclass(frozen=True, slots=True)
+class DecontaminateConfig:
+    """Appendix C.1, each of its numbers and silent choices an option."""
+
+    benchmarks: tuple[
+        str, ...
+    ] = ()  # JSONL files, folders or globs; every string of a record is a field of the example
+    gram_words: int = 13
+    margin_chars: int = 200
+    min_piece_chars: int = 200
+    max_pieces: int = 10
+    max_documents: int = 10  # a gram in more documents than this is ignored
+
+    def __post_init__(self) -> None:
+        if self.gram_words < 1:
+            raise ValueError(f"gram_words: at least 1 expected, got {self.gram_words}")
+        for name in ("margin_chars", "min_piece_chars", "max_pieces", "max_documents"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}: 0 or more expected, got {getattr(self, name)}")
+
+
+def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
+    """Read the benchmarks, find hits, count documents per gram, cut."""
+    recipe = context.recipe
+    shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
+    identity = _prepare(context)
+    engine.map("decontaminate: scan", partial(scan_shard, context, identity), shards)
+    counted = engine.map("decontaminate: count", partial(count_shard, context), shards)
+    common = _common_grams(context, engine, shards, [m.identity for m in counted])
+    made = dict(zip(shards, engine.map("decontaminate: cut", partial(cut_shard, context, common), shards), strict=True))
+    close_books(context, "decontaminate", plan, made)
+    return made
+
+
+# ---- benchmarks ------------------------------------------------------------------------------------------------------------------------
+
+
+def read_benchmarks(patterns: tuple[str, ...]) -> Iterator[tuple[str, str, list[str]]]:
+    """Yield (benchmark, example id, fields) of every record of every file; grams never cross fields.
+
+    Raises InputError naming file and line where a line is not a JSON object.
+    """
+    for pattern in patterns:
+        for file in store.find(pattern):
+            if not file.name.endswith((".jsonl", ".json")):
+                continue
+            name = file.name.rpartition("/")[2].removesuffix(".jsonl").removesuffix(".json")
+            for number, line in enumerate(store.read_bytes(file.path).split(b"\n")):
+                if not line.strip():
+                    continue
+                try:
+                    record = orjson.loads(line)
+                except orjson.JSONDecodeError as error:
+                    raise InputError(f"{file.path}, line {number + 1}: not JSON ({error})") from error
+                if not isinstance(record, dict):
+                    raise InputError(
+                        f"{file.path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}"
+                    )
+                yield name, str(record.get("id", number)), list(_strings(record))
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key != "id":
+                yield from _strings(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _strings(inner)
+
+
+def _prepare(context: Context) -> str:
+    """Write the gram table of the benchmarks once; returns its identity."""
+    from curation.kernels import grams
+
+    config = context.recipe.decontaminate
+    files = [(f.name, f.size, f.tag) for pattern in config.benchmarks for f in store.find(pattern)]
+    asked = draws.digest("decontaminate/benchmarks", VERSION, config.gram_words, files)
+    folder = context.path("decontaminate", "benchmarks")
+    card_path = store.join(folder, "card.json")
+    if store.exists(card_path):
+        card = store.read_json(card_path)
+        if card.get("asked") == asked:
+            return str(card["identity"])
+    texts: list[str] = []
+    owners: list[int] = []
+    examples: list[tuple[int, str, str]] = []
+    for number, (name, id_, fields) in enumerate(read_benchmarks(config.benchmarks)):
+        examples.append((number, name, id_))
+        texts += fields
+        owners += [number] * len(fields)
+    if not examples:
+        raise InputError(
+            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files expected"
+        )
+    table = grams.build_table(texts, owners, config.gram_words)
+    buffer = io.BytesIO()
+    np.savez(buffer, gram_words=np.int64(config.gram_words), **{name: getattr(table, name) for name in ARRAYS})
+    identity = draws.content_hash(buffer.getvalue()).hex()
+    store.write_bytes(store.join(folder, "table.npz"), buffer.getvalue())
+    with store.TableWriter(store.join(folder, "examples.parquet"), EXAMPLES, identity) as writer:
+        columns = [pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)]
+        writer.write(pa.record_batch(columns, schema=EXAMPLES))
+    size = sum(getattr(table, name).nbytes for name in ARRAYS)
+    said = {
+        "asked": asked,
+        "identity": identity,
+        "examples": len(examples),
+        "grams": len(table),
+        "bytes": size,
+    }
+    store.write_json(card_path, said)
+    return identity
+
+
+@functools.lru_cache(maxsize=1)
+def load_table(path: str, identity: str) -> GramTable:
+    """The gram table, once a worker."""
+    from curation.kernels.grams import GramTable
+
+    with np.load(io.BytesIO(store.read_bytes(path)), allow_pickle=False) as arrays:
+        return GramTable(int(arrays["gram_words"]), **{name: arrays[name] for name in ARRAYS})
+
+
+# ---- evidence --------------------------------------------------------------------------------------------------------------------------
+
+
+def scan_shard(context: Context, benchmarks: str, shard: Shard) -> Made:
+    """Write every hit in a shard's survivors, whatever dedup says of them."""
+    path = context.table("decontaminate", shard, "evidence")
+    digest = draws.digest(
+        "decontaminate/evidence", VERSION, benchmarks, store.need_footer(context.survivors(shard)).identity
+    )
+
+    def make() -> Made:
+        from curation.kernels import grams
+        from curation.kernels.buffers import text_buffers
+
+        table = load_table(context.path("decontaminate", "benchmarks", "table.npz"), benchmarks)
+        with store.TableWriter(path, schema.HITS, digest) as writer:
+            for group in survivors(context, shard, ["text"], None):
+                text = group.batch.column(0)
+                hits = grams.scan(*text_buffers(text), table)
+                chars = char_lengths(text.take(pa.array(hits.document))) if len(hits.document) else hits.document
+                columns = [hits.document + group.start, chars, hits.start, hits.end, hits.gram]
+                writer.write(pa.record_batch(columns, schema=schema.HITS))
+        return Made(digest)
+
+    return once(path, digest, make)
+
+
+def count_shard(context: Context, shard: Shard) -> Made:
+    """Write in how many documents of a shard, of those dedup keeps, each gram occurs."""
+    path = context.table("decontaminate", shard, "frequency")
+    evidence = context.table("decontaminate", shard, "evidence")
+    before = context.decided_before("decontaminate", shard)
+    made_from = [store.need_footer(p).identity for p in (evidence, before) if p]
+    digest = draws.digest("decontaminate/frequency", VERSION, made_from)
+
+    def make() -> Made:
+        hits = store.read_table(evidence, ["row", "gram"])
+        rows, gram = (hits.column(name).to_numpy() for name in ("row", "gram"))
+        if before:
+            keep = store.read_table(before, ["keep"]).column(0).combine_chunks().fill_null(False)
+            stays = keep.to_numpy(zero_copy_only=False)[rows]
+            rows, gram = rows[stays], gram[stays]
+        once_each = np.unique(np.stack([gram, rows]), axis=1)[0] if len(rows) else gram
+        grams, documents = np.unique(once_each, return_counts=True)
+        with store.TableWriter(path, FREQUENCY, digest) as writer:
+            writer.write(pa.record_batch([grams, documents.astype(np.int64)], schema=FREQUENCY))
+        return Made(digest)
+
+    return once(path, digest, make)
+
+
+def _common_grams(context: Context, engine: Engine, shards: list[Shard], identities: list[str]) -> Result:
+    """The grams that occur in more documents than `max_documents`: they are ignored."""
+    most = context.recipe.decontaminate.max_documents
+    paths = tuple(context.table("decontaminate", shard, "frequency") for shard in shards)
+    return query(
+        engine,
+        f"""SELECT gram, documents FROM (
+            SELECT gram, CAST(SUM(documents) AS BIGINT) AS documents FROM frequency GROUP BY gram
+        ) f WHERE documents > {most}""",
+        {"frequency": store.Table(paths, FREQUENCY)},
+        context.path("decontaminate", "common"),
+        FREQUENCY,
+        identities,
+        sort_by=["gram"],
+    )
+
+
+# ---- decisions -------------------------------------------------------------------------------------------------------------------------
+
+
+def cut_shard(context: Context, common: Result, shard: Shard) -> Made:
+    """Write the decision of one shard: what is cut from each document, and what is left."""
+    config = context.recipe.decontaminate
+    path = context.decision("decontaminate", shard)
+    evidence = context.table("decontaminate", shard, "evidence")
+    before = context.decided_before("decontaminate", shard)
+    made_from = [store.need_footer(p).identity for p in (evidence, before) if p]
+    rule = (config.margin_chars, config.min_piece_chars, config.max_pieces)
+    digest = draws.digest("decontaminate/decision", VERSION, rule, common.identity, made_from)
+
+    def make() -> Made:
+        ignored = np.concatenate([store.read_table(p, ["gram"]).column(0).to_numpy() for p in common.paths])
+        hits = store.read_table(evidence)
+        hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
+        columns = {name: hits.column(name).to_numpy() for name in ("row", "start", "end")}
+        books: ledger.Ledger = {}
+        with store.TableWriter(path, schema.DECONTAMINATED, digest, books) as writer:
+            for group in survivors(context, shard, ["text"], before):
+                writer.write(_cut_group(config, group, columns, books))
+        return Made(digest, books)
+
+    return once(path, digest, make)
+
+
+def _cut_group(
+    config: DecontaminateConfig, group: Group, hits: dict[str, npt.NDArray[np.int64]], books: ledger.Ledger
+) -> pa.RecordBatch:
+    chars = char_lengths(group.batch.column(0))
+    open_ = group.open()
+    n = group.batch.num_rows
+    columns = {name: np.full(n, None, object) for name in ("keep", "reason", "cuts", "pieces")}
+    columns["keep"][open_] = True
+    first, last = np.searchsorted(hits["row"], [group.start, group.start + n])
+    rows = hits["row"][first:last]
+    lost = 0
+    for row in np.unique(rows):
+        at = int(row) - group.start
+        if not open_[at]:
+            continue
+        a, b = first + np.searchsorted(rows, row), first + np.searchsorted(rows, row, "right")
+        outcome = cut(config, hits["start"][a:b], hits["end"][a:b], int(chars[at]))
+        columns["cuts"][at] = outcome.cuts
+        if outcome.reason:
+            columns["keep"][at], columns["reason"][at] = False, outcome.reason
+            ledger.add(books, outcome.reason, 1, int(chars[at]))
+        else:
+            columns["pieces"][at] = outcome.pieces
+            lost += int(chars[at]) - sum(p["end"] - p["start"] for p in outcome.pieces)
+    stays = columns["keep"] == True  # noqa: E712  an object array: None is neither
+    ledger.add(books, ledger.IN, int(open_.sum()), int(chars[open_].sum()))
+    ledger.add(books, ledger.KEPT, int(stays.sum()), int(chars[stays].sum()) - lost)
+    if lost:
+        ledger.add(books, ledger.CUT, 0, lost)
+    arrays = [pa.array(columns[f.name], f.type, from_pandas=False) for f in schema.DECONTAMINATED]
+    return pa.record_batch(arrays, schema=schema.DECONTAMINATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a document's hits lead to: spans cut, spans that stay, and the reason where it leaves."""
+
+    cuts: list[dict[str, int]]
+    pieces: list[dict[str, int]]
+    reason: str | None
+
+
+def cut(config: DecontaminateConfig, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], chars: int) -> Outcome:
+    """Appendix C.1 for one document with hits [starts, ends) in `chars` code points.
+
+    >>> cut(DecontaminateConfig(), np.array([1000]), np.array([1070]), 3000).pieces
+    [{'start': 0, 'end': 800}, {'start': 1270, 'end': 3000}]
+    """
+    from curation.kernels import grams
+
+    cut_starts, cut_ends = grams.merge_cuts(starts, ends, chars, config.margin_chars)
+    piece_starts, piece_ends = grams.pieces(cut_starts, cut_ends, chars)
+    cuts = _spans(cut_starts, cut_ends)
+    if len(piece_starts) > config.max_pieces:
+        return Outcome(cuts, [], "too_many_pieces")
+    long = piece_ends - piece_starts >= config.min_piece_chars
+    if not long.any():
+        return Outcome(cuts, [], "no_piece_left")
+    return Outcome(cuts, _spans(piece_starts[long], piece_ends[long]), None)
+
+
+def _spans(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> list[dict[str, int]]:
+    return [{"start": a, "end": b} for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]

@@ -1,0 +1,315 @@
+"""mix: the weighted mixture without replacement, packed into token shards (GPT-3, section 2.2 and table 2.2).
+
+Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs. Copy e of a chunk stands at position
+(e + uniform(seed, "mix/e", content and chunk number)) / epochs_d of the whole; positions of 1 and more do not take part. The shard is
+floor(position * shards), the order inside it that of position. One formula: the weights hold in expectation in every shard, every
+complete epoch ends before the next begins, and nothing depends on engine or order.
+
+Cost: reads the tokens once, moves them once by shuffle. Memory: a row group while emitting, one batch while writing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curation import draws, schema, store
+from curation.context import Context, Shard
+from curation.errors import InputError
+from curation.kernels import indexed
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.plan import Plan
+
+VERSION = 1
+CHUNK_TOKENS = 32_768  # a longer piece is placed in parts, else one book fills whole batches
+BATCH_BYTES = 4 << 20
+BUDGET_FOLDS = 4.0  # a dataset repeated more often than this is warned about
+
+
+@dataclass(frozen=True, slots=True)
+class MixConfig:
+    """`weights` in any unit (they are normalised: the paper's add to 101); `validation` is the share of documents held out."""
+
+    tokens: int = 0  # the budget; 0 takes each token of the dataset that the weights exhaust first, once
+    shards: int = 8
+    validation: float = 0.001
+    weights: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.tokens < 0:
+            raise ValueError(f"tokens: 0 or more expected, got {self.tokens}")
+        if self.shards < 1:
+            raise ValueError(f"shards: at least 1 expected, got {self.shards}")
+        if not 0 <= self.validation < 1:
+            raise ValueError(f"validation: a share in [0, 1) expected, got {self.validation}")
+        if self.weights and (min(self.weights.values()) < 0 or not sum(self.weights.values())):
+            raise ValueError(f"weights: 0 or more each, and not all 0, expected, got {self.weights}")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One dataset's part in the mixture."""
+
+    dataset: str
+    weight: float  # normalised
+    tokens: int  # there are, without validation
+    validation_tokens: int
+    epochs: float
+
+
+def run(context: Context, plan: Plan, engine: Engine) -> list[Share]:
+    """Write the training and validation shards, their manifest and `shards.json`."""
+    shards = [s for s in plan.shards if s.dataset in context.recipe.mix.weights]
+    counted = engine.map("mix: count", partial(count_shard, context), shards)
+    shares = plan_mixture(context, shards, counted)
+    identities = tuple(store.need_footer(context.table("tokens", shard)).identity for shard in shards)
+    digest = draws.digest("mix", VERSION, context.recipe.mix, context.recipe.seed, identities)
+    manifest = context.path("shards", "manifest.parquet")
+    names = shard_names(context)
+    if not store.done(manifest, digest):
+        _drop_others(context, names)
+        rows = engine.shuffle(
+            "mix",
+            partial(emit_chunks, context, shares),
+            shards,
+            len(names),
+            partial(write_shard, context, names, digest),
+            schema.CHUNKS,
+            ["key", "content", "dataset", "id", "chunk", "epoch"],
+        )
+        store.write_json(context.path("shards", "shards.json"), _shards_json(context, shares, rows))
+        with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
+            writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))
+    return shares
+
+
+# ---- the plan --------------------------------------------------------------------------------------------------------------------------
+
+
+def count_shard(context: Context, shard: Shard) -> list[int]:
+    """Tokens of a shard: for training, and held out."""
+    train = held = 0
+    for batch in store.read_groups(context.table("tokens", shard), ["content", "counts"]):
+        counts = np.array([sum(c) if c else 0 for c in batch.column(1).to_pylist()], np.int64)
+        out = _held_out(context, batch.column(0))
+        train += int(counts[~out].sum())
+        held += int(counts[out].sum())
+    return [train, held]
+
+
+def _held_out(context: Context, content: pa.Array) -> npt.NDArray[np.bool_]:
+    """By document draw, so that the same text is never on both sides."""
+    return draws.uniforms(context.recipe.seed, "validation", content.to_pylist()) < context.recipe.mix.validation
+
+
+def plan_mixture(context: Context, shards: list[Shard], counted: list[list[int]]) -> list[Share]:
+    """Weights, tokens and epochs of each dataset, in the recipe's order.
+
+    Raises InputError where a dataset with a weight has no tokens.
+    """
+    config = context.recipe.mix
+    whole = sum(config.weights.values())
+    rows = []
+    for name in context.recipe.names():
+        if not config.weights.get(name):
+            continue
+        train, held = (sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name) for i in (0, 1))
+        if not train:
+            raise InputError(
+                f"mix: dataset {name!r} has weight {config.weights[name]:g} but no tokens are left of it; "
+                "`curation report` shows where they went. Set its weight to 0 to go on without it"
+            )
+        rows.append((name, config.weights[name] / whole, train, held))
+    budget = config.tokens or min(train / weight for _, weight, train, _ in rows)
+    return [Share(name, weight, train, held, weight * budget / train) for name, weight, train, held in rows]
+
+
+def warnings(shares: list[Share]) -> list[str]:
+    """What a careful person would want to know before training."""
+    out = [
+        f"{s.dataset} is repeated {s.epochs:.1f} times; more than {BUDGET_FOLDS:g} epochs rarely help"
+        for s in shares
+        if s.epochs > BUDGET_FOLDS
+    ]
+    return out
+
+
+def shard_names(context: Context) -> list[str]:
+    """Training shards, then one validation shard a dataset."""
+    train = [f"train-{number:05d}" for number in range(context.recipe.mix.shards)]
+    return train + [
+        f"validation-{name}-00000" for name in context.recipe.names() if context.recipe.mix.weights.get(name)
+    ]
+
+
+def _shards_json(context: Context, shares: list[Share], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the trainer reads first."""
+    return {
+        **store.read_json(context.path("tokens", "encoding.json")),
+        "train": [row["name"] for row in rows if row["split"] == "train"],
+        "validation": {s.dataset: [f"validation-{s.dataset}-00000"] for s in shares},
+        "tokens": sum(row["tokens"] for row in rows if row["split"] == "train"),
+        "mixture": [
+            {
+                "dataset": s.dataset,
+                "weight": s.weight,
+                "tokens": s.tokens,
+                "validation_tokens": s.validation_tokens,
+                "epochs": s.epochs,
+            }
+            for s in shares
+        ],
+    }
+
+
+def _drop_others(context: Context, names: list[str]) -> None:
+    """Remove shards that this mixture does not have: a reader of the folder must not find them."""
+    folder = context.path("shards")
+    if store.exists(folder):
+        for file in store.find(folder) if store.exists(context.path("shards", "shards.json")) else []:
+            if file.name.rpartition(".")[0] not in names:
+                store.delete(file.path)
+
+
+# ---- placing chunks --------------------------------------------------------------------------------------------------------------------
+
+
+def positions(seed: int, epoch: int, keys: list[bytes], epochs: float) -> npt.NDArray[np.float64]:
+    """Where copy `epoch` of each chunk stands in [0, 1): 1 and more means that it takes no part. float64[n]."""
+    return (epoch + draws.uniforms(seed, f"mix/{epoch}", keys)) / epochs
+
+
+def emit_chunks(context: Context, shares: list[Share], shard: Shard) -> Iterator[pa.RecordBatch]:
+    """Every copy of every chunk of a shard that takes part, with its place."""
+    share = {s.dataset: s for s in shares}.get(shard.dataset)
+    if share is None:
+        return
+    width = np.dtype(store.read_json(context.path("tokens", "encoding.json"))["dtype"]).itemsize
+    place = context.recipe.place(shard.dataset)
+    training = context.recipe.mix.shards
+    validation_part = training + [s.dataset for s in shares].index(shard.dataset)
+    for batch in store.read_groups(context.table("tokens", shard), ["id", "content", "tokens"]):
+        held = _held_out(context, batch.column("content"))
+        for out in (False, True):
+            chunks = _chunks(batch.filter(pa.array(held == out)), width)
+            if not chunks.keys:
+                continue
+            if out:
+                at = draws.uniforms(context.recipe.seed, "mix/validation", chunks.keys)
+                yield from _rows(chunks, np.arange(len(at)), at, np.full(len(at), validation_part), place, 0)
+                continue
+            for epoch in range(int(np.ceil(share.epochs))):
+                at = positions(context.recipe.seed, epoch, chunks.keys, share.epochs)
+                inside = np.flatnonzero(at < 1.0)
+                part = np.minimum((at[inside] * training).astype(np.int64), training - 1)
+                yield from _rows(chunks, inside, at[inside], part, place, epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunks:
+    """Chunks of some documents: parallel lists; `keys` are content and chunk number, what a draw is made for."""
+
+    keys: list[bytes]
+    ids: list[str]
+    content: list[bytes]
+    numbers: list[int]
+    tokens: list[bytes]
+
+
+def _chunks(batch: pa.RecordBatch, width: int) -> _Chunks:
+    chunks = _Chunks([], [], [], [], [])
+    step = CHUNK_TOKENS * width
+    for id_, content, pieces in zip(*(batch.column(n).to_pylist() for n in ("id", "content", "tokens")), strict=True):
+        number = 0
+        for piece in pieces or ():
+            for start in range(0, len(piece), step):
+                chunks.keys.append(content + number.to_bytes(4, "little"))
+                chunks.ids.append(id_)
+                chunks.content.append(content)
+                chunks.numbers.append(number)
+                chunks.tokens.append(piece[start : start + step])
+                number += 1
+    return chunks
+
+
+def _rows(
+    chunks: _Chunks,
+    chosen: npt.NDArray[np.int64],
+    at: npt.NDArray[np.float64],
+    part: npt.NDArray[np.int64],
+    place: int,
+    epoch: int,
+) -> Iterator[pa.RecordBatch]:
+    """Rows of schema.CHUNKS, some megabytes at a time."""
+    key = (at * 2.0**63).astype(np.int64)
+    sizes = np.cumsum([len(chunks.tokens[i]) for i in chosen.tolist()], dtype=np.int64)
+    total = int(sizes[-1]) if len(sizes) else 0
+    bounds = np.searchsorted(sizes, np.arange(BATCH_BYTES, total + BATCH_BYTES, BATCH_BYTES))
+    start = 0
+    for bound in bounds:
+        end = min(int(bound) + 1, len(chosen))
+        if end <= start:
+            continue
+        some = chosen[start:end].tolist()
+        n = len(some)
+        columns = [
+            part[start:end].astype(np.int64),
+            key[start:end],
+            [chunks.content[i] for i in some],
+            np.full(n, place, np.int64),
+            [chunks.ids[i] for i in some],
+            [chunks.numbers[i] for i in some],
+            np.full(n, epoch, np.int64),
+            [chunks.tokens[i] for i in some],
+        ]
+        yield pa.record_batch(
+            [pa.array(c, f.type) for c, f in zip(columns, schema.CHUNKS, strict=True)], schema=schema.CHUNKS
+        )
+        start = end
+
+
+# ---- writing shards --------------------------------------------------------------------------------------------------------------------
+
+
+def write_shard(
+    context: Context, names: list[str], digest: str, part: int, batches: Iterator[pa.RecordBatch]
+) -> dict[str, Any]:
+    """Write one shard's `.bin`, then its `.idx`; returns its manifest row."""
+    facts = store.read_json(context.path("tokens", "encoding.json"))
+    dtype = np.dtype(facts["dtype"]).newbyteorder("<")
+    name = names[part]
+    datasets = np.zeros(len(context.recipe.dataset), np.int64)
+    lengths: list[npt.NDArray[np.int64]] = []
+    ends = 0
+    state = hashlib.sha256()
+    with store.atomic(context.path("shards", name + ".bin")) as file:
+        for batch in batches:
+            column = batch.column("tokens")
+            offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+            data = memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+            file.write(data)
+            state.update(data)
+            sizes = np.diff(offsets).astype(np.int64) // dtype.itemsize
+            lengths.append(sizes)
+            np.add.at(datasets, batch.column("dataset").to_numpy(), sizes)
+            ends += int((np.frombuffer(data, dtype) == facts["end_of_text"]).sum())
+    sequences = np.concatenate([np.zeros(0, np.int64), *lengths])
+    store.write_bytes(context.path("shards", name + ".idx"), indexed.index_bytes(sequences, dtype))
+    return {
+        "name": name,
+        "split": "train" if part < context.recipe.mix.shards else "validation",
+        "tokens": int(sequences.sum()),
+        "sequences": len(sequences),
+        "ends": ends,
+        "dataset_tokens": datasets.tolist(),
+        "sha256": state.hexdigest(),
+    }
