@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from curation import export as exports
 from curation import ledger, store
 from curation import plan as plans
 from curation.context import Context
@@ -46,6 +47,7 @@ def run(
     again_from: str | None = None,
     until: str | None = None,
     update: bool = False,
+    export: bool = False,
     say: Callable[[str], None] = print,
 ) -> tuple[Context, Plan]:
     """Run a recipe into the directory `out`, reusing whatever is there and valid.
@@ -54,6 +56,7 @@ def run(
         again_from: make this stage and those after it again, whatever is there.
         until: stop after this stage.
         update: run again under a changed recipe, where `out` was made by another.
+        export: write kept/ and removed/ of the dataset `input`, for a step on somebody's own files.
         say: told one line at a time what a person should know.
 
     Raises:
@@ -79,8 +82,16 @@ def run(
                 RUN[stage](context, plan, engine)
             if stage == until:
                 break
+        if export:
+            exports.run(context, plan, engine)
         store.write_json(context.path("ledger.json"), books(context, plan))
     return context, plan
+
+
+def warnings(context: Context) -> list[str]:
+    """What a careful person would want to know of a finished run, a line each."""
+    path = context.path("shards", "shards.json")
+    return mix.warnings(store.read_json(path)["mixture"]) if store.exists(path) else []
 
 
 def books(context: Context, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:

@@ -6,6 +6,8 @@ so everything made from them is made again; nothing else is.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import os
 import secrets
 import socket
@@ -52,12 +54,13 @@ def _batches(dataset: recipes.Dataset, out: str) -> list[list[store.File]]:
     if dataset.crawls:
         return [store.find(store.join(out, "downloads", dataset.name, crawl)) for crawl in dataset.crawls]
     files = [file for pattern in dataset.files for file in store.find(pattern)]
-    names = [file.name for file in files]
-    if twice := sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []:
-        raise InputError(
-            f"dataset {dataset.name!r}: two input files are called {twice[0]!r}; name their common folder instead, "
-            "so that they can be told apart"
-        )
+    if len({file.name for file in files}) < len(files):  # told apart by their place in the folder they share
+        shared = os.path.commonpath([os.path.dirname(file.path) for file in files])
+        files = [dataclasses.replace(file, name=os.path.relpath(file.path, shared)) for file in files]
+    names = sorted(file.name for file in files)
+    for one, next_ in itertools.pairwise(names):
+        if one == next_:
+            raise InputError(f"dataset {dataset.name!r}: the file {one!r} is named twice; name it once")
     return [files]
 
 

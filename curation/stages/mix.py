@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 VERSION = 1
 CHUNK_TOKENS = 32_768  # a longer piece is placed in parts, else one book fills whole batches
 BATCH_BYTES = 4 << 20
-BUDGET_FOLDS = 4.0  # a dataset repeated more often than this is warned about
+MOST_EPOCHS = 4.0  # a dataset repeated more often than this is warned about
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +69,8 @@ class Share:
 def run(context: Context, plan: Plan, engine: Engine) -> list[Share]:
     """Write the training and validation shards, their manifest and `shards.json`."""
     shards = [s for s in plan.shards if s.dataset in context.recipe.mix.weights]
+    if "tokenize" not in context.recipe.stages:
+        _borrow_tokens(context, engine, shards)
     counted = engine.map("mix: count", partial(count_shard, context), shards)
     shares = plan_mixture(context, shards, counted)
     identities = tuple(store.need_footer(context.table("tokens", shard)).identity for shard in shards)
@@ -90,6 +92,34 @@ def run(context: Context, plan: Plan, engine: Engine) -> list[Share]:
         with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
             writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))
     return shares
+
+
+def _borrow_tokens(context: Context, engine: Engine, shards: list[Shard]) -> None:
+    """A recipe that does not tokenize names token tables of other runs as its files: bring them here, encoding first.
+
+    Raises InputError where they are not of one encoding, or no token tables.
+    """
+    encodings = {}
+    for shard in shards:
+        folder = shard.files[0].path.rpartition("/")[0].rpartition("/")[0]
+        path = store.join(folder, "encoding.json")
+        if not store.exists(path):
+            raise InputError(f"{folder}: no tokens/ of a finished run there; make one with `curation tokenize`")
+        encodings[folder] = store.read_json(path)
+    if len({facts["encoding"] for facts in encodings.values()}) > 1:
+        told = ", ".join(f"{folder} has {facts['encoding']}" for folder, facts in encodings.items())
+        raise InputError(f"mix: token shards of one encoding expected, but {told}")
+    store.write_json(context.path("tokens", "encoding.json"), next(iter(encodings.values())))
+    engine.map("mix: gather", partial(borrow_shard, context), shards)
+
+
+def borrow_shard(context: Context, shard: Shard) -> int:
+    """Copy one token table from the run that made it, unless it is here."""
+    source, path = shard.files[0].path, context.table("tokens", shard)
+    theirs = store.need_footer(source)
+    if not store.done(path, theirs.digest):
+        store.write_bytes(path, store.read_bytes(source))
+    return theirs.rows
 
 
 # ---- the plan --------------------------------------------------------------------------------------------------------------------------
@@ -133,14 +163,13 @@ def plan_mixture(context: Context, shards: list[Shard], counted: list[list[int]]
     return [Share(name, weight, train, held, weight * budget / train) for name, weight, train, held in rows]
 
 
-def warnings(shares: list[Share]) -> list[str]:
-    """What a careful person would want to know before training."""
-    out = [
-        f"{s.dataset} is repeated {s.epochs:.1f} times; more than {BUDGET_FOLDS:g} epochs rarely help"
-        for s in shares
-        if s.epochs > BUDGET_FOLDS
+def warnings(mixture: list[dict[str, Any]]) -> list[str]:
+    """What a careful person would want to know before training: from the `mixture` of shards.json."""
+    return [
+        f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} rarely help"
+        for row in mixture
+        if row["epochs"] > MOST_EPOCHS
     ]
-    return out
 
 
 def shard_names(context: Context) -> list[str]:

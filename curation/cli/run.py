@@ -1,0 +1,136 @@
+"""`curation run` and `curation init`: the line from a recipe; and what the jobs for spark-submit share."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.recipe import Recipe
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", required=True, help="The run directory: a folder, or an address such as s3://bucket/run.")
+@click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True)
+@click.option("--master", help="Spark master, for instance local[4] or spark://host:7077.  [default: local[*]]")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
+@click.option("--from", "again_from", metavar="STAGE", help="Make this stage and those after it again.")
+@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one value of the recipe.")
+@click.option("--update", is_flag=True, help="Run again under a changed recipe; what is still valid is reused.")
+def run(
+    recipe: str,
+    out: str,
+    engine: str,
+    master: str | None,
+    workers: int | None,
+    again_from: str | None,
+    until: str | None,
+    overrides: tuple[str, ...],
+    update: bool,
+) -> None:
+    """Run RECIPE into a run directory; go on where a run was interrupted.
+
+    \b
+    Examples:
+      curation run recipe.toml --out RUN
+      curation run recipe.toml --out RUN --engine spark --master local[8]
+      curation run recipe.toml --out RUN --set classify.alpha=5 --update
+    """
+    from curation import recipe as recipes
+
+    if master and engine != "spark":
+        raise click.UsageError("--master goes with --engine spark")
+    execute(
+        recipes.load(recipe, overrides),
+        out,
+        engine=engine,
+        master=master,
+        workers=workers or 0,
+        again_from=again_from,
+        until=until,
+        update=update,
+    )
+
+
+@click.command()
+@click.argument("path", default="recipe.toml")
+def init(path: str) -> None:
+    """Write a commented recipe to PATH, to fill in.
+
+    \b
+    Example:
+      curation init recipe.toml
+    """
+    from importlib.resources import files
+
+    from curation.errors import InputError
+
+    text = files("curation").joinpath("recipes/starter.toml").read_text(encoding="utf-8")
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise InputError(f"{path}: there is such a file already; name another") from error
+    click.echo(f"Wrote {path}. Name your files in it, then: curation run {path} --out RUN")
+
+
+def execute(
+    recipe: Recipe, out: str, *, engine: str = "local", master: str | None = None, workers: int = 0, **options: Any
+) -> None:
+    """Run a recipe with progress on the terminal, and show its funnel at the end."""
+    from rich.console import Console
+
+    from curation import pipeline
+    from curation.cli.progress import Steps
+    from curation.inspect.funnel import funnel, funnel_table
+
+    out = out.rstrip("/") or out
+    with Steps() as steps:
+        made = _engine(engine, master, workers, recipe, steps)
+        try:
+            context, plan = pipeline.run(recipe, out, made, say=steps.say, **options)
+        finally:
+            made.close()
+    console = Console()
+    console.print(funnel_table(funnel(context, plan)))
+    for warning in pipeline.warnings(context):
+        console.print(f"[yellow]![/] {warning}", highlight=False)
+    console.print(f"Run directory: {out}    Look at it: curation report {out}", highlight=False, soft_wrap=True)
+
+
+def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Any) -> Engine:
+    if kind == "spark":
+        from curation.engine.spark import SparkEngine
+
+        steps.say("Starting Spark ...")
+        return SparkEngine(master, workers, progress=steps)
+    from curation.engine.local import LocalEngine
+
+    return LocalEngine(workers, recipe.memory_gb, progress=steps)
+
+
+def job(stage: str | None) -> None:
+    """A job for spark-submit: the line up to `stage` (all of it for None) on the session that spark-submit made.
+
+    Reads RECIPE and --out from the command line, as `curation run` does.
+    """
+
+    @click.command(help=f"The line up to {stage or 'its end'}, on the Spark session that spark-submit made.")
+    @click.argument("recipe")
+    @click.option("--out", required=True)
+    @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE")
+    @click.option("--update", is_flag=True)
+    def command(recipe: str, out: str, overrides: tuple[str, ...], update: bool) -> None:
+        from curation import recipe as recipes
+
+        execute(recipes.load(recipe, overrides), out, engine="spark", until=stage, update=update)
+
+    from curation.cli import Commands
+
+    group = Commands(name="job", commands={"job": command})
+    group.main(args=["job", *os.sys.argv[1:]])  # type: ignore[attr-defined]

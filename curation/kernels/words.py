@@ -1,0 +1,104 @@
+"""Words for shingles and grams: maximal runs of characters that do not break words, in simple lower case.
+
+Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published 13-gram list
+shows that punctuation became a word break). About 200 MB/s a core. Trap: lower-casing is one code point to
+one (İ -> i, Σ -> σ always), so that offsets in the original text stay true; HashingTF's lower case is another
+one (`java_lower`).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from curation.kernels.buffers import Bytes
+from curation.kernels.unicode import BREAK, DELTA_SHIFT, cell_of, decode, unicode_table
+
+BASIS = np.uint64(0xCBF29CE484222325)  # FNV-1a, one step a code point
+PRIME = np.uint64(0x100000001B3)
+BASE = np.uint64(0x9E3779B97F4A7C15)  # of the rolling hash over words, modulo 2^64
+BLOCK_WORDS = 4096  # 96 kB of scratch stays in the cache
+
+
+def words(text: str) -> list[tuple[str, int, int]]:
+    """Return (word, start, end) of each word; start and end are code points of `text`, half-open.
+
+    >>> words("“It’s 3½ CAFÉS!”")
+    [('it', 1, 3), ('s', 4, 5), ('3½', 6, 8), ('cafés', 9, 14)]
+    """
+    pages, cells = unicode_table()
+    points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
+    found = cells[pages[points >> 7].astype(np.int64) * 128 + (points & 127)]
+    lowered = (points + (found >> DELTA_SHIFT)).tolist()
+    inside = np.concatenate([[0], 1 - (found & BREAK), [0]])
+    starts, ends = (
+        np.flatnonzero(np.diff(inside) == 1).tolist(),
+        np.flatnonzero(np.diff(inside) == -1).tolist(),
+    )
+    return [("".join(map(chr, lowered[s:e])), s, e) for s, e in zip(starts, ends, strict=True)]
+
+
+@njit(cache=True, nogil=True)
+def mix64(h: np.uint64) -> np.uint64:
+    """Return the finaliser of splitmix64: a bijection of 64 bits that spreads every bit over all."""
+    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return h ^ (h >> np.uint64(31))
+
+
+@njit(cache=True, nogil=True)
+def next_words(
+    data: Bytes,
+    i: int,
+    end: int,
+    pages: npt.NDArray[np.uint16],
+    cells: npt.NDArray[np.int32],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    hashes: npt.NDArray[np.uint64],
+    n: int,
+) -> tuple[int, int]:
+    """Write the words of data[i:end] from slot n on, until slots are full; return (where to go on, words).
+
+    starts and ends are bytes in `data`; a hash depends on the lower-cased word alone. Nothing is left when
+    fewer words than slots came back.
+    """
+    while i < end and n < len(starts):
+        start = i
+        following = i
+        h = BASIS
+        while i < end:
+            c = np.int64(data[np.uint64(i)])  # unsigned: no test for negative indices
+            following = i + 1
+            if c < 0x80:
+                cell = np.int64(cells[np.uint64(c)])
+            else:
+                c, following = decode(data, i, end)
+                cell = cell_of(c, pages, cells)
+            if cell & BREAK:
+                break
+            h = (h ^ np.uint64(c + (cell >> DELTA_SHIFT))) * PRIME
+            i = following
+        if i > start:
+            starts[n], ends[n], hashes[n] = start, i, mix64(h)
+            n += 1
+        i = following
+    return i, n
+
+
+@njit(cache=True, nogil=True)
+def window_hashes(hashes: npt.NDArray[np.uint64], n: int, width: int, out: npt.NDArray[np.uint64]) -> int:
+    """Write the hash of each run of `width` words among the first n; return how many there are."""
+    if n < width:
+        return 0
+    top = np.uint64(1)
+    roll = np.uint64(0)
+    for k in range(width - 1):
+        top *= BASE
+        roll = roll * BASE + hashes[k]
+    for k in range(n - width + 1):
+        roll = roll * BASE + hashes[k + width - 1]
+        out[k] = mix64(roll)
+        roll -= hashes[k] * top
+    return n - width + 1

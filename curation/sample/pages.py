@@ -1,0 +1,137 @@
+"""The authored crawl pages: TOML files of texts, wrapped in site layouts, as the bytes a server would send.
+
+A page of `crawl/*.toml` holds a text in a small mark-up and the layout of its site; a near duplicate names its base
+page and the words that differ, so what was planted can be read off. Costs a few milliseconds for all pages.
+Trap: the declared content type of a page may be a lie on purpose; `truth.jsonl` says which.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import html
+import json
+import string
+import tomllib
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from curation.errors import InputError
+
+ROOT = Path(__file__).parent
+_FILES = ("good", "quotes", "foreign", "spam", "boilerplate", "odd", "rejects", "duplicates")
+
+
+@dataclasses.dataclass(frozen=True)
+class Page:
+    """One fetch: what the page holds (`layout`, `title`, `text`, or `raw`, or a binary `file`) and how it is served.
+
+    `encoding` is the true one, `content_type` what the header claims. `cut_at` keeps that share of the body's bytes.
+    `transfer` is "", "gzip" or "chunked". A page with `revisit_of` has no body. `archive = "last"` places the page
+    at the end of the last archive, where it is cut.
+    """
+
+    url: str
+    layout: str = ""
+    title: str = ""
+    text: str = ""
+    lang: str = "en"
+    raw: str = ""
+    raw_prefix: str = ""
+    file: str = ""
+    cut_at: float = 1.0
+    status: int = 200
+    content_type: str = "text/html; charset=utf-8"
+    encoding: str = "utf-8"
+    transfer: str = ""
+    location: str = ""
+    revisit_of: str = ""
+    archive: str = ""
+
+
+def pages() -> list[Page]:
+    """Every page of the sample crawl, near duplicates resolved, in the order of the files."""
+    trusted = {row["url"]: row["text"] for row in rows("webtext2.jsonl")}
+    found: dict[str, Page] = {}
+    for name in _FILES:
+        entries = tomllib.loads((ROOT / "crawl" / f"{name}.toml").read_text("utf-8"))["page"]
+        for entry in entries:
+            page = _resolved(entry, found, trusted)
+            if page.url in found:
+                raise InputError(f"{name}.toml: expected each url once, {page.url} came twice; change one of them")
+            found[page.url] = page
+    return list(found.values())
+
+
+def _resolved(entry: dict[str, Any], found: dict[str, Page], trusted: dict[str, str]) -> Page:
+    """The page of a TOML table: `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits."""
+    entry = dict(entry)
+    base, mirror, edits = entry.pop("base", ""), entry.pop("mirror_of", ""), entry.pop("replace", [])
+    text = found[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
+    for old, new in edits:
+        if text.count(old) != 1:
+            raise InputError(
+                f"{entry['url']}: expected {old!r} once in {base}, found {text.count(old)}; edit `replace`"
+            )
+        text = text.replace(old, new)
+    if base:
+        entry = {"title": found[base].title} | entry
+    return Page(**(entry | {"text": text}))
+
+
+def body(page: Page) -> bytes:
+    """The body before any transfer coding: the layout around the text, in the page's true encoding."""
+    if page.file:
+        return (ROOT / "crawl" / page.file).read_bytes()
+    if not page.layout:
+        return page.raw.encode(page.encoding)
+    template = string.Template((ROOT / "layouts" / f"{page.layout}.html").read_text("utf-8"))
+    filled = template.substitute(
+        title=html.escape(page.title),
+        body=paragraphs(page.text),
+        site=html.escape(urlsplit(page.url).netloc.removeprefix("www.")),
+        lang=page.lang,
+        charset=page.encoding,
+    )
+    encoded = (page.raw_prefix + filled).encode(page.encoding)
+    return encoded[: int(len(encoded) * page.cut_at)]
+
+
+def coded(content: bytes, transfer: str) -> bytes:
+    """The body as it goes over the wire: as it is, gzip-coded (no time stamp, so always equal) or in chunks.
+
+    >>> coded(b"abc", "chunked")
+    b'3\\r\\nabc\\r\\n0\\r\\n\\r\\n'
+    """
+    if transfer == "gzip":
+        return gzip.compress(content, mtime=0)
+    if transfer == "chunked":
+        parts = [content[i : i + 700] for i in range(0, len(content), 700)]
+        return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
+    return content
+
+
+def paragraphs(text: str) -> str:
+    """HTML of the mark-up: blank lines part paragraphs, lines after "- " are a list, after "> " a quotation.
+
+    >>> paragraphs("One & two.\\n\\n> Said he.")
+    '<p>One &amp; two.</p>\\n<blockquote><p>Said he.</p></blockquote>'
+    """
+    blocks = []
+    for block in text.strip().split("\n\n"):
+        escaped = html.escape(block, quote=False)
+        if block.startswith("- "):
+            items = "".join(f"<li>{line.removeprefix('- ')}</li>" for line in escaped.splitlines())
+            blocks.append(f"<ul>{items}</ul>")
+        elif block.startswith("> "):
+            blocks.append(f"<blockquote><p>{escaped.removeprefix('&gt; ')}</p></blockquote>")
+        else:
+            blocks.append(f"<p>{escaped}</p>")
+    return "\n".join(blocks)
+
+
+def rows(name: str) -> list[dict[str, Any]]:
+    """The rows of a JSONL file of the sample: webtext2.jsonl, benchmark.jsonl or truth.jsonl."""
+    with (ROOT / name).open(encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]

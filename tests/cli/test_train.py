@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from curation.cli.train import generate, train
+from curation.errors import MissingExtra
+from curation.gpt3.sizes import SIZES
+
+
+@pytest.mark.parametrize("command", [train, generate], ids=["train", "generate"])
+def test_help_has_an_example_and_documents_every_option(command: click.Command) -> None:
+    result = CliRunner().invoke(command, ["--help"])
+    assert result.exit_code == 0
+    assert f"Example:\n    curation {command.name} " in result.output
+    assert all(option.help for option in command.params if isinstance(option, click.Option))
+
+
+def test_help_names_every_size() -> None:
+    text = " ".join(CliRunner().invoke(train, ["--help"]).output.split())
+    assert f"{', '.join(list(SIZES)[:2])}, or one of the paper's: {', '.join(list(SIZES)[2:])}." in text
+
+
+def test_the_command_line_does_not_import_torch() -> None:
+    code = "import sys, curation.cli.train; print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"), [(train, ["x", "--out", "y"]), (generate, ["x"])], ids=["train", "generate"]
+)
+def test_without_torch_it_says_what_to_install(
+    command: click.Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    result = CliRunner().invoke(command, arguments)
+    assert isinstance(result.exception, MissingExtra)
+    assert str(result.exception) == (
+        f"curation {command.name} needs the optional part 'train': pip install 'curation[train]'"
+    )
+
+
+def test_train_then_generate(tmp_path: Path) -> None:
+    np = pytest.importorskip("numpy")
+    torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+    torch.set_num_threads(1)  # does not wait for a busy second core
+    tokens = np.arange(2100, dtype="<u2") % 300
+    tokens.tofile(tmp_path / "train-00000.bin")
+    tokens[:50].tofile(tmp_path / "validation-books-00000.bin")
+    listing = {"encoding": "gpt2", "vocabulary": 50257, "end_of_text": 50256, "dtype": "uint16"}
+    names = {"train": ["train-00000"], "validation": {"books": ["validation-books-00000"]}}
+    (tmp_path / "shards.json").write_text(json.dumps({**listing, **names, "tokens": 2100}))
+    out = str(tmp_path / "model")
+    result = CliRunner().invoke(train, [str(tmp_path), "--out", out, "--max-steps", "1"])
+    assert result.exit_code == 0, result.output
+    assert "step-0000001: step 1, 1,024 of 2,048 tokens" in result.output
+    assert "validation loss books: " in result.output
+    assert "sample: " in result.output
+    arguments = [out, "--prompt", "Once", "--max-tokens", "4", "--seed", "1", "--top-p", "0.9"]
+    texts = [CliRunner().invoke(generate, arguments).output for _ in range(2)]
+    assert texts[0].startswith("Once")
+    assert texts[0] == texts[1]

@@ -1,0 +1,66 @@
+"""Fixtures shared by the whole suite: the engines (one of each a session), the real data where it is, and finished runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.engine.local import LocalEngine
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The real data for development; tests that need it skip without it."""
+    if not SHARED.is_dir():
+        pytest.skip("the real data for development is not beside this checkout (../shared/data)")
+    return SHARED
+
+
+@pytest.fixture(scope="session")
+def local() -> Iterator[LocalEngine]:
+    """One local engine with two workers for the session: starting workers is what costs."""
+    engine = LocalEngine(2, memory_gb=1.0)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def spark_engine() -> Iterator[Any]:
+    """One Spark engine, local[2], for the session."""
+    pytest.importorskip("pyspark", reason="the extra `spark` is not installed")
+    from curation.engine.spark import SparkEngine
+
+    engine = SparkEngine("local[2]")
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def spark(spark_engine: Any) -> Any:
+    """The Spark session behind `spark_engine`, for parity with pyspark.ml."""
+    return spark_engine._spark
+
+
+@pytest.fixture(scope="session")
+def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample corpus, built once: archives, trusted files, benchmark and recipe.toml."""
+    from curation.sample.build import build_sample
+
+    folder = tmp_path_factory.mktemp("sample")
+    build_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sample_run(sample_folder: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the sample on the local engine; copy it before breaking anything."""
+    from curation import pipeline, recipe
+
+    out = tmp_path_factory.mktemp("runs") / "sample"
+    pipeline.run(recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None)
+    return out

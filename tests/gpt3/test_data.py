@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.errors import InputError
+from curation.gpt3 import data
+
+MakeShards = Callable[..., Path]
+
+
+def opened(folder: Path, context: int = 16, seed: int | None = 0) -> data.Windows:
+    shards = data.open_shards(folder)
+    return data.windows(shards, shards.train, context, seed)
+
+
+def stream(folder: Path) -> np.ndarray:
+    return np.concatenate([np.fromfile(path, "<u2") for path in sorted(folder.glob("train-*.bin"))])
+
+
+@pytest.mark.parametrize("lengths", [(700, 900), (10, 10, 10, 10), (33, 1, 0, 16, 50), (17,)])
+def test_every_token_is_predicted_once(make_shards: MakeShards, lengths: tuple[int, ...]) -> None:
+    folder = make_shards(lengths)
+    windows, tokens = opened(folder), stream(folder)
+    assert len(windows) == (sum(lengths) - 1) // 16
+    found = {tuple(row) for row in windows.batch(0, len(windows))}
+    expected = {tuple(tokens[start : start + 17]) for start in range(0, len(windows) * 16, 16)}
+    assert found == expected
+    assert windows.rest().tolist() == tokens[len(windows) * 16 :].tolist()
+
+
+def test_each_window_is_visited_once_shard_after_shard(make_shards: MakeShards) -> None:
+    windows = opened(make_shards((700, 900)))
+    order = [windows._visited(position) for position in range(len(windows))]
+    assert sorted(order[: windows.firsts[1]]) == list(range(windows.firsts[1]))
+    assert sorted(order) == list(range(len(windows)))
+    assert order != sorted(order)
+
+
+def test_the_order_hangs_on_the_seed_and_not_on_the_other_shards(make_shards: MakeShards) -> None:
+    both, one = opened(make_shards((700, 900), seed=1)), opened(make_shards((700,), seed=2))
+    assert [both._visited(i) for i in range(43)] == [one._visited(i) for i in range(43)]
+    other = opened(both.shards.folder, seed=1)
+    assert [both._visited(i) for i in range(43)] != [other._visited(i) for i in range(43)]
+
+
+def test_a_batch_is_its_parts(make_shards: MakeShards) -> None:
+    windows = opened(make_shards())
+    parts = [windows.batch(3, 2), windows.batch(5, 7)]
+    assert np.array_equal(windows.batch(3, 9), np.concatenate(parts))
+    with pytest.raises(IndexError):
+        windows.batch(len(windows), 1)
+
+
+class FakeShards:
+    """Knows only how long its shards are."""
+
+    def __init__(self, lengths: list[int]) -> None:
+        self.lengths = lengths
+
+    def tokens(self, name: str) -> int:
+        return self.lengths[int(name)]
+
+
+@given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 12))
+def test_windows_cover_the_stream_for_any_lengths(lengths: list[int], context: int) -> None:
+    windows = data.windows(FakeShards(lengths), tuple(map(str, range(len(lengths)))), context, seed=0)
+    # The design's words, done by hand: each shard is the tail before it and its own tokens.
+    tail, count = 0, 0
+    for length in lengths:
+        here = max(0, (tail + length - 1) // context)
+        tail, count = tail + length - here * context, count + here
+    assert len(windows) == count
+
+
+def test_wide_tokens_are_read(make_shards: MakeShards) -> None:
+    narrow, wide = make_shards(dtype="uint16"), make_shards(dtype="uint32")
+    assert np.array_equal(opened(narrow).batch(0, 20), opened(wide).batch(0, 20))
+
+
+def test_a_run_directory_is_taken_for_its_shards(make_shards: MakeShards, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    make_shards().rename(run / "shards")
+    assert data.open_shards(run).folder == run / "shards"
+    with pytest.raises(InputError, match="holds no token shards"):
+        data.open_shards(tmp_path)
+
+
+def write_idx(path: Path, lengths: list[int]) -> None:
+    header = struct.pack("<9sQBQQ", b"MMIDIDX\x00\x00", 1, 8, len(lengths), len(lengths) + 1)
+    path.write_bytes(header + np.array(lengths, "<i4").tobytes())
+
+
+def test_a_truncated_shard_is_refused(make_shards: MakeShards) -> None:
+    folder = make_shards()
+    path = folder / "train-00001.bin"
+    write_idx(path.with_suffix(".idx"), [400, 500])
+    assert data.open_shards(folder).tokens("train-00001") == 900
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-2])
+    with pytest.raises(InputError, match=r"1,798 bytes, but its \.idx announces 900 tokens"):
+        data.open_shards(folder)
+    path.write_bytes(whole[:-1])
+    with pytest.raises(InputError, match="1,799 bytes, not a multiple of 2"):
+        data.open_shards(folder)
+    path.unlink()
+    with pytest.raises(InputError, match=r"is listed in shards.json but is not there"):
+        data.open_shards(folder)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "Megatron"), (b"x" * 40, "Megatron"), (None, "2 sequences announced, 1 there")],
+)
+def test_a_broken_index_is_refused(make_shards: MakeShards, content: bytes | None, words: str) -> None:
+    folder = make_shards()
+    path = folder / "train-00000.idx"
+    write_idx(path, [300, 400])
+    path.write_bytes(path.read_bytes()[:-4] if content is None else content)
+    with pytest.raises(InputError, match=words):
+        data.open_shards(folder)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("dtype", "float32", "dtype 'float32' is not one of uint16, uint32"),
+        ("dtype", None, "is not one of"),
+        ("vocabulary", "many", "ValueError"),
+        ("validation", [], "AttributeError"),
+        ("train", 3, "TypeError"),
+    ],
+)
+def test_a_listing_that_makes_no_sense_is_refused(make_shards: MakeShards, key: str, value: object, words: str) -> None:
+    path = make_shards() / "shards.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    with pytest.raises(InputError, match=words):
+        data.open_shards(path.parent)
+
+
+def test_tokens_of_another_vocabulary_are_refused(make_shards: MakeShards) -> None:
+    folder = make_shards()
+    tokens = np.fromfile(folder / "train-00000.bin", "<u2")
+    tokens[3] = 5000
+    tokens.tofile(folder / "train-00000.bin")
+    with pytest.raises(InputError, match=r"holds token 5000 .* ends at 60"):
+        opened(folder).window(0)

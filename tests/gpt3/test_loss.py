@@ -1,0 +1,33 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from curation.gpt3.loss import linear_cross_entropy
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 300])
+def test_loss_and_gradients_are_those_of_torch(count: int) -> None:
+    generator = torch.Generator().manual_seed(count)
+    hidden = torch.randn(count, 8, generator=generator, requires_grad=True)
+    weight = torch.randn(50, 8, generator=generator, requires_grad=True)
+    targets = torch.randint(0, 50, (count,), generator=generator)
+    expected = F.cross_entropy(F.linear(hidden, weight), targets)
+    expected_gradients = torch.autograd.grad(3 * expected, (hidden, weight))
+    found = linear_cross_entropy(hidden, weight, targets)
+    found_gradients = torch.autograd.grad(3 * found, (hidden, weight))
+    torch.testing.assert_close(found, expected)
+    torch.testing.assert_close(found_gradients, expected_gradients)
+
+
+def test_large_logits_do_not_overflow() -> None:
+    weight = torch.tensor([[1.0], [-1.0]])
+    loss = linear_cross_entropy(torch.full((2, 1), 1000.0), weight, torch.tensor([0, 1]))
+    assert loss.item() == pytest.approx(1000.0)
+
+
+def test_no_gradient_is_made_when_none_is_wanted() -> None:
+    hidden, weight = torch.zeros(3, 2, requires_grad=True), torch.zeros(5, 2)
+    with torch.no_grad():
+        assert not linear_cross_entropy(hidden, weight, torch.tensor([0, 1, 2])).requires_grad

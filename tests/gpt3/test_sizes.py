@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from curation.errors import InputError
+from curation.gpt3.model import parameter_count
+from curation.gpt3.sizes import SIZES, Size, size_named
+
+# Table 2.1: name, layers, width, head width, batch, learning rate.
+TABLE = [
+    ("125M", 125e6, 12, 768, 64, 0.5e6, 6.0e-4),
+    ("350M", 350e6, 24, 1024, 64, 0.5e6, 3.0e-4),
+    ("760M", 760e6, 24, 1536, 96, 0.5e6, 2.5e-4),
+    ("1.3B", 1.3e9, 24, 2048, 128, 1e6, 2.0e-4),
+    ("2.7B", 2.7e9, 32, 2560, 80, 1e6, 1.6e-4),
+    ("6.7B", 6.7e9, 32, 4096, 128, 2e6, 1.2e-4),
+    ("13B", 13e9, 40, 5120, 128, 2e6, 1.0e-4),
+    ("175B", 175e9, 96, 12288, 128, 3.2e6, 0.6e-4),
+]
+
+
+@pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
+def test_the_sizes_are_those_of_the_paper(row: tuple[str, float, int, int, int, float, float]) -> None:
+    name, parameters, layers, width, head_width, batch, rate = row
+    size = size_named(name)
+    found = (size.layers, size.width, size.head_width, size.batch_tokens, size.learning_rate)
+    assert found == (layers, width, head_width, batch, rate)
+    assert size.context == 2048
+    assert parameter_count(size) == pytest.approx(parameters, rel=0.025)
+
+
+def test_the_declared_inconsistencies_are_needed() -> None:
+    # 24 heads of 128 would widen the projections of every layer from 2048 to 3072: 1.52B, not 1.3B.
+    size = SIZES["1.3B"]
+    literal = parameter_count(size) + size.layers * 4 * size.width * (24 * 128 - 2048)
+    assert literal == pytest.approx(1.52e9, rel=0.005)
+    with pytest.raises(InputError, match="width 5140 is not a multiple of 40 heads"):
+        replace(SIZES["13B"], width=5140, heads=40)
+
+
+def test_the_small_sizes_are_small() -> None:
+    assert parameter_count(SIZES["tiny"]) < 8e6
+    assert parameter_count(SIZES["small-cpu"]) == pytest.approx(10e6, rel=0.02)
+
+
+def test_an_unknown_size_lists_those_there_are() -> None:
+    with pytest.raises(InputError, match=r"no size '125m'; choose one of tiny, .*175B"):
+        size_named("125m")
+
+
+def test_nonsense_is_refused_at_birth() -> None:
+    with pytest.raises(InputError, match="band must be 1 or more, not 0"):
+        Size("x", 1, 4, 2, 8, 1e-3, band=0)

@@ -1,0 +1,245 @@
+from __future__ import annotations
+
+import json
+import math
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from curation.errors import CurationError, InputError, RunError
+from curation.gpt3 import checkpoint
+from curation.gpt3 import train as module
+from curation.gpt3.sizes import SIZES, Size
+from curation.gpt3.train import Options, train
+
+MakeShards = Callable[..., Path]
+OPTIONS = Options(tokens=1280, checkpoint_every=5, validate_every=10)
+
+
+def lines(out: Path) -> list[dict[str, Any]]:
+    """The log without the speeds, which no two runs share."""
+    found = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "tokens_per_s"} for line in found]
+
+
+def weights(folder: Path) -> bytes:
+    return (folder / "model.safetensors").read_bytes() + (folder / "optimizer.safetensors").read_bytes()
+
+
+def test_a_model_learns_and_writes_its_log(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+    result = train(make_shards(), tmp_path / "out", size, OPTIONS)
+    log = lines(tmp_path / "out")
+    steps = [line for line in log if "loss" in line]
+    assert (result.step, result.tokens, len(steps)) == (40, 1280, 40)
+    assert [line["tokens"] for line in steps] == list(range(32, 1281, 32))
+    assert steps[0]["loss"] == pytest.approx(math.log(61), rel=0.05)
+    assert result.loss is not None
+    assert result.loss < steps[0]["loss"] - 0.3
+    assert result.validation["webtext2"] < math.log(61) - 0.3
+    assert set(steps[0]) == {"step", "tokens", "loss", "lr", "batch_tokens", "grad_norm"}
+    assert [line["step"] for line in log if "validation" in line] == [10, 20, 30, 40]
+    assert log[-1]["validation"] == result.validation
+    assert [path.name for path in checkpoint.steps(tmp_path / "out")] == ["step-0000035", "step-0000040"]
+    assert sorted(path.name for path in result.checkpoint.iterdir()) == [
+        "model.safetensors",
+        "optimizer.safetensors",
+        "state.json",
+    ]
+
+
+@pytest.mark.parametrize("stop", [1, 5, 13])
+def test_a_resumed_run_is_bitwise_the_undisturbed_one(
+    make_shards: MakeShards, size: Size, tmp_path: Path, stop: int
+) -> None:
+    shards = make_shards()
+    whole = train(shards, tmp_path / "whole", size, OPTIONS)
+    train(shards, tmp_path / "parts", size, replace(OPTIONS, max_steps=stop))
+    resumed = train(shards, tmp_path / "parts", size, OPTIONS)
+    names = ("whole", "parts")
+    losses = [[line["loss"] for line in lines(tmp_path / name) if "loss" in line] for name in names]
+    assert losses[0] == losses[1]
+    assert weights(whole.checkpoint) == weights(resumed.checkpoint)
+    assert whole.validation == resumed.validation
+
+
+KILLED = """
+import json, sys, time
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+from curation.gpt3 import train as module
+from curation.gpt3.sizes import Size
+shards, out, size, options = sys.argv[1:]
+size = json.loads(size)
+step = module._step
+def slow(*arguments):
+    time.sleep(0.02)
+    return step(*arguments)
+module._step = slow
+module.train(Path(shards), Path(out), Size(**{**size, "attention": tuple(size["attention"])}),
+             module.Options(**json.loads(options)))
+"""
+
+
+def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_happened(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    shards = make_shards()
+    whole = train(shards, tmp_path / "whole", size, OPTIONS)
+    out = tmp_path / "killed"
+    arguments = [str(shards), str(out), json.dumps(asdict(size)), json.dumps(asdict(OPTIONS))]
+    process = subprocess.Popen([sys.executable, "-c", KILLED, *arguments])
+    deadline = time.monotonic() + 60
+    while not (out / "step-0000010").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    (out / ".step-0000099.1").mkdir()  # what a kill inside `save` leaves
+    with (out / "log.jsonl").open("a") as log:
+        log.write('{"step": 9')  # and inside a line of the log
+    resumed = train(shards, out, size, OPTIONS)
+    assert lines(out) == lines(tmp_path / "whole")
+    assert weights(whole.checkpoint) == weights(resumed.checkpoint)
+    assert not list(out.glob(".*"))
+
+
+def test_a_finished_run_has_nothing_to_do(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+    shards = make_shards()
+    first = train(shards, tmp_path / "out", size, OPTIONS)
+    log = (tmp_path / "out/log.jsonl").read_text()
+    again = train(shards, tmp_path / "out", size, OPTIONS)
+    assert again == replace(first, loss=None)
+    assert (tmp_path / "out/log.jsonl").read_text() == log
+
+
+def test_accumulating_gradients_changes_nothing(
+    make_shards: MakeShards, size: Size, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards = make_shards()
+    big = replace(size, batch_tokens=112)  # 7 windows: parts of 2, 2, 2 and 1
+    train(shards, tmp_path / "one", big, replace(OPTIONS, max_steps=3))
+    monkeypatch.setattr(module, "_MICRO_TOKENS", 32)
+    train(shards, tmp_path / "four", big, replace(OPTIONS, max_steps=3))
+    for one, four in zip(lines(tmp_path / "one"), lines(tmp_path / "four"), strict=True):
+        if "loss" in one:
+            assert one["loss"] == pytest.approx(four["loss"], rel=1e-5)
+            assert one["grad_norm"] == pytest.approx(four["grad_norm"], rel=1e-4)
+
+
+def test_weight_decay_is_on_matrices_only(size: Size) -> None:
+    optimizer = module._optimizer(module.build(size, 0))
+    decayed, others = optimizer.param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.1, 0.0)
+    assert {p.dim() for p in decayed["params"]} == {2}
+    assert {p.dim() for p in others["params"]} == {1}
+    assert (decayed["betas"], decayed["eps"]) == ((0.9, 0.95), 1e-8)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"seed": 1}, "seed is 0 there and 1 here"),
+        ({"tokens": 640}, "schedule.budget_tokens is 1280 there and 640 here"),
+        ({"learning_rate": 1.0}, "schedule.learning_rate is 0.01 there and 1.0 here"),
+    ],
+)
+def test_another_configuration_is_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path, change: dict[str, Any], words: str
+) -> None:
+    shards = make_shards()
+    train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
+    with pytest.raises(RunError, match=words):
+        train(shards, tmp_path / "out", size, replace(OPTIONS, **change))
+
+
+def test_another_size_or_other_shards_are_refused(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+    shards = make_shards()
+    train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
+    with pytest.raises(RunError, match=r"size.layers is 2 there and 3 here"):
+        train(shards, tmp_path / "out", replace(size, layers=3), OPTIONS)
+    with pytest.raises(RunError, match="shards is"):
+        train(make_shards((1600,), seed=2), tmp_path / "out", size, OPTIONS)
+
+
+def test_too_few_tokens_are_refused(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+    shards, few = make_shards(), make_shards((30,), seed=2)
+    with pytest.raises(InputError, match=r"2,000 training tokens were asked for, but .* hold 1,584"):
+        train(shards, tmp_path / "out", size, replace(OPTIONS, tokens=2000))
+    with pytest.raises(InputError, match=r"16 training tokens are fewer than one batch .*32 tokens"):
+        train(few, tmp_path / "out", size, Options())
+    with pytest.raises(InputError, match="31 training tokens are fewer than one batch"):
+        train(shards, tmp_path / "out", size, Options(tokens=31))
+    with pytest.raises(InputError, match="no size 'huge'"):
+        train(shards, tmp_path / "out", "huge")
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_budget_the_shards_or_the_size_set_it(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+    shards = make_shards()
+    result = train(shards, tmp_path / "all", size, Options(max_steps=1))
+    assert result.budget_tokens == 1584
+    result = train(shards, tmp_path / "some", replace(size, tokens=640), Options(max_steps=1))
+    assert result.budget_tokens == 640
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(
+    make_shards: MakeShards, size: Size, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shards, out = make_shards(), tmp_path / "out"
+    accumulate = module._accumulate
+    seen: list[float] = []
+
+    def broken(model: Any, batch: torch.Tensor) -> float:
+        seen.append(accumulate(model, batch))
+        return math.nan if len(seen) == 8 else seen[-1]
+
+    monkeypatch.setattr(module, "_accumulate", broken)
+    with pytest.raises(RunError, match=r"loss is nan .* in step 8, at token 256; .*step-0000005"):
+        train(shards, out, size, OPTIONS)
+    assert [path.name for path in checkpoint.steps(out)] == ["step-0000005"]
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "optimizer.safetensors", "state.json"])
+@pytest.mark.parametrize("damage", ["cut", "gone"])
+def test_a_damaged_checkpoint_is_named(
+    make_shards: MakeShards, size: Size, tmp_path: Path, file: str, damage: str
+) -> None:
+    shards = make_shards()
+    result = train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=2))
+    path = result.checkpoint / file
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:-20])
+    else:
+        path.unlink()
+    with pytest.raises(CurationError, match="step-0000002"):
+        train(shards, tmp_path / "out", size, OPTIONS)
+
+
+def test_validation_counts_the_tail_and_can_be_empty(make_shards: MakeShards, size: Size) -> None:
+    model = module.build(size, 0)
+    shards = module.open_shards(make_shards(validation=100))
+    held_out = module.windows(shards, shards.validation["webtext2"], size.context, None)
+    assert len(held_out) == 6
+    every, whole = (module.validation_loss(model, held_out, limit) for limit in (64, 6))
+    assert every is not None
+    assert whole is not None
+    rest = model.loss(torch.from_numpy(held_out.rest()[None])).item()
+    assert every == pytest.approx((whole * 96 + rest * 3) / 99, rel=1e-6)
+    for count in (0, 1):
+        short = module.open_shards(make_shards(validation=count, seed=2 + count))
+        empty = module.windows(short, short.validation["webtext2"], size.context, None)
+        assert module.validation_loss(model, empty, 64) is None
+
+
+def test_the_clock_can_stop_a_run(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no step was trained"):
+        train(make_shards(), tmp_path / "out", size, replace(OPTIONS, seconds=0))
+    assert SIZES["tiny"].tokens % SIZES["tiny"].batch_tokens == 0

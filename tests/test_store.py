@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import itertools
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from curation import store
+from curation.errors import InputError, RunError
+
+SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64()), ("many", pa.list_(pa.binary()))])
+
+
+def _rows(n: int) -> pa.RecordBatch:
+    many = [[b"x" * (i % 7)] * (i % 3) for i in range(n)]
+    return pa.record_batch([[f"d{i}" for i in range(n)], list(range(n)), many], schema=SCHEMA)
+
+
+def _write(path: Path, batches: list[pa.RecordBatch]) -> bytes:
+    with store.TableWriter(str(path), SCHEMA, "digest") as writer:
+        for batch in batches:
+            writer.write(batch)
+    return path.read_bytes()
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 400), max_size=8))
+def test_bytes_do_not_depend_on_batching(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("t")
+    rows = _rows(1000)
+    edges = sorted({0, 1000, *(min(1000, c * 3) for c in cuts)})
+    slices = [rows.slice(a, b - a) for a, b in itertools.pairwise(edges)]
+    old = store.GROUP_ROWS, store.GROUP_BYTES
+    store.GROUP_ROWS, store.GROUP_BYTES = 300, 9000
+    try:
+        assert _write(folder / "a", [rows]) == _write(folder / "b", slices)
+    finally:
+        store.GROUP_ROWS, store.GROUP_BYTES = old
+
+
+def test_row_groups_close_by_rows_and_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "GROUP_ROWS", 300)
+    _write(tmp_path / "rows", [_rows(1000)])
+    assert [g.num_rows for g in store.read_groups(str(tmp_path / "rows"))] == [300, 300, 300, 100]
+    monkeypatch.setattr(store, "GROUP_BYTES", 1000)
+    _write(tmp_path / "bytes", [_rows(1000)])
+    sizes = [int(store.row_bytes(g).sum()) for g in store.read_groups(str(tmp_path / "bytes"))]
+    assert all(1000 <= size < 1000 + 60 for size in sizes[:-1])
+
+
+def test_nothing_appears_when_the_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "table.parquet"
+    with pytest.raises(KeyError), store.TableWriter(str(path), SCHEMA, "d") as writer:
+        writer.write(pa.concat_batches([_rows(10), _rows(3).select(["none"])]))
+    assert list(tmp_path.rglob("*.*")) == []
+
+
+def test_footer_says_what_the_table_is(tmp_path: Path) -> None:
+    path = str(tmp_path / "t.parquet")
+    with store.TableWriter(path, SCHEMA, "d1", {"in": [3, 9, 0]}) as writer:
+        writer.write(_rows(3))
+        writer.identity = "i1"
+    assert store.footer(path) == store.Footer("d1", "i1", {"in": [3, 9, 0]}, 3)
+    assert store.done(path, "d1") is not None
+    assert store.done(path, "d2") is None
+    assert store.footer(str(tmp_path / "none")) is None
+    (tmp_path / "garbage").write_bytes(b"PAR1 not really")
+    assert store.footer(str(tmp_path / "garbage")) is None
+    with pytest.raises(RunError, match="garbage"):
+        store.need_footer(str(tmp_path / "garbage"))
+
+
+def test_read_groups_keeps_the_asked_order_of_columns(tmp_path: Path) -> None:
+    _write(tmp_path / "t", [_rows(5)])
+    (batch,) = store.read_groups(str(tmp_path / "t"), ["n", "id"])
+    assert batch.schema.names == ["n", "id"]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.lists(st.binary(max_size=9), max_size=4) | st.none(), max_size=30), st.integers(0, 30))
+def test_row_bytes_of_a_slice_are_the_slice_of_row_bytes(rows: list[list[bytes] | None], start: int) -> None:
+    batch = pa.record_batch([pa.array(rows, pa.list_(pa.binary()))], names=["x"])
+    start = min(start, len(rows))
+    assert np.array_equal(store.row_bytes(batch.slice(start)), store.row_bytes(batch)[start:])
+
+
+def test_find_takes_paths_folders_and_globs(tmp_path: Path) -> None:
+    for name in ("a/x.txt", "a/b/y.txt", "a/.hidden", "a/_private", "a/z.jsonl"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("t")
+
+    def names(pattern: str) -> list[str]:
+        return [file.name for file in store.find(f"{tmp_path}/{pattern}")]
+
+    assert names("a/x.txt") == ["x.txt"]
+    assert names("a") == ["b/y.txt", "x.txt", "z.jsonl"]
+    assert names("a/*.txt") == ["x.txt"]
+    assert names("a/**.txt") == ["b/y.txt", "x.txt"]
+    assert names("a/[xz].*") == ["x.txt", "z.jsonl"]
+    assert names("?/*.jsonl") == ["a/z.jsonl"]
+    for missing in ("nothing", "a/*.parquet"):
+        with pytest.raises(InputError, match=missing.rpartition("/")[2].replace("*", r"\*")):
+            names(missing)
+
+
+def test_sweep_removes_only_temporary_files(tmp_path: Path) -> None:
+    (tmp_path / f"x.parquet{store.TEMPORARY}abc").write_text("t")
+    (tmp_path / "x.parquet").write_text("t")
+    store.sweep(str(tmp_path))
+    assert os.listdir(tmp_path) == ["x.parquet"]
