@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from curation.context import Context
 from curation.engine.local import LocalEngine
+from curation.plan import Plan
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -64,3 +67,25 @@ def sample_run(sample_folder: Path, local: LocalEngine, tmp_path_factory: pytest
     out = tmp_path_factory.mktemp("runs") / "sample"
     pipeline.run(recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None)
     return out
+
+
+@pytest.fixture
+def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[Context, Plan]]:
+    """Runs a recipe given as a table over datasets given as lists of rows; returns the run's context and plan."""
+
+    def run(
+        datasets: dict[str, list[dict[str, Any]] | str], table: dict[str, Any], engine: Any = None, out: str = "run"
+    ) -> tuple[Context, Plan]:
+        from curation import pipeline, recipe
+
+        described = []
+        for name, rows in datasets.items():
+            role, _, plain = name.rpartition(":")
+            path = tmp_path / f"{plain}.jsonl"
+            if not path.exists():
+                path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+            described.append({"name": plain, "role": role or "trusted", "files": [str(path)]})
+        made = recipe.parse({**table, "dataset": described})
+        return pipeline.run(made, str(tmp_path / out), engine or local, update=True, say=lambda line: None)
+
+    return run

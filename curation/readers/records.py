@@ -1,0 +1,75 @@
+"""What a reader yields: every record of an input becomes exactly one of four things.
+
+    Document   text that is ready for the tables (MediaWiki, JSONL, Parquet, txt)
+    Page       bytes of a web page that still have to become text (`readers.html.page_text`)
+    Reject     a record that could have been a document and is not: counted by reason and listed
+    Skipped    a record that never could be a document (warcinfo, request, DNS answer): counted only
+
+Costs nothing; the trap is forgetting one of the four, for then the books do not balance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """Text and where it came from.
+
+    `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where in the file the
+    document stands (page number in a dump, byte of the line in JSONL, row in Parquet); `extra` holds the user's
+    other columns as JSON-able values.
+    """
+
+    text: str
+    id: str | None = None
+    url: str | None = None
+    record_id: str | None = None
+    date: str | None = None
+    offset: int | None = None
+    extra: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page as fetched, transfer and content encodings removed.
+
+    `content_type` is the HTTP header, None where there was none; `offset` the byte offset of the record in the
+    archive as it is stored; `is_text` marks WET conversions and text/plain pages, which need no HTML extraction.
+    """
+
+    body: bytes
+    url: str | None
+    record_id: str | None
+    date: str | None
+    content_type: str | None
+    offset: int
+    is_text: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """A record that is lost, why (a word from `schema.REASONS`), and what was seen."""
+
+    reason: str
+    url: str | None = None
+    offset: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A record that never could be a document; `kind` is its WARC type or what it is."""
+
+    kind: str
+
+
+class PageError(Exception):
+    """A page that gives no text. Its `reason` is a word from `schema.REASONS`, not a programming error."""
+
+    def __init__(self, reason: str, detail: str | None = None) -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+        self.detail = detail
