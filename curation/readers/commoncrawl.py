@@ -179,7 +179,7 @@ def _check_contents(url: str, part: pathlib.Path) -> None:
 def _response(url: str, headers: dict[str, str], timeout_s: float) -> requests.Response:
     """An open response of status 200, 206 or 416. Raises _TryAgain for what may pass, InputError for what will not."""
     response = requests.get(url, headers=headers, stream=True, timeout=timeout_s)
-    if response.status_code in (200, 206) or response.status_code == 416 and "Range" in headers:
+    if response.status_code in (200, 206) or (response.status_code == 416 and "Range" in headers):
         return response
     with response:
         body = response.raw.read(200, decode_content=True).decode("utf-8", "replace")

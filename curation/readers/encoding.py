@@ -115,7 +115,5 @@ def _wide_codec(head: bytes) -> str | None:
     size = len(head) // 4
     if size < 2 or head.count(0) * 4 < len(head):
         return None
-    zeros = [head[lane : 4 * size : 4].count(0) > 0.7 * size for lane in range(4)]
-    lanes = {(False, True, True, True): "utf-32-le", (True, True, True, False): "utf-32-be",
-             (False, True, False, True): "utf-16-le", (True, False, True, False): "utf-16-be"}  # fmt: skip
-    return lanes.get(tuple(zeros))  # type: ignore[call-overload,no-any-return]
+    zeros = "".join("0" if head[lane : 4 * size : 4].count(0) > 0.7 * size else "x" for lane in range(4))
+    return {"x000": "utf-32-le", "000x": "utf-32-be", "x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(zeros)

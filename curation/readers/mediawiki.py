@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from typing import BinaryIO
 from xml.parsers import expat
 
-
 from curation.errors import InputError
 from curation.readers.html import clean_text
 from curation.readers.records import Document, PageError, Reject
@@ -85,9 +84,7 @@ class _Pages:
         elif name == "text" and parent == "revision":
             self._page["text"] = value  # of several revisions the last
             self._page["size"] = str(self._size)
-        elif parent == "page" and name in ("title", "ns", "id"):
-            self._page[name] = value
-        elif name == "timestamp":
+        elif (parent == "page" and name in ("title", "ns", "id")) or name == "timestamp":
             self._page[name] = value
         elif name == "base":
             self.base = value

@@ -93,7 +93,9 @@ def _batches(
     chars = 0
     for file in shard.files:
         for outcome in _records(config, dataset, file):
-            if isinstance(outcome, Document):
+            if isinstance(outcome, Document) and not outcome.text.strip():
+                refused.append(_refused(file, Reject("empty", outcome.url, outcome.offset, "only white space")))
+            elif isinstance(outcome, Document):
                 rows.append(_row(dataset, file, outcome))
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):

@@ -293,7 +293,7 @@ def test_junk_between_records_is_one_loss(junk):
         packed = [WAYS[way]([one]) for one in RECORDS]
         for place in (0, 4, 8):
             found = read(b"".join([*packed[:place], junk, *packed[place:]]))
-            if place or way == "plain" and junk[0] != 0x1F:  # in front, junk hides how the rest is packed
+            if place or (way == "plain" and junk[0] != 0x1F):  # in front, junk hides how the rest is packed
                 assert bodies(found) == BODIES
             assert len(reasons(found)) == 1
 
@@ -319,6 +319,7 @@ def test_arc():
         assert found[2].date == "2008-04-30T20:48:25Z"
         assert found[2].url == "http://a.example/with space 0"
         assert reasons(found) == ["http_status"]
+    records = [one.replace(b"with space ", b"") for one in records]  # a lost place is found by addresses without blanks
     broken = [*records[:4], records[4][:1000], *records[5:]]
     for way in ("plain", "gzip"):
         assert bodies(read(WAYS[way](broken), "x.arc")) == [b for b in BODIES if b != BODIES[2]]

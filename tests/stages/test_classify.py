@@ -13,8 +13,8 @@ from curation import draws, store
 from curation.errors import InputError, RecipeError
 from curation.stages import classify
 
-GOOD = "the river rose slowly through spring while farmers watched quiet fields and wrote letters about rain".split()
-JUNK = "buy cheap click here free offer login cart sale best price casino bonus deal now".split()
+GOOD = "the river rose slowly through spring while farmers watched quiet fields and wrote letters about rain".split()  # noqa: SIM905
+JUNK = "buy cheap click here free offer login cart sale best price casino bonus deal now".split()  # noqa: SIM905
 
 
 def _rows(words: list[str], n: int, seed: int) -> list[dict[str, Any]]:

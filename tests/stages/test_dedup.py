@@ -73,7 +73,7 @@ def _reference(context: Any) -> dict[int, int]:
 @pytest.mark.parametrize("seed", range(4))
 def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(run_recipe: Callable[..., Any], seed: int) -> None:
     rows = _corpus(seed)
-    context, plan = run_recipe({"a": rows[:60], "b": rows[60:]}, TABLE)
+    context, _ = run_recipe({"a": rows[:60], "b": rows[60:]}, TABLE)
     removed = {
         row["doc"]: row["kept"]
         for file in store.find(context.path("dedup", "pairs", "removed"))

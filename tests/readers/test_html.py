@@ -1,0 +1,185 @@
+"""Text from pages: encodings, extraction, cleaning, and pages made to hurt the parser."""
+
+import collections
+import re
+import unicodedata
+
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.readers.encoding import codec_for, decoded
+from curation.readers.html import EXTRACTORS, MAX_ATTRIBUTES, MAX_DEPTH, check_shape, clean_text, page_text
+from curation.readers.records import Page, PageError
+
+STORY = "The whole story of the little mill by the river is told here, and it is a long one indeed. " * 4
+PAGE = f"<html><body><nav><a href=/>Home</a> <a href=/b>Shop</a></nav><article><h1>Mill</h1><p>{STORY}</p></article></body></html>"
+
+
+def page(body: bytes | str, content_type: str | None = "text/html", *, is_text: bool = False) -> Page:
+    data = body.encode() if isinstance(body, str) else body
+    return Page(data, "http://a.example/", None, None, content_type, 0, is_text)
+
+
+def test_main_content_and_all_text():
+    main, everything = (page_text(page(PAGE), extractor) for extractor in EXTRACTORS)
+    assert STORY.strip() in main
+    assert "Shop" not in main
+    assert "Shop" in everything
+    assert STORY.strip() in everything
+    assert page_text(page("a < b\r\n<p>", is_text=True), "resiliparse") == "a < b\n<p>"
+    with pytest.raises(ValueError, match="resiliparse, none"):
+        page_text(page(PAGE), "magic")
+
+
+TEXT = "Grüße aus Łódź и Москва"
+CASES = {
+    "utf-8 under a wrong header": ("<p>Grüße".encode(), "text/html; charset=iso-8859-1", "<p>Grüße"),
+    "utf-8 mark": (b"\xef\xbb\xbf" + b"<p>Gr\xc3\xbc", None, "<p>Grü"),
+    "false utf-8 mark": (b"\xef\xbb\xbf<meta charset=windows-1252><p>caf\xe9", None, None),
+    "utf-16 mark": ("\ufeff<p>Grüße".encode("utf-16-le"), None, "<p>Grüße"),
+    "utf-16 without mark": ("<p>hello there".encode("utf-16-be"), None, "<p>hello there"),
+    "header": ("<p>Привет, мир".encode("koi8-r"), "text/html; charset=KOI8-R", "<p>Привет, мир"),
+    "header before meta": (
+        b"<meta charset=windows-1251>" + "Привет".encode("koi8-r"),
+        'text/html;charset="koi8-r"',
+        "<meta charset=windows-1251>Привет",
+    ),
+    "meta": (
+        b'<meta http-equiv=Content-Type content="text/html; charset=Shift_JIS">' + "日本①".encode("cp932"),
+        "text/html",
+        None,
+    ),
+    "xml declaration": (
+        b'<?xml version="1.0" encoding="iso-8859-2"?><html>' + "Łódź".encode("iso-8859-2"),
+        "application/xhtml+xml",
+        None,
+    ),
+    "latin1 means windows-1252": (b"\x93quoted\x94 \x80", "text/html; charset=latin1", "“quoted” €"),
+    "iso-2022-jp": ("<p>日本語".encode("iso2022_jp"), "text/html; charset=iso-2022-jp", "<p>日本語"),
+    "unknown label": ("<p>caf\xe9 ol\xe9".encode("latin-1"), "text/html; charset=x-nonsense", "<p>café olé"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_encodings(name):
+    body, content_type, expected = CASES[name]
+    text = decoded(body, content_type)
+    if expected is not None:
+        assert text == expected
+    assert "\ufffd" not in text
+    assert not text.startswith("\ufeff")
+
+
+def test_a_wrong_label_gives_way_to_detection():
+    body = ("<p>" + "Съешь же ещё этих мягких французских булок, да выпей чаю. " * 5).encode("cp1251")
+    assert decoded(body, "text/html; charset=utf-8") == body.decode("cp1251")
+
+
+@pytest.mark.parametrize(
+    "label", ["base64", "rot13", "hex", "unicode_escape", "utf-7", "idna", "", None, "é", "a" * 5000, "\0"]
+)
+def test_labels_that_are_no_encodings(label):
+    assert codec_for(label) is None
+
+
+@given(st.binary(max_size=300), st.none() | st.text(max_size=40))
+def test_decoding_never_raises(body, content_type):
+    assert isinstance(decoded(body, content_type), str)
+
+
+@given(st.text(st.characters(codec=None), max_size=200))
+def test_clean_text_keeps_its_promises(text):
+    try:
+        cleaned = clean_text(text)
+    except PageError as error:
+        assert error.reason == "empty"
+        return
+    assert cleaned == cleaned.strip() != ""
+    assert unicodedata.is_normalized("NFC", cleaned)
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\u2028\u2029\ufeff]", cleaned)
+    assert clean_text(cleaned) == cleaned
+    cleaned.encode()
+
+
+@given(st.binary(max_size=400), st.sampled_from(EXTRACTORS))
+def test_any_bytes_give_text_or_a_reason(body, extractor):
+    try:
+        assert page_text(page(body), extractor)
+    except PageError as error:
+        assert error.reason in ("empty", "undecodable", "too_large")
+
+
+BOMBS = {
+    "deep": "<div>" * 100_000,
+    "deep and closed": "<div>" * 100_000 + "x" + "</div>" * 100_000,
+    "a megabyte of div": "<div>" * 200_000,
+    "deep in the middle": PAGE * 20 + "<ul><li>" * 5000 + PAGE,
+    "attributes": "<div " + " ".join(f"a{n}=1" for n in range(100_000)) + ">x",
+    "attributes without end": "<div " + " ".join(f"a{n}" for n in range(100_000)),
+}
+HARMLESS = {
+    "unclosed paragraphs": "<p>some words" * 50_000,
+    "unclosed cells": "<table>" + "<tr><td>x" * 20_000,
+    "open formatting": "<b>" * 2000 + STORY,
+    "breaks": "x<br>" * 100_000,
+    "less than": "<" * 500_000,
+    "long attribute": '<input value="' + '{"a": [1, 2, 3], ' * 20_000 + '">' + STORY,
+    "one attribute often": "<div " + "a=1 " * 3000 + ">" + STORY,
+    "one line": STORY * 5000,
+    "unclosed comment": "<!--" * 100_000,
+    "nul": "<p>a" + "\0" * 10,
+    "all bytes": bytes(range(256)) * 400,
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_bombs_are_refused_before_the_parser_sees_them(name):
+    with pytest.raises(PageError) as caught:
+        page_text(page(BOMBS[name]), "resiliparse")
+    assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+def test_odd_pages_pass(name, extractor):
+    try:
+        page_text(page(HARMLESS[name]), extractor)
+    except PageError as error:
+        assert error.reason in ("empty", "undecodable")
+
+
+def test_the_limits_of_shape():
+    check_shape(b"<div>" * MAX_DEPTH)
+    check_shape(b"<i></i>" * 50_000)
+    with pytest.raises(PageError, match="deep"):
+        check_shape(b"<div>" * (MAX_DEPTH + 1))
+    check_shape(b"<a " + b"attribute=1 " * (MAX_ATTRIBUTES - 1) + b">")
+    with pytest.raises(PageError, match="attributes"):
+        check_shape(b"<a " + b"attribute=1 " * (MAX_ATTRIBUTES + 1) + b">")
+
+
+def test_binary_is_undecodable():
+    with pytest.raises(PageError) as caught:
+        page_text(page(b"\x00\x01\x02\x00" * 500, is_text=True), "none")
+    assert caught.value.reason == "undecodable"
+
+
+CODECS = {"TIS-620": "cp874", "MacCyrillic": "mac_cyrillic", "GB2312": "gb18030", "EUC-KR": "cp949", "SHIFT_JIS": "cp932",
+          "Big5": "big5hkscs"}  # fmt: skip
+
+
+def test_thirty_legacy_encodings(shared_data):
+    """Decoded text equals that of the true encoding, with and without what the page declares."""
+    wrong = collections.Counter()
+    for row in pq.read_table(shared_data / "encoding/pages.parquet").to_pylist():
+        folder = row["path"].split("/")[-2]
+        short = re.match(r"(windows-\d+|iso-8859-\d+)", folder)
+        truth = CODECS.get(folder) or (short[1] if short else folder)
+        bare = re.sub(rb'(?i)(charset|encoding)\s*=\s*["\']?[\w-]+["\']?', b"", row["html"])
+        for kind, body in (("declared", row["html"]), ("bare", bare)):
+            expected = body.decode(truth, "replace").lstrip("\ufeff")
+            wrong[kind] += decoded(body, None) != expected
+    assert wrong["declared"] <= 1
+    assert wrong["bare"] <= 2

@@ -1,0 +1,211 @@
+"""JSONL, Parquet and text files, good and bad."""
+
+import bz2
+import datetime
+import decimal
+import gzip
+import io
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import zstandard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from curation.errors import InputError
+from curation.readers import tables
+from curation.readers.records import Document, Reject
+from curation.readers.tables import gutenberg_body, read_table_file, read_text_file
+
+ROWS = [{"id": 7, "text": "one\nline", "url": "http://a/", "score": 0.5}, {"id": "b", "text": "Grüße"}, {"text": ""}]
+PACKED = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress, ".bz2": bz2.compress}
+
+
+def read(data: bytes, name: str = "a.jsonl", **columns: str) -> list[Document | Reject]:
+    return list(read_table_file(io.BytesIO(data), name, **columns))
+
+
+def lines(*rows: object) -> bytes:
+    return b"".join(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows)
+
+
+@pytest.mark.parametrize("packing", PACKED)
+def test_jsonl(packing):
+    data = lines(*ROWS)
+    found = read(PACKED[packing](data), "a.jsonl" + packing)
+    assert found == [
+        Document("one\nline", id="7", url="http://a/", offset=0, extra={"score": 0.5}),
+        Document("Grüße", id="b", offset=data.index(b"\n") + 1),
+        Document("", offset=data.rindex(b"{")),
+    ]
+
+
+def test_concatenated_packed_files():
+    both = gzip.compress(lines(ROWS[0])) + gzip.compress(lines(ROWS[1]))
+    assert [one.id for one in read(both)] == ["7", "b"]
+
+
+def test_every_bad_line_is_one_reject_and_the_rest_goes_on():
+    data = b"\xef\xbb\xbf" + lines(
+        ROWS[0], b"{broken\n", b'{"text": "\xff"}\n', {"text": None}, {"text": 5}, {"other": 1}, b"\n", b"  \r\n",
+        b"[1]\n", b'"text"\n', b'{"text": "\\ud800"}\n', b'{"text": "last, no line end"}',
+    )  # fmt: skip
+    found = read(data)
+    assert [getattr(one, "reason", "ok") for one in found] == [
+        "ok", "malformed", "undecodable", "missing_text", "missing_text", "missing_text", "malformed", "malformed",
+        "malformed", "ok",
+    ]  # fmt: skip
+    assert data[found[1].offset :].startswith(b"{broken")
+    assert found[-1].text == "last, no line end"
+
+
+def test_own_columns():
+    (one,) = read(
+        lines({"body": "x", "key": 3, "link": "u", "text": "other"}),
+        text_column="body",
+        id_column="key",
+        url_column="link",
+    )
+    assert one == Document("x", id="3", url="u", offset=0, extra={"text": "other"})
+
+
+@pytest.mark.parametrize("count", [1, 500])
+def test_a_text_column_that_is_nowhere(count):
+    with pytest.raises(InputError, match="'body'.*'id', 'words'"):
+        read(lines(*[{"id": 1, "words": "x"}] * count), text_column="body")
+
+
+def test_a_json_array_is_explained():
+    with pytest.raises(InputError, match="jq"):
+        read(b'[\n{"text": "x"}]')
+
+
+def test_a_line_too_long_costs_itself(monkeypatch):
+    monkeypatch.setattr(tables, "MAX_LINE_BYTES", 1000)
+    data = lines({"text": "a"}, {"text": "x" * 3_000_000}, {"text": "b"})
+    found = read(data)
+    assert [getattr(one, "reason", None) for one in found] == [None, "too_large", None]
+    assert data[found[2].offset :] == lines({"text": "b"})
+
+
+@pytest.mark.parametrize("packing", [".gz", ".zst", ".bz2"])
+def test_a_file_that_breaks_off(packing):
+    rows = [{"text": f"{n} " + bytes(n % 256 for n in range(n, n + 500)).hex()} for n in range(2000)]
+    data = PACKED[packing](lines(*rows))
+    found = read(data[: len(data) * 2 // 3])
+    assert isinstance(found[-1], Reject)
+    assert found[-1].reason == "truncated"
+    assert [one.text for one in found[:-1]] == [row["text"] for row in rows[: len(found) - 1]]
+    wrong = bytearray(data)
+    wrong[len(data) // 2] ^= 255
+    assert read(bytes(wrong))[-1].reason in ("malformed", "truncated")
+
+
+@given(st.lists(st.binary(max_size=30), max_size=8))
+def test_any_lines(parts):
+    data = lines({"text": "first"}, *(part + b"\n" for part in parts))
+    found = read(data)
+    wanted = 1 + sum(1 for line in data.split(b"\n")[1:] if line.strip())
+    assert len(found) == wanted
+
+
+@given(st.lists(st.fixed_dictionaries({"text": st.text(max_size=20), "id": st.text(max_size=5)}), max_size=5))
+def test_round_trip(rows):
+    assert [(one.text, one.id) for one in read(lines(*rows))] == [(row["text"], row["id"]) for row in rows]
+
+
+def parquet(table: pa.Table, **options: object) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **options)
+    return sink.getvalue()
+
+
+def test_parquet():
+    table = pa.table(
+        {
+            "id": [1, 2, None],
+            "text": ["a", None, "c"],
+            "url": ["http://a/", None, ""],
+            "when": [datetime.datetime(2020, 1, 2)] * 3,
+            "price": [decimal.Decimal("1.50")] * 3,
+            "tags": [["x"], [], None],
+            "bad": [float("nan"), 1.0, None],
+            "raw": [b"ok", b"\xff", None],
+        }
+    )
+    found = read(parquet(table), "a.parquet")
+    extra = {"when": "2020-01-02T00:00:00", "price": "1.50", "tags": ["x"], "bad": None, "raw": "ok"}
+    assert found[0] == Document("a", id="1", url="http://a/", offset=0, extra=extra)
+    assert (found[1].reason, found[1].offset) == ("missing_text", 1)
+    assert found[2].id is None
+    assert found[2].url is None
+    json.dumps([one.extra for one in found if isinstance(one, Document)])
+
+
+def test_parquet_in_batches_and_string_types():
+    texts = [f"text {n}" for n in range(1000)]
+    for kind in (pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())):
+        found = read(parquet(pa.table({"text": pa.array(texts).cast(kind)}), row_group_size=300), "a.parquet")
+        assert [one.text for one in found] == texts
+        assert [one.offset for one in found] == list(range(1000))
+
+
+def test_parquet_mistakes():
+    data = parquet(pa.table({"words": ["a"]}))
+    with pytest.raises(InputError, match="'text'.*'words'"):
+        read(data, "a.parquet")
+    for broken in (data[:-10], b"not parquet", b""):
+        with pytest.raises(InputError, match=r"a\.parquet: not a whole Parquet file"):
+            read(broken, "a.parquet")
+
+
+BOOK = """\ufeffThe Project Gutenberg EBook of Emma, by Jane Austen
+
+This eBook is for the use of anyone anywhere.
+
+*** START OF THIS PROJECT GUTENBERG EBOOK EMMA ***
+
+Emma Woodhouse, handsome, clever, and rich.
+{middle}
+End of the Project Gutenberg EBook of Emma
+
+*** END OF THIS PROJECT GUTENBERG EBOOK EMMA ***
+
+Updated editions will replace the previous one.
+"""
+
+
+def test_text_files():
+    book = BOOK.replace("{middle}", "*** A break of stars ***").replace("\n", "\r\n")
+    for packing, pack in PACKED.items():
+        (one,) = read_text_file(io.BytesIO(pack(book.encode())), "emma.txt" + packing)
+        assert one.text == "Emma Woodhouse, handsome, clever, and rich.\n*** A break of stars ***"
+    (plain,) = read_text_file(io.BytesIO("Just a cafe\u0301.\r\n".encode()), "a.txt")
+    assert plain == Document("Just a café.", offset=0)
+    (latin,) = read_text_file(io.BytesIO("Il était une fois un café très agréable".encode("cp1252")), "a.txt")
+    assert latin.text == "Il était une fois un café très agréable"
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b" \n ", "empty"),
+        (b"\0\1\2" * 100, "undecodable"),
+        (gzip.compress(b"x" * 9999)[:20], "truncated"),
+    ],
+)
+def test_text_files_without_text(data, reason):
+    (one,) = read_text_file(io.BytesIO(data), "a.txt")
+    assert one.reason == reason
+
+
+def test_old_gutenberg_marks_and_other_texts():
+    old = "Notice\n*END*THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.29.93*END*\nThe book.\nEnd of The Project Gutenberg Etext of X\n"
+    assert gutenberg_body(old).strip() == "The book."
+    assert (
+        gutenberg_body("No marks here.\nEnd of the Project Gutenberg thing")
+        == "No marks here.\nEnd of the Project Gutenberg thing"
+    )
