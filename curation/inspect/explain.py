@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -125,7 +125,7 @@ def reject_story(reject: FoundReject) -> Group:
     columns = reject.columns
     line = f"never became a document: {columns['reason']} ({REASONS.get(columns['reason'], '')})"
     where = Text(f"{reject.shard.dataset}: {_where(columns)}", style="dim")
-    parts = [Rule(style="dim"), where, Text(line, style="bold red")]
+    parts: list[RenderableType] = [Rule(style="dim"), where, Text(line, style="bold red")]
     if columns["detail"]:
         parts.append(Text(clean(columns["detail"], 400)))
     return Group(*parts)

@@ -266,7 +266,7 @@ def _rows(flows: Sequence[Flow]) -> list[Row]:
                 )
             )
     if any(flow.placed is not None for flow in flows):
-        rows.append(("in training shards", "bold cyan", [("", _volume_number(flow.placed)) for flow in flows]))
+        rows.append(("in training shards", "bold cyan", [("", volume(flow.placed)) for flow in flows]))
         rows.append(("  share", "cyan", [("", _percent(flow.share)) for flow in flows]))
         rows.append(("  planned", "dim", [("", _percent(flow.planned)) for flow in flows]))
         rows.append(("  epochs", "dim", [("", "" if flow.epochs is None else _epochs(flow.epochs)) for flow in flows]))
@@ -277,19 +277,19 @@ def _milestone(flow: Flow, stage: str, outcome: str, flows: Sequence[Flow]) -> t
     line = next((x for x in _as_of(flow, stage) if x.outcome == outcome), None)
     if line is None:
         return "", ""
-    return _number(line.documents), "" if outcome == ledger.IN else _volume(line, flows)
+    return number(line.documents), "" if outcome == ledger.IN else _volume(line, flows)
 
 
 def _loss(line: Line | None, flows: Sequence[Flow]) -> tuple[str, str]:
     if line is None:
         return "", ""
-    return (f"-{_number(line.documents)}" if line.documents else ""), _volume(line, flows) if line.chars else ""
+    return (f"-{number(line.documents)}" if line.documents else ""), _volume(line, flows) if line.chars else ""
 
 
 def _volume(line: Line, flows: Sequence[Flow]) -> str:
     if _unit(flows) == "chars":
-        return _volume_number(line.chars)
-    return ("" if line.exact else "~") + _volume_number(line.tokens)
+        return volume(line.chars)
+    return ("" if line.exact else "~") + volume(line.tokens)
 
 
 def _unit(flows: Sequence[Flow]) -> str:
@@ -307,19 +307,19 @@ def _caption(flows: Sequence[Flow]) -> str:
     return f"~ estimated: characters / characters per token of what survived ({', '.join(parts)})."
 
 
-def _number(value: int) -> str:
+def number(value: int) -> str:
     """Documents: whole below a million, then three digits and a unit.
 
-    >>> [_number(n) for n in (0, 999_999, 1_234_567)]
+    >>> [number(n) for n in (0, 999_999, 1_234_567)]
     ['0', '999,999', '1.23M']
     """
-    return f"{value:,}" if value < 1_000_000 else _volume_number(value)
+    return f"{value:,}" if value < 1_000_000 else volume(value)
 
 
-def _volume_number(value: int | None) -> str:
+def volume(value: int | None) -> str:
     """Tokens or characters: whole below ten thousand, then three digits and a unit.
 
-    >>> [_volume_number(n) for n in (9_999, 10_000, 999_950, 1_234_567, 20_008_672, 3 * 10**11)]
+    >>> [volume(n) for n in (9_999, 10_000, 999_950, 1_234_567, 20_008_672, 3 * 10**11)]
     ['9,999', '10.0K', '1.00M', '1.23M', '20.0M', '300B']
     """
     if value is None or value < 10_000:

@@ -93,6 +93,8 @@ def sample(
         stage = _stage_of(context, plan, reason)
     if stage is None:
         return _documents(context, shards, ((s, *frames.kept_rows(context, s)) for s in shards), None, n, seed)
+    if reason == "not_a_page":
+        raise InputError("records that hold no page (not_a_page) are counted, not listed; name another reason")
     if stage == "extract":
         return _rejects(context, shards, reason, n, seed)
     paths = [frames.decision_path(context, stage, shard) for shard in shards]

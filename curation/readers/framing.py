@@ -25,7 +25,7 @@ _ARC_FIELDS = (
     rb"(?P<mime>[^ \r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,8000} )?(?P<length>\d{1,12})\r?\n"
 )
 _ARC_LINE = re.compile(rb"(?P<url>[a-z][a-z0-9+.-]{1,15}:[^\n]{0,8000}?)" + _ARC_FIELDS)
-_ARC_START = re.compile(rb"(?:https?|ftp|gopher|dns|filedesc):[^\s<>\"']{1,8000}" + _ARC_FIELDS)
+_ARC_START = re.compile(rb"(?:https?|ftp|gopher|dns|filedesc):[^\s<>\"']{1,2000}" + _ARC_FIELDS)
 _OVERLAP = 1 << 14  # a record's first line is searched across the borders of pieces
 
 

@@ -42,7 +42,7 @@ def page_text(page: Page, extractor: str) -> str:
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
     text = decoded(page.body, page.content_type)
-    bad = text.count("\ufffd") + text.count("\0")
+    bad = text.count("\ufffd") + (text.count("\0") if page.is_text else 0)  # HTML parsers drop zeros
     if bad > _MAX_BAD_SHARE * len(text):
         raise PageError("undecodable", f"{bad} of {len(text)} characters")
     if not page.is_text:

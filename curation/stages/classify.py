@@ -307,7 +307,7 @@ def fit(
     if len(np.unique(y[~held])) < 2:  # too few sites to spare any
         held[:] = False
     weight = "balanced" if config.class_weight == "balanced" else None
-    regression = LogisticRegression(C=config.C, class_weight=weight, solver="lbfgs", max_iter=1000, tol=1e-6)
+    regression = LogisticRegression(C=config.C, class_weight=weight, solver="lbfgs", max_iter=1000)
     with threadpool_limits(1):  # one thread adds in one order: the same weights every time
         regression.fit(x[~held], y[~held])
     return (

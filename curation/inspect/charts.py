@@ -1,0 +1,150 @@
+"""Small charts as inline SVG: no script, nothing fetched, colours from the page's style sheet (`--ink`, `--a`, `--b`, `--grid`).
+
+Every chart has a title for screen readers and a tooltip on every mark. Trap: labels come from pages and recipes; all are escaped here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+WIDTH, HEIGHT = 460, 190
+LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 36
+
+
+def histogram(
+    title: str,
+    edges: Sequence[float],
+    counts: Sequence[int],
+    *,
+    part: Sequence[int] | None = None,
+    curve: Sequence[float] | None = None,
+    labels: tuple[str, str] = ("", ""),
+    log: bool = False,
+) -> str:
+    """Bars of `counts` between `edges`; the share `part` of each in the second colour; `curve` (0 to 1, at the edges) over them.
+
+    With `log` the bars' heights are log10(1 + count).
+    """
+    height = _scale(counts, log)
+    plot_w, plot_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    low, high = edges[0], edges[-1]
+
+    def x(value: float) -> float:
+        return LEFT + plot_w * (value - low) / (high - low)
+
+    body = [_y_axis(counts, log)]
+    for i, count in enumerate(counts):
+        left, width = x(edges[i]), max(1.0, x(edges[i + 1]) - x(edges[i]) - 1)
+        tip = f"{edges[i]:g} to {edges[i + 1]:g}: {count:,}" + (f", {part[i]:,} of them kept" if part else "")
+        for value, colour in ((count, "a"), (part[i] if part else 0, "b")):
+            if value:
+                h = max(1.0, plot_h * height(value))
+                body.append(_bar(left, TOP + plot_h - h, width, h, colour, tip))
+    if curve is not None:
+        points = " ".join(f"{x(e):.1f},{TOP + plot_h * (1 - c):.1f}" for e, c in zip(edges, curve, strict=True))
+        body.append(f'<polyline class="curve" points="{points}"><title>{escape(labels[1])}</title></polyline>')
+    ticks = [low + (high - low) * i / 5 for i in range(6)]
+    body += [_text(x(t), HEIGHT - BOTTOM + 16, f"{t:.3g}", "middle") for t in ticks]
+    body.append(_text(WIDTH - RIGHT, HEIGHT - 4, labels[0], "end"))
+    return _svg(title, HEIGHT, body)
+
+
+def columns(title: str, names: Sequence[str], counts: Sequence[int], *, label: str = "") -> str:
+    """One bar for each name, side by side."""
+    height = _scale(counts, False)
+    plot_w, plot_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    step = plot_w / max(1, len(names))
+    width = min(step - 1, 40)
+    every = math.ceil(len(names) / 12)
+    body = [_y_axis(counts, False)]
+    for i, (name, count) in enumerate(zip(names, counts, strict=True)):
+        middle = LEFT + step * (i + 0.5)
+        if count:
+            h = max(1.0, plot_h * height(count))
+            body.append(_bar(middle - width / 2, TOP + plot_h - h, width, h, "a", f"{name}: {count:,}"))
+        if i % every == 0:
+            body.append(_text(middle, HEIGHT - BOTTOM + 16, name, "middle"))
+    body.append(_text(WIDTH - RIGHT, HEIGHT - 4, label, "end"))
+    return _svg(title, HEIGHT, body)
+
+
+def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> str:
+    """Lying bars: (name, value, a second value or None, what to write behind it), all to one scale."""
+    top = max([1e-12, *(max(value, second or 0.0) for _, value, second, _ in rows)])
+    left, room, step = 100, WIDTH - 100 - 150, 24
+    body = []
+    for i, (name, value, second, note) in enumerate(rows):
+        y = i * step + 4
+        pairs = [(value, "a")] if second is None else [(value, "a"), (second, "b")]
+        h = 16 / len(pairs)
+        for k, (one, colour) in enumerate(pairs):
+            if one:
+                body.append(_bar(left, y + k * h, max(1.0, room * one / top), h - 1, colour, f"{name}: {note}"))
+        body.append(_text(left - 8, y + 12, name if len(name) <= 15 else name[:14] + "…", "end"))
+        body.append(_text(left + room * max(value, second or 0.0) / top + 8, y + 12, note, "start"))
+    return _svg(title, len(rows) * step + 6, body)
+
+
+def _scale(counts: Sequence[int], log: bool):  # type: ignore[no-untyped-def]
+    top = max([1, *counts])
+    if log:
+        return lambda value: math.log10(1 + value) / math.log10(1 + top)
+    return lambda value: value / top
+
+
+def _y_axis(counts: Sequence[int], log: bool) -> str:
+    """Grid lines with their counts: powers of ten, or parts of the highest bar."""
+    top = max([1, *counts])
+    height = _scale(counts, log)
+    if log:
+        values = [10**k for k in range(0, 13, 1 + int(math.log10(top)) // 5) if 10**k <= top]
+    else:
+        step = _round_step(top)
+        values = list(range(step, top + 1, step))
+    plot_h = HEIGHT - TOP - BOTTOM
+    lines = []
+    for value in values:
+        y = TOP + plot_h * (1 - height(value))
+        lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        lines.append(_text(LEFT - 6, y + 4, short(value), "end"))
+    base = HEIGHT - BOTTOM
+    lines.append(f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
+    return "".join(lines)
+
+
+def _round_step(top: int) -> int:
+    """A round number that goes three to eight times into `top`.
+
+    >>> [_round_step(n) for n in (1, 7, 40, 999)]
+    [1, 1, 10, 200]
+    """
+    size = 10 ** int(math.log10(max(1, top)))
+    return next(max(1, int(size * f)) for f in (2, 1, 0.5, 0.2, 0.1) if size * f <= top / 3 or f == 0.1)
+
+
+def short(value: int) -> str:
+    """A count for an axis.
+
+    >>> [short(n) for n in (900, 1_000, 25_000, 3_000_000)]
+    ['900', '1K', '25K', '3M']
+    """
+    for size, unit in ((10**9, "B"), (10**6, "M"), (10**3, "K")):
+        if value >= size:
+            return f"{value / size:g}{unit}"
+    return str(value)
+
+
+def _bar(x: float, y: float, width: float, height: float, colour: str, tip: str) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{colour}" {place}><title>{escape(tip)}</title></rect>'
+
+
+def _text(x: float, y: float, text: str, anchor: str) -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>' if text else ""
+
+
+def _svg(title: str, height: float, body: Sequence[str]) -> str:
+    label = escape(title)
+    return f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{label}"><title>{label}</title>{"".join(body)}</svg>'

@@ -1,0 +1,162 @@
+"""The command line as a person meets it: what it prints, what it exits with, and that nothing is lost when it refuses."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from curation.cli import COMMANDS, main
+
+RECIPE = 'stages = ["extract", "dedup"]\n[[dataset]]\nname = "a"\nfiles = "in.jsonl"\n'
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args), prog_name="curation")
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> str:
+    (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "one two three"}\n{"id": "2", "text": "four five six"}\n')
+    (tmp_path / "r.toml").write_text(RECIPE)
+    return str(tmp_path / "r.toml")
+
+
+def test_help_imports_nothing_heavy() -> None:
+    """What makes `curation --help` answer at once."""
+    code = (
+        "import sys\nfrom click.testing import CliRunner\nfrom curation.cli import main\n"
+        "assert CliRunner().invoke(main, ['--help']).exit_code == 0\n"
+        "heavy = {'numpy', 'pyarrow', 'duckdb', 'numba', 'torch', 'pyspark', 'rich', 'sklearn'} & set(sys.modules)\n"
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = call(command, "--help")
+    assert result.exit_code == 0
+    assert f"curation {command}" in result.output.split("Example", 1)[1]
+
+
+def test_a_run_shows_its_funnel_and_leaves_its_ledger(recipe: str, tmp_path: Path) -> None:
+    result = call("run", recipe, "--out", str(tmp_path / "run"), "--workers", "1")
+    assert result.exit_code == 0, result.output
+    assert "kept" in result.output
+    assert (tmp_path / "run" / "ledger.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (["--set", "dedup.min_jacard=0.5"], "did you mean 'min_jaccard'?"),
+        (["--set", "dedup.min_jaccard=7"], "a similarity in (0, 1] expected, got 7"),
+        (["--until", "mix"], "no stage 'mix' in this recipe; it has extract, dedup"),
+        (["--set", 'dataset=[{name="a",files="nowhere"}]'], "nowhere: no such file or folder"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_exit_code_1(
+    recipe: str, tmp_path: Path, change: list[str], expected: str
+) -> None:
+    result = call("run", recipe, "--out", str(tmp_path / "run"), *change)
+    assert result.exit_code == 1
+    (line,) = [line for line in result.output.splitlines() if line.startswith("Error: ")]
+    assert expected in line
+    assert "Traceback" not in result.output
+
+
+def test_usage_is_exit_code_2(recipe: str) -> None:
+    assert call("run", recipe).exit_code == 2
+    assert call("run", recipe, "--out", "x", "--master", "local[2]").exit_code == 2
+    assert call("no-such-command").exit_code == 2
+
+
+def test_another_recipe_is_never_written_over_silently(recipe: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    assert call("run", recipe, "--out", out).exit_code == 0
+    before = {f: f.read_bytes() for f in (tmp_path / "run").rglob("*.parquet")}
+    result = call("run", recipe, "--out", out, "--set", "dedup.bands=4")
+    assert result.exit_code == 1
+    assert "dedup.bands: 20 -> 4" in result.output
+    assert {f: f.read_bytes() for f in (tmp_path / "run").rglob("*.parquet")} == before
+    assert call("run", recipe, "--out", out, "--set", "dedup.bands=4", "--update").exit_code == 0
+
+
+def test_an_empty_input_is_a_run_with_nothing_in_it(recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text("")
+    result = call("run", recipe, "--out", str(tmp_path / "run"))
+    assert result.exit_code == 0, result.output
+
+
+def test_a_directory_that_is_no_run(tmp_path: Path) -> None:
+    for command in (["report"], ["explain", "x"], ["check"], ["sample"]):
+        result = call(command[0], str(tmp_path), *command[1:])
+        assert result.exit_code == 1
+        assert "not a run directory" in result.output
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_no_permission(recipe: str, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    result = call("run", recipe, "--out", str(tmp_path / "locked" / "run"))
+    assert result.exit_code == 1
+    assert "permission denied" in result.output
+
+
+def test_a_full_disk_is_said_and_loses_nothing(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import errno
+
+    from curation import store
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", str(tmp_path / "run" / "plan.json"))
+
+    monkeypatch.setattr(store, "write_json", full)
+    result = call("run", recipe, "--out", str(tmp_path / "run"))
+    assert result.exit_code == 1
+    assert "the disk is full" in result.output
+    monkeypatch.undo()
+    assert call("run", recipe, "--out", str(tmp_path / "run")).exit_code == 0
+
+
+def test_ctrl_c_is_130_and_the_run_goes_on_later(sample_folder: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "curation",
+        "run",
+        str(sample_folder / "recipe.toml"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    for _ in range(600):
+        if (tmp_path / "run" / "documents").exists():
+            break
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "run the same command to go on" in said
+    assert "Traceback" not in said
+    assert not (tmp_path / "run" / "run.lock").exists()
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def test_init_writes_a_recipe_that_loads_and_never_over_another(tmp_path: Path) -> None:
+    from curation import recipe as recipes
+
+    path = str(tmp_path / "recipe.toml")
+    assert call("init", path).exit_code == 0
+    assert recipes.load(path).dataset
+    result = call("init", path)
+    assert result.exit_code == 1
+    assert "already" in result.output
