@@ -154,7 +154,10 @@ def _scores(scores: Data | None, model: Data | None) -> str:
         cards.append(_card(name, chart + key))
         if own["filtered"]:
             cards.append(_card(f"{name}: keep rate by score", _bands(own["bands"])))
-    intro = "How much each document is like the trusted corpora (1) or like raw crawl (0). Heights are logarithmic; the curve rises from 0 to 1."
+    intro = (
+        "How much each document is like the trusted corpora (1) or like raw crawl (0). "
+        "Heights are logarithmic; the curve rises from 0 to 1."
+    )
     return _section("Quality", intro, _model(model), _cards(*cards))
 
 

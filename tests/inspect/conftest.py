@@ -20,7 +20,10 @@ QUOTE = "the seven lamps of the old harbour were lit each evening by a keeper na
 def sentences(seed: int, n: int, topic: str) -> str:
     """`n` sentences of made-up prose, the same for the same seed."""
     chance = random.Random(seed)
-    nouns = {"good": "river stone harbour library winter letter orchard engine captain theory", "spam": "cheap pills casino"}
+    nouns = {
+        "good": "river stone harbour library winter letter orchard engine captain theory",
+        "spam": "cheap pills casino",
+    }
     verbs = {"good": "carried described measured followed remembered painted", "spam": "buy click win order"}
     ends = {"good": "before the long winter of that year", "spam": "now now best price online free"}
     word = [f"w{chance.randrange(4000)}" for _ in range(6 * n)]
@@ -45,7 +48,12 @@ def corpus(folder: Path) -> None:
     crawl += [page(41, f"Only this: {QUOTE}."), page(42, f"And again, as ever: {QUOTE}.")]
     crawl += [page(42, sentences(402, 9, "good"), id_=143)]  # the same address once more
     crawl += [{"id": "page-50", "url": "http://site50.example/lost"}]  # no text
-    for name, rows in (("wiki", wiki), ("books", books), ("crawl", crawl), ("lamps", [{"id": "lamp-1", "text": QUOTE}])):
+    for name, rows in (
+        ("wiki", wiki),
+        ("books", books),
+        ("crawl", crawl),
+        ("lamps", [{"id": "lamp-1", "text": QUOTE}]),
+    ):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
@@ -95,5 +103,3 @@ def half_run(copied: Path) -> Path:
     for stage in ("decontaminate", "tokens", "shards"):
         shutil.rmtree(copied / stage)
     return copied
-
-

@@ -1,0 +1,98 @@
+# curation. `make` alone lists what there is. Everything goes into .venv, build, dist and out.
+PYTHON ?= python3
+RECIPE ?= out/sample/recipe.toml
+OUT ?= out/run
+MASTER ?=
+ARGS ?=
+SECONDS ?= 60
+
+SHELL := /bin/sh
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+EXTRAS_curate := spark
+EXTRAS_train := spark,train
+EXTRAS_all := spark,train,notebook,dev
+SOURCES := $(shell find curation -type f ! -name '*.py[co]' ! -name '*.nb[ci]')
+ENVIRONMENT := build/environment
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help curate train test lint package bench clean
+
+help: ## this list
+	@echo "make TARGET, where TARGET is one of"
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
+	@echo "PYTHON=python3.12 make ... chooses the interpreter; ARGS='--set classify.alpha=3' goes to the run."
+
+ifeq ($(MASTER),)
+curate: .venv/.curate $(filter out/sample/recipe.toml,$(RECIPE)) ## the whole line on Spark: the sample, or RECIPE=my.toml OUT=DIR [MASTER=spark://host:7077]
+	@$(BIN)/curation run $(RECIPE) --out $(OUT) --engine spark $(if $(filter out/sample/recipe.toml,$(RECIPE)),--update) $(ARGS)
+	@$(BIN)/curation report $(OUT)
+else
+curate: .venv/.curate $(filter out/sample/recipe.toml,$(RECIPE)) dist/environment.tar.gz
+	@JAVA_HOME="$$($(BIN)/python -c 'from curation.engine.spark import java_home; print(java_home(".venv"))')" \
+	    PYSPARK_DRIVER_PYTHON=$(BIN)/python PYSPARK_PYTHON=./environment/bin/python \
+	    $(BIN)/spark-submit --master $(MASTER) --archives dist/environment.tar.gz#environment \
+	    jobs/curate.py $(RECIPE) --out $(OUT) $(ARGS)
+	@$(BIN)/curation report $(OUT)
+endif
+
+train: .venv/.train ## a very small GPT-3 on the shards, for SECONDS=60, and some of its words
+	@test -e $(OUT)/shards/shards.json || $(MAKE) --no-print-directory curate
+	@$(BIN)/curation train $(OUT) --size tiny --out out/model --seconds $(SECONDS)
+
+test: .venv/.all ## set-up and the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: .venv/.all ## ruff and mypy
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+package: dist/environment.tar.gz ## what a cluster needs: a wheel and a packed environment, in dist/
+	@ls -sh dist
+
+bench: .venv/.all ## speed and memory of each stage
+	@$(BIN)/python perf/line.py $(ARGS)
+
+clean: ## remove all that these commands made, the environment and out/ too
+	rm -rf .venv build dist out curation.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---- the environment -------------------------------------------------------------------------------------------------
+
+.venv/.made:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; v >= (3, 11) or sys.exit("Python 3.11 or newer is needed, and $(PYTHON) is %d.%d: name another with make PYTHON=..." % v[:2])'
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install 'pip>=24'
+	@touch $@
+
+.venv/.%: pyproject.toml constraints.txt | .venv/.made
+	@echo "Installing $(EXTRAS_$*) into .venv; this takes a minute or two ..."
+	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS_$*)]'
+	@touch $@
+
+out/sample/recipe.toml: $(filter curation/sample/% curation/recipes/sample.toml,$(SOURCES)) | .venv/.curate
+	@$(BIN)/python -m curation.sample out/sample
+	@touch $@
+
+# ---- the package -----------------------------------------------------------------------------------------------------
+# The environment is a folder of packages and a `bin/python` that runs the machine's own Python of the same version with them:
+# it may be unpacked anywhere. Spark's own copy of pyspark is on each machine already, and comes first.
+
+build/wheel: $(SOURCES) pyproject.toml README.md LICENSE | .venv/.made
+	@rm -rf build/lib build/bdist.* dist/*.whl
+	@$(PIP) wheel --no-deps -w dist .
+	@touch $@
+
+$(ENVIRONMENT)/.packages: pyproject.toml constraints.txt | build/wheel
+	@echo "Packing the environment; this takes a minute or two ..."
+	@rm -rf $(ENVIRONMENT)
+	@$(PIP) install --target $(ENVIRONMENT)/lib -c constraints.txt dist/curation-*.whl pandas
+	@touch $@
+
+dist/environment.tar.gz: build/wheel $(ENVIRONMENT)/.packages
+	@$(PIP) install --target $(ENVIRONMENT)/lib --upgrade --no-deps dist/curation-*.whl
+	@mkdir -p $(ENVIRONMENT)/bin
+	@$(BIN)/python -c 'import sys; print("#!/bin/sh\nhome=$$(CDPATH= cd -- \"$$(dirname -- \"$$0\")/..\" && pwd)\nexport PYTHONPATH=\"$${PYTHONPATH:+$$PYTHONPATH:}$$home/lib\"\nexec python%d.%d \"$$@\"" % sys.version_info[:2])' > $(ENVIRONMENT)/bin/python
+	@chmod +x $(ENVIRONMENT)/bin/python
+	@tar -C $(ENVIRONMENT) -cf - bin lib | gzip -1 > $@
