@@ -93,6 +93,6 @@ $(ENVIRONMENT)/.packages: pyproject.toml constraints.txt | build/wheel
 dist/environment.tar.gz: build/wheel $(ENVIRONMENT)/.packages
 	@$(PIP) install --target $(ENVIRONMENT)/lib --upgrade --no-deps dist/curation-*.whl
 	@mkdir -p $(ENVIRONMENT)/bin
-	@$(BIN)/python -c 'import sys; print("#!/bin/sh\nhome=$$(CDPATH= cd -- \"$$(dirname -- \"$$0\")/..\" && pwd)\nexport PYTHONPATH=\"$${PYTHONPATH:+$$PYTHONPATH:}$$home/lib\"\nexec python%d.%d \"$$@\"" % sys.version_info[:2])' > $(ENVIRONMENT)/bin/python
+	@$(BIN)/python -c 'import sys; print("#!/bin/sh\nhome=$$(CDPATH= cd -- \"$$(dirname -- \"$$0\")/..\" && pwd)\nexport PYTHONPATH=\"$${PYTHONPATH:+$$PYTHONPATH:}$$home/lib\"\nexec \"$${CURATION_PYTHON:-python%d.%d}\" \"$$@\"" % sys.version_info[:2])' > $(ENVIRONMENT)/bin/python
 	@chmod +x $(ENVIRONMENT)/bin/python
 	@tar -C $(ENVIRONMENT) -cf - bin lib | gzip -1 > $@

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import dataclasses
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -150,6 +152,15 @@ def test_a_stage_has_one_name_in_five_places(stage: str) -> None:
         from curation.cli import COMMANDS
 
         assert stage in COMMANDS
+
+
+@pytest.mark.parametrize("job", ["tokenize", "curate"])
+def test_a_job_starts_from_its_own_folder(job: str) -> None:
+    """Python puts a script's folder first on its path, where `tokenize.py` would hide the standard library's."""
+    path = ROOT / "jobs" / f"{job}.py"
+    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "RECIPE" in done.stdout
 
 
 def test_there_is_no_config_or_job_without_a_stage() -> None:

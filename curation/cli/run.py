@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from curation.recipe import Recipe
 
 
+FUNNEL_COLUMNS = 104
+
+
 @click.command()
 @click.argument("recipe")
 @click.option("--out", required=True, help="The run directory: a folder, or an address such as s3://bucket/run.")
@@ -97,6 +100,8 @@ def execute(
         finally:
             made.close()
     console = Console()
+    if console.width < FUNNEL_COLUMNS:  # a file, a pipe, or a narrow window: whole lines are better than cut numbers
+        console = Console(width=FUNNEL_COLUMNS)
     console.print(funnel_table(funnel(context, plan)))
     for warning in pipeline.warnings(context):
         console.print(f"[yellow]![/] {warning}", highlight=False)

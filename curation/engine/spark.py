@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
-from curation.errors import CurationError, MissingExtra, TaskError
+from curation.errors import CurationError, MissingExtra, RunError, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -99,7 +99,7 @@ class SparkEngine:
         sort_by: Sequence[str],
     ) -> list[Any]:
         self.progress(label, 0, parts)
-        sources = self._numbers(len(items))
+        sources = self._numbers(len(items), 16 * self.workers)
         rows = sources.mapInArrow(partial(_emit, emit, list(items), schema), _spark_schema(schema))
         spread = rows.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions("part", *sort_by)
         reduced = spread.mapInArrow(partial(_reduce, reduce, schema), "part bigint, result binary")
@@ -114,12 +114,13 @@ class SparkEngine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, table: store.Table) -> Any:
-        return self._numbers(len(table.paths)).mapInArrow(
+        return self._numbers(len(table.paths), 2 * self.workers).mapInArrow(
             partial(_read, table.paths, table.schema), _spark_schema(table.schema)
         )
 
-    def _numbers(self, n: int) -> Any:
-        return self._spark.range(0, n, 1, max(1, min(n, 16 * self.workers)))
+    def _numbers(self, n: int, most: int) -> Any:
+        """0 ... n - 1, spread over at most `most` tasks: each costs a tenth of a second."""
+        return self._spark.range(0, n, 1, max(1, min(n, most)))
 
     def _collect(self, label: str, action: Callable[[], Any]) -> Any:
         from pyspark.errors import PySparkException
@@ -274,7 +275,29 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
         }
     for key, value in settings.items():
         builder = builder.config(key, value)
-    return builder.getOrCreate()
+    if submitted:
+        return builder.getOrCreate()
+    return _started(builder, os.path.join(folder, "jvm.log"))
+
+
+def _started(builder: Any, log: str) -> Any:
+    """The session, its JVM's chatter sent to a file: what goes wrong later comes as exceptions. Raises RunError where it cannot start."""
+    ours = os.dup(2)
+    with open(log, "wb") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        return builder.getOrCreate()
+    except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
+        with open(log, encoding="utf-8", errors="replace") as said:
+            lines = [line.strip() for line in said if "rror" in line or "xception" in line]
+        thrown = [line.strip(": ") for line in str(error).splitlines() if line.startswith((": ", "Caused by"))]
+        cause = (thrown[-1:] or lines[:1] or str(error).splitlines()[:1] or ["no word from the JVM"])[0]
+        raise RunError(
+            f"Spark could not start: {cause}; look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
+        ) from error
+    finally:
+        os.dup2(ours, 2)
+        os.close(ours)
 
 
 def _quiet(folder: str) -> str:

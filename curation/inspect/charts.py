@@ -6,7 +6,7 @@ Every chart has a title for screen readers and a tooltip on every mark. Trap: la
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 
 WIDTH, HEIGHT = 460, 190
@@ -87,7 +87,8 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> st
     return _svg(title, len(rows) * step + 6, body)
 
 
-def _scale(counts: Sequence[int], log: bool):  # type: ignore[no-untyped-def]
+def _scale(counts: Sequence[int], log: bool) -> Callable[[int], float]:
+    """How high a count stands, 0 to 1."""
     top = max([1, *counts])
     if log:
         return lambda value: math.log10(1 + value) / math.log10(1 + top)
@@ -118,7 +119,7 @@ def _round_step(top: int) -> int:
     """A round number that goes three to eight times into `top`.
 
     >>> [_round_step(n) for n in (1, 7, 40, 999)]
-    [1, 1, 10, 200]
+    [1, 2, 10, 200]
     """
     size = 10 ** int(math.log10(max(1, top)))
     return next(max(1, int(size * f)) for f in (2, 1, 0.5, 0.2, 0.1) if size * f <= top / 3 or f == 0.1)

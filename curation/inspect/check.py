@@ -154,7 +154,7 @@ def _round_trips(context: Context, plan: Plan) -> Result:
     """Tokens of sampled documents, decoded, against the pieces of their texts."""
     facts = store.read_json(context.path("tokens", "encoding.json"))
     coder, dtype = encoding(facts["encoding"]), np.dtype(facts["dtype"]).newbyteorder("<")
-    shards = [s for s in plan.shards if store.exists(context.table("tokens", s))]
+    shards = [s for s in plan.shards if store.exists(context.table("tokens", s)) and store.exists(context.survivors(s))]
 
     def problems() -> Problems:
         for shard in shards:

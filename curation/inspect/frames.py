@@ -175,7 +175,7 @@ def margins(table: pa.Table, alpha: float) -> Floats:
 
 
 def near_threshold(context: Context, plan: Plan, dataset: str, n: int = 5, chars: int = 300, seed: int = 0) -> pa.Table:
-    """Random documents that just stayed and just left: `n` of each, from the nearest 20 n.
+    """Random documents that just stayed and just left: `n` of each, from the nearest 4 n.
 
     Columns: kept, score, draw, needed, id, url, text (its first `chars` characters).
     """
@@ -185,7 +185,7 @@ def near_threshold(context: Context, plan: Plan, dataset: str, n: int = 5, chars
     chosen: list[int] = []
     for side in (margin > 0, margin <= 0):
         rows = np.flatnonzero(side)
-        nearest = rows[np.argsort(np.abs(margin[rows]), kind="stable")][: 20 * n]
+        nearest = rows[np.argsort(np.abs(margin[rows]), kind="stable")][: 4 * n]
         keys = [int(row).to_bytes(8, "little") for row in nearest]
         chosen += nearest[np.argsort(draws.uniforms(seed, "inspect/threshold", keys), kind="stable")][:n].tolist()
     some = table.take(pa.array(chosen, pa.int64()))

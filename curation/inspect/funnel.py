@@ -64,14 +64,14 @@ def funnel(context: Context, plan: Plan) -> list[Flow]:
     from curation.pipeline import books
 
     found = books(context, plan)
-    if not found:
+    mixed = _mixture(context)
+    if ("extract" in context.recipe.stages and "extract" not in found) or not (found or mixed):
         raise RunError(f"{context.out}: nothing has been extracted yet; run the recipe first")
     everything = ledger.total(found.get("tokenize", {}).values())
-    mixed = _mixture(context)
     flows = []
     for dataset in context.recipe.dataset:
         own = {stage: datasets[dataset.name] for stage, datasets in found.items() if dataset.name in datasets}
-        if own:
+        if own or dataset.name in mixed:
             rate = _rate(own.get("tokenize", {})) or _rate(everything)
             lines = tuple(line for stage in own for line in _lines(stage, own[stage], rate))
             flows.append(Flow(dataset.name, lines, rate, *mixed.get(dataset.name, (None,) * 4)))
@@ -136,9 +136,11 @@ def _total(flows: Sequence[Flow]) -> Flow:
 
 def _as_of(flow: Flow, stage: str) -> list[Line]:
     own = [line for line in flow.lines if line.stage == stage]
-    if own or not flow.lines or stage != "classify":
+    if own or stage != "classify":
         return own
-    kept = next(line for line in flow.lines if line.outcome == ledger.KEPT)
+    kept = flow.find("extract", ledger.KEPT)
+    if kept is None:
+        return []
     return [Line(stage, name, kept.documents, kept.chars, kept.tokens, kept.exact) for name in (ledger.IN, ledger.KEPT)]
 
 
@@ -176,6 +178,7 @@ def funnel_table(flows: Sequence[Flow]) -> Table:
 
     Too many datasets for one row of columns stand below each other, the total last.
     """
+    flows = flows[:1] if len(flows) == 2 else flows  # the total of one dataset says nothing new
     rows = _rows(flows)
     label = max(len(name) for name, _, _ in rows)
     widths = [_widths(flow, [cells[i] for _, _, cells in rows]) for i, flow in enumerate(flows)]
@@ -293,12 +296,14 @@ def _volume(line: Line, flows: Sequence[Flow]) -> str:
 
 
 def _unit(flows: Sequence[Flow]) -> str:
-    return "tokens" if any(flow.chars_per_token for flow in flows) else "chars"
+    return "tokens" if any(flow.chars_per_token or flow.placed for flow in flows) else "chars"
 
 
 def _caption(flows: Sequence[Flow]) -> str:
     if _unit(flows) == "chars":
         return "Counted in characters, for nothing has been tokenized."
+    if all(line.exact for flow in flows for line in flow.lines):
+        return ""
     parts = [
         f"{flow.chars_per_token:.2f} for {flow.dataset}"
         for flow in flows

@@ -87,10 +87,12 @@ def _card(title: str, body: str) -> str:
 
 def _head(data: Data) -> str:
     total = data["funnel"][-1]
-    records = next((x["documents"] for x in total["lines"] if x["outcome"] == "in"), 0)
-    kept = [x for x in total["lines"] if x["outcome"] == "kept"][-1]
-    tokens = f", {kept['tokens']:,} tokens" if kept["tokens"] and kept["exact"] else ""
-    line = f"{records:,} records came in; {kept['documents']:,} documents{tokens} stay."
+    kept = next((x for x in reversed(total["lines"]) if x["outcome"] == "kept"), None)
+    line = ""
+    if kept is not None:
+        records = next((x["documents"] for x in total["lines"] if x["outcome"] == "in"), 0)
+        tokens = f", {kept['tokens']:,} tokens" if kept["tokens"] and kept["exact"] else ""
+        line = f"{records:,} records came in; {kept['documents']:,} documents{tokens} stay."
     warnings = "".join(f"<p class='warn'>&#9888; {escape(text)}</p>" for text in data["warnings"])
     return f"<h1>Curation report</h1><p>{line}</p>{warnings}"
 
@@ -108,6 +110,8 @@ def _funnel(flows: list[Data]) -> str:
             rows.append([name, *(cell for flow in flows for cell in _flow_cells(flow, stage, outcome))])
             classes.append("stay" if stays else "left")
     head = ["", *(cell for flow in flows for cell in (flow["dataset"], "tokens"))]
+    if not rows:
+        return ""
     intro = (
         "Documents and tokens, from top to bottom through the line. Before tokenize, tokens are estimated from "
         "characters and marked with ~. Exact numbers are in report.json."

@@ -74,15 +74,11 @@ def tiny_recipe(folder: Path) -> recipe.Recipe:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, local: LocalEngine) -> Path:
     """A finished run directory of the tiny corpus: read only; `copied` gives one that may be broken."""
     folder = tmp_path_factory.mktemp("tiny")
     corpus(folder)
-    engine = LocalEngine(1)
-    try:
-        pipeline.run(tiny_recipe(folder), str(folder / "run"), engine, say=lambda _: None)
-    finally:
-        engine.close()
+    pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
     return folder / "run"
 
 
@@ -103,3 +99,24 @@ def half_run(copied: Path) -> Path:
     for stage in ("decontaminate", "tokens", "shards"):
         shutil.rmtree(copied / stage)
     return copied
+
+
+@pytest.fixture(scope="session")
+def mixed_run(tiny_run: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `curation mix` makes: a run of tokens of other runs, without a single text."""
+    source = {"name": "mine", "files": [f"{tiny_run}/tokens/*/*.parquet"], "format": "table"}
+    made = recipe.parse({"stages": ["mix"], "dataset": [source], "mix": {"weights": {"mine": 1}, "shards": 2}})
+    out = tmp_path_factory.mktemp("mixed") / "run"
+    pipeline.run(made, str(out), local, say=lambda _: None)
+    return out
+
+
+@pytest.fixture(scope="session")
+def dedup_run(tiny_run: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `curation dedup` makes: a run of two stages."""
+    crawl = {"name": "crawl", "files": [str(tiny_run.parent / "crawl.jsonl")]}
+    against = {"name": "wiki", "role": "reference", "files": [str(tiny_run.parent / "wiki.jsonl")]}
+    out = tmp_path_factory.mktemp("dedup") / "run"
+    made = recipe.parse({"stages": ["extract", "dedup"], "dataset": [against, crawl]})
+    pipeline.run(made, str(out), local, say=lambda _: None)
+    return out

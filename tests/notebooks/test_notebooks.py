@@ -21,13 +21,13 @@ def test_notebook_is_committed_without_outputs(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_notebook_runs_from_top_to_bottom(path: Path, tiny_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("CURATION_RUN", str(tiny_run))
+def test_notebook_runs_from_top_to_bottom(path: Path, sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURATION_RUN", str(sample_run))
     notebook = nbformat.read(path, 4)
     nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    said = "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", []))
+    outputs = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    said = "".join(out.get("text", "") + out.get("data", {}).get("text/plain", "") for out in outputs)
     assert "after dedup" in said  # the funnel
     assert "removed score" in said
     assert "Jaccard" in said
-    pictures = [out for cell in notebook.cells for out in cell.get("outputs", []) if "image/png" in out.get("data", {})]
-    assert len(pictures) == 2
+    assert sum("image/png" in out.get("data", {}) for out in outputs) == 2

@@ -1,0 +1,62 @@
+"""Every command of the README runs, in its order, in an empty folder. Its make targets run in `.ci/run`."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.removeprefix("$ ")
+    for block in re.findall(r"^```console\n(.*?)^```$", TEXT, re.M | re.S)
+    for line in block.splitlines()
+    if line.startswith("$ ")
+]
+NEEDS_TORCH = ("curation train", "curation generate")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_runs(command: str, folder: Path) -> None:
+    if command.startswith(NEEDS_TORCH) and not (find_spec("torch") and find_spec("safetensors")):
+        pytest.skip("torch is not installed (the extra 'train')")
+    bin_folder = str(Path(sys.executable).parent)
+    env = {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"]}
+    done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Traceback" not in done.stderr
+
+
+def test_every_stage_and_looking_command_is_shown() -> None:
+    from curation.cli import COMMANDS as KNOWN
+
+    shown = {command.split()[1] for command in COMMANDS if command.startswith("curation ")}
+    assert shown == set(KNOWN)
+
+
+def test_make_targets_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M))
+    assert set(re.findall(r"^    make ([a-z]+)", TEXT, re.M)) <= targets
+
+
+def test_links_lead_somewhere() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    for page in pages:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
+            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_recipes_named_exist() -> None:
+    for name in re.findall(r"`([a-z0-9-]+\.toml)`", TEXT):
+        assert (ROOT / "curation" / "recipes" / name).exists(), name
