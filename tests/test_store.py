@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from curation import store
 from curation.errors import InputError, RunError
+from curation.store import tables
 
 SCHEMA = pa.schema([("id", pa.string()), ("n", pa.int64()), ("many", pa.list_(pa.binary()))])
 
@@ -35,19 +36,19 @@ def test_bytes_do_not_depend_on_batching(tmp_path_factory: pytest.TempPathFactor
     rows = _rows(1000)
     edges = sorted({0, 1000, *(min(1000, c * 3) for c in cuts)})
     slices = [rows.slice(a, b - a) for a, b in itertools.pairwise(edges)]
-    old = store.GROUP_ROWS, store.GROUP_BYTES
-    store.GROUP_ROWS, store.GROUP_BYTES = 300, 9000
+    old = tables.GROUP_ROWS, tables.GROUP_BYTES
+    tables.GROUP_ROWS, tables.GROUP_BYTES = 300, 9000
     try:
         assert _write(folder / "a", [rows]) == _write(folder / "b", slices)
     finally:
-        store.GROUP_ROWS, store.GROUP_BYTES = old
+        tables.GROUP_ROWS, tables.GROUP_BYTES = old
 
 
 def test_row_groups_close_by_rows_and_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "GROUP_ROWS", 300)
+    monkeypatch.setattr(tables, "GROUP_ROWS", 300)
     _write(tmp_path / "rows", [_rows(1000)])
     assert [g.num_rows for g in store.read_groups(str(tmp_path / "rows"))] == [300, 300, 300, 100]
-    monkeypatch.setattr(store, "GROUP_BYTES", 1000)
+    monkeypatch.setattr(tables, "GROUP_BYTES", 1000)
     _write(tmp_path / "bytes", [_rows(1000)])
     sizes = [int(store.row_bytes(g).sum()) for g in store.read_groups(str(tmp_path / "bytes"))]
     assert all(1000 <= size < 1000 + 60 for size in sizes[:-1])

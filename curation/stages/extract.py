@@ -137,8 +137,13 @@ def _settle(
 
 def _row(dataset: Dataset, file: store.File, document: Document) -> Row:
     place = f"{dataset.name}\x00{file.name}\x00{document.offset}"
+    piece = (
+        (document.extra or {}).get("piece") if document.id else None
+    )  # a table that `decontaminate` left: ids repeat
     return {
-        "id": document.id or draws.content_hash(place.encode()).hex(),
+        "id": f"{document.id}/{piece}"
+        if piece is not None
+        else document.id or draws.content_hash(place.encode()).hex(),
         "record_id": document.record_id,
         "url": document.url,
         "text": document.text,

@@ -1,0 +1,73 @@
+"""The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs.
+
+`paths` has files and bytes, `tables` Parquet. Both commit last: everything is written under a temporary name and appears whole or not at
+all.
+"""
+
+from curation.store.paths import (
+    TEMPORARY,
+    File,
+    atomic,
+    create,
+    delete,
+    exists,
+    filesystem,
+    find,
+    is_folder,
+    is_remote,
+    join,
+    open_input,
+    read_bytes,
+    read_json,
+    sha256,
+    sweep,
+    write_bytes,
+    write_json,
+)
+from curation.store.tables import (
+    Footer,
+    Ledger,
+    Table,
+    TableWriter,
+    dataset,
+    done,
+    footer,
+    need_footer,
+    read_groups,
+    read_schema,
+    read_table,
+    row_bytes,
+)
+
+__all__ = [
+    "TEMPORARY",
+    "File",
+    "Footer",
+    "Ledger",
+    "Table",
+    "TableWriter",
+    "atomic",
+    "create",
+    "dataset",
+    "delete",
+    "done",
+    "exists",
+    "filesystem",
+    "find",
+    "footer",
+    "is_folder",
+    "is_remote",
+    "join",
+    "need_footer",
+    "open_input",
+    "read_bytes",
+    "read_groups",
+    "read_json",
+    "read_schema",
+    "read_table",
+    "row_bytes",
+    "sha256",
+    "sweep",
+    "write_bytes",
+    "write_json",
+]

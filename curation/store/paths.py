@@ -1,0 +1,244 @@
+"""Paths, bytes and JSON: listing, opening, and files that appear whole or not at all.
+
+Trap: a temporary file for object storage is local, and reaches the bucket in one put; a folder there does not exist by itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import posixpath
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.fs as pafs
+
+from curation.errors import InputError, RunError
+
+TEMPORARY = ".tmp-"
+_GLOB = re.compile(r"[*?\[]")
+
+
+# ---- paths -----------------------------------------------------------------------------------------------------------------------------
+
+
+def is_remote(path: str) -> bool:
+    return "://" in path
+
+
+def filesystem(path: str) -> tuple[Any, str]:
+    """The file system of a path and the path inside it."""
+    if not is_remote(path):
+        return pafs.LocalFileSystem(), path
+    try:
+        return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(f"{path}: not an address that pyarrow can open ({_first_line(error)})") from error
+
+
+def join(*parts: str) -> str:
+    """Parts of a path, joined with forward slashes, as object storage has it."""
+    return posixpath.join(*parts)
+
+
+def exists(path: str) -> bool:
+    system, inner = filesystem(path)
+    return bool(system.get_file_info(inner).type != pafs.FileType.NotFound)
+
+
+def is_folder(path: str) -> bool:
+    system, inner = filesystem(path)
+    return bool(system.get_file_info(inner).type == pafs.FileType.Directory)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One input file as the plan sees it.
+
+    `name` is relative to the pattern's fixed folder, `tag` changes when the file does (the modification time where there is one).
+    """
+
+    path: str
+    name: str
+    size: int
+    tag: str
+
+
+def find(pattern: str) -> list[File]:
+    """The files a pattern means: a path, a folder (everything in it but hidden files), or a glob; sorted by name."""
+    system, inner = filesystem(pattern)
+    if _GLOB.search(inner):
+        root = inner[: inner.rfind("/", 0, _GLOB.search(inner).start()) + 1] or "."  # type: ignore[union-attr]
+        matches = _glob_match(inner)
+        infos = [i for i in _listing(system, root) if matches(i.path)]
+    else:
+        info = system.get_file_info(inner)
+        if info.type == pafs.FileType.NotFound:
+            raise InputError(f"{pattern}: no such file or folder")
+        if info.type == pafs.FileType.File:
+            return [File(pattern, posixpath.basename(inner), info.size, _tag(info))]
+        root, infos = inner, _listing(system, inner)
+    prefix = pattern[: len(pattern) - len(inner)]
+    files = []
+    for info in infos:
+        name = posixpath.relpath(info.path, root)
+        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
+        if info.type == pafs.FileType.File and not hidden and TEMPORARY not in name:
+            files.append(File(prefix + info.path, name, info.size, _tag(info)))
+    if not files:
+        raise InputError(f"{pattern}: no files there")
+    return sorted(files, key=lambda f: f.name)
+
+
+def _listing(system: Any, root: str) -> list[Any]:
+    try:
+        return list(system.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True)))
+    except PermissionError as error:
+        raise InputError(f"{root}: permission denied; give this user the right to read it") from error
+
+
+def _glob_match(pattern: str) -> Callable[[str], bool]:
+    """`*` and `?` stay within a folder, `**` crosses folders."""
+    out, i = "", 0
+    while i < len(pattern):
+        if pattern.startswith("**", i):
+            out, i = out + ".*", i + 2
+        elif pattern[i] == "*":
+            out, i = out + "[^/]*", i + 1
+        elif pattern[i] == "?":
+            out, i = out + "[^/]", i + 1
+        elif pattern[i] == "[" and "]" in pattern[i + 2 :]:
+            end = pattern.index("]", i + 2)
+            out, i = out + pattern[i : end + 1].replace("[!", "[^"), end + 1
+        else:
+            out, i = out + re.escape(pattern[i]), i + 1
+    compiled = re.compile(out.removeprefix(r"\./"))
+    return lambda path: compiled.fullmatch(path.removeprefix("./")) is not None
+
+
+def _tag(info: Any) -> str:
+    return str(info.mtime_ns or "")
+
+
+# ---- bytes -----------------------------------------------------------------------------------------------------------------------------
+
+
+def open_input(path: str) -> Any:
+    """A seekable binary stream; the caller closes it. Compression is the reader's business."""
+    system, inner = filesystem(path)
+    try:
+        return system.open_input_file(inner)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: permission denied; give this user the right to read it") from error
+
+
+def read_bytes(path: str) -> bytes:
+    with open_input(path) as stream:
+        return bytes(stream.readall())
+
+
+def read_json(path: str) -> Any:
+    try:
+        return orjson.loads(read_bytes(path))
+    except orjson.JSONDecodeError as error:
+        raise RunError(f"{path}: not JSON ({error}); delete the file and run again") from error
+
+
+@contextlib.contextmanager
+def atomic(path: str) -> Iterator[IO[bytes]]:
+    """A binary file that appears at `path` when the block ends well, and not at all when it does not."""
+    local = not is_remote(path)
+    folder = os.path.dirname(path) if local else None
+    if local:
+        os.makedirs(folder or ".", exist_ok=True)
+    name = os.path.basename(path) + TEMPORARY
+    handle = tempfile.NamedTemporaryFile(prefix=name, dir=folder or None, delete=False)  # noqa: SIM115
+    try:
+        with handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        if local:
+            os.chmod(handle.name, 0o666 & ~_umask())
+            os.replace(handle.name, path)
+        else:
+            system, inner = filesystem(path)
+            with open(handle.name, "rb") as whole, system.open_output_stream(inner) as out:
+                shutil.copyfileobj(whole, out, 8 << 20)
+            os.unlink(handle.name)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(handle.name)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    with atomic(path) as file:
+        file.write(data)
+
+
+def write_json(path: str, value: Any) -> None:
+    write_bytes(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+
+
+def create(path: str, value: Any) -> bool:
+    """Write JSON to a local file that must not exist yet; False where it does."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    handle = tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=os.path.dirname(path) or None, delete=False)  # noqa: SIM115
+    try:
+        with handle:
+            handle.write(orjson.dumps(value))
+        os.link(handle.name, path)  # the one step that both makes the file whole and fails where there is one
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(handle.name)
+    return True
+
+
+def sha256(path: str) -> str:
+    """Of a file's bytes, hex."""
+    state = hashlib.sha256()
+    with open_input(path) as stream:
+        while block := stream.read(8 << 20):
+            state.update(block)
+    return state.hexdigest()
+
+
+def delete(path: str) -> None:
+    """Remove a file or a whole folder; nothing happens where there is none."""
+    system, inner = filesystem(path)
+    kind = system.get_file_info(inner).type
+    if kind == pafs.FileType.Directory:
+        system.delete_dir(inner)
+    elif kind == pafs.FileType.File:
+        system.delete_file(inner)
+
+
+def sweep(folder: str) -> None:
+    """Remove temporary files that a killed run left behind; only the holder of the run's lock may call it."""
+    if not is_remote(folder):
+        for place, _, names in os.walk(folder):
+            for name in names:
+                if TEMPORARY in name:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(os.path.join(place, name))
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -1,0 +1,213 @@
+"""Parquet tables: one writer that commits last, and readers that stream row groups.
+
+A file carries in its footer the digest of the configuration it was made under, an identity for what comes after it to hang on, and its
+ledger; never times or absolute paths. The writer cuts row groups by rows and bytes of the rows themselves, so the bytes of a file do not
+depend on how its rows arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from curation.errors import RunError
+from curation.store.paths import atomic, filesystem, open_input
+
+GROUP_ROWS = 8192
+GROUP_BYTES = 8 << 20  # a row group closes with the row that reaches this
+
+Ledger = dict[str, list[int]]  # outcome -> [documents, characters, ...]: see ledger.py
+
+
+@dataclass(frozen=True, slots=True)
+class Footer:
+    """What a committed table says of itself."""
+
+    digest: str
+    identity: str
+    ledger: Ledger
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Some Parquet files of one schema: what `sql` reads."""
+
+    paths: tuple[str, ...]
+    schema: pa.Schema
+
+
+@dataclass
+class TableWriter:
+    """Writes one Parquet table; commits it when the `with` block ends well.
+
+    `ledger` and `identity` may be set until then; `identity` defaults to `digest`.
+    """
+
+    path: str
+    schema: pa.Schema
+    digest: str
+    ledger: Ledger = field(default_factory=dict)
+    identity: str = ""
+    rows: int = 0
+
+    def __enter__(self) -> TableWriter:
+        self._atomic = atomic(self.path)
+        self._file = self._atomic.__enter__()
+        self._writer = pq.ParquetWriter(
+            self._file, self.schema, compression="zstd", write_statistics=["id", "url", "doc", "reason"]
+        )
+        self._pending: list[pa.RecordBatch] = []
+        self._pending_rows, self._pending_bytes = 0, 0
+        return self
+
+    def write(self, batch: pa.RecordBatch | pa.Table) -> None:
+        """Append rows; columns must be those of the schema, in its order."""
+        batches = batch.to_batches() if isinstance(batch, pa.Table) else [batch]
+        for one in batches:
+            self._append(pa.RecordBatch.from_arrays(one.columns, schema=self.schema))
+
+    def _append(self, batch: pa.RecordBatch) -> None:
+        sizes = np.cumsum(row_bytes(batch))
+        start, n = 0, batch.num_rows
+        while start < n:
+            before = int(sizes[start - 1]) if start else 0
+            by_bytes = int(np.searchsorted(sizes, before + GROUP_BYTES - self._pending_bytes)) + 1
+            end = min(n, by_bytes, start + GROUP_ROWS - self._pending_rows)
+            self._pending.append(batch.slice(start, end - start))
+            self._pending_rows += end - start
+            self._pending_bytes += int(sizes[end - 1]) - before
+            if self._pending_rows >= GROUP_ROWS or self._pending_bytes >= GROUP_BYTES:
+                self._flush()
+            start = end
+
+    def _flush(self) -> None:
+        if self._pending_rows:
+            table = pa.Table.from_batches(self._pending, self.schema).combine_chunks()
+            self._writer.write_table(table, row_group_size=self._pending_rows)
+            self.rows += self._pending_rows
+            self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if kind is None:
+                self._flush()
+                self._writer.add_key_value_metadata(
+                    {
+                        "curation.digest": self.digest,
+                        "curation.identity": self.identity or self.digest,
+                        "curation.ledger": orjson.dumps(self.ledger, option=orjson.OPT_SORT_KEYS).decode(),
+                    }
+                )
+            self._writer.close()
+        except BaseException as failure:
+            self._atomic.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        self._atomic.__exit__(kind, error, trace)
+
+
+def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
+    """Bytes of each row's values (int64[n]): from the values alone, so equal however the rows were batched.
+
+    >>> row_bytes(pa.record_batch({"a": ["xy", None, "z"], "n": [1, 2, 3]})).tolist()
+    [18, 16, 17]
+    """
+    total = np.zeros(batch.num_rows, np.int64)
+    for column in batch.columns:
+        total += _array_bytes(column)
+    return total
+
+
+def _array_bytes(array: pa.Array) -> npt.NDArray[np.int64]:
+    kind = array.type
+    if pa.types.is_string(kind) or pa.types.is_binary(kind) or pa.types.is_large_string(kind):
+        lengths = pc.fill_null(pc.binary_length(array), 0).to_numpy(zero_copy_only=False)
+        return np.asarray(lengths.astype(np.int64) + 8)
+    if pa.types.is_list(kind):
+        child = np.concatenate(([0], np.cumsum(_array_bytes(array.flatten()))))
+        lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
+        ends = np.cumsum(lengths.astype(np.int64))
+        return np.asarray(child[ends] - child[ends - lengths] + 8, np.int64)
+    if pa.types.is_struct(kind):
+        total = np.zeros(len(array), np.int64)
+        for part in array.flatten():
+            total += _array_bytes(part)
+        return total
+    return np.full(len(array), 8, np.int64)
+
+
+def footer(path: str) -> Footer | None:
+    """What a table says of itself, or None where there is none (or the file is not one of ours)."""
+    system, inner = filesystem(path)
+    try:
+        metadata = pq.read_metadata(inner, filesystem=system)
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowInvalid, OSError):  # garbage under our name: as good as missing
+        return None
+    pairs = metadata.metadata or {}
+    if b"curation.digest" not in pairs:
+        return None
+    return Footer(
+        pairs[b"curation.digest"].decode(),
+        pairs[b"curation.identity"].decode(),
+        orjson.loads(pairs[b"curation.ledger"]),
+        metadata.num_rows,
+    )
+
+
+def done(path: str, digest: str) -> Footer | None:
+    """The footer of a table that was made under `digest`, else None: what a re-run may reuse."""
+    found = footer(path)
+    return found if found is not None and found.digest == digest else None
+
+
+def need_footer(path: str) -> Footer:
+    found = footer(path)
+    if found is None:
+        raise RunError(f"{path}: missing or damaged; run the stage that writes it again")
+    return found
+
+
+def read_groups(path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+    """A table's row groups in order, each as one record batch."""
+    with open_input(path) as stream:
+        file = pq.ParquetFile(stream)
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=None if columns is None else list(columns)).combine_chunks()
+            if columns is not None:
+                table = table.select(list(columns))
+            yield from table.to_batches()
+
+
+def read_table(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    with open_input(path) as stream:
+        table = pq.ParquetFile(stream).read(columns=None if columns is None else list(columns))
+    return table if columns is None else table.select(list(columns))
+
+
+def read_schema(path: str) -> pa.Schema:
+    with open_input(path) as stream:
+        return pq.read_schema(stream).remove_metadata()
+
+
+def dataset(table: Table) -> Any:
+    """An Arrow reader of some files that can be scanned more than once, with column pruning."""
+    import pyarrow.dataset as pads
+
+    if not table.paths:
+        return pa.Table.from_batches([], table.schema)
+    system, _ = filesystem(table.paths[0])
+    inner = [filesystem(path)[1] for path in table.paths]
+    return pads.dataset(inner, schema=table.schema, format="parquet", filesystem=system)
