@@ -190,15 +190,5 @@ class Lock:
 
     def _stale(self, holder: dict[str, Any]) -> bool:
         if holder["host"] == self._owner["host"]:
-            return not _alive(holder["pid"])
+            return not store.process_alive(holder["pid"])
         return time.time() - float(holder["beat"]) > STALE_S
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -6,6 +6,7 @@ spills while it reduces.
 
 from __future__ import annotations
 
+import glob
 import multiprocessing
 import os
 import shutil
@@ -23,11 +24,13 @@ import pyarrow as pa
 from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
 from curation.errors import CurationError, TaskError
+from curation.store import process_alive
 
 T = TypeVar("T")
 R = TypeVar("R")
 EMIT_BYTES = 64 << 20
 BATCH_ROWS = 8192
+SPILL = "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
 
 
 class LocalEngine:
@@ -38,7 +41,8 @@ class LocalEngine:
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
-        self._spill = tempfile.mkdtemp(prefix="curation-")
+        _clear_spills()
+        self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
@@ -127,6 +131,14 @@ class LocalEngine:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _start_worker)
         return self._pool
+
+
+def _clear_spills() -> None:
+    """Remove what killed runs spilled: a temporary folder may be small."""
+    for folder in glob.glob(os.path.join(tempfile.gettempdir(), SPILL + "*")):
+        owner = os.path.basename(folder).removeprefix(SPILL).partition("-")[0]
+        if owner.isdigit() and not process_alive(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def task_error(label: str, item: Any, error: BaseException) -> CurationError:

@@ -242,3 +242,14 @@ def sweep(folder: str) -> None:
 
 def _first_line(error: BaseException) -> str:
     return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
+def process_alive(pid: int) -> bool:
+    """Whether a process of this machine is there: who left a lock or a temporary folder behind may be gone."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

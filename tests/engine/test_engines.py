@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import operator
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +18,7 @@ import toy_shuffle
 
 from curation import store
 from curation.engine.base import Engine, runs, write_parts
+from curation.engine.local import SPILL, LocalEngine
 from curation.errors import TaskError
 
 ROWS = pa.schema([("a", pa.int64()), ("b", pa.binary()), ("s", pa.string())])
@@ -126,3 +129,12 @@ def test_shuffle_brings_each_part_its_rows_in_order(engine: Engine, tmp_path: Pa
         assert rows == sorted(rows)
         assert all(key % 4 == part for key, _ in rows)
     assert sum(len(rows) for _, rows in results) == 3 * 40
+
+
+def test_what_a_killed_run_spilled_is_cleared_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    for owner in (int(dead.stdout), os.getpid()):
+        (tmp_path / f"{SPILL}{owner}-x").mkdir()
+    LocalEngine(1).close()
+    assert os.listdir(tmp_path) == [f"{SPILL}{os.getpid()}-x"]
