@@ -6,6 +6,7 @@ Trap: a temporary file for object storage is local, and reaches the bucket in on
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import posixpath
@@ -37,10 +38,20 @@ def filesystem(path: str) -> tuple[Any, str]:
     """The file system of a path and the path inside it."""
     if not is_remote(path):
         return pafs.LocalFileSystem(), path
+    scheme, _, rest = path.partition("://")
+    bucket, _, key = rest.partition("/")
     try:
+        if scheme == "s3":  # its put is one request, and nothing appears before it; without the option, several
+            return _connected(f"s3://{bucket}?allow_delayed_open=true"), f"{bucket}/{key}".rstrip("/")
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(f"{path}: not an address that pyarrow can open ({_first_line(error)})") from error
+
+
+@functools.lru_cache(maxsize=8)
+def _connected(uri: str) -> Any:
+    """A client once a process: making one asks the service where the bucket lies."""
+    return pafs.FileSystem.from_uri(uri)[0]
 
 
 def join(*parts: str) -> str:
