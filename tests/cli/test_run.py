@@ -137,7 +137,15 @@ def test_ctrl_c_is_130_and_the_run_goes_on_later(sample_folder: Path, tmp_path: 
         "--out",
         str(tmp_path / "run"),
     ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # a suite in the background ignores it, and hands that on
+    )
     for _ in range(600):
         if (tmp_path / "run" / "documents").exists():
             break

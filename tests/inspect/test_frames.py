@@ -11,6 +11,7 @@ from curation.context import Context
 from curation.errors import RunError
 from curation.inspect import frames
 from curation.plan import Plan, read
+from curation.store.tables import GROUP_ROWS
 
 
 def test_kept_share_at_the_recipes_alpha_is_what_classify_kept(opened: tuple[Context, Plan]) -> None:
@@ -45,8 +46,8 @@ def test_duplicate_pairs_hold_both_texts(opened: tuple[Context, Plan]) -> None:
 def test_take_keeps_the_order_asked_for_over_row_groups(tmp_path: Path) -> None:
     path = str(tmp_path / "t.parquet")
     with store.TableWriter(path, pa.schema([("n", pa.int64())]), "d") as writer:
-        writer.write(pa.table({"n": np.arange(3 * store.GROUP_ROWS)}))
-    rows = np.array([2 * store.GROUP_ROWS, 5, store.GROUP_ROWS, 5])
+        writer.write(pa.table({"n": np.arange(3 * GROUP_ROWS)}))
+    rows = np.array([2 * GROUP_ROWS, 5, GROUP_ROWS, 5])
     assert frames.take(path, rows, ["n"]).column(0).to_pylist() == rows.tolist()
     assert frames.take(path, np.zeros(0, np.int64), ["n"]).num_rows == 0
 
