@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 from scipy import stats
 
 from curation import draws, store
+from curation.context import Context
 from curation.errors import InputError, RecipeError
-from curation.stages import classify
+from curation.stages import classify, classify_sample
+from curation.stages.classify import ClassifyConfig
 
 GOOD = "the river rose slowly through spring while farmers watched quiet fields and wrote letters about rain".split()  # noqa: SIM905
 JUNK = "buy cheap click here free offer login cart sale best price casino bonus deal now".split()  # noqa: SIM905
@@ -101,5 +104,5 @@ def test_no_positives_is_one_clear_sentence(run_recipe: Callable[..., Any]) -> N
 
 def test_the_budget_of_a_class_is_spread_evenly(run_recipe: Callable[..., Any]) -> None:
     context, plan = run_recipe({"a": _rows(GOOD, 10, 1), "b": _rows(GOOD, 100, 2)}, {"stages": ["extract"]})
-    shares = classify._shares(context, plan, ["a", "b"], 40)
-    assert shares == {"a": 1.0, "b": 0.3}
+    context = Context(context.out, replace(context.recipe, classify=ClassifyConfig(max_documents=40)))
+    assert classify_sample.shares(context, plan, ["a", "b"]) == {"a": 1.0, "b": 0.3}
