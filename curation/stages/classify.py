@@ -76,7 +76,10 @@ class ClassifyConfig:
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     """Fit (or load) the model, score every document, decide on the crawl."""
     recipe = context.recipe
-    scored = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
+    positives = recipe.positives()  # scored even where they are only references: alpha is fitted to their scores
+    scored = [
+        s for s in plan.shards if s.dataset in positives or recipe.dataset[recipe.place(s.dataset)].role != "reference"
+    ]
     decided = [s for s in scored if recipe.filtered(s.dataset)]
     if not decided:
         return {}
