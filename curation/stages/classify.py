@@ -3,8 +3,8 @@
 Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run; every document scored (evidence); crawl
 documents kept by the Pareto rule (decision) and written once more, compactly, as survivors.
 
-The sample it learns from is made in classify_sample.py, the fit and its figures in classify_fit.py, the model file in classify_model.py,
-the keep rule in kernels/pareto.py.
+The sample it learns from is made in classify_sample.py, the fit in classify_fit.py and its figures in classify_measure.py, the
+model file in classify_model.py, the keep rule in kernels/pareto.py.
 
 Cost: scoring reads each text once; another alpha reads only the crawl's evidence and the documents it keeps. Memory: one row group per
 task; the fit holds the sampled features, about 24 bytes a distinct term of a document.
@@ -25,7 +25,8 @@ from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
 from curation.errors import RecipeError
 from curation.kernels.pareto import pareto_draw
-from curation.stages.classify_fit import fit_model, sigmoid
+from curation.stages.classify_fit import fit_model
+from curation.stages.classify_measure import sigmoid
 from curation.stages.classify_model import Model, Scaling, copy_model, load_model
 from curation.stages.common import Made, char_lengths, close_books, once
 

@@ -2,9 +2,6 @@
 
 Cost: one fit, three smaller ones for the learning curve, and one for each C tried; on 200,000 documents of 1,500 characters about a minute
 and under 4 GB (perf/classify.py). One thread, so the same features give the same bytes on the same machine and versions.
-
-Trap: the score is a probability only under the class balance it was fitted with, so calibration, log loss and F1 weigh held-out documents
-as the fit weighed the others; AUC and average precision count them one by one.
 """
 
 from __future__ import annotations
@@ -23,6 +20,7 @@ import pyarrow as pa
 from curation import draws, store
 from curation.context import Context
 from curation.errors import InputError, RecipeError
+from curation.stages.classify_measure import Bools, class_weights, measure, rounded
 from curation.stages.classify_model import NUM_FEATURES, Floats, Scaling, load_model, write_model
 from curation.stages.classify_sample import commonest, sample_shard, shares, tokens_shard
 
@@ -35,10 +33,8 @@ if TYPE_CHECKING:
 VERSION = 2
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 CURVE = (0.125, 0.25, 0.5)  # parts of the training set that the learning curve fits, besides all of it
-BINS = 20  # of histograms and calibration
 STRONGEST = 40  # features each way
 TOKEN_CHARS = 60  # of a token shown: a page may be one long token
-Bools = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -210,18 +206,6 @@ def regression(training: Training, rows: Bools, c: float, class_weight: str, tol
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
-def class_weights(y: npt.NDArray[np.int64], class_weight: str) -> Floats:
-    """`balanced`: n / (2 n_class), so that both classes weigh alike; `none`: 1.
-
-    >>> class_weights(np.array([1, 0, 0, 0]), "balanced").round(3).tolist()
-    [2.0, 0.667, 0.667, 0.667]
-    """
-    counts = np.bincount(y, minlength=2)
-    if class_weight != "balanced" or not counts.all():
-        return np.ones(len(y))
-    return np.asarray((len(y) / 2 / counts)[y])
-
-
 def _choosing(training: Training, seed: int) -> Bools:
     """The half of the held-out sites that C is chosen on; the figures come from the other half."""
     return draws.uniforms(seed, "classify/choose", [site.encode() for site in training.site.tolist()]) < 0.5
@@ -250,72 +234,6 @@ def choose_c(training: Training, config: ClassifyConfig, seed: int) -> tuple[flo
 
 
 # ---- how well it went ------------------------------------------------------------------------------------------------------------------
-
-
-def measure(training: Training, rows: Bools, w: Floats, intercept: float, class_weight: str) -> dict[str, Any]:
-    """Figures of a fit on some rows; None where a class is missing there."""
-    from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
-
-    y = training.y[rows]
-    logit = training.x[rows] @ w + intercept
-    score = sigmoid(logit)
-    weight = class_weights(y, class_weight)
-    found: dict[str, Any] = {"documents": len(y), "auc": None, "average_precision": None, "f1": None, "log_loss": None}
-    if len(np.unique(y)) == 2:
-        found |= {
-            "auc": _rounded(roc_auc_score(y, logit)),
-            "average_precision": _rounded(average_precision_score(y, logit)),
-            "f1": _rounded(f1_score(y, score > 0.5, sample_weight=weight)),
-            "log_loss": _rounded(log_loss(y, score, sample_weight=weight)),
-        }
-    edges = np.linspace(0.0, 1.0, BINS + 1)
-    found["edges"] = edges.round(6).tolist()
-    found["calibration"] = _calibration(y, score, weight, edges)
-    found["datasets"] = {
-        name: _dataset_figures(training, rows, place, logit, score, edges) for place, name in enumerate(training.names)
-    }
-    return found
-
-
-def sigmoid(logit: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -700.0, 700.0))))
-
-
-def _calibration(y: npt.NDArray[np.int64], score: Floats, weight: Floats, edges: Floats) -> list[dict[str, Any]]:
-    """For each band of scores with documents: how many, their mean score, and the share that is positive, as the fit weighs classes."""
-    band = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 2)
-    out = []
-    for b in np.unique(band).tolist():
-        own = band == b
-        total = weight[own].sum()
-        mean, positive = (float((weight[own] * values[own]).sum() / total) for values in (score, y))
-        out.append(
-            {
-                "from": _rounded(edges[b]),
-                "to": _rounded(edges[b + 1]),
-                "documents": int(own.sum()),
-                "score": _rounded(mean),
-                "positive": _rounded(positive),
-            }
-        )
-    return out
-
-
-def _dataset_figures(
-    training: Training, rows: Bools, place: int, logit: Floats, score: Floats, edges: Floats
-) -> dict[str, Any]:
-    """One dataset's held-out documents: how many, of how many sites, their scores, and the AUC against the other class."""
-    from sklearn.metrics import roc_auc_score
-
-    own, y = training.dataset[rows] == place, training.y[rows]
-    against = own | (y != y[own][0]) if own.any() else own
-    both = len(np.unique(y[against])) == 2
-    return {
-        "documents": int(own.sum()),
-        "sites": len(np.unique(training.site[rows][own])),
-        "auc": _rounded(roc_auc_score(y[against], logit[against])) if both else None,
-        "scores": np.histogram(score[own], edges)[0].tolist(),
-    }
 
 
 def learning_curve(training: Training, rows: Bools, c: float, class_weight: str) -> list[dict[str, Any]]:
@@ -352,7 +270,7 @@ def _strongest(
         name: [
             {
                 "feature": int(feature),
-                "weight": _rounded(w[feature]),
+                "weight": rounded(w[feature]),
                 "positive_documents": int(positive[feature]),
                 "negative_documents": int(negative[feature]),
                 "distinct_tokens": len(tokens.get(int(feature), {})),
@@ -382,14 +300,10 @@ def _described(tables: Mapping[str, pa.Table], datasets: Sequence[str], training
             "documents": int(own.sum()),
             "fitted": int(fitted.sum()),
             "sites": len(np.unique(training.site[own])),
-            "weight": _rounded(training.weight[fitted].sum() / max(1.0, training.weight[~training.held].sum())),
+            "weight": rounded(training.weight[fitted].sum() / max(1.0, training.weight[~training.held].sum())),
             "sha256": state.hexdigest(),
         }
     return out
-
-
-def _rounded(value: Any) -> float:
-    return round(float(value), 6)
 
 
 def _versions() -> dict[str, str]:
