@@ -114,6 +114,15 @@ def law_share(x: Floats, alpha: float) -> Floats:
     return np.asarray((1.0 - (1.0 + x) ** -alpha) / (1.0 - 2.0**-alpha))
 
 
+def law_density(x: float, alpha: float) -> float:
+    """Density of the truncated law at x = 1 - score in [0, 1].
+
+    >>> round(law_density(0.0, 1.0), 3)
+    2.0
+    """
+    return float(alpha * (1.0 + x) ** -(alpha + 1.0) / (1.0 - 2.0**-alpha))
+
+
 def _mean_log(alpha: float) -> float:
     """The truncated law's mean of log(1 + x)."""
     return 1.0 / alpha - (LN2 / math.expm1(alpha * LN2) if alpha < 1000 else 0.0)

@@ -108,13 +108,13 @@ def alarms(books: Mapping[str, ledger.Ledger], alpha: float) -> list[str]:
         came = ledger.documents(found, ledger.IN)
         share = ledger.documents(found, ledger.KEPT) / max(1, came)
         keeps = f"{name} keeps {100 * share:.2f} % of its documents"
-        if came and share < ALARM_FLOOR * 2.0**-alpha:
-            floor = f"the rule keeps {100 * 2.0**-alpha:.2f} % of those of score 0"
-            out.append(f"{keeps}; {floor}: the classifier finds hardly a good one there")
         if share > ALARM_KEPT:
             out.append(
                 f"{keeps}: it is hardly filtered; are positives and negatives alike, or is alpha ({alpha:g}) too small?"
             )
+        elif came and share < ALARM_FLOOR * 2.0**-alpha:
+            floor = f"the rule keeps {100 * 2.0**-alpha:.2f} % of those of score 0"
+            out.append(f"{keeps}; {floor}: the classifier finds hardly a good one there")
     return out
 
 
