@@ -90,8 +90,12 @@ def run(
 
 def warnings(context: Context) -> list[str]:
     """What a careful person would want to know of a finished run, a line each."""
-    path = context.path("shards", "shards.json")
-    return mix.warnings(store.read_json(path)["mixture"]) if store.exists(path) else []
+    out: list[str] = []
+    if store.exists(path := context.path("ledger.json")):
+        out += classify.alarms(store.read_json(path).get("classify", {}), context.recipe.classify.alpha)
+    if store.exists(path := context.path("shards", "shards.json")):
+        out += mix.warnings(store.read_json(path)["mixture"])
+    return out
 
 
 def books(context: Context, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:

@@ -102,6 +102,7 @@ class Recipe:
         return [
             ("classify", "positives", self.classify.positives),
             ("classify", "negatives", self.classify.negatives),
+            ("classify", "weights", tuple(self.classify.weights)),
             ("dedup", "across", across),
             ("mix", "weights", tuple(self.mix.weights)),
         ]

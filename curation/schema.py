@@ -87,6 +87,7 @@ FEATURES = pa.schema(
     [
         _field("content", pa.binary(16), "xxh3-128 of the text"),
         _field("id", pa.string(), "document id"),
+        _field("window", pa.int32(), "number of the window in its document; 0 where documents are not cut"),
         _field("site", pa.string(), "host of the url, or the id where there is none"),
         _field("indices", pa.list_(pa.int32()), "HashingTF indices, ascending"),
         _field("counts", pa.list_(pa.int32()), "term counts"),

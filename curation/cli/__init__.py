@@ -27,6 +27,8 @@ COMMANDS = {  # in the order of the help page
     "explain": "inspect:explain",
     "sample": "inspect:sample",
     "check": "inspect:check",
+    "model": "quality:model",
+    "alpha": "quality:alpha",
     "train": "train:train",
     "generate": "train:generate",
 }

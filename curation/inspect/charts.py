@@ -51,6 +51,25 @@ def histogram(
     return _svg(title, HEIGHT, body)
 
 
+def lines(title: str, x: Sequence[float], y: Sequence[float], *, diagonal: bool = False, label: str = "") -> str:
+    """Points joined by a line, both axes from 0 to 1; with `diagonal`, where x equals y."""
+    plot_w, plot_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
+    places = [(LEFT + plot_w * a, TOP + plot_h * (1 - b)) for a, b in zip(x, y, strict=True)]
+    body = []
+    for i in range(6):
+        level = TOP + plot_h * (1 - i / 5)
+        body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>')
+        body.append(_text(LEFT - 6, level + 4, f"{i / 5:g}", "end"))
+        body.append(_text(LEFT + plot_w * i / 5, HEIGHT - BOTTOM + 16, f"{i / 5:g}", "middle"))
+    if diagonal:
+        body.append(f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{TOP + plot_h}" y2="{TOP}"/>')
+    body.append('<polyline class="curve" points="' + " ".join(f"{a:.1f},{b:.1f}" for a, b in places) + '"/>')
+    for (a, b), value, level_ in zip(places, x, y, strict=True):
+        body.append(_bar(a - 3, b - 3, 6, 6, "b", f"{value:.3f}: {level_:.3f}"))
+    body.append(_text(WIDTH - RIGHT, HEIGHT - 4, label, "end"))
+    return _svg(title, HEIGHT, body)
+
+
 def columns(title: str, names: Sequence[str], counts: Sequence[int], *, label: str = "") -> str:
     """One bar for each name, side by side."""
     height = _scale(counts, False)

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 
 from curation import draws, store
 from curation.errors import RunError
-from curation.stages.classify import pareto_draw
+from curation.kernels.pareto import pareto_draw
 
 if TYPE_CHECKING:
     from curation.context import Context, Shard

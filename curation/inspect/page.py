@@ -5,11 +5,11 @@ Trap: URLs, texts and names come from pages and recipes. Every string goes throu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from curation.inspect import charts
+from curation.inspect import charts, markup
+from curation.inspect.fit_page import alpha_section, fit_section, scores_section
 from curation.inspect.funnel import volume
 
 Data = dict[str, Any]
@@ -48,6 +48,9 @@ def page(data: Data) -> str:
         _head(data),
         _funnel(data["funnel"]),
         _scores(data["scores"], data["model"]),
+        fit_section(data["model"]),
+        alpha_section(data["alpha"]),
+        scores_section(data["by_score"]),
         _duplicates(data["duplicates"]),
         _benchmarks(data["benchmarks"]),
         _mixture(data["mixture"]),
@@ -61,28 +64,6 @@ def page(data: Data) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<style>{STYLE}</style></head><body>\n" + "\n".join(filter(None, parts)) + "\n</body></html>\n"
     )
-
-
-def _section(title: str, intro: str, *body: str) -> str:
-    return f"<section><h2>{escape(title)}</h2><p class='dim'>{intro}</p>{''.join(body)}</section>"
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]], classes: Sequence[str] = ()) -> str:
-    """A table whose cells are text; it scrolls sideways on a narrow screen."""
-    top = "".join(f"<th scope='col'>{escape(cell)}</th>" for cell in head)
-    lines = []
-    for i, row in enumerate(rows):
-        kind = f' class="{classes[i]}"' if classes else ""
-        lines.append(f"<tr{kind}>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
-    return f"<div class='wide'><table><thead><tr>{top}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
-
-
-def _cards(*cards: str) -> str:
-    return f"<div class='cards'>{''.join(cards)}</div>"
-
-
-def _card(title: str, body: str) -> str:
-    return f"<div class='card'><h3>{escape(title)}</h3>{body}</div>"
 
 
 def _head(data: Data) -> str:
@@ -116,7 +97,7 @@ def _funnel(flows: list[Data]) -> str:
         "Documents and tokens, from top to bottom through the line. Before tokenize, tokens are estimated from "
         "characters and marked with ~. Exact numbers are in report.json."
     )
-    return _section("Funnel", intro, _table(head, rows, classes))
+    return markup.section("Funnel", intro, markup.table(head, rows, classes))
 
 
 def _flow_cells(flow: Data, stage: str, outcome: str) -> tuple[str, str]:
@@ -155,14 +136,14 @@ def _scores(scores: Data | None, model: Data | None) -> str:
             if own["filtered"]
             else "<p class='dim'>not filtered</p>"
         )
-        cards.append(_card(name, chart + key))
+        cards.append(markup.card(name, chart + key))
         if own["filtered"]:
-            cards.append(_card(f"{name}: keep rate by score", _bands(own["bands"])))
+            cards.append(markup.card(f"{name}: keep rate by score", _bands(own["bands"])))
     intro = (
         "How much each document is like the trusted corpora (1) or like raw crawl (0). "
         "Heights are logarithmic; the curve rises from 0 to 1."
     )
-    return _section("Quality", intro, _model(model), _cards(*cards))
+    return markup.section("Quality", intro, _model(model), markup.cards(*cards))
 
 
 def _bands(bands: list[Data]) -> str:
@@ -176,7 +157,7 @@ def _bands(bands: list[Data]) -> str:
         ]
         for band in bands
     ]
-    return _table(["score", "documents", "kept", "rate", "expected"], rows)
+    return markup.table(["score", "documents", "kept", "rate", "expected"], rows)
 
 
 def _model(model: Data | None) -> str:
@@ -202,21 +183,21 @@ def _duplicates(found: Data | None) -> str:
         return ""
     intro = f"{found['removed']:,} documents left for one that stays: {found['exact']:,} exact copies, the others by measured Jaccard."
     if not found["removed"]:
-        return _section("Duplicates", intro)
+        return markup.section("Duplicates", intro)
     sizes = found["cluster_sizes"]
     clusters = charts.columns("Clusters by size", list(sizes), list(sizes.values()), label="documents in the cluster")
     jaccard = charts.histogram(
         "Near duplicates by Jaccard", found["jaccard_edges"], found["jaccard_counts"], labels=("Jaccard", "")
     )
-    between = _table(
+    between = markup.table(
         ["left", "stayed", "documents"], [[r["left"], r["stayed"], f"{r['documents']:,}"] for r in found["between"]]
     )
     cards = [
-        _card("Jaccard of near duplicates", jaccard),
-        _card("Cluster sizes", clusters),
-        _card("Between datasets", between),
+        markup.card("Jaccard of near duplicates", jaccard),
+        markup.card("Cluster sizes", clusters),
+        markup.card("Between datasets", between),
     ]
-    return _section("Duplicates", intro, _cards(*cards))
+    return markup.section("Duplicates", intro, markup.cards(*cards))
 
 
 def _benchmarks(found: list[Data] | None) -> str:
@@ -228,7 +209,7 @@ def _benchmarks(found: list[Data] | None) -> str:
     clean = [row["benchmark"] for row in found if not row["hits"]]
     intro = "What the training text shares with benchmarks, and was cut. A gram that several benchmarks hold counts for each."
     rest = f"<p class='dim'>Nothing shared with: {escape(', '.join(clean))}.</p>" if clean else ""
-    return _section("Benchmarks", intro, _table(["benchmark", *keys], rows) if rows else "", rest)
+    return markup.section("Benchmarks", intro, markup.table(["benchmark", *keys], rows) if rows else "", rest)
 
 
 def _mixture(found: Data | None) -> str:
@@ -255,7 +236,7 @@ def _mixture(found: Data | None) -> str:
     ]
     train = [shard for shard in found["shards"] if shard["split"] == "train"]
     intro = f"{sum(shard['tokens'] for shard in train):,} tokens in {len(train):,} training shards."
-    return _section("Mixture", intro, f"<div class='card'>{chart}{key}</div>", _table(head, table))
+    return markup.section("Mixture", intro, f"<div class='card'>{chart}{key}</div>", markup.table(head, table))
 
 
 def _languages(found: Data) -> str:
@@ -266,9 +247,9 @@ def _languages(found: Data) -> str:
                 (r["language"], float(r["documents"]), float(r["kept"]), f"{r['documents']:,}, {r['kept']:,} kept")
                 for r in rows
             ]
-            cards.append(_card(name, charts.bars(f"Languages of {name}", lines)))
+            cards.append(markup.card(name, charts.bars(f"Languages of {name}", lines)))
     key = "<i class='a'></i> documents <i class='b'></i> kept at the end"
-    return _section("Languages", key, _cards(*cards))
+    return markup.section("Languages", key, markup.cards(*cards))
 
 
 def _lengths(found: Data) -> str:
@@ -277,8 +258,10 @@ def _lengths(found: Data) -> str:
         first = next(i for i, count in enumerate(counts) if count)
         names = [charts.short(2**i) if i < 10 else f"{2 ** (i - 10)}Ki" for i in range(first, len(counts))]
         label = f"{found['unit']} (each bar: up to twice its number)"
-        cards.append(_card(name, charts.columns(f"Documents of {name} by length", names, counts[first:], label=label)))
-    return _section("Lengths", f"Kept documents by length in {found['unit']}.", _cards(*cards))
+        cards.append(
+            markup.card(name, charts.columns(f"Documents of {name} by length", names, counts[first:], label=label))
+        )
+    return markup.section("Lengths", f"Kept documents by length in {found['unit']}.", markup.cards(*cards))
 
 
 def _samples(found: Data | None) -> str:
@@ -295,7 +278,7 @@ def _samples(found: Data | None) -> str:
                 f"<p class='text'>{escape(row['text'] or '')}</p></div>"
             )
     intro = "Random documents that just stayed and just left."
-    return _section("Near the threshold", intro, _cards(*cards))
+    return markup.section("Near the threshold", intro, markup.cards(*cards))
 
 
 def _recipe(data: Data) -> str:
@@ -305,4 +288,6 @@ def _recipe(data: Data) -> str:
         for key, value in recipe.get(table, {}).items():
             rows.append([f"{table}.{key}", str(value)])
     intro = f"Every setting, defaults included. curation {escape(data['curation'])}."
-    return _section("Recipe", intro, f"<details><summary>Show</summary>{_table(['key', 'value'], rows)}</details>")
+    return markup.section(
+        "Recipe", intro, f"<details><summary>Show</summary>{markup.table(['key', 'value'], rows)}</details>"
+    )

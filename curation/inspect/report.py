@@ -21,9 +21,10 @@ from curation import recipe as recipes
 from curation import store
 from curation.inspect import frames
 from curation.inspect.benchmarks import benchmark_table
+from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
-from curation.stages import mix
+from curation.stages import classify, mix
 from curation.stages.common import char_lengths
 
 if TYPE_CHECKING:
@@ -60,12 +61,14 @@ def report(context: Context, plan: Plan) -> Data:
         "funnel": [asdict(flow) for flow in flows],
         "model": _model(context),
         "scores": _scores(context, plan),
+        "alpha": alpha_report(context, plan),
+        "by_score": _by_score(context, plan),
         "languages": _languages(context, plan),
         "lengths": _lengths(context, plan),
         "duplicates": _duplicates(context, plan),
         "benchmarks": benchmark_table(context, plan),
         "mixture": mixture,
-        "warnings": _warnings(flows, mixture),
+        "warnings": _warnings(context, flows, mixture),
         "samples": _samples(context, plan),
     }
 
@@ -74,8 +77,7 @@ def report(context: Context, plan: Plan) -> Data:
 
 
 def _model(context: Context) -> Data | None:
-    path = context.path("classify", "model", "card.json")
-    return store.read_json(path) if "classify" in context.recipe.stages and store.exists(path) else None
+    return model_report(context.path("classify", "model")) if "classify" in context.recipe.stages else None
 
 
 def _scores(context: Context, plan: Plan) -> Data | None:
@@ -120,6 +122,13 @@ def _dataset_scores(filtered: bool, own: Data) -> Data:
             for i, band in enumerate(bands)
         ]
     return out
+
+
+def _by_score(context: Context, plan: Plan) -> Data | None:
+    """Documents at scores near 0, 0.1 ... 1 of each filtered dataset, kept and not."""
+    names = [name for name in context.recipe.names() if context.recipe.filtered(name)]
+    found = {name: by_score(context, plan, name, chars=400) for name in names}
+    return {name: rows for name, rows in found.items() if rows} or None
 
 
 def _samples(context: Context, plan: Plan) -> Data | None:
@@ -239,9 +248,11 @@ def _mixture(context: Context, flows: list[Flow]) -> Data | None:
     return {"datasets": datasets, "shards": shards}
 
 
-def _warnings(flows: list[Flow], mixture: Data | None) -> list[str]:
+def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list[str]:
     """What a careful person would want to know before training on this."""
     out: list[str] = []
+    if store.exists(path := context.path("ledger.json")):
+        out += classify.alarms(store.read_json(path).get("classify", {}), context.recipe.classify.alpha)
     if mixture:
         parts = mixture["datasets"]
         out += mix.warnings(parts)

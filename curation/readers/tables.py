@@ -99,7 +99,7 @@ def gutenberg_body(text: str) -> str:
 
 def _document(row: dict[str, Any], offset: int, columns: tuple[str, str, str]) -> Document | Reject:
     text_column, id_column, url_column = columns
-    text, url = row.get(text_column), row.get(url_column)
+    text, url = row.get(text_column), _plain(row.get(url_column))
     url = url if isinstance(url, str) and url else None
     if isinstance(text, bytes):
         try:
@@ -156,12 +156,28 @@ def _parquet_rows(stream: BinaryIO, name: str, text_column: str) -> Iterator[tup
         if text_column not in file.schema_arrow.names:
             raise _no_column(name, text_column, file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            for values in batch.to_pylist():
+            for values in _row_values(batch, name, row):
                 yield row, values
                 row += 1
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{name}: not a whole Parquet file (after row {row}): {error}; fetch or write it again"
+        ) from error
+
+
+def _row_values(batch: pa.RecordBatch, name: str, row: int) -> list[dict[str, Any]]:
+    """The rows of a batch; where a string is not UTF-8 (Arrow does not look), its whole column as bytes."""
+    try:
+        return list(batch.to_pylist())
+    except UnicodeDecodeError:
+        kinds = [f.type for f in batch.schema]
+        texts = [pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds]
+        columns = [c.cast(pa.large_binary()) if text else c for c, text in zip(batch.columns, texts, strict=True)]
+    try:
+        return list(pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist())
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{name}: a nested string near row {row} is not UTF-8 ({error}); drop that column or write the file again"
         ) from error
 
 

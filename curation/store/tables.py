@@ -180,11 +180,13 @@ def need_footer(path: str) -> Footer:
     return found
 
 
-def read_groups(path: str, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
-    """A table's row groups in order, each as one record batch."""
+def read_groups(
+    path: str, columns: Sequence[str] | None = None, groups: Sequence[int] | None = None
+) -> Iterator[pa.RecordBatch]:
+    """A table's row groups (or only `groups` of them) in order, each as one record batch."""
     with open_input(path) as stream:
         file = pq.ParquetFile(stream)
-        for group in range(file.num_row_groups):
+        for group in range(file.num_row_groups) if groups is None else groups:
             table = file.read_row_group(group, columns=None if columns is None else list(columns)).combine_chunks()
             if columns is not None:
                 table = table.select(list(columns))

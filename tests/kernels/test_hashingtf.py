@@ -4,8 +4,9 @@ from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
@@ -119,6 +120,12 @@ def test_what_is_refused():
         logits(offsets, data, np.zeros(4), 0.0, "idf")  # type: ignore[arg-type]
 
 
+# Capitals of DerivedAge.txt, age 14.0: unknown to Java 17.
+_ADDED_IN_14 = frozenset([0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x10596)])
+# What Java 17 knows of the basic plane (its word iterator, which decides on final sigmas, can stop inside a surrogate pair).
+JAVA = [chr(c) for c in range(0x10000) if unicodedata.ucd_3_2_0.category(chr(c)) not in ("Cs", "Cn", "Co")]
+
+
 def odd_texts():
     """Texts with every letter case that Java 17 knows (Unicode 13), and sigmas in every neighbourhood."""
     known = [
@@ -138,19 +145,49 @@ def odd_texts():
     return [*texts, "", " ", "  ", " a", "a ", "\t\n", "  Hello  World\t\tfoo \n bar ", "x" * 100_000]
 
 
-# Capitals of DerivedAge.txt, age 14.0.
-_ADDED_IN_14 = frozenset([0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x10596)])
+def spark_differs(spark, texts):
+    """The texts whose tokens or term counts are not those of pyspark.ml's Tokenizer and HashingTF."""
+    from pyspark.ml.feature import HashingTF, Tokenizer
+
+    frame = spark.createDataFrame([(text,) for text in texts], ["text"])
+    words = Tokenizer(inputCol="text", outputCol="words").transform(frame)
+    rows = HashingTF(inputCol="words", outputCol="tf").transform(words).select("words", "tf").collect()
+    expected = [dict(zip(row.tf.indices.tolist(), row.tf.values.tolist(), strict=True)) for row in rows]
+    counted = counts_of(texts)
+    return [
+        text
+        for text, row, ours, theirs in zip(texts, rows, counted, expected, strict=True)
+        if tokenize(text) != row.words or ours != theirs
+    ]
 
 
 @pytest.mark.spark
 def test_parity_with_pyspark_ml(spark):
-    from pyspark.ml.feature import HashingTF, Tokenizer
+    assert spark_differs(spark, odd_texts()) == []
 
-    texts = odd_texts()
-    frame = spark.createDataFrame([(text,) for text in texts], ["text"])
-    words = Tokenizer(inputCol="text", outputCol="words").transform(frame)
-    rows = HashingTF(inputCol="words", outputCol="tf").transform(words).select("words", "tf").collect()
-    different = [text for text, row in zip(texts, rows, strict=True) if tokenize(text) != row.words]
-    assert different == []
-    expected = [dict(zip(row.tf.indices.tolist(), row.tf.values.tolist(), strict=True)) for row in rows]
-    assert counts_of(texts) == expected
+
+@pytest.mark.spark
+def test_parity_with_pyspark_ml_on_the_sample(spark, sample_run):
+    from curation import plan, store
+
+    context, made = plan.read(str(sample_run))
+    texts = [t for s in made.shards for t in store.read_table(context.documents(s), ["text"])["text"].to_pylist()]
+    assert len(texts) > 100
+    assert spark_differs(spark, texts) == []
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["wikipedia", "books", "webtext", "lowquality", "multilingual"])
+def test_parity_with_pyspark_ml_on_real_texts(spark, shared_data, name):
+    texts = pq.read_table(shared_data / "text" / f"{name}.parquet", columns=["text"])["text"].to_pylist()
+    texts = [text[:50_000] for text in texts[:: max(1, len(texts) // 400)]]
+    assert spark_differs(spark, texts) == []
+
+
+@pytest.mark.spark
+@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    st.lists(st.text(st.one_of(st.sampled_from(JAVA), st.sampled_from(ODD)), max_size=60), min_size=50, max_size=200)
+)
+def test_parity_with_pyspark_ml_on_made_up_unicode(spark, texts):
+    assert spark_differs(spark, texts) == []

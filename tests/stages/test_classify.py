@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from curation import draws, store
+from curation import pipeline, recipe, store
 from curation.errors import InputError, RecipeError
-from curation.stages import classify
+from curation.kernels.pareto import pareto_draw
 
 GOOD = "the river rose slowly through spring while farmers watched quiet fields and wrote letters about rain".split()  # noqa: SIM905
 JUNK = "buy cheap click here free offer login cart sale best price casino bonus deal now".split()  # noqa: SIM905
@@ -27,23 +29,6 @@ def _rows(words: list[str], n: int, seed: int) -> list[dict[str, Any]]:
 
 DATASETS = {"good": _rows(GOOD, 60, 1), "crawl:web": _rows(GOOD, 20, 2) + _rows(JUNK, 80, 3)}
 TABLE: dict[str, Any] = {"stages": ["extract", "classify"], "classify": {"C": 1.0, "alpha": 2.0}}
-
-
-def test_the_pareto_rule_keeps_with_probability_2_minus_s_to_the_minus_alpha() -> None:
-    u = draws.uniforms(0, "pareto", [str(i).encode() for i in range(50_000)])
-    for alpha in (1.0, 9.0):
-        draw = classify.pareto_draw(u, alpha)
-        for score in (0.0, 0.5, 0.9):
-            expected = (2 - score) ** -alpha * len(u)
-            kept = int((draw > 1 - score).sum())
-            assert stats.chisquare([kept, len(u) - kept], [expected, len(u) - expected]).pvalue > 1e-4
-        assert (draw > 0).mean() > 0.9999  # a score of 1 is always kept, but for a draw of exactly 0
-
-
-def test_draws_follow_numpys_pareto() -> None:
-    u = draws.uniforms(3, "pareto", [str(i).encode() for i in range(20_000)])
-    theirs = np.random.default_rng(0).pareto(9.0, 20_000)
-    assert stats.ks_2samp(classify.pareto_draw(u, 9.0), theirs).pvalue > 1e-4
 
 
 def test_good_scores_above_junk_and_survivors_point_back(run_recipe: Callable[..., Any]) -> None:
@@ -64,13 +49,15 @@ def test_another_alpha_decides_again_from_the_stored_evidence(run_recipe: Callab
     context, plan = run_recipe(DATASETS, TABLE)
     (shard,) = plan.of("web")
     evidence = Path(context.table("classify", shard, "evidence"))
+    model = Path(context.path("classify", "model", "model.npz")).stat().st_mtime_ns
     before = evidence.stat().st_mtime_ns
     run_recipe(DATASETS, {**TABLE, "classify": {"C": 1.0, "alpha": 50.0}})
     assert evidence.stat().st_mtime_ns == before
+    assert Path(context.path("classify", "model", "model.npz")).stat().st_mtime_ns == model
     keep = store.read_table(context.decision("classify", shard)).column("keep").to_numpy()
     found = store.read_table(str(evidence))
     score, u = found.column("score").to_numpy(), found.column("u").to_numpy()
-    assert keep.tolist() == (classify.pareto_draw(u, 50.0) > 1 - score).tolist()
+    assert keep.tolist() == (pareto_draw(u, 50.0) > 1 - score).tolist()
 
 
 def test_a_model_of_another_run_gives_the_same_scores(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
@@ -84,22 +71,66 @@ def test_a_model_of_another_run_gives_the_same_scores(run_recipe: Callable[..., 
         run_recipe({"crawl:web": []}, {**TABLE, "classify": {**model, "scaling": "tf"}}, out="third")
 
 
-def test_a_damaged_model_is_refused(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
-    context, _ = run_recipe(DATASETS, TABLE)
-    folder = Path(context.path("classify", "model"))
-    data = bytearray((folder / "model.npz").read_bytes())
-    data[len(data) // 2] ^= 1
-    (folder / "model.npz").write_bytes(data)
-    with pytest.raises(InputError, match="sha256"):
-        classify.load_model(str(folder))
-
-
 def test_no_positives_is_one_clear_sentence(run_recipe: Callable[..., Any]) -> None:
     with pytest.raises(RecipeError, match="no positives"):
         run_recipe({"crawl:web": DATASETS["crawl:web"]}, TABLE)
 
 
-def test_the_budget_of_a_class_is_spread_evenly(run_recipe: Callable[..., Any]) -> None:
-    context, plan = run_recipe({"a": _rows(GOOD, 10, 1), "b": _rows(GOOD, 100, 2)}, {"stages": ["extract"]})
-    shares = classify._shares(context, plan, ["a", "b"], 40)
-    assert shares == {"a": 1.0, "b": 0.3}
+def test_one_class_only_is_one_clear_sentence(run_recipe: Callable[..., Any]) -> None:
+    both = {**TABLE, "classify": {"positives": ["good"], "negatives": ["good"]}}
+    with pytest.raises(RecipeError, match="'good' is among the positives and the negatives"):
+        run_recipe(DATASETS, both)
+    with pytest.raises(InputError, match="no negatives to fit on"):
+        run_recipe({"good": DATASETS["good"], "crawl:blank": [{"id": "1", "text": "  "}]}, TABLE, out="blank")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("C", 0, "C: more than 0"),
+        ("C", "best", "C: "),
+        ("weights", {"good": 0}, "weights.good: more than 0"),
+        ("weights", {"goood": 1}, "no dataset 'goood'; did you mean 'good'"),
+        ("window_chars", -1, "window_chars: at least 0"),
+        ("alpha", 0, "alpha: more than 0"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(run_recipe: Callable[..., Any], key: str, value: Any, said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        run_recipe(DATASETS, {**TABLE, "classify": {key: value}})
+
+
+def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]) -> None:
+    web = {"good": DATASETS["good"], "crawl:junk": _rows(JUNK, 300, 5)}
+    context, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 3.0}})
+    (line,) = pipeline.warnings(context)
+    assert line.startswith("junk keeps")
+    assert "12.50 % of those of score 0" in line
+    context, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 0.01}})
+    (line,) = pipeline.warnings(context)
+    assert "hardly filtered" in line
+    context, _ = run_recipe(DATASETS, TABLE, out="well")
+    assert pipeline.warnings(context) == []
+
+
+def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(tmp_path: Path, local: Any) -> None:
+    """A text of 50 MB is scored like any other; what is no text is counted under its reason."""
+    texts = [row["text"].encode() for row in DATASETS["crawl:web"]]
+    odd = [b"", b" \n\t ", b"caf\xff\xfe broken", b"word " * 10_000_000]
+    values = pa.array([*texts, *odd], pa.binary())
+    column = pa.Array.from_buffers(pa.string(), len(values), values.buffers())  # Arrow does not look at the bytes
+    pq.write_table(pa.table({"text": column}), tmp_path / "web.parquet")
+    pq.write_table(pa.table({"text": [row["text"] for row in DATASETS["good"]]}), tmp_path / "good.parquet")
+    described = [
+        {"name": "good", "files": [str(tmp_path / "good.parquet")]},
+        {"name": "web", "role": "crawl", "files": [str(tmp_path / "web.parquet")]},
+    ]
+    made = recipe.parse({**TABLE, "dataset": described})
+    context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    books = pipeline.books(context, plan)
+    reasons = {reason: counts[0] for reason, counts in books["extract"]["web"].items()}
+    assert reasons == {"in": 104, "kept": 101, "empty": 2, "undecodable": 1}
+    (shard,) = plan.of("web")
+    score = store.read_table(context.table("classify", shard, "evidence")).column("score").to_numpy()
+    assert len(score) == 101
+    assert ((score >= 0) & (score <= 1)).all()

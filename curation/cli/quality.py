@@ -1,0 +1,57 @@
+"""`curation model` and `curation alpha`: looking at the quality classifier of a run, from what the run wrote."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("folder", metavar="DIR")
+def model(folder: str) -> None:
+    """Show a fitted quality model: what it learned from, how well it does on held-out sites, its strongest tokens.
+
+    DIR is a run directory or a model folder.
+
+    \b
+    Examples:
+      curation model RUN
+      curation model RUN/classify/model
+    """
+    from rich.console import Console
+
+    from curation import store
+    from curation.errors import InputError
+    from curation.inspect.fit import model_report
+    from curation.inspect.fit_show import show_model
+    from curation.stages.classify_model import load_model
+
+    inside = store.join(folder, "classify", "model")
+    place = inside if store.exists(inside) else folder
+    load_model(place)
+    found = model_report(place)
+    if found is None:
+        raise InputError(f"{folder}: neither a run with a model nor a model folder")
+    show_model(found, Console())
+
+
+@click.command()
+@click.argument("run", metavar="DIR")
+@click.option("--dataset", help="Fit alpha to the scores of this dataset.  [default: the first of the positives]")
+def alpha(run: str, dataset: str | None) -> None:
+    """Fit alpha to the scores of trusted documents on held-out sites, and show what each alpha from 1 to 20 would keep.
+
+    Reads stored evidence, no text. To decide again with another alpha, in seconds:
+      curation run RECIPE --out DIR --set classify.alpha=5 --update
+
+    \b
+    Examples:
+      curation alpha RUN
+      curation alpha RUN --dataset webtext2
+    """
+    from rich.console import Console
+
+    from curation import plan
+    from curation.inspect.fit import alpha_report, need
+    from curation.inspect.fit_show import show_alpha
+
+    show_alpha(need(alpha_report(*plan.read(run), dataset), run), Console())
