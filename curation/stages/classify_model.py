@@ -41,6 +41,7 @@ def write_model(
     buffer = io.BytesIO()
     np.savez_compressed(buffer, weights=weights, intercept=np.float64(intercept))
     data = buffer.getvalue()
+    store.delete(store.join(folder, "card.json"))
     store.write_bytes(store.join(folder, "model.npz"), data)
     if report is not None:
         store.write_json(store.join(folder, "report.json"), report)
@@ -100,9 +101,11 @@ def _card(folder: str) -> dict[str, Any]:
 def copy_model(source: str, folder: str) -> None:
     """Copy a model into a run, unless it is there already."""
     identity = load_model(source).identity
-    if store.exists(store.join(folder, "card.json")) and load_model(folder).identity == identity:
+    card = store.join(folder, "card.json")
+    if store.exists(card) and store.read_json(card).get("sha256") == identity:
         return
-    store.delete(store.join(folder, "report.json"))  # of another model
+    for name in ("card.json", "report.json"):  # the card first: a copy cut short must not look like a model
+        store.delete(store.join(folder, name))
     for name in ("model.npz", "report.json", "card.json"):
         if name != "report.json" or store.exists(store.join(source, name)):
             store.write_bytes(store.join(folder, name), store.read_bytes(store.join(source, name)))
