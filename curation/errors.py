@@ -13,6 +13,9 @@ A message says what was expected, what came, where, and what to do next.
 
 from __future__ import annotations
 
+import errno
+import tempfile
+
 
 class CurationError(Exception):
     """The root: catch this to catch everything that `curation` raises on purpose."""
@@ -43,3 +46,16 @@ class MissingExtra(CurationError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(f"{what} needs the optional part {extra!r}: pip install 'curation[{extra}]'")
+
+
+def system_sentence(error: OSError) -> str:
+    """What the system refused, where, and what to do next."""
+    where = f"{error.filename}: " if error.filename else ""
+    if error.errno == errno.ENOSPC or "No space left" in str(error):
+        return (
+            f"{where}the disk is full (that of the run directory, or that of temporary files, {tempfile.gettempdir()}, which TMPDIR "
+            "names); free some space and run the same command again: what finished is kept"
+        )
+    if isinstance(error, PermissionError):
+        return f"{where}permission denied; give this user the right to it, or name another folder"
+    return f"{where}{error.strerror or str(error).partition(chr(10))[0]}"

@@ -23,6 +23,16 @@ from curation.stages.decontaminate import load_table
 
 VERSION = 1
 INPUT = "input"  # the dataset of the files that the user named
+STEP_COLUMNS = {
+    "reason",
+    "kept_id",
+    "kept_dataset",
+    "jaccard",
+    "quality",
+    "pareto_draw",
+    "piece",
+    "cuts",
+}  # ours to name
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset")
 HITS = pa.schema(
     [
@@ -40,9 +50,20 @@ def run(context: Context, plan: Plan, engine: Engine) -> None:
     """Write kept/ and removed/ for the last filtering stage of the recipe, and hits.parquet after `decontaminate`."""
     stage = next(s for s in reversed(context.recipe.stages) if s in SPLIT)
     shards = plan.of(INPUT)
+    _drop_others(context, {shard.name + ".parquet" for shard in shards})
     engine.map("export", partial(export_shard, context, stage), shards)
     if stage == "decontaminate":
         engine.map("export hits", partial(_export_hits, context), [tuple(shards)])
+
+
+def _drop_others(context: Context, names: set[str]) -> None:
+    """Remove what an earlier run over more files left: a reader takes the whole folder."""
+    for side in ("kept", "removed"):
+        folder = context.path(side)
+        if store.exists(folder):
+            for file in store.listing(folder):
+                if file.name not in names:
+                    store.delete(file.path)
 
 
 def export_shard(context: Context, stage: str, shard: Shard) -> Made:
@@ -52,13 +73,13 @@ def export_shard(context: Context, stage: str, shard: Shard) -> Made:
     kept, removed = (context.path(side, shard.name + ".parquet") for side in ("kept", "removed"))
 
     def make() -> Made:
-        with _Sink(kept, digest) as stays, _Sink(removed, digest) as leaves:
+        with _Sink(kept, digest) as stays, _Sink(removed, digest) as leaves:  # removed/ is committed first
             for stay, leave in SPLIT[stage](context, shard):
                 stays.write(stay)
                 leaves.write(leave)
         return Made(digest)
 
-    return once(kept, digest, make)
+    return once(kept, digest, make, removed)
 
 
 class _Sink:
@@ -97,7 +118,7 @@ def _theirs(context: Context, shard: Shard, batch: pa.RecordBatch) -> dict[str, 
     if "extra" in batch.schema.names:
         extra = batch.column("extra")
         columns |= {field.name: extra.field(i) for i, field in enumerate(extra.type)}
-    return columns
+    return {f"input_{name}" if name in STEP_COLUMNS else name: column for name, column in columns.items()}
 
 
 def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatch:
@@ -153,7 +174,8 @@ def _decontaminate(context: Context, shard: Shard) -> Split:
                 rows.append(row)
                 numbers.append(number)
                 texts.append(text[span["start"] : span["end"]])
-        pieces = _rows({k: v for k, v in theirs.items() if v is not column}, np.array(rows, np.int64))
+        rest = {f"input_{k}" if k == "text" else k: v for k, v in theirs.items() if v is not column}
+        pieces = _rows(rest, np.array(rows, np.int64))
         names = [*pieces.schema.names, "piece", "text"]
         arrays = [*pieces.columns, pa.array(numbers, pa.int64()), pa.array(texts, pa.string())]
         removed = {**theirs, "reason": beside.column("reason"), "cuts": beside.column("cuts")}

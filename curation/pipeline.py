@@ -67,7 +67,11 @@ def run(
             raise RecipeError(f"no stage {stage!r} in this recipe; it has {', '.join(recipe.stages)}")
     context = Context(out, recipe)
     wanted = [stage for stage in STAGES if stage in recipe.stages]
+    if again_from and until and wanted.index(again_from) > wanted.index(until):
+        raise RecipeError(f"--from {again_from} comes after --until {until}; nothing would be made again")
+    plans.admit(context, update)  # before anything is written or removed
     with plans.Lock(out, say):
+        plans.admit(context, update)
         store.sweep(out)
         if again_from:
             for stage in wanted[wanted.index(again_from) :]:
@@ -76,7 +80,7 @@ def run(
         if "download" in wanted:
             download.run(context, engine)
         plan = plans.make(recipe, out)
-        plans.commit(context, plan, update)
+        plans.commit(context, plan)
         for stage in wanted:
             if stage in RUN:
                 RUN[stage](context, plan, engine)

@@ -6,6 +6,7 @@ so everything made from them is made again; nothing else is.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import os
@@ -43,11 +44,23 @@ def make(recipe: recipes.Recipe, out: str) -> Plan:
     for dataset in recipe.dataset:
         number = 0
         for batch, files in enumerate(_batches(dataset, out)):
+            _known_formats(dataset, files)
             for start in range(0, len(files), dataset.archives_per_shard):
                 group = tuple(files[start : start + dataset.archives_per_shard])
                 shards.append(Shard(dataset.name, number, len(shards), batch, group))
                 number += 1
     return Plan(tuple(shards))
+
+
+def _known_formats(dataset: recipes.Dataset, files: list[store.File]) -> None:
+    """Raise InputError, naming the file, where a name does not say what a file is."""
+    from curation.readers.formats import guess_format
+
+    for file in files if dataset.format == "auto" else ():
+        try:
+            guess_format(file.name)
+        except InputError as error:
+            raise InputError(f"dataset {dataset.name!r}: {file.path}: {error}") from error
 
 
 def _batches(dataset: recipes.Dataset, out: str) -> list[list[store.File]]:
@@ -64,34 +77,47 @@ def _batches(dataset: recipes.Dataset, out: str) -> list[list[store.File]]:
     return [files]
 
 
-def commit(context: Context, plan: Plan, update: bool) -> None:
-    """Write `plan.json`, having cleared what the last plan's changed inputs made.
-
-    Raises RunError where the directory holds another recipe's run and `update` was not asked for, or holds something else.
-    """
+def admit(context: Context, update: bool) -> None:
+    """Raise RunError where the directory holds another recipe's run and `update` was not asked for, or something that is no run."""
     path = context.path("plan.json")
-    new = _as_json(context, plan)
-    old = store.read_json(path) if store.exists(path) else None
-    if old is None:
-        if store.is_folder(context.out) and not store.is_remote(context.out):
-            strange = sorted(set(os.listdir(context.out)) - {"run.lock", "downloads"})
-            if strange:
-                raise RunError(
-                    f"{context.out}: not a run directory, and not empty (it holds {strange[0]!r}); name a new folder with --out"
-                )
-    else:
-        differences = recipes.changes(old["recipe"], new["recipe"])
+    if store.exists(path):
+        differences = recipes.changes(_read(path)["recipe"], recipes.as_dict(context.recipe))
         if differences and not update:
             raise RunError(
                 f"{context.out}: made by another recipe ({'; '.join(differences[:3])}"
                 f"{' ...' if len(differences) > 3 else ''}); add --update to run it again under the new one "
                 "(whatever is still valid is reused), or name another --out"
             )
-        for name in _stale(old["shards"], new["shards"]):
-            store.delete(context.path("documents", name + ".parquet"))
-            store.delete(context.path("rejects", name + ".parquet"))
+    elif store.is_folder(context.out) and not store.is_remote(context.out):
+        strange = sorted(set(os.listdir(context.out)) - {"run.lock", "downloads"})
+        if strange:
+            raise RunError(
+                f"{context.out}: not a run directory, and not empty (it holds {strange[0]!r}); name a new folder with --out"
+            )
+
+
+def commit(context: Context, plan: Plan) -> None:
+    """Write `plan.json`, having cleared what the last plan's changed inputs made."""
+    path = context.path("plan.json")
+    new = _as_json(context, plan)
+    old = _read(path) if store.exists(path) else None
+    for name in _stale(old["shards"], new["shards"]) if old else ():
+        store.delete(context.path("documents", name + ".parquet"))
+        store.delete(context.path("rejects", name + ".parquet"))
     if old != new:
         store.write_json(path, new)
+
+
+def _read(path: str) -> dict[str, Any]:
+    """plan.json as it stands. Raises RunError where it is something else."""
+    data = store.read_json(path)
+    if (
+        not isinstance(data, dict)
+        or not isinstance(data.get("recipe"), dict)
+        or not isinstance(data.get("shards"), list)
+    ):
+        raise RunError(f"{path}: not a plan; the file was changed by something else")
+    return data
 
 
 def read(out: str) -> tuple[Context, Plan]:
@@ -99,13 +125,16 @@ def read(out: str) -> tuple[Context, Plan]:
     path = store.join(out, "plan.json")
     if not store.exists(path):
         raise RunError(f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` wrote")
-    data = store.read_json(path)
-    if not isinstance(data, dict) or not {"recipe", "shards"} <= set(data):
-        raise RunError(f"{path}: not a plan; the file was changed by something else")
-    shards = tuple(
-        Shard(s["dataset"], s["number"], s["ordinal"], s["batch"], tuple(store.File(**f) for f in s["files"]))
-        for s in data["shards"]
-    )
+    data = _read(path)
+    try:
+        shards = tuple(
+            Shard(s["dataset"], s["number"], s["ordinal"], s["batch"], tuple(store.File(**f) for f in s["files"]))
+            for s in data["shards"]
+        )
+    except (KeyError, TypeError) as error:
+        raise RunError(
+            f"{path}: not a plan ({error!r} in its shards); the file was changed by something else"
+        ) from error
     return Context(out, recipes.parse(data["recipe"], path)), Plan(shards)
 
 
@@ -159,7 +188,7 @@ class Lock:
             if not self._stale(holder):
                 raise RunError(
                     f"{self._path}: a run on {holder['host']} (process {holder['pid']}) is at work in this directory; "
-                    "wait for it, or stop it, or name another --out"
+                    "wait for it, or stop it, or name another --out (if it is not a run, delete that file)"
                 )
             self._say(f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended without a word")
             store.delete(self._path)
@@ -171,7 +200,9 @@ class Lock:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        store.delete(self._path)
+        with contextlib.suppress(InputError, RunError):  # gone, or taken over and being written
+            if store.read_json(self._path)["token"] == self._owner["token"]:
+                store.delete(self._path)
 
     def _record(self) -> dict[str, Any]:
         return {**self._owner, "beat": time.time()}
@@ -189,6 +220,5 @@ class Lock:
             store.write_json(self._path, self._record())
 
     def _stale(self, holder: dict[str, Any]) -> bool:
-        if holder["host"] == self._owner["host"]:
-            return not store.process_alive(holder["pid"])
-        return time.time() - float(holder["beat"]) > STALE_S
+        gone = holder["host"] == self._owner["host"] and not store.process_alive(holder["pid"])
+        return gone or time.time() - float(holder["beat"]) > STALE_S  # a number may be another process's by now

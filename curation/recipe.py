@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
+import os
 import tomllib
 import types
 import typing
@@ -134,8 +136,8 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _override(table, override)
     recipe = parse(table, path)
-    folder = path.rpartition("/")[0]
-    return _resolve(recipe, folder) if folder else recipe
+    folder = path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
+    return _resolve(recipe, folder)
 
 
 def parse(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -159,13 +161,17 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") ->
         a, b = old.get(key), new.get(key)
         if isinstance(a, dict) and isinstance(b, dict):
             out += changes(a, b, f"{prefix}{key}.")
+        elif key == "dataset" and isinstance(a, list) and isinstance(b, list):
+            out += changes({d["name"]: d for d in a}, {d["name"]: d for d in b}, "dataset ")
+            if [d["name"] for d in a] != [d["name"] for d in b]:
+                out.append(f"datasets: {', '.join(d['name'] for d in a)} -> {', '.join(d['name'] for d in b)}")
         elif a != b:
             out.append(f"{prefix}{key}: {_short(a)} -> {_short(b)}")
     return out
 
 
 def _short(value: Any) -> str:
-    text = str(value)
+    text = "nothing" if value is None else str(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 
@@ -177,7 +183,10 @@ def _plain(value: Any) -> Any:
 
 def _resolve(recipe: Recipe, folder: str) -> Recipe:
     def absolute(path: str) -> str:
-        return path if not path or store.is_remote(path) or path.startswith("/") else store.join(folder, path)
+        if not path or store.is_remote(path):
+            return path
+        joined = store.join(folder, path)
+        return joined if store.is_remote(joined) else os.path.normpath(joined)
 
     datasets = tuple(dataclasses.replace(d, files=tuple(map(absolute, d.files))) for d in recipe.dataset)
     return dataclasses.replace(
@@ -263,6 +272,8 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             raise RecipeError(f"{where}: a table expected, got {value!r}")
         return {k: _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
     if kind is float and type(value) in (int, float):
+        if not math.isfinite(value):
+            raise RecipeError(f"{where}: a finite number expected, got {value!r}")
         return float(value)
     if type(value) is kind:
         return value

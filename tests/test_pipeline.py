@@ -217,3 +217,18 @@ def test_quotes_of_the_benchmark_are_cut_from_trusted_documents(
     assert len(cuts["wt-11"]["pieces"]) == 2
     assert cuts["the-commonplace-book"]["reason"] == "too_many_pieces"
     assert sum(fate["cuts"] is not None for fate in cuts.values()) == 2  # the exempted disclaimer cuts nothing
+
+
+def test_half_of_a_pair_of_another_setting_is_made_again(
+    sample_folder: Path, sample_run: Path, local: LocalEngine, tmp_path: Path
+) -> None:
+    """As a kill between the survivors of another alpha and its decision leaves it, and then the old alpha again."""
+    out, other = tmp_path / "run", tmp_path / "other"
+    shutil.copytree(sample_run, out)
+    made = recipe.load(str(sample_folder / "recipe.toml"), ["classify.alpha=9"])
+    pipeline.run(made, str(other), local, until="classify", say=lambda line: None)
+    for half in ("survivors/commoncrawl", "dedup/bands/commoncrawl", "rejects/commoncrawl"):
+        source = other / half if (other / half).exists() else sample_run / half.replace("commoncrawl", "books1")
+        shutil.copy(source / "00000.parquet", out / half / "00000.parquet")
+    pipeline.run(recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None)
+    assert fingerprint(out) == fingerprint(sample_run)

@@ -11,7 +11,7 @@ import pytest
 
 from curation import plan, recipe
 from curation.context import Context
-from curation.errors import RunError
+from curation.errors import InputError, RunError
 
 
 def _recipe(folder: Path, **keys: object) -> recipe.Recipe:
@@ -29,7 +29,8 @@ def inputs(tmp_path: Path) -> Path:
 
 def _commit(out: Path, made: recipe.Recipe, update: bool = False) -> Context:
     context = Context(str(out), made)
-    plan.commit(context, plan.make(made, str(out)), update)
+    plan.admit(context, update)
+    plan.commit(context, plan.make(made, str(out)))
     return context
 
 
@@ -96,3 +97,29 @@ def test_the_lock_of_a_dead_process_is_named_and_taken_over(tmp_path: Path) -> N
     said: list[str] = []
     with plan.Lock(str(tmp_path), said.append):
         assert str(owner["pid"]) in said[0]
+
+
+def test_a_beating_lock_of_another_process_number_is_not_believed_for_ever(tmp_path: Path) -> None:
+    owner = {"host": socket.gethostname(), "pid": os.getppid(), "token": "t", "beat": 0}
+    (tmp_path / "run.lock").write_text(json.dumps(owner))
+    with plan.Lock(str(tmp_path), print):
+        assert json.loads((tmp_path / "run.lock").read_text())["pid"] == os.getpid()
+
+
+def test_a_lock_that_was_taken_over_is_left_to_its_new_owner(tmp_path: Path) -> None:
+    with plan.Lock(str(tmp_path), print):
+        (tmp_path / "run.lock").write_text(json.dumps({"host": "h", "pid": 1, "token": "theirs", "beat": 0}))
+    assert (tmp_path / "run.lock").exists()
+
+
+def test_a_file_of_no_known_kind_is_named_before_any_work(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "README.csv").write_text("x")
+    with pytest.raises(InputError, match=r"README\.csv"):
+        plan.make(_recipe(tmp_path / "in"), "out")
+
+
+def test_what_differs_between_datasets_is_said_key_by_key(inputs: Path) -> None:
+    old, new = recipe.as_dict(_recipe(inputs)), recipe.as_dict(_recipe(inputs))
+    new["dataset"][0]["text_column"] = "body"
+    assert recipe.changes(old, new) == ["dataset a.text_column: text -> body"]

@@ -5,14 +5,13 @@ Exit codes: 0 well, 1 with one clear sentence, 2 for a command line that cannot 
 
 from __future__ import annotations
 
-import errno
 import importlib
 from typing import Any
 
 import click
 
 from curation import __version__
-from curation.errors import CurationError
+from curation.errors import CurationError, system_sentence
 
 COMMANDS = {  # in the order of the help page
     "run": "run:run",
@@ -53,20 +52,17 @@ class Commands(click.Group):
         except CurationError as error:
             raise click.ClickException(str(error)) from error
         except OSError as error:
-            raise click.ClickException(_system(error)) from error
+            raise click.ClickException(system_sentence(error)) from error
+        except Exception as error:
+            if not type(error).__module__.startswith(("pyarrow", "duckdb", "_duckdb")):
+                raise
+            first = str(error).partition("\n")[0]
+            raise click.ClickException(
+                f"{first}. If a file of a run is damaged, `curation check RUN` names it"
+            ) from error
         except KeyboardInterrupt:
             click.echo("\nInterrupted. What finished is kept: run the same command to go on.", err=True)
             ctx.exit(130)
-
-
-def _system(error: OSError) -> str:
-    """What the system refused, where, and what to do."""
-    where = f"{error.filename}: " if error.filename else ""
-    if error.errno == errno.ENOSPC or "No space left" in str(error):
-        return f"{where}the disk is full; free some space and run the same command again (what finished is kept)"
-    if isinstance(error, PermissionError):
-        return f"{where}permission denied; give this user the right to it, or name another folder"
-    return f"{where}{error.strerror or error}"
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -19,7 +19,8 @@ def report(run: str) -> None:
     from curation import plan
     from curation.inspect.report import write_report
 
-    click.echo(f"Wrote {write_report(*plan.read(run))}")
+    path = write_report(*plan.read(run))
+    click.echo(f"Wrote {path} (and {path.removesuffix('.html')}.json)")
 
 
 @click.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -93,6 +94,7 @@ def execute(
     from curation.inspect.funnel import funnel, funnel_table
 
     out = out.rstrip("/") or out
+    signal.signal(signal.SIGTERM, _terminated)
     with Steps() as steps:
         made = _engine(engine, master, workers, recipe, steps)
         try:
@@ -106,6 +108,11 @@ def execute(
     for warning in pipeline.warnings(context):
         console.print(f"[yellow]![/] {warning}", highlight=False)
     console.print(f"Run directory: {out}    Look at it: curation report {out}", highlight=False, soft_wrap=True)
+
+
+def _terminated(number: int, frame: Any) -> None:
+    """SIGTERM, as schedulers and containers send it: leave as from ctrl-C, locks and temporary files removed."""
+    raise SystemExit(128 + number)
 
 
 def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Any) -> Engine:

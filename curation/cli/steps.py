@@ -247,6 +247,11 @@ def mix(
     """
     sources = _pairs(inputs, "NAME=DIR")
     parsed = {name: _number(value) for name, value in _pairs(weights.split(","), "NAME=WEIGHT").items()}
+    if sources.keys() != parsed.keys():
+        odd = min(sources.keys() ^ parsed.keys())
+        raise click.UsageError(
+            f"{odd!r} has {'no weight' if odd in sources else 'a weight, but no NAME=DIR'}; each needs both"
+        )
     datasets = [
         {"name": name, "files": [_absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
         for name, folder in sources.items()
@@ -261,6 +266,8 @@ def _pairs(items: Any, form: str) -> dict[str, str]:
         name, equals, value = item.partition("=")
         if not (name and equals and value):
             raise click.UsageError(f"{form} expected, got {item!r}")
+        if name.strip() in out:
+            raise click.UsageError(f"{name.strip()!r} is named twice; give each run a name of its own")
         out[name.strip()] = value.strip()
     return out
 

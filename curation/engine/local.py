@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
-from curation.errors import CurationError, TaskError
+from curation.errors import CurationError, TaskError, system_sentence
 from curation.store import process_alive
 
 T = TypeVar("T")
@@ -41,6 +41,7 @@ class LocalEngine:
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
+        self._busy = False
         _clear_spills()
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
 
@@ -52,6 +53,7 @@ class LocalEngine:
         results: dict[int, R] = {}
         failed: dict[int, BaseException] = {}
         open_ = set(futures)
+        self._busy = True
         while open_:
             ended, open_ = wait(open_, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -64,6 +66,7 @@ class LocalEngine:
                 else:
                     results[futures[future]] = future.result()
             self.progress(label, len(results), len(items))
+        self._busy = False
         if failed:
             first = min(failed)
             raise task_error(label, items[first], failed[first])
@@ -120,10 +123,10 @@ class LocalEngine:
 
     def close(self) -> None:
         if self._pool is not None:
-            workers = list((self._pool._processes or {}).values())
-            self._pool.shutdown(wait=False, cancel_futures=True)
-            for worker in workers:
-                worker.terminate()
+            if self._busy:  # interrupted: what is under way is not worth waiting for
+                for worker in list((self._pool._processes or {}).values()):
+                    worker.terminate()
+            self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
         shutil.rmtree(self._spill, ignore_errors=True)
 
@@ -149,6 +152,8 @@ def task_error(label: str, item: Any, error: BaseException) -> CurationError:
         cause = (
             "its worker process died (killed, or out of memory?); run again, with fewer --workers if memory is short"
         )
+    elif isinstance(error, OSError):
+        cause = system_sentence(error)
     else:
         cause = f"{type(error).__name__}: {error}".splitlines()[0]
     result = TaskError(f"{label} failed on {_name(item)}: {cause}")

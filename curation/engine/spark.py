@@ -26,7 +26,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
-from curation.errors import CurationError, MissingExtra, RunError, TaskError
+from curation.errors import CurationError, MissingExtra, RunError, TaskError, system_sentence
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -184,6 +184,8 @@ def _guarded(task: Callable[[Any], Any], numbered: tuple[int, Any]) -> tuple[int
         return number, "", task(item)
     except CurationError as error:
         return number, str(error), None
+    except OSError as error:
+        return number, system_sentence(error), None
     except Exception as error:  # whatever a task raises is reported with its shard; the driver raises
         return number, f"{type(error).__name__}: {error}".splitlines()[0], None
 

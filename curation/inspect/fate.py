@@ -178,7 +178,7 @@ def _left_for(context: Context, doc: int) -> int:
     folder = context.path("dedup", "pairs", "removed")
     if not store.exists(folder):
         return 0
-    paths = [file.path for file in store.find(folder)]
+    paths = [file.path for file in store.listing(folder)]
     return sum(int((frames.column(path, "kept").to_numpy() == doc).sum()) for path in paths)
 
 

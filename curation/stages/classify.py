@@ -161,7 +161,7 @@ def decide_shard(context: Context, shard: Shard) -> Made:
             writer.write(pa.record_batch([pa.array(keep), reason, pa.array(draw)], schema=schema.CLASSIFIED))
         return Made(digest, books)
 
-    return once(path, digest, make)
+    return once(path, digest, make, context.survivors(shard))
 
 
 def _write_survivors(context: Context, shard: Shard, digest: str, keep: npt.NDArray[np.bool_]) -> ledger.Ledger:

@@ -26,10 +26,11 @@ class Made:
     ledger: ledger.Ledger = field(default_factory=dict)
 
 
-def once(path: str, digest: str, make: Callable[[], Made]) -> Made:
-    """`make()`, unless the table it writes last is there already under this digest."""
+def once(path: str, digest: str, make: Callable[[], Made], beside: str = "") -> Made:
+    """`make()`, unless the table it writes last, and the one it writes `beside` it, are there already under this digest."""
     found = store.done(path, digest)
-    return Made(found.identity, found.ledger) if found else make()
+    whole = found and (not beside or store.done(beside, digest))
+    return Made(found.identity, found.ledger) if found and whole else make()
 
 
 @dataclass(frozen=True, slots=True)

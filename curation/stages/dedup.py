@@ -99,9 +99,9 @@ def sign_shard(context: Context, shard: Shard) -> Made:
     settings = (_shape(config), config.bands, config.rows, context.recipe.seed)
     place = context.recipe.place(shard.dataset)
     digest = draws.digest("dedup/evidence", VERSION, settings, place, shard.batch, shard.ordinal, upstream)
+    bands_path = context.table("dedup", shard, "bands")
 
     def make() -> Made:
-        bands_path = context.table("dedup", shard, "bands")
         with (  # the bands are committed first, the documents that vouch for them last
             store.TableWriter(path, schema.DEDUP_DOCUMENTS, digest) as documents,
             store.TableWriter(bands_path, schema.BANDS, digest) as bands,
@@ -112,7 +112,7 @@ def sign_shard(context: Context, shard: Shard) -> Made:
                 bands.write(keys)
         return Made(digest)
 
-    return once(path, digest, make)
+    return once(path, digest, make, bands_path)
 
 
 def _sign(

@@ -62,15 +62,17 @@ def _scope_table(rows: Scopes) -> str:
 def exact_copies(engine: Engine, documents: Sequence[str], rows: Scopes, out: str, identities: Sequence[str]) -> Result:
     """Documents whose text another of their scope has, with the first of them by priority.
 
-    Copies in a cross scope are left to the bands.
+    In a cross scope that is a reference's document, and comes before a copy within the dataset.
     """
     text = f"""
         SELECT doc, first FROM (
-            SELECT d.doc AS doc, d.dataset AS dataset,
-                   first_value(d.doc) OVER (PARTITION BY s.scope, d.content ORDER BY d.priority, d.id, d.doc) AS first
-            FROM documents d JOIN ({_scope_table(rows)}) s ON d.dataset = s.dataset
-            WHERE s.crossed = 0
-        ) c WHERE doc <> first"""
+            SELECT doc, first, row_number() OVER (PARTITION BY doc ORDER BY crossed DESC, scope) AS place FROM (
+                SELECT d.doc AS doc, s.scope AS scope, s.crossed AS crossed, s.reference AS reference,
+                       first_value(d.doc) OVER (PARTITION BY s.scope, d.content ORDER BY d.priority, d.id, d.doc) AS first,
+                       first_value(s.reference) OVER (PARTITION BY s.scope, d.content ORDER BY d.priority, d.id, d.doc) AS held
+                FROM documents d JOIN ({_scope_table(rows)}) s ON d.dataset = s.dataset
+            ) c WHERE doc <> first AND (crossed = 0 OR (held = 1 AND reference = 0))
+        ) o WHERE place = 1"""
     tables = {"documents": table(documents, schema.DEDUP_DOCUMENTS, "doc", "id", "dataset", "content", "priority")}
     return query(engine, text, tables, out, COPIES, identities, sort_by=["doc"])
 

@@ -5,7 +5,7 @@ Every record of every input file becomes one document or is counted under one re
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,7 +17,8 @@ import xxhash
 from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
 from curation.errors import InputError
-from curation.stages.common import Made, query
+from curation.stages.common import Made, once
+from curation.stages.extract_columns import extra_types, fitted, repeated_ids
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -44,41 +45,69 @@ class ExtractConfig:
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
-    """Extract every shard; raises InputError where a dataset of tables repeats an id."""
-    made = engine.map("extract", partial(extract_shard, context), plan.shards)
-    _check_ids(context, plan, engine, made)
+    """Extract every shard.
+
+    Raises InputError where a dataset ends up without documents, or one of tables repeats an id.
+    """
+    types = extra_types(context, plan, engine)
+    made = engine.map("extract", partial(extract_shard, context, types), plan.shards)
+    for name in context.recipe.names():
+        books = ledger.total(m.ledger for m, shard in zip(made, plan.shards, strict=True) if shard.dataset == name)
+        if not ledger.documents(books, ledger.KEPT):
+            raise InputError(
+                f"dataset {name!r} has no documents: {_why_empty(books)}; look at {context.path('rejects', name)}"
+            )
+    if repeated := repeated_ids(context, plan, engine, [m.identity for m in made]):
+        dataset, id_, times = repeated
+        raise InputError(
+            f"dataset {dataset!r}: the id {id_!r} is there {times} times; ids must be unique in a dataset "
+            "(remove the column, or name another with id_column)"
+        )
     return made
 
 
-def extract_shard(context: Context, shard: Shard) -> Made:
+def _why_empty(books: ledger.Ledger) -> str:
+    lost = [f"{counts[0]} {reason}" for reason, counts in sorted(ledger.removed(books).items())]
+    return (
+        "its files hold no records"
+        if not lost
+        else f"of {ledger.documents(books, ledger.IN)} records {', '.join(lost)}"
+    )
+
+
+def extract_shard(context: Context, types: Mapping[str, pa.DataType | None], shard: Shard) -> Made:
     """Write one shard's rejects and documents, in this order, unless they are there already."""
     dataset = context.recipe.dataset[context.recipe.place(shard.dataset)]
-    path = context.documents(shard)
-    shape = (dataset.format, dataset.text_column, dataset.id_column, dataset.url_column)
+    kind = types[dataset.name]
+    shape = (dataset.format, dataset.text_column, dataset.id_column, dataset.url_column, str(kind))
     inputs = tuple((file.name, file.size) for file in shard.files)
     digest = draws.digest("extract", VERSION, context.recipe.extract, dataset.name, shape, inputs)
-    if found := store.done(path, digest):
-        return Made(found.identity, found.ledger)
-    books: ledger.Ledger = {}
-    identity = xxhash.xxh3_128(digest.encode())
-    kind = _extra_type(dataset, shard)
-    columns = schema.with_extra(kind)
-    rejects_path = context.table("rejects", shard)
-    with store.TableWriter(path, columns, digest) as documents:
-        with store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects:
+    path, rejects_path = context.documents(shard), context.table("rejects", shard)
+
+    def make() -> Made:
+        books: ledger.Ledger = {}
+        identity = xxhash.xxh3_128(digest.encode())
+        columns = schema.with_extra(kind)
+        with (  # the rejects are committed first, the documents that vouch for them last
+            store.TableWriter(path, columns, digest) as documents,
+            store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
+        ):
             for rows, refused in _batches(context.recipe.extract, dataset, shard, books):
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
-                    row["extra"] = _fit(row["extra"], kind)
+                    row["extra"] = fitted(row["extra"], kind)
+                    identity.update(row["content"] + orjson.dumps([row[name] for name in _TOLD], default=str))
                 documents.write(pa.RecordBatch.from_pylist(rows, columns))
-                for row in rows:
-                    identity.update(row["content"] + row["id"].encode())
             ledger.check("extract", str(shard), books)
             rejects.ledger = documents.ledger = books
-        documents.identity = identity.hexdigest()
-    return Made(identity.hexdigest(), books)
+            documents.identity = identity.hexdigest()
+        return Made(documents.identity, books)
+
+    return once(path, digest, make, rejects_path)
 
 
+# What tells two documents of one text apart, for everything made from them.
+_TOLD = ("id", "record_id", "url", "date", "offset", "extra")
 Row = dict[str, Any]
 
 
@@ -92,11 +121,12 @@ def _batches(
     refused: list[Row] = []
     chars = 0
     for file in shard.files:
+        ours = file.name.endswith(".parquet") and store.footer(file.path) is not None
         for outcome in _records(config, dataset, file):
             if isinstance(outcome, Document) and not outcome.text.strip():
                 refused.append(_refused(file, Reject("empty", outcome.url, outcome.offset, "only white space")))
             elif isinstance(outcome, Document):
-                rows.append(_row(dataset, file, outcome))
+                rows.append(_row(dataset, file, outcome, ours))
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(_refused(file, outcome))
@@ -135,15 +165,13 @@ def _settle(
     return kept, refused
 
 
-def _row(dataset: Dataset, file: store.File, document: Document) -> Row:
+def _row(dataset: Dataset, file: store.File, document: Document, ours: bool) -> Row:
     place = f"{dataset.name}\x00{file.name}\x00{document.offset}"
-    piece = (
-        (document.extra or {}).get("piece") if document.id else None
-    )  # a table that `decontaminate` left: ids repeat
+    # what `decontaminate` left, several rows of one id
+    piece = (document.extra or {}).get("piece") if ours and document.id else None
+    id_ = document.id or draws.content_hash(place.encode()).hex()
     return {
-        "id": f"{document.id}/{piece}"
-        if piece is not None
-        else document.id or draws.content_hash(place.encode()).hex(),
+        "id": id_ if piece is None else f"{id_}/{piece}",
         "record_id": document.record_id,
         "url": document.url,
         "text": document.text,
@@ -185,12 +213,13 @@ def _records(config: ExtractConfig, dataset: Dataset, file: store.File) -> Itera
         elif kind == "mediawiki":
             yield from mediawiki.read_dump(stream, file.name)
         elif kind == "table":
-            yield from _table(dataset, stream, file)
+            yield from read_table_rows(dataset, stream, file)
         else:
             yield from tables.read_text_file(stream, file.name)
 
 
-def _table(dataset: Dataset, stream: Any, file: store.File) -> Iterator[Document | Reject]:
+def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator[Document | Reject]:
+    """The rows of one table, by the columns that the dataset names."""
     from curation.readers import tables
 
     return tables.read_table_file(
@@ -216,93 +245,3 @@ def _pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document |
             yield Reject(error.reason, record.url, record.offset, error.detail)
             continue
         yield Document(text, None, record.url, record.record_id, record.date, record.offset, None)
-
-
-# ---- the user's other columns ----------------------------------------------------------------------------------------------------------
-
-
-def _extra_type(dataset: Dataset, shard: Shard) -> pa.DataType | None:
-    """The struct that holds every other column of the shard's tables; None where there are none.
-
-    Parquet says its types; JSON lines are read once to find them, and a column of mixed types is kept as JSON text.
-    """
-    fields: dict[str, pa.DataType] = {}
-    for file in shard.files:
-        if _format(dataset, file) != "table":
-            continue
-        for name, kind in _columns(dataset, file).items():
-            fields[name] = _common(fields.get(name, pa.null()), kind)
-    known = (dataset.text_column, dataset.id_column, dataset.url_column)
-    plain = {n: pa.string() if k == pa.null() else k for n, k in fields.items() if n not in known}
-    return pa.struct(sorted(plain.items())) if plain else None
-
-
-def _columns(dataset: Dataset, file: store.File) -> dict[str, pa.DataType]:
-    if file.name.endswith(".parquet"):
-        return {field.name: field.type for field in store.read_schema(file.path)}
-    found: dict[str, pa.DataType] = {}
-    with store.open_input(file.path) as stream:
-        for outcome in _table(dataset, stream, file):
-            for name, value in (getattr(outcome, "extra", None) or {}).items():
-                found[name] = _common(found.get(name, pa.null()), _json_type(value))
-    return found
-
-
-def _json_type(value: Any) -> pa.DataType:
-    if value is None:
-        return pa.null()
-    return {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}.get(type(value), pa.string())
-
-
-def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType:
-    """One type for the values of both: text (JSON) where they do not go together."""
-    if a == b or b == pa.null():
-        return a
-    if a == pa.null():
-        return b
-    return pa.float64() if {a, b} == {pa.int64(), pa.float64()} else pa.string()
-
-
-def _fit(extra: Row | None, kind: pa.DataType | None) -> Row | None:
-    """The values of one document as the struct holds them."""
-    if extra is None or kind is None:
-        return None
-    out: Row = {}
-    for part in kind:
-        value = extra.get(part.name)
-        if pa.types.is_string(part.type) and value is not None and not isinstance(value, str):
-            value = orjson.dumps(value).decode()
-        out[part.name] = value
-    return out
-
-
-def _check_ids(context: Context, plan: Plan, engine: Engine, made: Sequence[Made]) -> None:
-    """An id that the user gave must be there once in its dataset."""
-    given = [d for d in context.recipe.dataset if any(_is_table(d, shard) for shard in plan.of(d.name))]
-    if not given:
-        return
-    narrow = pa.schema([schema.DOCUMENTS.field("id")])
-    tables = {
-        f"documents{i}": store.Table(tuple(map(context.documents, plan.of(d.name))), narrow)
-        for i, d in enumerate(given)
-    }
-    rows = " UNION ALL ".join(f"SELECT {i} AS dataset, id FROM documents{i}" for i in range(len(given)))
-    repeated = query(
-        engine,
-        f"SELECT CAST(dataset AS BIGINT) AS dataset, id, count(*) AS times FROM ({rows}) AS d GROUP BY dataset, id HAVING count(*) > 1",
-        tables,
-        context.path("documents", "_repeated"),
-        pa.schema([("dataset", pa.int64()), ("id", pa.string()), ("times", pa.int64())]),
-        [m.identity for m in made],
-        sort_by=["dataset", "id"],
-    )
-    for path in repeated.paths:
-        for row in store.read_table(path).slice(0, 1).to_pylist():
-            raise InputError(
-                f"dataset {given[row['dataset']].name!r}: the id {row['id']!r} is there {row['times']} times; "
-                "ids must be unique in a dataset (remove the column, or name another with id_column)"
-            )
-
-
-def _is_table(dataset: Dataset, shard: Shard) -> bool:
-    return any(_format(dataset, file) == "table" for file in shard.files)

@@ -203,10 +203,9 @@ def _shards_json(context: Context, shares: list[Share], rows: list[dict[str, Any
 def _drop_others(context: Context, names: list[str]) -> None:
     """Remove shards that this mixture does not have: a reader of the folder must not find them."""
     folder = context.path("shards")
-    if store.exists(folder):
-        for file in store.find(folder) if store.exists(context.path("shards", "shards.json")) else []:
-            if file.name.rpartition(".")[0] not in names:
-                store.delete(file.path)
+    for file in store.listing(folder):
+        if file.name.rpartition(".")[0] not in names:
+            store.delete(file.path)
 
 
 # ---- placing chunks --------------------------------------------------------------------------------------------------------------------

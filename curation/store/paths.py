@@ -96,15 +96,26 @@ def find(pattern: str) -> list[File]:
         if info.type == pafs.FileType.File:
             return [File(pattern, posixpath.basename(inner), info.size, _tag(info))]
         root, infos = inner, _listing(system, inner)
-    prefix = pattern[: len(pattern) - len(inner)]
+    files = _files(system, pattern, root, infos)
+    if not files:
+        raise InputError(f"{pattern}: no files there")
+    return files
+
+
+def listing(folder: str) -> list[File]:
+    """The files in a folder of ours, however deep, without the hidden ones; none where there is no such folder."""
+    system, inner = filesystem(folder)
+    return _files(system, folder, inner, _listing(system, inner))
+
+
+def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]:
+    prefix = pattern[: pattern.index("://") + 3] if is_remote(pattern) else ""
     files = []
     for info in infos:
         name = posixpath.relpath(info.path, root)
         hidden = any(part.startswith((".", "_")) for part in name.split("/"))
         if info.type == pafs.FileType.File and not hidden and TEMPORARY not in name:
             files.append(File(prefix + info.path, name, info.size, _tag(info)))
-    if not files:
-        raise InputError(f"{pattern}: no files there")
     return sorted(files, key=lambda f: f.name)
 
 

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.errors import RunError
+from curation.errors import InputError, RunError
 from curation.store.paths import atomic, filesystem, open_input
 
 GROUP_ROWS = 8192
@@ -200,8 +200,11 @@ def read_table(path: str, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def read_schema(path: str) -> pa.Schema:
-    with open_input(path) as stream:
-        return pq.read_schema(stream).remove_metadata()
+    try:
+        with open_input(path) as stream:
+            return pq.read_schema(stream).remove_metadata()
+    except pa.ArrowInvalid as error:
+        raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
 
 
 def dataset(table: Table) -> Any:

@@ -90,10 +90,67 @@ def test_another_recipe_is_never_written_over_silently(recipe: str, tmp_path: Pa
     assert call("run", recipe, "--out", out, "--set", "dedup.bands=4", "--update").exit_code == 0
 
 
-def test_an_empty_input_is_a_run_with_nothing_in_it(recipe: str, tmp_path: Path) -> None:
-    (tmp_path / "in.jsonl").write_text("")
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(b"", "its files hold no records"), (bytes(range(128, 250)), "of 1 records 1 undecodable; look at")],
+)
+def test_an_input_without_documents_is_one_sentence(recipe: str, tmp_path: Path, content: bytes, expected: str) -> None:
+    (tmp_path / "in.jsonl").write_bytes(content)
     result = call("run", recipe, "--out", str(tmp_path / "run"))
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1
+    assert f"dataset 'a' has no documents: {expected}" in result.output
+
+
+@pytest.mark.parametrize("arguments", [["--from", "extract"], ["--from", "extract", "--update"], []])
+def test_nothing_is_removed_from_a_directory_that_is_no_run(recipe: str, tmp_path: Path, arguments: list[str]) -> None:
+    home = tmp_path / "home"
+    (home / "documents").mkdir(parents=True)
+    (home / "documents" / "thesis.txt").write_text("years of work")
+    (home / "x.tmp-y").write_text("somebody's")
+    result = call("run", recipe, "--out", str(home), *arguments)
+    assert result.exit_code == 1
+    assert "not a run directory" in result.output
+    assert sorted(f.name for f in home.rglob("*.*")) == ["thesis.txt", "x.tmp-y"]
+
+
+def test_a_refused_recipe_removes_nothing(recipe: str, tmp_path: Path) -> None:
+    out = str(tmp_path / "run")
+    assert call("run", recipe, "--out", out).exit_code == 0
+    before = sorted((tmp_path / "run").rglob("*"))
+    for refused in (["--from", "extract", "--set", "seed=5"], ["--from", "dedup", "--until", "extract"]):
+        assert call("run", recipe, "--out", out, *refused).exit_code == 1
+        assert sorted((tmp_path / "run").rglob("*")) == before
+
+
+def test_sigterm_leaves_no_lock_behind(sample_folder: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "curation",
+        "run",
+        str(sample_folder / "recipe.toml"),
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    for _ in range(600):
+        if (tmp_path / "run" / "documents").exists():
+            break
+        time.sleep(0.05)
+    process.terminate()
+    process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not (tmp_path / "run" / "run.lock").exists()
+
+
+def test_the_same_recipe_is_the_same_from_any_folder(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = str(tmp_path / "run")
+    assert call("run", recipe, "--out", out).exit_code == 0
+    monkeypatch.chdir(tmp_path)
+    assert call("run", "r.toml", "--out", out).exit_code == 0
+    assert call("run", "./r.toml", "--out", "run").exit_code == 0
 
 
 def test_a_directory_that_is_no_run(tmp_path: Path) -> None:

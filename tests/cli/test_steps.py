@@ -1,0 +1,155 @@
+"""Steps on one's own files: what they leave in kept/ and removed/, whatever the user's columns are called."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner, Result
+
+from curation.cli import main
+
+TEXT = "the quick brown fox jumps over the lazy dog while nobody looks at the old red barn beside the road"
+
+
+def call(*args: str) -> Result:
+    return CliRunner().invoke(main, list(args), prog_name="curation")
+
+
+def jsonl(path: Path, rows: list[dict[str, Any]]) -> str:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    return rows
+
+
+def test_kept_and_removed_hold_every_input_row_once(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "text": TEXT + f" {i % 3}", "n": i} for i in range(9)]
+    result = call("dedup", jsonl(tmp_path / "a.jsonl", rows), "--out", str(tmp_path / "o"), "--workers", "1")
+    assert result.exit_code == 0, result.output
+    kept, removed = read(tmp_path / "o" / "kept"), read(tmp_path / "o" / "removed")
+    assert sorted(row["n"] for row in kept + removed) == list(range(9))
+    assert {row["kept_id"] for row in removed} <= {row["id"] for row in kept}
+    assert all(row["jaccard"] >= 0.8 for row in removed)
+    assert call("check", str(tmp_path / "o")).exit_code == 0
+    assert call("explain", str(tmp_path / "o"), removed[0]["id"]).exit_code == 0
+
+
+def test_a_run_that_removes_nothing_can_be_explained(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": TEXT}, {"id": "y", "text": "quite another text"}])
+    assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
+    result = call("explain", str(tmp_path / "o"), "x")
+    assert result.exit_code == 0, result.output
+
+
+def test_columns_called_as_ours_are_kept_under_another_name(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "text": TEXT, "reason": "mine", "jaccard": "mine", "piece": "p"} for i in range(2)]
+    assert call("dedup", jsonl(tmp_path / "a.jsonl", rows), "--out", str(tmp_path / "o")).exit_code == 0
+    (kept,), (removed,) = read(tmp_path / "o" / "kept"), read(tmp_path / "o" / "removed")
+    assert (kept["id"], kept["input_reason"], kept["input_jaccard"]) == ("0", "mine", "mine")
+    assert (removed["reason"], removed["input_reason"], removed["jaccard"]) == ("exact_duplicate", "mine", 1.0)
+
+
+def test_files_of_different_types_make_one_table(tmp_path: Path) -> None:
+    a = jsonl(tmp_path / "a.jsonl", [{"id": "1", "text": "one", "x": 1}])
+    b = jsonl(
+        tmp_path / "b.jsonl", [{"id": "2", "text": "two", "x": "s"}, {"id": "3", "text": "six", "x": (1 << 64) - 1}]
+    )
+    result = call("dedup", a, b, "--out", str(tmp_path / "o"))
+    assert result.exit_code == 0, result.output
+    assert [row["x"] for row in read(tmp_path / "o" / "kept")] == ["1", "s", str((1 << 64) - 1)]
+
+
+def test_parquet_of_any_types(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "text": ["hello there"],
+            "when": pa.array([datetime.datetime(2020, 1, 2)], pa.timestamp("us")),
+            "day": pa.array([datetime.date(2020, 1, 2)]),
+            "price": pa.array(["1.50"]).cast(pa.decimal128(5, 2)),
+            "pairs": pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int64())),
+            "list": [[1, 2]],
+            "kind": pa.array(["a"]).dictionary_encode(),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    result = call("dedup", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o"))
+    assert result.exit_code == 0, result.output
+    (row,) = read(tmp_path / "o" / "kept")
+    assert (row["day"], row["price"], row["list"], row["kind"]) == ("2020-01-02", "1.50", [1, 2], "a")
+
+
+def test_another_input_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:
+    a, b = (jsonl(tmp_path / f"{n}.jsonl", [{"id": n, "text": f"text of {n}", "label": "OLD"}]) for n in "ab")
+    out = str(tmp_path / "o")
+    assert call("dedup", a, b, "--out", out).exit_code == 0
+    assert len(read(tmp_path / "o" / "kept")) == 2
+    assert call("dedup", a, "--out", out, "--update").exit_code == 0
+    assert [row["id"] for row in read(tmp_path / "o" / "kept")] == ["a"]
+    jsonl(Path(a), [{"id": "a", "text": "text of a", "label": "NEW"}])
+    os.utime(a, ns=(1, 1))
+    assert call("dedup", a, "--out", out).exit_code == 0
+    assert [row["label"] for row in read(tmp_path / "o" / "kept")] == ["NEW"]
+
+
+def test_copies_of_a_reference_leave_even_without_words(tmp_path: Path) -> None:
+    reference = jsonl(tmp_path / "r.jsonl", [{"id": "r", "text": "!!!"}, {"id": "s", "text": TEXT}])
+    rows = [
+        {"id": "1", "text": "!!!"},
+        {"id": "2", "text": "???"},
+        {"id": "3", "text": TEXT},
+        {"id": "4", "text": TEXT},
+    ]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    assert call("dedup", path, "--against", reference, "--out", str(tmp_path / "o")).exit_code == 0
+    assert [row["id"] for row in read(tmp_path / "o" / "kept")] == ["2"]
+    removed = {row["id"]: (row["kept_id"], row["kept_dataset"]) for row in read(tmp_path / "o" / "removed")}
+    assert removed == {"1": ("r", "reference"), "3": ("s", "reference"), "4": ("s", "reference")}
+
+
+def test_pieces_can_be_read_again(tmp_path: Path) -> None:
+    quote = " ".join(f"word{i}" for i in range(13))
+    filler = " ".join(f"some{i}" for i in range(60))
+    path = jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": f"{filler} {quote} {filler}"}])
+    benchmark = jsonl(tmp_path / "b.jsonl", [{"q": quote}])
+    assert call("decontaminate", path, "--benchmarks", benchmark, "--out", str(tmp_path / "o")).exit_code == 0
+    assert [(row["id"], row["piece"]) for row in read(tmp_path / "o" / "kept")] == [("x", 0), ("x", 1)]
+    assert {row["gram"] for row in read(tmp_path / "o" / "hits.parquet")} == {quote}
+    result = call("tokenize", str(tmp_path / "o" / "kept"), "--out", str(tmp_path / "t"))
+    assert result.exit_code == 0, result.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["web=T", "web=T", "--weights", "web=1"], "'web' is named twice"),
+        (["a=T", "b=T", "--weights", "a=1"], "'b' has no weight"),
+        (["a=T", "--weights", "a=1,c=1"], "'c' has a weight, but no NAME=DIR"),
+        (["a", "--weights", "a=1"], "NAME=DIR expected, got 'a'"),
+        (["a=T", "--weights", "a=x"], "a weight is a number, got 'x'"),
+    ],
+)
+def test_mixtures_that_cannot_be_meant(arguments: list[str], expected: str) -> None:
+    result = call("mix", *arguments, "--tokens", "10", "--out", "o")
+    assert result.exit_code == 2
+    assert expected in result.output
+    nan = call("mix", "a=T", "--weights", "a=nan", "--tokens", "10", "--out", "o")
+    assert nan.exit_code == 1
+    assert "a finite number expected" in nan.output
+
+
+def test_junk_parquet_is_named(tmp_path: Path) -> None:
+    for content in (b"", b"junk" * 100):
+        (tmp_path / "bad.parquet").write_bytes(content)
+        result = call("dedup", str(tmp_path / "bad.parquet"), "--out", str(tmp_path / "o"))
+        assert result.exit_code == 1
+        assert "bad.parquet: not a Parquet file" in result.output
