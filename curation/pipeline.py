@@ -94,9 +94,7 @@ def run(
 
 def warnings(context: Context) -> list[str]:
     """What a careful person would want to know of a finished run, a line each."""
-    out: list[str] = []
-    if store.exists(path := context.path("ledger.json")):
-        out += classify.alarms(store.read_json(path).get("classify", {}), context.recipe.classify.alpha)
+    out = classify.warnings(context)
     if store.exists(path := context.path("shards", "shards.json")):
         out += mix.warnings(store.read_json(path)["mixture"])
     return out

@@ -250,9 +250,7 @@ def _mixture(context: Context, flows: list[Flow]) -> Data | None:
 
 def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list[str]:
     """What a careful person would want to know before training on this."""
-    out: list[str] = []
-    if store.exists(path := context.path("ledger.json")):
-        out += classify.alarms(store.read_json(path).get("classify", {}), context.recipe.classify.alpha)
+    out = classify.warnings(context)
     if mixture:
         parts = mixture["datasets"]
         out += mix.warnings(parts)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 VERSION = 2
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
+TOL = 1e-6  # largest gradient, in scikit-learn's scale, at which a fit ends
 CURVE = (0.125, 0.25, 0.5)  # parts of the training set that the learning curve fits, besides all of it
 STRONGEST = 40  # features each way
 TOKEN_CHARS = 60  # of a token shown: a page may be one long token
@@ -74,7 +75,7 @@ def fit_model(context: Context, plan: Plan, engine: Engine, path: str) -> None:
     card_path = store.join(path, "card.json")
     if store.exists(card_path) and store.read_json(card_path).get("digest") == digest:
         return
-    tables = {name: _features(context, plan.of(name)) for name in share}
+    tables = {name: features(context, plan.of(name)) for name in share}
     training = training_set(tables, classes, config, recipe.seed)
     chosen, tried = choose_c(training, config, recipe.seed)
     w, intercept = regression(training, ~training.held, chosen, config.class_weight)
@@ -113,7 +114,8 @@ def _check_classes(classes: Mapping[str, Sequence[str]]) -> None:
         raise RecipeError(f"classify: {both[0]!r} is among the positives and the negatives; name it in one of them")
 
 
-def _features(context: Context, shards: Sequence[Shard]) -> pa.Table:
+def features(context: Context, shards: Sequence[Shard]) -> pa.Table:
+    """The examples gathered from a dataset's shards, in an order that does not depend on the shards."""
     tables = [store.read_table(context.table("classify", shard, "features")) for shard in shards]
     return pa.concat_tables(tables).sort_by([(name, "ascending") for name in ("content", "id", "window")])
 
@@ -190,7 +192,7 @@ def _matrix(table: pa.Table, scaling: Scaling) -> Any:
 # ---- the fit ---------------------------------------------------------------------------------------------------------------------------
 
 
-def regression(training: Training, rows: Bools, c: float, class_weight: str, tol: float = 1e-4) -> tuple[Floats, float]:
+def regression(training: Training, rows: Bools, c: float, class_weight: str, tol: float = TOL) -> tuple[Floats, float]:
     """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log loss + |w|^2 / 2."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

@@ -129,9 +129,9 @@ def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[Context, Any]
 
 def test_alarms_are_on_the_page(finished: tuple[Context, Any]) -> None:
     context, plan = finished
-    idle = Context(context.out, replace(context.recipe, classify=replace(context.recipe.classify, alpha=0.001)))
+    idle = Context(context.out, replace(context.recipe, classify=replace(context.recipe.classify, alpha=0.1)))
     books = store.read_json(context.path("ledger.json"))["classify"]
-    assert report(idle, plan)["warnings"][0] == classify.alarms(books, 0.001)[0]
+    assert report(idle, plan)["warnings"][0] == classify.alarms(books, 0.1)[0]
 
 
 def test_the_sample_run_has_a_report_of_its_fit(sample_run: Path) -> None:

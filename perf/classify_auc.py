@@ -1,0 +1,71 @@
+"""Held-out AUC of each feature scaling, on the features of a finished run: `python perf/classify_auc.py RUN`.
+
+Two ways to hold out: by site, as `classify` does, and by source, where no positive comes from a collection that the fit saw (the column
+`source` of the user's files; negatives by site). The second is the stricter: collections have habits of their own.
+Prints a line a fit: AUC, log loss (classes weighed alike), seconds of processor time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import Any
+
+import click
+import numpy as np
+
+from curation import draws, plan, store
+from curation.stages.classify_fit import Training, features, regression, training_set
+from curation.stages.classify_measure import measure
+
+TRIED = {"tf": (0.01,), "binary": (0.01, 1.0), "l2": (1.0, 100.0), "log-l2": (1.0, 10.0, 100.0, 1000.0)}
+HELD_SOURCES = 0.3
+
+
+@click.command()
+@click.argument("run")
+def main(run: str) -> None:
+    """Fit every scaling and print how it does on what was held out."""
+    context, made = plan.read(run)
+    classes = {"positive": context.recipe.positives(), "negative": context.recipe.negatives()}
+    sources = source_of_documents(context, made)
+    for scaling, values in TRIED.items():
+        config = dataclasses.replace(context.recipe.classify, scaling=scaling, heldout=0.1)
+        tables = {name: features(context, made.of(name)) for names in classes.values() for name in names}
+        training = training_set(tables, classes, config, context.recipe.seed)
+        keys = [(name, content) for name, t in tables.items() for content in t.column("content").to_pylist()]
+        splits = {"site": training.held}
+        if sources:
+            splits["source"] = held_by_source(training, [sources.get(key) for key in keys], context.recipe.seed)
+        for name, held in splits.items():
+            for c in values:
+                start = time.process_time()
+                found = measure(training, held, *regression(training, ~held, c, "balanced"), "balanced")
+                auc, loss = found["auc"], found["log_loss"]
+                spent = time.process_time() - start
+                line = f"by {name:6} {scaling:7} C {c:<6g} AUC {auc:.4f}  log loss {loss:.4f}  {spent:.0f} s"
+                print(f"{line}  ({found['documents']:,} held out)", flush=True)
+
+
+def source_of_documents(context: Any, made: Any) -> dict[tuple[str, bytes], str]:
+    """(dataset, content) -> source, of the trusted datasets that have such a column."""
+    out = {}
+    for shard in made.of(*context.recipe.positives()):
+        path = context.documents(shard)
+        if "extra" in store.read_schema(path).names:
+            table = store.read_table(path, ["content", "extra"])
+            for content, extra in zip(*(table.column(i).to_pylist() for i in (0, 1)), strict=True):
+                if extra.get("source"):
+                    out[shard.dataset, content] = extra["source"]
+    return out
+
+
+def held_by_source(training: Training, sources: list[str | None], seed: int) -> Any:
+    """Held out: negatives by site as before, positives whose whole source is."""
+    keys = [(source or site).encode() for source, site in zip(sources, training.site.tolist(), strict=True)]
+    drawn = draws.uniforms(seed, "perf/source", keys) < HELD_SOURCES
+    return np.where(training.y == 1, drawn, training.held)
+
+
+if __name__ == "__main__":
+    main()
