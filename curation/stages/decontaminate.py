@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 import io
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from curation.kernels.grams import GramTable
     from curation.plan import Plan
 
-VERSION = 1
+VERSION = 2
 EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
 FREQUENCY = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
 ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
@@ -101,6 +102,15 @@ def read_benchmarks(patterns: tuple[str, ...]) -> Iterator[tuple[str, str, list[
                 yield name, str(record.get("id", number)), list(_strings(record))
 
 
+def forms(text: str) -> list[str]:
+    """A benchmark's text as given, and with composed and decomposed accents where that differs: documents may have either.
+
+    >>> [len(form) for form in forms("cafe\u0301")], forms("cafe")
+    ([5, 4], ['cafe'])
+    """
+    return list(dict.fromkeys((text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))))
+
+
 def _strings(value: Any) -> Iterator[str]:
     if isinstance(value, str):
         yield value
@@ -131,8 +141,9 @@ def _prepare(context: Context) -> str:
     examples: list[tuple[int, str, str]] = []
     for number, (name, id_, fields) in enumerate(read_benchmarks(config.benchmarks)):
         examples.append((number, name, id_))
-        texts += fields
-        owners += [number] * len(fields)
+        written = [form for field in fields for form in forms(field)]
+        texts += written
+        owners += [number] * len(written)
     if not examples:
         raise InputError(
             f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files expected"
