@@ -1,4 +1,4 @@
-"""Appendix C.1 in the slowest and most obvious way: what the stage is compared with. Strings, dictionaries and a mark for each character."""
+"""Appendix C.1 in the slowest and most obvious way, with a mark for each character: what the stage is compared with."""
 
 from __future__ import annotations
 

@@ -19,7 +19,8 @@ from reference_decontamination import decontaminate as reference
 from curation import store
 from curation.kernels import grams
 from curation.kernels.buffers import text_buffers
-from curation.stages.decontaminate import DecontaminateConfig, cut, forms
+from curation.stages.benchmarks import forms
+from curation.stages.decontaminate import DecontaminateConfig, cut
 
 FOLDER = Path(__file__).parents[1] / "golden" / "decontamination"
 CASES = [json.loads(line) for line in (FOLDER / "cases.jsonl").read_text(encoding="utf-8").split("\n") if line]
