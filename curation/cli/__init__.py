@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the help page
     "explain": "inspect:explain",
     "sample": "inspect:sample",
     "check": "inspect:check",
+    "contamination": "inspect:contamination",
     "train": "train:train",
     "generate": "train:generate",
 }

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
 from curation.kernels.grams import carry, empty_slots, filter_shift, hash_filter, normalised, number_grams, same_words
 from curation.kernels.unicode import unicode_table
 from curation.kernels.words import BLOCK_WORDS, next_words, window_hashes
@@ -44,7 +44,8 @@ def word_counts(texts: Sequence[str]) -> Int64s:
     >>> word_counts(["It’s so.", "—"]).tolist()
     [3, 0]
     """
-    return normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table())[2]
+    sizes: Int64s = normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table())[2]
+    return sizes
 
 
 def build_ngrams(texts: Sequence[str], widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
@@ -101,7 +102,7 @@ def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, 
             i, n = next_words(data, i, end, pages, cells, word_starts, word_ends, hashes, held)
             for width in widths:
                 made = window_hashes(hashes, n, width, windows)
-                candidates = 0
+                candidates: Int = 0
                 for k in range(made):
                     position = windows[k] >> shift
                     maybe[candidates] = k

@@ -118,7 +118,7 @@ def read_catalogue(path: str = "") -> list[Layout]:
         try:
             tables = tomllib.loads(data.decode("utf-8")).get("benchmark", [])
             for table in tables:
-                values = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+                values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
                 out.append(Layout(**values))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise RecipeError(f"{where}: not a catalogue of benchmarks: {error}") from error
@@ -237,7 +237,7 @@ def write_arrays(folder: str, arrays: dict[str, Any], also: str = "") -> str:
     parts = [also]
     for name, array in arrays.items():
         store.write_array(store.join(folder, f"{name}.npy"), array)
-        parts.append(f"{name} {draws.content_hash(np.ascontiguousarray(array).data).hex()}")
+        parts.append(f"{name} {draws.content_hash(np.ascontiguousarray(array).tobytes()).hex()}")
     return draws.digest(*parts)
 
 
