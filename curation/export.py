@@ -18,8 +18,8 @@ from curation import draws, store
 from curation.context import Context, Shard
 from curation.engine.base import Engine
 from curation.plan import Plan
+from curation.stages.benchmarks import load_table
 from curation.stages.common import Made, once
-from curation.stages.decontaminate import load_table
 
 VERSION = 1
 INPUT = "input"  # the dataset of the files that the user named
@@ -197,9 +197,7 @@ def _export_hits(context: Context, shards: tuple[Shard, ...]) -> Made:
 
     def make() -> Made:
         folder = context.path("decontaminate", "benchmarks")
-        table = load_table(
-            store.join(folder, "table.npz"), store.read_json(store.join(folder, "card.json"))["identity"]
-        )
+        table = load_table(folder, store.read_json(store.join(folder, "card.json"))["identity"])
         examples = store.read_table(store.join(folder, "examples.parquet"))
         names, ids = (examples.column(name).to_pylist() for name in ("benchmark", "id"))
         with store.TableWriter(path, HITS, digest) as writer:

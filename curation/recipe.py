@@ -194,7 +194,9 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         dataset=datasets,
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
         decontaminate=dataclasses.replace(
-            recipe.decontaminate, benchmarks=tuple(map(absolute, recipe.decontaminate.benchmarks))
+            recipe.decontaminate,
+            benchmarks=tuple(map(absolute, recipe.decontaminate.benchmarks)),
+            catalogue=absolute(recipe.decontaminate.catalogue),
         ),
     )
 

@@ -138,7 +138,7 @@ HITS = pa.schema(
         _field("chars", pa.int64(), "code points in the document"),
         _field("start", pa.int64(), "first code point of the gram"),
         _field("end", pa.int64(), "one past its last code point"),
-        _field("gram", pa.int64(), "number of the gram in decontaminate/benchmarks/table.npz"),
+        _field("gram", pa.int64(), "number of the gram in decontaminate/benchmarks"),
     ]
 )
 SPAN = pa.struct([pa.field("start", pa.int64()), pa.field("end", pa.int64())])

@@ -18,7 +18,7 @@ from curation import pipeline, plan, recipe, store
 from curation.engine.local import LocalEngine
 from curation.errors import TaskError
 
-COMPARED = (".parquet", ".bin", ".idx", ".npz")
+COMPARED = (".parquet", ".bin", ".idx", ".npz", ".npy", ".jsonl")
 
 
 def fingerprint(run: Path) -> dict[str, str]:

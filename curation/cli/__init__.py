@@ -28,6 +28,7 @@ COMMANDS = {  # in the order of the help page
     "check": "inspect:check",
     "model": "quality:model",
     "alpha": "quality:alpha",
+    "contamination": "inspect:contamination",
     "train": "train:train",
     "generate": "train:generate",
 }

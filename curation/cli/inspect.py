@@ -1,10 +1,11 @@
-"""`curation report`, `explain`, `sample` and `check`: looking at a finished or half-finished run."""
+"""`curation report`, `explain`, `sample`, `check` and `contamination`: looking at a finished or half-finished run."""
 
 from __future__ import annotations
 
 import click
 
 RUN = click.argument("run", metavar="DIR")
+WIDE = 130
 
 
 @click.command()
@@ -85,3 +86,42 @@ def check(run: str) -> None:
     Console().print(check_table(results))
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)
+
+
+@click.command()
+@RUN
+@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@click.option("--cuts", metavar="FILE", help="Also write an HTML page of documents that were cut, before and after.")
+@click.option("--benchmark", default="", help="Only cuts for this benchmark.")
+@click.option(
+    "-n", "count", type=click.IntRange(0), default=100, show_default=True, help="Documents on the page; 0: all."
+)
+def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, count: int) -> None:
+    """Which benchmark examples the training text holds, before and after the cuts (GPT-3, appendix C.2).
+
+    Their ids are in DIR/decontaminate/dirty.jsonl, to score clean and dirty examples apart.
+
+    \b
+    Examples:
+      curation contamination RUN
+      curation contamination RUN --cuts cuts.html --benchmark boolq.val
+    """
+    from rich.console import Console
+
+    from curation import plan, store
+    from curation.inspect.contamination import contamination_table, need_contamination
+    from curation.inspect.cuts import write_cuts
+
+    context, planned = plan.read(run)
+    rows = need_contamination(context)
+    if as_json:
+        import json
+
+        click.echo(json.dumps(rows, indent=2))
+    else:
+        console = Console()
+        (console if console.width >= WIDE else Console(width=WIDE)).print(contamination_table(rows))
+        click.echo(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")
+    if cuts:
+        shown = write_cuts(context, planned, cuts, benchmark=benchmark, n=count)
+        click.echo(f"Wrote {cuts}: {shown:,} documents", err=as_json)

@@ -237,11 +237,9 @@ def owners_of(context: Context, grams: npt.NDArray[np.int64]) -> dict[int, list[
 
 def gram_examples(context: Context) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(indptr int64[grams + 1], example numbers): two arrays of the gram table, the rest of which stays on disk."""
-    with (
-        store.open_input(context.path("decontaminate", "benchmarks", "table.npz")) as stream,
-        np.load(stream, allow_pickle=False) as arrays,
-    ):
-        return arrays["example_indptr"], arrays["examples"]
+    folder = context.path("decontaminate", "benchmarks")
+    indptr, examples = (store.read_array(store.join(folder, f"{name}.npy")) for name in ("example_indptr", "examples"))
+    return indptr, examples
 
 
 # ---- tokens and shards -----------------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from curation.inspect import charts, markup
+from curation.inspect.contamination import HEAD, cells
 from curation.inspect.fit_page import alpha_section, fit_section, scores_section
 from curation.inspect.funnel import volume
 
@@ -53,6 +54,7 @@ def page(data: Data) -> str:
         scores_section(data["by_score"]),
         _duplicates(data["duplicates"]),
         _benchmarks(data["benchmarks"]),
+        _contamination(data["contamination"]),
         _mixture(data["mixture"]),
         _languages(data["languages"]),
         _lengths(data["lengths"]),
@@ -210,6 +212,20 @@ def _benchmarks(found: list[Data] | None) -> str:
     intro = "What the training text shares with benchmarks, and was cut. A gram that several benchmarks hold counts for each."
     rest = f"<p class='dim'>Nothing shared with: {escape(', '.join(clean))}.</p>" if clean else ""
     return markup.section("Benchmarks", intro, markup.table(["benchmark", *keys], rows) if rows else "", rest)
+
+
+def _contamination(found: list[Data] | None) -> str:
+    if found is None:
+        return ""
+    dirty = sorted(
+        (r for r in found if r["dirty_before"]), key=lambda r: (-r["dirty_before"] / r["examples"], r["benchmark"])
+    )
+    intro = (
+        "Examples that share N words in a row with any training document, before and after the cuts. N is the 5th percentile "
+        "of a benchmark's example lengths, from 8 to 13. The ids are in decontaminate/dirty.jsonl."
+    )
+    clean = f"<p class='dim'>Every example of {len(found) - len(dirty)} other benchmarks is clean.</p>"
+    return _section("Dirty examples", intro, _table(HEAD, [cells(row) for row in dirty]) if dirty else "", clean)
 
 
 def _mixture(found: Data | None) -> str:

@@ -21,6 +21,7 @@ from curation import recipe as recipes
 from curation import store
 from curation.inspect import frames
 from curation.inspect.benchmarks import benchmark_table
+from curation.inspect.contamination import contamination
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
@@ -67,6 +68,7 @@ def report(context: Context, plan: Plan) -> Data:
         "lengths": _lengths(context, plan),
         "duplicates": _duplicates(context, plan),
         "benchmarks": benchmark_table(context, plan),
+        "contamination": contamination(context),
         "mixture": mixture,
         "warnings": _warnings(context, flows, mixture),
         "samples": _samples(context, plan),

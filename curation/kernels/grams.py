@@ -85,14 +85,13 @@ def build_table(texts: Sequence[str], example_of_field: npt.ArrayLike, gram_word
             f"got {len(owners)} and {gram_words}"
         )
     offsets, data = text_buffers(pa.array(texts, pa.large_string()))
-    pool, fields, sizes = _normalised(offsets, data, *unicode_table())
+    pool, fields, sizes = normalised(offsets, data, *unicode_table())
     occurrences = int(np.maximum(sizes - gram_words + 1, 0).sum())
-    slots = np.full(_power_of_two(2 * occurrences), -1, np.int32)
-    made = _number_grams(readonly(fields), readonly(pool), *unicode_table(), gram_words, occurrences, slots)
+    slots = empty_slots(occurrences)
+    widths = readonly(np.full(len(texts), gram_words, np.int64))
+    made = number_grams(readonly(fields), readonly(pool), *unicode_table(), widths, occurrences, slots)
     grams, field_of, starts, ends, hashes = made
-    bits = np.zeros(_power_of_two(len(starts) // 4), np.uint64)
-    position = hashes >> _shift(bits)
-    np.bitwise_or.at(bits, position >> np.uint64(6), np.uint64(1) << (position & np.uint64(63)))
+    bits = hash_filter(hashes)
     indptr, examples = _first_examples(grams, owners[field_of], len(starts))
     arrays = (readonly(x) for x in (pool, starts, ends, hashes, slots, bits, indptr, examples))
     return GramTable(gram_words, *arrays)
@@ -110,7 +109,7 @@ def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
     kinds = (np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
     parts = (table.pool, table.starts, table.ends, table.hashes, table.slots, table.filter)
     arrays = [readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)]
-    found = _scan(offsets, data, *unicode_table(), table.gram_words, *arrays, _shift(table.filter))
+    found = _scan(offsets, data, *unicode_table(), table.gram_words, *arrays, filter_shift(table.filter))
     return Hits(*(found[:, column].copy() for column in range(4)))
 
 
@@ -150,7 +149,20 @@ def _power_of_two(least: int) -> int:
     return 1 << max(least - 1, 1).bit_length()
 
 
-def _shift(bits: npt.NDArray[np.uint64]) -> np.uint64:
+def empty_slots(occurrences: int) -> npt.NDArray[np.int32]:
+    """Return open addressing for so many grams at most."""
+    return np.full(_power_of_two(2 * occurrences), -1, np.int32)
+
+
+def hash_filter(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return one bit for each hash; a power of two long."""
+    bits = np.zeros(_power_of_two(len(hashes) // 4), np.uint64)
+    position = hashes >> filter_shift(bits)
+    np.bitwise_or.at(bits, position >> np.uint64(6), np.uint64(1) << (position & np.uint64(63)))
+    return bits
+
+
+def filter_shift(bits: npt.NDArray[np.uint64]) -> np.uint64:
     """How far right a hash goes to become the number of a bit: the slots use its other end."""
     return np.uint64(64 - (64 * len(bits) - 1).bit_length())
 
@@ -169,7 +181,7 @@ def _first_examples(grams: Int64s, owners: Int64s, n: int) -> tuple[Int64s, Int6
 
 
 @njit(cache=True, nogil=True)
-def _normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
+def normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     """Return (pool, offsets of each field in it, words of each field)."""
     length = offsets[-1] - offsets[0]
     pool = np.empty(length + length // 2 + len(offsets) + 8, np.uint8)
@@ -197,9 +209,15 @@ def _normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _number_grams(fields, pool, pages, cells, width, occurrences, slots):  # type: ignore[no-untyped-def]
-    """Return (gram and field of each occurrence, start, end and hash of each distinct gram); fills slots."""
-    block = BLOCK_WORDS + width
+def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # type: ignore[no-untyped-def]
+    """Return (gram and field of each occurrence, start, end and hash of each distinct gram); fills slots.
+
+    Field f has grams of widths[f] words.
+    """
+    most = np.int64(1)
+    for f in range(len(widths)):
+        most = max(most, widths[f])
+    block = BLOCK_WORDS + most
     word_starts = np.empty(block, np.int64)
     word_ends = np.empty(block, np.int64)
     hashes = np.empty(block, np.uint64)
@@ -212,6 +230,7 @@ def _number_grams(fields, pool, pages, cells, width, occurrences, slots):  # typ
     mask = np.uint64(len(slots) - 1)
     seen = grams = 0
     for f in range(len(fields) - 1):
+        width = widths[f]
         i = fields[f]
         held = 0
         while True:
@@ -234,7 +253,7 @@ def _number_grams(fields, pool, pages, cells, width, occurrences, slots):  # typ
             if n < block:
                 break
             held = width - 1
-            _carry(word_starts, word_ends, hashes, n, held)
+            carry(word_starts, word_ends, hashes, n, held)
     return gram_of[:seen], field_of[:seen], starts[:grams].copy(), ends[:grams].copy(), keys[:grams].copy()
 
 
@@ -249,14 +268,14 @@ def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) 
 
 
 @njit(cache=True, nogil=True)
-def _carry(starts, ends, hashes, n, held):  # type: ignore[no-untyped-def]
+def carry(starts, ends, hashes, n, held):  # type: ignore[no-untyped-def]
     """Move the last `held` of n words to the front: a gram may span two blocks."""
     for k in range(held):
         starts[k], ends[k], hashes[k] = starts[n - held + k], ends[n - held + k], hashes[n - held + k]
 
 
 @njit(cache=True, nogil=True)
-def _same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[no-untyped-def]
+def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[no-untyped-def]
     """Are the words of data[i:end] in lower case those of pool[j:pool_end]? Both begin and end with one."""
     inside = True
     while i < end:
@@ -336,7 +355,7 @@ def _scan(offsets, data, pages, cells, width, pool, starts, ends, keys, slots, b
             if n < block:
                 break
             held = width - 1
-            _carry(word_starts, word_ends, hashes, n, held)
+            carry(word_starts, word_ends, hashes, n, held)
     return found[:size].copy()
 
 
@@ -347,7 +366,7 @@ def _lookup(data, start, stop, pages, cells, key, pool, starts, ends, keys, slot
     slot = key & mask
     while slots[slot] >= 0:
         gram = np.int64(slots[slot])
-        if keys[gram] == key and _same_words(data, start, stop, pages, cells, pool, starts[gram], ends[gram]):
+        if keys[gram] == key and same_words(data, start, stop, pages, cells, pool, starts[gram], ends[gram]):
             return gram
         slot = (slot + np.uint64(1)) & mask
     return np.int64(-1)

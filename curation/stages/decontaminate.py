@@ -12,46 +12,39 @@ Trap: offsets are code points of the original text, half-open; hits that overlap
 
 from __future__ import annotations
 
-import functools
-import io
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pyarrow as pa
 
 from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
-from curation.errors import InputError
+from curation.stages import benchmarks, contamination
 from curation.stages.common import Group, Made, Result, char_lengths, close_books, once, query, survivors
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.kernels.grams import GramTable
     from curation.plan import Plan
 
-VERSION = 1
-EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
+VERSION = 2
 FREQUENCY = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
-ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
 
 
 @dataclass(frozen=True, slots=True)
 class DecontaminateConfig:
     """Appendix C.1, each of its numbers and silent choices an option."""
 
-    benchmarks: tuple[
-        str, ...
-    ] = ()  # JSONL files, folders or globs; every string of a record is a field of the example
+    benchmarks: tuple[str, ...] = ()  # JSONL files, folders or globs
+    catalogue: str = ""  # a TOML file that says which fields count, before the catalogue of the package
     gram_words: int = 13
     margin_chars: int = 200
     min_piece_chars: int = 200
     max_pieces: int = 10
     max_documents: int = 10  # a gram in more documents than this is ignored
+    study: bool = True  # also say which examples stay dirty (appendix C.2)
 
     def __post_init__(self) -> None:
         if self.gram_words < 1:
@@ -65,122 +58,32 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     """Read the benchmarks, find hits, count documents per gram, cut."""
     recipe = context.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
-    identity = _prepare(context)
+    identity = benchmarks.prepare(context)
     engine.map("decontaminate: scan", partial(scan_shard, context, identity), shards)
     counted = engine.map("decontaminate: count", partial(count_shard, context), shards)
     common = _common_grams(context, engine, shards, [m.identity for m in counted])
     made = dict(zip(shards, engine.map("decontaminate: cut", partial(cut_shard, context, common), shards), strict=True))
     close_books(context, "decontaminate", plan, made)
+    if recipe.decontaminate.study:
+        contamination.run(context, engine, shards)
     return made
-
-
-# ---- benchmarks ------------------------------------------------------------------------------------------------------------------------
-
-
-def read_benchmarks(patterns: tuple[str, ...]) -> Iterator[tuple[str, str, list[str]]]:
-    """Yield (benchmark, example id, fields) of every record of every file; grams never cross fields.
-
-    Raises InputError naming file and line where a line is not a JSON object.
-    """
-    for pattern in patterns:
-        for file in store.find(pattern):
-            if not file.name.endswith((".jsonl", ".json")):
-                continue
-            name = file.name.rpartition("/")[2].removesuffix(".jsonl").removesuffix(".json")
-            for number, line in enumerate(store.read_bytes(file.path).split(b"\n")):
-                if not line.strip():
-                    continue
-                try:
-                    record = orjson.loads(line)
-                except orjson.JSONDecodeError as error:
-                    raise InputError(f"{file.path}, line {number + 1}: not JSON ({error})") from error
-                if not isinstance(record, dict):
-                    raise InputError(
-                        f"{file.path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}"
-                    )
-                yield name, str(record.get("id", number)), list(_strings(record))
-
-
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            if key != "id":
-                yield from _strings(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
-
-
-def _prepare(context: Context) -> str:
-    """Write the gram table of the benchmarks once; returns its identity."""
-    from curation.kernels import grams
-
-    config = context.recipe.decontaminate
-    files = [(f.name, f.size, f.tag) for pattern in config.benchmarks for f in store.find(pattern)]
-    asked = draws.digest("decontaminate/benchmarks", VERSION, config.gram_words, files)
-    folder = context.path("decontaminate", "benchmarks")
-    card_path = store.join(folder, "card.json")
-    if store.exists(card_path):
-        card = store.read_json(card_path)
-        if card.get("asked") == asked:
-            return str(card["identity"])
-    texts: list[str] = []
-    owners: list[int] = []
-    examples: list[tuple[int, str, str]] = []
-    for number, (name, id_, fields) in enumerate(read_benchmarks(config.benchmarks)):
-        examples.append((number, name, id_))
-        texts += fields
-        owners += [number] * len(fields)
-    if not examples:
-        raise InputError(
-            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files expected"
-        )
-    table = grams.build_table(texts, owners, config.gram_words)
-    buffer = io.BytesIO()
-    np.savez(buffer, gram_words=np.int64(config.gram_words), **{name: getattr(table, name) for name in ARRAYS})
-    identity = draws.content_hash(buffer.getvalue()).hex()
-    store.write_bytes(store.join(folder, "table.npz"), buffer.getvalue())
-    with store.TableWriter(store.join(folder, "examples.parquet"), EXAMPLES, identity) as writer:
-        columns = [pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)]
-        writer.write(pa.record_batch(columns, schema=EXAMPLES))
-    size = sum(getattr(table, name).nbytes for name in ARRAYS)
-    said = {
-        "asked": asked,
-        "identity": identity,
-        "examples": len(examples),
-        "grams": len(table),
-        "bytes": size,
-    }
-    store.write_json(card_path, said)
-    return identity
-
-
-@functools.lru_cache(maxsize=1)
-def load_table(path: str, identity: str) -> GramTable:
-    """The gram table, once a worker."""
-    from curation.kernels.grams import GramTable
-
-    with np.load(io.BytesIO(store.read_bytes(path)), allow_pickle=False) as arrays:
-        return GramTable(int(arrays["gram_words"]), **{name: arrays[name] for name in ARRAYS})
 
 
 # ---- evidence --------------------------------------------------------------------------------------------------------------------------
 
 
-def scan_shard(context: Context, benchmarks: str, shard: Shard) -> Made:
+def scan_shard(context: Context, table_identity: str, shard: Shard) -> Made:
     """Write every hit in a shard's survivors, whatever dedup says of them."""
     path = context.table("decontaminate", shard, "evidence")
     digest = draws.digest(
-        "decontaminate/evidence", VERSION, benchmarks, store.need_footer(context.survivors(shard)).identity
+        "decontaminate/evidence", VERSION, table_identity, store.need_footer(context.survivors(shard)).identity
     )
 
     def make() -> Made:
         from curation.kernels import grams
         from curation.kernels.buffers import text_buffers
 
-        table = load_table(context.path("decontaminate", "benchmarks", "table.npz"), benchmarks)
+        table = benchmarks.load_table(context.path("decontaminate", "benchmarks"), table_identity)
         with store.TableWriter(path, schema.HITS, digest) as writer:
             for group in survivors(context, shard, ["text"], None):
                 text = group.batch.column(0)

@@ -1,9 +1,10 @@
 """The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs.
 
-`paths` has files and bytes, `tables` Parquet. Both commit last: everything is written under a temporary name and appears whole or not at
-all.
+`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays. All commit last: everything is written under a temporary name
+and appears whole or not at all.
 """
 
+from curation.store.arrays import read_array, write_array
 from curation.store.paths import (
     TEMPORARY,
     File,
@@ -64,6 +65,7 @@ __all__ = [
     "need_footer",
     "open_input",
     "process_alive",
+    "read_array",
     "read_bytes",
     "read_groups",
     "read_json",
@@ -72,6 +74,7 @@ __all__ = [
     "row_bytes",
     "sha256",
     "sweep",
+    "write_array",
     "write_bytes",
     "write_json",
 ]

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from checked_html import parsed
 
 from curation import pipeline, store
 from curation.context import Context
@@ -12,41 +12,6 @@ from curation.inspect import charts
 from curation.inspect.page import page
 from curation.inspect.report import report, write_report
 from curation.plan import Plan, read
-
-VOID = {"meta", "br", "rect", "line", "polyline"}
-
-
-class Checked(HTMLParser):
-    """Collects tags and attributes, and insists that what is opened is closed."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += attrs
-        assert tag not in ("script", "img", "link", "iframe", "a")
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.attributes += attrs
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
-def parsed(html: str) -> Checked:
-    checked = Checked()
-    checked.feed(html)
-    assert checked.open == []
-    return checked
 
 
 def test_the_page_stands_alone(opened: tuple[Context, Plan]) -> None:

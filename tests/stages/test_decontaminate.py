@@ -11,7 +11,8 @@ import pytest
 
 from curation import store
 from curation.errors import InputError
-from curation.stages.decontaminate import DecontaminateConfig, cut, read_benchmarks
+from curation.stages.benchmarks import read_benchmarks
+from curation.stages.decontaminate import DecontaminateConfig, cut
 
 CONFIG = DecontaminateConfig()
 
@@ -136,7 +137,7 @@ def test_grams_do_not_cross_the_fields_of_an_example(
     a, b = words(8), words(8)
     (tmp_path / "quiz.jsonl").write_text(json.dumps({"question": a, "answers": [b, {"text": b}]}) + "\n")
     benchmark = str(tmp_path / "quiz.jsonl")
-    assert [f for _, _, f in read_benchmarks((benchmark,))] == [[a, b, b]]
+    assert [e.fields for e in read_benchmarks((benchmark,))] == [(a, b, b)]
     table = {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": [benchmark]}}
     context, plan = run_recipe({"a": [{"id": "x", "text": f"{words(50)} {a} {b} {words(50)}"}]}, table)
     assert _decisions(context, plan)["x"]["cuts"] is None

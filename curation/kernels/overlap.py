@@ -1,0 +1,124 @@
+"""Which n-grams of benchmarks a text holds, n differing from benchmark to benchmark (GPT-3, appendix C.2).
+
+Unlike `grams` this tells only whether a gram was seen, so one pass serves every n, and a gram once seen costs no comparison.
+Hits are verified word by word, as there. Trap: a gram's number means nothing in `grams`' table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from numba import njit
+
+from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels.grams import carry, empty_slots, filter_shift, hash_filter, normalised, number_grams, same_words
+from curation.kernels.unicode import unicode_table
+from curation.kernels.words import BLOCK_WORDS, next_words, window_hashes
+
+Int64s = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class NgramTable:
+    """The distinct n-grams of some fields, for every n together: the words say how many they are."""
+
+    widths: Int64s  # the distinct n, ascending
+    pool: Bytes  # the fields' words in lower case, one space between
+    starts: Int64s  # [grams] of the gram's words in pool, bytes
+    ends: Int64s
+    hashes: npt.NDArray[np.uint64]
+    slots: npt.NDArray[np.int32]
+    filter: npt.NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+
+def word_counts(texts: Sequence[str]) -> Int64s:
+    """Return how many words each text has, int64[n].
+
+    >>> word_counts(["It’s so.", "—"]).tolist()
+    [3, 0]
+    """
+    sizes: Int64s = normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table())[2]
+    return sizes
+
+
+def build_ngrams(texts: Sequence[str], widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
+    """Return (table, gram of each occurrence, field of each occurrence); field i has grams of widths[i] >= 1 words.
+
+    >>> table, grams, fields = build_ngrams(["a b c", "b c"], [2, 1])
+    >>> table.widths.tolist(), grams.tolist(), fields.tolist()
+    ([1, 2], [0, 1, 2, 3], [0, 0, 1, 1])
+    """
+    each = readonly(np.ascontiguousarray(widths, np.int64))
+    if len(each) != len(texts) or (len(each) and each.min() < 1):
+        raise ValueError(f"expected a width of 1 or more for each of {len(texts)} fields, got {each.tolist()[:5]} ...")
+    pool, fields, sizes = normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table())
+    occurrences = int(np.maximum(sizes - each + 1, 0).sum())
+    slots = empty_slots(occurrences)
+    made = number_grams(readonly(fields), readonly(pool), *unicode_table(), each, occurrences, slots)
+    grams, field_of, starts, ends, hashes = made
+    arrays = (np.unique(each), pool, starts, ends, hashes, slots, hash_filter(hashes))
+    return NgramTable(*map(readonly, arrays)), grams, field_of
+
+
+def mark_seen(offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArray[np.bool_]) -> None:
+    """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of `text_buffers`.
+
+    >>> table, _, _ = build_ngrams(["to be or not", "whether"], [2, 1])
+    >>> seen = np.zeros(len(table), bool)
+    >>> mark_seen(*text_buffers(pa.array(["Be—or?", "Not whether"])), table, seen)
+    >>> seen.tolist()
+    [False, True, False, True]
+    """
+    offsets, data = text_arrays(offsets, data)
+    kinds = (np.int64, np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
+    parts = (table.widths, table.pool, table.starts, table.ends, table.hashes, table.slots, table.filter)
+    arrays = [readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)]
+    _mark(offsets, data, *unicode_table(), *arrays, filter_shift(table.filter), seen)
+
+
+@njit(cache=True, nogil=True)
+def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, bits, shift, seen):  # type: ignore[no-untyped-def]
+    if len(starts) == 0:
+        return
+    most = widths[-1]
+    block = BLOCK_WORDS + most
+    word_starts = np.empty(block, np.int64)
+    word_ends = np.empty(block, np.int64)
+    hashes = np.empty(block, np.uint64)
+    windows = np.empty(block, np.uint64)
+    maybe = np.empty(block, np.int64)
+    mask = np.uint64(len(slots) - 1)
+    for d in range(len(offsets) - 1):
+        i, end = offsets[d], offsets[d + 1]
+        held = 0
+        while True:
+            i, n = next_words(data, i, end, pages, cells, word_starts, word_ends, hashes, held)
+            for width in widths:
+                made = window_hashes(hashes, n, width, windows)
+                candidates: Int = 0
+                for k in range(made):
+                    position = windows[k] >> shift
+                    maybe[candidates] = k
+                    candidates += np.int64(bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1))
+                for m in range(candidates):
+                    k = maybe[m]
+                    slot = windows[k] & mask
+                    while slots[slot] >= 0:
+                        gram = np.int64(slots[slot])
+                        if keys[gram] == windows[k] and not seen[gram]:
+                            start, stop = word_starts[k], word_ends[k + width - 1]
+                            if same_words(data, start, stop, pages, cells, pool, starts[gram], ends[gram]):
+                                seen[gram] = True
+                                break
+                        slot = (slot + np.uint64(1)) & mask
+            if n < block:
+                break
+            held = most - 1
+            carry(word_starts, word_ends, hashes, n, held)
