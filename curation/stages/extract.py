@@ -47,16 +47,15 @@ class ExtractConfig:
 def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
     """Extract every shard.
 
-    Raises InputError where a dataset ends up without documents, or one of tables repeats an id.
+    Raises InputError where nothing became a document, or a dataset of tables repeats an id.
     """
     types = extra_types(context, plan, engine)
     made = engine.map("extract", partial(extract_shard, context, types), plan.shards)
-    for name in context.recipe.names():
-        books = ledger.total(m.ledger for m, shard in zip(made, plan.shards, strict=True) if shard.dataset == name)
-        if not ledger.documents(books, ledger.KEPT):
-            raise InputError(
-                f"dataset {name!r} has no documents: {_why_empty(books)}; look at {context.path('rejects', name)}"
-            )
+    books = ledger.total(m.ledger for m in made)
+    if not ledger.documents(books, ledger.KEPT):
+        raise InputError(
+            f"no documents in {', '.join(context.recipe.names())}: {why_empty(books)}; look at {context.path('rejects')}"
+        )
     if repeated := repeated_ids(context, plan, engine, [m.identity for m in made]):
         dataset, id_, times = repeated
         raise InputError(
@@ -66,7 +65,8 @@ def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
     return made
 
 
-def _why_empty(books: ledger.Ledger) -> str:
+def why_empty(books: ledger.Ledger) -> str:
+    """What became of a dataset's records where none is a document."""
     lost = [f"{counts[0]} {reason}" for reason, counts in sorted(ledger.removed(books).items())]
     return (
         "its files hold no records"

@@ -92,13 +92,13 @@ def test_another_recipe_is_never_written_over_silently(recipe: str, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"", "its files hold no records"), (bytes(range(128, 250)), "of 1 records 1 undecodable; look at")],
+    [(b"", "the files hold no records"), (bytes(range(128, 250)), "of 1 records 1 undecodable; look at")],
 )
 def test_an_input_without_documents_is_one_sentence(recipe: str, tmp_path: Path, content: bytes, expected: str) -> None:
     (tmp_path / "in.jsonl").write_bytes(content)
     result = call("run", recipe, "--out", str(tmp_path / "run"))
     assert result.exit_code == 1
-    assert f"dataset 'a' has no documents: {expected}" in result.output
+    assert f"no documents in a: {expected}" in result.output
 
 
 @pytest.mark.parametrize("arguments", [["--from", "extract"], ["--from", "extract", "--update"], []])

@@ -80,7 +80,7 @@ def test_one_class_only_is_one_clear_sentence(run_recipe: Callable[..., Any]) ->
     both = {**TABLE, "classify": {"positives": ["good"], "negatives": ["good"]}}
     with pytest.raises(RecipeError, match="'good' is among the positives and the negatives"):
         run_recipe(DATASETS, both)
-    with pytest.raises(InputError, match="dataset 'blank' has no documents"):
+    with pytest.raises(InputError, match="no negatives to fit on"):
         run_recipe({"good": DATASETS["good"], "crawl:blank": [{"id": "1", "text": "  "}]}, TABLE, out="blank")
 
 
