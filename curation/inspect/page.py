@@ -225,7 +225,7 @@ def _contamination(found: list[Data] | None) -> str:
         "of a benchmark's example lengths, from 8 to 13. The ids are in decontaminate/dirty.jsonl."
     )
     clean = f"<p class='dim'>Every example of {len(found) - len(dirty)} other benchmarks is clean.</p>"
-    return _section("Dirty examples", intro, _table(HEAD, [cells(row) for row in dirty]) if dirty else "", clean)
+    return markup.section("Dirty examples", intro, markup.table(HEAD, [cells(row) for row in dirty]) if dirty else "", clean)
 
 
 def _mixture(found: Data | None) -> str:
