@@ -69,7 +69,7 @@ def why_empty(books: ledger.Ledger) -> str:
     """What became of a dataset's records where none is a document."""
     lost = [f"{counts[0]} {reason}" for reason, counts in sorted(ledger.removed(books).items())]
     return (
-        "its files hold no records"
+        "the files hold no records"
         if not lost
         else f"of {ledger.documents(books, ledger.IN)} records {', '.join(lost)}"
     )

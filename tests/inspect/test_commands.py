@@ -20,7 +20,7 @@ def test_help_has_an_example(name: str) -> None:
 
 def test_report_says_where_the_page_is(copied: Path) -> None:
     told = CliRunner().invoke(commands.report, [str(copied)])
-    assert told.output.strip() == f"Wrote {copied}/report.html"
+    assert told.output.strip() == f"Wrote {copied}/report.html (and {copied}/report.json)"
 
 
 def test_explain_and_sample_print(tiny_run: Path) -> None:
