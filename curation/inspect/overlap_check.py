@@ -7,6 +7,7 @@ Trap: a gram that lies across two chunks of a long piece is not seen; the chunks
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -90,4 +91,4 @@ def _decoded(
     places = np.repeat(starts[tokens] - (till - each), each) + np.arange(int(till[-1]) if len(till) else 0)
     data = pool[places].tobytes()
     bounds = np.concatenate([[0], np.concatenate([[0], till])[np.minimum(ends, len(tokens))]]).tolist()
-    return [data[a:b].decode("utf-8", "replace") for a, b in zip(bounds[:-1], bounds[1:], strict=True)]
+    return [data[a:b].decode("utf-8", "replace") for a, b in itertools.pairwise(bounds)]

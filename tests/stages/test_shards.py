@@ -134,7 +134,7 @@ def test_a_document_longer_than_a_shard(run_recipe: Callable[..., Any]) -> None:
     """A book of ten shards' tokens is spread over all of them, in parts, and comes together again."""
     book = {"id": "book", "text": " ".join(f"{k * 7919 % 100_003}" for k in range(120_000))}
     context, plan = run_recipe(
-        {"a": [book], "b": rows("b", 40)}, table(tokens=600_000, shards=20, validation=0.0, parquet=True)
+        {"a": [book], "b": rows("b", 40)}, table(tokens=400_000, shards=20, validation=0.0, parquet=True)
     )
     (shard,) = plan.of("a")
     whole = np.frombuffer(store.read_table(context.table("tokens", shard)).column("tokens")[0].as_py()[0], "<u2")
