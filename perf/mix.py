@@ -7,13 +7,13 @@ prints tokens a second for each part (count, emit, sort and write), through the 
 from __future__ import annotations
 
 import tempfile
-import time
 from pathlib import Path
 
 import click
 import numpy as np
 import pyarrow as pa
 from line import Memory
+from parts import Parts
 
 from curation import draws, pipeline, recipe, schema, store
 from curation.engine.local import LocalEngine
@@ -57,15 +57,9 @@ def main(run: str | None, tokens: int, workers: int) -> None:
         source = [{"name": n, "files": f"{run}/tokens/{n}/*.parquet", "format": "table"} for n in names]
         weights = {name: 2.0 - i % 2 for i, name in enumerate(names)}
         mix = {"weights": weights, "tokens": tokens, "shards": 8}
-        began: dict[str, float] = {}
-        ended: dict[str, float] = {}
-
-        def progress(label: str, done: int, total: int) -> None:
-            began.setdefault(label, time.perf_counter())
-            ended[label] = time.perf_counter()
-
+        parts = Parts()
         memory = Memory()
-        engine = LocalEngine(workers, 1.0, progress)
+        engine = LocalEngine(workers, 1.0, parts)
         try:
             engine.map("start", abs, [1] * workers)
             context, _ = pipeline.run(
@@ -77,13 +71,7 @@ def main(run: str | None, tokens: int, workers: int) -> None:
         finally:
             engine.close()
         placed = store.read_json(context.path("shards", "shards.json"))["tokens"]
-        total = 0.0
-        for label in began:
-            if label.startswith("mix") and label != "mix: gather":
-                seconds = ended[label] - began[label]
-                total += seconds
-                click.echo(f"{label:12} {seconds:6.2f} s  {placed / seconds / 1e6:7.1f} million tokens/s")
-        click.echo(f"{'all':12} {total:6.2f} s  {placed / total / 1e6:7.1f} million tokens/s, {placed:,} placed")
+        click.echo("\n".join(parts.lines(placed / 1e6, "million tokens", "mix")))
         click.echo("largest worker {} MB, parent {} MB".format(*memory.take()))
 
 
