@@ -18,7 +18,7 @@ from curation.engine.base import Engine
 from curation.errors import RecipeError
 from curation.plan import Plan
 from curation.recipe import STAGES, Recipe
-from curation.stages import classify, decontaminate, dedup, download, extract, mix, tokenize
+from curation.stages import classify, decontaminate, dedup, download, extract, mix, mixture, tokenize
 
 RUN: dict[str, Callable[[Context, Plan, Engine], Any]] = {
     "extract": extract.run,
@@ -102,7 +102,7 @@ def warnings(context: Context) -> list[str]:
     ]
     out += classify.warnings(context)
     if store.exists(path := context.path("shards", "shards.json")):
-        out += mix.warnings(store.read_json(path)["mixture"])
+        out += mixture.warnings(store.read_json(path)["mixture"])
     return out
 
 

@@ -190,6 +190,19 @@ SHARDS = pa.schema(
 )
 
 
+def packed(dtype: str) -> pa.Schema:
+    """A token shard as a table: one row a chunk, in the order of the shard; `dtype` is uint16 or uint32."""
+    return pa.schema(
+        [
+            _field("dataset", pa.string(), "where the document is from"),
+            _field("id", pa.string(), "document id: `curation explain RUN id` tells its URL and its fate"),
+            _field("chunk", pa.int64(), "number of the chunk in its document"),
+            _field("epoch", pa.int64(), "which copy"),
+            _field("tokens", pa.list_(pa.uint16() if dtype == "uint16" else pa.uint32()), "the chunk's tokens"),
+        ]
+    )
+
+
 def with_extra(extra: pa.DataType | None) -> pa.Schema:
     """DOCUMENTS, and the struct of the user's other columns where there are any."""
     if extra is None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+PLAN_COLUMNS = 120
 _INPUT = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 
 
@@ -220,35 +221,53 @@ def tokenize(
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="NAME=DIR...")
-@click.option("--weights", required=True, help="For instance a=60,b=40; any unit.")
-@click.option("--tokens", type=click.IntRange(1), required=True, help="Tokens of the whole mixture.")
-@click.option("--shards", type=click.IntRange(1), default=8, show_default=True)
-@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), default=0.001, show_default=True)
+@click.option("--weights", help="For instance a=60,b=40; any unit.")
+@click.option("--tokens", type=click.IntRange(0), help="Tokens of the whole mixture; 0: what lasts one epoch.")
+@click.option("--shards", type=click.IntRange(1), help="Training shards.  [default: 8]")
+@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share held out.  [default: 0.001]")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--out", required=True, help="The run directory to write.")
+@click.option("--parquet", is_flag=True, help="Also write each shard as a table that names every chunk's document.")
+@click.option("--plan", "plan_only", is_flag=True, help="Only show the plan; DIR alone shows that of a recipe's run.")
+@click.option("--out", help="The run directory to write.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
 @click.option("--update", is_flag=True, help="Run again in a directory made with other settings.")
 def mix(
     inputs: tuple[str, ...],
-    weights: str,
-    tokens: int,
-    shards: int,
-    validation: float,
+    weights: str | None,
+    tokens: int | None,
+    shards: int | None,
+    validation: float | None,
     seed: int,
-    out: str,
+    parquet: bool,
+    plan_only: bool,
+    out: str | None,
     workers: int | None,
     update: bool,
 ) -> None:
     """Token shards from run directories that have tokens, mixed by weight without replacement.
 
     \b
-    Example:
+    Examples:
       curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --shards 4 --out MIXED
+      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --plan
+      curation mix RUN --plan
     """
+    settings: dict[str, Any] = {
+        "tokens": tokens,
+        "shards": shards,
+        "validation": validation,
+        "parquet": parquet or None,
+    }
+    settings = {key: value for key, value in settings.items() if value is not None}
+    if weights:
+        settings["weights"] = {k: _number(v) for k, v in _pairs(weights.split(","), "NAME=WEIGHT").items()}
+    if plan_only and len(inputs) == 1 and "=" not in inputs[0]:
+        return _show_plan(inputs[0], settings)
     sources = _pairs(inputs, "NAME=DIR")
-    parsed = {name: _number(value) for name, value in _pairs(weights.split(","), "NAME=WEIGHT").items()}
-    if sources.keys() != parsed.keys():
-        odd = min(sources.keys() ^ parsed.keys())
+    if "weights" not in settings or "tokens" not in settings:
+        raise click.UsageError("--weights and --tokens are needed")
+    if sources.keys() != settings["weights"].keys():
+        odd = min(sources.keys() ^ settings["weights"].keys())
         raise click.UsageError(
             f"{odd!r} has {'no weight' if odd in sources else 'a weight, but no NAME=DIR'}; each needs both"
         )
@@ -256,8 +275,37 @@ def mix(
         {"name": name, "files": [_absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
         for name, folder in sources.items()
     ]
-    settings = {"weights": parsed, "tokens": tokens, "shards": shards, "validation": validation}
-    _run({"stages": ["mix"], "seed": seed, "dataset": datasets, "mix": settings}, out, workers, update, export=False)
+    tables = {"stages": ["mix"], "seed": seed, "dataset": datasets, "mix": settings}
+    if plan_only:
+        return _show_plan(None, tables)
+    if not out:
+        raise click.UsageError("--out is needed (or --plan)")
+    return _run(tables, out, workers, update, export=False)
+
+
+def _show_plan(run: str | None, tables: dict[str, Any]) -> None:
+    """The plan of a run directory with some settings of `mix` changed, or (None) of a recipe given as tables."""
+    import dataclasses
+
+    from rich.console import Console
+
+    from curation import plan as plans
+    from curation import recipe as recipes
+    from curation.context import Context
+    from curation.inspect.mixture import mixture_plan, plan_view
+
+    if run is None:
+        context = Context(".", recipes.parse(tables, "command line"))
+        plan = plans.make(context.recipe, ".")
+    else:
+        context, plan = plans.read(run)
+        changed = dataclasses.replace(context.recipe.mix, **tables)
+        stages = tuple(dict.fromkeys((*context.recipe.stages, "mix")))
+        context = Context(run, dataclasses.replace(context.recipe, mix=changed, stages=stages))
+    console = Console()
+    console = console if console.width >= PLAN_COLUMNS else Console(width=PLAN_COLUMNS)
+    for part in plan_view(context, mixture_plan(context, plan)):
+        console.print(part)
 
 
 def _pairs(items: Any, form: str) -> dict[str, str]:

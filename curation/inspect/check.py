@@ -19,7 +19,8 @@ from curation import draws, ledger, store
 from curation.context import DECIDING
 from curation.errors import BooksError, CurationError
 from curation.inspect import frames
-from curation.inspect.shard_checks import SAMPLED, SIGMAS, Problems, apart, mixture, pieces_left, shard_problems, shares
+from curation.inspect.overlap_check import grams_left
+from curation.inspect.shard_checks import SAMPLED, Problems, apart, mixture, pieces_left, shard_problems, shares
 from curation.kernels.bpe import encoding
 from curation.stages.common import before_ledger
 
@@ -53,8 +54,10 @@ def check(context: Context, plan: Plan) -> list[Result]:
         results += [_result(name, what, problems) for name, problems in shard_problems(context, rows)]
         tables = f"{len(plan.of(*mixture(context)))} tables"
         results.append(_result("train and validation apart", tables, apart(context, plan, rows)))
+        if "decontaminate" in context.recipe.stages:
+            results.append(_result("no benchmark gram left", what, grams_left(context, rows)))
         datasets = f"{len(mixture(context))} datasets"
-        results.append(_result(f"mixture as planned (within {SIGMAS:g} sigma)", datasets, shares(context, plan, rows)))
+        results.append(_result("mixture as planned", datasets, shares(context, plan, rows)))
     return results
 
 

@@ -25,8 +25,9 @@ from curation.inspect.contamination import contamination
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
-from curation.stages import classify, mix
+from curation.stages import classify
 from curation.stages.common import char_lengths
+from curation.stages.mixture import warnings
 
 if TYPE_CHECKING:
     from curation.context import Context
@@ -255,7 +256,7 @@ def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list
     out = classify.warnings(context)
     if mixture:
         parts = mixture["datasets"]
-        out += mix.warnings(parts)
+        out += warnings(parts)
         out += [
             f"{part['dataset']} has no validation tokens: nothing of it is held out"
             for part in parts

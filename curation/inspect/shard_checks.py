@@ -5,19 +5,20 @@ Cost: every shard's bytes are read twice (hash, tokens), the content and counts 
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from curation import store
 from curation.inspect import frames
 from curation.inspect.fate import place
 from curation.kernels.indexed import read_index
 from curation.stages import mix
+from curation.stages import mixture as theory
 
 if TYPE_CHECKING:
     from curation.context import Context, Shard
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 BLOCK_TOKENS = 4 << 20
 SAMPLED = 20  # documents of each shard whose tokens are looked at one by one
-SIGMAS = 5.0  # what an achieved share may differ from the planned one, in standard deviations of the chunk draw
 Problems = Iterator[str]
 
 
@@ -202,32 +202,44 @@ def _found(context: Context, name: str, held: dict[bytes, str]) -> Problems:
 
 
 def shares(context: Context, plan: Plan, rows: list[dict[str, Any]]) -> Problems:
-    """Achieved tokens of each dataset against epochs x tokens: the chunk draws' own spread is what is allowed."""
-    train = [row["dataset_tokens"] for row in rows if row["split"] == "train"]
-    placed = [sum(column) for column in zip(*train, strict=True)]
-    for name, part in mixture(context).items():
-        got, wanted = placed[context.recipe.place(name)], part["epochs"] * part["tokens"]
-        allowed = _tolerance(context, plan, name, part["epochs"])
-        if abs(got - wanted) > allowed:
-            yield f"{name}: {got:,} tokens placed, {wanted:,.0f} planned; more than {allowed:,.0f} apart"
+    """Tokens of each dataset, in every training shard and in all, against what the plan has there, within the bounds of chance."""
+    train = [row for row in rows if row["split"] == "train"]
+    parts = mixture(context)
+    comparisons = len(parts) * (len(train) + 1)
+    for name, part in parts.items():
+        chunks, longest = _chunks_of(context, plan, name)
+        at, wanted = context.recipe.place(name), part["epochs"] * part["tokens"]
+        placed = [row["dataset_tokens"][at] for row in train]
+        for shard in (None, *range(len(train))):
+            got = sum(placed) if shard is None else placed[shard]
+            mean = wanted if shard is None else wanted / len(train)
+            spread = chunks * theory.spread(part["epochs"], len(train), shard)
+            allowed = theory.bound(spread, longest, comparisons)
+            if abs(got - mean) > allowed:
+                where = "all training shards" if shard is None else train[shard]["name"]
+                yield f"{name} in {where}: {got:,} tokens, {mean:,.0f} planned; more than {allowed:,.0f} apart"
 
 
-def _tolerance(context: Context, plan: Plan, dataset: str, epochs: float) -> float:
-    """SIGMAS standard deviations of the tokens placed, and one longest chunk.
+def _chunks_of(context: Context, plan: Plan, dataset: str) -> tuple[float, float]:
+    """The sum of the squared lengths of a dataset's training chunks, and the longest, in tokens.
 
-    Only the last, incomplete epoch is a matter of chance: each chunk of n tokens is in it with probability f, variance n^2 f (1 - f).
-    Documents of the same text (where dedup did not run) share their draws, so m of them count m times m.
+    Documents of the same text (where dedup did not run) share their draws, so m of them are one chunk of m times the length.
     """
-    fraction = epochs - math.floor(epochs)
-    squares, contents = [np.zeros(0)], [np.zeros(0, "V16")]
-    longest = 0
+    squares, longest, contents = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, "V16")]
     for shard in plan.of(dataset):
-        for _, content, counts in _documents(context, shard):
-            tokens = np.array(counts, np.float64)
+        for batch in store.read_groups(context.table("tokens", shard), ["content", "counts"]):
+            held = mix.held_out(context, batch.column(0))
+            counts = batch.column(1)
+            rows = np.flatnonzero(np.asarray(counts.is_valid()) & ~held)
+            counts = counts.take(pa.array(rows))
+            tokens = counts.flatten().to_numpy().astype(np.float64)
             full, rest = np.divmod(tokens, mix.CHUNK_TOKENS)
-            squares.append(np.array([(full * mix.CHUNK_TOKENS**2 + rest**2).sum()]))
-            contents.append(np.frombuffer(content, "V16"))
-            longest = max(longest, int(min(tokens.max(), mix.CHUNK_TOKENS)))
+            starts = np.concatenate([[0], np.cumsum(counts.value_lengths().to_numpy(zero_copy_only=False))])[:-1]
+            if not len(rows):
+                continue
+            squares.append(np.add.reduceat(full * mix.CHUNK_TOKENS**2 + rest**2, starts.astype(np.int64)))
+            longest.append(np.minimum(np.maximum.reduceat(tokens, starts.astype(np.int64)), mix.CHUNK_TOKENS))
+            contents.append(np.array(batch.column(0).take(pa.array(rows)).to_pylist(), "V16"))
     _, inverse, copies = np.unique(np.concatenate(contents), return_inverse=True, return_counts=True)
-    variance = float((np.concatenate(squares) * copies[inverse]).sum()) * fraction * (1 - fraction)
-    return SIGMAS * math.sqrt(variance) + longest
+    times = copies[inverse]
+    return float((np.concatenate(squares) * times).sum()), float((np.concatenate(longest) * times).max(initial=0))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -38,39 +39,47 @@ class NgramTable:
         return len(self.starts)
 
 
-def word_counts(texts: Sequence[str]) -> Int64s:
-    """Return how many words each text has, int64[n].
+class Texts(NamedTuple):
+    """Some texts' words in lower case: pool, offsets of each text in it int64[n+1], how many words each has int64[n]."""
 
-    >>> word_counts(["It’s so.", "—"]).tolist()
+    pool: Bytes
+    offsets: Int64s
+    words: Int64s
+
+
+def normalised_texts(texts: Sequence[str]) -> Texts:
+    """Return the words of texts.
+
+    >>> normalised_texts(["It’s so.", "—"]).words.tolist()
     [3, 0]
     """
-    sizes: Int64s = normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table())[2]
-    return sizes
+    return Texts(*normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table()))
 
 
-def build_ngrams(texts: Sequence[str], widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
-    """Return (table, gram of each occurrence, field of each occurrence); field i has grams of widths[i] >= 1 words.
+def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
+    """Return (table, gram of each occurrence, text of each occurrence); text i has grams of widths[i] >= 1 words.
 
-    >>> table, grams, fields = build_ngrams(["a b c", "b c"], [2, 1])
+    >>> table, grams, fields = build_ngrams(normalised_texts(["a b c", "b c"]), [2, 1])
     >>> table.widths.tolist(), grams.tolist(), fields.tolist()
     ([1, 2], [0, 1, 2, 3], [0, 0, 1, 1])
     """
     each = readonly(np.ascontiguousarray(widths, np.int64))
-    if len(each) != len(texts) or (len(each) and each.min() < 1):
-        raise ValueError(f"expected a width of 1 or more for each of {len(texts)} fields, got {each.tolist()[:5]} ...")
-    pool, fields, sizes = normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table())
-    occurrences = int(np.maximum(sizes - each + 1, 0).sum())
+    if len(each) != len(texts.words) or (len(each) and each.min() < 1):
+        raise ValueError(
+            f"expected a width of 1 or more for each of {len(texts.words)} texts, got {each.tolist()[:5]} ..."
+        )
+    occurrences = int(np.maximum(texts.words - each + 1, 0).sum())
     slots = empty_slots(occurrences)
-    made = number_grams(readonly(fields), readonly(pool), *unicode_table(), each, occurrences, slots)
+    made = number_grams(readonly(texts.offsets), readonly(texts.pool), *unicode_table(), each, occurrences, slots)
     grams, field_of, starts, ends, hashes = made
-    arrays = (np.unique(each), pool, starts, ends, hashes, slots, hash_filter(hashes))
+    arrays = (np.unique(each), texts.pool, starts, ends, hashes, slots, hash_filter(hashes))
     return NgramTable(*map(readonly, arrays)), grams, field_of
 
 
 def mark_seen(offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArray[np.bool_]) -> None:
     """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of `text_buffers`.
 
-    >>> table, _, _ = build_ngrams(["to be or not", "whether"], [2, 1])
+    >>> table, _, _ = build_ngrams(normalised_texts(["to be or not", "whether"]), [2, 1])
     >>> seen = np.zeros(len(table), bool)
     >>> mark_seen(*text_buffers(pa.array(["Be—or?", "Not whether"])), table, seen)
     >>> seen.tolist()

@@ -15,7 +15,7 @@ import itertools
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from importlib.resources import files
@@ -90,6 +90,8 @@ def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Ex
 
 def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
     empty = 0
+    paths = [[path.strip() for path in field.split(" + ")] for field in layout.fields]
+    separator = re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
     for number, line in enumerate(store.read_bytes(path).split(b"\n")):
         if not line.strip():
             continue
@@ -99,7 +101,7 @@ def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
             raise InputError(f"{path}, line {number + 1}: not JSON ({error})") from error
         if not isinstance(record, dict):
             raise InputError(f"{path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}")
-        fields = tuple(_fields(record, layout))
+        fields = tuple(_fields(record, paths, separator))
         empty = 0 if fields else empty + 1
         if empty == 100:
             raise InputError(
@@ -125,18 +127,21 @@ def read_catalogue(path: str = "") -> list[Layout]:
     return out
 
 
-def _fields(record: dict[str, Any], layout: Layout) -> Iterator[str]:
-    if not layout.fields:
-        texts: Iterator[str] = _all(record)
-    else:
-        texts = (
-            " ".join(part.strip() for part in parts)
-            for field in layout.fields
-            for parts in itertools.product(*(tuple(_at(record, path.strip())) for path in field.split(" + ")))
-        )
-    separator = re.compile("|".join(map(re.escape, layout.separators)) or "(?!)")
+def _fields(record: dict[str, Any], paths: list[list[str]], separator: re.Pattern[str] | None) -> Iterator[str]:
+    """The texts of a record; `paths` are those of the parts of each field."""
+    texts = itertools.chain.from_iterable(_joined(record, parts) for parts in paths) if paths else _all(record)
     for text in texts:
-        yield from (part for part in separator.split(text) if part.strip())
+        for part in separator.split(text) if separator else (text,):
+            if part and not part.isspace():
+                yield part
+
+
+def _joined(record: dict[str, Any], paths: list[str]) -> Iterator[str]:
+    if len(paths) == 1:
+        yield from _at(record, paths[0])
+    else:
+        parts = itertools.product(*(tuple(_at(record, path)) for path in paths))
+        yield from (" ".join(part.strip() for part in some) for some in parts)
 
 
 def _at(value: Any, path: str) -> Iterator[str]:
@@ -177,6 +182,8 @@ def forms(text: str) -> list[str]:
     >>> [len(form) for form in forms("cafe\\u0301")], forms("cafe")
     ([5, 4], ['cafe'])
     """
+    if text.isascii():
+        return [text]
     return list(dict.fromkeys((text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))))
 
 
@@ -190,8 +197,8 @@ def asked(context: Context) -> str:
     return draws.digest("decontaminate/benchmarks", VERSION, found, read_catalogue(config.catalogue))
 
 
-def prepare(context: Context) -> str:
-    """Write the gram table of the benchmarks once, its card last; returns its identity."""
+def prepare(context: Context, read: Callable[[], Sequence[Example]]) -> str:
+    """Write the gram table of the benchmarks that `read` gives once, its card last; returns its identity."""
     from curation.kernels import grams
 
     config = context.recipe.decontaminate
@@ -206,7 +213,7 @@ def prepare(context: Context) -> str:
     texts: list[str] = []
     owners: list[int] = []
     examples: list[tuple[int, str, str]] = []
-    for number, example in enumerate(read_benchmarks(config.benchmarks, config.catalogue)):
+    for number, example in enumerate(read()):
         examples.append((number, example.benchmark, example.id))
         written = [form for field in example.fields for form in forms(field)]
         texts += written

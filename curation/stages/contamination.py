@@ -13,7 +13,7 @@ Trap: the same gram may make examples of several benchmarks dirty; grams ignored
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -48,9 +48,14 @@ STUDIED = pa.schema(
 Int64s = npt.NDArray[np.int64]
 
 
-def run(context: Context, engine: Engine, shards: Sequence[Shard]) -> None:
-    """Write `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under decontaminate/."""
-    identity = _prepare(context)
+def run(
+    context: Context, engine: Engine, shards: Sequence[Shard], read: Callable[[], Sequence[benchmarks.Example]]
+) -> None:
+    """Study the benchmarks that `read` gives.
+
+    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under decontaminate/.
+    """
+    identity = _prepare(context, read)
     made = engine.map("decontaminate: study", partial(study_shard, context, identity), shards)
     _conclude(context, identity, shards, [m.identity for m in made])
 
@@ -68,7 +73,7 @@ def gram_length(lengths: Int64s, synthetic: bool) -> int:
 # ---- the table -------------------------------------------------------------------------------------------------------------------------
 
 
-def _prepare(context: Context) -> str:
+def _prepare(context: Context, read: Callable[[], Sequence[benchmarks.Example]]) -> str:
     """Write the n-gram table and, for each example, its benchmark, length and grams; the card last. Returns an identity."""
     from curation.kernels import overlap
 
@@ -79,13 +84,12 @@ def _prepare(context: Context) -> str:
         if store.read_json(card).get("asked") == asked:
             return str(store.read_json(card)["identity"])
         store.delete(card)  # its arrays are about to change
-    config = context.recipe.decontaminate
-    examples = list(benchmarks.read_benchmarks(config.benchmarks, config.catalogue))
-    texts = [form for example in examples for field in example.fields for form in benchmarks.forms(field)]
-    counts = [sum(len(benchmarks.forms(field)) for field in example.fields) for example in examples]
-    owners = np.repeat(np.arange(len(examples)), counts)
+    examples = read()
+    written = [[form for field in example.fields for form in benchmarks.forms(field)] for example in examples]
+    texts = overlap.normalised_texts([text for own in written for text in own])
+    owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
     lengths = np.zeros(len(examples), np.int64)
-    np.maximum.at(lengths, owners, overlap.word_counts(texts))
+    np.maximum.at(lengths, owners, texts.words)
     names = np.array([example.benchmark for example in examples])
     n = np.zeros(len(examples), np.int64)
     for name in dict.fromkeys(names.tolist()):
@@ -198,20 +202,21 @@ def _conclude(context: Context, identity: str, shards: Sequence[Shard], made_fro
             dirty[side, at] = total[indptr[1:]] > total[indptr[:-1]]
     listed = orjson.loads(store.read_bytes(store.join(folder, "names.json")))
     _write_conclusion(context, datasets, dirty, listed, n, np.diff(indptr) == 0)
-    places = [
-        np.array([context.recipe.place(name) for name in datasets])[dirty[side].T[i]].tolist()
-        for side in (0, 1)
-        for i in range(len(n))
-    ]
+    places = np.array([context.recipe.place(name) for name in datasets], np.int64)
     columns = [
         *(pa.array(column, pa.string()) for column in zip(*listed, strict=True)),
         pa.array(n),
         pa.array(lengths),
-        pa.array(places[: len(n)], pa.list_(pa.int64())),
-        pa.array(places[len(n) :], pa.list_(pa.int64())),
+        *(_lists(dirty[side].T, places) for side in (0, 1)),
     ]
     with store.TableWriter(path, STUDIED, digest) as writer:
         writer.write(pa.record_batch(columns, schema=STUDIED))
+
+
+def _lists(marks: npt.NDArray[np.bool_], values: Int64s) -> pa.ListArray:
+    """Of each row of marks (bool[n, values]) the values that are marked."""
+    offsets = np.concatenate([[0], np.cumsum(marks.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values[np.nonzero(marks)[1]]))
 
 
 def _write_conclusion(

@@ -12,6 +12,7 @@ Trap: offsets are code points of the original text, half-open; hits that overlap
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -58,14 +59,16 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     """Read the benchmarks, find hits, count documents per gram, cut."""
     recipe = context.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
-    identity = benchmarks.prepare(context)
+    asked = recipe.decontaminate
+    read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(asked.benchmarks, asked.catalogue)))
+    identity = benchmarks.prepare(context, read)
     engine.map("decontaminate: scan", partial(scan_shard, context, identity), shards)
     counted = engine.map("decontaminate: count", partial(count_shard, context), shards)
     common = _common_grams(context, engine, shards, [m.identity for m in counted])
     made = dict(zip(shards, engine.map("decontaminate: cut", partial(cut_shard, context, common), shards), strict=True))
     close_books(context, "decontaminate", plan, made)
     if recipe.decontaminate.study:
-        contamination.run(context, engine, shards)
+        contamination.run(context, engine, shards, read)
     return made
 
 

@@ -10,6 +10,7 @@ Cost: reads the tokens once, moves them once by shuffle. Memory: a row group whi
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -24,15 +25,15 @@ from curation import draws, schema, store
 from curation.context import Context, Shard
 from curation.errors import InputError
 from curation.kernels import indexed
+from curation.stages.mixture import Share, plan_mixture
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.plan import Plan
 
-VERSION = 1
+VERSION = 2
 CHUNK_TOKENS = 32_768  # a longer piece is placed in parts, else one book fills whole batches
 BATCH_BYTES = 4 << 20
-MOST_EPOCHS = 4.0  # a dataset repeated more often than this is warned about
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class MixConfig:
     shards: int = 8
     validation: float = 0.001
     weights: dict[str, float] = field(default_factory=dict)
+    parquet: bool = False  # also write each shard as a table that names every chunk's document
 
     def __post_init__(self) -> None:
         if self.tokens < 0:
@@ -55,24 +57,13 @@ class MixConfig:
             raise ValueError(f"weights: 0 or more each, and not all 0, expected, got {self.weights}")
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
-    """One dataset's part in the mixture."""
-
-    dataset: str
-    weight: float  # normalised
-    tokens: int  # there are, without validation
-    validation_tokens: int
-    epochs: float
-
-
 def run(context: Context, plan: Plan, engine: Engine) -> list[Share]:
     """Write the training and validation shards, their manifest and `shards.json`."""
     shards = [s for s in plan.shards if s.dataset in context.recipe.mix.weights]
     if "tokenize" not in context.recipe.stages:
         _borrow_tokens(context, engine, shards)
     counted = engine.map("mix: count", partial(count_shard, context), shards)
-    shares = plan_mixture(context, shards, counted)
+    shares = shares_of(context, shards, counted)
     identities = tuple(store.need_footer(context.table("tokens", shard)).identity for shard in shards)
     digest = draws.digest("mix", VERSION, context.recipe.mix, context.recipe.seed, identities)
     manifest = context.path("shards", "manifest.parquet")
@@ -125,51 +116,37 @@ def borrow_shard(context: Context, shard: Shard) -> int:
 # ---- the plan --------------------------------------------------------------------------------------------------------------------------
 
 
+def token_path(context: Context, shard: Shard) -> str:
+    """The table of a shard's tokens; where this recipe does not tokenize and has not run, that of the run that made it."""
+    path = context.table("tokens", shard)
+    return path if "tokenize" in context.recipe.stages or store.exists(path) else shard.files[0].path
+
+
 def count_shard(context: Context, shard: Shard) -> list[int]:
     """Tokens of a shard: for training, and held out."""
     train = held = 0
-    for batch in store.read_groups(context.table("tokens", shard), ["content", "counts"]):
-        counts = np.array([sum(c) if c else 0 for c in batch.column(1).to_pylist()], np.int64)
-        out = _held_out(context, batch.column(0))
+    for batch in store.read_groups(token_path(context, shard), ["content", "counts"]):
+        offsets = batch.column(1).offsets.to_numpy()
+        sums = np.concatenate([[0], np.cumsum(batch.column(1).values.to_numpy(), dtype=np.int64)])
+        counts = sums[offsets[1:]] - sums[offsets[:-1]]
+        out = held_out(context, batch.column(0))
         train += int(counts[~out].sum())
         held += int(counts[out].sum())
     return [train, held]
 
 
-def _held_out(context: Context, content: pa.Array) -> npt.NDArray[np.bool_]:
+def held_out(context: Context, content: pa.Array) -> npt.NDArray[np.bool_]:
     """By document draw, so that the same text is never on both sides."""
     return draws.uniforms(context.recipe.seed, "validation", content.to_pylist()) < context.recipe.mix.validation
 
 
-def plan_mixture(context: Context, shards: list[Shard], counted: list[list[int]]) -> list[Share]:
-    """Weights, tokens and epochs of each dataset, in the recipe's order.
-
-    Raises InputError where a dataset with a weight has no tokens.
-    """
-    config = context.recipe.mix
-    whole = sum(config.weights.values())
-    rows = []
-    for name in context.recipe.names():
-        if not config.weights.get(name):
-            continue
-        train, held = (sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name) for i in (0, 1))
-        if not train:
-            raise InputError(
-                f"mix: dataset {name!r} has weight {config.weights[name]:g} but no tokens are left of it; "
-                "`curation report` shows where they went. Set its weight to 0 to go on without it"
-            )
-        rows.append((name, config.weights[name] / whole, train, held))
-    budget = config.tokens or min(train / weight for _, weight, train, _ in rows)
-    return [Share(name, weight, train, held, weight * budget / train) for name, weight, train, held in rows]
-
-
-def warnings(mixture: list[dict[str, Any]]) -> list[str]:
-    """What a careful person would want to know before training: from the `mixture` of shards.json."""
-    return [
-        f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} rarely help"
-        for row in mixture
-        if row["epochs"] > MOST_EPOCHS
-    ]
+def shares_of(context: Context, shards: list[Shard], counted: list[list[int]]) -> list[Share]:
+    """The plan of the mixture from the tokens of each shard."""
+    totals = {
+        name: tuple(sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name) for i in (0, 1))
+        for name in context.recipe.names()
+    }
+    return plan_mixture(context.recipe.mix.weights, context.recipe.mix.tokens, totals)
 
 
 def shard_names(context: Context) -> list[str]:
@@ -204,7 +181,8 @@ def _drop_others(context: Context, names: list[str]) -> None:
     """Remove shards that this mixture does not have: a reader of the folder must not find them."""
     folder = context.path("shards")
     for file in store.listing(folder):
-        if file.name.rpartition(".")[0] not in names:
+        stem, _, kind = file.name.rpartition(".")
+        if stem not in names or (kind == "parquet" and not context.recipe.mix.parquet):
             store.delete(file.path)
 
 
@@ -226,7 +204,7 @@ def emit_chunks(context: Context, shares: list[Share], shard: Shard) -> Iterator
     training = context.recipe.mix.shards
     validation_part = training + [s.dataset for s in shares].index(shard.dataset)
     for batch in store.read_groups(context.table("tokens", shard), ["id", "content", "tokens"]):
-        held = _held_out(context, batch.column("content"))
+        held = held_out(context, batch.column("content"))
         for out in (False, True):
             chunks = _chunks(batch.filter(pa.array(held == out)), width)
             if not chunks.keys:
@@ -311,7 +289,7 @@ def _rows(
 def write_shard(
     context: Context, names: list[str], digest: str, part: int, batches: Iterator[pa.RecordBatch]
 ) -> dict[str, Any]:
-    """Write one shard's `.bin`, then its `.idx`; returns its manifest row."""
+    """Write one shard's `.bin` (and `.parquet`, where asked for), then its `.idx`; returns its manifest row."""
     facts = store.read_json(context.path("tokens", "encoding.json"))
     dtype = np.dtype(facts["dtype"]).newbyteorder("<")
     name = names[part]
@@ -319,17 +297,22 @@ def write_shard(
     lengths: list[npt.NDArray[np.int64]] = []
     ends = 0
     state = hashlib.sha256()
-    with store.atomic(context.path("shards", name + ".bin")) as file:
+    with contextlib.ExitStack() as files:
+        file = files.enter_context(store.atomic(context.path("shards", name + ".bin")))
+        table = None
+        if context.recipe.mix.parquet:
+            path = context.path("shards", name + ".parquet")
+            table = files.enter_context(store.TableWriter(path, schema.packed(facts["dtype"]), digest))
         for batch in batches:
-            column = batch.column("tokens")
-            offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
-            data = memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+            data, sizes = _bytes_of(batch.column("tokens"), dtype)
             file.write(data)
             state.update(data)
-            sizes = np.diff(offsets).astype(np.int64) // dtype.itemsize
             lengths.append(sizes)
             np.add.at(datasets, batch.column("dataset").to_numpy(), sizes)
-            ends += int((np.frombuffer(data, dtype) == facts["end_of_text"]).sum())
+            tokens = np.frombuffer(data, dtype)
+            ends += int((tokens == facts["end_of_text"]).sum())
+            if table is not None:
+                table.write(_packed(context, batch, tokens, sizes))
     sequences = np.concatenate([np.zeros(0, np.int64), *lengths])
     store.write_bytes(context.path("shards", name + ".idx"), indexed.index_bytes(sequences, dtype))
     return {
@@ -341,3 +324,21 @@ def write_shard(
         "dataset_tokens": datasets.tolist(),
         "sha256": state.hexdigest(),
     }
+
+
+def _bytes_of(column: pa.Array, dtype: npt.DTypeLike) -> tuple[memoryview, npt.NDArray[np.int64]]:
+    """The chunks of a batch end to end, and how many tokens each has."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+    data = memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+    return data, np.diff(offsets).astype(np.int64) // np.dtype(dtype).itemsize
+
+
+def _packed(
+    context: Context, batch: pa.RecordBatch, tokens: npt.NDArray[Any], sizes: npt.NDArray[np.int64]
+) -> pa.RecordBatch:
+    """The same chunks as rows that name their documents."""
+    names = pa.array(context.recipe.names()).take(batch.column("dataset"))
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    values = pa.array(tokens.astype(tokens.dtype.newbyteorder("="), copy=False))
+    columns = [names, *(batch.column(n) for n in ("id", "chunk", "epoch")), pa.ListArray.from_arrays(offsets, values)]
+    return pa.record_batch(columns, schema=schema.packed(str(values.type)))

@@ -91,9 +91,10 @@ class _Encoder:
 
     def __call__(self, text: str) -> npt.NDArray[np.integer[Any]]:
         """Tokens of one piece, the end-of-text token last."""
-        tokens = self.encoding.encode_ordinary(text)
-        tokens.append(self.encoding.eot_token)
-        return np.array(tokens, self.dtype)
+        found = self.encoding.encode_to_numpy(text, disallowed_special=())
+        tokens = np.empty(len(found) + 1, self.dtype)
+        tokens[:-1], tokens[-1] = found, self.encoding.eot_token
+        return tokens
 
 
 def _encode_group(encoder: _Encoder, group: Group, pieces: Any, books: ledger.Ledger) -> pa.RecordBatch:
@@ -102,8 +103,9 @@ def _encode_group(encoder: _Encoder, group: Group, pieces: Any, books: ledger.Le
     open_ = group.open()
     spans: Sequence[Any] = [None] * n if pieces is None else pieces.slice(group.start, n).to_pylist()
     columns: dict[str, list[Any]] = {name: [None] * n for name in ("keep", "reason", "counts", "tokens")}
+    texts = group.batch.column("text").to_pylist()
     for row in np.flatnonzero(open_).tolist():
-        text = group.batch.column("text")[row].as_py()
+        text = texts[row]
         parts = [text] if spans[row] is None else [text[s["start"] : s["end"]] for s in spans[row]]
         parts = [part for part in parts if part]
         chars = sum(map(len, parts))

@@ -14,6 +14,7 @@ import pytest
 from rich.console import Console
 
 from curation.inspect.check import check, check_table
+from curation.kernels.bpe import encoding
 from curation.kernels.indexed import index_bytes, read_index
 from curation.plan import read
 
@@ -53,10 +54,10 @@ def overwrite(run: Path, name: str, data: bytes) -> None:
 def test_a_finished_run_passes_every_check(tiny_run: Path) -> None:
     results = check(*read(str(tiny_run)))
     assert [result for result in results if not result.ok] == []
-    assert len(results) == 9
+    assert len(results) == 10
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(check_table(results))
-    assert console.export_text().count("pass") == 9
+    assert console.export_text().count("pass") == 10
 
 
 def test_a_half_finished_run_passes_with_fewer_checks(half_run: Path) -> None:
@@ -171,4 +172,54 @@ def test_a_shard_that_holds_other_chunks_than_belong_there(copied: Path) -> None
 
 def test_a_mixture_far_from_its_plan(copied: Path) -> None:
     manifest(copied, "train-00000", dataset_tokens=[10**6, 0, 0])
-    assert "planned" in failed(copied)["mixture as planned (within 5 sigma)"]
+    assert "planned" in failed(copied)["mixture as planned"]
+
+
+def first_sequence(run: Path, name: str, tokens: list[int]) -> None:
+    """Put other tokens in place of a shard's first sequence, index and manifest agreeing."""
+    path = run / "shards" / f"{name}.idx"
+    lengths, dtype = read_index(path.read_bytes())
+    data = np.array(tokens, "<u2").tobytes() + (run / "shards" / f"{name}.bin").read_bytes()[2 * int(lengths[0]) :]
+    path.write_bytes(index_bytes(np.concatenate([[len(tokens)], lengths[1:]]), dtype))
+    overwrite(run, name, data)
+
+
+@pytest.mark.parametrize(("words", "found"), [(13, True), (12, False)])
+def test_a_benchmark_passage_in_a_shard(copied: Path, tiny_run: Path, words: int, found: bool) -> None:
+    quote = json.loads((tiny_run.parent / "lamps.jsonl").read_text())["text"]
+    text = "They say: " + " — ".join(quote.upper().split()[:words]) + "!"
+    first_sequence(copied, "train-00001", [*encoding("gpt2").encode_ordinary(text), 50_256])
+    said = failed(copied).get("no benchmark gram left")
+    assert (said is not None) == found
+    if said:
+        assert "train-00001: sequence 0 holds “the seven lamps" in said
+        assert "lamps lamp-1" in said
+
+
+def test_a_gram_that_is_ignored_for_being_common_may_stay(
+    run_recipe: Callable[..., Any], tmp_path: Path, local: Any
+) -> None:
+    quote = " ".join(f"said{i}" for i in range(13))
+    (tmp_path / "quiz.jsonl").write_text(json.dumps({"text": quote}) + "\n")
+    rows = [{"id": str(i), "text": f"{' '.join(f'w{i}x{k}' for k in range(80))} {quote}"} for i in range(11)]
+    table = {
+        "stages": ["extract", "decontaminate", "tokenize", "mix"],
+        "decontaminate": {"benchmarks": [str(tmp_path / "quiz.jsonl")]},
+        "mix": {"weights": {"a": 1}, "shards": 2},
+    }
+    context, plan = run_recipe({"a": rows}, table)
+    assert [result.name for result in check(context, plan) if not result.ok] == []
+    path = Path(context.out, "decontaminate", "common", "00000.parquet")
+    rewrite(path, lambda common: common.slice(0, 0))
+    assert "no benchmark gram left" in failed(Path(context.out))
+
+
+def test_one_shard_with_a_share_far_off(copied: Path) -> None:
+    """The sum over all shards is right: only the bound of the single shard sees it."""
+    rows = pq.read_table(copied / "shards" / "manifest.parquet").to_pylist()
+    moved = rows[0]["dataset_tokens"][1] + 10**5
+    for row, sign in ((rows[0], 1), (rows[1], -1)):
+        tokens = list(row["dataset_tokens"])
+        tokens[1] += sign * moved
+        manifest(copied, row["name"], dataset_tokens=tokens)
+    assert "in train-00000" in failed(copied)["mixture as planned"]

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
-from curation.kernels.overlap import build_ngrams, mark_seen, word_counts
+from curation.kernels.overlap import build_ngrams, mark_seen, normalised_texts
 from curation.kernels.words import words
 
 TEXTS = st.text(st.sampled_from("aAbB  '’—-\nÉé\u0301Ａ中😀\u200b"), max_size=40)
@@ -19,7 +19,9 @@ def runs(text, width):
 @settings(deadline=None, max_examples=300)
 @given(st.lists(TEXTS, max_size=5), st.lists(st.tuples(TEXTS, st.integers(1, 4)), max_size=5))
 def test_what_was_seen_is_what_the_texts_hold(documents, fields):
-    table, grams, field_of = build_ngrams([text for text, _ in fields], [width for _, width in fields])
+    table, grams, field_of = build_ngrams(
+        normalised_texts([text for text, _ in fields]), [width for _, width in fields]
+    )
     seen = np.zeros(len(table), bool)
     mark_seen(*text_buffers(pa.array(documents, pa.string())), table, seen)
     expected = [(f, run) for f, (text, width) in enumerate(fields) for run in runs(text, width)]
@@ -33,7 +35,7 @@ def test_what_was_seen_is_what_the_texts_hold(documents, fields):
 
 def test_grams_across_blocks_of_words_are_seen():
     text = " ".join(f"w{k}" for k in range(10_000))
-    table, grams, _ = build_ngrams([text, text], [13, 2])
+    table, grams, _ = build_ngrams(normalised_texts([text, text]), [13, 2])
     seen = np.zeros(len(table), bool)
     mark_seen(*text_buffers(pa.array([text.upper()])), table, seen)
     assert seen.all()
@@ -41,6 +43,6 @@ def test_grams_across_blocks_of_words_are_seen():
 
 
 def test_widths_must_fit():
-    with pytest.raises(ValueError, match="a width of 1 or more for each of 2 fields"):
-        build_ngrams(["a", "b"], [1, 0])
-    assert word_counts([]).tolist() == []
+    with pytest.raises(ValueError, match="a width of 1 or more for each of 2 texts"):
+        build_ngrams(normalised_texts(["a", "b"]), [1, 0])
+    assert normalised_texts([]).words.tolist() == []

@@ -28,7 +28,7 @@ def fields(folder: Path, name: str, record: dict[str, Any], catalogue: str = "")
         (
             "boolq.val.llmfoundry",
             {"query": "Passage: It is.\nQuestion: is it?\n", "choices": ["no", "yes"]},
-            ("It is.", "is it?"),
+            ("It is.", "is it?\n"),
         ),
         ("winogrande.dev", {"sentence": "A or B so _ won.", "option1": "A", "qID": "1"}, ("A or B so ", " won.")),
         (

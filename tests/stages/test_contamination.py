@@ -96,7 +96,11 @@ def test_random_corpora_are_as_dirty_as_the_reference_says(run_recipe: Callable[
         return " ".join(chance.choice("abc") + chance.choice("12") for _ in range(n))
 
     datasets = {name: [text(chance.randrange(400)) + "." for _ in range(60)] for name in ("a", "b")}
-    benchmarks = {"gpt3_own": [text(chance.randrange(1, 7)) for _ in range(40)], "other": [text(9) for _ in range(40)]}
+    quoted = [" ".join(chance.choice(datasets["a"][:20]).split()[3:12]) for _ in range(20)]
+    benchmarks = {
+        "gpt3_own": [text(chance.randrange(1, 7)) for _ in range(40)],
+        "other": [text(9) for _ in range(20)] + [quote for quote in quoted if len(quote) == 26],
+    }
     own = tmp_path / "own.toml"
     own.write_text('[[benchmark]]\nnames = ["gpt3*"]\nsynthetic = true\n')
     options = {"catalogue": str(own), "gram_words": 8, "margin_chars": 5, "min_piece_chars": 10}

@@ -17,6 +17,7 @@ from curation.errors import InputError
 from curation.kernels.bpe import encoding
 from curation.kernels.indexed import read_index
 from curation.stages import mix
+from curation.stages.mixture import warnings
 from curation.stages.tokenize import encoding_facts
 
 EOT = 50256
@@ -143,6 +144,6 @@ def test_more_shards_than_documents_leaves_empty_shards_that_read(run_recipe: Ca
 
 def test_warnings_name_what_is_repeated() -> None:
     row = {"dataset": "wikipedia", "epochs": 5.3}
-    assert mix.warnings([row, {"dataset": "web", "epochs": 0.4}]) == [
+    assert warnings([row, {"dataset": "web", "epochs": 0.4}]) == [
         "mix: wikipedia is repeated 5.3 times; more than 4 rarely help"
     ]
