@@ -157,7 +157,7 @@ def print_growth(rows: list[Row]) -> None:
         some = [t for t in times if low * 1000 <= t[0] < max(low * 2, 10) * 1000]
         if some:
             sizes, ms = np.array([t[0] for t in some]), np.array([t[1] for t in some])
-            line = f"{low:4d} kB and more: {len(some):4d} pages, {sizes.mean() / 1000:6.0f} kB, {ms.mean():6.2f} ms, slowest {ms.max():7.2f}"
+            line = f"{low:4d} kB and more: {len(some):4d} pages, {ms.mean():6.2f} ms, slowest {ms.max():7.2f} ms"
             click.echo(f"{line}, {ms.sum() / sizes.sum() * 1e6:5.1f} ns a character")
     for size, ms, url in sorted(times, key=lambda t: -t[1])[:5]:
         click.echo(f"{ms:.1f} ms, {size / 1000:.0f} kB: {url}")

@@ -9,12 +9,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from curation.kernels.blocks_text import Bools, Bytes, Int32s
+
 _RUN = 4  # what a match is worth that continues a run of matches; any other is worth 1
 _NEVER = -(10**8)
 
 
 @njit(cache=True, nogil=True)
-def matched(a, b):
+def matched(a: Int32s, b: Int32s) -> Bools:
     """bool[len(a)]: the tokens of a int32[n] that are matched in the best alignment with b int32[m].
 
     >>> matched(np.array([7, 1, 2, 3, 9], np.int32), np.array([1, 2, 3, 7], np.int32)).tolist()
@@ -48,7 +50,7 @@ def matched(a, b):
 
 
 @njit(cache=True, nogil=True)
-def _trace(moves):
+def _trace(moves: Bytes) -> Bools:
     i, j = moves.shape[0] - 1, moves.shape[1] - 1
     found = np.zeros(i, np.bool_)
     in_run = False

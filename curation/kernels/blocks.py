@@ -10,6 +10,8 @@ Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
@@ -28,10 +30,13 @@ from curation.kernels.blocks_text import (
     NODES,
     OUT,
     SPACE,
+    TALLY,
     TITLE_FROM,
     TITLE_TO,
     Blocks,
     Bytes,
+    Int32s,
+    Int64s,
     Nodes,
     count_words,
     equals,
@@ -62,11 +67,11 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     [13, 3, 3, 1]
     """
     html = np.ascontiguousarray(html, np.uint8)
-    return _scan(html, vocabulary, max_blocks)  # type: ignore[no-any-return]
+    return _scan(html, vocabulary, max_blocks)
 
 
 @njit(cache=True, nogil=True)
-def _scan(html, words, max_blocks):
+def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blocks]:
     n = html.shape[0]
     tags = 16
     for i in range(n):
@@ -89,6 +94,7 @@ def _scan(html, words, max_blocks):
     )
     stack = np.zeros(tags, np.int32)
     state = np.zeros(13, np.int64)
+    tally = np.zeros(TALLY, np.int64)
     state[NODES] = 1
     i = 0
     while i < n and state[BLOCKS] <= max_blocks:
@@ -97,7 +103,7 @@ def _scan(html, words, max_blocks):
                 while i < n and html[i] != 60:
                     i += 1
             else:
-                i = read_text(html, i, words, nodes, blocks, stack, state)
+                i = read_text(html, i, words, nodes, blocks, stack, state, tally)
         elif i + 1 < n and (html[i + 1] == 33 or html[i + 1] == 63):
             i = _after_comment(html, i)
         elif i + 1 < n and html[i + 1] == 47:
@@ -115,7 +121,7 @@ def _scan(html, words, max_blocks):
 
 
 @njit(cache=True, nogil=True)
-def _after_comment(html, i):
+def _after_comment(html: Bytes, i: int) -> int:
     n = html.shape[0]
     if i + 3 < n and html[i + 2] == 45 and html[i + 3] == 45:
         i += 4
@@ -128,7 +134,7 @@ def _after_comment(html, i):
 
 
 @njit(cache=True, nogil=True)
-def _tag_name(html, i):
+def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
     """(position after the name, hash of the name) of the name that starts at i."""
     h = _OFFSET
     while i < html.shape[0] and html[i] != 62 and html[i] != 32:
@@ -138,7 +144,7 @@ def _tag_name(html, i):
 
 
 @njit(cache=True, nogil=True)
-def _end_tag(html, i, words, nodes, stack, state):
+def _end_tag(html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, stack: Int32s, state: Int64s) -> int:
     j, h = _tag_name(html, i + 2)
     tag = look_up(words.tag_keys, words.tag_values, h)
     while j < html.shape[0] and html[j] != 62:
@@ -166,7 +172,9 @@ def _end_tag(html, i, words, nodes, stack, state):
 
 
 @njit(cache=True, nogil=True)
-def _start_tag(html, i, words, nodes, blocks, stack, state):
+def _start_tag(
+    html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s
+) -> int:
     n = html.shape[0]
     j, h = _tag_name(html, i + 1)
     tag = look_up(words.tag_keys, words.tag_values, h)
@@ -212,7 +220,7 @@ def _start_tag(html, i, words, nodes, blocks, stack, state):
 
 
 @njit(cache=True, nogil=True)
-def _line_break(after, blocks, state):
+def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
     """One `<br>` is white space (a line feed inside `<pre>`), a second one ends the block."""
     state[BREAKS] += 1
     state[SPACE] = 1
@@ -226,7 +234,7 @@ def _line_break(after, blocks, state):
 
 
 @njit(cache=True, nogil=True)
-def _after_raw(html, i, name):
+def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
     """The position behind the end tag of a raw text element whose start tag ended before i."""
     n = html.shape[0]
     while i + 1 < n:
@@ -241,7 +249,7 @@ def _after_raw(html, i, name):
 
 
 @njit(cache=True, nogil=True)
-def _attributes(html, j, name, words, wanted):
+def _attributes(html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool) -> tuple[int, int, np.uint64]:
     """(position of the closing `>`, bits of CATEGORIES, signature) from the attributes behind a tag's name."""
     n = html.shape[0]
     bits = 0
@@ -277,7 +285,7 @@ def _attributes(html, j, name, words, wanted):
 
 
 @njit(cache=True, nogil=True)
-def _hides(html, start, end, first, last):
+def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
     """Whether the attribute is aria-hidden="true" or a style of display: none."""
     if equals(html, start, end, _ARIA):
         return equals(html, first, last, _TRUE)
@@ -293,12 +301,12 @@ def _hides(html, start, end, first, last):
 
 
 @njit(cache=True, nogil=True)
-def _name_bits(html, start, end, words):
+def _name_bits(html: Bytes, start: int, end: int, words: v.Vocabulary) -> int:
     """Bits of CATEGORIES for the parts of a name, which end at camelCase humps and at what is no letter or digit."""
     bits = 0
     h = _OFFSET
     length = 0
-    low_before = False
+    low_before: Any = False
     for i in range(start, end + 1):
         c = html[i] if i < end else np.uint8(32)
         capital = 65 <= c <= 90

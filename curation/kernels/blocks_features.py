@@ -13,7 +13,8 @@ from numba import njit
 
 from curation.kernels import blocks_text as t
 from curation.kernels import blocks_vocabulary as v
-from curation.kernels.blocks_tree import path_keys, tree_sums
+from curation.kernels.blocks_text import Blocks, Floats, Int64s, Keys, Nodes
+from curation.kernels.blocks_tree import Tree, path_keys, tree_sums
 
 _CONTAINERS = 4
 _BEFORE_AND_AFTER = (-2, -1, 1, 2)
@@ -113,7 +114,7 @@ def feature_names() -> list[str]:
 
 
 @njit(cache=True, nogil=True)
-def features(nodes, blocks, vocabulary):
+def features(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> tuple[Floats, Tree]:
     """(float32[B, F], Tree) of what `blocks.scan` returned."""
     tree = tree_sums(nodes, blocks, vocabulary)
     x = np.zeros((blocks.start.shape[0], FEATURES), np.float32)
@@ -132,12 +133,12 @@ def features(nodes, blocks, vocabulary):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _log(value):
+def _log(value: float) -> float:
     return np.log2(1.0 + value)
 
 
 @njit(cache=True, nogil=True)
-def _own(nodes, blocks, vocabulary, tree, x):
+def _own(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats) -> None:
     count = blocks.start.shape[0]
     total, total_good = max(tree.chars[0], 1.0), max(tree.good_chars[0], 1.0)
     before, good_before = 0.0, 0.0
@@ -179,7 +180,7 @@ def _own(nodes, blocks, vocabulary, tree, x):
 
 
 @njit(cache=True, nogil=True)
-def _is_repeated(blocks, b, seen):
+def _is_repeated(blocks: Blocks, b: int, seen: Keys) -> bool:
     """Whether an earlier block has the same text; enters this one in `seen` (which holds about four thousand)."""
     h = _OFFSET
     for i in range(blocks.start[b], blocks.end[b]):
@@ -196,7 +197,7 @@ def _is_repeated(blocks, b, seen):
 
 
 @njit(cache=True, nogil=True)
-def _names(nodes, blocks, tree, x):
+def _names(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     for b in range(blocks.start.shape[0]):
         node = blocks.node[b]
         p = nodes.parent[node]
@@ -209,7 +210,7 @@ def _names(nodes, blocks, tree, x):
 
 
 @njit(cache=True, nogil=True)
-def _containers(nodes, blocks, tree, x):
+def _containers(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total_good = max(tree.good_chars[0], 1.0)
     for b in range(blocks.start.shape[0]):
         node = blocks.node[b]
@@ -227,7 +228,7 @@ def _containers(nodes, blocks, tree, x):
 
 
 @njit(cache=True, nogil=True)
-def _meeting(nodes, landmark):
+def _meeting(nodes: Nodes, landmark: int) -> tuple[Int64s, Int64s, Int64s]:
     """For each element: the lowest ancestor that is also one of the landmark, the steps up to it, and the last element below it."""
     n = nodes.parent.shape[0]
     on = np.zeros(n, np.bool_)
@@ -247,7 +248,7 @@ def _meeting(nodes, landmark):
 
 
 @njit(cache=True, nogil=True)
-def _landmarks(nodes, blocks, tree, x):
+def _landmarks(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total_good = max(tree.good_chars[0], 1.0)
     at = _AT_LANDMARKS
     for k in range(3):
@@ -270,7 +271,7 @@ def _landmarks(nodes, blocks, tree, x):
 
 
 @njit(cache=True, nogil=True)
-def _distances(nodes, blocks, vocabulary, tree, x):
+def _distances(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats) -> None:
     count = blocks.start.shape[0]
     first_good, last_good, h1 = 0, -1, -1
     for b in range(count - 1, -1, -1):
@@ -302,7 +303,7 @@ def _distances(nodes, blocks, vocabulary, tree, x):
 
 
 @njit(cache=True, nogil=True)
-def _page(nodes, blocks, tree, x):
+def _page(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total, total_good = max(tree.chars[0], 1.0), max(tree.good_chars[0], 1.0)
     top, most = tree.landmarks[0], tree.landmarks[2]
     x[:, _AT_PAGE] = _log(tree.chars[0])
@@ -316,7 +317,7 @@ def _page(nodes, blocks, tree, x):
 
 
 @njit(cache=True, nogil=True)
-def _groups(keys, blocks, x, at):
+def _groups(keys: Keys, blocks: Blocks, x: Floats, at: int) -> None:
     """Sums over the blocks with an equal key."""
     order = np.argsort(keys)
     i = 0
@@ -337,7 +338,7 @@ def _groups(keys, blocks, x, at):
 
 
 @njit(cache=True, nogil=True)
-def _steps(nodes, blocks, paths, x):
+def _steps(nodes: Nodes, blocks: Blocks, paths: Keys, x: Floats) -> None:
     """Steps up from one block's container to the common ancestor with the next one's, and down from there."""
     for b in range(1, blocks.start.shape[0]):
         i, j = blocks.node[b], blocks.node[b - 1]
@@ -356,7 +357,7 @@ def _steps(nodes, blocks, paths, x):
 
 
 @njit(cache=True, nogil=True)
-def _neighbours(x):
+def _neighbours(x: Floats) -> None:
     """Some columns of the two blocks on each side, -1 beyond the ends of the page."""
     count = x.shape[0]
     for b in range(count):

@@ -13,6 +13,8 @@ from numba import njit
 
 from curation.kernels import blocks_text as t
 from curation.kernels import blocks_vocabulary as v
+from curation.kernels.blocks_text import Blocks, Bools, Bytes, Int32s, Nodes
+from curation.kernels.blocks_tree import Tree
 
 _LI, _DT, _DD, _TR, _TABLE = (v.TAG[name] for name in ("li", "dt", "dd", "tr", "table"))
 _H1, _H6, _H3 = v.TAG["h1"], v.TAG["h6"], v.TAG["h3"]
@@ -23,7 +25,7 @@ _HEADLINE_REACH = 60  # blocks before the first kept one
 
 
 @njit(cache=True, nogil=True)
-def headline(kept, nodes, blocks, vocabulary):
+def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> int:
     """The block that is the page's headline, -1 where none is found.
 
     The last heading at or before the first kept paragraph that shares most of its words with the page's title; an `<h1>` does without them.
@@ -51,7 +53,7 @@ def headline(kept, nodes, blocks, vocabulary):
 
 
 @njit(cache=True, nogil=True)
-def is_comment(tree, blocks):
+def is_comment(tree: Tree, blocks: Blocks) -> Bools:
     """bool[B]: blocks inside an element that is named for comments and that read like text, not like its buttons."""
     count = blocks.start.shape[0]
     out = np.zeros(count, np.bool_)
@@ -63,7 +65,7 @@ def is_comment(tree, blocks):
 
 
 @njit(cache=True, nogil=True)
-def _nearest(nodes, wanted, ends):
+def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
     """[N]: the nearest element at or above each one whose tag is among `wanted`; an element of tag `ends` hides those above it."""
     n = nodes.parent.shape[0]
     out = np.zeros(n, np.int32)
@@ -77,7 +79,7 @@ def _nearest(nodes, wanted, ends):
 
 
 @njit(cache=True, nogil=True)
-def joined(kept, nodes, blocks, markdown):
+def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     """uint8[any]: the text of the blocks where kept bool[B], UTF-8.
 
     Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between " | ") a line feed. With
@@ -112,7 +114,7 @@ def joined(kept, nodes, blocks, markdown):
 
 
 @njit(cache=True, nogil=True)
-def _gap(out, size, item, row, last_item, last_row, same):
+def _gap(out: Bytes, size: int, item: int, row: int, last_item: int, last_row: int, same: bool) -> int:
     if row and row == last_row and not same:
         out[size], out[size + 1], out[size + 2] = 32, 124, 32
         return size + 3

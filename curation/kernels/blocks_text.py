@@ -8,7 +8,7 @@ Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,12 @@ from numba import njit
 from curation.kernels import blocks_vocabulary as v
 
 Bytes = npt.NDArray[np.uint8]
+Int32s = npt.NDArray[np.int32]
+Int64s = npt.NDArray[np.int64]
+Keys = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
+Bools = npt.NDArray[np.bool_]
 
 # Columns of `Blocks.counts`, then one for each of WORD_LISTS.
 (CHARS, LINK_CHARS, WORDS, DIGITS, CAPITALS, COMMAS, SENTENCES, MARKS, CAPITAL_WORDS, STOP_WORDS, LAST, FIRST, BOLD_CHARS, TITLE_WORDS,
@@ -29,6 +35,10 @@ COLUMNS = WORD_LIST + len(v.WORD_LISTS)
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
 _INLINE = v.IS_INLINE
+_PLAIN, _CAPITAL, _DIGIT, _PUNCTUATION, _WIDE = v.PLAIN, v.CAPITAL, v.DIGIT, v.PUNCTUATION, v.WIDE
+_BLANK, _CONTINUED, _SPECIAL = v.BLANK, v.CONTINUED, v.SPECIAL
+_A_COMMA, _A_STOP, _A_MARK = 7, 8, 9  # places in the tally behind the sorts
+TALLY = 10
 _AMP, _LT, _GT, _NBSP = b"amp;", b"lt;", b"gt;", b"nbsp;"
 _TITLE_SLOTS = 256
 _TITLE_WORDS = 100
@@ -57,7 +67,7 @@ class Blocks(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def look_up(keys, values, key):
+def look_up(keys: Keys, values: Int64s, key: np.uint64) -> int:
     """The value of a hash in one of the vocabulary's tables, 0 where it is not there."""
     size = np.uint64(keys.shape[0])
     at = key % size
@@ -69,7 +79,7 @@ def look_up(keys, values, key):
 
 
 @njit(cache=True, nogil=True)
-def equals(data, start, end, word):
+def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
     """Whether data[start:end] is the bytes `word`."""
     if end - start != len(word):
         return False
@@ -80,57 +90,128 @@ def equals(data, start, end, word):
 
 
 @njit(cache=True, nogil=True)
-def read_text(html, i, words, nodes, blocks, stack, state):
-    """Read the text from i to the next tag into the open block, or into a new one; return where the tag starts."""
+def read_text(
+    html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s, tally: Int64s
+) -> int:
+    """Read the text from i to the next tag into the open block, or into a new one; return where the tag starts.
+
+    `tally` int64[TALLY] is scratch: how many bytes of each sort of `vocabulary.SORTS`, entered in the counts at the end.
+    """
     n = html.shape[0]
-    while i < n and html[i] != 60:
-        c, after = _character(html, i)
-        if c == 0 or c == 32 or 9 <= c <= 13:
-            i = _white_space(c, after, blocks, state)
+    sorts, text = words.sorts, blocks.text
+    i = _first_visible(html, i, state)
+    if i >= n or html[i] == 60:
+        return i
+    if not state[IN_BLOCK]:
+        _open_block(words.flags, nodes.tag, blocks, stack, state)
+    tally[:] = 0
+    out, end = state[OUT], state[OUT]
+    space, line_feed, in_pre = state[SPACE], state[BREAKS], state[IN_PRE]
+    spaces = 0
+    while i < n:
+        c = html[i]
+        after = i + 1
+        sort = sorts[c]
+        if sort >= _SPECIAL:
+            if c == 60:
+                break
+            c, after = _character(html, i)
+            sort = _PLAIN if c > 32 else _BLANK
+            if c == 62 or c == 0xC2:  # > and such as » or ·
+                tally[_A_MARK] += 1
+        if sort == _BLANK:
+            if in_pre and c:
+                text[out] = c
+                out += 1
+            elif c:
+                space = 1
+            i = after
             continue
-        if not state[IN_BLOCK]:
-            _open_block(words, nodes, blocks, stack, state)
-        block = state[BLOCKS] - 1
-        out = state[OUT]
-        if state[SPACE]:
-            blocks.text[out] = 10 if state[BREAKS] else 32
+        if space:
+            text[out] = 10 if line_feed else 32
             out += 1
-            state[SPACE] = 0
-            blocks.counts[block, CHARS] += 1
-        state[BREAKS] = 0
-        _count_character(html, i, c, blocks.counts[block], state)
-        blocks.text[out] = c
-        state[OUT] = out + 1
-        blocks.end[block] = out + 1
+            spaces += 1
+            space = 0
+        line_feed = 0
+        tally[sort] += 1
+        if sort in (_PUNCTUATION, _WIDE):
+            _punctuate(html, i, c, tally)
+        text[out] = c
+        out += 1
+        end = out
+        i = after
+    state[OUT], state[SPACE], state[BREAKS] = out, space, 0
+    block = state[BLOCKS] - 1
+    blocks.end[block] = end
+    _enter_tally(tally, spaces, blocks.counts[block], state)
+    return i
+
+
+@njit(cache=True, nogil=True)
+def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
+    """Where the first character stands that is no white space; inside `<pre>` in an open block, i itself."""
+    if state[IN_PRE] and state[IN_BLOCK]:
+        return i
+    while i < html.shape[0] and html[i] != 60:
+        c, after = _character(html, i)
+        if c > 32:
+            break
+        if c:
+            state[SPACE] = 1
         i = after
     return i
 
 
 @njit(cache=True, nogil=True)
-def _white_space(c, after, blocks, state):
-    if c and state[IN_PRE] and state[IN_BLOCK]:
-        blocks.text[state[OUT]] = c
-        state[OUT] += 1
-    elif c:
-        state[SPACE] = 1
-    return after
+def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> None:
+    chars = tally[_PLAIN] + tally[_CAPITAL] + tally[_DIGIT] + tally[_PUNCTUATION] + 3 * tally[_WIDE]
+    counts[CHARS] += chars + spaces
+    counts[WIDE_CHARS] += tally[_WIDE]
+    counts[CAPITALS] += tally[_CAPITAL]
+    counts[DIGITS] += tally[_DIGIT]
+    counts[COMMAS] += tally[_A_COMMA]
+    counts[SENTENCES] += tally[_A_STOP]
+    counts[MARKS] += tally[_A_MARK]
+    if state[IN_LINK] > 0:
+        counts[LINK_CHARS] += chars
+    if state[IN_BOLD] > 0:
+        counts[BOLD_CHARS] += chars - 2 * tally[_WIDE]
 
 
 @njit(cache=True, nogil=True)
-def _open_block(words, nodes, blocks, stack, state):
+def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
+    """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic too."""
+    after = html[i + 1] if i + 1 < html.shape[0] else np.uint8(32)
+    third = html[i + 2] if i + 2 < html.shape[0] else np.uint8(0)
+    if c == 44 or (c == 0xEF and after == 0xBC and third == 0x8C) or (c == 0xD8 and after == 0x8C):
+        tally[_A_COMMA] += 1
+    elif c == 46 or c == 33 or c == 63:
+        if after <= 34 or after == 60:
+            tally[_A_STOP] += 1
+    elif c == 0xE3 and after == 0x80:
+        if third == 0x81:
+            tally[_A_COMMA] += 1
+        elif third == 0x82:
+            tally[_A_STOP] += 1
+    elif c == 124 or c == 47:
+        tally[_A_MARK] += 1
+
+
+@njit(cache=True, nogil=True)
+def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state: Int64s) -> None:
     block = state[BLOCKS]
     state[BLOCKS] += 1
     state[IN_BLOCK] = 1
     state[SPACE] = 0
     blocks.start[block] = state[OUT]
     at = state[AT_STACK] - 1
-    while at > 0 and words.flags[nodes.tag[stack[at]]] & _INLINE:
+    while at > 0 and flags[tags[stack[at]]] & _INLINE:
         at -= 1
     blocks.node[block] = stack[at] if at >= 0 else 0
 
 
 @njit(cache=True, nogil=True)
-def _character(html, i):
+def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
     """(byte, position after it): entities as what they mean, no-break spaces as spaces, 0 for marks of zero width."""
     n = html.shape[0]
     c = html[i]
@@ -152,42 +233,7 @@ def _character(html, i):
 
 
 @njit(cache=True, nogil=True)
-def _count_character(html, i, c, counts, state):
-    """Enter a byte that is not white space in the counts of its block; i is where it stands in the HTML."""
-    if c & 0xC0 == 0x80:
-        return
-    width = 3 if 0xE3 <= c <= 0xE9 else 1
-    counts[CHARS] += width
-    if width == 3:
-        counts[WIDE_CHARS] += 1
-    if state[IN_LINK] > 0:
-        counts[LINK_CHARS] += width
-    if state[IN_BOLD] > 0:
-        counts[BOLD_CHARS] += 1
-    if 97 <= c <= 122:
-        return
-    after = html[i + 1] if i + 1 < html.shape[0] else np.uint8(32)
-    third = html[i + 2] if i + 2 < html.shape[0] else np.uint8(0)
-    if 65 <= c <= 90:
-        counts[CAPITALS] += 1
-    elif 48 <= c <= 57:
-        counts[DIGITS] += 1
-    elif c == 44 or (c == 0xEF and after == 0xBC and third == 0x8C) or (c == 0xD8 and after == 0x8C):
-        counts[COMMAS] += 1
-    elif c == 46 or c == 33 or c == 63:
-        if after <= 34 or after == 60:
-            counts[SENTENCES] += 1
-    elif c == 0xE3 and after == 0x80:
-        if third == 0x81:
-            counts[COMMAS] += 1
-        elif third == 0x82:
-            counts[SENTENCES] += 1
-    elif c == 124 or c == 0xC2 or c == 62 or c == 47:
-        counts[MARKS] += 1
-
-
-@njit(cache=True, nogil=True)
-def lower_letter(c):
+def lower_letter(c: int) -> np.uint64:
     """The byte in lower case where it belongs to a word (letters, digits, all beyond ASCII), else 0."""
     if 65 <= c <= 90:
         return np.uint64(c + 32)
@@ -197,14 +243,15 @@ def lower_letter(c):
 
 
 @njit(cache=True, nogil=True)
-def count_words(title, blocks, made, words):
+def count_words(title: Bytes, blocks: Blocks, made: int, words: v.Vocabulary) -> None:
     """Fill the columns of words for the first `made` blocks; `title` is the text of the page's title element."""
     titled = _title_table(title)
+    keys, values = words.word_keys, words.word_values
     for block in range(made):
         counts = blocks.counts[block]
         h = _OFFSET
         length = 0
-        capital = False
+        capital: Any = False
         for i in range(blocks.start[block], blocks.end[block] + 1):
             c = blocks.text[i] if i < blocks.end[block] else np.uint8(32)
             low = lower_letter(c)
@@ -216,7 +263,7 @@ def count_words(title, blocks, made, words):
             elif length:
                 counts[WORDS] += 1
                 counts[CAPITAL_WORDS] += capital
-                _enter_word(h, counts, titled, words)
+                _enter_word(h, counts, titled, keys, values)
                 h = _OFFSET
                 length = 0
         counts[LAST] = _last_mark(blocks.text, blocks.start[block], blocks.end[block])
@@ -224,8 +271,8 @@ def count_words(title, blocks, made, words):
 
 
 @njit(cache=True, nogil=True)
-def _enter_word(h, counts, titled, words):
-    lists = look_up(words.word_keys, words.word_values, h)
+def _enter_word(h: np.uint64, counts: Floats, titled: Keys, keys: Keys, values: Int64s) -> None:
+    lists = look_up(keys, values, h)
     counts[STOP_WORDS] += lists & 1
     lists >>= 1
     column = WORD_LIST
@@ -242,7 +289,7 @@ def _enter_word(h, counts, titled, words):
 
 
 @njit(cache=True, nogil=True)
-def _title_table(title):
+def _title_table(title: Bytes) -> Keys:
     """An open-addressing set of the hashes of the title's first hundred words."""
     table = np.zeros(_TITLE_SLOTS, np.uint64)
     held = 0
@@ -266,7 +313,7 @@ def _title_table(title):
 
 
 @njit(cache=True, nogil=True)
-def _last_mark(text, start, end):
+def _last_mark(text: Bytes, start: int, end: int) -> int:
     """How a block ends: 1 with a full stop or the like, 2 with a colon, 3 with a wide full stop or an ellipsis, else 0."""
     c = text[end - 1]
     if (c == 34 or c == 41) and end - 2 >= start:
@@ -281,7 +328,7 @@ def _last_mark(text, start, end):
 
 
 @njit(cache=True, nogil=True)
-def _first_sort(c):
+def _first_sort(c: int) -> int:
     """How a block begins: 1 with a capital, 2 with a small letter, 3 with a digit, 4 beyond ASCII, else 0."""
     if 65 <= c <= 90:
         return 1

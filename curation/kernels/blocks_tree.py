@@ -16,6 +16,7 @@ from numba import njit
 
 from curation.kernels import blocks_text as t
 from curation.kernels import blocks_vocabulary as v
+from curation.kernels.blocks_text import Blocks, Doubles, Keys, Nodes
 
 _PRIME = np.uint64(v.FNV_PRIME)
 _GOOD_NAMES, _BAD_NAMES = v.GOOD_NAMES, v.BAD_NAMES
@@ -40,7 +41,7 @@ class Tree(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def tree_sums(nodes, blocks, vocabulary):
+def tree_sums(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> Tree:
     """The Tree of what `blocks.scan` returned."""
     n, count = nodes.parent.shape[0], blocks.start.shape[0]
     chars, links, goods, number, commas, scores = (
@@ -89,7 +90,7 @@ def tree_sums(nodes, blocks, vocabulary):
 
 
 @njit(cache=True, nogil=True)
-def _best_node(nodes, scores, links, chars):
+def _best_node(nodes: Nodes, scores: Doubles, links: Doubles, chars: Doubles) -> tuple[int, float, float]:
     """(element, its score, the second score): text under it with commas and few links, as Readability scores."""
     top, best, second = 0, -1.0, 0.0
     for i in range(1, nodes.parent.shape[0]):
@@ -106,7 +107,7 @@ def _best_node(nodes, scores, links, chars):
 
 
 @njit(cache=True, nogil=True)
-def _lowest(nodes, weights, share):
+def _lowest(nodes: Nodes, weights: Doubles, share: float) -> int:
     """The deepest element with at least this share of the whole weight, 0 where there is none."""
     found = 0
     for i in range(1, nodes.parent.shape[0]):
@@ -117,7 +118,7 @@ def _lowest(nodes, weights, share):
 
 
 @njit(cache=True, nogil=True)
-def path_keys(nodes, blocks):
+def path_keys(nodes: Nodes, blocks: Blocks) -> Keys:
     """[B], equal for blocks whose containers have equal paths of tags."""
     keys = np.zeros(nodes.parent.shape[0], np.uint64)
     for i in range(1, nodes.parent.shape[0]):

@@ -20,7 +20,7 @@ FNV_PRIME = 1099511628211
 # ---- tags ------------------------------------------------------------------------------------------------------------------------------
 
 INLINE = """a span b i em strong u s small big sub sup font code kbd var samp tt abbr acronym cite q dfn mark time label ins del bdi bdo br
-wbr img picture source data ruby rt rp strike nobr input"""
+wbr img picture source data ruby rt rp strike nobr input script style template noscript"""
 SKIPPED = """script style noscript template svg iframe select option button textarea object canvas audio video head math datalist noembed
 noframes map embed"""
 VOID = "area base br col embed hr img input link meta source track wbr param"
@@ -83,6 +83,11 @@ BAD_NAMES = sum(
     CATEGORY_BIT[c] for c in ("navigation", "footer", "sidebar", "comments", "related", "advertising", "asking")
 )
 
+# ---- bytes of text ---------------------------------------------------------------------------------------------------------------------
+
+# Sorts of bytes: the first of a character as it counts, a later byte of one, white space; SPECIAL ones need a look at what follows.
+PLAIN, CAPITAL, DIGIT, PUNCTUATION, WIDE, CONTINUED, BLANK, SPECIAL = range(8)
+
 # ---- words of text ---------------------------------------------------------------------------------------------------------------------
 
 STOP_WORDS = """
@@ -120,6 +125,7 @@ class Vocabulary(NamedTuple):
     flags: Int64s  # by tag: IS_INLINE | IS_SKIPPED | IS_VOID | IS_RAW
     ancestors: Int64s  # by tag: bits of ANCESTORS
     kinds: Int64s  # by tag: 1 + place in KINDS
+    sorts: npt.NDArray[np.uint8]  # [256], of a byte: PLAIN to SPECIAL
 
 
 def fnv1a(word: str) -> int:
@@ -159,6 +165,16 @@ def _by_tag(bits: dict[str, int]) -> Int64s:
     return np.array([0, *(bits.get(name, 0) for name in NAMES)], np.int64)
 
 
+def _sorts() -> npt.NDArray[np.uint8]:
+    sorts = np.zeros(256, np.uint8)
+    for sort, values in (
+        (CAPITAL, range(65, 91)), (DIGIT, range(48, 58)), (PUNCTUATION, (*b",.!?|/", 0xEF, 0xD8)), (WIDE, range(0xE3, 0xEA)),
+        (CONTINUED, range(0x80, 0xC0)), (BLANK, (*range(9, 14), 32)), (SPECIAL, (0, *b"<&", 0xC2, 0xE2)),
+    ):  # fmt: skip
+        sorts[list(values)] = sort
+    return sorts
+
+
 def vocabulary() -> Vocabulary:
     """All tables, made in two milliseconds."""
     flags = _bits([INLINE, SKIPPED, VOID, RAW])
@@ -170,4 +186,5 @@ def vocabulary() -> Vocabulary:
         _by_tag(flags),
         _by_tag(_bits(list(ANCESTORS.values()))),
         _by_tag(kinds),
+        _sorts(),
     )

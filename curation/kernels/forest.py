@@ -15,6 +15,8 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels import blocks_text as t
+from curation.kernels.blocks_text import Blocks, Doubles, Floats, Keys, Nodes
+from curation.kernels.blocks_tree import Tree
 
 CONTEXT = 22
 _AROUND = (-3, -2, -1, 1, 2, 3)
@@ -41,7 +43,7 @@ def context_names() -> list[str]:
 
 
 @njit(cache=True, nogil=True)
-def probabilities(forest, x, extra):
+def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
     """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside it."""
     count, width = x.shape
     out = np.empty(count)
@@ -63,7 +65,7 @@ def probabilities(forest, x, extra):
 
 
 @njit(cache=True, nogil=True)
-def context(p, nodes, blocks, tree):
+def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
     """float32[B, CONTEXT]: what a first forest thought (p float64[B]) of a block's neighbours, containers and likes."""
     count = p.shape[0]
     y = np.zeros((count, CONTEXT), np.float32)
@@ -108,13 +110,13 @@ def context(p, nodes, blocks, tree):
 
 
 @njit(cache=True, nogil=True)
-def lengths(blocks):
+def lengths(blocks: Blocks) -> Doubles:
     """float64[B]: words of each block; two wide characters (Chinese, Japanese) make one."""
     return blocks.counts[:, t.WORDS].astype(np.float64) + 0.5 * blocks.counts[:, t.WIDE_CHARS]
 
 
 @njit(cache=True, nogil=True)
-def _sums(p, words, nodes, blocks):
+def _sums(p: Doubles, words: Doubles, nodes: Nodes, blocks: Blocks) -> tuple[Doubles, Doubles]:
     """([N] words, [N] words times probability) of each element and all below it."""
     n = nodes.parent.shape[0]
     weight, hoped = np.zeros(n), np.zeros(n)
@@ -128,7 +130,7 @@ def _sums(p, words, nodes, blocks):
 
 
 @njit(cache=True, nogil=True)
-def _decayed(p, words, y):
+def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
     """Columns 0 and 1: the mean probability of what comes before and after, nearer blocks weighing more."""
     count = p.shape[0]
     for column in range(2):
@@ -142,7 +144,7 @@ def _decayed(p, words, y):
 
 
 @njit(cache=True, nogil=True)
-def _like(p, words, keys):
+def _like(p: Doubles, words: Doubles, keys: Keys) -> Doubles:
     """[B]: the mean probability of the blocks with an equal key."""
     order = np.argsort(keys)
     out = np.zeros(p.shape[0])
@@ -161,7 +163,7 @@ def _like(p, words, keys):
 
 
 @njit(cache=True, nogil=True)
-def best_threshold(p, words, low, high):
+def best_threshold(p: Doubles, words: Doubles, low: float, high: float) -> tuple[float, float]:
     """(threshold, expected F1) of keeping the blocks with p >= threshold, words float[B] each, the threshold held in [low, high].
 
     Keeping the k most probable blocks is expected to give F1 = 2 sum(p w over the k) / (sum(w over the k) + sum(p w over all)).

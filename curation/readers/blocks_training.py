@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from curation import store
 from curation.errors import InputError
@@ -265,7 +266,10 @@ def _read(pages: Sequence[str], say: Callable[[str], None]) -> tuple[list[Lesson
     lessons: list[Lesson] = []
     licenses: dict[str, set[str]] = {}
     for path in pages:
-        names = set(store.read_schema(path).names)
+        try:
+            names = set(store.read_schema(path).names)
+        except pa.ArrowInvalid as error:
+            raise InputError(f"{path}: a Parquet table expected ({error})") from error
         if missing := {"html", "truth", "source"} - names:
             raise InputError(
                 f"{path}: the columns html, truth and source expected, {', '.join(sorted(missing))} missing"

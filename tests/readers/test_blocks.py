@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -27,7 +28,8 @@ SENTENCES = [
 MENU = "".join(f"<li><a href=/{n}>{n}</a></li>" for n in ("Home", "Sports", "Weather", "Contact", "About us"))
 PAGE = f"""<html><head><title>The old mill - River News</title></head><body>
 <nav class="main-menu"><ul>{MENU}</ul></nav><div class="content"><article><h1>The old mill</h1>
-{"".join(f"<p>{s}</p>" for s in SENTENCES)}<ul class="facts"><li>Built in 1804, of stone.</li><li>It burned twice, and was mended.</li></ul></article></div>
+{"".join(f"<p>{s}</p>" for s in SENTENCES)}
+<ul class="facts"><li>Built in 1804, of stone.</li><li>It burned twice, and was mended.</li></ul></article></div>
 <div id="comments"><p class="comment">I remember the mill well, my father worked there for years and told us of it.</p></div>
 <div class="footer"><p>Copyright 2020 River News. All rights reserved. <a href=/privacy>Privacy policy</a></p></div></body></html>"""
 
@@ -72,6 +74,15 @@ def test_importing_curation_loads_nothing_heavy() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def outcome(body: bytes, **options: Any) -> str:
+    """ "text" where there is clean text, even none; else the reason."""
+    try:
+        text = curation.extract_text(body, **options)
+    except PageError as error:
+        return error.reason
+    return "text" if text == text.strip() else "text with white space around"
+
+
 BOMBS = {
     "nothing": b"",
     "binary": bytes(range(256)) * 40,
@@ -100,10 +111,7 @@ BOMBS = {
 def test_hostile_pages_end_quickly(name: str) -> None:
     curation.extract_text(b"<p>compile first</p>")
     began = time.process_time()
-    try:
-        assert isinstance(curation.extract_text(BOMBS[name]), str)
-    except PageError as error:
-        assert error.reason in ("too_large", "undecodable")
+    assert outcome(BOMBS[name]) in ("text", "too_large", "undecodable")
     assert time.process_time() - began < 10  # minutes and gigabytes are what is caught here; a second is usual
 
 
@@ -115,12 +123,7 @@ def test_hostile_pages_end_quickly(name: str) -> None:
     )
 )
 def test_any_page_gives_text_or_a_reason(pieces: list[bytes]) -> None:
-    try:
-        text = curation.extract_text(b"".join(pieces), headline="in", comments=True, markdown=True)
-    except PageError as error:
-        assert error.reason == "undecodable"
-    else:
-        assert text == text.strip()
+    assert outcome(b"".join(pieces), headline="in", comments=True, markdown=True) in ("text", "undecodable")
 
 
 def test_real_pages_give_text_or_a_reason(shared_data: Path) -> None:
@@ -154,11 +157,13 @@ def test_a_model_for_other_features_is_refused() -> None:
 
 
 def lessons(path: Path, sources: int) -> str:
+    truth = "\n".join(SENTENCES)
     rows = [
-        {"html": PAGE.replace("mill", f"mill{i}").encode(), "truth": "\n".join(SENTENCES).replace("mill", f"mill{i}"), "source": f"s{i % sources}"}
+        (PAGE.replace("mill", f"mill{i}"), truth.replace("mill", f"mill{i}"), f"s{i % sources}")
         for i in range(2 * sources)
-    ]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), path)
+    ]
+    table = [{"html": page.encode(), "truth": text, "source": source} for page, text, source in rows]
+    pq.write_table(pa.Table.from_pylist(table), path)
     return str(path)
 
 
