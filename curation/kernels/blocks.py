@@ -37,6 +37,7 @@ from curation.kernels.blocks_text import (
     Bytes,
     Int32s,
     Int64s,
+    Keys,
     Nodes,
     count_words,
     equals,
@@ -107,7 +108,7 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
         elif i + 1 < n and (html[i + 1] == 33 or html[i + 1] == 63):
             i = _after_comment(html, i)
         elif i + 1 < n and html[i + 1] == 47:
-            i = _end_tag(html, i, words, nodes, stack, state)
+            i = _end_tag(html, i, words.tag_keys, words.tag_values, words.flags, nodes.tag, stack, state)
         else:
             i = _start_tag(html, i, words, nodes, blocks, stack, state)
     found, made, out = state[NODES], min(state[BLOCKS], max_blocks), state[OUT]
@@ -120,7 +121,7 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
     )
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _after_comment(html: Bytes, i: int) -> int:
     n = html.shape[0]
     if i + 3 < n and html[i + 2] == 45 and html[i + 3] == 45:
@@ -133,7 +134,7 @@ def _after_comment(html: Bytes, i: int) -> int:
     return i + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
     """(position after the name, hash of the name) of the name that starts at i."""
     h = _OFFSET
@@ -143,21 +144,23 @@ def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
     return i, h
 
 
-@njit(cache=True, nogil=True)
-def _end_tag(html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, stack: Int32s, state: Int64s) -> int:
+@njit(cache=True, nogil=True, inline="always")
+def _end_tag(
+    html: Bytes, i: int, keys: Keys, values: Int64s, flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s
+) -> int:
     j, h = _tag_name(html, i + 2)
-    tag = look_up(words.tag_keys, words.tag_values, h)
+    tag = look_up(keys, values, h)
     while j < html.shape[0] and html[j] != 62:
         j += 1
     top = state[AT_STACK] - 1
     lowest = max(top - 50, 0)
     at = top
-    while at >= lowest and nodes.tag[stack[at]] != tag:
+    while at >= lowest and tags[stack[at]] != tag:
         at -= 1
     if at >= lowest and top >= 0:
         while state[AT_STACK] > at:
             state[AT_STACK] -= 1
-            closed = nodes.tag[stack[state[AT_STACK]]]
+            closed = tags[stack[state[AT_STACK]]]
             if closed == _A:
                 state[IN_LINK] -= 1
             elif closed in (_B, _STRONG):
@@ -166,12 +169,12 @@ def _end_tag(html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, stack: Int3
                 state[IN_PRE] -= 1
             if state[IN_SKIPPED] > state[AT_STACK]:
                 state[IN_SKIPPED] = 0
-    if not words.flags[tag] & _INLINE:
+    if not flags[tag] & _INLINE:
         state[IN_BLOCK] = 0
     return j + 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _start_tag(
     html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s
 ) -> int:
@@ -219,7 +222,7 @@ def _start_tag(
     return j
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
     """One `<br>` is white space (a line feed inside `<pre>`), a second one ends the block."""
     state[BREAKS] += 1
@@ -233,7 +236,7 @@ def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
     return after
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
     """The position behind the end tag of a raw text element whose start tag ended before i."""
     n = html.shape[0]
@@ -248,7 +251,7 @@ def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _attributes(html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool) -> tuple[int, int, np.uint64]:
     """(position of the closing `>`, bits of CATEGORIES, signature) from the attributes behind a tag's name."""
     n = html.shape[0]
@@ -284,7 +287,7 @@ def _attributes(html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wante
     return j, bits, signature
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
     """Whether the attribute is aria-hidden="true" or a style of display: none."""
     if equals(html, start, end, _ARIA):
@@ -300,7 +303,7 @@ def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _name_bits(html: Bytes, start: int, end: int, words: v.Vocabulary) -> int:
     """Bits of CATEGORIES for the parts of a name, which end at camelCase humps and at what is no letter or digit."""
     bits = 0

@@ -8,7 +8,7 @@ Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -66,19 +66,19 @@ class Blocks(NamedTuple):
     text: Bytes  # [T], UTF-8
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def look_up(keys: Keys, values: Int64s, key: np.uint64) -> int:
     """The value of a hash in one of the vocabulary's tables, 0 where it is not there."""
-    size = np.uint64(keys.shape[0])
-    at = key % size
+    mask = keys.shape[0] - 1
+    at = np.int64(key) & mask
     while keys[at] != 0:
         if keys[at] == key:
             return values[at]
-        at = (at + np.uint64(1)) % size
+        at = (at + 1) & mask
     return 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
     """Whether data[start:end] is the bytes `word`."""
     if end - start != len(word):
@@ -89,7 +89,7 @@ def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def read_text(
     html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s, tally: Int64s
 ) -> int:
@@ -147,7 +147,7 @@ def read_text(
     return i
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
     """Where the first character stands that is no white space; inside `<pre>` in an open block, i itself."""
     if state[IN_PRE] and state[IN_BLOCK]:
@@ -162,7 +162,7 @@ def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> None:
     chars = tally[_PLAIN] + tally[_CAPITAL] + tally[_DIGIT] + tally[_PUNCTUATION] + 3 * tally[_WIDE]
     counts[CHARS] += chars + spaces
@@ -178,7 +178,7 @@ def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> N
         counts[BOLD_CHARS] += chars - 2 * tally[_WIDE]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
     """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic too."""
     after = html[i + 1] if i + 1 < html.shape[0] else np.uint8(32)
@@ -197,7 +197,7 @@ def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
         tally[_A_MARK] += 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state: Int64s) -> None:
     block = state[BLOCKS]
     state[BLOCKS] += 1
@@ -210,7 +210,7 @@ def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, stat
     blocks.node[block] = stack[at] if at >= 0 else 0
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
     """(byte, position after it): entities as what they mean, no-break spaces as spaces, 0 for marks of zero width."""
     n = html.shape[0]
@@ -233,77 +233,68 @@ def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
 
 
 @njit(cache=True, nogil=True)
-def lower_letter(c: int) -> np.uint64:
-    """The byte in lower case where it belongs to a word (letters, digits, all beyond ASCII), else 0."""
-    if 65 <= c <= 90:
-        return np.uint64(c + 32)
-    if 97 <= c <= 122 or 48 <= c <= 57 or c >= 128:
-        return np.uint64(c)
-    return np.uint64(0)
-
-
-@njit(cache=True, nogil=True)
 def count_words(title: Bytes, blocks: Blocks, made: int, words: v.Vocabulary) -> None:
     """Fill the columns of words for the first `made` blocks; `title` is the text of the page's title element."""
-    titled = _title_table(title)
-    keys, values = words.word_keys, words.word_values
+    titled = _title_table(title, words.letters)
+    keys, values, letters, text = words.word_keys, words.word_values, words.letters, blocks.text
+    all_counts = blocks.counts
     for block in range(made):
-        counts = blocks.counts[block]
+        number, capitals, stops, in_title, length = 0, 0, 0, 0, 0
         h = _OFFSET
-        length = 0
-        capital: Any = False
-        for i in range(blocks.start[block], blocks.end[block] + 1):
-            c = blocks.text[i] if i < blocks.end[block] else np.uint8(32)
-            low = lower_letter(c)
+        end = np.int64(blocks.end[block])
+        for i in range(np.int64(blocks.start[block]), end + 1):
+            c = text[i] if i < end else np.uint8(32)
+            low = letters[c]
             if low:
-                if length == 0:
-                    capital = 65 <= c <= 90
-                h = (h ^ low) * _PRIME
+                if length == 0 and c != low and c < 128:
+                    capitals += 1
+                h = (h ^ np.uint64(low)) * _PRIME
                 length += 1
             elif length:
-                counts[WORDS] += 1
-                counts[CAPITAL_WORDS] += capital
-                _enter_word(h, counts, titled, keys, values)
+                number += 1
+                lists = look_up(keys, values, h)
+                stops += lists & 1
+                lists >>= 1
+                column = WORD_LIST
+                while lists:
+                    all_counts[block, column] += lists & 1
+                    lists >>= 1
+                    column += 1
+                in_title += _is_among(titled, h)
                 h = _OFFSET
                 length = 0
-        counts[LAST] = _last_mark(blocks.text, blocks.start[block], blocks.end[block])
-        counts[FIRST] = _first_sort(blocks.text[blocks.start[block]])
+        all_counts[block, WORDS], all_counts[block, CAPITAL_WORDS] = number, capitals
+        all_counts[block, STOP_WORDS], all_counts[block, TITLE_WORDS] = stops, in_title
+        all_counts[block, LAST] = _last_mark(text, blocks.start[block], blocks.end[block])
+        all_counts[block, FIRST] = _first_sort(text[blocks.start[block]])
 
 
-@njit(cache=True, nogil=True)
-def _enter_word(h: np.uint64, counts: Floats, titled: Keys, keys: Keys, values: Int64s) -> None:
-    lists = look_up(keys, values, h)
-    counts[STOP_WORDS] += lists & 1
-    lists >>= 1
-    column = WORD_LIST
-    while lists:
-        counts[column] += lists & 1
-        lists >>= 1
-        column += 1
-    at = h % np.uint64(_TITLE_SLOTS)
+@njit(cache=True, nogil=True, inline="always")
+def _is_among(titled: Keys, h: np.uint64) -> int:
+    at = np.int64(h) & (_TITLE_SLOTS - 1)
     while titled[at] != 0:
         if titled[at] == h:
-            counts[TITLE_WORDS] += 1
-            return
-        at = (at + np.uint64(1)) % np.uint64(_TITLE_SLOTS)
+            return 1
+        at = (at + 1) & (_TITLE_SLOTS - 1)
+    return 0
 
 
 @njit(cache=True, nogil=True)
-def _title_table(title: Bytes) -> Keys:
+def _title_table(title: Bytes, letters: Bytes) -> Keys:
     """An open-addressing set of the hashes of the title's first hundred words."""
     table = np.zeros(_TITLE_SLOTS, np.uint64)
     held = 0
     h = _OFFSET
     length = 0
     for i in range(title.shape[0] + 1):
-        low = lower_letter(title[i]) if i < title.shape[0] else np.uint64(0)
+        low = letters[title[i]] if i < title.shape[0] else np.uint8(0)
         if low:
-            h = (h ^ low) * _PRIME
+            h = (h ^ np.uint64(low)) * _PRIME
             length += 1
         elif length:
-            at = h % np.uint64(_TITLE_SLOTS)
+            at = np.int64(h) & (_TITLE_SLOTS - 1)
             while table[at] != 0 and table[at] != h:
-                at = (at + np.uint64(1)) % np.uint64(_TITLE_SLOTS)
+                at = (at + 1) & (_TITLE_SLOTS - 1)
             if table[at] == 0 and held < _TITLE_WORDS:
                 table[at] = h
                 held += 1

@@ -126,6 +126,9 @@ class Vocabulary(NamedTuple):
     ancestors: Int64s  # by tag: bits of ANCESTORS
     kinds: Int64s  # by tag: 1 + place in KINDS
     sorts: npt.NDArray[np.uint8]  # [256], of a byte: PLAIN to SPECIAL
+    letters: npt.NDArray[
+        np.uint8
+    ]  # [256], the byte in lower case where it belongs to a word (all beyond ASCII do), else 0
 
 
 def fnv1a(word: str) -> int:
@@ -187,4 +190,7 @@ def vocabulary() -> Vocabulary:
         _by_tag(_bits(list(ANCESTORS.values()))),
         _by_tag(kinds),
         _sorts(),
+        np.array(
+            [ord(chr(c).lower()) if c < 128 and chr(c).isalnum() else c * (c >= 128) for c in range(256)], np.uint8
+        ),
     )
