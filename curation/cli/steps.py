@@ -40,32 +40,43 @@ def _absolute(path: str) -> str:
 
 
 @click.command()
-@_INPUT
-@click.option("--extractor", type=click.Choice(["resiliparse", "none"]), default="resiliparse", show_default=True)
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@click.option(
+    "--extractor",
+    type=click.Choice(["blocks", "resiliparse", "trafilatura", "turbohtml", "none"]),
+    default="blocks",
+    show_default=True,
+)
+@click.option("--headline", type=click.Choice(["judged", "in", "out"]), default="judged", show_default=True)
+@click.option("--comments", is_flag=True, help="Take readers' comments too.")
+@click.option("--markdown", is_flag=True, help='Mark headings with "#".')
 @click.option("--language", "languages", multiple=True, help="Keep only this language; may be repeated.")
+@click.option(
+    "--show", metavar="PAGE.html", help="Only write what the extractor makes of this page, block by block, to OUT."
+)
 @_common
-def extract(
-    inputs: tuple[str, ...],
-    extractor: str,
-    languages: tuple[str, ...],
-    text_column: str,
-    out: str,
-    workers: int | None,
-    update: bool,
-) -> None:
+def extract(inputs: tuple[str, ...], languages: tuple[str, ...], show: str | None, **options: Any) -> None:
     """Archives (WARC, WET, ARC), MediaWiki dumps, tables and text files to DIR/documents/*.parquet; what was refused to
-    DIR/rejects/.
+    DIR/rejects/. The headline, comments and Markdown are choices of the extractor `blocks`.
 
     \b
-    Example:
+    Examples:
       curation extract crawl/*.warc.gz --out RUN --language en
+      curation extract --show page.html --out blocks.html
     """
+    if bool(inputs) == bool(show):
+        raise click.UsageError("give either INPUT... or --show PAGE.html")
+    if show:
+        from curation.cli.extractor import show_page
+
+        return show_page(show, options["out"])
+    settings = {name: options[name] for name in ("extractor", "headline", "comments", "markdown")}
     tables = {
         "stages": ["extract"],
-        "dataset": [_dataset("input", "crawl", inputs, text_column)],
-        "extract": {"extractor": extractor, "languages": list(languages)},
+        "dataset": [_dataset("input", "crawl", inputs, options["text_column"])],
+        "extract": {**settings, "languages": list(languages)},
     }
-    _run(tables, out, workers, update, export=False)
+    return _run(tables, options["out"], options["workers"], options["update"], export=False)
 
 
 @click.command()

@@ -57,7 +57,7 @@ def term_counts(
     [[0, 2, 2], [107107, 148981], [1, 2]]
     """
     offsets, data = text_arrays(offsets, data)
-    return _term_counts(offsets, data, *unicode_table(), _checked(num_features))  # type: ignore[no-any-return]
+    return _term_counts(offsets, data, *unicode_table(), _checked(num_features))
 
 
 def logits(
@@ -72,7 +72,7 @@ def logits(
     weights = readonly(np.ascontiguousarray(weights, np.float64))
     _checked(len(weights))
     code = _code(scaling)
-    return _logits(offsets, data, *unicode_table(), weights, float(intercept), code, _LOG1P)  # type: ignore[no-any-return]
+    return _logits(offsets, data, *unicode_table(), weights, float(intercept), code, _LOG1P)
 
 
 def scale(indptr: npt.NDArray[np.int64], counts: npt.NDArray[np.int32], scaling: Scaling) -> npt.NDArray[np.float64]:

@@ -44,12 +44,12 @@ def feature_sets(offsets: Offsets, data: Bytes, features: Features, shingle_word
     """
     offsets, data = text_arrays(offsets, data)
     if features == "unigram":
-        return _unigrams(offsets, data, *unicode_table())  # type: ignore[no-any-return]
+        return _unigrams(offsets, data, *unicode_table())
     if features != "shingle" or shingle_words < 1:
         raise ValueError(
             f"expected features 'unigram' or 'shingle' of one word or more, got {features!r} of {shingle_words}"
         )
-    return _shingles(offsets, data, *unicode_table(), int(shingle_words))  # type: ignore[no-any-return]
+    return _shingles(offsets, data, *unicode_table(), int(shingle_words))
 
 
 def permutations(seed: int, k: int) -> tuple[UInt64s, UInt64s]:
@@ -73,7 +73,7 @@ def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64
     arrays = [readonly(np.ascontiguousarray(x, kind)) for x, kind in zip((indptr, values, a, b), kinds, strict=True)]
     if len(a) != len(b):
         raise ValueError(f"expected as many a as b, got {len(a)} and {len(b)}: take both from permutations()")
-    return _signatures(*arrays)  # type: ignore[no-any-return]
+    return _signatures(*arrays)
 
 
 def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:

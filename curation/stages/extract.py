@@ -26,22 +26,30 @@ if TYPE_CHECKING:
     from curation.readers.records import Document, Reject, Skipped
     from curation.recipe import Dataset
 
-VERSION = 1
+VERSION = 2
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class ExtractConfig:
-    """How pages become text. `languages` keeps only those (fastText codes); none means all, as in the paper."""
+    """How pages become text. `languages` keeps only those (fastText codes); none means all, as in the paper.
 
-    extractor: Literal["resiliparse", "none"] = "resiliparse"
+    With the extractor `blocks`: the headline in, out or as the model judged; comments too; Markdown headings.
+    """
+
+    extractor: Literal["blocks", "resiliparse", "trafilatura", "turbohtml", "none"] = "blocks"
+    headline: Literal["judged", "in", "out"] = "judged"
+    comments: bool = False
+    markdown: bool = False
     languages: tuple[str, ...] = ()
     max_page_bytes: int = 10 << 20
 
     def __post_init__(self) -> None:
         if self.max_page_bytes < 1:
             raise ValueError(f"max_page_bytes: at least 1 expected, got {self.max_page_bytes}")
+        if self.extractor != "blocks" and (self.headline, self.comments, self.markdown) != ("judged", False, False):
+            raise ValueError(f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}')
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
@@ -235,12 +243,13 @@ def _pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document |
     from curation.readers import html, warc
     from curation.readers.records import Document, Page, PageError, Reject
 
+    form = html.Form(config.headline, config.comments, config.markdown)
     for record in warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes):
         if not isinstance(record, Page):
             yield record
             continue
         try:
-            text = html.page_text(record, config.extractor)
+            text = html.page_text(record, config.extractor, form)
         except PageError as error:  # the one place that isolates a bad page; it is counted under its reason
             yield Reject(error.reason, record.url, record.offset, error.detail)
             continue

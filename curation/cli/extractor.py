@@ -1,0 +1,51 @@
+"""The learned extractor: training it from pages with their true text, and looking at what it makes of one page."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("train-extractor")
+@click.argument("pages", nargs=-1, required=True, metavar="PAGES.parquet...")
+@click.option("--out", required=True, help="The model to write, an .npz file; its card goes beside it as .json.")
+@click.option(
+    "--folds/--no-folds", default=True, show_default=True, help="Score it by leaving out each source in turn."
+)
+@click.option(
+    "--trees", type=(int, int), default=(60, 80), show_default=True, help="Trees of the first and the second forest."
+)
+@click.option("--seed", type=int, default=0, show_default=True)
+def train_extractor(pages: tuple[str, ...], out: str, folds: bool, trees: tuple[int, int], seed: int) -> None:
+    """Train the extractor `blocks` from tables of pages with the columns html, truth and source (content_type and license may be there).
+
+    Needs three sources or more: what the second forest learns from is what the first one says of sources it has not seen.
+
+    \b
+    Example:
+      curation train-extractor pages.parquet mixed.parquet --out blocks.npz
+    """
+    from curation.readers import blocks_training
+
+    how = blocks_training.Forests(trees=trees, seed=seed)
+    card = blocks_training.train_files(pages, out, how, lambda line: click.echo(line, err=True), folds=folds)
+    for source, row in card["scores"].items():
+        click.echo(f"{row['f1']:.3f} F1 ({row['precision']:.3f} precision, {row['recall']:.3f} recall)  {source}")
+    click.echo(f"{out}: {card['bytes']:,} bytes")
+
+
+def show_page(page: str, out: str) -> None:
+    """Write the blocks of one page (an .html file) as a coloured page."""
+    import os
+
+    import curation
+    from curation import store
+    from curation.errors import InputError
+    from curation.inspect.blocks import blocks_page
+    from curation.readers.records import PageError
+
+    try:
+        blocks = curation.extract_blocks(store.read_bytes(page))
+    except PageError as error:
+        raise InputError(f"{page}: no text can be taken from this page ({error})") from error
+    store.write_bytes(out, blocks_page(os.path.basename(page), blocks).encode("utf-8", "replace"))
+    click.echo(f"{out}: {sum(block.kept for block in blocks)} of {len(blocks)} blocks kept")

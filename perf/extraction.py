@@ -1,0 +1,167 @@
+"""Main-content extractors side by side: `python perf/extraction.py PAGES.parquet... [--sample N]`.
+
+Quality: token 4-gram F1 (Chinese and Japanese by character), mean over the pages of a source; `blocks` is scored by models that never saw
+the source (`--out` keeps them between runs). Speed: pages a second on one core in the same process, in turns, with the model that ships.
+`--growth` prints milliseconds by size of page instead, for the claim that time is linear in bytes.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import pickle
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pyarrow.parquet as pq
+import trafilatura
+import turbohtml
+from readability import Document
+from resiliparse.extract.html2text import extract_plain_text
+from rich.console import Console
+from rich.table import Table
+
+from curation.readers import blocks, blocks_training, html
+from curation.readers.encoding import decoded
+
+Row = dict[str, Any]
+
+
+def ours(text: str) -> str:
+    return html._by_blocks(text, html.Form())
+
+
+def readability(text: str) -> str:
+    try:
+        summary = Document(text).summary()
+    except Exception:
+        return ""
+    return str(turbohtml.parse(summary).text)
+
+
+EXTRACTORS: dict[str, Callable[[str], str | None]] = {
+    "blocks": ours,
+    "trafilatura": trafilatura.extract,
+    "trafilatura, no comments": lambda text: trafilatura.extract(text, include_comments=False),
+    "trafilatura fast": lambda text: trafilatura.extract(text, fast=True, include_comments=False),
+    "trafilatura recall": lambda text: trafilatura.extract(text, favor_recall=True, include_comments=False),
+    "resiliparse": lambda text: extract_plain_text(text, main_content=True, alt_texts=False),
+    "resiliparse bare": lambda text: extract_plain_text(
+        text, main_content=True, alt_texts=False, list_bullets=False, comments=False
+    ),
+    "turbohtml": lambda text: turbohtml.parse(text, positions=False).main_text(),
+    "readability-lxml": readability,
+}
+
+
+@click.command()
+@click.argument("pages", nargs=-1, required=True, metavar="PAGES.parquet...")
+@click.option("--sample", default=0, help="At most so many pages of a source.  [default: all]")
+@click.option(
+    "--folds", "folds_path", default="", help="A file that keeps the models without each source between runs."
+)
+@click.option("--growth", is_flag=True, help="Time by size of page instead.")
+def main(pages: tuple[str, ...], sample: int, folds_path: str, growth: bool) -> None:
+    """Score and time every extractor on the same pages."""
+    rows = [row for path in pages for row in pq.read_table(path).to_pylist() if row["truth"].strip()]
+    if growth:
+        return print_growth(rows)
+    folds = trained_folds(rows, folds_path)
+    rows = sampled(rows, sample)
+    found = {name: measured(rows, extract, folds if name == "blocks" else None) for name, extract in EXTRACTORS.items()}
+    print_table(rows, found)
+
+
+def sampled(rows: list[Row], limit: int) -> list[Row]:
+    """Every so many-th page of each source."""
+    by_source: dict[str, list[Row]] = {}
+    for row in rows:
+        by_source.setdefault(row["source"], []).append(row)
+    return [row for some in by_source.values() for row in some[:: max(1, len(some) // limit) if limit else 1]]
+
+
+def trained_folds(rows: list[Row], path: str) -> dict[str, blocks.Model]:
+    """A model without each source, from `path` where it was left by an earlier run."""
+    if path and Path(path).exists():
+        kept: dict[str, blocks.Model] = pickle.loads(Path(path).read_bytes())
+        return kept
+    lessons = [blocks_training.lesson(r["html"], r.get("content_type"), r["truth"], r["source"]) for r in rows]
+    made = blocks_training.train(
+        [x for x in lessons if x], blocks_training.Forests(), lambda line: click.echo(line, err=True)
+    )[1]
+    if path:
+        Path(path).write_bytes(pickle.dumps(made))
+    return made
+
+
+def measured(
+    rows: list[Row], extract: Callable[[str], str | None], folds: dict[str, blocks.Model] | None
+) -> tuple[dict[str, list[tuple[float, float, float]]], float]:
+    """(precision, recall, F1 of each page by source; seconds for all pages, decoding included)."""
+    scores: dict[str, list[tuple[float, float, float]]] = {}
+    extract(decoded(rows[0]["html"], None))
+    seconds = 0.0
+    shipped = blocks.shipped_model
+    for row in rows:
+        began = time.perf_counter()
+        text = extract(decoded(row["html"], row.get("content_type"))) or ""
+        seconds += time.perf_counter() - began
+        if folds:  # the speed is that of the model that ships, the text that of the model without this source
+            fold = folds[row["source"]]
+            blocks.shipped_model = lambda fold=fold: fold  # type: ignore[assignment, misc]
+            text = extract(decoded(row["html"], row.get("content_type"))) or ""
+            blocks.shipped_model = shipped
+        scores.setdefault(row["source"], []).append(blocks_training.scores(text, row["truth"]))
+    return scores, seconds
+
+
+def print_table(rows: list[Row], found: dict[str, tuple[dict[str, list[tuple[float, float, float]]], float]]) -> None:
+    sources = sorted({row["source"] for row in rows})
+    size = sum(len(row["html"]) for row in rows)
+    table = Table(
+        title=f"{len(rows)} pages, {size / len(rows) / 1000:.0f} kB on average; F1, one core", title_justify="left"
+    )
+    for name in (
+        "extractor",
+        *(s.split("/")[-1][:14] for s in sources),
+        "precision",
+        "recall",
+        "F1",
+        "pages/s",
+        "MB/s",
+    ):
+        table.add_column(name, justify="left" if name == "extractor" else "right")
+    for name, (scores, seconds) in found.items():
+        means = np.array([np.mean(scores[s], axis=0) for s in sources])
+        cells = [f"{x:.3f}" for x in (*means[:, 2], *means.mean(axis=0))]
+        table.add_row(name, *cells, f"{len(rows) / seconds:.0f}", f"{size / seconds / 1e6:.1f}")
+    Console(width=200).print(table)
+
+
+def print_growth(rows: list[Row]) -> None:
+    """Milliseconds of `blocks` by size of page, and the slowest pages a byte."""
+    texts = [(decoded(row["html"], row.get("content_type")), row["url"]) for row in rows]
+    ours(texts[0][0])
+    times = []
+    for text, url in texts:
+        began = time.perf_counter()
+        ours(text)
+        times.append((len(text), (time.perf_counter() - began) * 1000, url))
+    for low in (0, 10, 20, 40, 80, 160, 320, 640):
+        some = [t for t in times if low * 1000 <= t[0] < max(low * 2, 10) * 1000]
+        if some:
+            sizes, ms = np.array([t[0] for t in some]), np.array([t[1] for t in some])
+            line = f"{low:4d} kB and more: {len(some):4d} pages, {ms.mean():6.2f} ms, slowest {ms.max():7.2f} ms"
+            click.echo(f"{line}, {ms.sum() / sizes.sum() * 1e6:5.1f} ns a character")
+    for size, ms, url in sorted(times, key=lambda t: -t[1])[:5]:
+        click.echo(f"{ms:.1f} ms, {size / 1000:.0f} kB: {url}")
+
+
+if __name__ == "__main__":
+    main()
