@@ -91,7 +91,7 @@ def scan_shard(context: Context, table_identity: str, shard: Shard) -> Made:
             for group in survivors(context, shard, ["text"], None):
                 text = group.batch.column(0)
                 hits = grams.scan(*text_buffers(text), table)
-                chars = char_lengths(text.take(pa.array(hits.document))) if len(hits.document) else hits.document
+                chars = char_lengths(text)[hits.document] if len(hits.document) else hits.document
                 columns = [hits.document + group.start, chars, hits.start, hits.end, hits.gram]
                 writer.write(pa.record_batch(columns, schema=schema.HITS))
         return Made(digest)
