@@ -11,10 +11,12 @@ Trap: in some sets the texts are the keys of an object and its values are scores
 from __future__ import annotations
 
 import functools
+import gzip
 import itertools
 import re
 import tomllib
 import unicodedata
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -24,6 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 import pyarrow as pa
+import zstandard
 
 from curation import draws, store
 from curation.errors import InputError, RecipeError
@@ -74,25 +77,43 @@ class Example:
 
 
 def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Example]:
-    """Every record of every JSONL file; lines end at \\n only.
+    """Every record of every JSONL file, plain, gzip or zstd; lines end at \\n only. Other files in a folder are left out.
 
     Raises InputError naming file and line where a line is not a JSON object, and the file where the catalogue's fields are in no record.
     """
     layouts = read_catalogue(catalogue)
     for pattern in patterns:
         for file in store.find(pattern):
-            name = file.name.rpartition("/")[2]
-            if name.endswith((".jsonl", ".json")):
+            name = file.name.rpartition("/")[2].removesuffix(".gz").removesuffix(".zst")
+            if not name.endswith((".jsonl", ".json")):
+                if file.path == pattern:
+                    raise InputError(
+                        f"{pattern}: a benchmark in .jsonl, .jsonl.gz or .jsonl.zst expected; convert the file"
+                    )
+            else:
                 name = name.removesuffix(".jsonl").removesuffix(".json")
                 layout = next((one for one in layouts if any(fnmatchcase(name, n) for n in one.names)), Layout())
                 yield from _examples(file.path, name, layout)
+
+
+def _unpacked(path: str) -> bytes:
+    data = store.read_bytes(path)
+    try:
+        if path.endswith(".gz"):
+            return gzip.decompress(data)
+        if path.endswith(".zst"):
+            with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+                return bytes(reader.readall())
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(f"{path}: cannot be unpacked ({error}); fetch the file again") from error
+    return data
 
 
 def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
     empty = 0
     paths = [[path.strip() for path in field.split(" + ")] for field in layout.fields]
     separator = re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
-    for number, line in enumerate(store.read_bytes(path).split(b"\n")):
+    for number, line in enumerate(_unpacked(path).split(b"\n")):
         if not line.strip():
             continue
         try:

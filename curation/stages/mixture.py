@@ -14,6 +14,7 @@ from typing import Any
 
 from curation.errors import InputError
 
+MOST_UNUSED = 0.5  # of all tokens, where the mixture chose its own length
 MOST_EPOCHS = 4.0  # a dataset repeated more often than this is warned about
 FALSE_ALARM = 1e-6  # chance that a correct run is called wrong, over all its comparisons
 PAPER_TOKENS = 300  # billions, of the training of every model
@@ -63,7 +64,13 @@ def plan_mixture(weights: Mapping[str, float], budget: int, counted: Mapping[str
 
 def warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a careful person would want to know before training: from the `mixture` of shards.json."""
-    return [
+    unused = sum(row["tokens"] for row in mixture) - sum(min(1.0, row["epochs"]) * row["tokens"] for row in mixture)
+    share = unused / max(1, sum(row["tokens"] for row in mixture))
+    scarce = max(mixture, key=lambda row: row["epochs"])
+    out = [
+        f"mix: {share:.0%} of the tokens are not used: without a budget (mix.tokens) the mixture ends where {scarce['dataset']} does"
+    ]
+    return (out if share > MOST_UNUSED and abs(scarce["epochs"] - 1) < 1e-9 else []) + [
         f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} rarely help"
         for row in mixture
         if row["epochs"] > MOST_EPOCHS

@@ -103,3 +103,23 @@ def test_arrays_are_mapped_and_read_only(tmp_path: Path) -> None:
         with pytest.raises(RunError, match="missing or damaged"):
             store.read_array(str(path))
     assert Layout().names == ("*",)
+
+
+def test_packed_benchmarks_are_read_and_other_files_are_not_left_out_silently(tmp_path: Path) -> None:
+    import gzip
+
+    import zstandard
+
+    line = b'{"q": "some words"}\n'
+    (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress(line))
+    (tmp_path / "b.jsonl.zst").write_bytes(zstandard.ZstdCompressor().compress(line))
+    (tmp_path / "notes.md").write_text("left out of a folder")
+    assert [(e.benchmark, e.fields) for e in read_benchmarks([str(tmp_path)])] == [
+        ("a", ("some words",)),
+        ("b", ("some words",)),
+    ]
+    with pytest.raises(InputError, match=r"notes\.md: a benchmark in \.jsonl"):
+        list(read_benchmarks([str(tmp_path / "notes.md")]))
+    (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(line)[:-9])
+    with pytest.raises(InputError, match=r"c\.jsonl\.gz: cannot be unpacked"):
+        list(read_benchmarks([str(tmp_path / "c.jsonl.gz")]))
