@@ -144,6 +144,6 @@ def test_more_shards_than_documents_leaves_empty_shards_that_read(run_recipe: Ca
 
 def test_warnings_name_what_is_repeated() -> None:
     row = {"dataset": "wikipedia", "epochs": 5.3, "tokens": 100}
-    assert warnings([row, {"dataset": "web", "epochs": 0.4}]) == [
+    assert warnings([row, {"dataset": "web", "epochs": 0.4, "tokens": 100}]) == [
         "mix: wikipedia is repeated 5.3 times; more than 4 rarely help"
     ]
