@@ -41,7 +41,8 @@ train: .venv/.train ## a very small GPT-3 on the shards, for SECONDS=60, and som
 	@$(BIN)/curation train $(OUT) --size tiny --out out/model --seconds $(SECONDS)
 
 test: .venv/.all ## set-up and the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m curation.warm
+	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: .venv/.all ## ruff and mypy
 	@$(BIN)/ruff check .
@@ -68,7 +69,7 @@ clean: ## remove all that these commands made, the environment and out/ too
 
 .venv/.%: pyproject.toml constraints.txt | .venv/.made
 	@echo "Installing $(EXTRAS_$*) into .venv; this takes a minute or two ..."
-	@$(PIP) install -c constraints.txt -e '.[$(EXTRAS_$*)]'
+	@$(PIP) install --no-compile -c constraints.txt -e '.[$(EXTRAS_$*)]'
 	@touch $@
 
 out/sample/recipe.toml: $(filter curation/sample/% curation/recipes/sample.toml,$(SOURCES)) | .venv/.curate

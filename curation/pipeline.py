@@ -19,6 +19,7 @@ from curation.errors import RecipeError
 from curation.plan import Plan
 from curation.recipe import STAGES, Recipe
 from curation.stages import classify, decontaminate, dedup, download, extract, mix, mixture, tokenize
+from curation.warm import compile_kernels
 
 RUN: dict[str, Callable[[Context, Plan, Engine], Any]] = {
     "extract": extract.run,
@@ -81,6 +82,7 @@ def run(
             download.run(context, engine)
         plan = plans.make(recipe, out)
         plans.commit(context, plan)
+        compile_kernels(engine, wanted[: wanted.index(until) + 1] if until else wanted)
         for stage in wanted:
             if stage in RUN:
                 RUN[stage](context, plan, engine)

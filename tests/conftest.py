@@ -16,6 +16,13 @@ from curation.plan import Plan
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One of the processes that share the tests has the Spark session and all that needs it."""
+    for item in items:
+        if item.get_closest_marker("spark") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group("spark"))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The real data for development; tests that need it skip without it."""

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def test_spark_makes_the_same_bytes(sample_folder: Path, sample_run: Path, spark
 
 
 @pytest.mark.spark
+@pytest.mark.xdist_group("cluster")
 def test_a_spark_cluster_makes_the_same_bytes(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
     """In a process of its own: a JVM has one Spark context."""
     pytest.importorskip("pyspark")
@@ -71,30 +73,22 @@ def test_a_spark_cluster_makes_the_same_bytes(sample_folder: Path, sample_run: P
     assert fingerprint(tmp_path / "run") == fingerprint(sample_run)
 
 
-def test_killed_at_random_moments_it_ends_the_same(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
-    """kill -9 of the whole process group at a moment that grows from run to run, until a run gets through."""
-    command = [sys.executable, "-m", "curation", "run", str(sample_folder / "recipe.toml"), "--workers", "1"]
-    rng = random.Random(0)
-    kills = 0
-    for attempt in range(12):
+def test_killed_at_ten_random_moments_it_ends_the_same(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
+    """kill -9 of the whole process group, each time after a random part of the files is there."""
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "curation", "run", str(sample_folder / "recipe.toml"), "--out", str(out)]
+    expected = fingerprint(sample_run)
+    for files in sorted(random.Random(0).sample(range(1, len(expected)), 10)):
         with open(tmp_path / "log", "wb") as log:
-            process = subprocess.Popen(
-                [*command, "--out", str(tmp_path / "run")], stdout=log, stderr=log, start_new_session=True
-            )
-            try:
-                code = process.wait(timeout=2.0 + 0.4 * attempt + rng.random())
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-                kills += 1
-                continue
-        assert code == 0, (tmp_path / "log").read_text()[-2000:]
-        break
-    else:
-        subprocess.run([*command, "--out", str(tmp_path / "run")], check=True, capture_output=True)
-    assert kills > 0
-    assert fingerprint(tmp_path / "run") == fingerprint(sample_run)
-    assert not list((tmp_path / "run").rglob(f"*{store.TEMPORARY}*"))
+            process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+            while process.poll() is None and sum(f.suffix in COMPARED for f in out.rglob("*")) < files:
+                time.sleep(0.01)
+            os.killpg(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()[-2000:]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert fingerprint(out) == expected
+    assert not list(out.rglob(f"*{store.TEMPORARY}*"))
 
 
 def test_a_run_that_is_done_does_nothing(sample_folder: Path, sample_run: Path, local: LocalEngine) -> None:

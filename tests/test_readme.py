@@ -27,6 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("readme")
 
 
+@pytest.mark.xdist_group("readme")  # each goes on from the files of those before
 @pytest.mark.parametrize("command", COMMANDS)
 def test_command_runs(command: str, folder: Path) -> None:
     if command.startswith(NEEDS_TORCH) and not (find_spec("torch") and find_spec("safetensors")):

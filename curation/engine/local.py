@@ -49,11 +49,11 @@ class LocalEngine:
         self.progress(label, 0, len(items))
         if not items:
             return []
+        self._busy = True
         futures: dict[Future[R], int] = {self._workers().submit(task, item): i for i, item in enumerate(items)}
         results: dict[int, R] = {}
         failed: dict[int, BaseException] = {}
         open_ = set(futures)
-        self._busy = True
         while open_:
             ended, open_ = wait(open_, return_when=FIRST_COMPLETED)
             for future in ended:
@@ -133,6 +133,11 @@ class LocalEngine:
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _start_worker)
+            held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers born now never see a ctrl-C,
+            try:  # and none is left without what its parent was about to send it
+                self._pool.submit(int).result()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return self._pool
 
 
@@ -166,8 +171,7 @@ def _name(item: Any) -> str:
 
 
 def _start_worker() -> None:
-    """Ctrl-C is the parent's business; when the parent dies, by whatever signal, so does its worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """When the parent dies, by whatever signal, so does its worker."""
     parent = multiprocessing.parent_process()
 
     def follow() -> None:

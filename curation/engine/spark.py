@@ -31,6 +31,7 @@ from curation.errors import CurationError, MissingExtra, RunError, TaskError, sy
 T = TypeVar("T")
 R = TypeVar("R")
 JAVA_NEEDED = 17
+_QUICK = "-XX:TieredStopAtLevel=1"  # on one machine the compiler's second level costs more than the JVM's little work gains
 
 
 class SparkEngine:
@@ -273,7 +274,8 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
             "spark.driver.memory": "2g",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": _quiet(folder),
+            "spark.driver.extraJavaOptions": f"{_QUICK} {_quiet(folder)}",
+            "spark.executor.extraJavaOptions": _QUICK,
         }
     for key, value in settings.items():
         builder = builder.config(key, value)

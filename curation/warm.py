@@ -1,0 +1,97 @@
+"""Compiles the kernels before the work begins, each once.
+
+Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the stages, every worker
+would compile the same kernel at the same moment, under a label that says nothing of it. Later runs find them compiled and cost nothing here.
+`python -m curation.warm` does it as part of a set-up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pyarrow as pa
+
+from curation.engine.base import Engine
+
+_TEXT = "The miller wound the sluice at dawn, and by noon the whole yard smelled of flour, wet oak and horses."
+
+
+def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
+    """Compile what the stages call, spread over the engine's workers."""
+    engine.map("compile kernels", _compile, [name for name, (stage, _) in _PARTS.items() if stage in stages])
+
+
+def _compile(part: str) -> None:
+    _PARTS[part][1]()
+
+
+def _page_cutting() -> None:
+    from curation.readers.blocks import cut
+
+    cut(f"<html><title>Mill</title><p>{_TEXT}</p>")
+
+
+def _page_judging() -> None:
+    """On one block by hand, so that another worker may compile what cuts pages."""
+    from curation.kernels import blocks_text as text
+    from curation.kernels.blocks_features import features
+    from curation.readers.blocks import judged, shipped_model, vocabulary
+
+    data = np.frombuffer(_TEXT.encode(), np.uint8).copy()
+    end = np.array([len(data)], np.int32)
+    zero, two = np.zeros(1, np.int32), np.zeros(2, np.int32)
+    nodes = text.Nodes(two, two, two.astype(np.int64), two.astype(np.uint64), two)
+    blocks = text.Blocks(zero, end, zero + 1, np.ones((1, text.COLUMNS), np.float32), data)
+    x, tree = features(nodes, blocks, vocabulary())
+    judged(nodes, blocks, tree, x, shipped_model()).text()
+
+
+def _features() -> None:
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.feature_tokens import feature_tokens
+    from curation.kernels.hashingtf import NUM_FEATURES, logits, term_counts
+
+    texts = text_buffers(pa.array([_TEXT]))
+    term_counts(*texts)
+    logits(*texts, np.zeros(NUM_FEATURES), 0.0, "log-l2")
+    feature_tokens(*texts, [1])
+
+
+def _signatures() -> None:
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.minhash import feature_sets, overlap, permutations, signatures
+
+    indptr, values = feature_sets(*text_buffers(pa.array([_TEXT])), "shingle")
+    signatures(indptr, values, *permutations(0, 4))
+    overlap(values, values)
+
+
+def _grams() -> None:
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.grams import build_table, scan
+    from curation.kernels.overlap import build_ngrams, mark_seen, normalised_texts
+
+    texts = text_buffers(pa.array([_TEXT]))
+    scan(*texts, build_table([_TEXT], [0], 5))
+    table, _, _ = build_ngrams(normalised_texts([_TEXT]), [5])
+    mark_seen(*texts, table, np.zeros(len(table), bool))
+
+
+_PARTS: dict[str, tuple[str, Callable[[], None]]] = {  # the longest first
+    "cutting pages": ("extract", _page_cutting),
+    "judging blocks": ("extract", _page_judging),
+    "features": ("classify", _features),
+    "grams": ("decontaminate", _grams),
+    "signatures": ("dedup", _signatures),
+}
+
+
+if __name__ == "__main__":
+    from curation.engine.local import LocalEngine
+
+    local = LocalEngine(2)
+    try:
+        compile_kernels(local, [stage for stage, _ in _PARTS.values()])
+    finally:
+        local.close()
