@@ -41,7 +41,7 @@ train: .venv/.train ## a very small GPT-3 on the shards, for SECONDS=60, and som
 	@$(BIN)/curation train $(OUT) --size tiny --out out/model --seconds $(SECONDS)
 
 test: .venv/.all ## set-up and the whole test suite
-	@$(BIN)/python -m curation.warm
+	@echo "Compiling the kernels, the first time only ..." && $(BIN)/python -m curation.warm
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: .venv/.all ## ruff and mypy

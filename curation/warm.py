@@ -1,7 +1,7 @@
 """Compiles the kernels before the work begins, each once.
 
-Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the stages, every worker
-would compile the same kernel at the same moment, under a label that says nothing of it. Later runs find them compiled and cost nothing here.
+Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the stages, every
+worker would compile the same kernel at the same moment, under a label that says nothing of it. Later runs find them compiled.
 `python -m curation.warm` does it as part of a set-up.
 """
 

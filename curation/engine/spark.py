@@ -31,7 +31,7 @@ from curation.errors import CurationError, MissingExtra, RunError, TaskError, sy
 T = TypeVar("T")
 R = TypeVar("R")
 JAVA_NEEDED = 17
-_QUICK = "-XX:TieredStopAtLevel=1"  # on one machine the compiler's second level costs more than the JVM's little work gains
+_QUICK = "-XX:TieredStopAtLevel=1"  # on one machine the JVM has little to do, and is half as long about getting ready
 
 
 class SparkEngine:
