@@ -8,6 +8,7 @@ worker would compile the same kernel at the same moment, under a label that says
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -18,12 +19,20 @@ _TEXT = "The miller wound the sluice at dawn, and by noon the whole yard smelled
 
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
-    """Compile what the stages call, spread over the engine's workers."""
-    engine.map("compile kernels", _compile, [name for name, (stage, _) in _PARTS.items() if stage in stages])
+    """Compile what the stages call and is not there yet, spread over the engine's workers."""
+    needed = [name for name, (stage, kernel, _) in _PARTS.items() if stage in stages and not _is_compiled(kernel)]
+    engine.map("compile kernels", _compile, needed)
+
+
+def _is_compiled(kernel: str) -> bool:
+    """Whether Numba's file of a kernel is newer than all sources. Where it keeps files elsewhere, no; that costs two seconds."""
+    folder = Path(__file__).with_name("kernels")
+    made = [file.stat().st_mtime for file in (folder / "__pycache__").glob(f"{kernel}-*.nbi")]
+    return bool(made) and max(made) > max(file.stat().st_mtime for file in folder.glob("*.py"))
 
 
 def _compile(part: str) -> None:
-    _PARTS[part][1]()
+    _PARTS[part][2]()
 
 
 def _page_cutting() -> None:
@@ -78,12 +87,14 @@ def _grams() -> None:
     mark_seen(*texts, table, np.zeros(len(table), bool))
 
 
-_PARTS: dict[str, tuple[str, Callable[[], None]]] = {  # the longest first
-    "cutting pages": ("extract", _page_cutting),
-    "judging blocks": ("extract", _page_judging),
-    "features": ("classify", _features),
-    "grams": ("decontaminate", _grams),
-    "signatures": ("dedup", _signatures),
+_PARTS: dict[
+    str, tuple[str, str, Callable[[], None]]
+] = {  # stage, the kernel compiled last, how; what takes longest first
+    "cutting pages": ("extract", "blocks._scan", _page_cutting),
+    "judging blocks": ("extract", "blocks_join.joined", _page_judging),
+    "features": ("classify", "feature_tokens._feature_tokens", _features),
+    "grams": ("decontaminate", "overlap._mark", _grams),
+    "signatures": ("dedup", "minhash._shared", _signatures),
 }
 
 
@@ -92,6 +103,6 @@ if __name__ == "__main__":
 
     local = LocalEngine(2)
     try:
-        compile_kernels(local, [stage for stage, _ in _PARTS.values()])
+        compile_kernels(local, [stage for stage, _, _ in _PARTS.values()])
     finally:
         local.close()
