@@ -102,7 +102,7 @@ def warnings(context: Context) -> list[str]:
         for name, books in found.items()
         if not ledger.documents(books, ledger.KEPT)
     ]
-    out += classify.warnings(context)
+    out += classify.warnings(context) + dedup.warnings(context)
     if store.exists(path := context.path("shards", "shards.json")):
         out += mixture.warnings(store.read_json(path)["mixture"])
     return out

@@ -25,6 +25,7 @@ COMMANDS = {  # in the order of the help page
     "report": "inspect:report",
     "explain": "inspect:explain",
     "sample": "inspect:sample",
+    "clusters": "inspect:clusters",
     "check": "inspect:check",
     "model": "quality:model",
     "alpha": "quality:alpha",

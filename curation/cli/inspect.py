@@ -1,4 +1,4 @@
-"""`curation report`, `explain`, `sample`, `check` and `contamination`: looking at a finished or half-finished run."""
+"""`curation report`, `explain`, `sample`, `clusters`, `check` and `contamination`: looking at a finished or half-finished run."""
 
 from __future__ import annotations
 
@@ -65,6 +65,25 @@ def sample(run: str, stage: str | None, reason: str | None, dataset: str | None,
     from curation.inspect.sample import show
 
     show(*plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed)
+
+
+@click.command()
+@RUN
+@click.option("--dataset", help="Only documents that left this dataset.")
+@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+def clusters(run: str, dataset: str | None, count: int) -> None:
+    """Show the largest clusters of duplicates: what stays, some that left, and the words they share.
+
+    \b
+    Example:
+      curation clusters RUN -n 3
+    """
+    from rich.console import Console
+
+    from curation import plan
+    from curation.inspect.clusters import show
+
+    show(*plan.read(run), Console(), dataset=dataset, n=count)
 
 
 @click.command()

@@ -130,6 +130,13 @@ def classify(
 @click.option("--shingle-words", type=click.IntRange(1), default=5, show_default=True)
 @click.option("--bands", type=click.IntRange(1), default=20, show_default=True)
 @click.option("--rows", type=click.IntRange(1), default=6, show_default=True)
+@click.option(
+    "--alarm",
+    type=click.Choice(["stop", "warn"]),
+    default="stop",
+    show_default=True,
+    help="Where INPUT loses most of its documents, or many to one.",
+)
 @_common
 def dedup(
     inputs: tuple[str, ...],
@@ -139,6 +146,7 @@ def dedup(
     shingle_words: int,
     bands: int,
     rows: int,
+    alarm: str,
     text_column: str,
     out: str,
     workers: int | None,
@@ -159,6 +167,7 @@ def dedup(
         "shingle_words": shingle_words,
         "bands": bands,
         "rows": rows,
+        "alarm": alarm,
     }
     datasets = [_dataset("input", "trusted", inputs, text_column)]
     if against:

@@ -13,7 +13,7 @@ Trap: `across = "all"` compares every dataset with every other; a list of pairs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,6 +24,7 @@ import pyarrow as pa
 
 from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
+from curation.errors import RunError
 from curation.stages import dedup_choice as choice
 from curation.stages.common import Made, char_lengths, close_books, once, survivors
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from curation.plan import Plan
 
 VERSION = 1
+ALARM_FROM = 1000  # documents of a dataset
 SETS = pa.schema(
     [
         ("part", pa.int64()),
@@ -55,13 +57,17 @@ class DedupConfig:
     min_jaccard: float = 0.8
     across: Literal["all"] | tuple[tuple[str, str], ...] = "all"
     within: bool = True  # with a list in `across`: also within the second of each pair and every dataset not named
+    max_removed: float = 0.7  # share of a dataset that may leave before the alarm
+    max_cluster: float = 0.05  # share of a dataset that may leave for one document before the alarm
+    alarm: Literal["stop", "warn"] = "stop"
 
     def __post_init__(self) -> None:
         for name in ("shingle_words", "bands", "rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
-        if not 0 < self.min_jaccard <= 1:
-            raise ValueError(f"min_jaccard: a similarity in (0, 1] expected, got {self.min_jaccard}")
+        for name in ("min_jaccard", "max_removed", "max_cluster"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ValueError(f"{name}: a number in (0, 1] expected, got {getattr(self, name)}")
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
@@ -81,7 +87,59 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     tasks = [(shard, removed.path(shard.ordinal), removed.identity) for shard in shards]
     made = dict(zip(shards, engine.map("dedup: decide", partial(decide_shard, context), tasks), strict=True))
     close_books(context, "dedup", plan, made)
+    clusters = choice.clusters(engine, removed, documents, store.join(root, "clusters"), identities)
+    _raise_alarm(context, made, clusters)
     return made
+
+
+def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Table) -> None:
+    """Write what is alarming to dedup/alarms.json; raise RunError for it unless the recipe says to go on."""
+    books: dict[str, ledger.Ledger] = {}
+    for name in context.recipe.names():
+        books[name] = ledger.total(result.ledger for shard, result in made.items() if shard.dataset == name)
+    largest = dict.fromkeys(books, 0)
+    for path in clusters.paths:
+        for row in store.read_table(path).to_pylist():
+            name = context.recipe.names()[row["dataset"]]
+            largest[name] = max(largest[name], row["documents"])
+    found = alarms(books, largest, context.recipe.dedup)
+    store.write_json(context.path("dedup", "alarms.json"), found)
+    if found and context.recipe.dedup.alarm == "stop":
+        raise RunError(
+            f"dedup: {found[0]}. `curation clusters {context.out}` shows what the largest clusters hold; where that is right, "
+            'run again with dedup.alarm = "warn" and --update, and it goes on from here'
+        )
+
+
+def alarms(books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], config: DedupConfig) -> list[str]:
+    """What would be a corpus eaten, a line each: dataset -> its books, dataset -> documents that left for one and the same.
+
+    Datasets of fewer than 1,000 documents raise none: their shares say little.
+
+    >>> alarms({"web": {"in": [2000, 0, 0], "duplicate": [1520, 0, 0]}}, {"web": 60}, DedupConfig())
+    ['web loses 76.0 % of its documents (dedup.max_removed is 70 %)']
+    >>> alarms({"web": {"in": [2000, 0, 0], "duplicate": [200, 0, 0]}}, {"web": 160}, DedupConfig())
+    ['one document stands for 8.0 % of web (dedup.max_cluster is 5 %)']
+    """
+    out = []
+    for name, found in books.items():
+        came = ledger.documents(found, ledger.IN)
+        if came < ALARM_FROM:
+            continue
+        left = sum(ledger.documents(found, reason) for reason in ("exact_duplicate", "duplicate"))
+        if left > config.max_removed * came:
+            limit = f"dedup.max_removed is {100 * config.max_removed:g} %"
+            out.append(f"{name} loses {100 * left / came:.1f} % of its documents ({limit})")
+        if largest[name] > config.max_cluster * came:
+            limit = f"dedup.max_cluster is {100 * config.max_cluster:g} %"
+            out.append(f"one document stands for {100 * largest[name] / came:.1f} % of {name} ({limit})")
+    return out
+
+
+def warnings(context: Context) -> list[str]:
+    """What a careful person would want to know of a finished run's deduplication, a line each."""
+    path = context.path("dedup", "alarms.json")
+    return [f"dedup: {line}" for line in store.read_json(path)] if store.exists(path) else []
 
 
 # ---- signatures ------------------------------------------------------------------------------------------------------------------------

@@ -30,6 +30,8 @@ LINKS = pa.schema([("a", pa.int64()), ("b", pa.int64())])
 WANTED = pa.schema([("center", pa.int64()), ("doc", pa.int64())])
 EDGES = pa.schema([schema.PAIRS.field(name) for name in ("a", "b", "priority_a", "priority_b", "shared", "total")])
 FATES = pa.schema([("doc", pa.int64()), ("kept", pa.int64()), ("shared", pa.int64()), ("total", pa.int64())])
+CLUSTERS = pa.schema([(name, pa.int64()) for name in ("dataset", "kept", "documents")])
+LARGEST = 100  # clusters listed of each dataset
 REMOVED = pa.schema([*FATES, ("exact", pa.int64()), ("kept_id", pa.string()), ("kept_dataset", pa.int64())])
 
 
@@ -262,3 +264,19 @@ def _removed(
         partition_by="shard",
         sort_by=["doc"],
     )
+
+
+def clusters(
+    engine: Engine, removed: Result, documents: Sequence[str], out: str, identities: Sequence[str]
+) -> store.Table:
+    """The documents that most of a dataset's documents left for, with how many those are."""
+    text = f"""
+        SELECT dataset, kept, documents FROM (
+            SELECT dataset, kept, documents, row_number() OVER (PARTITION BY dataset ORDER BY documents DESC, kept) AS place FROM (
+                SELECT d.dataset AS dataset, r.kept AS kept, count(*) AS documents
+                FROM removed r JOIN documents d ON r.doc = d.doc GROUP BY d.dataset, r.kept
+            ) c
+        ) p WHERE place <= {LARGEST}"""
+    tables = {"removed": removed.table, "documents": table(documents, schema.DEDUP_DOCUMENTS, "doc", "dataset")}
+    made_from = [removed.identity, *identities]
+    return query(engine, text, tables, out, CLUSTERS, made_from, sort_by=["dataset", "documents", "kept"]).table
