@@ -65,9 +65,9 @@ class DedupConfig:
         for name in ("shingle_words", "bands", "rows"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
-        for name in ("min_jaccard", "max_removed", "max_cluster"):
+        for name, what in (("min_jaccard", "similarity"), ("max_removed", "share"), ("max_cluster", "share")):
             if not 0 < getattr(self, name) <= 1:
-                raise ValueError(f"{name}: a number in (0, 1] expected, got {getattr(self, name)}")
+                raise ValueError(f"{name}: a {what} in (0, 1] expected, got {getattr(self, name)}")
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
