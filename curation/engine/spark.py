@@ -31,7 +31,6 @@ from curation.errors import CurationError, MissingExtra, RunError, TaskError, sy
 T = TypeVar("T")
 R = TypeVar("R")
 JAVA_NEEDED = 17
-_QUICK = "-XX:TieredStopAtLevel=1"  # on one machine the JVM has little to do, and is half as long about getting ready
 
 
 class SparkEngine:
@@ -274,8 +273,7 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
             "spark.driver.memory": "2g",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": f"{_QUICK} {_quiet(folder)}",
-            "spark.executor.extraJavaOptions": _QUICK,
+            "spark.driver.extraJavaOptions": _quiet(folder),
         }
     for key, value in settings.items():
         builder = builder.config(key, value)
