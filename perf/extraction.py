@@ -40,7 +40,7 @@ def ours(text: str) -> str:
 def readability(text: str) -> str:
     try:
         summary = Document(text).summary()
-    except Exception:
+    except Exception:  # a page on which a peer breaks counts as no text, as for its users
         return ""
     return str(turbohtml.parse(summary).text)
 

@@ -70,7 +70,14 @@ def sample(run: str, stage: str | None, reason: str | None, dataset: str | None,
 @click.command()
 @RUN
 @click.option("--dataset", help="Only documents that left this dataset.")
-@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
+@click.option(
+    "-n",
+    "count",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="How many; the run lists 100 of each dataset.",
+)
 def clusters(run: str, dataset: str | None, count: int) -> None:
     """Show the largest clusters of duplicates: what stays, some that left, and the words they share.
 

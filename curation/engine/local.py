@@ -135,7 +135,7 @@ class LocalEngine:
             self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _start_worker)
             held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers born now never see a ctrl-C,
             try:  # and none is left without what its parent was about to send it
-                self._pool.submit(int).result()
+                self._pool.submit(int)  # starts them all
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return self._pool

@@ -22,6 +22,7 @@ from curation import store
 from curation.errors import InputError, RunError
 from curation.inspect import frames
 from curation.inspect.explain import clean
+from curation.stages.dedup_choice import SHARD
 
 if TYPE_CHECKING:
     from curation.context import Context
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 
 MEMBERS = 40  # documents of a cluster whose words are counted
 SHINGLE = 5
-SHARD = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)

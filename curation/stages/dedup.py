@@ -107,7 +107,7 @@ def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Tabl
     if found and context.recipe.dedup.alarm == "stop":
         raise RunError(
             f"dedup: {found[0]}. `curation clusters {context.out}` shows what the largest clusters hold; where that is right, "
-            'run again with dedup.alarm = "warn" and --update, and it goes on from here'
+            'run again with dedup.alarm = "warn" (--alarm warn) and --update, and it goes on from here'
         )
 
 
