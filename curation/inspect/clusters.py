@@ -61,13 +61,9 @@ def largest(context: Context, dataset: str | None = None, n: int = 10) -> list[d
     folder = context.path("dedup", "pairs", "clusters")
     if not store.exists(folder):
         raise RunError(f"{context.out}: dedup has not run here, so there are no clusters to show")
-    rows = [row for path in _files(folder) for row in store.read_table(path).to_pylist()]
+    rows = [row for file in store.listing(folder) for row in store.read_table(file.path).to_pylist()]
     rows = [row for row in rows if dataset is None or names[row["dataset"]] == dataset]
     return sorted(rows, key=lambda row: (-row["documents"], row["dataset"], row["kept"]))[:n]
-
-
-def _files(folder: str) -> list[str]:
-    return [file.path for file in store.listing(folder) if not file.name.startswith("_")]
 
 
 def _opened(context: Context, plan: Plan, row: dict[str, int]) -> Cluster:
@@ -91,8 +87,8 @@ def _opened(context: Context, plan: Plan, row: dict[str, int]) -> Cluster:
 def _left(context: Context, kept: int) -> Iterator[tuple[int, float]]:
     """(document number, similarity) of some documents that left for `kept`: the first of each file of decisions, `MEMBERS` at most."""
     room = MEMBERS
-    for path in _files(context.path("dedup", "pairs", "removed")):
-        table = store.read_table(path, ["doc", "kept", "shared", "total"])
+    for file in store.listing(context.path("dedup", "pairs", "removed")):
+        table = store.read_table(file.path, ["doc", "kept", "shared", "total"])
         some = table.filter(pc.equal(table.column("kept"), kept)).slice(0, room)
         room -= some.num_rows
         for found in some.to_pylist():
