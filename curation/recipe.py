@@ -193,6 +193,7 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         recipe,
         dataset=datasets,
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
+        dedup=dataclasses.replace(recipe.dedup, index=absolute(recipe.dedup.index)),
         decontaminate=dataclasses.replace(
             recipe.decontaminate,
             benchmarks=tuple(map(absolute, recipe.decontaminate.benchmarks)),

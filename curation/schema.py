@@ -96,28 +96,33 @@ FEATURES = pa.schema(
 
 DEDUP_DOCUMENTS = pa.schema(
     [
-        _field("doc", pa.int64(), "document number"),
+        _field("doc", pa.int64(), "document number, over the runs of an index and this one"),
         _field("id", pa.string(), "document id"),
         _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
         _field("content", pa.binary(), "xxh3-128 of the text"),
-        _field("priority", pa.binary(), "ascending bytes: dataset, batch, longer text, content"),
+        _field("priority", pa.int64(), "ascending: run (those of an index first), dataset, batch, longer text"),
+        _field("tie", pa.int64(), "the first 8 bytes of content, which break ties of priority"),
+        _field("chars", pa.int64(), "code points of the text"),
         _field("features", pa.int64(), "size of the feature set"),
     ]
 )
 BANDS = pa.schema(
     [
-        _field("key", pa.int64(), "64-bit hash of one band of the MinHash signature"),
         _field("doc", pa.int64(), "document number"),
-        _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
-        _field("priority", pa.binary(), "as in the documents table"),
+        _field("priority", pa.int64(), "as in the documents table"),
+        _field("tie", pa.int64(), "as in the documents table"),
+        _field("sketch", pa.int64(), "four 16-bit pieces of further MinHash values"),
+        _field("keys", pa.list_(pa.int64()), "64-bit hash of each band of the MinHash signature, in order"),
     ]
 )
 PAIRS = pa.schema(
     [
         _field("a", pa.int64(), "the document of higher priority"),
         _field("b", pa.int64(), "the other"),
-        _field("priority_a", pa.binary(), "priority of a"),
-        _field("priority_b", pa.binary(), "priority of b"),
+        _field("priority_a", pa.int64(), "priority of a"),
+        _field("tie_a", pa.int64(), "tie of a"),
+        _field("priority_b", pa.int64(), "priority of b"),
+        _field("tie_b", pa.int64(), "tie of b"),
         _field("shared", pa.int64(), "size of the intersection of the feature sets"),
         _field("total", pa.int64(), "size of their union: Jaccard = shared / total"),
     ]

@@ -22,7 +22,7 @@ from curation import store
 from curation.errors import InputError, RunError
 from curation.inspect import frames
 from curation.inspect.explain import clean
-from curation.stages.dedup_choice import SHARD
+from curation.stages.dedup_candidates import SHARD
 
 if TYPE_CHECKING:
     from curation.context import Context
