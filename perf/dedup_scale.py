@@ -86,7 +86,16 @@ def evidence(member: Member) -> None:
             priority = dedup.priorities(0, 0, 0, chars)
             contents = pa.array([content[8 * i : 8 * i + 8] * 2 for i in range(n)], pa.binary())
             ids = pa.array([f"document-{number:09d}" for number in numbers.tolist()])
-            columns = [member.doc(0) + rows, ids, np.zeros(n, np.int64), contents, priority, tie, chars, np.full(n, FEATURES)]
+            columns = [
+                member.doc(0) + rows,
+                ids,
+                np.zeros(n, np.int64),
+                contents,
+                priority,
+                tie,
+                chars,
+                np.full(n, FEATURES),
+            ]
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
             lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, config.bands, np.int32), keys.reshape(-1))
             sketch = minhash.sketches(signed[:, k:])
@@ -167,7 +176,9 @@ def check(members: list[Member], documents: int) -> None:
         table = store.read_table(member.decision, ["keep", "kept_id"])
         rows = np.flatnonzero(~table.column("keep").to_numpy())
         numbers = member.ordinal * PER_SHARD + rows
-        kept = [int(name.removeprefix("document-")) for name in table.column("kept_id").take(pa.array(rows)).to_pylist()]
+        kept = [
+            int(name.removeprefix("document-")) for name in table.column("kept_id").take(pa.array(rows)).to_pylist()
+        ]
         if (source(np.array(kept, np.int64)) != source(numbers)).any() or (source(numbers) == numbers).any():
             raise SystemExit("a document left that is no near copy, or for a stranger")
         left += len(rows)
@@ -186,7 +197,9 @@ def plot(path: str, kind: str, sizes: list[int], seconds: list[float], peaks: li
     million = [size / 1e6 for size in sizes]
     left.plot(million, seconds, "o-", color="#1f5f8b")
     left.plot([0, million[-1]], [0, seconds[0] / million[0] * million[-1]], ":", color="grey")
-    left.set(title="seconds (dotted: linear from the first)", xlabel="million documents", xlim=(0, None), ylim=(0, None))
+    left.set(
+        title="seconds (dotted: linear from the first)", xlabel="million documents", xlim=(0, None), ylim=(0, None)
+    )
     right.plot(million, peaks, "o-", color="#8b3a1f")
     right.set(title="gigabytes at most, all processes", xlabel="million documents", xlim=(0, None), ylim=(0, None))
     figure.suptitle(f"dedup from evidence to decisions, {kind}", fontsize=10)

@@ -123,6 +123,7 @@ def classify(
 @click.command()
 @_INPUT
 @click.option("--against", multiple=True, help="Files that stay as they are; what resembles them leaves INPUT.")
+@click.option("--index", metavar="RUN", help="An earlier run: what resembles a document that it kept leaves INPUT.")
 @click.option(
     "--min-jaccard", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Similarity to remove at."
 )
@@ -141,6 +142,7 @@ def classify(
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
+    index: str | None,
     min_jaccard: float,
     features: str,
     shingle_words: int,
@@ -160,6 +162,7 @@ def dedup(
     Examples:
       curation dedup articles.jsonl.gz --out RUN
       curation dedup new.parquet --against corpus/ --out RUN
+      curation dedup next.parquet --index RUN --out RUN2
     """
     settings: dict[str, Any] = {
         "min_jaccard": min_jaccard,
@@ -168,8 +171,11 @@ def dedup(
         "bands": bands,
         "rows": rows,
         "alarm": alarm,
+        "index": _absolute(index.rstrip("/")) if index else "",
     }
     datasets = [_dataset("input", "trusted", inputs, text_column)]
+    if against and index:
+        raise click.UsageError("give either --against or --index")
     if against:
         datasets.insert(0, _dataset("reference", "reference", against, text_column))
         settings["across"] = [["reference", "input"]]

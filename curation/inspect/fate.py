@@ -17,6 +17,7 @@ from curation import draws, store
 from curation.inspect import frames
 from curation.inspect.find import Found, find_id
 from curation.stages import mix
+from curation.stages.dedup_index import members, own
 
 if TYPE_CHECKING:
     from curation.context import Context, Shard
@@ -159,9 +160,9 @@ def _duplicate(context: Context, plan: Plan, shard: Shard, row: int) -> Duplicat
     if decided is None:
         return None
     if decided["keep"]:
-        return Duplicate(True, left_for_it=_left_for(context, shard.doc(row)))
-    kept_shard, kept_row = find_id(context, plan, decided["kept_dataset"], decided["kept_id"])
-    kept = frames.take(context.documents(kept_shard), np.array([kept_row]), ["url", "text"]).to_pylist()[0]
+        return Duplicate(True, left_for_it=_left_for(context, own(members(context, plan))[shard.ordinal].doc(row)))
+    path, kept_row = find_id(context, plan, decided["kept_dataset"], decided["kept_id"])
+    kept = frames.take(path, np.array([kept_row]), ["url", "text"]).to_pylist()[0]
     return Duplicate(
         False,
         decided["reason"],

@@ -241,7 +241,7 @@ def duplicate_pairs(context: Context, plan: Plan, n: int = 3, seed: int = 0) -> 
     for pair in table.take(pa.array(chosen)).to_pylist():
         shard = plan.shards[pair["ordinal"]]
         own = take(context.survivors(shard), np.array([pair["row"]]), ["id", "text"]).to_pylist()[0]
-        kept_shard, kept_row = find_id(context, plan, pair["kept_dataset"], pair["kept_id"])
-        kept = take(context.documents(kept_shard), np.array([kept_row]), ["text"]).to_pylist()[0]
+        path, kept_row = find_id(context, plan, pair["kept_dataset"], pair["kept_id"])
+        kept = take(path, np.array([kept_row]), ["text"]).to_pylist()[0]
         out.append({**pair, **own, "kept_text": kept["text"]})
     return out
