@@ -29,6 +29,7 @@ REASONS: dict[str, str] = {
     # dedup
     "exact_duplicate": "the same text as a document that stays",
     "duplicate": "Jaccard similarity of at least min_jaccard with a document that stays",
+    "repetitive": "more of its characters than the recipe allows stand in lines or paragraphs that it said before",
     # decontaminate
     "too_many_pieces": "benchmark overlap cut it into more than max_pieces pieces (appendix C)",
     "no_piece_left": "after cutting benchmark overlap every piece is shorter than min_piece_chars",
@@ -104,6 +105,10 @@ DEDUP_DOCUMENTS = pa.schema(
         _field("tie", pa.int64(), "the first 8 bytes of content, which break ties of priority"),
         _field("chars", pa.int64(), "code points of the text"),
         _field("features", pa.int64(), "size of the feature set"),
+        _field("least", pa.int64(), "least image of its features by a permutation that no band uses"),
+        _field("repeated_lines", pa.float64(), "share of its characters in lines that occurred before in it"),
+        _field("repeated_paragraphs", pa.float64(), "the same of paragraphs"),
+        _field("repetitive", pa.int64(), "1 where these are more than allowed: it leaves, and takes no part"),
     ]
 )
 BANDS = pa.schema(

@@ -71,8 +71,10 @@ def _signatures() -> None:
     from curation.kernels.buckets import bucket_pairs, leaving
     from curation.kernels.buffers import text_buffers
     from curation.kernels.minhash import feature_sets, overlaps, permutations, signatures
+    from curation.kernels.repeats import repeated_chars
 
     texts, none = text_buffers(pa.array([_TEXT])), np.zeros(0, np.int64)
+    repeated_chars(*texts)
     indptr, values = feature_sets(*texts, "shingle")
     feature_sets(*texts, "unigram")
     signatures(indptr, values, *permutations(0, 4))

@@ -54,7 +54,9 @@ def main(texts: Path, datatrove: str | None, workers: int, rounds: int) -> None:
     if datatrove:
         print(f"{best['datatrove, 14 x 8'] / best['curation dedup']:.0f} times datatrove's documents a second")
     else:
-        print("datatrove: skipped, for no --datatrove PYTHON was given (perf/peers/datatrove_dedup.py says what it needs)")
+        print(
+            "datatrove: skipped, for no --datatrove PYTHON was given (perf/peers/datatrove_dedup.py says what it needs)"
+        )
     print(f"load at the end {load()}")
 
 

@@ -27,12 +27,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numba import njit
 
 from curation import pipeline, recipe, store
 from curation.engine.local import LocalEngine
 from curation.kernels import minhash
 from curation.kernels.buffers import text_buffers
+from curation.kernels.pairs import similar_pairs
 
 PEER = Path(__file__).with_name("peers") / "datatrove_dedup.py"
 THRESHOLDS = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
@@ -52,7 +52,9 @@ def main(data: Path, datatrove: str | None, spark: bool) -> None:
         planted = [tuple(line.split()) for line in (data / "nearduplicates/articles_1000.truth").open()]
         file = Path(folder, "sample.parquet")
         pq.write_table(pa.table({"id": ids, "text": texts}), file)
-        print(f"{len(ids):,} documents, {sum(map(len, texts)) / 1e6:.1f} million characters, load {os.getloadavg()[0]:.1f}")
+        print(
+            f"{len(ids):,} documents, {sum(map(len, texts)) / 1e6:.1f} million characters, load {os.getloadavg()[0]:.1f}"
+        )
         places = [(ids.index(a), ids.index(b)) for a, b in planted]
         for features in ("shingle", "unigram"):
             sets = minhash.feature_sets(*text_buffers(pa.array(texts, pa.large_string())), features, 5)
@@ -86,10 +88,15 @@ def main(data: Path, datatrove: str | None, spark: bool) -> None:
 def sample(data: Path, engine: LocalEngine, out: Path) -> tuple[list[str], list[str]]:
     """ids and texts, the longest text first; every one has a word."""
     made = recipe.parse(
-        {"stages": ["extract"], "dataset": [{"name": "crawl", "role": "crawl", "files": [str((data / "crawl").resolve())]}]}
+        {
+            "stages": ["extract"],
+            "dataset": [{"name": "crawl", "role": "crawl", "files": [str((data / "crawl").resolve())]}],
+        }
     )
     context, plan = pipeline.run(made, str(out), engine, say=lambda _: None)
-    rows = [row for shard in plan.shards for row in store.read_table(context.documents(shard), ["id", "text"]).to_pylist()]
+    rows = [
+        row for shard in plan.shards for row in store.read_table(context.documents(shard), ["id", "text"]).to_pylist()
+    ]
     found = [(row["id"], row["text"]) for row in rows]
     web = pq.read_table(data / "text/webtext.parquet", columns=["id", "text"])
     chosen = np.sort(np.random.default_rng(0).choice(web.num_rows, WEB, replace=False))
@@ -111,36 +118,9 @@ Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float
 
 
 def all_pairs(indptr: npt.NDArray[np.int64], values: npt.NDArray[np.int64], least: float = 0.5) -> Pairs:
-    """Every pair of documents with a Jaccard of at least `least`, by counting through the lists of who has a feature."""
-    _, codes = np.unique(values, return_inverse=True)
-    owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))
-    order = np.argsort(codes, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(codes))])
-    i, j, shared = (np.array(column) for column in _shared_pairs(indptr, codes, owners[order], starts, least))
-    sizes = np.diff(indptr)
-    return i, j, shared / (sizes[i] + sizes[j] - shared)
-
-
-@njit  # type: ignore[untyped-decorator]
-def _shared_pairs(indptr, codes, owners, starts, least):  # type: ignore[no-untyped-def]
-    n = len(indptr) - 1
-    counts = np.zeros(n, np.int64)
-    left, right, shared = [0][:0], [0][:0], [0][:0]
-    for i in range(n):
-        counts[:] = 0
-        for at in range(indptr[i], indptr[i + 1]):
-            for k in range(starts[codes[at] + 1] - 1, starts[codes[at]] - 1, -1):
-                if owners[k] <= i:
-                    break
-                counts[owners[k]] += 1
-        own = indptr[i + 1] - indptr[i]
-        for j in range(i + 1, n):
-            union = own + indptr[j + 1] - indptr[j] - counts[j]
-            if counts[j] >= least * union:
-                left.append(i)
-                right.append(j)
-                shared.append(counts[j])
-    return left, right, shared
+    """Every pair of documents with a Jaccard of at least `least`."""
+    i, j, shared, total = similar_pairs(indptr, values, least)
+    return i, j, shared / total
 
 
 def judged(kept: Bools, truth: Pairs, t: float) -> tuple[int, int, int]:
@@ -174,7 +154,9 @@ def table(tools: dict[str, Kept], truth: Pairs, n: int, planted: list[tuple[int,
         at_08 = tool(0.8)
         found = sum(not (at_08[a] and at_08[b]) for a, b in planted)
         print(f"{name:24}" + "".join(f"{cell:>22}" for cell in cells))
-        print(f"{'':24}stay at 0.8: {int(at_08.sum()):,} of {n:,}; planted pairs found at 0.8: {found}, at 0.95: {split} of {len(planted)}")
+        print(
+            f"{'':24}stay at 0.8: {int(at_08.sum()):,} of {n:,}; planted pairs found at 0.8: {found}, at 0.95: {split} of {len(planted)}"
+        )
 
 
 def fixed(kept: Bools) -> Kept:
@@ -239,7 +221,10 @@ def by_datatrove(python: str, ids: list[str], texts: list[str], out: Path) -> Bo
     pq.write_table(pa.table({"id": ids, "text": texts}), out / "in" / "sample.parquet")
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     subprocess.run([python, str(PEER), str(out / "in"), str(out), "2"], env=clean, check=True, capture_output=True)
-    stays = {json.loads(line)["id"] for path in out.glob("kept/*.gz") for line in gzip.open(path, "rt", encoding="utf-8")}
+    stays = set()
+    for path in out.glob("kept/*.gz"):
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            stays |= {json.loads(line)["id"] for line in lines}
     return np.array([id_ in stays for id_ in ids])
 
 

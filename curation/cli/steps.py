@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -11,11 +12,11 @@ PLAN_COLUMNS = 120
 _INPUT = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 
 
-def _common(command: Callable[..., None]) -> Callable[..., None]:
+def _common(command: Callable[..., None], out_required: bool = True) -> Callable[..., None]:
     for option in (
         click.option("--update", is_flag=True, help="Run again in a directory made with other settings."),
         click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"),
-        click.option("--out", required=True, help="The run directory to write."),
+        click.option("--out", required=out_required, help="The run directory to write."),
         click.option("--text-column", default="text", show_default=True, help="The column that holds the text."),
     ):
         command = option(command)
@@ -129,8 +130,11 @@ def classify(
 )
 @click.option("--features", type=click.Choice(["shingle", "unigram"]), default="shingle", show_default=True)
 @click.option("--shingle-words", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--bands", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--bands", default="20", show_default=True, help='A number, or "auto": chosen for --min-jaccard.')
 @click.option("--rows", type=click.IntRange(1), default=6, show_default=True)
+@click.option("--hashes", type=click.IntRange(1), default=128, show_default=True, help="At most, with --bands auto.")
+@click.option("--max-repeated-lines", type=click.FloatRange(0, 1), help="Remove what repeats a larger share of itself.")
+@click.option("--max-repeated-paragraphs", type=click.FloatRange(0, 1), help="The same by paragraphs.")
 @click.option(
     "--alarm",
     type=click.Choice(["stop", "warn"]),
@@ -138,48 +142,57 @@ def classify(
     show_default=True,
     help="Where INPUT loses most of its documents, or many to one.",
 )
-@_common
+@click.option("--plan", "plan_only", is_flag=True, help="Only tell from a sample what it will find and cost.")
+@partial(_common, out_required=False)
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
     index: str | None,
-    min_jaccard: float,
-    features: str,
-    shingle_words: int,
-    bands: int,
-    rows: int,
-    alarm: str,
+    bands: str,
+    plan_only: bool,
     text_column: str,
-    out: str,
+    out: str | None,
     workers: int | None,
     update: bool,
+    **options: Any,
 ) -> None:
     """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
 
-    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id` and `jaccard`.
+    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id`, `jaccard`, `repeated_lines` and
+    `repeated_paragraphs` (shares of the text in lines and paragraphs that it said before).
 
     \b
     Examples:
       curation dedup articles.jsonl.gz --out RUN
       curation dedup new.parquet --against corpus/ --out RUN
       curation dedup next.parquet --index RUN --out RUN2
+      curation dedup articles.jsonl.gz --min-jaccard 0.7 --bands auto --plan
+      curation dedup RUN --plan
     """
-    settings: dict[str, Any] = {
-        "min_jaccard": min_jaccard,
-        "features": features,
-        "shingle_words": shingle_words,
-        "bands": bands,
-        "rows": rows,
-        "alarm": alarm,
-        "index": _absolute(index.rstrip("/")) if index else "",
-    }
+    if not bands.isdigit() and bands != "auto":
+        raise click.UsageError(f'--bands: a number or "auto" expected, got {bands!r}')
+    settings: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    settings["index"] = _absolute(index.rstrip("/")) if index else ""
+    settings["bands"] = "auto" if bands == "auto" else int(bands)
+    if plan_only and len(inputs) == 1 and not against:
+        from curation.cli.dedup_plan import is_run, show_run_plan
+
+        if is_run(inputs[0]):
+            return show_run_plan(inputs[0], settings, workers)
     datasets = [_dataset("input", "trusted", inputs, text_column)]
     if against and index:
         raise click.UsageError("give either --against or --index")
     if against:
         datasets.insert(0, _dataset("reference", "reference", against, text_column))
         settings["across"] = [["reference", "input"]]
-    _run({"stages": ["extract", "dedup"], "dataset": datasets, "dedup": settings}, out, workers, update)
+    tables = {"stages": ["extract", "dedup"], "dataset": datasets, "dedup": settings}
+    if plan_only:
+        from curation.cli.dedup_plan import show_plan
+
+        return show_plan(tables, workers)
+    if not out:
+        raise click.UsageError("--out is needed (or --plan)")
+    return _run(tables, out, workers, update)
 
 
 @click.command()

@@ -212,14 +212,17 @@ def _texts(context: Context, plan: Plan, some: pa.Table, chars: int) -> list[dic
 
 
 def removed_duplicates(context: Context, plan: Plan) -> pa.Table:
-    """Every document that dedup removed: dataset, ordinal, row (in the survivors), reason, kept_id, kept_dataset, jaccard."""
+    """Every document that left for another: dataset, ordinal, row (in the survivors), reason, kept_id, kept_dataset, jaccard.
+
+    Those that left for what they say twice themselves (`repetitive`) are not among them.
+    """
     parts = []
     for shard in plan.shards:
         path = context.decision("dedup", shard)
         if "dedup" not in context.recipe.stages or not store.exists(path):
             continue
         table = store.read_table(path)
-        rows = np.flatnonzero(table.column("keep").fill_null(True).to_numpy() == False)  # noqa: E712  numpy, elementwise
+        rows = np.flatnonzero(table.column("kept_id").is_valid().to_numpy())
         some = table.take(pa.array(rows)).drop_columns(["keep"])
         n = len(rows)
         places = {"dataset": pa.array([shard.dataset] * n, pa.string()), "ordinal": np.full(n, shard.ordinal, np.int64)}

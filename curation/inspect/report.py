@@ -22,6 +22,7 @@ from curation import store
 from curation.inspect import frames
 from curation.inspect.benchmarks import benchmark_table
 from curation.inspect.contamination import contamination
+from curation.inspect.duplicates import duplicates, repeats
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
@@ -67,7 +68,8 @@ def report(context: Context, plan: Plan) -> Data:
         "by_score": _by_score(context, plan),
         "languages": _languages(context, plan),
         "lengths": _lengths(context, plan),
-        "duplicates": _duplicates(context, plan),
+        "duplicates": duplicates(context, plan),
+        "repeats": repeats(context, plan),
         "benchmarks": benchmark_table(context, plan),
         "contamination": contamination(context),
         "mixture": mixture,
@@ -200,32 +202,6 @@ def _shard_lengths(context: Context, shard: Any, unit: str) -> Int64s:
         return np.zeros(0, np.int64)
     parts = [char_lengths(batch.column(0)) for batch in store.read_groups(survivors, ["text"])]
     return np.concatenate([np.zeros(0, np.int64), *parts])[rows]
-
-
-# ---- dedup -----------------------------------------------------------------------------------------------------------------------------
-
-
-def _duplicates(context: Context, plan: Plan) -> Data | None:
-    """Sizes of clusters (a document that stays and those that left for it), and the Jaccard of each near duplicate."""
-    if "dedup" not in context.recipe.stages:
-        return None
-    if not any(store.exists(context.decision("dedup", shard)) for shard in plan.shards):
-        return None
-    table = frames.removed_duplicates(context, plan)
-    centres = Counter(zip(*(table.column(n).to_pylist() for n in ("kept_dataset", "kept_id")), strict=True))
-    sizes = Counter(left + 1 for left in centres.values())
-    near = pc.equal(table.column("reason"), "duplicate")
-    jaccard = table.filter(near).column("jaccard").to_numpy()
-    edges = np.linspace(context.recipe.dedup.min_jaccard, 1.0, 21)
-    pairs = Counter(zip(*(table.column(n).to_pylist() for n in ("dataset", "kept_dataset")), strict=True))
-    return {
-        "removed": table.num_rows,
-        "exact": table.num_rows - len(jaccard),
-        "cluster_sizes": {str(size): sizes[size] for size in sorted(sizes)},
-        "jaccard_edges": edges.tolist(),
-        "jaccard_counts": np.histogram(jaccard, edges)[0].tolist(),
-        "between": [{"left": a, "stayed": b, "documents": n} for (a, b), n in sorted(pairs.items())],
-    }
 
 
 # ---- mix -------------------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
 from curation.errors import RecipeError, RunError
 from curation.stages import dedup_choice as choice
+from curation.stages.bands import choose as choose_bands
 from curation.stages.common import Made, Result, char_lengths, close_books, once, survivors
 
 if TYPE_CHECKING:
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
     from curation.stages.dedup_index import Member
     from curation.stages.dedup_verify import Features
 
-VERSION = 2
+VERSION = 3
+REMOVES = ("exact_duplicate", "duplicate", "repetitive")
 ALARM_FROM = 1000  # documents of a dataset
 
 
@@ -44,8 +46,9 @@ class DedupConfig:
 
     features: Literal["unigram", "shingle"] = "shingle"
     shingle_words: int = 5
-    bands: int = 20
+    bands: int | Literal["auto"] = 20  # "auto": bands and rows chosen for min_jaccard from `hashes`
     rows: int = 6
+    hashes: int = 128
     min_jaccard: float = 0.8
     across: Literal["all"] | tuple[tuple[str, str], ...] = "all"
     within: bool = True  # with a list in `across`: also within the second of each pair and every dataset not named
@@ -53,14 +56,26 @@ class DedupConfig:
     max_removed: float = 0.7  # share of a dataset that may leave before the alarm
     max_cluster: float = 0.05  # share of a dataset that may leave for one document before the alarm
     alarm: Literal["stop", "warn"] = "stop"
+    max_repeated_lines: float = (
+        1.0  # share of a document's characters in lines that it said before; 1 lets all of them stay
+    )
+    max_repeated_paragraphs: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("shingle_words", "bands", "rows"):
-            if getattr(self, name) < 1:
+        for name in ("shingle_words", "bands", "rows", "hashes"):
+            if getattr(self, name) != "auto" and getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
         for name, what in (("min_jaccard", "similarity"), ("max_removed", "share"), ("max_cluster", "share")):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: a {what} in (0, 1] expected, got {getattr(self, name)}")
+        for name in ("max_repeated_lines", "max_repeated_paragraphs"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: a share in [0, 1] expected, got {getattr(self, name)}")
+        self.banding()
+
+    def banding(self) -> tuple[int, int]:
+        """Bands, and rows of a band. Raises ValueError where `hashes` are too few to choose them from."""
+        return choose_bands(self.min_jaccard, self.hashes) if self.bands == "auto" else (self.bands, self.rows)
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
@@ -93,7 +108,7 @@ def choose(context: Context, engine: Engine, everyone: Sequence[Member], feature
     identities = [store.need_footer(path).identity for m in everyone for path in (m.documents, m.decision)[: 1 + m.old]]
     rows = scopes(context.recipe, 1 + max((member.dataset for member in everyone), default=0))
     copies = choice.exact_copies(engine, everyone, rows, store.join(root, "copies"), identities)
-    wanted = candidates(engine, everyone, config.bands, copies, rows, root, identities)
+    wanted = candidates(engine, everyone, config.banding()[0], copies, rows, root, identities)
     measured = verify(engine, everyone, wanted, root, shape(config), features)
     return choice.choose(engine, config.min_jaccard, measured, copies, everyone, root, identities)
 
@@ -132,7 +147,7 @@ def alarms(books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], confi
         came = ledger.documents(found, ledger.IN)
         if came < ALARM_FROM:
             continue
-        left = sum(ledger.documents(found, reason) for reason in ("exact_duplicate", "duplicate"))
+        left = sum(ledger.documents(found, reason) for reason in REMOVES)
         if left > config.max_removed * came:
             limit = f"dedup.max_removed is {100 * config.max_removed:g} %"
             out.append(f"{name} loses {100 * left / came:.1f} % of its documents ({limit})")
@@ -162,7 +177,9 @@ def sign_shard(member: Member) -> Made:
     config = context.recipe.dedup
     path, bands_path = member.documents, member.bands
     upstream = store.need_footer(context.survivors(shard)).identity
-    settings = (shape(config), config.bands, config.rows, context.recipe.seed)
+    role = context.recipe.dataset[context.recipe.place(shard.dataset)].role
+    allowed = (config.max_repeated_lines, config.max_repeated_paragraphs, role)
+    settings = (shape(config), *config.banding(), context.recipe.seed, allowed)
     place = (member.level, context.recipe.place(shard.dataset), shard.batch, member.ordinal)
     digest = draws.digest("dedup/evidence", VERSION, settings, place, upstream)
 
@@ -186,9 +203,10 @@ def _sign(member: Member, start: int, batch: pa.RecordBatch) -> tuple[pa.RecordB
 
     recipe = member.context.recipe
     config = recipe.dedup
-    k = config.bands * config.rows
+    bands, rows = config.banding()
+    k = bands * rows
     indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *shape(config))  # type: ignore[arg-type]
-    signed = minhash.signatures(indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES))
+    signed = minhash.signatures(indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1))
     sizes = np.diff(indptr)
     n = batch.num_rows
     doc = member.doc(start) + np.arange(n, dtype=np.int64)
@@ -197,25 +215,32 @@ def _sign(member: Member, start: int, batch: pa.RecordBatch) -> tuple[pa.RecordB
     priority = priorities(member.level, dataset, member.shard.batch, chars)
     contents = batch.column("content").cast(pa.binary())
     tie = np.array([int.from_bytes(content[:8], "big", signed=True) for content in contents.to_pylist()], np.int64)
+    lines, paragraphs, repetitive = _repeats(config, batch.column("text"), recipe.dataset[dataset].role)
+    least = signed[:, -1].copy().view(np.int64)
+    columns = (np.full(n, dataset, np.int64), contents, priority, tie, chars, sizes.astype(np.int64), least)
     documents = pa.record_batch(
-        [
-            doc,
-            batch.column("id"),
-            np.full(n, dataset, np.int64),
-            contents,
-            priority,
-            tie,
-            chars,
-            sizes.astype(np.int64),
-        ],
-        schema=schema.DEDUP_DOCUMENTS,
+        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive], schema=schema.DEDUP_DOCUMENTS
     )
-    some = np.flatnonzero(sizes > 0)
-    keys = minhash.band_keys(signed[some, :k], config.bands, config.rows)
-    offsets = np.arange(0, config.bands * len(some) + 1, config.bands, dtype=np.int32)
+    some = np.flatnonzero((sizes > 0) & (repetitive == 0))
+    keys = minhash.band_keys(signed[some, :k], bands, rows)
+    offsets = np.arange(0, bands * len(some) + 1, bands, dtype=np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.reshape(-1)))
-    sketch = minhash.sketches(signed[some, k:])
+    sketch = minhash.sketches(signed[some, k:-1])
     return documents, pa.record_batch([doc[some], priority[some], tie[some], sketch, lists], schema=schema.BANDS)
+
+
+def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArray[Any], ...]:
+    """Shares of each text's characters in lines and in paragraphs that it said before, and 1 where one is more than allowed.
+
+    What is only compared with (`reference`) never leaves.
+    """
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.repeats import repeated_chars
+
+    chars, *repeated = repeated_chars(*text_buffers(texts)).T
+    lines, paragraphs = (part / np.maximum(chars, 1) for part in repeated)
+    over = (lines > config.max_repeated_lines) | (paragraphs > config.max_repeated_paragraphs)
+    return lines, paragraphs, (over & (role != "reference")).astype(np.int64)
 
 
 def priorities(level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -245,16 +270,16 @@ def decide_shard(names: Sequence[str], task: tuple[Member, str | None, str]) -> 
         removed = _Removed.read(names, member, removed_path)
         start = 0
         with store.TableWriter(member.decision, schema.DEDUPED, digest, books) as writer:
-            for group in store.read_groups(member.documents, ["chars"]):
-                batch, reasons = removed.decide(start, group.num_rows)
+            for group in store.read_groups(member.documents, ["chars", "repetitive"]):
+                batch, reasons = removed.decide(start, group.column(1).to_numpy() == 1)
                 writer.write(batch)
                 start += group.num_rows
                 chars = group.column(0).to_numpy()
-                for reason in (None, "exact_duplicate", "duplicate"):
+                for reason in (None, *REMOVES):
                     these = reasons == reason
                     ledger.add(books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum()))
                 ledger.add(books, ledger.IN, len(chars), int(chars.sum()))
-            for reason in ("exact_duplicate", "duplicate"):
+            for reason in REMOVES:
                 if not books.get(reason, [0])[0]:
                     books.pop(reason, None)
         return Made(digest, books)
@@ -277,15 +302,17 @@ class _Removed:
         table = table.append_column("kept_name", pa.array(datasets).take(table.column("kept_dataset")))
         return cls(table.column("doc").to_numpy() - member.doc(0), table)
 
-    def decide(self, start: int, n: int) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
+    def decide(self, start: int, repetitive: npt.NDArray[np.bool_]) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
+        n = len(repetitive)
         first, last = np.searchsorted(self.rows, [start, start + n])
         some = self.table.slice(first, last - first)
         at = self.rows[first:last] - start
-        keep = np.ones(n, bool)
+        keep = ~repetitive
         keep[at] = False
         columns: dict[str, npt.NDArray[np.object_]] = {
             name: np.full(n, None, object) for name in ("reason", "kept_id", "kept_name", "jaccard")
         }
+        columns["reason"][repetitive] = "repetitive"
         if len(at):
             exact = some.column("exact").to_numpy()
             columns["reason"][at] = np.where(exact == 1, "exact_duplicate", "duplicate")

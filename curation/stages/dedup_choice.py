@@ -58,7 +58,7 @@ def exact_copies(
 
     In a cross scope that is a reference's document, and comes before a copy within the dataset.
     """
-    every, tables = documents(everyone, "doc", "id", "dataset", "content", "priority")
+    every, tables = documents(everyone, "doc", "id", "dataset", "content", "priority", "repetitive")
     first = "OVER (PARTITION BY s.scope, d.content ORDER BY s.reference DESC, d.priority, d.id, d.doc)"
     text = f"""
         SELECT doc, first, CAST((doc - doc % {SHARD}) / {SHARD} AS BIGINT) AS shard FROM (
@@ -68,6 +68,7 @@ def exact_copies(
                        first_value(d.priority) {first} AS before
                 FROM {every} d JOIN ({_scope_table(rows)}) s ON d.dataset = s.dataset
                 JOIN (SELECT content FROM {every} a GROUP BY content HAVING count(*) > 1) t ON d.content = t.content
+                WHERE d.repetitive = 0
             ) c WHERE doc <> first AND (crossed = 0 OR (held = 1 AND reference = 0 AND before < priority))
         ) o WHERE place = 1"""
     return query(engine, text, tables, out, COPIES, identities, partition_by="shard", sort_by=["doc"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from curation.plan import Plan
 
 LEVELS = 128  # runs that can build on each other: what the priority has room for
-SAME = ("features", "bands", "rows", "min_jaccard", "across", "within")
+SAME = ("features", "min_jaccard", "across", "within", "max_repeated_lines", "max_repeated_paragraphs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,8 @@ def _alike(context: Context, index: Context) -> None:
     pairs = {f"dedup.{name}": (getattr(old.dedup, name), getattr(new.dedup, name)) for name in SAME}
     if new.dedup.features == "shingle":
         pairs["dedup.shingle_words"] = (old.dedup.shingle_words, new.dedup.shingle_words)
+    for i, name in enumerate(("bands", "rows")):
+        pairs[f"dedup.{name}"] = (old.dedup.banding()[i], new.dedup.banding()[i])
     pairs["seed"] = (old.seed, new.seed)
     for name, (was, is_) in pairs.items():
         if was != is_:

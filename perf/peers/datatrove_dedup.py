@@ -1,15 +1,14 @@
 """datatrove's own near-deduplication over a folder of Parquet files; run by `perf/dedup.py` and `perf/dedup_quality.py`.
 
-Needs an environment of its own (`pip install "datatrove[io]==0.10.1" spacy`), whose Python is given to those scripts.
-`python datatrove_dedup.py FOLDER OUT WORKERS`: prints the seconds by the clock, then writes OUT/kept/*.jsonl.gz and OUT/pairs.txt, the
-pairs of documents that its buckets link, as "file row file row".
+Needs an environment of its own
+(`pip install "datatrove[io]==0.10.1" spacy tokenizers xxhash==3.5.0`), whose Python is given to those scripts.
+`python datatrove_dedup.py FOLDER OUT WORKERS`: writes OUT/kept/*.jsonl.gz, prints the seconds by the clock.
 
 Its configuration: word 5-grams, 14 bands of 8 hashes of 64 bits, no verification, connected components.
 """
 
 from __future__ import annotations
 
-import struct
 import sys
 import time
 from pathlib import Path
@@ -25,7 +24,7 @@ from datatrove.utils.hashing import HashConfig
 def main() -> None:
     """Run the four steps."""
     folder, out, workers = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    config = MinhashConfig(HashConfig(precision=64), n_grams=5, num_buckets=14, hashes_per_bucket=8)
+    config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HashConfig(precision=64))
     files = len(list(Path(folder).glob("*.parquet")))
     reader = ParquetReader(folder, text_key="text", id_key="id")
     steps = [
@@ -39,10 +38,6 @@ def main() -> None:
         logs = f"{out}/logs/{number}"
         LocalPipelineExecutor(pipeline, tasks=tasks, workers=workers, logging_dir=logs).run()
     print(f"seconds {time.perf_counter() - start:.2f}")
-    with open(f"{out}/pairs.txt", "w", encoding="utf-8") as pairs:
-        for path in sorted(Path(out, "buckets").glob("*.dups")):
-            for one in struct.iter_unpack("<4I", path.read_bytes()):
-                pairs.write(" ".join(map(str, one)) + "\n")
 
 
 if __name__ == "__main__":
