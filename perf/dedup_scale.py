@@ -66,7 +66,8 @@ def made_up(member: Member, rows: Int64s) -> Iterator[tuple[int, int, Int64s, In
 def evidence(member: Member) -> None:
     """A shard's document and band tables, as `dedup.sign_shard` writes them."""
     config, seed = member.context.recipe.dedup, member.context.recipe.seed
-    k = config.bands * config.rows
+    each, rows_of_a_band = config.banding()
+    k = each * rows_of_a_band
     permutations = minhash.permutations(seed, k + minhash.PIECES)
     digest = f"perf{member.ordinal}"
     with (
@@ -78,7 +79,7 @@ def evidence(member: Member) -> None:
             numbers, n = member.shard.ordinal * PER_SHARD + rows, len(rows)
             values = features(numbers)
             signed = minhash.signatures(np.arange(0, values.size + 1, FEATURES), values.reshape(-1), *permutations)
-            keys = minhash.band_keys(signed[:, :k], config.bands, config.rows)
+            keys = minhash.band_keys(signed[:, :k], each, rows_of_a_band)
             keys[numbers % BUCKET == 7, 0] = 7
             content = spread(numbers).astype(">u8").tobytes()
             tie = np.frombuffer(content, ">i8").astype(np.int64)
@@ -95,9 +96,12 @@ def evidence(member: Member) -> None:
                 tie,
                 chars,
                 np.full(n, FEATURES),
+                signed[:, 0].copy().view(np.int64),
+                *np.zeros((2, n)),
+                np.zeros(n, np.int64),  # not repetitive
             ]
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
-            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, config.bands, np.int32), keys.reshape(-1))
+            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, each, np.int32), keys.reshape(-1))
             sketch = minhash.sketches(signed[:, k:])
             bands.write(pa.record_batch([member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS))
 

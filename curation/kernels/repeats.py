@@ -30,7 +30,7 @@ def repeated_chars(offsets: Offsets, data: Bytes) -> npt.NDArray[np.int64]:
     >>> repeated_chars(*text_buffers(pa.array(["home\\nnews\\nhome", "é\\n\\né\\n\\n\\né", "one"]))).tolist()
     [[14, 4, 0], [8, 2, 2], [3, 0, 0]]
     """
-    return _repeated_chars(*text_arrays(offsets, data))  # type: ignore[no-any-return]
+    return _repeated_chars(*text_arrays(offsets, data))
 
 
 @njit(cache=True, nogil=True)
