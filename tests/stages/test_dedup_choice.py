@@ -78,7 +78,8 @@ def decided(folder: Path, engine: Any, shards: int, documents: list[dict[str, An
     }
     for member, held in zip(members, where, strict=True):
         rows = [
-            {"doc": doc[n], "id": f"{n:06d}", "dataset": 0, "chars": 9, "features": 9, **documents[n]} for n in held
+            {"doc": doc[n], "id": f"{n:06d}", "dataset": 0, "chars": 9, "features": 9, "repetitive": 0, **documents[n]}
+            for n in held
         ]
         with store.TableWriter(member.documents, schema.DEDUP_DOCUMENTS, f"{shards}") as writer:
             writer.write(pa.Table.from_pylist(rows, schema.DEDUP_DOCUMENTS))
