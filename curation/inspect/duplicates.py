@@ -22,9 +22,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation import draws, store
+from curation import draws, ledger, store
 from curation.inspect import frames
 from curation.inspect.differences import compare
+from curation.stages.dedup_candidates import spread
 
 if TYPE_CHECKING:
     from curation.context import Context
@@ -58,7 +59,7 @@ def duplicates(context: Context, plan: Plan) -> Data | None:
         "jaccard_counts": np.histogram(jaccard, edges)[0].tolist(),
         "between": [{"left": a, "stayed": b, "documents": n} for (a, b), n in sorted(pairs.items())],
         "pairs": _pairs(context, plan),
-        "missed": missed(context, plan, table.num_rows),
+        "missed": missed(context, plan),
     }
 
 
@@ -84,46 +85,50 @@ def _pairs(context: Context, plan: Plan) -> list[Data]:
 # ---- what was missed -------------------------------------------------------------------------------------------------------------------
 
 
-def missed(context: Context, plan: Plan, removed: int, size: int = SAMPLE) -> Data | None:
+def missed(context: Context, plan: Plan, size: int = SAMPLE) -> Data | None:
     """How many documents stay that resemble another that stays, estimated from about `size` of them, with a 95 % interval.
 
-    None where the documents' evidence is not there, or where one hash is common to too many of them.
+    None where one hash is common to too many of them.
     """
-    docs, least = _kept(context, plan)
-    share = min(1.0, size / max(1, len(docs)))
-    key = (np.ascontiguousarray(least[i]).tobytes() for i in range(len(least)))
-    drawn = np.flatnonzero(draws.uniforms(context.recipe.seed, "dedup/missed", key) < share)
-    if len(drawn) > MOST:
+    decided = [path for shard in plan.shards if store.exists(path := context.decision("dedup", shard))]
+    kept = sum(ledger.documents(store.need_footer(path).ledger, ledger.KEPT) for path in decided)
+    share = min(1.0, size / max(1, kept))
+    documents, docs, least = _drawn(context, plan, share)
+    if len(docs) > MOST:
         return None
-    due, weights, groups = _due(context, plan, docs[drawn], least[drawn], share)
+    due, weights, groups = _due(context, plan, docs, least, share)
     estimate = float(weights.sum())
     low, high = _poisson(groups)
     each = estimate / groups if groups else 1 / (share * context.recipe.dedup.min_jaccard)
-    high = min(high * each, float(len(docs)))
+    high = min(high * each, float(documents))
     exact = share == 1.0
     return {
-        "documents": len(docs),
-        "sample": len(drawn),
+        "documents": documents,
+        "sample": len(docs),
         "found": due,
         "estimate": float(due) if exact else estimate,
         "low": float(due) if exact else low * each,
         "high": float(due) if exact else high,
-        "removed": removed,
     }
 
 
-def _kept(context: Context, plan: Plan) -> tuple[Int64s, Int64s]:
-    """Numbers and least of the documents that dedup kept, those without features left out."""
-    docs, least = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+def _drawn(context: Context, plan: Plan, share: float) -> tuple[int, Int64s, Int64s]:
+    """How many documents dedup kept, those without features left out, and the number and least hash of those drawn."""
+    key = np.uint64(int(draws.uniform(context.recipe.seed, "dedup/missed", b"") * 2**53))
+    documents, docs, least = 0, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for shard in plan.shards:
         decision, evidence = context.decision("dedup", shard), context.table("dedup", shard, "evidence")
         if store.exists(decision) and store.exists(evidence):
             table = store.read_table(evidence, ["features", "least"])
             kept = frames.column(decision, "keep").to_numpy(zero_copy_only=False).astype(bool)
             kept &= table.column("features").to_numpy() > 0
+            documents += int(kept.sum())
+            hashes = table.column("least").to_numpy()
+            at = spread((hashes.view(np.uint64) ^ key).view(np.int64)) >> np.uint64(11)
+            kept &= at < np.uint64(int(share * 2**53))
             docs.append(shard.doc(0) + np.flatnonzero(kept))
-            least.append(table.column("least").to_numpy()[kept])
-    return np.concatenate(docs), np.concatenate(least)
+            least.append(hashes[kept])
+    return documents, np.concatenate(docs), np.concatenate(least)
 
 
 def _due(

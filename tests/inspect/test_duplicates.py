@@ -41,12 +41,12 @@ def test_a_sample_tells_the_whole_without_bias(run_recipe: Callable[..., Any]) -
     import dataclasses
 
     context, plan = run_recipe({"a": _rows(300, 200)}, LEAKY)
-    truth = missed(context, plan, 0)
+    truth = missed(context, plan)
     assert truth is not None
     estimates, held = [], 0
     for seed in range(40):
         other = dataclasses.replace(context, recipe=dataclasses.replace(context.recipe, seed=seed))
-        found = missed(other, plan, 0, size=160)
+        found = missed(other, plan, size=160)
         assert found is not None
         assert 100 < found["sample"] < 220
         estimates.append(found["estimate"])
@@ -57,7 +57,7 @@ def test_a_sample_tells_the_whole_without_bias(run_recipe: Callable[..., Any]) -
 
 def test_nothing_missed_has_an_upper_bound(run_recipe: Callable[..., Any]) -> None:
     context, plan = run_recipe({"a": _rows(0, 400)}, {"stages": ["extract", "dedup"]})
-    found = missed(context, plan, 0, size=100)
+    found = missed(context, plan, size=100)
     assert found is not None
     assert (found["found"], found["estimate"], found["low"]) == (0, 0.0, 0.0)
     assert 3.6 / 0.8 * 3 < found["high"] < 3.8 / 0.8 * 6
