@@ -101,7 +101,7 @@ def evidence(member: Member) -> None:
                 np.zeros(n, np.int64),  # not repetitive
             ]
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
-            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, each, np.int32), keys.reshape(-1))
+            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, each, dtype=np.int32), keys.reshape(-1))
             sketch = minhash.sketches(signed[:, k:])
             bands.write(pa.record_batch([member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS))
 
