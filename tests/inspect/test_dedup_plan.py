@@ -57,7 +57,7 @@ def test_a_plan_for_files_leaves_nothing(articles: Path) -> None:
     result = CliRunner().invoke(main, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "all 50 documents; 50 drawn, 50 of them compared" in result.output
-    assert "What 25 bands of 5 find" in result.output
+    assert "What 17 bands of 4 find" in result.output
     assert "<- min_jaccard" in result.output
     assert "of feature sets" in result.output
     assert sorted(os.listdir(articles.parent)) == before

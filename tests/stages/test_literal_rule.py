@@ -39,7 +39,8 @@ def _survivors_by_the_literal_rule(texts: list[str]) -> int:
         _, first, inverse = np.unique(column, return_index=True, return_inverse=True)
         firsts.append(first[inverse])
     links = np.concatenate(firsts), np.tile(np.arange(len(texts)), 10)
-    components, _ = connected_components(coo_array((np.ones(len(links[0])), links)), directed=False)
+    n = len(texts)
+    components, _ = connected_components(coo_array((np.ones(len(links[0])), links), (n, n)), directed=False)
     return int(components)
 
 

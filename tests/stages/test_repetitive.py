@@ -86,4 +86,4 @@ def test_they_stay_by_default_and_where_they_are_only_compared_with(run_recipe: 
     assert [round(share, 2) for share in measured.column(0).to_pylist()] == [0, 0.65, 0.65, 0, 0.07, 0]
     assert set(measured.column(1).to_pylist()) == {0}
     context, plan = run_recipe({"reference:ref": _rows(), "a": [{"id": "x", "text": "two words"}]}, TABLE, out="other")
-    assert all(fate["keep"] for fate in _fates(context, plan, "ref").values() if fate["reason"] != "duplicate")
+    assert {fate["reason"] for fate in _fates(context, plan, "ref").values()} == {None, "duplicate", "exact_duplicate"}
