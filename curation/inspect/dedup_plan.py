@@ -24,7 +24,7 @@ from rich.text import Text
 from curation import draws, store
 from curation.errors import InputError
 from curation.inspect import frames
-from curation.inspect.funnel import number, volume
+from curation.inspect.funnel import number
 from curation.stages.bands import chance, choose
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 SAMPLE = 1500  # documents compared with each other
 SHARDS = 8  # files of each dataset, or its shards of a run, that are looked into
 DOCUMENT_BYTES, KEY_BYTES = 60, 11  # on disk, of a document and of one of its band keys; measured on web text
-MERGE_NS = 4.0  # to compare two feature sets, a feature of either; measured
+MERGE_NS = 5.0  # to compare two feature sets, a feature of either; measured
 SHOWN = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 HASHES = (64, 128, 256)
 BAR = 30
@@ -135,7 +135,7 @@ def expected(sample: Sample, documents: float, min_jaccard: float, bands: int, r
     >>> similar[0], similar[500] = 4849, 101
     >>> found = expected(Sample(100, 0, 0, 100, 0, 50.0, similar), 1000, 0.8, 20, 6)
     >>> round(found.meeting), round(found.unlike), found.measured == found.meeting
-    (2755, 2755, True)
+    (2754, 2754, True)
     """
     from curation.kernels.buckets import MOST
 
@@ -219,7 +219,15 @@ def _alternatives(config: DedupConfig, sample: Sample, documents: float) -> Tabl
 
 
 def _bytes(size: float) -> str:
-    return f"{volume(round(size)) or 0}B" if size >= 10_000 else f"{size:,.0f} B"
+    """A size on disk or in memory.
+
+    >>> _bytes(900), _bytes(2_040_000), _bytes(2.34e9)
+    ('1 kB', '2 MB', '2.3 GB')
+    """
+    unit, name = next(
+        (u, n) for u, n in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u or n == "kB"
+    )
+    return f"{size / unit:.{0 if unit < 1e9 else 1}f} {name}"
 
 
 def _time(seconds: float) -> str:

@@ -28,7 +28,7 @@ def choose(min_jaccard: float, hashes: int) -> tuple[int, int]:
     Raises ValueError where no bands do.
 
     >>> choose(0.8, 128), choose(0.5, 128), choose(0.95, 128)
-    ((16, 6), (35, 3), (9, 14))
+    ((16, 6), (35, 3), (8, 16))
     """
     for rows in range(hashes, 0, -1):
         for bands in range(1, hashes // rows + 1):
