@@ -97,7 +97,7 @@ def evidence(member: Member) -> None:
                 np.full(n, FEATURES),
             ]
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
-            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, config.bands, np.int32), keys.reshape(-1))
+            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, config.bands, dtype=np.int32), keys.reshape(-1))
             sketch = minhash.sketches(signed[:, k:])
             bands.write(pa.record_batch([member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS))
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from curation import store
+from curation.errors import InputError
 from tests.stages.test_dedup import TABLE, _fates, _text
 
 
@@ -50,18 +51,20 @@ def test_a_text_shorter_than_a_shingle_is_one_shingle_of_all_its_words(run_recip
     assert kept == ["1", "2", "3", "4"]  # of the first two, which are the same words, the longer
 
 
-def test_missing_and_repeated_ids_decide_by_row(run_recipe: Callable[..., Any]) -> None:
+def test_rows_without_ids_are_decided_each_by_itself(run_recipe: Callable[..., Any]) -> None:
     rng = random.Random(1)
     one, other = _text(rng), _text(rng)
     texts = [one, other, one, other + " x", _text(rng)]
-    for ids in ([{}] * 5, [{"id": "same"}] * 5):
-        rows = [{**id_, "text": text} for id_, text in zip(ids, texts, strict=True)]
-        name = "without" if not ids[0] else "same"
-        context, plan = run_recipe({name: rows}, TABLE, out=name)
-        assert sorted(keep for keep, _, _ in _decisions(context, plan, name)) == [False, False, True, True, True]
-        kept = [reason for _, reason, _ in _decisions(context, plan, name)]
-        assert kept[3] is None  # longer than the second, which leaves for it
-        assert kept[1] == "duplicate"
+    context, plan = run_recipe({"a": [{"text": text} for text in texts]}, TABLE)
+    reasons = [reason for _, reason, _ in _decisions(context, plan, "a")]
+    assert reasons[1] == "duplicate"  # of the fourth, which is longer
+    assert sorted([reasons[0], reasons[2]], key=str) == [None, "exact_duplicate"]
+    assert reasons[3:] == [None, None]
+
+
+def test_repeated_ids_are_refused_because_survivors_are_named_by_them(run_recipe: Callable[..., Any]) -> None:
+    with pytest.raises(InputError, match=r"dataset 'a': the id 'same' is there 2 times; ids must be unique"):
+        run_recipe({"a": [{"id": "same", "text": "some text"}, {"id": "same", "text": "another"}]}, TABLE)
 
 
 @pytest.mark.parametrize("rows", [[], [{"id": "r", "text": ""}]])
