@@ -4,6 +4,7 @@
     ├── RecipeError          a recipe key or value that cannot be used
     ├── InputError           a file that is missing, unreadable, empty or of an unknown kind
     ├── RunError             the run directory: not a run, in use, or made by another recipe
+    │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
     ├── BooksError           documents in are not documents out plus documents removed
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
@@ -31,6 +32,10 @@ class InputError(CurationError):
 
 class RunError(CurationError):
     """A run directory that is not one, is in use, or was made by another recipe."""
+
+
+class AlarmError(RunError):
+    """Deduplication would take too much of a dataset; its decisions are written and can be looked at."""
 
 
 class TaskError(CurationError):

@@ -18,7 +18,7 @@ from curation.engine.base import Engine
 from curation.errors import RecipeError
 from curation.plan import Plan
 from curation.recipe import STAGES, Recipe
-from curation.stages import classify, decontaminate, dedup, download, extract, mix, mixture, tokenize
+from curation.stages import classify, decontaminate, dedup, dedup_index, download, extract, mix, mixture, tokenize
 from curation.warm import compile_kernels
 
 RUN: dict[str, Callable[[Context, Plan, Engine], Any]] = {
@@ -71,6 +71,7 @@ def run(
     if again_from and until and wanted.index(again_from) > wanted.index(until):
         raise RecipeError(f"--from {again_from} comes after --until {until}; nothing would be made again")
     plans.admit(context, update)  # before anything is written or removed
+    dedup_index.chain(context)  # and what it builds on
     with plans.Lock(out, say):
         plans.admit(context, update)
         store.sweep(out)

@@ -100,7 +100,8 @@ class Recipe:
             raise ValueError("mix.weights: a weight for each dataset expected, for instance { crawl = 60, books = 40 }")
 
     def _dataset_names(self) -> list[tuple[str, str, Sequence[str]]]:
-        across = () if self.dedup.across == "all" else [n for pair in self.dedup.across for n in pair]
+        free = self.dedup.across == "all" or self.dedup.index  # an index has datasets of its own, and the same pairs
+        across = () if free else [n for pair in self.dedup.across for n in pair]
         return [
             ("classify", "positives", self.classify.positives),
             ("classify", "negatives", self.classify.negatives),

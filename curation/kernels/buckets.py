@@ -41,7 +41,7 @@ def bucket_pairs(
     [(7, 8), (7, 9), (8, 9)]
     """
     arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (keys, docs, sketches)]
-    return _pairs(*arrays, readonly(np.ascontiguousarray(roles, np.int8)), before, head)  # type: ignore[no-any-return]
+    return _pairs(*arrays, readonly(np.ascontiguousarray(roles, np.int8)), before, head)
 
 
 def leaving(a: Int64s, b: Int64s, documents: int) -> npt.NDArray[np.bool_]:
@@ -55,7 +55,7 @@ def leaving(a: Int64s, b: Int64s, documents: int) -> npt.NDArray[np.bool_]:
     [False, True, False]
     """
     arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (a, b)]
-    return _walk(*arrays, documents)  # type: ignore[no-any-return]
+    return _walk(*arrays, documents)
 
 
 def placed(roles: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:

@@ -24,10 +24,13 @@ import pyarrow as pa
 
 from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
-from curation.errors import RecipeError, RunError
+from curation.errors import AlarmError, RecipeError
 from curation.stages import dedup_choice as choice
+from curation.stages import dedup_index
 from curation.stages.bands import choose as choose_bands
 from curation.stages.common import Made, Result, char_lengths, close_books, once, survivors
+from curation.stages.dedup_candidates import candidates, scopes
+from curation.stages.dedup_verify import verify
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -80,8 +83,6 @@ class DedupConfig:
 
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     """Sign, propose, verify, choose, decide."""
-    from curation.stages import dedup_index
-
     everyone = dedup_index.members(context, plan)
     own = dedup_index.own(everyone)
     engine.map("dedup: sign", sign_shard, own)
@@ -101,12 +102,9 @@ def _pairs(context: Context) -> str:
 
 def choose(context: Context, engine: Engine, everyone: Sequence[Member], features: Features | None = None) -> Result:
     """The documents that leave, from the evidence of all shards; `features` stands in for texts where there are none."""
-    from curation.stages.dedup_candidates import candidates, scopes
-    from curation.stages.dedup_verify import verify
-
     config, root = context.recipe.dedup, _pairs(context)
     identities = [store.need_footer(path).identity for m in everyone for path in (m.documents, m.decision)[: 1 + m.old]]
-    rows = scopes(context.recipe, 1 + max((member.dataset for member in everyone), default=0))
+    rows = scopes(context.recipe, dedup_index.names(context))
     copies = choice.exact_copies(engine, everyone, rows, store.join(root, "copies"), identities)
     wanted = candidates(engine, everyone, config.banding()[0], copies, rows, root, identities)
     measured = verify(engine, everyone, wanted, root, shape(config), features)
@@ -114,7 +112,7 @@ def choose(context: Context, engine: Engine, everyone: Sequence[Member], feature
 
 
 def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Table) -> None:
-    """Write what is alarming to dedup/alarms.json; raise RunError for it unless the recipe says to go on."""
+    """Write what is alarming to dedup/alarms.json; raise AlarmError for it unless the recipe says to go on."""
     books: dict[str, ledger.Ledger] = {}
     for name in context.recipe.names():
         books[name] = ledger.total(result.ledger for shard, result in made.items() if shard.dataset == name)
@@ -126,7 +124,7 @@ def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Tabl
     found = alarms(books, largest, context.recipe.dedup)
     store.write_json(context.path("dedup", "alarms.json"), found)
     if found and context.recipe.dedup.alarm == "stop":
-        raise RunError(
+        raise AlarmError(
             f"dedup: {found[0]}. `curation clusters {context.out}` shows what the largest clusters hold; where that is right, "
             'run again with dedup.alarm = "warn" (--alarm warn) and --update, and it goes on from here'
         )

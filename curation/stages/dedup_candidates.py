@@ -44,20 +44,23 @@ LINKS = pa.schema([("a", pa.int64()), ("b", pa.int64())])
 WANTED = pa.schema([("center", pa.int64()), ("doc", pa.int64())])
 
 
-def scopes(recipe: Recipe, datasets: int = 0) -> Scopes:
-    """Which datasets are compared; `datasets` counts those of an index too.
+def scopes(recipe: Recipe, names: Sequence[str] = ()) -> Scopes:
+    """Which datasets are compared, by their numbers; `names`: the recipe's, then those that only an index has.
 
-    `across = "all"` is one scope. Otherwise every dataset is a scope of its own (but `reference` ones), and every pair a cross scope.
+    `across = "all"` is one scope. Otherwise every dataset is a scope of its own (but `reference` ones), and every pair a cross scope, in
+    which what only the index has comes first, then the recipe's order.
     """
+    known = tuple(names) or recipe.names()
     if recipe.dedup.across == "all":
-        return tuple((0, place, 0, 0) for place in range(max(datasets, len(recipe.dataset))))
+        return tuple((0, place, 0, 0) for place in range(len(known)))
     rows: list[tuple[int, int, int, int]] = []
+    references = [d.name for d in recipe.dataset if d.role == "reference"]
     if recipe.dedup.within:
-        rows += [(place, place, 0, 0) for place, d in enumerate(recipe.dataset) if d.role != "reference"]
-    for i, (first, second) in enumerate(recipe.dedup.across):
-        scope = len(recipe.dataset) + i
-        pair = sorted((recipe.place(first), recipe.place(second)))
-        rows += [(scope, pair[0], 1, 1), (scope, pair[1], 1, 0)]
+        rows += [(place, place, 0, 0) for place, name in enumerate(known) if name not in references]
+    for i, pair in enumerate(recipe.dedup.across):
+        first, second = sorted((name in recipe.names(), known.index(name)) for name in pair)
+        scope = len(known) + i
+        rows += [(scope, first[1], 1, 1), (scope, second[1], 1, 0)]
     return tuple(rows)
 
 

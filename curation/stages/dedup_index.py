@@ -97,12 +97,6 @@ def _alike(context: Context, index: Context) -> None:
             raise RunError(
                 f"{index.out}: this index was made with {name} = {was!r}, and here it is {is_!r}; use the same, or run over all texts anew"
             )
-    unknown = [name for name in old.names() if name not in new.names()]
-    if new.dedup.across != "all" and unknown:
-        raise RunError(
-            f"{index.out}: this index holds the dataset {unknown[0]!r}, which the recipe does not name; with pairs in "
-            "dedup.across every dataset of an index must have its namesake"
-        )
 
 
 def names(context: Context) -> tuple[str, ...]:

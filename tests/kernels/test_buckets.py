@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,26 @@ def test_old_documents_keep_their_place_and_those_gone_are_not_offered(members: 
     roles = sorted(data.draw(st.lists(ROLES, min_size=len(members), max_size=len(members))), key=lambda role: role == 0)
     expected = {(a, b) for a, b in pairs(members) if not roles[b] & OLD and not roles[a] & GONE}
     assert pairs(members, roles) == expected
+
+
+@MANY
+@given(MEMBERS, st.lists(st.integers(0, BUCKET), max_size=3), st.randoms(use_true_random=False))
+def test_batch_after_batch_removes_what_one_run_does(members: list[Any], cuts: list[int], rng: random.Random) -> None:
+    """Whatever pairs are alike: each batch sees the earlier ones as old, and what they lost as gone."""
+    alike = {(a, b) for a in range(len(members)) for b in range(len(members)) if rng.random() < 0.4}
+
+    def lost(found: set[tuple[int, int]]) -> set[int]:
+        edges = sorted(found & alike, key=lambda e: (e[1], e[0]))
+        a, b = (np.array([e[end] for e in edges], np.int64) for end in (0, 1))
+        return set(np.flatnonzero(leaving(a, b, len(members))).tolist())
+
+    gone: set[int] = set()
+    start = 0
+    for end in [*sorted(cuts), len(members)]:
+        roles = [(OLD | GONE if i in gone else OLD) if i < start else 0 for i in range(min(end, len(members)))]
+        gone |= lost(pairs(members[: len(roles)], roles))
+        start = end
+    assert gone == lost(pairs(members))
 
 
 @MANY

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from curation import store
+from curation import recipe, store
+from curation.context import Context
 from curation.errors import RunError
-from curation.stages.dedup_index import members, own
+from curation.stages.dedup_index import chain, members, names, own
 from tests.stages.test_dedup import TABLE, _corpus, _fates, _text
 
 
@@ -25,9 +26,8 @@ def _batches(seed: int) -> dict[str, list[dict[str, Any]]]:
     return {name: rows[i * 50 : i * 50 + 50] for i, name in enumerate(("one", "two", "three"))}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_batch_after_batch_decides_as_one_run_over_all(run_recipe: Callable[..., Any], seed: int) -> None:
-    batches = _batches(seed)
+def test_batch_after_batch_decides_as_one_run_over_all(run_recipe: Callable[..., Any]) -> None:
+    batches = _batches(0)
     context, plan = run_recipe(batches, _dedup(), out="all")
     expected = _fates(context, plan, *batches)
     assert 20 < sum(not fate["keep"] for fate in expected.values()) < 120
@@ -67,31 +67,46 @@ def test_only_candidates_of_the_index_are_read_again(run_recipe: Callable[..., A
     assert {path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()} == before
     (old, mine) = members(new, plan)
     assert own([old, mine]) == [mine]
-    wanted = store.find(new.path("dedup", "pairs", "wanted"))
-    assert [file.name for file in wanted] == ["_manifest.parquet"]  # nobody's text was asked for
+    assert not store.listing(new.path("dedup", "pairs", "wanted"))  # nobody's text was asked for
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"shingle_words": 4}, "dedup.shingle_words = 5, and here it is 4"),
-        ({"features": "unigram"}, "dedup.features = 'shingle', and here it is 'unigram'"),
-        ({"bands": 10}, "dedup.bands = 20, and here it is 10"),
-        ({"rows": 5}, "dedup.rows = 6, and here it is 5"),
-        ({"min_jaccard": 0.7}, "dedup.min_jaccard = 0.8, and here it is 0.7"),
-        ({"across": [["old", "new"]]}, "dedup.across = 'all', and here it is"),
-        ({"within": False}, "dedup.within = True, and here it is False"),
-    ],
-)
-def test_an_index_made_otherwise_is_refused(run_recipe: Callable[..., Any], settings: Any, said: str) -> None:
+def test_an_index_made_otherwise_is_refused(run_recipe: Callable[..., Any]) -> None:
     index, _ = run_recipe({"old": [{"id": "a", "text": "one two"}]}, _dedup(), out="first")
-    table = _dedup(index, **settings)
-    with pytest.raises(RunError, match="this index was made with") as raised:
-        run_recipe(
-            {"old": [], "new": [{"id": "b", "text": "three"}]} if "across" in settings else {"new": []}, table, out="x"
-        )
-    assert said in str(raised.value)
-    assert "\n" not in str(raised.value)
+    datasets = [{"name": name, "files": "x"} for name in ("new", "newer")]
+
+    def said(seed: int = 0, **settings: Any) -> str:
+        made = recipe.parse({"seed": seed, "dataset": datasets, **_dedup(index, **settings)})
+        with pytest.raises(RunError, match="this index was made with") as raised:
+            chain(Context("elsewhere", made))
+        assert "\n" not in str(raised.value)
+        return str(raised.value)
+
+    assert "dedup.shingle_words = 5, and here it is 4" in said(shingle_words=4)
+    assert "dedup.features = 'shingle', and here it is 'unigram'" in said(features="unigram")
+    assert "dedup.bands = 20, and here it is 10" in said(bands=10)
+    assert "dedup.rows = 6, and here it is 5" in said(rows=5)
+    assert "dedup.min_jaccard = 0.8, and here it is 0.7" in said(min_jaccard=0.7)
+    assert "dedup.across = 'all', and here it is" in said(across=[["new", "newer"]])
+    assert "dedup.within = True, and here it is False" in said(within=False)
+    assert "seed = 0, and here it is 1" in said(seed=1)
+
+
+def test_pairs_may_name_what_only_the_index_has(run_recipe: Callable[..., Any]) -> None:
+    rng = random.Random(8)
+    text, other, third = _text(rng), _text(rng), _text(rng)
+    pairs = {"across": [["web", "crawl"]]}
+    held = {
+        "web": [{"id": "w", "text": text}],
+        "books": [{"id": "b", "text": third}],
+        "crawl": [{"id": "c", "text": other}],
+    }
+    index, _ = run_recipe(held, _dedup(**pairs), out="first")
+    Path(index.out).with_name("crawl.jsonl").unlink()
+    rows = [{"id": "n", "text": text + " x"}, {"id": "m", "text": other}, {"id": "k", "text": third + " x"}]
+    new, plan = run_recipe({"crawl": rows}, _dedup(index, **pairs), out="second")
+    assert names(new) == ("crawl", "web", "books")
+    fates = {id_: (fate["kept_dataset"], fate["kept_id"]) for id_, fate in _fates(new, plan, "crawl").items()}
+    assert fates == {"n": ("web", "w"), "m": ("crawl", "c"), "k": (None, None)}  # books was not to be compared
 
 
 def test_an_index_that_is_none_or_lost_its_tables_is_refused(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
