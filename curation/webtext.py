@@ -1,7 +1,7 @@
 """webtext-urls: Reddit submissions -> a list of outbound links, a line each, to look up with `curation extract --urls`.
 
-Each dump is read by a worker of its own and becomes a table of links; the engine's SQL leaves one of each page. Memory is that of one batch,
-the query's `memory_gb` (it spills), and for .zst the dump's window, up to 2 GB a worker.
+Each dump is read by a worker of its own and becomes a table of links; the engine's SQL leaves one of each page. Memory is that of one
+batch, the query's `memory_gb` (it spills), and for .zst the dump's window, up to 2 GB a worker.
 """
 
 from __future__ import annotations
