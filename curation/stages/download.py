@@ -7,6 +7,7 @@ forgotten either: it is listed in downloads/_failed.json, told at the end of eve
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,17 +153,13 @@ def _size(context: Context, own: Sequence[Source]) -> tuple[int | None, bool]:
     if not own[0].destination:
         first_mb = context.recipe.dataset[context.recipe.place(own[0].owner)].first_mb
     patience = replace(context.recipe.download.patience(1), max_attempts=2)
-    asked = own if len(own) <= ASKED else [own[i * (len(own) - 1) // (ASKED - 1)] for i in range(ASKED)]
-    sizes = []
+    sizes = [source.address.size for source in own if source.address.size >= 0]
+    open_ = [source for source in own if source.address.size < 0]
+    asked = open_ if len(open_) <= ASKED else [open_[i * (len(open_) - 1) // (ASKED - 1)] for i in range(ASKED)]
     for source in asked:
-        try:
-            size = source.address.size
-            if size < 0:
-                size = store.describe(source.address.url, patience)[0] or 0
-        except Unreachable:  # the fetching itself will say so
-            continue
-        if size:
-            sizes.append(min(size, int(first_mb * 1e6)) if first_mb else size)
+        with contextlib.suppress(Unreachable):  # the fetching itself will say so
+            sizes.append(store.describe(source.address.url, patience)[0] or 0)
+    sizes = [min(size, int(first_mb * 1e6)) if first_mb else size for size in sizes if size]
     if not sizes:
         return None, False
     exact = len(sizes) == len(own)

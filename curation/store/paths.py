@@ -203,8 +203,8 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
 
 def put(local: str, path: str) -> None:
     """Copy a local file to object storage, where it appears whole."""
-    system, inner = filesystem(path)
-    with open(local, "rb") as whole, system.open_output_stream(inner) as out:
+    system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
+    with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
         shutil.copyfileobj(whole, out, 8 << 20)
 
 
