@@ -23,7 +23,8 @@ from curation.readers.html import Form, page_text
 from curation.readers.records import Page, PageError
 
 CLOCK_FACTOR = 10  # seconds of the clock for each of the processor: a call that sleeps ends too
-_MAX_CRASHES = 25  # pages in a row
+MAX_CRASHES = 25  # pages in a row
+COMMAND = "from curation.readers import watched; watched.serve({})"
 _TRIAL = Page(b"<html><title>Mill</title><p>" + b"The miller wound the sluice at dawn. " * 9, None, None, None, None, 0)
 Answer = str | tuple[str, str | None]  # a text, or reason and detail as in PageError
 
@@ -51,12 +52,17 @@ class Watched:
         or dies on 25 pages in a row.
         """
         answers = self._asked(pages)
-        if answers is None and len(pages) > 1:
-            return [text for page in pages for text in self.texts([page])]
-        if answers is not None:
-            self._crashes = 0
-            return [answer if isinstance(answer, str) else PageError(*answer) for answer in answers]
-        return [self._death()]
+        if answers is None:  # it died on one of them, or of something else
+            self._ended()
+            answers = [self._alone(page) for page in pages]
+        return [answer if isinstance(answer, str) else PageError(*answer) for answer in answers]
+
+    def _alone(self, page: Page) -> Answer:
+        answers = self._asked([page])
+        if answers is None:
+            return self._death()
+        self._crashes = 0
+        return answers[0]
 
     def _asked(self, pages: Sequence[Page]) -> list[Answer] | None:
         """The child's answers; None where it died."""
@@ -69,19 +75,19 @@ class Watched:
             return None
         return answers
 
-    def _death(self) -> PageError:
-        """Bury the child, and say what it died of."""
+    def _death(self) -> Answer:
+        """Bury the child that died on a page, and say what it died of."""
         code = self._ended()
         if code in (-signal.SIGPROF, -signal.SIGALRM):
-            return PageError("too_slow", f"more than {self._settings[2]:g} s of {self._settings[0]}")
+            return "too_slow", f"more than {self._settings[2]:g} s of {self._settings[0]}"
         self._crashes += 1
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
-        if self._crashes >= _MAX_CRASHES:
+        if self._crashes >= MAX_CRASHES:
             raise CurationError(
-                f"the extractor {self._settings[0]!r} died ({cause}) on {_MAX_CRASHES} pages in a row; is memory short? "
+                f"the extractor {self._settings[0]!r} died ({cause}) on {MAX_CRASHES} pages in a row; is memory short? "
                 "Look at what it printed, or set another `extractor` in [extract]"
             )
-        return PageError("crashed", f"the extractor ended with {cause}")
+        return "crashed", f"the extractor ended with {cause}"
 
     def _ended(self) -> int:
         assert self._child is not None
@@ -94,8 +100,7 @@ class Watched:
     def _started(self) -> Connection:
         ours, theirs = Pipe()
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
-        code = f"from curation.readers import watched; watched.serve({theirs.fileno()})"
-        command = [sys.executable, "-P", "-c", code]
+        command = [sys.executable, "-P", "-c", COMMAND.format(theirs.fileno())]
         self._child = subprocess.Popen(
             command, env={**os.environ, "PYTHONPATH": path}, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
         )

@@ -77,6 +77,22 @@ def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
     return made
 
 
+def warnings(found: Mapping[str, ledger.Ledger]) -> list[str]:
+    """What a careful person would want to know of the datasets' books, a line each."""
+    out = []
+    for name, books in found.items():
+        if not ledger.documents(books, ledger.KEPT):
+            out.append(f"extract: {name} has no documents: {why_empty(books)}")
+        lost = {reason: ledger.documents(books, reason) for reason in ("too_slow", "crashed")}
+        if any(lost.values()):
+            told = " and ".join(f"{count} pages as {reason}" for reason, count in lost.items() if count)
+            out.append(
+                f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write other bytes; "
+                "rejects/ lists them"
+            )
+    return out
+
+
 def why_empty(books: ledger.Ledger) -> str:
     """What became of a dataset's records where none is a document."""
     lost = [f"{counts[0]} {reason}" for reason, counts in sorted(ledger.removed(books).items())]
