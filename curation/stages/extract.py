@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from curation.readers.records import Document, Page, Reject, Skipped
     from curation.recipe import Dataset
 
-VERSION = 2
+VERSION = 3
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 BATCH_BYTES = 1 << 20  # of pages that go to the extractor together
