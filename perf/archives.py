@@ -87,7 +87,9 @@ def files(paths: tuple[str, ...]) -> list[Path]:
 
 
 def told(counts: dict[str, int]) -> str:
-    return ", ".join(f"{number} {name}" for name, number in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0])))
+    return ", ".join(
+        f"{number} {name}" for name, number in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+    )
 
 
 @click.command()

@@ -1,9 +1,9 @@
 """Legacy encodings told apart: `python perf/encoding.py [pages.parquet]` (columns html and path, whose folder is the true encoding).
 
-Prints for each encoding how many pages are decoded to just the text that the true encoding gives, by ours and by the detectors that there are:
-charset-normalizer, resiliparse, chardet, turbohtml. Twice: as the pages are, with what they declare (a detector sees only bytes), and
-with every declaration of an encoding taken out, so that the bytes alone must tell. A superset counts as right where it gives the same text.
-`label`: pages whose named encoding is the true one or its larger WHATWG sister.
+Prints for each encoding how many pages are decoded to just the text that the true encoding gives, by ours and by the detectors that there
+are: charset-normalizer, resiliparse, chardet, turbohtml. Twice: as the pages are, with what they declare (a detector sees only bytes),
+and with every declaration of an encoding taken out, so that the bytes alone must tell. A superset counts as right where it gives the same
+text. `label`: pages whose named encoding is the true one or its larger WHATWG sister.
 """
 
 from __future__ import annotations
@@ -68,7 +68,10 @@ def decoded(body: bytes, label: str | None) -> str | None:
 def main(path: str) -> None:
     """Print both tables."""
     rows = pq.read_table(path).to_pylist()
-    for title, prepare in (("pages as they are", bytes), ("without declarations", lambda body: DECLARED.sub(b"", body))):
+    for title, prepare in (
+        ("pages as they are", bytes),
+        ("without declarations", lambda body: DECLARED.sub(b"", body)),
+    ):
         right: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
         labels: collections.Counter[str] = collections.Counter()
         seconds: collections.Counter[str] = collections.Counter()

@@ -1,7 +1,8 @@
 """Pages made to hurt, by every extractor: `python perf/hostile.py [--size 10000000] [--seconds 30]`.
 
-Prints seconds for each page of about `size` bytes and each extractor, and what became of it: ok, or the reason it was refused. `too_slow` and
-`crashed` mean that the child process had to be replaced; every other outcome comes from limits in bytes and shape, and repeats anywhere.
+Prints seconds for each page of about `size` bytes and each extractor, and what became of it: ok, or the reason it was refused. `too_slow`
+and `crashed` mean that the child process had to be replaced; every other outcome comes from limits in bytes and shape, and repeats
+anywhere.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Damaged archives by the thousand: `python perf/mutations.py [FOLDER_OF_ARCHIVES] [--count 10000] [--seed 0]`.
 
-Small archives of every make (and those of a folder, if one is given) are flipped, cut, spliced, swapped and filled with junk, then go through
-the whole `extract` stage, a few hundred files a shard. Nothing may raise; the books must balance, and say of every file what a second reading
-of it says; pages of files of one member a record (or plain) that lie before the damage must all be there. Printed too: how many of those
-behind it were found again, and the slowest file.
+Small archives of every make (and those of a folder, if one is given) are flipped, cut, spliced, swapped and filled with junk, then go
+through the whole `extract` stage, a few hundred files a shard. Nothing may raise; the books must balance, and say of every file what a
+second reading of it says; pages of files of one member a record (or plain) that lie before the damage must all be there. Printed too: how
+many of those behind it were found again, and the slowest file.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import collections
 import gzip
 import io
 import random
+import re
 import tempfile
 import time
 import zlib
@@ -32,7 +33,10 @@ from curation.stages.extract import extract_shard
 
 FILES_A_SHARD = 250
 MAX_BYTES = 60_000  # of an archive taken from a folder
-WORDS = "the mill by the river turned all day and the miller told whoever asked that wheat <b>was</b> dear this year".split()
+WORDS = re.findall(
+    r"\S+",
+    "the mill by the river turned all day and the miller told whoever asked that wheat <b>was</b> dear this year",
+)
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,11 @@ def seeds(folder: str | None = None) -> list[Seed]:
     for version in ("0.17", "0.18", "1.0", "1.1"):
         records = [
             _warc(b"software: x\r\n", "warcinfo", version),
-            *(_warc(_http(_html(rng), coding, chunked), "response", version) for coding in _CODINGS for chunked in (0, 1)),
+            *(
+                _warc(_http(_html(rng), coding, chunked), "response", version)
+                for coding in _CODINGS
+                for chunked in (0, 1)
+            ),
             _warc(b"GET / HTTP/1.1\r\n\r\n", "request", version),
             _warc(_http(b"", "", 0), "revisit", version),
             _warc(_html(rng), "resource", version, "text/html"),
@@ -67,7 +75,11 @@ def seeds(folder: str | None = None) -> list[Seed]:
     found += [Seed(f"{way}.arc", pack(lines), way in _APART) for way, pack in _WAYS.items()]
     for path in sorted(Path(folder).iterdir()) if folder else []:
         if path.stat().st_size <= MAX_BYTES:
-            found.append(Seed(path.name.replace(".", "-") + (".arc" if ".arc" in path.name else ".warc"), path.read_bytes(), False))
+            found.append(
+                Seed(
+                    path.name.replace(".", "-") + (".arc" if ".arc" in path.name else ".warc"), path.read_bytes(), False
+                )
+            )
     return found
 
 
@@ -83,7 +95,9 @@ _WAYS: dict[str, Callable[[list[bytes]], bytes]] = {
     "plain": b"".join,
     "gzip": lambda records: b"".join(map(gzip.compress, records)),
     "gzip-one": lambda records: gzip.compress(b"".join(records)),
-    "gzip-pairs": lambda records: b"".join(gzip.compress(b"".join(records[n : n + 2])) for n in range(0, len(records), 2)),
+    "gzip-pairs": lambda records: b"".join(
+        gzip.compress(b"".join(records[n : n + 2])) for n in range(0, len(records), 2)
+    ),
     "zstd": lambda records: b"".join(map(zstandard.ZstdCompressor(write_checksum=True).compress, records)),
     "zstd-one": lambda records: zstandard.compress(b"".join(records)),
 }
@@ -98,7 +112,10 @@ def _http(body: bytes, coding: str, chunked: int) -> bytes:
     head = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Encoding: {coding or 'identity'}\r\n"
     if chunked:
         head += "Transfer-Encoding: chunked\r\n"
-        body = b"".join(b"%x\r\n%s\r\n" % (len(body[n : n + 99]), body[n : n + 99]) for n in range(0, len(body), 99)) + b"0\r\n\r\n"
+        body = (
+            b"".join(b"%x\r\n%s\r\n" % (len(body[n : n + 99]), body[n : n + 99]) for n in range(0, len(body), 99))
+            + b"0\r\n\r\n"
+        )
     return head.encode() + b"\r\n" + body
 
 

@@ -1,9 +1,9 @@
 """Archives to documents with language, on one core: `python perf/reading.py [FOLDER] [--datatrove PYTHON]`.
 
-Beside the stage, in the same run and in turn with it: gunzip, HTML extraction and language identification alone, over the same bytes in memory;
-their sum is what nothing can beat, and the ratio to it what our own work costs (asked: 1.3). Then memory: the crawl four times over in one
-worker, resident memory of worker and child together, pass by pass (asked: under 500 MB, no growth). Then datatrove on the first archive, with
-its defaults (trafilatura, a second a page), beside ours on the same. PYTHON is an environment of its own:
+Beside the stage, in the same run and in turn with it: gunzip, HTML extraction and language identification alone, over the same bytes in
+memory; their sum is what nothing can beat, and the ratio to it what our own work costs (asked: 1.3). Then memory: the crawl four times
+over in one worker, resident memory of worker and child together, pass by pass (asked: under 500 MB, no growth). Then datatrove on the
+first archive, with its defaults (trafilatura, a second a page), beside ours on the same. PYTHON is an environment of its own:
 
     python -m venv out/datatrove && out/datatrove/bin/pip install "datatrove[processing,io]" lxml_html_clean
 
@@ -20,6 +20,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -96,7 +97,10 @@ def extraction(texts: list[str]) -> list[str]:
 def in_turn(files: list[Path], rounds: int) -> None:
     packed = [one for f in files for one in members(f)]
     pages = [
-        one for f in files for one in warc.read_archive(f.open("rb"), f.name, max_page_bytes=10 << 20) if isinstance(one, Page)
+        one
+        for f in files
+        for one in warc.read_archive(f.open("rb"), f.name, max_page_bytes=10 << 20)
+        if isinstance(one, Page)
     ]
     texts = [decoded(page.body, page.content_type) for page in pages if not page.is_text]
     extraction(texts[:3])
@@ -105,25 +109,27 @@ def in_turn(files: list[Path], rounds: int) -> None:
     start, _ = timed(lambda: watched.watched(config.extractor, html.Form(), config.max_page_s).texts(pages[:1]))
     click.echo(f"a worker's child starts in {start[0]:.1f} s of processor time, once")
     best: dict[str, Times] = {}
-    bodies: list[str] = []
+
+    def run(name: str, work: Callable[[], Any]) -> Any:
+        seconds, result = timed(work)
+        best[name] = min(best.get(name, seconds), seconds)
+        return result
+
     for _ in range(rounds):
-        works: dict[str, Callable[[], Any]] = {
-            "gunzip": lambda: gunzip(packed),
-            "extraction": lambda: extraction(texts),
-            "language": lambda: language.languages(bodies),
-            "the stage": lambda: extract(files),
-        }
-        for name, work in works.items():
-            seconds, result = timed(work)
-            best[name] = min(best.get(name, seconds), seconds)
-            if name == "extraction":
-                bodies = [text for text in result if text.strip()]
+        run("gunzip", partial(gunzip, packed))
+        bodies = [text for text in run("extraction", partial(extraction, texts)) if text.strip()]
+        run("language", partial(language.languages, bodies))
+        run("the stage", partial(extract, files))
     alone = sum(best[name][0] for name in ("gunzip", "extraction", "language"))
-    click.echo(f"{len(files)} archives, {len(pages)} pages, {sum(len(p.body) for p in pages) / 1e6:.0f} MB of HTML; best of {rounds}")
+    click.echo(
+        f"{len(files)} archives, {len(pages)} pages, {sum(len(p.body) for p in pages) / 1e6:.0f} MB of HTML; best of {rounds}"
+    )
     for name, (processor, clock) in best.items():
         click.echo(f"  {name:12} {processor:6.2f} s of processor time, {clock:6.2f} s by the clock")
     processor = best["the stage"][0]
-    click.echo(f"  the stage is {processor / alone:.2f} times the sum of the three, {len(pages) / processor:.0f} pages/s")
+    click.echo(
+        f"  the stage is {processor / alone:.2f} times the sum of the three, {len(pages) / processor:.0f} pages/s"
+    )
 
 
 def _passes(files: list[Path], times: int, line: Connection) -> None:
@@ -149,7 +155,9 @@ def memory(files: list[Path], times: int = 4) -> None:
             pages += ours.recv()
             peaks.append(0)
     worker.join()
-    click.echo(f"memory of a worker and its child, {pages} pages in {times} passes: {', '.join(f'{p / 1e6:.0f}' for p in peaks[:-1])} MB")
+    click.echo(
+        f"memory of a worker and its child, {pages} pages in {times} passes: {', '.join(f'{p / 1e6:.0f}' for p in peaks[:-1])} MB"
+    )
 
 
 def beside_datatrove(python: str, path: Path) -> None:
@@ -160,9 +168,14 @@ def beside_datatrove(python: str, path: Path) -> None:
     told = json.loads(done.stdout.splitlines()[-1])
     ours, (pages, kept) = timed(lambda: extract([path]))
     click.echo(f"{path.name}, {pages} pages, by the clock, one core:")
-    click.echo(f"  datatrove {told['version']}: {told['seconds']:.1f} s, {pages / told['seconds']:.1f} pages/s, {told['documents']} documents, no language")
+    click.echo(
+        f"  datatrove {told['version']}: {told['seconds']:.1f} s, {pages / told['seconds']:.1f} pages/s, "
+        f"{told['documents']} documents, no language"
+    )
     click.echo(f"  ours: {ours[1]:.1f} s, {pages / ours[1]:.1f} pages/s, {kept} documents, with language")
-    click.echo(f"  ours is {told['seconds'] / ours[1]:.1f} times as fast ({told['processor'] / ours[0]:.1f} times in processor time)")
+    click.echo(
+        f"  ours is {told['seconds'] / ours[1]:.1f} times as fast ({told['processor'] / ours[0]:.1f} times in processor time)"
+    )
 
 
 @click.command()

@@ -37,7 +37,7 @@ _MAX_BAD_SHARE = 0.05
 # Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]+")
 _UNWANTED_ASCII = bytes(byte for byte in range(128) if _UNWANTED.match(chr(byte)))
-_MANY_MARKS = re.compile(r"[^\w\s!-~]{%d,}" % MAX_MARKS)  # all marks, and other signs
+_MANY_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS},}}")  # all marks, and other signs
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _ATTRIBUTE = re.compile(rb"[\s/]+[^\s/]")

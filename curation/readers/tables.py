@@ -40,7 +40,8 @@ _GUTENBERG_END = re.compile(
 )
 # Whom the file is owed to: paragraphs in front of the title page.
 _GUTENBERG_CREDIT = re.compile(
-    r"(?is)\s*(?:\[(?:Portions of this header|Project Gutenberg is a)|(?:This )?e-?(?:text|book) (?:was |is )?(?:prepared|produced|revised) "
+    r"(?is)\s*(?:\[(?:Portions of this header|Project Gutenberg is a)"
+    r"|(?:This )?e-?(?:text|book) (?:was |is )?(?:prepared|produced|revised) "
     r"|(?:Produced|Prepared|Transcribed|Scanned|Digitized) (?:by|from) |\(?Additional editing by ).{0,800}?(?:\n[ \t]*\n|\Z)"
 )
 

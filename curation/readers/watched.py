@@ -1,9 +1,9 @@
 """Pages -> texts in a child process, so that a page on which a parser hangs or dies costs itself and nothing else.
 
-No alarm interrupts native code, but a signal that nobody handles ends a process even there. So the child sets a timer of processor time before
-each page; where it runs out the child is gone, and its owner starts another and goes on behind the page. Costs two system calls a page, a
-copy of page and text through a socket, and once a worker 1.5 s and about 200 MB for the child. The trap: an extractor that cannot even start
-would make every page look deadly, so the child extracts a page of its own before it is trusted.
+No alarm interrupts native code, but a signal that nobody handles ends a process even there. So the child sets a timer of processor time
+before each page; where it runs out the child is gone, and its owner starts another and goes on behind the page. Costs two system calls a
+page, a copy of page and text through a socket, and once a worker 1.5 s and about 200 MB for the child. The trap: an extractor that cannot
+even start would make every page look deadly, so the child extracts a page of its own before it is trusted.
 """
 
 from __future__ import annotations

@@ -87,8 +87,8 @@ def warnings(found: Mapping[str, ledger.Ledger]) -> list[str]:
         if any(lost.values()):
             told = " and ".join(f"{count} pages as {reason}" for reason, count in lost.items() if count)
             out.append(
-                f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write other bytes; "
-                "rejects/ lists them"
+                f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write "
+                "other bytes; rejects/ lists them"
             )
     return out
 

@@ -1,7 +1,8 @@
-"""datatrove reads and extracts: `python datatrove_reading.py FOLDER` (archives in FOLDER/in), run by perf/reading.py in an environment of its own.
+"""datatrove reads and extracts: `python datatrove_reading.py FOLDER` (archives in FOLDER/in), run by perf/reading.py.
 
-Its defaults: WarcReader, Trafilatura (favour precision, a second a page, in a process of its own), JsonlWriter; one task, one worker. It identifies
-no language, since its model would have to be fetched. The last line says seconds by the clock, of the processor, and documents, as JSON.
+In an environment of its own. Its defaults: WarcReader, Trafilatura (favour precision, a second a page, in a process of its own),
+JsonlWriter; one task, one worker. It identifies no language, since its model would have to be fetched. The last line says seconds by the clock, of the processor, and
+documents, as JSON.
 """
 
 from __future__ import annotations
@@ -35,6 +36,6 @@ if __name__ == "__main__":
     began, before = time.perf_counter(), processor()
     LocalPipelineExecutor(pipeline, tasks=1, workers=1, logging_dir=str(folder / "logs")).run()
     seconds, used = time.perf_counter() - began, processor() - before
-    written = sum(len(gzip.open(path).readlines()) for path in (folder / "out").glob("*.gz"))
+    written = sum(gzip.decompress(path.read_bytes()).count(b"\n") for path in (folder / "out").glob("*.gz"))
     version = importlib.metadata.version("datatrove")
     print(json.dumps({"version": version, "seconds": seconds, "processor": used, "documents": written}))

@@ -216,7 +216,10 @@ def test_gutenberg_credits_go_and_books_that_mention_it_stay():
     old = "Notice\n**END THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.08.01*END**\n[Portions of this header are copyright]\n\n"
     new = "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\n\n\nProduced by A and\nB for Project Gutenberg.\n\n\n"
     for front in (old, new, new + "This etext was prepared by C.\n\n"):
-        assert gutenberg_body(front + "X\n\nProduced by magic.\n\nEnd of this Project Gutenberg Etext\n").strip() == "X\n\nProduced by magic."
+        assert (
+            gutenberg_body(front + "X\n\nProduced by magic.\n\nEnd of this Project Gutenberg Etext\n").strip()
+            == "X\n\nProduced by magic."
+        )
 
 
 def test_real_gutenberg_editions(shared_data):

@@ -102,7 +102,11 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, loc
 
 
 def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(tmp_path: Path, local: LocalEngine) -> None:
-    bodies = [b"<p>" + b"A short page of a few words. " * 9, b"<p>" + b"<i>x</i> " * 400_000, b"<p>" + b"Another one, after it. " * 9]
+    bodies = [
+        b"<p>" + b"A short page of a few words. " * 9,
+        b"<p>" + b"<i>x</i> " * 400_000,
+        b"<p>" + b"Another one, after it. " * 9,
+    ]
     records = [
         b"WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: http://a.example/%d\r\nContent-Type: text/html\r\n"
         b"Content-Length: %d\r\n\r\n%s\r\n\r\n" % (number, len(body), body)
