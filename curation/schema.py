@@ -16,6 +16,8 @@ REASONS: dict[str, str] = {
     "undecodable": "the bytes are not text in any encoding that fits",
     "empty": "no text was left after extraction",
     "too_large": "larger than the limit on a page or line",
+    "too_slow": "the extractor took longer than max_page_s",
+    "crashed": "the extractor's process died on it",
     "malformed": "the record or line does not follow its format",
     "truncated": "the file ends in the middle of the record",
     "revisit": "a revisit record: the crawler met the same page before and stored no body",

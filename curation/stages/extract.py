@@ -23,13 +23,14 @@ from curation.stages.extract_columns import extra_types, fitted, repeated_ids
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.plan import Plan
-    from curation.readers.records import Document, Reject, Skipped
+    from curation.readers.records import Document, Page, Reject, Skipped
     from curation.recipe import Dataset
 
-VERSION = 2
+VERSION = 3
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
+BATCH_BYTES = 1 << 20  # of pages that go to the extractor together
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +46,13 @@ class ExtractConfig:
     markdown: bool = False
     languages: tuple[str, ...] = ()
     max_page_bytes: int = 10 << 20
+    max_page_s: float = 30.0  # of processor time
 
     def __post_init__(self) -> None:
         if self.max_page_bytes < 1:
             raise ValueError(f"max_page_bytes: at least 1 expected, got {self.max_page_bytes}")
+        if not self.max_page_s > 0:
+            raise ValueError(f"max_page_s: more than 0 expected, got {self.max_page_s}")
         if self.extractor != "blocks" and (self.headline, self.comments, self.markdown) != ("judged", False, False):
             raise ValueError(f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}')
 
@@ -91,16 +95,25 @@ def reach(context: Context, plan: Plan, made: list[Made]) -> None:
             )
 
 
-def warnings(context: Context) -> list[str]:
-    """Files and records that the run goes without, a line for each dataset."""
-    path = context.path("ledger.json")
-    found = store.read_json(path).get("extract", {}) if store.exists(path) else {}
-    return [
-        f"extract: {failed} files or records of {name} could not be read from their addresses ({context.path('rejects', name)} "
-        "says why); the same command asks for them again"
-        for name, books in found.items()
-        if (failed := ledger.documents(books, UNREACHABLE))
-    ]
+def warnings(context: Context, found: Mapping[str, ledger.Ledger]) -> list[str]:
+    """What a careful person would want to know of the datasets' books, a line each."""
+    out = []
+    for name, books in found.items():
+        if not ledger.documents(books, ledger.KEPT):
+            out.append(f"extract: {name} has no documents: {why_empty(books)}")
+        lost = {reason: ledger.documents(books, reason) for reason in ("too_slow", "crashed")}
+        if any(lost.values()):
+            told = " and ".join(f"{count} pages as {reason}" for reason, count in lost.items() if count)
+            out.append(
+                f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write "
+                "other bytes; rejects/ lists them"
+            )
+        if failed := ledger.documents(books, UNREACHABLE):
+            out.append(
+                f"extract: {failed} files or records of {name} could not be read from their addresses ({context.path('rejects', name)} "
+                "says why); the same command asks for them again"
+            )
+    return out
 
 
 def why_empty(books: ledger.Ledger) -> str:
@@ -306,17 +319,34 @@ def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator
 
 
 def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:
-    from curation.readers import html, warc
-    from curation.readers.records import Document, Page, PageError, Reject
+    """What an archive holds, in its order; pages become text some at a time."""
+    from curation.readers import warc
+    from curation.readers.records import Page
 
-    form = html.Form(config.headline, config.comments, config.markdown)
+    waiting: list[Page | Reject | Skipped] = []
+    size = 0
     for record in warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes):
-        if not isinstance(record, Page):
-            yield record
-            continue
-        try:
-            text = html.page_text(record, config.extractor, form)
-        except PageError as error:  # the one place that isolates a bad page; it is counted under its reason
-            yield Reject(error.reason, record.url, record.offset, error.detail)
-            continue
-        yield Document(text, None, record.url, record.record_id, record.date, record.offset, None)
+        waiting.append(record)
+        size += len(record.body) if isinstance(record, Page) else 0
+        if size >= BATCH_BYTES or len(waiting) >= BATCH_ROWS:
+            yield from _with_text(config, waiting)
+            waiting, size = [], 0
+    yield from _with_text(config, waiting)
+
+
+def _with_text(config: ExtractConfig, found: list[Page | Reject | Skipped]) -> Iterator[Document | Reject | Skipped]:
+    """The same records with documents or rejects in place of pages."""
+    from curation.readers.html import Form
+    from curation.readers.records import Document, Page, PageError, Reject
+    from curation.readers.watched import watched
+
+    pages = [one for one in found if isinstance(one, Page)]
+    form = Form(config.headline, config.comments, config.markdown)
+    texts = iter(watched(config.extractor, form, config.max_page_s).texts(pages) if pages else [])
+    for one in found:
+        if not isinstance(one, Page):
+            yield one
+        elif isinstance(text := next(texts), PageError):
+            yield Reject(text.reason, one.url, one.offset, text.detail)
+        else:
+            yield Document(text, None, one.url, one.record_id, one.date, one.offset, None)
