@@ -75,8 +75,9 @@ class GPT3(nn.Module):
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size
-        self.tokens = nn.Embedding(size.vocabulary, size.width)
-        self.positions = nn.Embedding(size.context, size.width)
+        # As from_pretrained, since drawing their first values on the meta device would load torch's compiler (seconds).
+        self.tokens = nn.Embedding.from_pretrained(torch.empty(size.vocabulary, size.width), freeze=False)
+        self.positions = nn.Embedding.from_pretrained(torch.empty(size.context, size.width), freeze=False)
         self.blocks = nn.ModuleList(Block(size, pattern) for pattern in size.patterns)
         self.norm = nn.LayerNorm(size.width)
 
