@@ -80,16 +80,16 @@ def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
     The first block has no block before it and is plain causal attention; all other blocks go through one call with
     a (band, 2 * band) mask that they share.
     """
-    length = q.shape[2]
+    (batch, heads, length, width), blocks = q.shape, -(-q.shape[2] // band)
     if length <= band:
         return dense_attention(q, k, v)
     q, k, v = (_padded(x, band) for x in (q, k, v))
     first = dense_attention(q[:, :, :band], k[:, :, :band], v[:, :, :band])
-    q, k, v = (x.unflatten(2, (-1, band)).transpose(1, 2) for x in (q, k, v))  # (B, blocks, H, band, D)
+    q, k, v = (x.reshape(batch, heads, blocks, band, width).transpose(1, 2) for x in (q, k, v))
     rest = F.scaled_dot_product_attention(
         q[:, 1:].flatten(0, 1), _pairs(k), _pairs(v), attn_mask=_band_mask(band, q.device)
     )
-    rest = rest.unflatten(0, (q.shape[0], -1)).transpose(1, 2).flatten(2, 3)
+    rest = rest.reshape(batch, blocks - 1, heads, band, width).transpose(1, 2).flatten(2, 3)
     return torch.cat((first, rest), 2)[:, :, :length]
 
 
@@ -98,9 +98,12 @@ def strided_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
 
     Tokens i, i + band, i + 2 band ... only see each other: they become a sequence of their own.
     """
-    length = q.shape[2]
-    q, k, v = (_padded(x, band).unflatten(2, (-1, band)).permute(0, 3, 1, 2, 4).flatten(0, 1) for x in (q, k, v))
-    y = dense_attention(q, k, v).unflatten(0, (-1, band))  # (B, band, H, rows, D)
+    (batch, heads, length, width), rows = q.shape, -(-q.shape[2] // band)
+    columns = [
+        _padded(x, band).reshape(batch, heads, rows, band, width).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        for x in (q, k, v)
+    ]
+    y = dense_attention(*columns).reshape(batch, band, heads, rows, width)
     return y.permute(0, 2, 3, 1, 4).flatten(2, 3)[:, :, :length]
 
 

@@ -72,8 +72,7 @@ def save(
     _write(temporary / "model.safetensors", dict(model.named_parameters()), here)
     _write(temporary / "optimizer.safetensors", _moments(model, optimizer), here)
     if here.first:
-        text = {"format": FORMAT, "step": state.step, "window": state.window, "tokens": state.tokens}
-        text |= {"noise": asdict(state.noise), "config": state.config}
+        text = {"format": FORMAT, **asdict(state)}
         (temporary / "state.json").write_text(json.dumps(text, indent=2) + "\n")
         for file in (*temporary.iterdir(), temporary):
             _flush(file)

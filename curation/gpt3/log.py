@@ -74,7 +74,7 @@ def event_writer(folder: Path, step: int) -> Any:
         raise MissingExtra("curation train --tensorboard", "tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
-    return SummaryWriter(str(folder), purge_step=step + 1)  # type: ignore[no-untyped-call]
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 @functools.cache

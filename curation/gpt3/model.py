@@ -69,15 +69,20 @@ class Block(nn.Module):
         return x + self.down(F.gelu(self.up(self.norm_2(x)), approximate="tanh")), kept
 
 
+def _embedding(rows: int, width: int) -> nn.Embedding:
+    """Without first values: drawing them on the meta device would load torch's compiler, which takes seconds."""
+    made: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)  # type: ignore[no-untyped-call]
+    return made
+
+
 class GPT3(nn.Module):
     """The language model. Built without values: `build` makes one that can be trained."""
 
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size
-        # As from_pretrained, since drawing their first values on the meta device would load torch's compiler (seconds).
-        self.tokens = nn.Embedding.from_pretrained(torch.empty(size.vocabulary, size.width), freeze=False)
-        self.positions = nn.Embedding.from_pretrained(torch.empty(size.context, size.width), freeze=False)
+        self.tokens = _embedding(size.vocabulary, size.width)
+        self.positions = _embedding(size.context, size.width)
         self.blocks = nn.ModuleList(Block(size, pattern) for pattern in size.patterns)
         self.norm = nn.LayerNorm(size.width)
 

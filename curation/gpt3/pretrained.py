@@ -146,4 +146,4 @@ def _same(get: Callable[[str], Tensor], theirs: str, ours: str, names: dict[str,
 
 def _by_heads(qkv: tuple[Tensor, ...], size: Size) -> Tensor:
     """Three tensors with rows (head, head width) as one with rows (head, q|k|v, head width)."""
-    return torch.stack([part.unflatten(0, (size.heads, -1)) for part in qkv], 1).flatten(0, 2)
+    return torch.stack([part.reshape(size.heads, -1, *part.shape[1:]) for part in qkv], 1).flatten(0, 2)

@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
@@ -96,10 +95,10 @@ def optimizer_for(model: GPT3) -> torch.optim.AdamW:
     return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
 
 
-def _measured_allreduce(norms: list[Tensor], bucket: dist.GradBucket) -> torch.futures.Future[Tensor]:
-    """DDP's all-reduce, which first notes the squared norm of what this rank brings to it."""
+def _measured_allreduce(norms: list[Tensor], bucket: Any) -> torch.futures.Future[Tensor]:
+    """DDP's all-reduce of a GradBucket, which first notes the squared norm of what this rank brings to it."""
     norms.append(bucket.buffer().norm() ** 2)
-    return allreduce_hook(None, bucket)
+    return allreduce_hook(None, bucket)  # type: ignore[arg-type]  # None: all ranks
 
 
 def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradient:
