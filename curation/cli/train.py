@@ -13,7 +13,7 @@ import click
 from curation.errors import MissingExtra
 
 
-def _require_torch(what: str) -> None:
+def require_torch(what: str) -> None:
     if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
         raise MissingExtra(what, "train")
 
@@ -61,7 +61,7 @@ def train(
     Example:
       curation train RUN --size tiny --out RUN/model
     """
-    _require_torch("curation train")
+    require_torch("curation train")
     from curation.gpt3.generate import generate as generated
     from curation.gpt3.train import Options
     from curation.gpt3.train import train as trained
@@ -104,7 +104,7 @@ def generate(checkpoint: Path, prompt: str, max_tokens: int, temperature: float,
     Example:
       curation generate RUN/model --prompt "The city of" --temperature 0.8 --top-p 0.95
     """
-    _require_torch("curation generate")
+    require_torch("curation generate")
     from curation.gpt3.generate import generate as generated
 
     click.echo(generated(checkpoint, prompt, max_tokens, temperature, top_p, seed))
