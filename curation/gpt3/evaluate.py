@@ -76,9 +76,9 @@ class Reader:
             return self.encoding.decode([token for token in ids if token != self.end_of_text])
 
         def ended(ids: list[int]) -> bool:
-            return ids[-1] == self.end_of_text or any(stop in text(ids).lstrip(" ") for stop in stops)
+            return ids[-1] == self.end_of_text or any(stop in text(ids) for stop in stops)
 
-        requests = [tuple(self.encoding.encode_ordinary(c.rstrip())) or (self.end_of_text,) for c in contexts]
+        requests = [tuple(self.encoding.encode_ordinary(c.rstrip(" "))) or (self.end_of_text,) for c in contexts]
         answers = [text(ids) for ids in greedy(self.model, requests, max_tokens, ended)]
         return [re.split("|".join(map(re.escape, stops)), a, maxsplit=1)[0] if stops else a for a in answers]
 

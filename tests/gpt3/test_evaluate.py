@@ -22,7 +22,10 @@ class Fake:
     """Stands in for `Reader`: log probabilities by (end of context, completion), answers by end of context; keeps what it was asked."""
 
     def __init__(
-        self, scores: dict[tuple[str, str], float] | None = None, answers: dict[str, str] | None = None, window: int = 1000
+        self,
+        scores: dict[tuple[str, str], float] | None = None,
+        answers: dict[str, str] | None = None,
+        window: int = 1000,
     ) -> None:
         self.scores, self.answers, self.window = scores or {}, answers or {}, window
         self.asked: list[str] = []
@@ -50,7 +53,11 @@ def write(folder: Path, name: str, *records: dict[str, object]) -> Path:
 
 
 def test_choices_are_compared_per_token(tmp_path: Path) -> None:
-    write(tmp_path, "copa.val.llmfoundry", {"query": "It rained, so", "choices": ["we stayed at home all day", "sun"], "gold": 0})
+    write(
+        tmp_path,
+        "copa.val.llmfoundry",
+        {"query": "It rained, so", "choices": ["we stayed at home all day", "sun"], "gold": 0},
+    )
     fake = Fake({("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0})  # -1 against -2 a token
     assert evaluate(fake, tmp_path)[0]["accuracy"]["value"] == 1.0
 
@@ -79,7 +86,9 @@ def test_lambada_has_perplexity_and_last_word_accuracy(tmp_path: Path) -> None:
         {"context": "her friend", "continuation": "Bob"},
         {"context": "a ball and a", "continuation": "glove"},
     )
-    fake = Fake({("friend", " Bob"): -0.5, ("and a", " glove"): -3.5, ("____. ->", " Bob"): -2.0, ("____. ->", " glove"): -4.0})
+    fake = Fake(
+        {("friend", " Bob"): -0.5, ("and a", " glove"): -3.5, ("____. ->", " Bob"): -2.0, ("____. ->", " glove"): -4.0}
+    )
     plain, blank = evaluate(fake, tmp_path)
     assert plain["accuracy"]["value"] == 0.5
     assert plain["perplexity"]["value"] == pytest.approx(math.exp(2.0), rel=1e-4)
@@ -119,13 +128,21 @@ def test_shots_come_with_their_answers_never_the_example_itself(tmp_path: Path) 
 def test_as_many_shots_as_fit(tmp_path: Path) -> None:
     write(tmp_path, "copa.val.llmfoundry", *RECORDS)
     result = evaluate(Fake(LIKELY, window=6), tmp_path, shots=5)[0]
-    assert (result["shots_asked"], result["shots"]) == (5, 2.0)  # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted
+    assert (result["shots_asked"], result["shots"]) == (
+        5,
+        2.0,
+    )  # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted
 
 
 def test_shots_of_a_training_split(tmp_path: Path) -> None:
     def story(ending: str) -> dict[str, object]:
         sentences = {f"InputSentence{i}": f"s{i}." for i in range(1, 5)}
-        return {**sentences, "RandomFifthSentenceQuiz1": ending, "RandomFifthSentenceQuiz2": "no", "AnswerRightEnding": "1"}
+        return {
+            **sentences,
+            "RandomFifthSentenceQuiz1": ending,
+            "RandomFifthSentenceQuiz2": "no",
+            "AnswerRightEnding": "1",
+        }
 
     write(tmp_path, "storycloze_spring2016.test", story("test"))
     write(tmp_path, "storycloze_spring2016.val", story("val"))

@@ -32,7 +32,11 @@ def test_arc_asks_a_question_and_waits_for_the_answer(tmp_path: Path) -> None:
 
 
 def test_winograd_has_two_contexts_and_one_completion(tmp_path: Path) -> None:
-    record = {"context_options": ["She thinks the sweater", "She thinks the jacket"], "continuation": "looks dowdy.", "gold": 1}
+    record = {
+        "context_options": ["She thinks the sweater", "She thinks the jacket"],
+        "continuation": "looks dowdy.",
+        "gold": 1,
+    }
     example = read("winograd", tmp_path, record)[0]
     assert example.completions == (" looks dowdy.",)
     assert example.shown == "She thinks the jacket looks dowdy."
@@ -55,7 +59,13 @@ def test_arithmetic_and_words_lose_the_white_space_around_the_prompt(tmp_path: P
 
 
 def test_race_shows_the_questions_before(tmp_path: Path) -> None:
-    first = {"example_id": "m1", "article": "A cat sat.", "question": "Who sat?", "options": ["a dog", "a cat"], "answer": "B"}
+    first = {
+        "example_id": "m1",
+        "article": "A cat sat.",
+        "question": "Who sat?",
+        "options": ["a dog", "a cat"],
+        "answer": "B",
+    }
     second = {**first, "question": "What did it do?", "options": ["sit", "run"], "answer": "A"}
     other = {**first, "example_id": "m2", "article": "A dog ran."}
     found = read("race_middle", tmp_path, first, second, other)
@@ -65,7 +75,9 @@ def test_race_shows_the_questions_before(tmp_path: Path) -> None:
 
 
 def test_openbookqa_draws_its_shots_from_the_other_file(tmp_path: Path) -> None:
-    (tmp_path / "openbookqa.test.llmfoundry.jsonl").write_text(json.dumps({"query": "Ice is", "choices": ["cold", "hot"], "gold": 0}))
+    (tmp_path / "openbookqa.test.llmfoundry.jsonl").write_text(
+        json.dumps({"query": "Ice is", "choices": ["cold", "hot"], "gold": 0})
+    )
     record = {"Question Stem": "Fire is", "Choices": "(A) cold (B) hot", "Answer Key": "B"}
     (tmp_path / "openbookqa_main.dev.jsonl").write_text(json.dumps(record))
     found, path = find_tasks(tmp_path)[0]
@@ -79,10 +91,16 @@ def test_openbookqa_draws_its_shots_from_the_other_file(tmp_path: Path) -> None:
     ("record", "kind", "shown"),
     [
         ({"query": "2 and 2 is", "choices": ["5", "4"], "gold": 1}, "choice", "2 and 2 is 4"),
-        ({"question": "Why?", "answer": "Because.", "passage": "It is so.", "id": "q"}, "answer", "It is so.\n\nQ: Why?\n\nA: Because."),
+        (
+            {"question": "Why?", "answer": "Because.", "passage": "It is so.", "id": "q"},
+            "answer",
+            "It is so.\n\nQ: Why?\n\nA: Because.",
+        ),
     ],
 )
-def test_files_of_ones_own_are_read_by_their_shape(record: dict[str, object], kind: str, shown: str, tmp_path: Path) -> None:
+def test_files_of_ones_own_are_read_by_their_shape(
+    record: dict[str, object], kind: str, shown: str, tmp_path: Path
+) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(json.dumps(record))
     found, file = find_tasks(path)[0]
@@ -93,7 +111,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "odd.jsonl").write_text('{"some": "thing"}\n')
     with pytest.raises(InputError, match="no file of a known task"):
         find_tasks(tmp_path)
-    with pytest.raises(InputError, match="records with one of these sets of keys expected: .*; found some"):
+    with pytest.raises(InputError, match=r"records with one of these sets of keys expected: .*; found some"):
         find_tasks(tmp_path / "odd.jsonl")
     with pytest.raises(InputError, match=r"example 1: the right answer is number 2 of 2"):
         read("copa", tmp_path, {"query": "a", "choices": ["b", "c"], "gold": 2})
