@@ -74,3 +74,36 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     assert written["results"][0]["task"] == "mine"
     assert written["results"][0]["shots"] == 1.0
     assert written["shots"] == 1
+
+
+def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The texts are made by hand here; how the line makes them is tested in test_ablation.py."""
+    np = pytest.importorskip("numpy")
+    torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+    torch.set_num_threads(1)  # does not wait for a busy second core
+    from curation import ablation
+
+    folders = {}
+    for name, step in (("raw", 3), ("mixture", 1), ("books", 1)):
+        folders[name] = tmp_path / name
+        folders[name].mkdir()
+        (np.arange(2100, dtype="<u2") * step % 50).tofile(folders[name] / "train-00000.bin")
+        listing = {"encoding": "gpt2", "vocabulary": 50, "end_of_text": 0, "dtype": "uint16", "validation": {}}
+        (folders[name] / "shards.json").write_text(json.dumps({**listing, "train": ["train-00000"], "tokens": 2100}))
+    split = {"books": {"held_out": 1, "rest": 3, "of_a_held_out_site": 0}}
+    facts = {"split": split, "purged": {}, "mixtures": {}}
+    texts = ablation.Texts({k: str(folders[k]) for k in ("raw", "mixture")}, {"books": str(folders["books"])}, facts)
+    monkeypatch.setattr(ablation, "prepare", lambda *args, **options: texts)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(
+        '[[dataset]]\nname = "books"\nfiles = "books"\n[mix.weights]\nbooks = 1\n[decontaminate]\nbenchmarks = "b"\n'
+    )
+    out = tmp_path / "out"
+    arguments = [str(recipe), "--out", str(out), "--tokens", "2048", "--seeds", "2", "--windows", "2"]
+    result = CliRunner().invoke(ablate, arguments)
+    assert result.exit_code == 0, result.output
+    written = json.loads((out / "ablation.json").read_text())
+    assert written["losses"]["mixture"]["books"]["difference"] < 0  # it is trained on what is held out
+    assert written["texts"] == facts
+    assert "mixture: " in result.output
+    assert "<svg" in (out / "ablation.html").read_text()
