@@ -33,6 +33,8 @@ COMMANDS = {  # in the order of the help page
     "contamination": "inspect:contamination",
     "train": "train:train",
     "generate": "train:generate",
+    "evaluate": "evaluate:evaluate",
+    "ablate": "ablate:ablate",
     "train-extractor": "extractor:train_extractor",
 }
 

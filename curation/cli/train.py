@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from curation.gpt3.train import Result
 
 
-def _require_torch(what: str) -> None:
+def require_torch(what: str) -> None:
     if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
         raise MissingExtra(what, "train")
 
@@ -88,7 +88,7 @@ def train(
         return
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
-    _require_torch("curation train")
+    require_torch("curation train")
     from curation.gpt3.train import Options
     from curation.gpt3.train import train as trained
 
@@ -147,7 +147,7 @@ def generate(
     Example:
       curation generate RUN/model --prompt "The city of" --temperature 0.8 --top-p 0.95
     """
-    _require_torch("curation generate")
+    require_torch("curation generate")
     from curation.gpt3.generate import generate as generated
 
     click.echo(generated(checkpoint, prompt, max_tokens, temperature, top_p, seed, device))
