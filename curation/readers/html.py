@@ -157,7 +157,8 @@ def clean_text(text: str) -> str:
 
     Raises PageError("empty") when nothing is left.
     """
-    text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
+    if not text.replace("\n", "").replace("\t", "").isprintable():  # all that the two patterns look for is not
+        text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
     text = unicodedata.normalize("NFC", text).strip()
     if not text:
         raise PageError("empty")
