@@ -190,7 +190,7 @@ def dedup(
     if not bands.isdigit() and bands != "auto":
         raise click.UsageError(f'--bands: a number or "auto" expected, got {bands!r}')
     settings: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    settings["index"] = _absolute(index.rstrip("/")) if index else ""
+    settings["index"] = absolute(index.rstrip("/")) if index else ""
     settings["bands"] = "auto" if bands == "auto" else int(bands)
     if plan_only and len(inputs) == 1 and not against:
         from curation.cli.dedup_plan import is_run, show_run_plan

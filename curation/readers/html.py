@@ -166,7 +166,8 @@ def clean_text(text: str) -> str:
             text = _LINE_ENDS.sub("\n", text)
         text = text.encode().translate(None, _UNWANTED_ASCII).decode().strip()
     else:
-        text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
+        if not text.replace("\n", "").replace("\t", "").isprintable():  # all that the two patterns look for is not
+            text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
         for run in _MANY_MARKS.finditer(text):
             if sum(unicodedata.combining(mark) > 0 for mark in run[0]) > MAX_MARKS:
                 raise PageError("too_large", f"more than {MAX_MARKS} combining marks in a row")
