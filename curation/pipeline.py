@@ -97,7 +97,12 @@ def run(
 def warnings(context: Context) -> list[str]:
     """What a careful person would want to know of a finished run, a line each."""
     found = store.read_json(path).get("extract", {}) if store.exists(path := context.path("ledger.json")) else {}
-    out = download.warnings(context) + extract.warnings(context, found) + classify.warnings(context) + dedup.warnings(context)
+    out = (
+        download.warnings(context)
+        + extract.warnings(context, found)
+        + classify.warnings(context)
+        + dedup.warnings(context)
+    )
     if store.exists(path := context.path("shards", "shards.json")):
         out += mixture.warnings(store.read_json(path)["mixture"])
     return out
