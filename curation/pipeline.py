@@ -79,8 +79,7 @@ def run(
             for stage in wanted[wanted.index(again_from) :]:
                 for folder in FOLDERS[stage]:
                     store.delete(context.path(folder))
-        if "download" in wanted:
-            download.run(context, engine)
+        download.run(context, engine, say)
         plan = plans.make(recipe, out)
         plans.commit(context, plan)
         compile_kernels(engine, wanted[: wanted.index(until) + 1] if until else wanted)
@@ -98,12 +97,12 @@ def run(
 def warnings(context: Context) -> list[str]:
     """What a careful person would want to know of a finished run, a line each."""
     found = store.read_json(path).get("extract", {}) if store.exists(path := context.path("ledger.json")) else {}
-    out = [
-        f"extract: {name} has no documents: {extract.why_empty(books)}"
-        for name, books in found.items()
-        if not ledger.documents(books, ledger.KEPT)
-    ]
-    out += classify.warnings(context) + dedup.warnings(context)
+    out = (
+        download.warnings(context)
+        + extract.warnings(context, found)
+        + classify.warnings(context)
+        + dedup.warnings(context)
+    )
     if store.exists(path := context.path("shards", "shards.json")):
         out += mixture.warnings(store.read_json(path)["mixture"])
     return out

@@ -16,6 +16,8 @@ REASONS: dict[str, str] = {
     "undecodable": "the bytes are not text in any encoding that fits",
     "empty": "no text was left after extraction",
     "too_large": "larger than the limit on a page or line",
+    "too_slow": "the extractor took longer than max_page_s",
+    "crashed": "the extractor's process died on it",
     "malformed": "the record or line does not follow its format",
     "truncated": "the file ends in the middle of the record",
     "revisit": "a revisit record: the crawler met the same page before and stored no body",
@@ -23,6 +25,9 @@ REASONS: dict[str, str] = {
     "stub": "a MediaWiki page with too little text",
     "namespace": "a MediaWiki page that is no article",
     "missing_text": "the row has no text",
+    "unreachable": "the file, or the rest of it, or the record, could not be read from its address (asked for again by the next run)",
+    "not_in_index": "no successful capture of the address in the index",
+    "repeated_url": "another address of the list is the same page",
     "language": "the language is not one that the recipe keeps",
     # classify
     "low_quality": "the Pareto draw was not above 1 - score (GPT-3, appendix A)",
@@ -71,6 +76,24 @@ REJECTS = pa.schema(
         _field("offset", pa.int64(), "byte offset of the record, or row number"),
         _field("reason", pa.string(), "why it never became a document"),
         _field("detail", pa.string(), "what exactly was wrong"),
+    ]
+)
+
+WANTED = pa.schema(
+    [
+        _field("url", pa.string(), "an address of the list, as it stands there"),
+        _field(
+            "key", pa.string(), "its sort key, as the index has it in url_surtkey; empty where it is no http address"
+        ),
+    ]
+)
+CAPTURES = pa.schema(
+    [
+        _field("url", pa.string(), "the address that was asked for"),
+        _field("repeated", pa.bool_(), "whether another address of the list has the same key and is taken instead"),
+        _field("filename", pa.string(), "archive, relative to base_url; empty where there is no capture"),
+        _field("start", pa.int64(), "byte offset of the record in the archive"),
+        _field("size", pa.int64(), "stored bytes of the record"),
     ]
 )
 

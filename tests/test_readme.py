@@ -19,7 +19,7 @@ COMMANDS = [
     for line in block.splitlines()
     if line.startswith("$ ")
 ]
-NEEDS_TORCH = ("curation train", "curation generate")
+NEEDS_TORCH = ("curation train ", "curation generate", "curation evaluate", "curation ablate")
 
 
 @pytest.fixture(scope="module")

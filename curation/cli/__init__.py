@@ -22,6 +22,7 @@ COMMANDS = {  # in the order of the help page
     "decontaminate": "steps:decontaminate",
     "tokenize": "steps:tokenize",
     "mix": "steps:mix",
+    "webtext-urls": "webtext:webtext_urls",
     "report": "inspect:report",
     "explain": "inspect:explain",
     "sample": "inspect:sample",
@@ -32,6 +33,8 @@ COMMANDS = {  # in the order of the help page
     "contamination": "inspect:contamination",
     "train": "train:train",
     "generate": "train:generate",
+    "evaluate": "evaluate:evaluate",
+    "ablate": "ablate:ablate",
     "train-extractor": "extractor:train_extractor",
 }
 

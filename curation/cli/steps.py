@@ -31,10 +31,10 @@ def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, ex
 
 
 def _dataset(name: str, role: str, paths: tuple[str, ...], text_column: str) -> dict[str, Any]:
-    return {"name": name, "role": role, "files": [_absolute(p) for p in paths], "text_column": text_column}
+    return {"name": name, "role": role, "files": [absolute(p) for p in paths], "text_column": text_column}
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
     import os
 
     return path if "://" in path else os.path.abspath(path)
@@ -52,30 +52,48 @@ def _absolute(path: str) -> str:
 @click.option("--comments", is_flag=True, help="Take readers' comments too.")
 @click.option("--markdown", is_flag=True, help='Mark headings with "#".')
 @click.option("--language", "languages", multiple=True, help="Keep only this language; may be repeated.")
+@click.option("--urls", metavar="LIST", help="Instead of INPUT: addresses, one a line, fetched from Common Crawl.")
+@click.option("--index", multiple=True, help="With --urls: Parquet files of its columnar index; may be repeated.")
+@click.option("--base-url", help="With --urls: where the archives are.  [default: https://data.commoncrawl.org/]")
 @click.option(
     "--show", metavar="PAGE.html", help="Only write what the extractor makes of this page, block by block, to OUT."
 )
 @_common
-def extract(inputs: tuple[str, ...], languages: tuple[str, ...], show: str | None, **options: Any) -> None:
+def extract(
+    inputs: tuple[str, ...],
+    languages: tuple[str, ...],
+    urls: str | None,
+    index: tuple[str, ...],
+    base_url: str | None,
+    show: str | None,
+    **options: Any,
+) -> None:
     """Archives (WARC, WET, ARC), MediaWiki dumps, tables and text files to DIR/documents/*.parquet; what was refused to
     DIR/rejects/. The headline, comments and Markdown are choices of the extractor `blocks`.
 
     \b
     Examples:
       curation extract crawl/*.warc.gz --out RUN --language en
+      curation extract --urls urls.txt --index s3://commoncrawl/cc-index/table/cc-main/warc/crawl=CC-MAIN-2019-35/subset=warc/ --out RUN
       curation extract --show page.html --out blocks.html
     """
-    if bool(inputs) == bool(show):
-        raise click.UsageError("give either INPUT... or --show PAGE.html")
+    if bool(inputs) + bool(urls) + bool(show) != 1:
+        raise click.UsageError("give INPUT..., or --urls LIST, or --show PAGE.html")
+    if bool(urls) != bool(index):
+        raise click.UsageError("--urls and --index go together")
     if show:
         from curation.cli.extractor import show_page
 
         return show_page(show, options["out"])
     settings = {name: options[name] for name in ("extractor", "headline", "comments", "markdown")}
+    dataset = _dataset("input", "crawl", inputs, options["text_column"])
+    if urls:
+        dataset |= {"urls": absolute(urls), "index": [absolute(path) for path in index]}
     tables = {
-        "stages": ["extract"],
-        "dataset": [_dataset("input", "crawl", inputs, options["text_column"])],
+        "stages": ["download", "extract"] if urls else ["extract"],
+        "dataset": [dataset],
         "extract": {**settings, "languages": list(languages)},
+        "download": {"base_url": base_url} if base_url else {},
     }
     return _run(tables, options["out"], options["workers"], options["update"], export=False)
 
@@ -111,7 +129,7 @@ def classify(
     if bool(positives) == bool(model):
         raise click.UsageError("give either --positives or --model")
     datasets = [_dataset("input", "crawl", inputs, text_column)]
-    fit: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "model": _absolute(model) if model else ""}
+    fit: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "model": absolute(model) if model else ""}
     for name, paths in (("positives", positives), ("negatives", negatives)):
         if paths:
             datasets.append(_dataset(name, "reference", paths, text_column))
@@ -172,7 +190,7 @@ def dedup(
     if not bands.isdigit() and bands != "auto":
         raise click.UsageError(f'--bands: a number or "auto" expected, got {bands!r}')
     settings: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
-    settings["index"] = _absolute(index.rstrip("/")) if index else ""
+    settings["index"] = absolute(index.rstrip("/")) if index else ""
     settings["bands"] = "auto" if bands == "auto" else int(bands)
     if plan_only and len(inputs) == 1 and not against:
         from curation.cli.dedup_plan import is_run, show_run_plan
@@ -229,7 +247,7 @@ def decontaminate(
       curation decontaminate corpus/*.parquet --benchmarks lambada.jsonl --out RUN
     """
     settings = {
-        "benchmarks": [_absolute(b) for b in benchmarks],
+        "benchmarks": [absolute(b) for b in benchmarks],
         "gram_words": gram_words,
         "margin_chars": margin_chars,
         "min_piece_chars": min_piece_chars,
@@ -311,7 +329,7 @@ def mix(
             f"{odd!r} has {'no weight' if odd in sources else 'a weight, but no NAME=DIR'}; each needs both"
         )
     datasets = [
-        {"name": name, "files": [_absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
+        {"name": name, "files": [absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
         for name, folder in sources.items()
     ]
     tables = {"stages": ["mix"], "seed": seed, "dataset": datasets, "mix": settings}

@@ -106,6 +106,28 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> st
     return _svg(title, len(rows) * step + 6, body)
 
 
+def intervals(title: str, rows: Sequence[tuple[str, float, float]], *, label: str = "") -> str:
+    """Lying intervals: (name, middle, half of its width), a dot and a line each, to one scale that holds 0."""
+    left, step, bottom = 130, 22, 30
+    low = min([0.0, *(middle - half for _, middle, half in rows)])
+    high = max([0.0, *(middle + half for _, middle, half in rows)])
+    span = (high - low) or 1.0
+
+    def x(value: float) -> float:
+        return left + (WIDTH - left - 2 * RIGHT) * (value - low) / span
+
+    end = len(rows) * step + 6
+    body = [f'<line class="base" x1="{x(0):.1f}" x2="{x(0):.1f}" y1="0" y2="{end}"/>']
+    for i, (name, middle, half) in enumerate(rows):
+        y = i * step + 14
+        body.append(_text(left - 8, y + 4, name if len(name) <= 20 else name[:19] + "…", "end"))
+        line = f'<line class="curve" x1="{x(middle - half):.1f}" x2="{x(middle + half):.1f}" y1="{y}" y2="{y}"/>'
+        body += [line, _bar(x(middle) - 3, y - 3, 6, 6, "b", f"{name}: {middle:+.4f} ± {half:.4f}")]
+    body += [_text(x(value), end + 14, f"{value:.3g}", "middle") for value in sorted({low, 0.0, high})]
+    body.append(_text(WIDTH - RIGHT, end + 27, label, "end"))
+    return _svg(title, end + bottom, body)
+
+
 def _scale(counts: Sequence[int], log: bool) -> Callable[[int], float]:
     """How high a count stands, 0 to 1."""
     top = max([1, *counts])

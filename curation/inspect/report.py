@@ -26,7 +26,7 @@ from curation.inspect.duplicates import duplicates, repeats
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
-from curation.stages import classify
+from curation.stages import classify, extract
 from curation.stages.common import char_lengths
 from curation.stages.mixture import warnings
 
@@ -229,7 +229,11 @@ def _mixture(context: Context, flows: list[Flow]) -> Data | None:
 
 def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list[str]:
     """What a careful person would want to know before training on this."""
-    out = classify.warnings(context)
+    found = {
+        flow.dataset: {line.outcome: [line.documents, line.chars, 0] for line in flow.lines if line.stage == "extract"}
+        for flow in flows[:-1]
+    }
+    out = extract.warnings({name: books for name, books in found.items() if books}) + classify.warnings(context)
     if mixture:
         parts = mixture["datasets"]
         out += warnings(parts)

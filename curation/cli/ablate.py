@@ -1,0 +1,74 @@
+"""`curation ablate`: texts by `curation.ablation`, models by `curation.gpt3.ablation`, the page by `curation.inspect.ablation`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("recipe")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for texts, models and the result.")
+@click.option(
+    "--size", default="tiny", show_default=True, help="Size of every model; `curation train --help` has them."
+)
+@click.option(
+    "--tokens", type=click.IntRange(1), default=262_144, show_default=True, help="Training tokens of each model."
+)
+@click.option("--seeds", type=click.IntRange(2), default=3, show_default=True, help="Models of each arm.")
+@click.option(
+    "--heldout",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.1,
+    show_default=True,
+    help="Share of the trusted corpora's sites and works that no arm sees.",
+)
+@click.option(
+    "--windows", type=click.IntRange(2), default=64, show_default=True, help="Held-out windows of each corpus."
+)
+@click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one value of the recipe.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes of the line.  [default: one a core]")
+def ablate(
+    recipe: str,
+    out: Path,
+    size: str,
+    tokens: int,
+    seeds: int,
+    heldout: float,
+    windows: int,
+    overrides: tuple[str, ...],
+    workers: int | None,
+) -> None:
+    """Does curation help? Train the same small model on the raw crawl, after classify, after dedup, and on the whole
+    mixture of RECIPE, and compare their loss on held-out text of the trusted corpora.
+
+    Writes OUT/ablation.json and OUT/ablation.html. The same command goes on where it was interrupted.
+
+    \b
+    Example:
+      curation ablate recipe.toml --out ABLATION --tokens 500000
+    """
+    from curation.cli.train import require_torch
+
+    require_torch("curation ablate")
+    from curation import ablation, store
+    from curation import recipe as recipes
+    from curation.cli.progress import Steps
+    from curation.engine.local import LocalEngine
+    from curation.gpt3.ablation import measure
+    from curation.inspect.ablation import page, table
+
+    loaded = recipes.load(recipe, overrides)
+    with Steps() as steps:
+        engine = LocalEngine(workers or 0, loaded.memory_gb, progress=steps)
+        try:
+            texts = ablation.prepare(loaded, str(out), engine, tokens, share=heldout, say=steps.say)
+        finally:
+            engine.close()
+    arms, held = ({name: Path(path) for name, path in own.items()} for own in (texts.arms, texts.heldout))
+    result = {**measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo), "texts": texts.facts}
+    store.write_json(str(out / "ablation.json"), result)
+    store.write_bytes(str(out / "ablation.html"), page(result).encode())
+    click.echo(table(result))
+    click.echo(f"{out / 'ablation.html'}")

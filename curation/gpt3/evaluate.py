@@ -1,0 +1,306 @@
+"""Zero-, one- and few-shot evaluation (GPT-3, sections 2.4 and 3): tasks of `tasks.py`, scored by `scoring.py`.
+
+Each example is asked after K others with their answers, drawn anew for it by a seed: from the training split where the benchmark folder
+holds one, otherwise from the other examples of the set, never itself. Where K do not fit into the model's window, fewer are shown, and
+`shots` says how many on average.
+
+Choices are compared per token, or, for ARC, OpenBookQA and RACE, by P(completion | context) / P(completion | answer context). Free-form
+answers are written greedily (the paper used a beam of 4) up to a line's end.
+
+Cost: one pass over context and completion for each option; with shots the context is read again for each. Trap: intervals (95 %, Wilson's
+for shares) tell how far the set itself could be off, not how the choice of shots matters: try another seed for that.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import xxhash
+
+from curation.errors import InputError
+from curation.gpt3.generate import load_checkpoint
+from curation.gpt3.model import GPT3
+from curation.gpt3.scoring import Request, Score, greedy, log_likelihoods
+from curation.gpt3.tasks import Example, Task, examples, find_tasks, shot_pool
+
+ANSWER_TOKENS = 24
+_Z = 1.96
+
+
+class Encoding(Protocol):
+    """What is needed of tiktoken's Encoding."""
+
+    def encode_ordinary(self, text: str) -> list[int]: ...
+    def decode(self, tokens: Sequence[int]) -> str: ...
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A model with its tokens: scores and answers texts. The one thing a test, or another model, has to stand in for."""
+
+    model: GPT3
+    encoding: Encoding
+    end_of_text: int
+
+    @property
+    def window(self) -> int:
+        return self.model.size.context
+
+    def tokens(self, text: str) -> int:
+        return len(self.encoding.encode_ordinary(text))
+
+    def request(self, context: str, completion: str) -> Request:
+        """Tokens of both: white space at the context's end goes to the completion, and no context means a document's start."""
+        bare = context.rstrip()
+        ids = self.encoding.encode_ordinary(bare)
+        whole = self.encoding.encode_ordinary(context + completion)
+        if whole[: len(ids)] != ids:  # the border falls into a token: take both parts as they are
+            whole = ids + self.encoding.encode_ordinary(context[len(bare) :] + completion)
+        return Request(tuple(ids) or (self.end_of_text,), tuple(whole[len(ids) :]))
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
+        """The score of each (context, completion)."""
+        return log_likelihoods(self.model, [self.request(*pair) for pair in pairs])
+
+    def answer(self, contexts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
+        """What the model writes after each context, up to the first of `stops`, end-of-text, or `max_tokens` tokens."""
+
+        def text(ids: list[int]) -> str:
+            return self.encoding.decode([token for token in ids if token != self.end_of_text])
+
+        def ended(ids: list[int]) -> bool:
+            return ids[-1] == self.end_of_text or any(stop in text(ids) for stop in stops)
+
+        requests = [tuple(self.encoding.encode_ordinary(c.rstrip(" "))) or (self.end_of_text,) for c in contexts]
+        answers = [text(ids) for ids in greedy(self.model, requests, max_tokens, ended)]
+        return [re.split("|".join(map(re.escape, stops)), a, maxsplit=1)[0] if stops else a for a in answers]
+
+
+def open_reader(checkpoint: Path) -> Reader:
+    """The model in `checkpoint`, ready to read; as `load_checkpoint` finds it."""
+    from curation.kernels import bpe
+
+    model, name, end_of_text = load_checkpoint(checkpoint)
+    return Reader(model.eval(), bpe.encoding(name), end_of_text)
+
+
+def evaluate(
+    reader: Reader,
+    benchmarks: Path,
+    names: Sequence[str] = (),
+    *,
+    shots: int = 0,
+    limit: int | None = None,
+    seed: int = 0,
+    dirty: Mapping[str, set[str]] | None = None,
+    say: Callable[[dict[str, Any]], None] = lambda _: None,
+) -> list[dict[str, Any]]:
+    """A result for each task (see `measure`), told to `say` as they come.
+
+    limit: at most so many examples of a task, drawn by `seed`. dirty: file stem -> ids of examples that the training text overlaps with;
+    with it the clean and the dirty examples are scored apart too.
+    """
+    out = []
+    for task, path in find_tasks(benchmarks, names):
+        own = examples(task, path)
+        pool = shot_pool(task, path) if shots else []
+        chosen = (
+            range(len(own))
+            if limit is None or limit >= len(own)
+            else sorted(_draw(seed, task.name, "", len(own), limit))
+        )
+        started = time.monotonic()
+        result = measure(reader, task, own, list(chosen), pool, shots, seed)
+        rows = result.pop("rows")
+        if dirty is not None:
+            result |= apart([own[i].id in dirty.get(path.stem, ()) for i in chosen], rows, task)
+        out.append({"task": task.name, "file": path.name, **result, "seconds": round(time.monotonic() - started, 1)})
+        say(out[-1])
+    return out
+
+
+def measure(
+    reader: Reader, task: Task, own: list[Example], chosen: list[int], pool: list[Example], shots: int, seed: int
+) -> dict[str, Any]:
+    """Scores of the examples `own[i]` for i in `chosen`: metrics with intervals, shots shown on average, contexts that were cut."""
+    prompts = [_prompt(reader, task, own, i, pool, shots, seed) for i in chosen]
+    asked = [own[i] for i in chosen]
+    scorer = _answers if task.kind == "answer" else _cloze if task.kind == "cloze" else _choices
+    rows, cut = scorer(reader, task, asked, [text for text, _ in prompts])
+    chance = (
+        [1 / max(len(e.contexts), len(e.completions)) for e in asked] if task.kind in ("choice", "partial") else [0.0]
+    )
+    return {
+        "kind": task.kind,
+        "examples": len(asked),
+        "shots_asked": shots,
+        "shots": round(sum(k for _, k in prompts) / max(1, len(prompts)), 2),
+        "shots_from": (task.pool or "the other examples") if shots else None,
+        "cut": cut,
+        "chance": round(float(np.mean(chance)), 4),
+        **metrics(rows, task),
+        "rows": rows,
+    }
+
+
+def _prompt(
+    reader: Reader, task: Task, own: list[Example], place: int, pool: list[Example], shots: int, seed: int
+) -> tuple[tuple[str, ...], int]:
+    """The contexts of one example with what stands before them, and how many shots that is."""
+    example = own[place]
+    if pool:
+        drawn = [pool[i] for i in _draw(seed, task.name, f"{place}", len(pool), shots)]
+    else:
+        others = _draw(seed, task.name, f"{place}", len(own), shots + 1)
+        drawn = [own[i] for i in others if i != place][:shots]
+    room = (
+        reader.window
+        + 1
+        - max(reader.tokens(c) for c in example.contexts)
+        - max(reader.tokens(c) for c in example.completions)
+    )
+    if task.kind == "answer":
+        room = min(room, reader.window - ANSWER_TOKENS - max(reader.tokens(c) for c in example.contexts))
+    shown: list[str] = []
+    room -= reader.tokens(task.header)
+    for shot in drawn:
+        text = shot.shown + task.delimiter
+        room -= reader.tokens(text)
+        if room < 0:
+            break
+        shown.append(text)
+    before = task.header + "".join(shown)
+    return tuple(before + context for context in example.contexts), len(shown)
+
+
+def _draw(seed: int, task: str, place: str, count: int, wanted: int) -> list[int]:
+    """`wanted` different numbers below `count` (all, where there are fewer), in a random order: a function of the arguments."""
+    key = xxhash.xxh3_64_intdigest(f"gpt3/shots/{seed}/{task}/{place}".encode())
+    chosen: list[int] = np.random.default_rng(key).permutation(count)[:wanted].tolist()
+    return chosen
+
+
+# ---- one row an example ----------------------------------------------------------------------------------------------------------------
+
+Rows = list[dict[str, float]]
+
+
+def _choices(reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]) -> tuple[Rows, int]:
+    """Whether the right option is the best, for each example; and how many were cut."""
+    pairs, sizes = [], []
+    for example, own in zip(asked, contexts, strict=True):
+        options = max(len(own), len(example.completions))
+        pairs += [(own[i % len(own)], example.completions[i % len(example.completions)]) for i in range(options)]
+        sizes.append(options)
+    scores = reader.score(pairs)
+    values = [s.log_probability / s.tokens for s in scores]
+    if task.kind == "partial":
+        values = [s.log_probability for s in scores]
+    if task.answer_context:
+        base = reader.score([(task.answer_context, completion) for _, completion in pairs])
+        values = [s.log_probability - b.log_probability for s, b in zip(scores, base, strict=True)]
+    rows, start = [], 0
+    for example, size in zip(asked, sizes, strict=True):
+        own_values = values[start : start + size]
+        rows.append({"right": float(int(np.argmax(own_values)) == example.gold)})
+        start += size
+    return rows, sum(
+        any(s.cut for s in scores[end - size : end]) for end, size in zip(np.cumsum(sizes), sizes, strict=True)
+    )
+
+
+def _cloze(reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]) -> tuple[Rows, int]:
+    scores = reader.score([(own[0], example.completions[0]) for example, own in zip(asked, contexts, strict=True)])
+    rows = [{"right": float(s.greedy), "log_probability": s.log_probability} for s in scores]
+    return rows, sum(s.cut for s in scores)
+
+
+def _answers(reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]) -> tuple[Rows, int]:
+    """Whether the written answer is the right one after `normalised`."""
+    texts = reader.answer([own[0] for own in contexts], ["\n"], ANSWER_TOKENS)
+    rows = [
+        {"right": float(normalised(text) == normalised(e.completions[0]))} for text, e in zip(texts, asked, strict=True)
+    ]
+    return rows, sum(reader.tokens(own[0]) > reader.window - ANSWER_TOKENS for own in contexts)
+
+
+def normalised(answer: str) -> str:
+    """An answer as it is compared: lower case, one space between words, no full stop at the end, no commas within numbers.
+
+    >>> normalised(" 1,053.") == normalised("1053"), normalised("-6") == normalised("6")
+    (True, False)
+    """
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(answer.lower().split()))
+    return text.rstrip(".").rstrip()
+
+
+# ---- figures ---------------------------------------------------------------------------------------------------------------------------
+
+
+def metrics(rows: Rows, task: Task) -> dict[str, Any]:
+    """`accuracy`, and for a cloze `perplexity` of the word, each with its 95 % interval; None where there is no example."""
+    right = [row["right"] for row in rows]
+    out: dict[str, Any] = {"accuracy": share(int(sum(right)), len(right))}
+    if task.kind == "cloze":
+        out["perplexity"] = _perplexity([row["log_probability"] for row in rows])
+    return out
+
+
+def share(count: int, of: int) -> dict[str, float] | None:
+    """A share with Wilson's 95 % interval.
+
+    >>> share(5, 10)
+    {'value': 0.5, 'low': 0.2366, 'high': 0.7634}
+    """
+    if not of:
+        return None
+    p, z2 = count / of, _Z * _Z
+    middle = (p + z2 / (2 * of)) / (1 + z2 / of)
+    half = _Z / (1 + z2 / of) * math.sqrt(p * (1 - p) / of + z2 / (4 * of * of))
+    return {"value": round(p, 4), "low": round(max(0.0, middle - half), 4), "high": round(min(1.0, middle + half), 4)}
+
+
+def _perplexity(log_probabilities: list[float]) -> dict[str, float] | None:
+    """exp of the mean negative log probability, with the 95 % interval of that mean."""
+    if not log_probabilities:
+        return None
+    values = -np.array(log_probabilities)
+    half = _Z * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
+    mean = float(values.mean())
+    points = {"value": mean, "low": mean - half, "high": mean + half}
+    return {name: float(f"{np.exp(min(point, 700.0)):.5g}") for name, point in points.items()}
+
+
+def apart(dirty: Sequence[bool], rows: Rows, task: Task) -> dict[str, Any]:
+    """The metrics of clean and of dirty examples (appendix C.2)."""
+    sides = {
+        "clean": [r for r, d in zip(rows, dirty, strict=True) if not d],
+        "dirty": [r for r, d in zip(rows, dirty, strict=True) if d],
+    }
+    return {side: {"examples": len(own), **metrics(own, task)} for side, own in sides.items()}
+
+
+def read_dirty(path: Path) -> dict[str, set[str]]:
+    """Benchmark -> ids of its dirty examples, as the training text stood at the end: from a run's `decontaminate/dirty.jsonl`.
+
+    `path` is a run directory or that file. Raises InputError where it is neither.
+    """
+    from curation.gpt3.tasks import read_records
+
+    file = path / "decontaminate" / "dirty.jsonl" if path.is_dir() else path
+    if not file.is_file():
+        raise InputError(
+            f"{path}: no contamination report there (decontaminate/dirty.jsonl); run `curation run` with decontaminate.study"
+        )
+    out: dict[str, set[str]] = {}
+    for record in read_records(file):
+        if record.get("after"):
+            out.setdefault(str(record.get("benchmark")), set()).add(str(record.get("id")))
+    return out

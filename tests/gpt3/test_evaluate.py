@@ -1,0 +1,210 @@
+"""Evaluation with a hand-made model whose answers are known, and with a small random one."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+
+from curation.errors import InputError  # noqa: E402
+from curation.gpt3.evaluate import Reader, evaluate, read_dirty  # noqa: E402
+from curation.gpt3.model import build  # noqa: E402
+from curation.gpt3.scoring import Score  # noqa: E402
+from curation.gpt3.sizes import Size  # noqa: E402
+
+
+class Fake:
+    """Stands in for `Reader`: log probabilities by (end of context, completion), answers by end of context; keeps what it was asked."""
+
+    def __init__(
+        self,
+        scores: dict[tuple[str, str], float] | None = None,
+        answers: dict[str, str] | None = None,
+        window: int = 1000,
+    ) -> None:
+        self.scores, self.answers, self.window = scores or {}, answers or {}, window
+        self.asked: list[str] = []
+
+    def tokens(self, text: str) -> int:
+        return len(text.split())
+
+    def score(self, pairs: Sequence[tuple[str, str]]) -> list[Score]:
+        self.asked += [context for context, _ in pairs]
+        out = []
+        for context, completion in pairs:
+            value = next(v for (end, c), v in self.scores.items() if context.endswith(end) and c == completion)
+            out.append(Score(value, self.tokens(completion), value > -1, False))
+        return out
+
+    def answer(self, contexts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
+        self.asked += contexts
+        return [next(v for end, v in self.answers.items() if context.endswith(end)) for context in contexts]
+
+
+def write(folder: Path, name: str, *records: dict[str, object]) -> Path:
+    path = folder / f"{name}.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    return path
+
+
+def test_choices_are_compared_per_token(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "copa.val.llmfoundry",
+        {"query": "It rained, so", "choices": ["we stayed at home all day", "sun"], "gold": 0},
+    )
+    fake = Fake({("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0})  # -1 against -2 a token
+    assert evaluate(fake, tmp_path)[0]["accuracy"]["value"] == 1.0
+
+
+def test_arc_is_normalised_by_the_answer_context(tmp_path: Path) -> None:
+    write(tmp_path, "arc_easy.test.llmfoundry", {"query": "Question: Q?", "choices": ["likely", "rare"], "gold": 1})
+    conditional = {("Q?\nAnswer:", " likely"): -1.0, ("Q?\nAnswer:", " rare"): -5.0}
+    unconditional = {("Answer:", " likely"): -0.5, ("Answer:", " rare"): -9.0}
+    fake = Fake({**conditional, **unconditional})
+    assert evaluate(fake, tmp_path)[0]["accuracy"]["value"] == 1.0
+    assert "Answer:" in fake.asked
+
+
+def test_winograd_compares_contexts(tmp_path: Path) -> None:
+    record = {"context_options": ["the sweater", "the jacket"], "continuation": "fits", "gold": 1}
+    write(tmp_path, "wsc273.test.llmfoundry", record, {**record, "gold": 0})
+    result = evaluate(Fake({("sweater", " fits"): -3.0, ("jacket", " fits"): -2.0}), tmp_path)[0]
+    assert result["accuracy"]["value"] == 0.5
+    assert result["chance"] == 0.5
+
+
+def test_lambada_has_perplexity_and_last_word_accuracy(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "lambada_openai.test",
+        {"context": "her friend", "continuation": "Bob"},
+        {"context": "a ball and a", "continuation": "glove"},
+    )
+    fake = Fake(
+        {("friend", " Bob"): -0.5, ("and a", " glove"): -3.5, ("____. ->", " Bob"): -2.0, ("____. ->", " glove"): -4.0}
+    )
+    plain, blank = evaluate(fake, tmp_path)
+    assert plain["accuracy"]["value"] == 0.5
+    assert plain["perplexity"]["value"] == pytest.approx(math.exp(2.0), rel=1e-4)
+    assert plain["perplexity"]["low"] < plain["perplexity"]["value"] < plain["perplexity"]["high"]
+    assert blank["perplexity"]["value"] == pytest.approx(math.exp(3.0), rel=1e-4)
+    assert "Fill in blank:\n\nher friend ____. ->" in fake.asked
+
+
+def test_answers_are_compared_after_normalisation(tmp_path: Path) -> None:
+    asked = [("\n\nQ: What is 998 plus 55?\n\nA:", " 1053"), ("\n\nQ: What is 1 minus 7?\n\nA:", " -6")]
+    write(tmp_path, "gpt3_three_digit_addition", *({"context": c, "completion": a} for c, a in asked))
+    result = evaluate(Fake(answers={"55?\n\nA:": " 1,053.", "7?\n\nA:": " 6"}), tmp_path)[0]
+    assert result["accuracy"]["value"] == 0.5
+
+
+RECORDS = [{"query": f"query{i}", "choices": [f"good{i}", f"bad{i}"], "gold": 0} for i in range(6)]
+LIKELY = {(f"query{i}", f" {word}{i}"): value for i in range(6) for word, value in (("good", -1.0), ("bad", -2.0))}
+
+
+def test_shots_come_with_their_answers_never_the_example_itself(tmp_path: Path) -> None:
+    write(tmp_path, "copa.val.llmfoundry", *RECORDS)
+    fake = Fake(LIKELY)
+    result = evaluate(fake, tmp_path, shots=3, seed=1)[0]
+    assert result["shots"] == 3.0
+    assert result["shots_from"] == "the other examples"
+    assert result["accuracy"]["value"] == 1.0
+    for context in fake.asked:
+        *before, own = context.split("\n\n")
+        assert len(before) == 3
+        assert all(shot == f"query{shot[5]} good{shot[5]}" and shot[5] != own[5] for shot in before)
+    again, other = Fake(LIKELY), Fake(LIKELY)
+    evaluate(again, tmp_path, shots=3, seed=1)
+    evaluate(other, tmp_path, shots=3, seed=2)
+    assert again.asked == fake.asked != other.asked
+
+
+def test_as_many_shots_as_fit(tmp_path: Path) -> None:
+    write(tmp_path, "copa.val.llmfoundry", *RECORDS)
+    result = evaluate(Fake(LIKELY, window=6), tmp_path, shots=5)[0]
+    assert (result["shots_asked"], result["shots"]) == (
+        5,
+        2.0,
+    )  # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted
+
+
+def test_shots_of_a_training_split(tmp_path: Path) -> None:
+    def story(ending: str) -> dict[str, object]:
+        sentences = {f"InputSentence{i}": f"s{i}." for i in range(1, 5)}
+        return {
+            **sentences,
+            "RandomFifthSentenceQuiz1": ending,
+            "RandomFifthSentenceQuiz2": "no",
+            "AnswerRightEnding": "1",
+        }
+
+    write(tmp_path, "storycloze_spring2016.test", story("test"))
+    write(tmp_path, "storycloze_spring2016.val", story("val"))
+    fake = Fake({("s4.", " test"): -1.0, ("s4.", " no"): -2.0})
+    result = evaluate(fake, tmp_path, shots=1)[0]
+    assert result["shots_from"] == "storycloze*.val"
+    assert fake.asked[0] == "s1. s2. s3. s4. val\n\ns1. s2. s3. s4."
+
+
+def test_limit_draws_examples_by_the_seed(tmp_path: Path) -> None:
+    write(tmp_path, "copa.val.llmfoundry", *RECORDS)
+    asked = []
+    for seed in (0, 0, 1):
+        fake = Fake(LIKELY)
+        assert evaluate(fake, tmp_path, limit=2, seed=seed)[0]["examples"] == 2
+        asked.append(fake.asked)
+    assert asked[0] == asked[1] != asked[2]
+
+
+def test_clean_and_dirty_examples_apart(tmp_path: Path) -> None:
+    benchmarks, run = tmp_path / "benchmarks", tmp_path / "run"
+    (run / "decontaminate").mkdir(parents=True)
+    benchmarks.mkdir()
+    write(benchmarks, "copa.val.llmfoundry", *RECORDS[:3])
+    write(
+        run / "decontaminate",
+        "dirty",
+        {"benchmark": "copa.val.llmfoundry", "id": "1", "before": ["web"], "after": ["web"]},
+        {"benchmark": "copa.val.llmfoundry", "id": "2", "before": ["web"], "after": []},
+    )
+    wrong = {**LIKELY, ("query1", " good1"): -9.0}
+    result = evaluate(Fake(wrong), benchmarks, dirty=read_dirty(run))[0]
+    assert result["dirty"]["examples"] == 1
+    assert result["dirty"]["accuracy"]["value"] == 0.0
+    assert result["clean"]["examples"] == 2
+    assert result["clean"]["accuracy"]["value"] == 1.0
+    with pytest.raises(InputError, match="no contamination report there"):
+        read_dirty(benchmarks)
+
+
+class Letters:
+    """An encoding with a token for each ASCII character below 61."""
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        return [ord(c) % 61 for c in text]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "".join(map(chr, tokens))
+
+
+def test_a_random_model_scores_and_answers(size: Size, tmp_path: Path) -> None:
+    write(tmp_path, "copa.val.llmfoundry", {"query": "ab", "choices": ["cde", "fg"], "gold": 0})
+    write(tmp_path, "gpt3_sum_of_digits", {"context": "1 + 2 =", "completion": " 3"})
+    wide = Size("test", 2, 16, 2, 32, 1e-2, context=64, band=4, vocabulary=61)
+    reader = Reader(build(wide, seed=0), Letters(), 0)
+    choice, answer = evaluate(reader, tmp_path)
+    assert choice["accuracy"]["value"] in (0.0, 1.0)
+    assert answer["examples"] == 1
+    assert len(reader.answer(["ab"], [], 5)[0]) <= 5
+
+
+def test_white_space_at_the_end_of_a_context_goes_to_the_completion(size: Size) -> None:
+    reader = Reader(build(size, seed=0), Letters(), 60)
+    assert reader.request("ab ", "c") == reader.request("ab", " c")
+    assert reader.request("", " c").context == (60,)
