@@ -130,7 +130,7 @@ def overlaps(indptr: Int64s, values: Int64s, centers: Int64s, own: Int64s) -> In
     array([1, 1])
     """
     arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (indptr, values, centers, own)]
-    return _overlaps(*arrays)  # type: ignore[no-any-return]
+    return _overlaps(*arrays)
 
 
 def _mix(h: UInt64s) -> UInt64s:

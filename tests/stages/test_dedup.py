@@ -6,43 +6,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from dedup_corpora import TABLE, copies_of_copies, fates_of, random_text
 
 from curation import recipe, store
 from curation.kernels import minhash
 from curation.kernels.buffers import text_buffers
 from curation.stages import dedup_candidates
-
-WORDS = [f"w{i}" for i in range(3000)]
-TABLE: dict[str, Any] = {"stages": ["extract", "dedup"]}
-
-
-def _text(rng: random.Random, n: int = 150) -> str:
-    return " ".join(rng.choices(WORDS, k=n))
-
-
-def _changed(rng: random.Random, text: str, words: int) -> str:
-    parts = text.split()
-    for _ in range(words):
-        parts[rng.randrange(len(parts))] = rng.choice(WORDS)
-    return " ".join(parts)
-
-
-def _corpus(seed: int, n: int = 120) -> list[dict[str, Any]]:
-    """Texts, half of them copies of earlier ones with none to a dozen words changed, copies of copies too."""
-    rng = random.Random(seed)
-    texts: list[str] = []
-    for _ in range(n):
-        copy = texts and rng.random() < 0.5
-        texts.append(_changed(rng, rng.choice(texts), rng.choice([0, 1, 3, 6, 12])) if copy else _text(rng))
-    return [{"id": f"d{i}", "text": text} for i, text in enumerate(texts)]
-
-
-def _fates(context: Any, plan: Any, *datasets: str) -> dict[str, dict[str, Any]]:
-    out = {}
-    for shard in plan.of(*datasets):
-        ids = store.read_table(context.survivors(shard), ["id"]).column(0).to_pylist()
-        out.update(zip(ids, store.read_table(context.decision("dedup", shard)).to_pylist(), strict=True))
-    return out
 
 
 def _jaccard(a: str, b: str) -> float:
@@ -74,7 +43,7 @@ def _reference(context: Any) -> dict[int, int]:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(run_recipe: Callable[..., Any], seed: int) -> None:
-    rows = _corpus(seed)
+    rows = copies_of_copies(seed)
     context, _ = run_recipe({"a": rows[:60], "b": rows[60:]}, TABLE)
     removed = {
         row["doc"]: row["kept"]
@@ -95,10 +64,10 @@ def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(run_recipe: Cal
 
 
 def test_every_removal_names_a_survivor_and_its_measured_similarity(run_recipe: Callable[..., Any]) -> None:
-    rows = _corpus(9)
+    rows = copies_of_copies(9)
     texts = {row["id"]: row["text"] for row in rows}
     context, plan = run_recipe({"a": rows[:60], "b": rows[60:]}, TABLE)
-    fates = _fates(context, plan, "a", "b")
+    fates = fates_of(context, plan, "a", "b")
     removed = {id_: fate for id_, fate in fates.items() if not fate["keep"]}
     for id_, fate in removed.items():
         assert fates[fate["kept_id"]]["keep"]
@@ -109,9 +78,9 @@ def test_every_removal_names_a_survivor_and_its_measured_similarity(run_recipe: 
 
 def test_nearly_all_there_is_to_find_is_found(run_recipe: Callable[..., Any]) -> None:
     """Against all pairs: no two documents that stay are alike at 0.9, and few at 0.8."""
-    rows = _corpus(5)
+    rows = copies_of_copies(5)
     context, plan = run_recipe({"a": rows}, TABLE)
-    kept = [row["text"] for row in rows if _fates(context, plan, "a")[row["id"]]["keep"]]
+    kept = [row["text"] for row in rows if fates_of(context, plan, "a")[row["id"]]["keep"]]
     similar = [_jaccard(x, y) for i, x in enumerate(kept) for y in kept[:i]]
     assert max(similar) < 0.9
     assert sum(s >= 0.8 for s in similar) <= 2
@@ -120,11 +89,11 @@ def test_nearly_all_there_is_to_find_is_found(run_recipe: Callable[..., Any]) ->
 def test_a_page_that_grew_a_line_a_day_for_a_thousand_days(run_recipe: Callable[..., Any]) -> None:
     """A chain far longer than the rounds ends as the plain walk does."""
     rng = random.Random(0)
-    lines = [_text(rng, 2) for _ in range(1010)]
+    lines = [random_text(rng, 2) for _ in range(1010)]
     rows = [{"id": f"d{n}", "text": " ".join(lines[:n])} for n in range(10, 1010)]
     context, plan = run_recipe({"a": rows}, {**TABLE, "dedup": {"alarm": "warn"}})
     expected = _reference(context)
-    got = {id_ for id_, fate in _fates(context, plan, "a").items() if not fate["keep"]}
+    got = {id_ for id_, fate in fates_of(context, plan, "a").items() if not fate["keep"]}
     (shard,) = plan.shards
     assert {shard.doc(row) for row, r in enumerate(rows) if r["id"] in got} == set(expected)
     assert 10 <= len(rows) - len(got) < 60  # neither one survivor, as connected components would leave, nor all
@@ -132,25 +101,25 @@ def test_a_page_that_grew_a_line_a_day_for_a_thousand_days(run_recipe: Callable[
 
 def test_earlier_datasets_win_and_nothing_leaves_them_for_a_later_one(run_recipe: Callable[..., Any]) -> None:
     rng = random.Random(1)
-    texts = [_text(rng) for _ in range(10)]
+    texts = [random_text(rng) for _ in range(10)]
     first = [{"id": f"f{i}", "text": t} for i, t in enumerate(texts)]
     second = [{"id": f"s{i}", "text": t + " and one tail"} for i, t in enumerate(texts)]  # longer: would win by length
     context, plan = run_recipe({"a": first, "b": second}, TABLE)
-    assert all(fate["keep"] for fate in _fates(context, plan, "a").values())
-    fates = _fates(context, plan, "b")
+    assert all(fate["keep"] for fate in fates_of(context, plan, "a").values())
+    fates = fates_of(context, plan, "b")
     assert {id_: f["kept_id"] for id_, f in fates.items()} == {f"s{i}": f"f{i}" for i in range(10)}
     assert {f["kept_dataset"] for f in fates.values()} == {"a"}
 
 
 def test_against_a_reference_only_the_input_loses(run_recipe: Callable[..., Any]) -> None:
     rng = random.Random(2)
-    text = _text(rng)
+    text = random_text(rng)
     reference = [{"id": "r0", "text": text}, {"id": "r1", "text": text + " x"}, {"id": "r2", "text": text}]
-    rows = [{"id": "i0", "text": text + " y z"}, {"id": "i1", "text": _text(rng)}, {"id": "i2", "text": text}]
+    rows = [{"id": "i0", "text": text + " y z"}, {"id": "i1", "text": random_text(rng)}, {"id": "i2", "text": text}]
     table = {**TABLE, "dedup": {"across": [["ref", "input"]]}}
     context, plan = run_recipe({"reference:ref": reference, "input": rows}, table)
-    assert all(fate["keep"] for fate in _fates(context, plan, "ref").values())
-    fates = _fates(context, plan, "input")
+    assert all(fate["keep"] for fate in fates_of(context, plan, "ref").values())
+    fates = fates_of(context, plan, "input")
     assert [fates[i]["keep"] for i in ("i0", "i1", "i2")] == [False, True, False]
     assert fates["i2"]["kept_dataset"] == "ref"
 
@@ -158,22 +127,22 @@ def test_against_a_reference_only_the_input_loses(run_recipe: Callable[..., Any]
 def test_texts_without_words_stay_unless_they_are_exact_copies(run_recipe: Callable[..., Any]) -> None:
     rows = [{"id": str(i), "text": t} for i, t in enumerate(["...", "!!!", "...", "one", "one", "two words"])]
     context, plan = run_recipe({"a": rows}, TABLE)
-    fates = _fates(context, plan, "a")
+    fates = fates_of(context, plan, "a")
     assert [fates[str(i)]["keep"] for i in range(6)] == [True, True, False, True, False, True]
 
 
 def test_another_threshold_reuses_signatures_and_measurements(run_recipe: Callable[..., Any]) -> None:
     from pathlib import Path
 
-    rows = _corpus(3)
+    rows = copies_of_copies(3)
     context, plan = run_recipe({"a": rows}, TABLE)
     (shard,) = plan.shards
     files = [context.table("dedup", shard, "evidence"), context.path("dedup", "pairs", "measured", "00000.parquet")]
     before = [Path(f).stat().st_mtime_ns for f in files]
-    few = sum(not f["keep"] for f in _fates(context, plan, "a").values())
+    few = sum(not f["keep"] for f in fates_of(context, plan, "a").values())
     run_recipe({"a": rows}, {**TABLE, "dedup": {"min_jaccard": 0.5}})
     assert [Path(f).stat().st_mtime_ns for f in files] == before
-    assert sum(not f["keep"] for f in _fates(context, plan, "a").values()) > few
+    assert sum(not f["keep"] for f in fates_of(context, plan, "a").values()) > few
 
 
 def test_scopes_of_all_and_of_pairs() -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dedup_corpora import TABLE, copies_of_copies, fates_of, random_text
 
 from curation import recipe, store
 from curation.context import Context
 from curation.errors import RunError
 from curation.stages.dedup_index import chain, members, names, own
-from tests.stages.test_dedup import TABLE, _corpus, _fates, _text
 
 
 def _dedup(index: Any = None, **settings: Any) -> dict[str, Any]:
@@ -21,7 +21,7 @@ def _dedup(index: Any = None, **settings: Any) -> dict[str, Any]:
 
 def _batches(seed: int) -> dict[str, list[dict[str, Any]]]:
     """Three batches, of which the later hold copies, near copies and copies of copies of what the earlier hold."""
-    rows = _corpus(seed, 150)
+    rows = copies_of_copies(seed, 150)
     random.Random(seed).shuffle(rows)
     return {name: rows[i * 50 : i * 50 + 50] for i, name in enumerate(("one", "two", "three"))}
 
@@ -29,28 +29,28 @@ def _batches(seed: int) -> dict[str, list[dict[str, Any]]]:
 def test_batch_after_batch_decides_as_one_run_over_all(run_recipe: Callable[..., Any]) -> None:
     batches = _batches(0)
     context, plan = run_recipe(batches, _dedup(), out="all")
-    expected = _fates(context, plan, *batches)
+    expected = fates_of(context, plan, *batches)
     assert 20 < sum(not fate["keep"] for fate in expected.values()) < 120
     index, found = None, {}
     for name, rows in batches.items():
         index, plan = run_recipe({name: rows}, _dedup(index), out=f"run-{name}")
-        found |= _fates(index, plan, name)
+        found |= fates_of(index, plan, name)
     assert found == expected
-    fates = [fate for id_, fate in _fates(index, plan, "three").items() if not fate["keep"]]
+    fates = [fate for id_, fate in fates_of(index, plan, "three").items() if not fate["keep"]]
     assert {fate["kept_dataset"] for fate in fates} == {"one", "two", "three"}
 
 
 def test_what_the_index_removed_stays_removed_and_is_nobodys_survivor(run_recipe: Callable[..., Any]) -> None:
     """b left for a; a copy of b, exact or near, leaves for a where it is like a, and stays where it is not."""
     rng = random.Random(4)
-    words = _text(rng, 300).split()
+    words = random_text(rng, 300).split()
     a, b = " ".join(words), " ".join(words[:255])  # 0.85 of the shingles
-    c = " ".join([*words[30:255], *_text(rng, 5).split()])  # like b, not like a
+    c = " ".join([*words[30:255], *random_text(rng, 5).split()])  # like b, not like a
     index, plan = run_recipe({"old": [{"id": "a", "text": a}, {"id": "b", "text": b}]}, _dedup(), out="first")
-    assert not _fates(index, plan, "old")["b"]["keep"]
+    assert not fates_of(index, plan, "old")["b"]["keep"]
     rows = [{"id": "b2", "text": b}, {"id": "b3", "text": b + " x"}, {"id": "c", "text": c}]
     new, plan = run_recipe({"new": rows}, _dedup(index), out="second")
-    fates = _fates(new, plan, "new")
+    fates = fates_of(new, plan, "new")
     assert {id_: (f["keep"], f["kept_id"], f["reason"]) for id_, f in fates.items()} == {
         "b2": (False, "a", "duplicate"),
         "b3": (False, "a", "duplicate"),
@@ -61,9 +61,11 @@ def test_what_the_index_removed_stays_removed_and_is_nobodys_survivor(run_recipe
 def test_only_candidates_of_the_index_are_read_again(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
     """An index without the texts of documents that resemble nothing new serves as well; nothing in it is written."""
     rng = random.Random(6)
-    index, plan = run_recipe({"old": [{"id": f"o{i}", "text": _text(rng)} for i in range(20)]}, _dedup(), out="first")
+    index, plan = run_recipe(
+        {"old": [{"id": f"o{i}", "text": random_text(rng)} for i in range(20)]}, _dedup(), out="first"
+    )
     before = {path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()}
-    new, plan = run_recipe({"new": [{"id": "n", "text": _text(rng)}]}, _dedup(index), out="second")
+    new, plan = run_recipe({"new": [{"id": "n", "text": random_text(rng)}]}, _dedup(index), out="second")
     assert {path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()} == before
     (old, mine) = members(new, plan)
     assert own([old, mine]) == [mine]
@@ -93,7 +95,7 @@ def test_an_index_made_otherwise_is_refused(run_recipe: Callable[..., Any]) -> N
 
 def test_pairs_may_name_what_only_the_index_has(run_recipe: Callable[..., Any]) -> None:
     rng = random.Random(8)
-    text, other, third = _text(rng), _text(rng), _text(rng)
+    text, other, third = random_text(rng), random_text(rng), random_text(rng)
     pairs = {"across": [["web", "crawl"]]}
     held = {
         "web": [{"id": "w", "text": text}],
@@ -105,7 +107,7 @@ def test_pairs_may_name_what_only_the_index_has(run_recipe: Callable[..., Any]) 
     rows = [{"id": "n", "text": text + " x"}, {"id": "m", "text": other}, {"id": "k", "text": third + " x"}]
     new, plan = run_recipe({"crawl": rows}, _dedup(index, **pairs), out="second")
     assert names(new) == ("crawl", "web", "books")
-    fates = {id_: (fate["kept_dataset"], fate["kept_id"]) for id_, fate in _fates(new, plan, "crawl").items()}
+    fates = {id_: (fate["kept_dataset"], fate["kept_id"]) for id_, fate in fates_of(new, plan, "crawl").items()}
     assert fates == {"n": ("web", "w"), "m": ("crawl", "c"), "k": (None, None)}  # books was not to be compared
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from dedup_corpora import TABLE, fates_of, random_text
 
 from curation import store
 from curation.errors import InputError
-from tests.stages.test_dedup import TABLE, _fates, _text
 
 
 def _decisions(context: Any, plan: Any, dataset: str) -> list[tuple[bool, str | None, str | None]]:
@@ -31,7 +31,7 @@ def test_of_documents_all_equal_one_stays(run_recipe: Callable[..., Any]) -> Non
 
 
 def test_of_near_copies_in_one_bucket_all_leave_for_the_longest(run_recipe: Callable[..., Any]) -> None:
-    text = _text(random.Random(0), 400)
+    text = random_text(random.Random(0), 400)
     rows = [{"id": f"{i:03d}", "text": f"{text} {'x' * (300 - i)}"} for i in range(300)]
     context, plan = run_recipe({"a": rows}, TABLE)
     decided = _decisions(context, plan, "a")
@@ -41,20 +41,20 @@ def test_of_near_copies_in_one_bucket_all_leave_for_the_longest(run_recipe: Call
 def test_empty_texts_never_become_documents_and_texts_of_blanks_neither(run_recipe: Callable[..., Any]) -> None:
     rows = [{"id": "x", "text": ""}, {"id": "y", "text": " \n\t"}, {"id": "z", "text": "some text"}, {"id": "n"}]
     context, plan = run_recipe({"a": rows}, TABLE)
-    assert list(_fates(context, plan, "a")) == ["z"]
+    assert list(fates_of(context, plan, "a")) == ["z"]
 
 
 def test_a_text_shorter_than_a_shingle_is_one_shingle_of_all_its_words(run_recipe: Callable[..., Any]) -> None:
     texts = ["one two", "One, two!", "two one", "one two three", "..."]
     context, plan = run_recipe({"a": [{"id": f"{i}", "text": t} for i, t in enumerate(texts)]}, TABLE)
-    kept = [id_ for id_, fate in _fates(context, plan, "a").items() if fate["keep"]]
+    kept = [id_ for id_, fate in fates_of(context, plan, "a").items() if fate["keep"]]
     assert kept == ["1", "2", "3", "4"]  # of the first two, which are the same words, the longer
 
 
 def test_rows_without_ids_are_decided_each_by_itself(run_recipe: Callable[..., Any]) -> None:
     rng = random.Random(1)
-    one, other = _text(rng), _text(rng)
-    texts = [one, other, one, other + " x", _text(rng)]
+    one, other = random_text(rng), random_text(rng)
+    texts = [one, other, one, other + " x", random_text(rng)]
     context, plan = run_recipe({"a": [{"text": text} for text in texts]}, TABLE)
     reasons = [reason for _, reason, _ in _decisions(context, plan, "a")]
     assert reasons[1] == "duplicate"  # of the fourth, which is longer
@@ -69,11 +69,11 @@ def test_repeated_ids_are_refused_because_survivors_are_named_by_them(run_recipe
 
 @pytest.mark.parametrize("rows", [[], [{"id": "r", "text": ""}]])
 def test_against_a_reference_without_documents_nothing_leaves_for_it(run_recipe: Callable[..., Any], rows: Any) -> None:
-    text = _text(random.Random(2))
+    text = random_text(random.Random(2))
     mine = [{"id": "a", "text": text}, {"id": "b", "text": text + " x"}, {"id": "c", "text": "another"}]
     table = {**TABLE, "dedup": {"across": [["ref", "input"]]}}
     context, plan = run_recipe({"reference:ref": rows, "input": mine}, table)
-    assert {id_: fate["keep"] for id_, fate in _fates(context, plan, "input").items()} == {
+    assert {id_: fate["keep"] for id_, fate in fates_of(context, plan, "input").items()} == {
         "a": False,
         "b": True,
         "c": True,
