@@ -55,8 +55,10 @@ FROM numbered
 """
 
 
-def look_up(context: Context, engine: Engine, dataset: Dataset) -> None:
+def look_up(context: Context, engine: Engine, dataset: Dataset) -> tuple[int, int, int]:
     """Write downloads/<dataset>/captures/: a row for each address of the list, with the record to fetch where there is one.
+
+    Returns the number of addresses, of records, and their stored bytes.
 
     Raises InputError where the list is empty or the index lacks a column.
     """
@@ -76,7 +78,9 @@ def look_up(context: Context, engine: Engine, dataset: Dataset) -> None:
     made_from = [identity, *(f"{file.name} {file.size} {file.tag}" for file in files)]
     out = context.path("downloads", dataset.name, "captures")
     order = ("filename", "start", "url")
-    query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
+    made = query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
+    sizes = [size for path in made.paths for size in store.read_table(path, ["size"]).column(0).to_numpy()]
+    return len(sizes), sum(size > 0 for size in sizes), int(sum(sizes))
 
 
 def _wanted(context: Context, dataset: Dataset) -> tuple[str, str]:

@@ -69,7 +69,13 @@ def run(context: Context, engine: Engine, say: Callable[[str], None]) -> None:
     _report(context, wanted, failed)
     for dataset in context.recipe.dataset:
         if dataset.urls:
-            captures.look_up(context, engine, dataset)
+            addresses, records, size = captures.look_up(context, engine, dataset)
+            pace = context.recipe.download.requests_per_second
+            if not store.exists(context.path("plan.json")):
+                say(
+                    f"To stream: {dataset.name}: {records} records of {addresses} addresses, {megabytes(size)}: at least "
+                    f"{duration(records / pace)} at {pace:g} requests a second"
+                )
 
 
 def fetch_file(patience: store.Patience, source: Source) -> str:

@@ -128,7 +128,9 @@ def test_every_address_is_a_document_or_counted(
     world: tuple[Internet, recipe.Recipe], tmp_path: Path, local: LocalEngine
 ) -> None:
     server, made = world
-    context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    said: list[str] = []
+    context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    assert said[0].startswith("To stream: web: 3 records of 7 addresses")
     assert len(plan.shards) == 2
     rows = [row for shard in plan.shards for row in store.read_table(context.documents(shard)).to_pylist()]
     assert [(row["url"], row["date"][:10], row["archive"]) for row in rows] == [
