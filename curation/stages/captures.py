@@ -79,8 +79,9 @@ def look_up(context: Context, engine: Engine, dataset: Dataset) -> tuple[int, in
     out = context.path("downloads", dataset.name, "captures")
     order = ("filename", "start", "url")
     made = query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
-    sizes = [size for path in made.paths for size in store.read_table(path, ["size"]).column(0).to_numpy()]
-    return len(sizes), sum(size > 0 for size in sizes), int(sum(sizes))
+    tables_of_sizes = (store.read_table(path, ["size"]).column(0).to_numpy() for path in made.paths)
+    told = [(int((sizes > 0).sum()), int(sizes.sum())) for sizes in tables_of_sizes]
+    return made.rows, sum(records for records, _ in told), sum(size for _, size in told)
 
 
 def _wanted(context: Context, dataset: Dataset) -> tuple[str, str]:
