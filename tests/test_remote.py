@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from internet import Internet, internet
@@ -198,6 +199,32 @@ def test_size_and_tag_are_told_without_fetching(server: Internet, act: str) -> N
     size, tag = store.describe(server.url + "a.warc.gz", PATIENCE)
     assert size == len(BODY)
     assert tag == f'"{hashlib.md5(BODY).hexdigest()}"'
+
+
+@pytest.mark.parametrize(
+    ("act", "least", "most"), [("too_many", 0, 0), ("too_many_until", 25, 30), ("slow_down", 0, 0)]
+)
+def test_what_the_server_asks_for_is_heard(server: Internet, act: str, least: float, most: float) -> None:
+    server.acts["/a.warc.gz"] = [act]
+    with pytest.raises(remote.TryAgain) as caught:
+        remote.respond("GET", server.url + "a.warc.gz", {}, PATIENCE)
+    assert least <= caught.value.wait_s <= most
+
+
+@pytest.mark.parametrize(
+    ("attempt", "asked", "least", "most"),
+    [(1, 0, 0.5, 1), (5, 0, 8, 16), (20, 0, 30, 60), (1, 30, 30, 30), (3, 1e6, 120, 120)],
+)
+def test_waits_double_with_jitter_and_are_never_shorter_than_asked(
+    attempt: int, asked: float, least: float, most: float
+) -> None:
+    state = SimpleNamespace(
+        attempt_number=attempt, outcome=SimpleNamespace(exception=lambda: remote.TryAgain("busy", asked))
+    )
+    waits = {remote._wait_s(state) for _ in range(20)}
+    assert least <= min(waits)
+    assert max(waits) <= most
+    assert len(waits) > 1 or least == most
 
 
 def test_requests_keep_their_distance(server: Internet) -> None:

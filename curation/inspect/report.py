@@ -234,7 +234,9 @@ def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list
         for flow in flows[:-1]
     }
     out = download.warnings(context)
-    out += extract.warnings(context, {name: books for name, books in found.items() if books}) + classify.warnings(context)
+    out += extract.warnings(context, {name: books for name, books in found.items() if books}) + classify.warnings(
+        context
+    )
     if mixture:
         parts = mixture["datasets"]
         out += warnings(parts)

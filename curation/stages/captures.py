@@ -30,6 +30,7 @@ SHARD_RECORDS = 1000
 COLUMNS = (
     "url_surtkey", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length",
 )  # fmt: skip
+# Times are only compared, never shown: as text each engine would write them in its own way.
 QUERY = f"""
 WITH asked AS (
     SELECT url, key, ROW_NUMBER() OVER (PARTITION BY key ORDER BY url) AS nth FROM (SELECT DISTINCT url, key FROM wanted) AS w

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 from collections.abc import Iterator
@@ -188,6 +189,20 @@ def test_a_record_that_cannot_be_fetched_is_counted_and_asked_for_again(
     server.acts[archive] = ["cut", "ignore_range"]
     context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
     assert pipeline.books(context, plan)["extract"]["web"]["kept"][0] == 3
+
+
+def test_an_index_at_web_addresses_is_fetched_first(
+    world: tuple[Internet, recipe.Recipe], tmp_path: Path, local: LocalEngine
+) -> None:
+    server, made = world
+    addresses = []
+    for file in sorted((tmp_path / "index").rglob("*.parquet")):
+        server.files["/" + file.name] = file.read_bytes()
+        addresses.append(server.url + file.name)
+    remote_ = dataclasses.replace(made, dataset=(dataclasses.replace(made.dataset[0], index=tuple(addresses)),))
+    context, plan = pipeline.run(remote_, str(tmp_path / "run"), local, say=lambda line: None)
+    assert pipeline.books(context, plan)["extract"]["web"]["kept"][0] == 3
+    assert len(list((tmp_path / "run/downloads/web/_index").iterdir())) == 2
 
 
 @pytest.mark.spark
