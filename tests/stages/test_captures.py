@@ -120,7 +120,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Int
                     "index": str(tmp_path / "index/**.parquet"),
                 }
             ],
-            "download": {"base_url": server.url, "requests_per_second": 2000, "max_attempts": 2, "timeout_s": 5},
+            "download": {"base_url": server.url, "requests_per_second": 2000, "max_attempts": 2, "timeout_s": 30},
         }
         yield server, recipe.parse(table)
 
