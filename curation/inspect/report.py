@@ -26,7 +26,7 @@ from curation.inspect.duplicates import duplicates, repeats
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
-from curation.stages import classify, extract
+from curation.stages import classify, download, extract
 from curation.stages.common import char_lengths
 from curation.stages.mixture import warnings
 
@@ -233,7 +233,10 @@ def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list
         flow.dataset: {line.outcome: [line.documents, line.chars, 0] for line in flow.lines if line.stage == "extract"}
         for flow in flows[:-1]
     }
-    out = extract.warnings({name: books for name, books in found.items() if books}) + classify.warnings(context)
+    out = download.warnings(context)
+    out += extract.warnings(context, {name: books for name, books in found.items() if books}) + classify.warnings(
+        context
+    )
     if mixture:
         parts = mixture["datasets"]
         out += warnings(parts)
