@@ -81,7 +81,9 @@ def pages(size: int) -> dict[str, bytes]:
 @click.option("--size", default=10_000_000, show_default=True)
 @click.option("--seconds", default=30.0, show_default=True, help="limit of processor time for a page")
 @click.option("--only", default="", help="pages whose name holds this")
-@click.option("--extractor", "some", multiple=True, type=click.Choice(EXTRACTORS), default=EXTRACTORS, show_default=True)
+@click.option(
+    "--extractor", "some", multiple=True, type=click.Choice(EXTRACTORS), default=EXTRACTORS, show_default=True
+)
 def main(size: int, seconds: float, only: str, some: tuple[str, ...]) -> None:
     """Print the table."""
     table = Table(title=f"pages of {size:,} bytes, limit {seconds:g} s", title_justify="left")

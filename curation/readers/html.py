@@ -193,7 +193,9 @@ def check_shape(html: bytes) -> None:
         tag = _QUOTED.sub(b"", html[bounds[index] : bounds[index + 1]]).partition(b">")[0]
         squares += len(_ATTRIBUTE.findall(tag)) ** 2
         if squares > MAX_ATTRIBUTES**2:
-            raise PageError("too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared")
+            raise PageError(
+                "too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared"
+            )
 
 
 def check_repeats(html: str) -> None:
