@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
-MAX_ATTRIBUTES = 5000  # of one tag; likewise
+MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
 MAX_REPEATED = 4_000_000  # formatting elements left open, times tags; a parser may write so many elements
-MAX_MARKS = 1000  # combining marks on one letter; likewise
+MAX_MARKS = 200  # combining marks on one letter; likewise
 _MANY_TAGS = 4000
-_LONG_TAG_BYTES = 16_384
+_LONG_TAG_BYTES = 2048
 _MAX_BAD_SHARE = 0.05
 
 # Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
@@ -188,11 +188,14 @@ def check_shape(html: bytes) -> None:
         depth = _depth(data, tags)
         if depth > MAX_DEPTH:
             raise PageError("too_large", f"elements nested up to {depth} deep, the limit is {MAX_DEPTH}")
-    bounds = np.append(tags, len(html))
+    bounds, squares = np.append(tags, len(html)), 0
     for index in np.flatnonzero(np.diff(bounds) > _LONG_TAG_BYTES):
         tag = _QUOTED.sub(b"", html[bounds[index] : bounds[index + 1]]).partition(b">")[0]
-        if len(_ATTRIBUTE.findall(tag)) > MAX_ATTRIBUTES:
-            raise PageError("too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes")
+        squares += len(_ATTRIBUTE.findall(tag)) ** 2
+        if squares > MAX_ATTRIBUTES**2:
+            raise PageError(
+                "too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared"
+            )
 
 
 def check_repeats(html: str) -> None:
