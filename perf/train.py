@@ -85,7 +85,7 @@ def plain_step(size: Size) -> Callable[[Tensor], float]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return float(loss)
+        return loss.item()
 
     return step
 
