@@ -58,7 +58,7 @@ def main() -> None:
 
 
 def draw(out: Path) -> None:
-    """OUT/loss.png: training loss, its running mean, and the validation loss of each dataset, against tokens."""
+    """OUT/loss.png: training loss and the validation loss of each dataset, against tokens."""
     import matplotlib.pyplot as plt
     import numpy as np
 
