@@ -3,7 +3,9 @@
     CurationError            one clear sentence; the command line prints it and exits with 1
     ├── RecipeError          a recipe key or value that cannot be used
     ├── InputError           a file that is missing, unreadable, empty or of an unknown kind
+    │   └── Unreachable      a file at an address that is not there, or stays broken however often it is asked for
     ├── RunError             the run directory: not a run, in use, or made by another recipe
+    │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
     ├── BooksError           documents in are not documents out plus documents removed
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
@@ -29,8 +31,16 @@ class InputError(CurationError):
     """An input file that is missing, unreadable, empty or of an unknown kind."""
 
 
+class Unreachable(InputError):
+    """A file at an address that is not there, or stays broken however often it is asked for."""
+
+
 class RunError(CurationError):
     """A run directory that is not one, is in use, or was made by another recipe."""
+
+
+class AlarmError(RunError):
+    """Deduplication would take too much of a dataset; its decisions are written and can be looked at."""
 
 
 class TaskError(CurationError):

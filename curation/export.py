@@ -21,13 +21,15 @@ from curation.plan import Plan
 from curation.stages.benchmarks import load_table
 from curation.stages.common import Made, once
 
-VERSION = 1
+VERSION = 2
 INPUT = "input"  # the dataset of the files that the user named
 STEP_COLUMNS = {
     "reason",
     "kept_id",
     "kept_dataset",
     "jaccard",
+    "repeated_lines",
+    "repeated_paragraphs",
     "quality",
     "pareto_draw",
     "piece",
@@ -156,10 +158,14 @@ def _classify(context: Context, shard: Shard) -> Split:
 
 
 def _dedup(context: Context, shard: Shard) -> Split:
-    for theirs, beside in _groups(context, shard, store.read_table(context.decision("dedup", shard))):
+    table = store.read_table(context.decision("dedup", shard))
+    repeated = store.read_table(context.table("dedup", shard, "evidence"), ["repeated_lines", "repeated_paragraphs"])
+    for name in repeated.column_names:
+        table = table.append_column(name, repeated.column(name))
+    for theirs, beside in _groups(context, shard, table):
         keep = _mask(beside.column("keep"))
-        evidence = {name: beside.column(name) for name in ("reason", "kept_id", "kept_dataset", "jaccard")}
-        yield _rows(theirs, keep), _rows({**theirs, **evidence}, ~keep)
+        names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
+        yield _rows(theirs, keep), _rows({**theirs, **{name: beside.column(name) for name in names}}, ~keep)
 
 
 def _decontaminate(context: Context, shard: Shard) -> Split:

@@ -18,7 +18,7 @@ from curation.engine.base import Engine
 from curation.errors import RecipeError
 from curation.plan import Plan
 from curation.recipe import STAGES, Recipe
-from curation.stages import classify, decontaminate, dedup, download, extract, mix, mixture, tokenize
+from curation.stages import classify, decontaminate, dedup, dedup_index, download, extract, mix, mixture, tokenize
 from curation.warm import compile_kernels
 
 RUN: dict[str, Callable[[Context, Plan, Engine], Any]] = {
@@ -71,6 +71,7 @@ def run(
     if again_from and until and wanted.index(again_from) > wanted.index(until):
         raise RecipeError(f"--from {again_from} comes after --until {until}; nothing would be made again")
     plans.admit(context, update)  # before anything is written or removed
+    dedup_index.chain(context)  # and what it builds on
     with plans.Lock(out, say):
         plans.admit(context, update)
         store.sweep(out)
@@ -78,8 +79,7 @@ def run(
             for stage in wanted[wanted.index(again_from) :]:
                 for folder in FOLDERS[stage]:
                     store.delete(context.path(folder))
-        if "download" in wanted:
-            download.run(context, engine)
+        download.run(context, engine, say)
         plan = plans.make(recipe, out)
         plans.commit(context, plan)
         compile_kernels(engine, wanted[: wanted.index(until) + 1] if until else wanted)
@@ -97,12 +97,12 @@ def run(
 def warnings(context: Context) -> list[str]:
     """What a careful person would want to know of a finished run, a line each."""
     found = store.read_json(path).get("extract", {}) if store.exists(path := context.path("ledger.json")) else {}
-    out = [
-        f"extract: {name} has no documents: {extract.why_empty(books)}"
-        for name, books in found.items()
-        if not ledger.documents(books, ledger.KEPT)
-    ]
-    out += classify.warnings(context) + dedup.warnings(context)
+    out = (
+        download.warnings(context)
+        + extract.warnings(context, found)
+        + classify.warnings(context)
+        + dedup.warnings(context)
+    )
     if store.exists(path := context.path("shards", "shards.json")):
         out += mixture.warnings(store.read_json(path)["mixture"])
     return out

@@ -20,7 +20,7 @@ from typing import Any
 
 import curation
 from curation import recipe as recipes
-from curation import store
+from curation import sources, store
 from curation.context import Context, Shard
 from curation.errors import InputError, RunError
 
@@ -43,7 +43,7 @@ def make(recipe: recipes.Recipe, out: str) -> Plan:
     shards: list[Shard] = []
     for dataset in recipe.dataset:
         number = 0
-        for batch, files in enumerate(_batches(dataset, out)):
+        for batch, files in enumerate(_batches(Context(out, recipe), dataset)):
             _known_formats(dataset, files)
             for start in range(0, len(files), dataset.archives_per_shard):
                 group = tuple(files[start : start + dataset.archives_per_shard])
@@ -56,18 +56,22 @@ def _known_formats(dataset: recipes.Dataset, files: list[store.File]) -> None:
     """Raise InputError, naming the file, where a name does not say what a file is."""
     from curation.readers.formats import guess_format
 
-    for file in files if dataset.format == "auto" else ():
+    for file in files if dataset.format == "auto" and not dataset.urls else ():
         try:
             guess_format(file.name)
         except InputError as error:
             raise InputError(f"dataset {dataset.name!r}: {file.path}: {error}") from error
 
 
-def _batches(dataset: recipes.Dataset, out: str) -> list[list[store.File]]:
+def _batches(context: Context, dataset: recipes.Dataset) -> list[list[store.File]]:
+    batches = sources.files(context, dataset)
     if dataset.crawls:
-        return [store.find(store.join(out, "downloads", dataset.name, crawl)) for crawl in dataset.crawls]
-    files = [file for pattern in dataset.files for file in store.find(pattern)]
-    if len({file.name for file in files}) < len(files):  # told apart by their place in the folder they share
+        return batches
+    (files,) = batches
+    alike = len({file.name for file in files}) < len(files)
+    if alike and not any(
+        store.is_web(file.path) for file in files
+    ):  # told apart by their place in the folder they share
         shared = os.path.commonpath([os.path.dirname(file.path) for file in files])
         files = [dataclasses.replace(file, name=os.path.relpath(file.path, shared)) for file in files]
     names = sorted(file.name for file in files)

@@ -46,6 +46,10 @@ class Dataset:
     crawls: tuple[str, ...] = ()
     kind: Literal["warc", "wet"] = "wet"
     archives: str = ""  # "0:100" or "sample:20": which archives of each crawl; all when empty
+    stream: bool = False  # read at the address, nothing is downloaded
+    first_mb: float = 0.0  # with stream: only so many million bytes of each file; 0: all
+    urls: str = ""  # a list of addresses, a line each, looked up in `index` and fetched record by record
+    index: tuple[str, ...] = ()  # Parquet files of Common Crawl's columnar index
     archives_per_shard: int = 1  # input files of one shard, whatever they are
     text_column: str = "text"
     id_column: str = "id"
@@ -56,8 +60,16 @@ class Dataset:
             raise ValueError(
                 f"name: letters and digits, and after the first '-', '_' and '.', expected, got {self.name!r}"
             )
-        if bool(self.files) == bool(self.crawls):
-            raise ValueError(f"dataset {self.name!r}: give either `files` or `crawls`")
+        if bool(self.files) + bool(self.crawls) + bool(self.urls) != 1:
+            raise ValueError(f"dataset {self.name!r}: give either `files`, `crawls`, or `urls` and `index`")
+        if bool(self.urls) != bool(self.index):
+            raise ValueError(f"dataset {self.name!r}: `urls` and `index` go together")
+        if self.first_mb < 0 or (self.first_mb and not self.stream):
+            raise ValueError(f"dataset {self.name!r}: first_mb is 0 or more, and goes with stream = true")
+        if self.stream and any("#" in text and store.address(text).digest for text in self.files):
+            raise ValueError(
+                f"dataset {self.name!r}: a digest can only be checked of a whole file; leave it or `stream` out"
+            )
         if self.archives_per_shard < 1:
             raise ValueError(f"archives_per_shard: at least 1 expected, got {self.archives_per_shard}")
 
@@ -89,6 +101,12 @@ class Recipe:
                 raise ValueError(f"stages: no stage {stage!r}{_meant(stage, STAGES)}")
         if self.memory_gb <= 0:
             raise ValueError(f"memory_gb: more than 0 expected, got {self.memory_gb}")
+        for dataset in self.dataset:
+            remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
+            if remote and not dataset.stream and "download" not in self.stages:
+                raise ValueError(
+                    f'dataset {dataset.name!r}: its files lie at addresses; put "download" into `stages`, or stream = true'
+                )
         for table, key, used in self._dataset_names():
             if table in self.stages and (wrong := [n for n in used if n not in names]):
                 raise ValueError(f"{table}.{key}: no dataset {wrong[0]!r}{_meant(wrong[0], names)}")
@@ -100,7 +118,8 @@ class Recipe:
             raise ValueError("mix.weights: a weight for each dataset expected, for instance { crawl = 60, books = 40 }")
 
     def _dataset_names(self) -> list[tuple[str, str, Sequence[str]]]:
-        across = () if self.dedup.across == "all" else [n for pair in self.dedup.across for n in pair]
+        free = self.dedup.across == "all" or self.dedup.index  # an index has datasets of its own, and the same pairs
+        across = () if free else [n for pair in self.dedup.across for n in pair]
         return [
             ("classify", "positives", self.classify.positives),
             ("classify", "negatives", self.classify.negatives),
@@ -188,11 +207,17 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         joined = store.join(folder, path)
         return joined if store.is_remote(joined) else os.path.normpath(joined)
 
-    datasets = tuple(dataclasses.replace(d, files=tuple(map(absolute, d.files))) for d in recipe.dataset)
+    datasets = tuple(
+        dataclasses.replace(
+            d, files=tuple(map(absolute, d.files)), urls=absolute(d.urls), index=tuple(map(absolute, d.index))
+        )
+        for d in recipe.dataset
+    )
     return dataclasses.replace(
         recipe,
         dataset=datasets,
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
+        dedup=dataclasses.replace(recipe.dedup, index=absolute(recipe.dedup.index)),
         decontaminate=dataclasses.replace(
             recipe.decontaminate,
             benchmarks=tuple(map(absolute, recipe.decontaminate.benchmarks)),

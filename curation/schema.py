@@ -16,6 +16,8 @@ REASONS: dict[str, str] = {
     "undecodable": "the bytes are not text in any encoding that fits",
     "empty": "no text was left after extraction",
     "too_large": "larger than the limit on a page or line",
+    "too_slow": "the extractor took longer than max_page_s",
+    "crashed": "the extractor's process died on it",
     "malformed": "the record or line does not follow its format",
     "truncated": "the file ends in the middle of the record",
     "revisit": "a revisit record: the crawler met the same page before and stored no body",
@@ -23,12 +25,16 @@ REASONS: dict[str, str] = {
     "stub": "a MediaWiki page with too little text",
     "namespace": "a MediaWiki page that is no article",
     "missing_text": "the row has no text",
+    "unreachable": "the file, or the rest of it, or the record, could not be read from its address (asked for again by the next run)",
+    "not_in_index": "no successful capture of the address in the index",
+    "repeated_url": "another address of the list is the same page",
     "language": "the language is not one that the recipe keeps",
     # classify
     "low_quality": "the Pareto draw was not above 1 - score (GPT-3, appendix A)",
     # dedup
     "exact_duplicate": "the same text as a document that stays",
     "duplicate": "Jaccard similarity of at least min_jaccard with a document that stays",
+    "repetitive": "more of its characters than the recipe allows stand in lines or paragraphs that it said before",
     # decontaminate
     "too_many_pieces": "benchmark overlap cut it into more than max_pieces pieces (appendix C)",
     "no_piece_left": "after cutting benchmark overlap every piece is shorter than min_piece_chars",
@@ -73,6 +79,24 @@ REJECTS = pa.schema(
     ]
 )
 
+WANTED = pa.schema(
+    [
+        _field("url", pa.string(), "an address of the list, as it stands there"),
+        _field(
+            "key", pa.string(), "its sort key, as the index has it in url_surtkey; empty where it is no http address"
+        ),
+    ]
+)
+CAPTURES = pa.schema(
+    [
+        _field("url", pa.string(), "the address that was asked for"),
+        _field("repeated", pa.bool_(), "whether another address of the list has the same key and is taken instead"),
+        _field("filename", pa.string(), "archive, relative to base_url; empty where there is no capture"),
+        _field("start", pa.int64(), "byte offset of the record in the archive"),
+        _field("size", pa.int64(), "stored bytes of the record"),
+    ]
+)
+
 KEEP = _field("keep", pa.bool_(), "true, false, or null where an earlier stage already said no")
 REASON = _field("reason", pa.string(), "null unless keep is false")
 
@@ -96,28 +120,37 @@ FEATURES = pa.schema(
 
 DEDUP_DOCUMENTS = pa.schema(
     [
-        _field("doc", pa.int64(), "document number"),
+        _field("doc", pa.int64(), "document number, over the runs of an index and this one"),
         _field("id", pa.string(), "document id"),
         _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
         _field("content", pa.binary(), "xxh3-128 of the text"),
-        _field("priority", pa.binary(), "ascending bytes: dataset, batch, longer text, content"),
+        _field("priority", pa.int64(), "ascending: run (those of an index first), dataset, batch, longer text"),
+        _field("tie", pa.int64(), "the first 8 bytes of content, which break ties of priority"),
+        _field("chars", pa.int64(), "code points of the text"),
         _field("features", pa.int64(), "size of the feature set"),
+        _field("least", pa.int64(), "least image of its features by a permutation that no band uses"),
+        _field("repeated_lines", pa.float64(), "share of its characters in lines that occurred before in it"),
+        _field("repeated_paragraphs", pa.float64(), "the same of paragraphs"),
+        _field("repetitive", pa.int64(), "1 where these are more than allowed: it leaves, and takes no part"),
     ]
 )
 BANDS = pa.schema(
     [
-        _field("key", pa.int64(), "64-bit hash of one band of the MinHash signature"),
         _field("doc", pa.int64(), "document number"),
-        _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
-        _field("priority", pa.binary(), "as in the documents table"),
+        _field("priority", pa.int64(), "as in the documents table"),
+        _field("tie", pa.int64(), "as in the documents table"),
+        _field("sketch", pa.int64(), "four 16-bit pieces of further MinHash values"),
+        _field("keys", pa.list_(pa.int64()), "64-bit hash of each band of the MinHash signature, in order"),
     ]
 )
 PAIRS = pa.schema(
     [
         _field("a", pa.int64(), "the document of higher priority"),
         _field("b", pa.int64(), "the other"),
-        _field("priority_a", pa.binary(), "priority of a"),
-        _field("priority_b", pa.binary(), "priority of b"),
+        _field("priority_a", pa.int64(), "priority of a"),
+        _field("tie_a", pa.int64(), "tie of a"),
+        _field("priority_b", pa.int64(), "priority of b"),
+        _field("tie_b", pa.int64(), "tie of b"),
         _field("shared", pa.int64(), "size of the intersection of the feature sets"),
         _field("total", pa.int64(), "size of their union: Jaccard = shared / total"),
     ]

@@ -68,12 +68,19 @@ def _features() -> None:
 
 
 def _signatures() -> None:
+    from curation.kernels.buckets import bucket_pairs, leaving
     from curation.kernels.buffers import text_buffers
-    from curation.kernels.minhash import feature_sets, overlap, permutations, signatures
+    from curation.kernels.minhash import feature_sets, overlaps, permutations, signatures
+    from curation.kernels.repeats import repeated_chars
 
-    indptr, values = feature_sets(*text_buffers(pa.array([_TEXT])), "shingle")
+    texts, none = text_buffers(pa.array([_TEXT])), np.zeros(0, np.int64)
+    repeated_chars(*texts)
+    indptr, values = feature_sets(*texts, "shingle")
+    feature_sets(*texts, "unigram")
     signatures(indptr, values, *permutations(0, 4))
-    overlap(values, values)
+    overlaps(indptr, values, np.array([-1]), values)
+    leaving(none, none, 0)
+    bucket_pairs(none, none, none, np.zeros(0, np.int8))
 
 
 def _grams() -> None:
@@ -94,7 +101,7 @@ _PARTS: dict[
     "judging blocks": ("extract", "blocks_join.joined", _page_judging),
     "features": ("classify", "feature_tokens._feature_tokens", _features),
     "grams": ("decontaminate", "overlap._mark", _grams),
-    "signatures": ("dedup", "minhash._shared", _signatures),
+    "signatures": ("dedup", "buckets._pairs", _signatures),
 }
 
 

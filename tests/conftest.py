@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from curation.context import Context
 from curation.engine.local import LocalEngine
 from curation.plan import Plan
 
+settings.register_profile("untimed", deadline=None)  # the machine may be busy, and a first call compiles
+settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 SHARED = Path(__file__).parents[2] / "shared" / "data"

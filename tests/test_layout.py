@@ -29,7 +29,7 @@ LAYERS = (
 COMPONENTS = ("errors", "schema", "draws", "store", "ledger", "recipe", "plan", "context")  # used by several layers
 ONLY_IN = {
     "click": ("curation/cli/", "curation/sample/__main__.py", "perf/"),
-    "torch": ("curation/gpt3/",),
+    "torch": ("curation/gpt3/", "perf/"),
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
     "pyspark": ("curation/engine/spark.py", "jobs/", "perf/"),

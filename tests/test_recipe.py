@@ -26,7 +26,7 @@ EXTRACT_ONLY: dict[str, Any] = {"stages": ["extract"], "dataset": [DATASET]}
         ({"stages": ["extract", "dedupe"]}, "no stage 'dedupe'; did you mean 'dedup'?"),
         ({"dataset": []}, "at least one"),
         ({"dataset": [DATASET, DATASET]}, "two datasets are called 'a'"),
-        ({"dataset": [{"name": "a"}]}, "either `files` or `crawls`"),
+        ({"dataset": [{"name": "a"}]}, "give either `files`, `crawls`"),
         ({"dataset": [{"files": ["x"]}]}, "the key 'name' is missing"),
         ({"dataset": [{"name": "../a", "files": ["x"]}]}, "letters and digits"),
         ({"dataset": [{**DATASET, "role": "trust"}]}, "did you mean 'trusted'?"),

@@ -22,6 +22,7 @@ COMMANDS = {  # in the order of the help page
     "decontaminate": "steps:decontaminate",
     "tokenize": "steps:tokenize",
     "mix": "steps:mix",
+    "webtext-urls": "webtext:webtext_urls",
     "report": "inspect:report",
     "explain": "inspect:explain",
     "sample": "inspect:sample",

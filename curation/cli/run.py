@@ -91,6 +91,7 @@ def execute(
 
     from curation import pipeline
     from curation.cli.progress import Steps
+    from curation.errors import AlarmError
     from curation.inspect.funnel import funnel, funnel_table
 
     out = out.rstrip("/") or out
@@ -99,6 +100,9 @@ def execute(
         made = _engine(engine, master, workers, recipe, steps)
         try:
             context, plan = pipeline.run(recipe, out, made, say=steps.say, **options)
+        except AlarmError:
+            _show_largest_cluster(out)
+            raise
         finally:
             made.close()
     console = Console()
@@ -108,6 +112,16 @@ def execute(
     for warning in pipeline.warnings(context):
         console.print(f"[yellow]![/] {warning}", highlight=False)
     console.print(f"Run directory: {out}    Look at it: curation report {out}", highlight=False, soft_wrap=True)
+
+
+def _show_largest_cluster(out: str) -> None:
+    """What raised the alarm is best seen: the largest cluster, with some of its texts and what they have in common."""
+    from rich.console import Console
+
+    from curation import plan as plans
+    from curation.inspect import clusters
+
+    clusters.show(*plans.read(out), Console(stderr=True), dataset=None, n=1)
 
 
 def _terminated(number: int, frame: Any) -> None:

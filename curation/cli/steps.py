@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -11,11 +12,11 @@ PLAN_COLUMNS = 120
 _INPUT = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 
 
-def _common(command: Callable[..., None]) -> Callable[..., None]:
+def _common(command: Callable[..., None], out_required: bool = True) -> Callable[..., None]:
     for option in (
         click.option("--update", is_flag=True, help="Run again in a directory made with other settings."),
         click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"),
-        click.option("--out", required=True, help="The run directory to write."),
+        click.option("--out", required=out_required, help="The run directory to write."),
         click.option("--text-column", default="text", show_default=True, help="The column that holds the text."),
     ):
         command = option(command)
@@ -30,10 +31,10 @@ def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, ex
 
 
 def _dataset(name: str, role: str, paths: tuple[str, ...], text_column: str) -> dict[str, Any]:
-    return {"name": name, "role": role, "files": [_absolute(p) for p in paths], "text_column": text_column}
+    return {"name": name, "role": role, "files": [absolute(p) for p in paths], "text_column": text_column}
 
 
-def _absolute(path: str) -> str:
+def absolute(path: str) -> str:
     import os
 
     return path if "://" in path else os.path.abspath(path)
@@ -51,30 +52,48 @@ def _absolute(path: str) -> str:
 @click.option("--comments", is_flag=True, help="Take readers' comments too.")
 @click.option("--markdown", is_flag=True, help='Mark headings with "#".')
 @click.option("--language", "languages", multiple=True, help="Keep only this language; may be repeated.")
+@click.option("--urls", metavar="LIST", help="Instead of INPUT: addresses, one a line, fetched from Common Crawl.")
+@click.option("--index", multiple=True, help="With --urls: Parquet files of its columnar index; may be repeated.")
+@click.option("--base-url", help="With --urls: where the archives are.  [default: https://data.commoncrawl.org/]")
 @click.option(
     "--show", metavar="PAGE.html", help="Only write what the extractor makes of this page, block by block, to OUT."
 )
 @_common
-def extract(inputs: tuple[str, ...], languages: tuple[str, ...], show: str | None, **options: Any) -> None:
+def extract(
+    inputs: tuple[str, ...],
+    languages: tuple[str, ...],
+    urls: str | None,
+    index: tuple[str, ...],
+    base_url: str | None,
+    show: str | None,
+    **options: Any,
+) -> None:
     """Archives (WARC, WET, ARC), MediaWiki dumps, tables and text files to DIR/documents/*.parquet; what was refused to
     DIR/rejects/. The headline, comments and Markdown are choices of the extractor `blocks`.
 
     \b
     Examples:
       curation extract crawl/*.warc.gz --out RUN --language en
+      curation extract --urls urls.txt --index s3://commoncrawl/cc-index/table/cc-main/warc/crawl=CC-MAIN-2019-35/subset=warc/ --out RUN
       curation extract --show page.html --out blocks.html
     """
-    if bool(inputs) == bool(show):
-        raise click.UsageError("give either INPUT... or --show PAGE.html")
+    if bool(inputs) + bool(urls) + bool(show) != 1:
+        raise click.UsageError("give INPUT..., or --urls LIST, or --show PAGE.html")
+    if bool(urls) != bool(index):
+        raise click.UsageError("--urls and --index go together")
     if show:
         from curation.cli.extractor import show_page
 
         return show_page(show, options["out"])
     settings = {name: options[name] for name in ("extractor", "headline", "comments", "markdown")}
+    dataset = _dataset("input", "crawl", inputs, options["text_column"])
+    if urls:
+        dataset |= {"urls": absolute(urls), "index": [absolute(path) for path in index]}
     tables = {
-        "stages": ["extract"],
-        "dataset": [_dataset("input", "crawl", inputs, options["text_column"])],
+        "stages": ["download", "extract"] if urls else ["extract"],
+        "dataset": [dataset],
         "extract": {**settings, "languages": list(languages)},
+        "download": {"base_url": base_url} if base_url else {},
     }
     return _run(tables, options["out"], options["workers"], options["update"], export=False)
 
@@ -110,7 +129,7 @@ def classify(
     if bool(positives) == bool(model):
         raise click.UsageError("give either --positives or --model")
     datasets = [_dataset("input", "crawl", inputs, text_column)]
-    fit: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "model": _absolute(model) if model else ""}
+    fit: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "model": absolute(model) if model else ""}
     for name, paths in (("positives", positives), ("negatives", negatives)):
         if paths:
             datasets.append(_dataset(name, "reference", paths, text_column))
@@ -123,13 +142,17 @@ def classify(
 @click.command()
 @_INPUT
 @click.option("--against", multiple=True, help="Files that stay as they are; what resembles them leaves INPUT.")
+@click.option("--index", metavar="RUN", help="An earlier run: what resembles a document that it kept leaves INPUT.")
 @click.option(
     "--min-jaccard", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Similarity to remove at."
 )
 @click.option("--features", type=click.Choice(["shingle", "unigram"]), default="shingle", show_default=True)
 @click.option("--shingle-words", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--bands", type=click.IntRange(1), default=20, show_default=True)
+@click.option("--bands", default="20", show_default=True, help='A number, or "auto": chosen for --min-jaccard.')
 @click.option("--rows", type=click.IntRange(1), default=6, show_default=True)
+@click.option("--hashes", type=click.IntRange(1), default=128, show_default=True, help="At most, with --bands auto.")
+@click.option("--max-repeated-lines", type=click.FloatRange(0, 1), help="Remove what repeats a larger share of itself.")
+@click.option("--max-repeated-paragraphs", type=click.FloatRange(0, 1), help="The same by paragraphs.")
 @click.option(
     "--alarm",
     type=click.Choice(["stop", "warn"]),
@@ -137,43 +160,57 @@ def classify(
     show_default=True,
     help="Where INPUT loses most of its documents, or many to one.",
 )
-@_common
+@click.option("--plan", "plan_only", is_flag=True, help="Only tell from a sample what it will find and cost.")
+@partial(_common, out_required=False)
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
-    min_jaccard: float,
-    features: str,
-    shingle_words: int,
-    bands: int,
-    rows: int,
-    alarm: str,
+    index: str | None,
+    bands: str,
+    plan_only: bool,
     text_column: str,
-    out: str,
+    out: str | None,
     workers: int | None,
     update: bool,
+    **options: Any,
 ) -> None:
     """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
 
-    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id` and `jaccard`.
+    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id`, `jaccard`, `repeated_lines` and
+    `repeated_paragraphs` (shares of the text in lines and paragraphs that it said before).
 
     \b
     Examples:
       curation dedup articles.jsonl.gz --out RUN
       curation dedup new.parquet --against corpus/ --out RUN
+      curation dedup next.parquet --index RUN --out RUN2
+      curation dedup articles.jsonl.gz --min-jaccard 0.7 --bands auto --plan
+      curation dedup RUN --plan
     """
-    settings: dict[str, Any] = {
-        "min_jaccard": min_jaccard,
-        "features": features,
-        "shingle_words": shingle_words,
-        "bands": bands,
-        "rows": rows,
-        "alarm": alarm,
-    }
+    if not bands.isdigit() and bands != "auto":
+        raise click.UsageError(f'--bands: a number or "auto" expected, got {bands!r}')
+    settings: dict[str, Any] = {key: value for key, value in options.items() if value is not None}
+    settings["index"] = absolute(index.rstrip("/")) if index else ""
+    settings["bands"] = "auto" if bands == "auto" else int(bands)
+    if plan_only and len(inputs) == 1 and not against:
+        from curation.cli.dedup_plan import is_run, show_run_plan
+
+        if is_run(inputs[0]):
+            return show_run_plan(inputs[0], settings, workers)
     datasets = [_dataset("input", "trusted", inputs, text_column)]
+    if against and index:
+        raise click.UsageError("give either --against or --index")
     if against:
         datasets.insert(0, _dataset("reference", "reference", against, text_column))
         settings["across"] = [["reference", "input"]]
-    _run({"stages": ["extract", "dedup"], "dataset": datasets, "dedup": settings}, out, workers, update)
+    tables = {"stages": ["extract", "dedup"], "dataset": datasets, "dedup": settings}
+    if plan_only:
+        from curation.cli.dedup_plan import show_plan
+
+        return show_plan(tables, workers)
+    if not out:
+        raise click.UsageError("--out is needed (or --plan)")
+    return _run(tables, out, workers, update)
 
 
 @click.command()
@@ -210,7 +247,7 @@ def decontaminate(
       curation decontaminate corpus/*.parquet --benchmarks lambada.jsonl --out RUN
     """
     settings = {
-        "benchmarks": [_absolute(b) for b in benchmarks],
+        "benchmarks": [absolute(b) for b in benchmarks],
         "gram_words": gram_words,
         "margin_chars": margin_chars,
         "min_piece_chars": min_piece_chars,
@@ -292,7 +329,7 @@ def mix(
             f"{odd!r} has {'no weight' if odd in sources else 'a weight, but no NAME=DIR'}; each needs both"
         )
     datasets = [
-        {"name": name, "files": [_absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
+        {"name": name, "files": [absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
         for name, folder in sources.items()
     ]
     tables = {"stages": ["mix"], "seed": seed, "dataset": datasets, "mix": settings}

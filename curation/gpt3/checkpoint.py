@@ -4,9 +4,11 @@
     out/step-0000100/optimizer.safetensors   AdamW's NAME/exp_avg, NAME/exp_avg_sq, NAME/step
     out/step-0000100/state.json              step, window (the next one to read), tokens, config
 
-A checkpoint is written under a hidden name, flushed to disk and renamed; the last two are kept. Cost: three
-times the size of the weights in 32-bit floats. Trap: a folder is only read as a checkpoint by its final name,
-so do not rename the hidden ones; the next run removes them.
+A checkpoint is written under a hidden name, flushed to disk and renamed; the last two are kept unless told
+otherwise. It holds whole tensors, gathered one at a time, so how many processes train a model, and how they split
+it, can change from one run to the next. Cost: three times the size of the weights in 32-bit floats, written by one
+rank. Trap: a folder is only read as a checkpoint by its final name, so do not rename the hidden ones; the next run
+removes them.
 """
 
 from __future__ import annotations
@@ -15,31 +17,40 @@ import json
 import os
 import re
 import shutil
-from dataclasses import dataclass
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
 
 from curation.errors import InputError
-from curation.gpt3.model import GPT3, build
+from curation.gpt3.model import GPT3, empty
+from curation.gpt3.noise import NoiseScale
+from curation.gpt3.parallel import ONE, Ranks, fill, whole
 from curation.gpt3.sizes import Size
 
-FORMAT = 1
+FORMAT = 2
 KEEP = 2
 _NAME = re.compile(r"step-(\d{7,})")
 
 
 @dataclass(frozen=True)
 class State:
-    """Where training stands: steps done, next window of the stream, tokens seen, what is being trained."""
+    """Where training stands: steps done, next window of the stream, tokens seen, what is being trained.
+
+    And the running averages of the gradient noise scale, so that the log of a resumed run goes on unbroken.
+    """
 
     step: int
     window: int
     tokens: int
     config: dict[str, Any]
+    noise: NoiseScale = field(default_factory=NoiseScale)
 
     @property
     def size(self) -> Size:
@@ -47,24 +58,50 @@ class State:
         return Size(**{**self.config["size"], "attention": tuple(self.config["size"]["attention"])})
 
 
-def save(out: Path, state: State, model: GPT3, optimizer: torch.optim.Optimizer) -> Path:
-    """Write a checkpoint into `out`, atomically, and remove all but the last two; returns its folder."""
+def save(
+    out: Path, state: State, model: GPT3, optimizer: torch.optim.Optimizer, here: Ranks = ONE, keep: int = KEEP
+) -> Path:
+    """Write a checkpoint into `out`, atomically, and remove all but the last `keep`; returns its folder.
+
+    Every rank calls it; the first one writes.
+    """
     final = out / f"step-{state.step:07d}"
     temporary = out / f".step-{state.step:07d}.{os.getpid()}"
-    temporary.mkdir(parents=True)
-    save_file(model.state_dict(), temporary / "model.safetensors")
-    save_file(_moments(model, optimizer), temporary / "optimizer.safetensors")
-    text = {"format": FORMAT, "step": state.step, "window": state.window, "tokens": state.tokens}
-    (temporary / "state.json").write_text(json.dumps({**text, "config": state.config}, indent=2) + "\n")
-    for file in (*temporary.iterdir(), temporary):
-        _flush(file)
-    if final.exists():  # only when a damaged newest checkpoint was trained past again
-        shutil.rmtree(final)
-    temporary.rename(final)
-    _flush(out)
-    for old in steps(out)[:-KEEP]:
-        shutil.rmtree(old)
+    if here.first:
+        temporary.mkdir(parents=True)
+    _write(temporary / "model.safetensors", dict(model.named_parameters()), here)
+    _write(temporary / "optimizer.safetensors", _moments(model, optimizer), here)
+    if here.first:
+        text = {"format": FORMAT, **asdict(state)}
+        (temporary / "state.json").write_text(json.dumps(text, indent=2) + "\n")
+        for file in (*temporary.iterdir(), temporary):
+            _flush(file)
+        if final.exists():  # only when a damaged newest checkpoint was trained past again
+            shutil.rmtree(final)
+        temporary.rename(final)
+        _flush(out)
+        for old in steps(out)[:-keep]:
+            shutil.rmtree(old)
+    here.wait()
     return final
+
+
+def _write(path: Path, tensors: dict[str, Tensor], here: Ranks) -> None:
+    """A safetensors file of 32-bit floats, written tensor by tensor: whole models fit into no one's memory."""
+    header: dict[str, Any] = {}
+    end = 0
+    for name in sorted(tensors):
+        start, end = end, end + 4 * tensors[name].numel()
+        header[name] = {"dtype": "F32", "shape": list(tensors[name].shape), "data_offsets": [start, end]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") if here.first else nullcontext() as file:
+        if file is not None:
+            file.write(struct.pack("<Q", len(text)) + text)
+        for name in sorted(tensors):
+            values = whole(tensors[name])  # all ranks take part in the gathering
+            if file is not None:
+                file.write(values.float().contiguous().numpy().astype("<f4", copy=False).data)
 
 
 def steps(out: Path) -> list[Path]:
@@ -86,7 +123,8 @@ def read_state(folder: Path) -> State:
         raw = json.loads(path.read_bytes())
         if raw["format"] != FORMAT:
             raise InputError(f"{path} is of format {raw['format']}; this version reads format {FORMAT}")
-        state = State(int(raw["step"]), int(raw["window"]), int(raw["tokens"]), dict(raw["config"]))
+        noise = NoiseScale(**raw["noise"])
+        state = State(int(raw["step"]), int(raw["window"]), int(raw["tokens"]), dict(raw["config"]), noise)
         state.size  # noqa: B018 - a config without a usable size is no checkpoint
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
@@ -95,33 +133,44 @@ def read_state(folder: Path) -> State:
     return state
 
 
-def load_model(folder: Path, size: Size) -> GPT3:
+def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> GPT3:
     """The model of `size` with the weights in `folder`; InputError when they are broken or do not fit."""
-    model = build(size, seed=0)
-    path = folder / "model.safetensors"
-    weights = _tensors(path)
-    wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in weights.items()}
-    for name in sorted(wanted.keys() | found.keys()):
-        if wanted.get(name) != found.get(name):
-            raise InputError(
-                f"{path} is not a model of size {size.name!r}: expected {name} of shape "
-                f"{wanted.get(name)}, found {found.get(name)}"
-            )
-    model.load_state_dict(weights)
+    model = empty(size)
+    model.to_empty(device=device)
+    load_weights(folder, size, model)
     return model
+
+
+def load_weights(folder: Path, size: Size, model: GPT3) -> None:
+    """Fill `model` of `size`, which may be split over ranks, with the weights in `folder`."""
+    path = folder / "model.safetensors"
+    parameters = dict(model.named_parameters())
+    wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
+    with _opened(path) as stored:
+        found = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+        for name in sorted(wanted.keys() | found.keys()):
+            if wanted.get(name) != found.get(name):
+                raise InputError(
+                    f"{path} is not a model of size {size.name!r}: expected {name} of shape "
+                    f"{wanted.get(name)}, found {found.get(name)}"
+                )
+        for name, parameter in parameters.items():
+            fill(parameter, stored.get_tensor(name))
 
 
 def load_optimizer(folder: Path, model: GPT3, optimizer: torch.optim.Optimizer) -> None:
     """Put the moments stored in `folder` into `optimizer`, which was made for `model`."""
     path = folder / "optimizer.safetensors"
-    stored = _tensors(path)
-    names = {parameter: name for name, parameter in model.named_parameters()}
-    for parameter, name in names.items():
-        keys = [f"{name}/{part}" for part in ("exp_avg", "exp_avg_sq", "step")]
-        if any(key not in stored for key in keys):
-            raise InputError(f"{path} does not hold the optimiser's state of {name}; remove {folder}")
-        optimizer.state[parameter] = {key.rsplit("/", 1)[1]: stored[key] for key in keys}
+    with _opened(path) as stored:
+        names = set(stored.keys())
+        for name, parameter in model.named_parameters():
+            if not names >= {f"{name}/{part}" for part in ("exp_avg", "exp_avg_sq", "step")}:
+                raise InputError(f"{path} does not hold the optimiser's state of {name}; remove {folder}")
+            state = {part: torch.zeros_like(parameter) for part in ("exp_avg", "exp_avg_sq")}
+            for part, moment in state.items():
+                fill(moment, stored.get_tensor(f"{name}/{part}"))
+            state["step"] = stored.get_tensor(f"{name}/step").to(parameter.device)
+            optimizer.state[parameter] = state
 
 
 def _moments(model: GPT3, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
@@ -132,15 +181,16 @@ def _moments(model: GPT3, optimizer: torch.optim.Optimizer) -> dict[str, torch.T
     }
 
 
-def _tensors(path: Path) -> dict[str, torch.Tensor]:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
-        tensors: dict[str, torch.Tensor] = load_file(path)
+        with safe_open(path, "pt") as stored:
+            yield stored
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}: {error}); remove {path.parent} to go on from "
             "the checkpoint before it"
         ) from error
-    return tensors
 
 
 def _flush(path: Path) -> None:

@@ -16,9 +16,10 @@ from torch import Tensor
 from curation.errors import InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.model import GPT3
+from curation.gpt3.parallel import device_named
 
 
-def load_checkpoint(path: Path) -> tuple[GPT3, str, int]:
+def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT3, str, int]:
     """The model, the name of its encoding and its end-of-text token.
 
     `path` is a checkpoint (`.../step-0000100`) or the folder `train` wrote into, whose newest checkpoint is
@@ -28,7 +29,7 @@ def load_checkpoint(path: Path) -> tuple[GPT3, str, int]:
     if folder is None:
         raise InputError(f"{path} holds no checkpoint; expected state.json in it, or folders named step-...")
     state = checkpoint.read_state(folder)
-    model = checkpoint.load_model(folder, state.size)
+    model = checkpoint.load_model(folder, state.size, device)
     return model, str(state.config["encoding"]), int(state.config["end_of_text"])
 
 
@@ -39,6 +40,7 @@ def generate(
     temperature: float = 1.0,
     top_p: float = 1.0,
     seed: int = 0,
+    device: str | None = None,
 ) -> str:
     """`prompt` and what the model in `path` makes of it, until end-of-text or `max_tokens` tokens more.
 
@@ -46,7 +48,7 @@ def generate(
     """
     from curation.kernels import bpe
 
-    model, name, end_of_text = load_checkpoint(path)
+    model, name, end_of_text = load_checkpoint(path, device_named(device))
     encoding = bpe.encoding(name)
     ids = encoding.encode_ordinary(prompt) or [end_of_text]
     new: list[int] = []
@@ -65,13 +67,14 @@ def sample(
     """Up to `max_tokens` tokens after `ids`, each drawn by `choose`; a function of its arguments."""
     if not 0 < top_p <= 1 or temperature < 0:
         raise InputError(f"top_p must be in (0, 1] and temperature 0 or more, not {top_p} and {temperature}")
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
+    device = model.tokens.weight.device
     context = model.size.context
     read, past, start = ids[-context:], None, 0
     for _ in range(max_tokens):
-        hidden, past = model.hidden(torch.tensor([read]), past, start)
+        hidden, past = model.hidden(torch.tensor([read], device=device), past, start)
         start += len(read)
-        token = choose(model.logits(hidden[0, -1]), temperature, top_p, generator)
+        token = choose(model.logits(hidden[0, -1]).cpu(), temperature, top_p, generator)
         yield token
         ids = [*ids, token]
         if start == context:

@@ -12,11 +12,11 @@ here 256 tokens.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from curation.errors import InputError
 
-Pattern = Literal["dense", "banded"]
+Pattern = Literal["dense", "banded", "strided"]
 
 PAPER_TOKENS = 300_000_000_000
 
@@ -27,7 +27,7 @@ class Size:
 
     `attention` is repeated over the layers: layer 0 takes the first entry, so even layers are dense and odd
     ones banded (section 2.1 says "alternating", not which comes first). `band` is how many tokens a banded
-    layer sees, itself included.
+    layer sees, itself included, and the distance between those that a strided layer sees.
     """
 
     name: str
@@ -49,8 +49,17 @@ class Size:
                 raise InputError(f"size {self.name!r}: {key} must be 1 or more, not {getattr(self, key)}")
         if self.width % self.heads:
             raise InputError(f"size {self.name!r}: width {self.width} is not a multiple of {self.heads} heads")
-        if not self.attention:
-            raise InputError(f"size {self.name!r}: attention needs at least one pattern")
+        unknown = set(self.attention) - set(get_args(Pattern))
+        if unknown or not self.attention:
+            raise InputError(
+                f"size {self.name!r}: attention is a list of {', '.join(get_args(Pattern))}, repeated over the "
+                f"layers; not {','.join(self.attention) or 'nothing'}"
+            )
+
+    @property
+    def patterns(self) -> tuple[Pattern, ...]:
+        """The attention pattern of each layer."""
+        return tuple(self.attention[layer % len(self.attention)] for layer in range(self.layers))
 
     @property
     def head_width(self) -> int:

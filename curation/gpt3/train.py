@@ -1,13 +1,12 @@
-"""The training loop of GPT-3 (Brown et al. 2020, appendix B), on one CPU.
+"""The training loop of GPT-3 (Brown et al. 2020, appendix B): one CPU, one GPU or many.
 
-AdamW with betas 0.9 and 0.95 and epsilon 1e-8, the gradient clipped at norm 1.0, learning rate and batch size
-as functions of tokens seen (`schedule.py`), the batch reached by accumulating gradients. The paper says
-"weight decay of 0.1" and not on what: here on matrices (embeddings included), not on biases and layer norms.
+Learning rate and batch size are functions of tokens seen (`schedule.py`), the batch is reached by accumulating
+gradients (`update.py`) over the processes that torchrun started (`parallel.py`).
 
-`out` gets `log.jsonl` (one line a step, one a validation), `step-...` checkpoints (`checkpoint.py`) and
-nothing else. The same call again goes on from the newest checkpoint; on the CPU with as many threads the
-losses are bitwise those of a run never disturbed. Lines that a killed run logged after its last checkpoint
-are dropped and written anew.
+`out` gets `log.jsonl` (one line a step, one a validation), `step-...` checkpoints (`checkpoint.py`) and nothing else
+unless TensorBoard's events are asked for. The same call again goes on from the newest checkpoint; on the CPU with as
+many threads and processes the losses are bitwise those of a run never disturbed. Lines that a killed run logged
+after its last checkpoint are dropped and written anew.
 
 Trap: `seconds` stops by the clock, so where such a run stops differs from one time to the next; `max_steps`
 does not.
@@ -17,29 +16,29 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal
 
 import torch
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import Progress
 
 from curation.errors import InputError, RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, open_shards, windows
-from curation.gpt3.model import GPT3, build
+from curation.gpt3.log import Log, peak_flops, progress
+from curation.gpt3.model import empty, initial_values
+from curation.gpt3.parallel import Ranks, fill, ranks, split
+from curation.gpt3.plan import training_flops
+from curation.gpt3.pretrained import load_pretrained, pretrained_size
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate, schedule_for
-from curation.gpt3.sizes import Size, size_named
+from curation.gpt3.sizes import Pattern, Size, size_named
+from curation.gpt3.update import Learner, apply, gradient, learner
+from curation.gpt3.validate import validated, validation_loss
 
-BETAS = (0.9, 0.95)
-EPSILON = 1e-8
-WEIGHT_DECAY = 0.1
-CLIP_NORM = 1.0
-_MICRO_TOKENS = 2048  # tokens in one forward and backward pass; more only takes more memory on a CPU
+__all__ = ["Options", "Result", "train", "validation_loss"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +48,8 @@ class Options:
     `tokens` is the budget that the schedule is scaled to; `max_steps` (counted from the start of training)
     and `seconds` (of this process) only say when to stop, and a later run may go on. `validation_windows`
     limits how many windows of each dataset are scored every `validate_every` steps and at the end.
+    `init_from` is a folder of weights to start from (`pretrained.py`). `micro_batch` is in windows; it, the device
+    and how the work is split change losses by rounding only.
     """
 
     tokens: int | None = None
@@ -59,10 +60,28 @@ class Options:
     warmup_tokens: int | None = None
     decay_tokens: int | None = None
     ramp_tokens: int | None = None
+    attention: tuple[Pattern, ...] | None = None
+    band: int | None = None
+    init_from: Path | None = None
     checkpoint_every: int = 100
+    keep: int = checkpoint.KEEP
     validate_every: int = 100
     validation_windows: int = 64
+    device: str | None = None
+    dtype: Literal["float32", "bfloat16"] | None = None
+    micro_batch: int | None = None
+    compile: bool = False
+    fsdp: bool = False
+    tensor_parallel: int = 1
+    tensorboard: bool = False
     progress: bool = False
+
+    def __post_init__(self) -> None:
+        for key in ("checkpoint_every", "keep", "validate_every", "validation_windows", "tensor_parallel"):
+            if getattr(self, key) < 1:
+                raise InputError(f"{key} must be 1 or more, not {getattr(self, key)}")
+        if self.micro_batch is not None and self.micro_batch < 1:
+            raise InputError(f"micro_batch must be 1 window or more, not {self.micro_batch}")
 
 
 @dataclass(frozen=True)
@@ -74,7 +93,9 @@ class Result:
     budget_tokens: int
     loss: float | None
     validation: dict[str, float]
+    bits_per_byte: dict[str, float]
     checkpoint: Path
+    first_rank: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,20 +112,39 @@ def train(shards: Path, out: Path, size: Size | str, options: Options | None = N
     """Train a model of `size` on the token shards in `shards`, keeping log and checkpoints in `out`.
 
     Goes on from the newest checkpoint in `out`. The vocabulary is that of the shards. Raises InputError for
-    shards that cannot be used or hold fewer tokens than asked for or than one batch, and RunError when `out`
-    holds checkpoints of another configuration or the loss is no longer a number.
+    shards that cannot be used or hold fewer tokens than asked for or than one batch, and for a device that is not
+    there; RunError when `out` holds checkpoints of another configuration or the loss is no longer a number.
     """
     options = options or Options()
-    plan = _plan(open_shards(shards), size_named(size) if isinstance(size, str) else size, options)
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint.remove_unfinished(out)
-    model, optimizer, state = _start(plan, out, options.seed)
-    with _open_log(out / "log.jsonl", state.step) as log, _progress(options.progress) as bar:
-        return _loop(plan, out, options, model, optimizer, state, log, bar)
+    chosen = shaped(size_named(size) if isinstance(size, str) else size, options)
+    plan = _plan(open_shards(shards), chosen, options)
+    with ranks(options.device, plan.size, options.tensor_parallel, options.fsdp) as here:
+        if here.first:
+            out.mkdir(parents=True, exist_ok=True)
+            checkpoint.remove_unfinished(out)
+        here.wait()
+        this, state = _start(plan, out, options, here)
+        with (
+            Log(out, state.step, here.first, options.tensorboard) as log,
+            progress(options.progress and here.first) as bar,
+        ):
+            return _loop(plan, out, options, this, state, log, bar)
+
+
+def shaped(size: Size, options: Options) -> Size:
+    """`size` with the shape of the weights to start from and the attention asked for."""
+    if options.init_from is not None:
+        size = pretrained_size(options.init_from, size)
+    return replace(size, attention=options.attention or size.attention, band=options.band or size.band)
 
 
 def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
     """Everything that is fixed before the first step; refuses a budget that the shards cannot fill."""
+    if options.init_from is not None and size.vocabulary != shards.vocabulary:
+        raise InputError(
+            f"{options.init_from} has a vocabulary of {size.vocabulary:,} tokens, the shards in {shards.folder} one of "
+            f"{shards.vocabulary:,} ({shards.encoding}); tokenize with the encoding of those weights"
+        )
     size = replace(size, vocabulary=shards.vocabulary)
     available = windows(shards, shards.train, size.context, options.seed)
     tokens = len(available) * size.context
@@ -137,27 +177,36 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
         "encoding": shards.encoding,
         "end_of_text": shards.end_of_text,
         "shards": shards.digest(),
+        "init_from": None if options.init_from is None else options.init_from.name,
     }
     return _Plan(shards, size, schedule, available, budget // size.context, json.loads(json.dumps(config)))
 
 
-def _start(plan: _Plan, out: Path, seed: int) -> tuple[GPT3, torch.optim.AdamW, State]:
+def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learner, State]:
     """Model, optimiser and position: those of the newest checkpoint in `out`, or fresh ones."""
     found = checkpoint.steps(out)
-    if not found:
-        model = build(plan.size, seed)
-        return model, _optimizer(model), State(0, 0, 0, plan.config)
-    state = checkpoint.read_state(found[-1])
+    state = checkpoint.read_state(found[-1]) if found else State(0, 0, 0, plan.config)
     difference = _difference("", state.config, plan.config)
     if difference:
         raise RunError(
             f"{out} holds checkpoints of another configuration ({difference}); train into another folder, or "
             "repeat the options that the run was started with"
         )
-    model = checkpoint.load_model(found[-1], plan.size)
-    optimizer = _optimizer(model)
-    checkpoint.load_optimizer(found[-1], model, optimizer)
-    return model, optimizer, state
+    dtype = getattr(torch, options.dtype or ("bfloat16" if here.device.type == "cuda" else "float32"))
+    model = empty(plan.size)
+    split(model, here, dtype)
+    model.to_empty(device=here.device)
+    if found:
+        checkpoint.load_weights(found[-1], plan.size, model)
+    elif options.init_from is not None:
+        load_pretrained(options.init_from, plan.size, model)
+    else:
+        for parameter, value in zip(model.parameters(), initial_values(plan.size, options.seed), strict=True):
+            fill(parameter, value)
+    this = learner(model, here, dtype, options.micro_batch, options.compile)
+    if found:
+        checkpoint.load_optimizer(found[-1], model, this.optimizer)
+    return this, state
 
 
 def _difference(key: str, there: Any, here: Any) -> str:
@@ -168,163 +217,97 @@ def _difference(key: str, there: Any, here: Any) -> str:
     return "" if there == here else f"{key.removeprefix('.')} is {there!r} there and {here!r} here"
 
 
-def _optimizer(model: GPT3) -> torch.optim.AdamW:
-    matrices = [p for p in model.parameters() if p.dim() >= 2]
-    vectors = [p for p in model.parameters() if p.dim() < 2]
-    groups = [
-        {"params": matrices, "weight_decay": WEIGHT_DECAY},
-        {"params": vectors, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
-
-
-def _loop(
-    plan: _Plan,
-    out: Path,
-    options: Options,
-    model: GPT3,
-    optimizer: torch.optim.AdamW,
-    state: State,
-    log: TextIO,
-    bar: Progress,
-) -> Result:
+def _loop(plan: _Plan, out: Path, options: Options, this: Learner, state: State, log: Log, bar: Progress) -> Result:
     started, first = time.monotonic(), state.step
-    loss: float | None = None
-    validated: dict[str, Any] | None = None
-    task = bar.add_task("", total=plan.total, completed=state.window, step=state.step, loss=math.nan, rate=0.0)
-    while not _finished(plan, options, state, time.monotonic() - started):
-        state, line = _step(plan, out, model, optimizer, state)
-        loss = line["loss"]
-        _write(log, line)
-        bar.update(task, completed=state.window, step=state.step, loss=loss, rate=line["tokens_per_s"])
+    here, losses = this.here, [math.nan]
+    validation: dict[str, Any] | None = None
+    task = bar.add_task("", total=plan.total, completed=state.window, step=state.step, loss=math.nan, rate=0.0, mfu=0.0)
+    while not _finished(plan, options, state, here, time.monotonic() - started):
+        state, line = _step(plan, out, this, state)
+        losses.append(line["loss"])
+        log.write(line)
+        bar.update(
+            task, completed=state.window, step=state.step, loss=line["loss"], rate=line["tokens_per_s"], mfu=line["mfu"]
+        )
         if state.step % options.validate_every == 0:
-            validated = _validated(plan, options, model, state, bar)
-            _write(log, validated)
+            validation = _validation(plan, options, this, state, bar)
+            log.write(validation)
         if state.step % options.checkpoint_every == 0:
-            checkpoint.save(out, state, model, optimizer)
-    if validated is None or validated["step"] != state.step:
-        validated = _validated(plan, options, model, state, bar)
+            checkpoint.save(out, state, this.model, this.optimizer, here, options.keep)
+    if validation is None or validation["step"] != state.step:
+        validation = _validation(plan, options, this, state, bar)
         if state.step > first:
-            _write(log, validated)
+            log.write(validation)
     if state.step > first and state.step % options.checkpoint_every:
-        checkpoint.save(out, state, model, optimizer)
+        checkpoint.save(out, state, this.model, this.optimizer, here, options.keep)
     folders = checkpoint.steps(out)
     if not folders:
         raise InputError("no step was trained: max_steps and seconds must leave room for at least one")
-    budget = plan.schedule.budget_tokens
-    return Result(state.step, state.tokens, budget, loss, validated["validation"], folders[-1])
-
-
-def _finished(plan: _Plan, options: Options, state: State, seconds: float) -> bool:
-    return (
-        state.window >= plan.total
-        or (options.max_steps is not None and state.step >= options.max_steps)
-        or (options.seconds is not None and seconds >= options.seconds)
+    return Result(
+        step=state.step,
+        tokens=state.tokens,
+        budget_tokens=plan.schedule.budget_tokens,
+        loss=losses[-1] if len(losses) > 1 else None,
+        validation=validation["validation"],
+        bits_per_byte=validation["bits_per_byte"],
+        checkpoint=folders[-1],
+        first_rank=here.first,
     )
 
 
-def _step(
-    plan: _Plan, out: Path, model: GPT3, optimizer: torch.optim.AdamW, state: State
-) -> tuple[State, dict[str, Any]]:
+def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds: float) -> bool:
+    if state.window >= plan.total or (options.max_steps is not None and state.step >= options.max_steps):
+        return True
+    return options.seconds is not None and here.agreed(seconds >= options.seconds)
+
+
+def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, dict[str, Any]]:
     """One optimiser step: the state after it and its line for the log; the last batch may be smaller."""
     started = time.monotonic()
+    context = plan.size.context
     count = min(batch_windows(plan.schedule, state.tokens), plan.total - state.window)
-    batch = torch.from_numpy(plan.train.batch(state.window, count))
     window = state.window + count
-    after = replace(state, step=state.step + 1, window=window, tokens=window * plan.size.context)
+    after = replace(state, step=state.step + 1, window=window, tokens=window * context)
     # Counted with this batch: without it the first step of a warm-up would have rate 0 and learn nothing.
     rate = learning_rate(plan.schedule, after.tokens)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    loss = _accumulate(model, batch)
-    norm = float(torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM))
-    if not (math.isfinite(loss) and math.isfinite(norm)):
+    found = gradient(this, plan.train, state.window, count)
+    if not found.finite:
         kept = checkpoint.steps(out)
         raise RunError(
-            f"the loss is {loss} and the gradient norm {norm} in step {after.step}, at token "
+            f"the loss is {found.loss} and the gradient norm {found.norm} in step {after.step}, at token "
             f"{after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; start again in "
             f"another folder with a smaller learning rate (here {rate:.3g}) or a longer warm-up"
         )
-    optimizer.step()
-    optimizer.zero_grad(set_to_none=True)
-    seconds = time.monotonic() - started
-    tokens = count * plan.size.context
+    apply(this, found, rate)
+    if found.small is not None:
+        noise = state.noise.updated(found.small * context, found.small_norm, count * context, found.norm)
+        after = replace(after, noise=noise)
+    speed = count * context / (time.monotonic() - started)
+    devices = this.here.data * this.here.tensor
+    peak = peak_flops(this.here.device, this.dtype) * devices
     return after, {
         "step": after.step,
         "tokens": after.tokens,
-        "loss": loss,
+        "loss": found.loss,
         "lr": rate,
-        "batch_tokens": tokens,
-        "grad_norm": norm,
-        "tokens_per_s": round(tokens / seconds, 1),
+        "batch_tokens": count * context,
+        "grad_norm": found.norm,
+        "noise_scale_tokens": after.noise.tokens,
+        "tokens_per_s": round(speed, 1),
+        "mfu": round(speed * training_flops(plan.size) / peak, 4),
     }
 
 
-def _accumulate(model: GPT3, batch: torch.Tensor) -> float:
-    """Mean loss over `batch` (windows, context + 1); its gradient is added up in the parameters."""
-    total = 0.0
-    micro = max(1, _MICRO_TOKENS // model.size.context)
-    for start in range(0, len(batch), micro):
-        part = batch[start : start + micro]
-        loss = model.loss(part) * (len(part) / len(batch))
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-    return total
-
-
-def _validated(plan: _Plan, options: Options, model: GPT3, state: State, bar: Progress) -> dict[str, Any]:
-    losses = {}
-    for dataset, names in plan.shards.validation.items():
-        held_out = windows(plan.shards, names, plan.size.context, seed=None)
-        loss = validation_loss(model, held_out, options.validation_windows)
-        if loss is not None:
-            losses[dataset] = loss
-    if losses:
-        text = ", ".join(f"{dataset} {loss:.3f}" for dataset, loss in losses.items())
+def _validation(plan: _Plan, options: Options, this: Learner, state: State, bar: Progress) -> dict[str, Any]:
+    """The validation line of the log: nats per token and bits per byte of each dataset."""
+    autocast = torch.autocast(this.here.device.type, this.dtype, enabled=this.dtype != torch.float32)
+    held = validated(this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast)
+    if held:
+        text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in held.items())
         bar.console.print(f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}")
-    return {"step": state.step, "tokens": state.tokens, "validation": losses}
-
-
-@torch.no_grad()
-def validation_loss(model: GPT3, held_out: Windows, limit: int) -> float | None:
-    """Mean loss in nats per token over the first `limit` windows; None when there is nothing to predict.
-
-    Where there are fewer windows the tail shorter than a window counts too.
-    """
-    count = min(limit, len(held_out))
-    parts = [held_out.batch(number, 1) for number in range(count)]
-    if count == len(held_out) < limit:
-        parts.append(held_out.rest()[None])
-    total, tokens = 0.0, 0
-    for part in parts:
-        predicted = part.shape[1] - 1
-        if predicted > 0:
-            total += model.loss(torch.from_numpy(part)).item() * predicted
-            tokens += predicted
-    return total / tokens if tokens else None
-
-
-def _open_log(path: Path, step: int) -> TextIO:
-    """The log, opened to go on after `step`: later lines and a line cut short by a kill are dropped."""
-    lines = path.read_text().splitlines(keepends=True) if path.exists() else []
-    whole = [line for line in lines if line.endswith("\n")]
-    kept = [line for line in whole if json.loads(line)["step"] <= step]
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text("".join(kept))
-    temporary.replace(path)
-    return path.open("a", buffering=1)
-
-
-def _write(log: TextIO, line: dict[str, Any]) -> None:
-    log.write(json.dumps(line) + "\n")
-
-
-def _progress(shown: bool) -> Progress:
-    return Progress(
-        TextColumn("step {task.fields[step]}"),
-        BarColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s "),
-        TimeRemainingColumn(),
-        console=Console(stderr=True, quiet=not shown),
-        disable=not shown,
-    )
+    return {
+        "step": state.step,
+        "tokens": state.tokens,
+        "validation": {dataset: one.loss for dataset, one in held.items()},
+        "bits_per_byte": {dataset: one.bits_per_byte for dataset, one in held.items() if one.bits_per_byte is not None},
+    }

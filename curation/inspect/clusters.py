@@ -22,7 +22,8 @@ from curation import store
 from curation.errors import InputError, RunError
 from curation.inspect import frames
 from curation.inspect.explain import clean
-from curation.stages.dedup_choice import SHARD
+from curation.stages.dedup_candidates import SHARD
+from curation.stages.dedup_index import members
 
 if TYPE_CHECKING:
     from curation.context import Context
@@ -99,11 +100,13 @@ def _left(context: Context, kept: int) -> Iterator[tuple[int, float]]:
 
 def _documents(context: Context, plan: Plan, docs: list[int]) -> Iterator[dict[str, Any]]:
     """id, url, text, dataset and number of some documents."""
+    everyone = members(context, plan)
     for ordinal in sorted({doc // SHARD for doc in docs}):
-        shard = plan.shards[ordinal]
+        member = everyone[ordinal]
         here = [doc for doc in docs if doc // SHARD == ordinal]
-        found = frames.take(context.survivors(shard), np.array(here) % SHARD, ["id", "url", "text"]).to_pylist()
-        yield from ({**row, "dataset": shard.dataset, "doc": doc} for doc, row in zip(here, found, strict=True))
+        path = member.context.survivors(member.shard)
+        found = frames.take(path, np.array(here) % SHARD, ["id", "url", "text"]).to_pylist()
+        yield from ({**row, "dataset": member.shard.dataset, "doc": doc} for doc, row in zip(here, found, strict=True))
 
 
 def _panel(cluster: Cluster) -> Panel:

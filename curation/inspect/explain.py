@@ -5,7 +5,6 @@ Trap: everything that comes from a page is printed as plain text, control charac
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from curation.errors import InputError
-from curation.inspect.fate import Fate, Overlap, Placed, Quality, fate
+from curation.inspect.differences import compare
+from curation.inspect.fate import Duplicate, Fate, Overlap, Placed, Quality, fate
 from curation.inspect.find import FoundReject, find
 from curation.schema import REASONS
 
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from curation.context import Context
     from curation.plan import Plan
 
-WINDOW_WORDS = 160  # of each text around the first difference: what difflib compares
-CONTEXT_WORDS = 8
+MOST_PLACES = 12  # where a near duplicate differs
 MOST_QUOTES = 8
 MOST_SHARDS = 8
 Row = tuple[str, Text]
@@ -70,6 +69,8 @@ def verdict(context: Context, known: Fate) -> tuple[str, str]:
             f"removed by classify: low_quality (score {quality.score:.3f}, draw {quality.draw:.3f}; "
             f"more than {1 - quality.score:.3f} was needed)"
         ), "red"
+    if duplicate and duplicate.reason == "repetitive":
+        return f"removed by dedup: repetitive ({_repeated(duplicate)})", "red"
     if duplicate and not duplicate.keep:
         return (
             f"removed by dedup: {duplicate.reason} of {clean(duplicate.kept_id or '')} in {duplicate.kept_dataset} "
@@ -173,33 +174,42 @@ def _duplicate_rows(known: Fate) -> Iterator[Row]:
     if found.keep:
         others = f"; documents that left in its favour: {found.left_for_it}" if found.left_for_it else ""
         yield "dedup", Text(f"no document of higher priority is like it{others}")
+    else:
+        yield "dedup", Text(f"{found.reason}: {REASONS.get(found.reason or '', '')}")
+    if found.repeated_lines or found.repeated_paragraphs:
+        yield "", Text(_repeated(found))
+    if found.kept_id is None:
         return
-    yield "dedup", Text(f"{found.reason}: {REASONS.get(found.reason or '', '')}")
     url = f", {clean(found.kept_url)}" if found.kept_url else ""
     yield "", Text(f"stays: {found.kept_dataset} {clean(found.kept_id or '')}{url}")
     yield "", Text(f"Jaccard {found.jaccard:.4f}, measured on the full feature sets")
     yield "", differences(known.text, found.kept_text or "")
 
 
-def differences(own: str, kept: str) -> Text:
-    """Both texts around their first difference, words of one side only marked: -this document's-, +the kept one's+."""
-    a, b = own.split(), kept.split()
-    if a == b:
+def _repeated(found: Duplicate) -> str:
+    return (
+        f"{found.repeated_lines:.1%} of its characters in lines that it said before, "
+        f"{found.repeated_paragraphs:.1%} in paragraphs"
+    )
+
+
+def differences(own: str, kept: str, most: int = MOST_PLACES) -> Text:
+    """Both texts where they differ, a few words around: -only this document's-, +only the kept one's+; `most` places, and the counts."""
+    found = compare(own, kept)
+    if not found.places:
         return Text("the texts are equal, word by word" if own != kept else "the texts are equal", style="dim")
-    start = next((i for i, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
-    start = max(0, start - CONTEXT_WORDS)
-    a, b = a[start : start + WINDOW_WORDS], b[start : start + WINDOW_WORDS]
-    out = Text(f"… word {start + 1:,}: " if start else "", style="dim")
-    for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(None, a, b, autojunk=False).get_opcodes():
-        if tag == "equal":
-            out.append(" ".join(_shortened(a[a1:a2])) + " ", style="not dim")
-            continue
-        if a2 > a1:
-            out.append(f"-{clean(' '.join(_shortened(a[a1:a2])))}-", style="not dim red")
-            out.append(" ")
-        if b2 > b1:
-            out.append(f"+{clean(' '.join(_shortened(b[b1:b2])))}+", style="not dim green")
-            out.append(" ")
+    out = Text(
+        f"{found.count('both'):,} words in common; -{found.count('own'):,}- only here, +{found.count('kept'):,}+ only there, "
+        f"in {found.places:,} {'place' if found.places == 1 else 'places'}\n",
+        style="dim",
+    )
+    marks = {"both": ("", "not dim"), "own": ("-", "not dim red"), "kept": ("+", "not dim green")}
+    for part in found.shown(most):
+        mark, style = marks[part.kind]
+        out.append(mark + " ".join(clean(word, 60) for word in part.words) + mark, style=style)
+        out.append(" ")
+    if found.places > most:
+        out.append(f"(and {found.places - most:,} places more)")
     return out
 
 
@@ -212,16 +222,10 @@ def side_by_side(pair: dict[str, Any], chars: int = 600) -> Table:
     )
     table.add_row(Text(clean(pair["text"], chars)), Text(clean(pair["kept_text"], chars)))
     table.add_row(
-        Text("around the first difference, -left- and +stays+", style="dim"),
+        Text("where they differ, -left- and +stays+", style="dim"),
         differences(pair["text"], pair["kept_text"]),
     )
     return table
-
-
-def _shortened(words: list[str]) -> list[str]:
-    if len(words) <= 2 * CONTEXT_WORDS + 1:
-        return [clean(word, 60) for word in words]
-    return [clean(w, 60) for w in [*words[:CONTEXT_WORDS], "…", *words[-CONTEXT_WORDS:]]]
 
 
 def _overlap_rows(text: str, overlap: Overlap) -> Iterator[Row]:

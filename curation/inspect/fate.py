@@ -17,6 +17,7 @@ from curation import draws, store
 from curation.inspect import frames
 from curation.inspect.find import Found, find_id
 from curation.stages import mix
+from curation.stages.dedup_index import members, own
 
 if TYPE_CHECKING:
     from curation.context import Context, Shard
@@ -36,7 +37,7 @@ class Quality:
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """What dedup decided. Where the document left: for whom, how similar, and that one's text and URL."""
+    """What dedup decided. Where the document left: for whom, how similar, and that one's text and URL (none where it is repetitive)."""
 
     keep: bool
     reason: str | None = None
@@ -46,6 +47,8 @@ class Duplicate:
     kept_text: str | None = None
     jaccard: float | None = None
     left_for_it: int = 0  # documents that left in this one's favour
+    repeated_lines: float = 0.0  # share of its characters in lines that it said before
+    repeated_paragraphs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,10 +161,15 @@ def _duplicate(context: Context, plan: Plan, shard: Shard, row: int) -> Duplicat
     decided = _row(context.decision("dedup", shard), row)
     if decided is None:
         return None
+    measured = _row(context.table("dedup", shard, "evidence"), row) or {}
+    repeated = {name: measured[name] for name in ("repeated_lines", "repeated_paragraphs") if name in measured}
     if decided["keep"]:
-        return Duplicate(True, left_for_it=_left_for(context, shard.doc(row)))
-    kept_shard, kept_row = find_id(context, plan, decided["kept_dataset"], decided["kept_id"])
-    kept = frames.take(context.documents(kept_shard), np.array([kept_row]), ["url", "text"]).to_pylist()[0]
+        left = _left_for(context, own(members(context, plan))[shard.ordinal].doc(row))
+        return Duplicate(True, left_for_it=left, **repeated)
+    if decided["kept_id"] is None:
+        return Duplicate(False, decided["reason"], **repeated)
+    path, kept_row = find_id(context, plan, decided["kept_dataset"], decided["kept_id"])
+    kept = frames.take(path, np.array([kept_row]), ["url", "text"]).to_pylist()[0]
     return Duplicate(
         False,
         decided["reason"],
@@ -170,6 +178,7 @@ def _duplicate(context: Context, plan: Plan, shard: Shard, row: int) -> Duplicat
         kept["url"],
         kept["text"],
         decided["jaccard"],
+        **repeated,
     )
 
 

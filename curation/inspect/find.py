@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from curation import store
 from curation.errors import RunError
+from curation.stages.dedup_index import chain
 
 if TYPE_CHECKING:
     from curation.context import Context, Shard
@@ -54,11 +55,15 @@ def find(context: Context, plan: Plan, key: str) -> tuple[list[Found], list[Foun
     return documents, rejects
 
 
-def find_id(context: Context, plan: Plan, dataset: str, id_: str) -> tuple[Shard, int]:
-    """The shard and row in documents/ of an id that some table names. Raises RunError where it is not there."""
-    for shard in plan.of(dataset):
-        for row, _ in _matches(context.documents(shard), id_, ("id",), ("id",)):
-            return shard, row
+def find_id(context: Context, plan: Plan, dataset: str, id_: str) -> tuple[str, int]:
+    """The documents table and the row in it of an id that some table names, in this run or one that it has as an index.
+
+    Raises RunError where it is not there.
+    """
+    for run, shards in ((context, plan), *chain(context)):
+        for shard in shards.of(dataset):
+            for row, _ in _matches(run.documents(shard), id_, ("id",), ("id",)):
+                return run.documents(shard), row
     raise RunError(
         f"{context.out}: {dataset} has no document {id_!r}, which another table names; run `curation check` on it"
     )

@@ -212,14 +212,17 @@ def _texts(context: Context, plan: Plan, some: pa.Table, chars: int) -> list[dic
 
 
 def removed_duplicates(context: Context, plan: Plan) -> pa.Table:
-    """Every document that dedup removed: dataset, ordinal, row (in the survivors), reason, kept_id, kept_dataset, jaccard."""
+    """Every document that left for another: dataset, ordinal, row (in the survivors), reason, kept_id, kept_dataset, jaccard.
+
+    Those that left for what they say twice themselves (`repetitive`) are not among them.
+    """
     parts = []
     for shard in plan.shards:
         path = context.decision("dedup", shard)
         if "dedup" not in context.recipe.stages or not store.exists(path):
             continue
         table = store.read_table(path)
-        rows = np.flatnonzero(table.column("keep").fill_null(True).to_numpy() == False)  # noqa: E712  numpy, elementwise
+        rows = np.flatnonzero(table.column("kept_id").is_valid().to_numpy())
         some = table.take(pa.array(rows)).drop_columns(["keep"])
         n = len(rows)
         places = {"dataset": pa.array([shard.dataset] * n, pa.string()), "ordinal": np.full(n, shard.ordinal, np.int64)}
@@ -241,7 +244,7 @@ def duplicate_pairs(context: Context, plan: Plan, n: int = 3, seed: int = 0) -> 
     for pair in table.take(pa.array(chosen)).to_pylist():
         shard = plan.shards[pair["ordinal"]]
         own = take(context.survivors(shard), np.array([pair["row"]]), ["id", "text"]).to_pylist()[0]
-        kept_shard, kept_row = find_id(context, plan, pair["kept_dataset"], pair["kept_id"])
-        kept = take(context.documents(kept_shard), np.array([kept_row]), ["text"]).to_pylist()[0]
+        path, kept_row = find_id(context, plan, pair["kept_dataset"], pair["kept_id"])
+        kept = take(path, np.array([kept_row]), ["text"]).to_pylist()[0]
         out.append({**pair, **own, "kept_text": kept["text"]})
     return out

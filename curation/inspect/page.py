@@ -10,6 +10,7 @@ from typing import Any
 
 from curation.inspect import charts, markup
 from curation.inspect.contamination import HEAD, cells
+from curation.inspect.duplicates_page import duplicates_section, repeats_section
 from curation.inspect.fit_page import alpha_section, fit_section, scores_section
 from curation.inspect.funnel import volume
 
@@ -52,7 +53,8 @@ def page(data: Data) -> str:
         fit_section(data["model"]),
         alpha_section(data["alpha"]),
         scores_section(data["by_score"]),
-        _duplicates(data["duplicates"]),
+        duplicates_section(data["duplicates"]),
+        repeats_section(data["repeats"]),
         _benchmarks(data["benchmarks"]),
         _contamination(data["contamination"]),
         _mixture(data["mixture"]),
@@ -178,28 +180,6 @@ def _model(model: Data | None) -> str:
     )
     how = f"{model['kind']}; scaling {model['scaling']}, C {model.get('C')}, classes {model.get('class_weight')}"
     return f"<p>Model: {escape(how)}. Fitted on {escape(sizes)}: <strong>{escape(measured)}</strong>.</p>"
-
-
-def _duplicates(found: Data | None) -> str:
-    if found is None:
-        return ""
-    intro = f"{found['removed']:,} documents left for one that stays: {found['exact']:,} exact copies, the others by measured Jaccard."
-    if not found["removed"]:
-        return markup.section("Duplicates", intro)
-    sizes = found["cluster_sizes"]
-    clusters = charts.columns("Clusters by size", list(sizes), list(sizes.values()), label="documents in the cluster")
-    jaccard = charts.histogram(
-        "Near duplicates by Jaccard", found["jaccard_edges"], found["jaccard_counts"], labels=("Jaccard", "")
-    )
-    between = markup.table(
-        ["left", "stayed", "documents"], [[r["left"], r["stayed"], f"{r['documents']:,}"] for r in found["between"]]
-    )
-    cards = [
-        markup.card("Jaccard of near duplicates", jaccard),
-        markup.card("Cluster sizes", clusters),
-        markup.card("Between datasets", between),
-    ]
-    return markup.section("Duplicates", intro, markup.cards(*cards))
 
 
 def _benchmarks(found: list[Data] | None) -> str:

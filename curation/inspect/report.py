@@ -22,10 +22,11 @@ from curation import store
 from curation.inspect import frames
 from curation.inspect.benchmarks import benchmark_table
 from curation.inspect.contamination import contamination
+from curation.inspect.duplicates import duplicates, repeats
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
-from curation.stages import classify
+from curation.stages import classify, extract
 from curation.stages.common import char_lengths
 from curation.stages.mixture import warnings
 
@@ -67,7 +68,8 @@ def report(context: Context, plan: Plan) -> Data:
         "by_score": _by_score(context, plan),
         "languages": _languages(context, plan),
         "lengths": _lengths(context, plan),
-        "duplicates": _duplicates(context, plan),
+        "duplicates": duplicates(context, plan),
+        "repeats": repeats(context, plan),
         "benchmarks": benchmark_table(context, plan),
         "contamination": contamination(context),
         "mixture": mixture,
@@ -202,32 +204,6 @@ def _shard_lengths(context: Context, shard: Any, unit: str) -> Int64s:
     return np.concatenate([np.zeros(0, np.int64), *parts])[rows]
 
 
-# ---- dedup -----------------------------------------------------------------------------------------------------------------------------
-
-
-def _duplicates(context: Context, plan: Plan) -> Data | None:
-    """Sizes of clusters (a document that stays and those that left for it), and the Jaccard of each near duplicate."""
-    if "dedup" not in context.recipe.stages:
-        return None
-    if not any(store.exists(context.decision("dedup", shard)) for shard in plan.shards):
-        return None
-    table = frames.removed_duplicates(context, plan)
-    centres = Counter(zip(*(table.column(n).to_pylist() for n in ("kept_dataset", "kept_id")), strict=True))
-    sizes = Counter(left + 1 for left in centres.values())
-    near = pc.equal(table.column("reason"), "duplicate")
-    jaccard = table.filter(near).column("jaccard").to_numpy()
-    edges = np.linspace(context.recipe.dedup.min_jaccard, 1.0, 21)
-    pairs = Counter(zip(*(table.column(n).to_pylist() for n in ("dataset", "kept_dataset")), strict=True))
-    return {
-        "removed": table.num_rows,
-        "exact": table.num_rows - len(jaccard),
-        "cluster_sizes": {str(size): sizes[size] for size in sorted(sizes)},
-        "jaccard_edges": edges.tolist(),
-        "jaccard_counts": np.histogram(jaccard, edges)[0].tolist(),
-        "between": [{"left": a, "stayed": b, "documents": n} for (a, b), n in sorted(pairs.items())],
-    }
-
-
 # ---- mix -------------------------------------------------------------------------------------------------------------------------------
 
 
@@ -253,7 +229,11 @@ def _mixture(context: Context, flows: list[Flow]) -> Data | None:
 
 def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list[str]:
     """What a careful person would want to know before training on this."""
-    out = classify.warnings(context)
+    found = {
+        flow.dataset: {line.outcome: [line.documents, line.chars, 0] for line in flow.lines if line.stage == "extract"}
+        for flow in flows[:-1]
+    }
+    out = extract.warnings({name: books for name, books in found.items() if books}) + classify.warnings(context)
     if mixture:
         parts = mixture["datasets"]
         out += warnings(parts)

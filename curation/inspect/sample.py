@@ -171,6 +171,9 @@ def _document(context: Context, shard: Shard, path: str, row: int, stage: str | 
         decision = frames.decision_path(context, stage, shard)
         wanted = [name for name in store.read_schema(decision).names if name not in ("keep", "tokens", "id", "content")]
         evidence |= frames.take(decision, at, wanted).to_pylist()[0]
+        if stage == "dedup":
+            measured = context.table("dedup", shard, "evidence")
+            evidence |= frames.take(measured, at, ["repeated_lines", "repeated_paragraphs"]).to_pylist()[0]
     elif store.exists(tokens := context.table("tokens", shard)):
         counts = frames.take(tokens, at, ["counts"]).column(0)[0].as_py()
         evidence["tokens"] = sum(counts or ())

@@ -1,7 +1,8 @@
 """What a model is told of a block: about two hundred numbers from its text, its tags and names, its place and its surroundings.
 
 `feature_names()` lists them in order, by group; docs/extraction.md explains each group. Linear in blocks and elements but for two sorts;
-about 1 microsecond a block. The trap: a model holds the place of a feature, so a changed order needs a new model.
+about 1 microsecond a block. Where a loop makes no array, references go uncounted
+(`_nrt=False`, as in `blocks.scan`). The trap: a model holds the place of a feature, so a changed order needs a new model.
 
 Shape letters: N elements (0 is a root above all), B blocks, F features.
 """
@@ -119,7 +120,7 @@ def features(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> tuple[Fl
     tree = tree_sums(nodes, blocks, vocabulary)
     x = np.zeros((blocks.start.shape[0], FEATURES), np.float32)
     paths = path_keys(nodes, blocks)
-    _own(nodes, blocks, vocabulary, tree, x)
+    _own(nodes, blocks, vocabulary, tree, np.zeros(_SEEN_SLOTS, np.uint64), x)
     _names(nodes, blocks, tree, x)
     _containers(nodes, blocks, tree, x)
     _landmarks(nodes, blocks, tree, x)
@@ -137,12 +138,11 @@ def _log(value: float) -> float:
     return np.log2(1.0 + value)
 
 
-@njit(cache=True, nogil=True)
-def _own(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats) -> None:
+@njit(cache=True, nogil=True, _nrt=False)
+def _own(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, seen: Keys, x: Floats) -> None:
     count = blocks.start.shape[0]
     total, total_good = max(tree.chars[0], 1.0), max(tree.good_chars[0], 1.0)
     before, good_before = 0.0, 0.0
-    seen = np.zeros(_SEEN_SLOTS, np.uint64)
     for b in range(count):
         row, counts, node = x[b], blocks.counts[b], blocks.node[b]
         chars, words = counts[t.CHARS], max(counts[t.WORDS], np.float32(1.0))
@@ -196,7 +196,7 @@ def _is_repeated(blocks: Blocks, b: int, seen: Keys) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _names(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     for b in range(blocks.start.shape[0]):
         node = blocks.node[b]
@@ -209,7 +209,7 @@ def _names(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
             x[b, _AT_NAMES + 2 * _CATEGORIES + k] = (tree.all_tags[node] >> k) & 1
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _containers(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total_good = max(tree.good_chars[0], 1.0)
     for b in range(blocks.start.shape[0]):
@@ -270,7 +270,7 @@ def _landmarks(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
         at += (3, 6, 4)[k]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _distances(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats) -> None:
     count = blocks.start.shape[0]
     first_good, last_good, h1 = 0, -1, -1
@@ -302,7 +302,7 @@ def _distances(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tre
             good = b
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _page(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total, total_good = max(tree.chars[0], 1.0), max(tree.good_chars[0], 1.0)
     top, most = tree.landmarks[0], tree.landmarks[2]
@@ -337,7 +337,7 @@ def _groups(keys: Keys, blocks: Blocks, x: Floats, at: int) -> None:
         i = j
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _steps(nodes: Nodes, blocks: Blocks, paths: Keys, x: Floats) -> None:
     """Steps up from one block's container to the common ancestor with the next one's, and down from there."""
     for b in range(1, blocks.start.shape[0]):
@@ -356,7 +356,7 @@ def _steps(nodes: Nodes, blocks: Blocks, paths: Keys, x: Floats) -> None:
         before[_AT_STEPS + 2], before[_AT_STEPS + 3], before[_AT_STEPS + 5] = up, down, same
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def _neighbours(x: Floats) -> None:
     """Some columns of the two blocks on each side, -1 beyond the ends of the page."""
     count = x.shape[0]

@@ -235,7 +235,11 @@ def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
 @njit(cache=True, nogil=True)
 def count_words(title: Bytes, blocks: Blocks, made: int, words: v.Vocabulary) -> None:
     """Fill the columns of words for the first `made` blocks; `title` is the text of the page's title element."""
-    titled = _title_table(title, words.letters)
+    _count_words(_title_table(title, words.letters), blocks, made, words)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _count_words(titled: Keys, blocks: Blocks, made: int, words: v.Vocabulary) -> None:
     keys, values, letters, text = words.word_keys, words.word_values, words.letters, blocks.text
     all_counts = blocks.counts
     for block in range(made):
@@ -303,7 +307,7 @@ def _title_table(title: Bytes, letters: Bytes) -> Keys:
     return table
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, inline="always")
 def _last_mark(text: Bytes, start: int, end: int) -> int:
     """How a block ends: 1 with a full stop or the like, 2 with a colon, 3 with a wide full stop or an ellipsis, else 0."""
     c = text[end - 1]

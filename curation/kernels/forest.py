@@ -45,8 +45,14 @@ def context_names() -> list[str]:
 @njit(cache=True, nogil=True)
 def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
     """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside it."""
+    out = np.empty(x.shape[0])
+    _walk(forest, x, extra, out)
+    return out
+
+
+@njit(cache=True, nogil=True, _nrt=False)  # references uncounted, as in `blocks.scan`
+def _walk(forest: Forest, x: Floats, extra: Floats, out: Doubles) -> None:
     count, width = x.shape
-    out = np.empty(count)
     trees = forest.root.shape[0]
     for b in range(count):
         total = 0.0
@@ -61,7 +67,6 @@ def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
                 feature = forest.feature[at]
             total += forest.threshold[at]
         out[b] = 1.0 / (1.0 + np.exp(-total))
-    return out
 
 
 @njit(cache=True, nogil=True)

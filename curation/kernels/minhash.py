@@ -25,6 +25,7 @@ Features = Literal["unigram", "shingle"]
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+PIECES = 4  # of a sketch
 
 
 def feature_sets(offsets: Offsets, data: Bytes, features: Features, shingle_words: int = 5) -> tuple[Int64s, Int64s]:
@@ -96,6 +97,21 @@ def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:
     return keys.view(np.int64)
 
 
+def sketches(signatures: UInt64s) -> Int64s:
+    """Return int64[n]: 16 mixed bits of each of the first PIECES columns, the first column's foremost.
+
+    Of two documents each piece is equal with the probability of their Jaccard similarity (b-bit MinHash, Li and Koenig 2010).
+
+    >>> sketches(np.array([[1, 2, 3, 4], [1, 2, 3, 5]], np.uint64)) >> 16 == sketches(np.array([[1, 2, 3, 4]], np.uint64)) >> 16
+    array([ True,  True])
+    """
+    pieces = _mix(signatures[:, :PIECES] + _GOLDEN) >> np.uint64(48)
+    packed = np.zeros(len(signatures), np.uint64)
+    for column in range(pieces.shape[1]):
+        packed |= pieces[:, column] << np.uint64(48 - 16 * column)
+    return packed.view(np.int64)
+
+
 def overlap(a: Int64s, b: Int64s) -> tuple[int, int]:
     """Return (size of the intersection, of the union) of two ascending, distinct int64 arrays; exact.
 
@@ -105,6 +121,16 @@ def overlap(a: Int64s, b: Int64s) -> tuple[int, int]:
     arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (a, b)]
     shared = int(_shared(*arrays))
     return shared, len(a) + len(b) - shared
+
+
+def overlaps(indptr: Int64s, values: Int64s, centers: Int64s, own: Int64s) -> Int64s:
+    """Return int64[n]: of each set i the size of its intersection with set centers[i], or with `own` where that is -1.
+
+    >>> overlaps(np.array([0, 2, 4]), np.array([1, 2, 2, 3]), np.array([-1, 0]), np.array([2]))
+    array([1, 1])
+    """
+    arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (indptr, values, centers, own)]
+    return _overlaps(*arrays)  # type: ignore[no-any-return]
 
 
 def _mix(h: UInt64s) -> UInt64s:
@@ -122,6 +148,16 @@ def _shared(a: Int64s, b: Int64s) -> int:
         shared += x == y
         i += x <= y
         j += y <= x
+    return shared
+
+
+@njit(cache=True, nogil=True)
+def _overlaps(indptr, values, centers, own):  # type: ignore[no-untyped-def]
+    shared = np.empty(len(centers), np.int64)
+    for i in range(len(centers)):
+        c = centers[i]
+        other = own if c < 0 else values[indptr[c] : indptr[c + 1]]
+        shared[i] = _shared(other, values[indptr[i] : indptr[i + 1]])
     return shared
 
 

@@ -8,6 +8,7 @@ another extractor; `judge` says so with `is_strange`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,6 +27,8 @@ from curation.kernels.blocks_text import CHARS, LINK_CHARS, Blocks, Nodes
 from curation.kernels.blocks_tree import Tree
 
 MAX_BLOCKS = 50_000
+_LITTLE_BYTES = 500
+_TITLE = re.compile("<title[^>]*>", re.IGNORECASE)
 _MIN_EXPECTED_F1 = 0.55
 _LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
 Model = tuple[forest.Forest, forest.Forest]
@@ -119,11 +122,31 @@ def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
 
 
 def cut(html: str) -> tuple[Nodes, Blocks] | None:
-    """Elements and blocks of a page; None where it has no text or more than `MAX_BLOCKS` blocks. Lone surrogates become "?"."""
+    """Elements and blocks of a page; None where it has no text or more than `MAX_BLOCKS` blocks. Lone surrogates become "?".
+
+    Where hardly any text can be seen, what stands in `<noscript>` counts too (forums serve their threads there), and where there is none,
+    a title that was never closed is taken for text: it has swallowed the page.
+    """
+    flat = _balanced(html)
+    found = _scanned(flat)
+    if found is None or len(found[1].text) < _LITTLE_BYTES:
+        if b"<noscript" in flat:
+            more = _scanned(flat.replace(b"<noscript", b"<div").replace(b"</noscript", b"</div"))
+            if more is not None and len(more[1].text) >= _LITTLE_BYTES:
+                return more
+        if found is None and _TITLE.search(html):
+            found = _scanned(_balanced(_TITLE.sub("<p>", html, count=1)))
+    return found
+
+
+def _balanced(html: str) -> bytes:
     try:
-        flat = turbohtml.parse(html, positions=False).encode()
+        return bytes(turbohtml.parse(html, positions=False).encode())
     except UnicodeEncodeError:
-        flat = turbohtml.parse(html.encode("utf-8", "replace").decode(), positions=False).encode()
+        return bytes(turbohtml.parse(html.encode("utf-8", "replace").decode(), positions=False).encode())
+
+
+def _scanned(flat: bytes) -> tuple[Nodes, Blocks] | None:
     nodes, blocks = kernel.scan(np.frombuffer(flat, np.uint8), vocabulary(), MAX_BLOCKS + 1)
     return (nodes, blocks) if 0 < len(blocks.start) <= MAX_BLOCKS else None
 

@@ -1,73 +1,43 @@
-"""Common Crawl's path lists, and downloads that are resumed, checked and polite.
-
-Costs the network. The traps: a busy Common Crawl answers 503 or 403 with an XML page under the archive's name; a cut
-connection looks like the end of the file; and a server that ignores a range sends the whole file again, which
-appended to what is there makes a file of the right kind and the wrong content.
-"""
+"""Common Crawl's path lists, and the sort keys of its index. Pure functions: `store` fetches, `sources` decides what."""
 
 from __future__ import annotations
 
 import gzip
-import pathlib
-import random
+import posixpath
 import re
 import urllib.parse
 import zlib
-from collections.abc import Callable
-from typing import Literal, TypeVar
 
-import requests
-import tenacity
 import xxhash
-from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 
 from curation.errors import InputError
 
-BASE_URL = "https://data.commoncrawl.org/"
-_CHUNK_BYTES = 1 << 16  # as much as a cut connection may lose of what it brought
-_MAX_WAIT_S = 120.0
-_RETRIED_STATUS = {403, 408, 429, 500, 502, 503, 504}
 _CRAWL = re.compile(r"CC-[A-Za-z0-9-]+")
-
-T = TypeVar("T")
-
-
-class _TryAgain(Exception):
-    """A failure that may pass; `wait_s` is what the server asked for."""
-
-    def __init__(self, message: str, wait_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait_s = wait_s
+_DEFAULT_PORTS = {"http": "80", "https": "443"}
+_SESSION = re.compile(
+    r"(^|&)(?:(?:jsessionid|phpsessid|sid)=[0-9a-z]{32}|aspsessionid[a-z]{8}=[a-z]{24}|cfid=[^&]+&cftoken=[^&]+)(?:&|$)"
+)
+_PATH_SESSION = re.compile(
+    r";jsessionid=[0-9a-z]{32}$|(?<=/)\((?:(?:[a-z]\([0-9a-z]{24}\))+|[0-9a-z]{24})\)/(?=[^?]+\.aspx)"
+)
 
 
-def archive_paths(
-    crawl: str,
-    kind: Literal["warc", "wet"],
-    *,
-    base_url: str = BASE_URL,
-    max_attempts: int = 8,
-    timeout_s: float = 60.0,
-) -> list[str]:
-    """The paths of a crawl's archives below `base_url`, from its `<kind>.paths.gz`, in their published order.
-
-    Raises InputError for a crawl that is not there or a list that stays unreadable.
-    """
+def list_path(crawl: str, kind: str) -> str:
+    """Where a crawl's list of archives is, below the base address. Raises InputError for what is no crawl."""
     if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
         raise InputError(f"expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', got {crawl!r} and {kind!r}")
-    url = urllib.parse.urljoin(base_url, f"crawl-data/{crawl}/{kind}.paths.gz")
+    return f"crawl-data/{crawl}/{kind}.paths.gz"
 
-    def attempt() -> bytes:
-        with _response(url, {}, timeout_s) as response:
-            body: bytes = b"".join(response.iter_content(_CHUNK_BYTES))
-        try:
-            return gzip.decompress(body)
-        except (OSError, EOFError, zlib.error) as error:
-            raise _TryAgain(f"not a whole gzip file: {error}") from error
 
-    lines = _persist(attempt, url, max_attempts).decode("utf-8", "replace").split("\n")
+def paths_in(data: bytes, where: str) -> list[str]:
+    """The archives of a `<kind>.paths.gz`, in their published order. Raises InputError where it is no such list."""
+    try:
+        lines = gzip.decompress(data).decode("utf-8", "replace").split("\n")
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{where}: not a list of paths ({error}); delete it and run again") from error
     paths = [line.strip() for line in lines if line.strip()]
     if not paths:
-        raise InputError(f"{url}: the list is empty")
+        raise InputError(f"{where}: the list is empty")
     return paths
 
 
@@ -98,117 +68,38 @@ def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
     return chosen
 
 
-def fetch(url: str, destination: pathlib.Path, *, max_attempts: int = 8, timeout_s: float = 60.0) -> int:
-    """Download `url` to `destination` and return its size in bytes; a file that is already there is kept.
+def surt_key(url: str) -> str:
+    """The key by which Common Crawl's index sorts an address (column `url_surtkey`): host reversed, then path and sorted query,
+    all in lower case, without scheme, `www.`, default port, fragment and session ids. Addresses of one key are one page.
 
-    What arrives goes to `<destination>.part`, is resumed by byte range after a cut, and is renamed when it is whole:
-    as long as the server said, and a gzip file where the name says so. `timeout_s` is the longest silence. Failures
-    that may pass (429, 5xx, 403 bursts, cut connections) are tried `max_attempts` times, waiting as Retry-After says or
-    longer each time, with jitter.
+    >>> surt_key("https://www.Example.org:443/A/b/?z=1&y=2#top"), surt_key("http://example.org")
+    ('org,example)/a/b?y=2&z=1', 'org,example)/')
 
-    Raises InputError when the file is not there or stays broken; the part is then left for the next run.
+    After the rules of the Internet Archive's wayback key maker, which the index is made with. Empty for what is no http address.
     """
-    if destination.exists():
-        return destination.stat().st_size
-    part = destination.with_name(destination.name + ".part")
-    destination.parent.mkdir(parents=True, exist_ok=True)
-
-    def attempt() -> int:
-        have = part.stat().st_size if part.exists() else 0
-        total = _download(url, part, have, timeout_s)
-        size = part.stat().st_size
-        if total is not None and size != total:
-            if size > total:
-                part.unlink()
-            raise _TryAgain(f"{size} of {total} bytes arrived")
-        _check_contents(url, part)
-        return size
-
-    size = _persist(attempt, url, max_attempts)
-    part.replace(destination)
-    return size
-
-
-def _download(url: str, part: pathlib.Path, have: int, timeout_s: float) -> int | None:
-    """Append to the part what is missing; the size that the whole file should have, None where the server hides it."""
-    headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    with _response(url, headers, timeout_s) as response:
-        if response.status_code == 416:
-            total = _range_total(response)
-            if total != have:
-                part.unlink()
-                raise _TryAgain(f"the part of {have} bytes is not of this file")
-            return total
-        length = response.headers.get("Content-Length", "")
-        expected = int(length) if length.isdecimal() else None
-        if response.status_code == 206:
-            content_range = response.headers.get("Content-Range", "")
-            if not content_range.startswith(f"bytes {have}-"):
-                part.unlink(missing_ok=True)
-                raise _TryAgain(f"asked for bytes {have}-, got {content_range!r}")
-            total = _range_total(response)
-            if total is None and expected is not None:
-                total = have + expected
-            mode = "ab"
-        else:
-            total, mode = expected, "wb"  # the range was ignored: this is the whole file from its start
-        with part.open(mode) as file:
-            for chunk in response.iter_content(_CHUNK_BYTES):
-                file.write(chunk)
-        return total
-
-
-def _range_total(response: requests.Response) -> int | None:
-    match = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _check_contents(url: str, part: pathlib.Path) -> None:
-    """A gzip name must hold gzip: an error page sent with status 200 is never kept."""
-    if not urllib.parse.urlsplit(url).path.endswith(".gz"):
-        return
-    with part.open("rb") as file:
-        head = file.read(64)
-    if not head.startswith(b"\x1f\x8b"):
-        part.unlink()
-        raise _TryAgain(f"no gzip file but {head!r}")
-
-
-def _response(url: str, headers: dict[str, str], timeout_s: float) -> requests.Response:
-    """An open response of status 200, 206 or 416. Raises _TryAgain for what may pass, InputError for what will not."""
-    response = requests.get(url, headers=headers, stream=True, timeout=timeout_s)
-    if response.status_code in (200, 206) or (response.status_code == 416 and "Range" in headers):
-        return response
-    with response:
-        body = response.raw.read(200, decode_content=True).decode("utf-8", "replace")
-        message = f"status {response.status_code} {response.reason}: {' '.join(body.split())[:120]}"
-    if response.status_code in _RETRIED_STATUS:
-        after = response.headers.get("Retry-After", "")
-        raise _TryAgain(message, float(after) if after.isdecimal() else 0.0)
-    raise InputError(f"{url}: {message}; is the address right?")
-
-
-def _wait_s(state: tenacity.RetryCallState) -> float:
-    """What the server asked for, at least a doubling wait; with jitter, so that workers do not come back together."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait_s if isinstance(error, _TryAgain) else 0.0
-    doubling = min(2.0 ** (state.attempt_number - 1), 60.0)
-    return min(max(asked, doubling * random.uniform(0.5, 1.0)), _MAX_WAIT_S)
-
-
-def _persist(attempt: Callable[[], T], url: str, max_attempts: int) -> T:
-    passing = (_TryAgain, requests.ConnectionError, requests.Timeout, ChunkedEncodingError, ContentDecodingError)
-    retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(max_attempts),
-        wait=_wait_s,
-        retry=tenacity.retry_if_exception_type(passing),
-        reraise=True,
-    )
     try:
-        return retrying(attempt)
-    except (_TryAgain, requests.RequestException) as error:
-        raise InputError(
-            f"{url}: given up after {max_attempts} attempts: {error}. Try again later: it goes on where it stopped"
-        ) from error
+        parts = urllib.parse.urlsplit(url.strip())
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return ""
+    if parts.scheme.lower() not in _DEFAULT_PORTS or not host:
+        return ""
+    try:
+        host = host.encode("ascii").decode() if host.isascii() else host.encode("idna").decode()
+    except UnicodeError:
+        return ""
+    host = re.sub(r"^www\d*\.(?=.)", "", host.lower())
+    reversed_host = host if re.fullmatch(r"[\d.]+", host) else ",".join(reversed(host.split(".")))
+    shown_port = "" if port is None or str(port) == _DEFAULT_PORTS[parts.scheme.lower()] else f":{port}"
+    path = posixpath.normpath(re.sub(r"/{2,}", "/", "/" + _escaped(parts.path).lower()))
+    query = _SESSION.sub(r"\1", _escaped(parts.query).lower())
+    query = "&".join(sorted(query.split("&")))
+    return f"{reversed_host}{shown_port}){_PATH_SESSION.sub('', path)}" + (f"?{query}" if query else "")
+
+
+def _escaped(text: str) -> str:
+    """Percent signs undone until nothing changes, and done again in one way."""
+    raw, before = urllib.parse.unquote_to_bytes(text), b""
+    while raw != before:
+        raw, before = urllib.parse.unquote_to_bytes(raw), raw
+    return urllib.parse.quote(raw, safe="/:@!$&'()*+,;=-._~?[]|^{}`\\\"<>")

@@ -67,16 +67,25 @@ def decoded(body: bytes, content_type: str | None) -> str:
     A declared encoding that leaves more than one replacement character in a thousand is doubted, and the candidate
     with the fewest is taken. Never raises; what cannot be decoded is U+FFFD.
     """
+    return _read(body, content_type)[1]
+
+
+def encoding_of(body: bytes, content_type: str | None) -> str:
+    """The Python codec by which `decoded` reads a page."""
+    return _read(body, content_type)[0]
+
+
+def _read(body: bytes, content_type: str | None) -> tuple[str, str]:
     for mark, codec in _BOMS:
         if body.startswith(mark):
-            return body[len(mark) :].decode(codec, "replace")
+            return codec, body[len(mark) :].decode(codec, "replace")
     wide = _wide_codec(body[:1024])
     if wide:
-        return body.decode(wide, "replace")
+        return wide, body.decode(wide, "replace")
     body = body.removeprefix(codecs.BOM_UTF8)
     if b"\x1b$" not in body[:_DETECT_BYTES]:  # ISO-2022-JP looks like ASCII
         try:
-            return body.decode("utf-8")
+            return "utf-8", body.decode("utf-8")
         except UnicodeDecodeError:
             pass
     best = None
@@ -87,10 +96,10 @@ def decoded(body: bytes, content_type: str | None) -> str:
         text = body.decode(codec_name, "replace")
         bad = text.count("\ufffd")
         if bad * 1000 <= len(text):
-            return text
+            return codec_name, text
         if best is None or bad < best[0]:
-            best = (bad, text)
-    return best[1] if best else body.decode("cp1252", "replace")
+            best = (bad, codec_name, text)
+    return best[1:] if best else ("cp1252", body.decode("cp1252", "replace"))
 
 
 def _header_label(body: bytes, content_type: str | None) -> str | None:

@@ -22,10 +22,11 @@ _WARC_START = re.compile(rb"WARC/\d{1,3}\.\d{1,3}[ \t]*\r?\n[A-Za-z]", re.IGNORE
 _IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+|-)"
 _ARC_FIELDS = (
     rb" (?:" + _IP + rb" (?P<date>[0-9a-fA-F]{8,40})|(?P<early>[0-9a-fA-F]{8,40}) " + _IP + rb") "
-    rb"(?P<mime>[^ \r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,8000} )?(?P<length>\d{1,12})\r?\n"
+    rb"(?P<mime>[^ \r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?(?P<length>\d{1,12})\r?\n"
 )
 _ARC_LINE = re.compile(rb"(?P<url>[a-z][a-z0-9+.-]{1,15}:[^\n]{0,8000}?)" + _ARC_FIELDS)
 _ARC_START = re.compile(rb"(?:https?|ftp|gopher|dns|filedesc):[^\s<>\"']{1,2000}" + _ARC_FIELDS)
+_SLIP_BYTES = 16
 _OVERLAP = 1 << 14  # a record's first line is searched across the borders of pieces
 
 
@@ -173,11 +174,12 @@ class Framer:
             return self._cut(raw)
         if not window.has(raw.length):
             return self._cut(raw)
-        block = bytes(window.data[: raw.length])
-        inner = None if self._record_follows(raw.length) else self._start(window.data, raw.length)
-        if inner is None:
-            window.drop(raw.length)
-            raw.block = block
+        follows = self._record_follows(raw.length)
+        inner = None if follows else self._start(window.data, raw.length + _SLIP_BYTES)
+        if inner is None or inner >= raw.length - _SLIP_BYTES:  # a length a few bytes too long, as in edited files
+            end = raw.length if inner is None else min(inner, raw.length)
+            raw.block = bytes(window.data[:end])
+            window.drop(end)
             return raw
         window.drop(inner)
         return Reject("malformed", raw.url, raw.offset, "its length runs over the next record")

@@ -29,12 +29,15 @@ Headline = Literal["judged", "in", "out"]
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
 MAX_ATTRIBUTES = 5000  # of one tag; likewise
 MAX_REPEATED = 4_000_000  # formatting elements left open, times tags; a parser may write so many elements
+MAX_MARKS = 1000  # combining marks on one letter; likewise
 _MANY_TAGS = 4000
 _LONG_TAG_BYTES = 16_384
 _MAX_BAD_SHARE = 0.05
 
 # Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]+")
+_UNWANTED_ASCII = bytes(byte for byte in range(128) if _UNWANTED.match(chr(byte)))
+_MANY_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS},}}")  # all marks, and other signs
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _ATTRIBUTE = re.compile(rb"[\s/]+[^\s/]")
@@ -155,10 +158,20 @@ def clean_text(text: str) -> str:
     >>> clean_text(" cafe\u0301\r\nau\x00 lait\x85\ud800 ")
     'café\nau lait'
 
-    Raises PageError("empty") when nothing is left.
+    Raises PageError("empty") when nothing is left, and "too_large" where one letter carries so many marks that NFC, which is quadratic in
+    them, would take for ever.
     """
-    text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
-    text = unicodedata.normalize("NFC", text).strip()
+    if text.isascii():
+        if "\r" in text or "\x0b" in text or "\x0c" in text:
+            text = _LINE_ENDS.sub("\n", text)
+        text = text.encode().translate(None, _UNWANTED_ASCII).decode().strip()
+    else:
+        if not text.replace("\n", "").replace("\t", "").isprintable():  # all that the two patterns look for is not
+            text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
+        for run in _MANY_MARKS.finditer(text):
+            if sum(unicodedata.combining(mark) > 0 for mark in run[0]) > MAX_MARKS:
+                raise PageError("too_large", f"more than {MAX_MARKS} combining marks in a row")
+        text = unicodedata.normalize("NFC", text).strip()
     if not text:
         raise PageError("empty")
     return text

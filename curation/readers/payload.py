@@ -29,7 +29,7 @@ _STATUS_LINE = re.compile(rb"HTTP/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,12})[ \t]*(?:;[^\n]*)?\r?\n")
 _ISO_DATE = re.compile(r"\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?Z?)?)?)?")
 _HTML_START = re.compile(
-    rb"(?:\xef\xbb\xbf|\s|<!--.{0,2000}?-->|<\?xml[^>]{0,200}>)*"
+    rb"(?:\xef\xbb\xbf|\s++|(?><!--.{0,2000}?-->)|<\?xml[^>]{0,200}+>)*+"  # atomic: else 30 comments take minutes
     rb"<(?:!doctype\s+html|html|head|body|title|meta|script|style|table|div|p|h[1-6]|a|center|font|br|span|b|ul|img)\b",
     re.IGNORECASE | re.DOTALL,
 )

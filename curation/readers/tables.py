@@ -33,10 +33,16 @@ _MAX_BAD_SHARE = 0.05
 # Project Gutenberg's marks, since 1991 in many spellings; what stands before the first and after the last is not the book.
 _GUTENBERG_START = re.compile(
     r"(?im)^[ \t]*(?:\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*(?:\n(?![ \t]*\n)[^\n*]*)?\*{3}"
-    r"|\*END[ *]*THE SMALL PRINT!?[^\n]*\*END\*)[^\n]*\n"
+    r"|\*{1,2}END[ *]*THE SMALL PRINT!?[^\n]*\*END\*)[^\n]*\n"
 )
 _GUTENBERG_END = re.compile(
-    r"(?im)^[ \t]*(?:\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the )?(?:Project )?Gutenberg(?:'s|’s)? )[^\n]*"
+    r"(?im)^[ \t]*(?:\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?(?:Project )?Gutenberg(?:'s|’s)? )[^\n]*"
+)
+# Whom the file is owed to: paragraphs in front of the title page.
+_GUTENBERG_CREDIT = re.compile(
+    r"(?is)\s*(?:\[(?:Portions of this header|Project Gutenberg is a)"
+    r"|(?:This )?e-?(?:text|book) (?:was |is )?(?:prepared|produced|revised) "
+    r"|(?:Produced|Prepared|Transcribed|Scanned|Digitized) (?:by|from) |\(?Additional editing by ).{0,800}?(?:\n[ \t]*\n|\Z)"
 )
 
 
@@ -82,7 +88,7 @@ def read_text_file(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
 
 
 def gutenberg_body(text: str) -> str:
-    r"""A book without Project Gutenberg's header and footer; any other text unchanged.
+    r"""A book (line ends \n) without Project Gutenberg's header, credits and footer; any other text unchanged.
 
     >>> gutenberg_body("Notice\n*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***\nEmma was.\n*** END OF THE PROJECT "
     ...                "GUTENBERG EBOOK EMMA ***\nLicence")
@@ -93,6 +99,9 @@ def gutenberg_body(text: str) -> str:
         start = match.end()
     if not start:
         return text
+    for _ in range(3):
+        if credit := _GUTENBERG_CREDIT.match(text, start):
+            start = credit.end()
     end = _GUTENBERG_END.search(text, start)
     return text[start : end.start() if end else len(text)]
 

@@ -141,7 +141,9 @@ def _fast_records(tape: _Tape, max_block: int) -> Iterator[Raw]:
 def _raw(record: WarcRecord, max_block: int) -> Raw | None:
     """A Raw from fastwarc's record; None if the record is of no known type or its block is not whole."""
     kind = _KINDS.get(int(record.record_type))
-    if kind is None:
+    if kind is None or any(
+        "\n" in value for _, value in record.headers
+    ):  # it took one line end for all: two headers in one
         return None
     header = record.headers.get_bytes
 

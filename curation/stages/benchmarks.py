@@ -28,7 +28,7 @@ import orjson
 import pyarrow as pa
 import zstandard
 
-from curation import draws, store
+from curation import draws, sources, store
 from curation.errors import InputError, RecipeError
 
 if TYPE_CHECKING:
@@ -214,7 +214,9 @@ def forms(text: str) -> list[str]:
 def asked(context: Context) -> str:
     """What the benchmarks' texts depend on: the files as they are, and the catalogue."""
     config = context.recipe.decontaminate
-    found = [(f.name, f.size, f.tag) for pattern in config.benchmarks for f in store.find(pattern)]
+    found = [
+        (f.name, f.size, f.tag) for pattern in sources.here(context, config.benchmarks) for f in store.find(pattern)
+    ]
     return draws.digest("decontaminate/benchmarks", VERSION, found, read_catalogue(config.catalogue))
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation import draws, ledger, schema, store
+from curation import draws, ledger, schema, sources, store
 from curation.context import Context, Shard
 from curation.stages import benchmarks, contamination
 from curation.stages.common import Group, Made, Result, char_lengths, close_books, once, query, survivors
@@ -60,7 +60,8 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     recipe = context.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
     asked = recipe.decontaminate
-    read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(asked.benchmarks, asked.catalogue)))
+    patterns = sources.here(context, asked.benchmarks)
+    read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
     identity = benchmarks.prepare(context, read)
     engine.map("decontaminate: scan", partial(scan_shard, context, identity), shards)
     counted = engine.map("decontaminate: count", partial(count_shard, context), shards)

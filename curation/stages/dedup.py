@@ -13,7 +13,7 @@ Trap: `across = "all"` compares every dataset with every other; a list of pairs 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
@@ -24,26 +24,23 @@ import pyarrow as pa
 
 from curation import draws, ledger, schema, store
 from curation.context import Context, Shard
-from curation.errors import RunError
+from curation.errors import AlarmError, RecipeError
 from curation.stages import dedup_choice as choice
-from curation.stages.common import Made, char_lengths, close_books, once, survivors
+from curation.stages import dedup_index
+from curation.stages.bands import choose as choose_bands
+from curation.stages.common import Made, Result, char_lengths, close_books, once, survivors
+from curation.stages.dedup_candidates import candidates, scopes
+from curation.stages.dedup_verify import verify
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.plan import Plan
+    from curation.stages.dedup_index import Member
+    from curation.stages.dedup_verify import Features
 
-VERSION = 1
+VERSION = 3
+REMOVES = ("exact_duplicate", "duplicate", "repetitive")
 ALARM_FROM = 1000  # documents of a dataset
-SETS = pa.schema(
-    [
-        ("part", pa.int64()),
-        ("center", pa.int64()),
-        ("member", pa.int64()),  # 0 for the centre's own set, which comes first
-        ("doc", pa.int64()),
-        ("priority", pa.binary()),
-        ("features", pa.list_(pa.int64())),
-    ]
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,48 +49,70 @@ class DedupConfig:
 
     features: Literal["unigram", "shingle"] = "shingle"
     shingle_words: int = 5
-    bands: int = 20
+    bands: int | Literal["auto"] = 20  # "auto": bands and rows chosen for min_jaccard from `hashes`
     rows: int = 6
+    hashes: int = 128
     min_jaccard: float = 0.8
     across: Literal["all"] | tuple[tuple[str, str], ...] = "all"
     within: bool = True  # with a list in `across`: also within the second of each pair and every dataset not named
+    index: str = ""  # an earlier run's directory: its documents stay as decided, and come before all of this run's
     max_removed: float = 0.7  # share of a dataset that may leave before the alarm
     max_cluster: float = 0.05  # share of a dataset that may leave for one document before the alarm
     alarm: Literal["stop", "warn"] = "stop"
+    max_repeated_lines: float = (
+        1.0  # share of a document's characters in lines that it said before; 1 lets all of them stay
+    )
+    max_repeated_paragraphs: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("shingle_words", "bands", "rows"):
-            if getattr(self, name) < 1:
+        for name in ("shingle_words", "bands", "rows", "hashes"):
+            if getattr(self, name) != "auto" and getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
         for name, what in (("min_jaccard", "similarity"), ("max_removed", "share"), ("max_cluster", "share")):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: a {what} in (0, 1] expected, got {getattr(self, name)}")
+        for name in ("max_repeated_lines", "max_repeated_paragraphs"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}: a share in [0, 1] expected, got {getattr(self, name)}")
+        self.banding()
+
+    def banding(self) -> tuple[int, int]:
+        """Bands, and rows of a band. Raises ValueError where `hashes` are too few to choose them from."""
+        return choose_bands(self.min_jaccard, self.hashes) if self.bands == "auto" else (self.bands, self.rows)
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     """Sign, propose, verify, choose, decide."""
-    recipe = context.recipe
-    shards = list(plan.shards)
-    signed = engine.map("dedup: sign", partial(sign_shard, context), shards)
-    identities = [m.identity for m in signed]
-    documents = [context.table("dedup", shard, "evidence") for shard in shards]
-    bands = [context.table("dedup", shard, "bands") for shard in shards]
-    scopes = choice.scopes(recipe)
-    root = context.path("dedup", "pairs")
-    copies = choice.exact_copies(engine, documents, scopes, store.join(root, "copies"), identities)
-    wanted = choice.candidates(engine, bands, copies, scopes, root, identities)
-    verified = _verify(context, plan, engine, wanted, root)
-    removed = choice.choose(engine, recipe.dedup.min_jaccard, verified, copies, documents, root, identities)
-    tasks = [(shard, removed.path(shard.ordinal), removed.identity) for shard in shards]
-    made = dict(zip(shards, engine.map("dedup: decide", partial(decide_shard, context), tasks), strict=True))
+    everyone = dedup_index.members(context, plan)
+    own = dedup_index.own(everyone)
+    engine.map("dedup: sign", sign_shard, own)
+    removed = choose(context, engine, everyone)
+    tasks = [(member, removed.path(member.ordinal), removed.identity) for member in own]
+    decided = engine.map("dedup: decide", partial(decide_shard, dedup_index.names(context)), tasks)
+    made = dict(zip(plan.shards, decided, strict=True))
     close_books(context, "dedup", plan, made)
-    clusters = choice.clusters(engine, removed, documents, store.join(root, "clusters"), identities)
+    clusters = choice.clusters(engine, removed, everyone, store.join(_pairs(context), "clusters"), [])
     _raise_alarm(context, made, clusters)
     return made
 
 
+def _pairs(context: Context) -> str:
+    return context.path("dedup", "pairs")
+
+
+def choose(context: Context, engine: Engine, everyone: Sequence[Member], features: Features | None = None) -> Result:
+    """The documents that leave, from the evidence of all shards; `features` stands in for texts where there are none."""
+    config, root = context.recipe.dedup, _pairs(context)
+    identities = [store.need_footer(path).identity for m in everyone for path in (m.documents, m.decision)[: 1 + m.old]]
+    rows = scopes(context.recipe, dedup_index.names(context))
+    copies = choice.exact_copies(engine, everyone, rows, store.join(root, "copies"), identities)
+    wanted = candidates(engine, everyone, config.banding()[0], copies, rows, root, identities)
+    measured = verify(engine, everyone, wanted, root, shape(config), features)
+    return choice.choose(engine, config.min_jaccard, measured, copies, everyone, root, identities)
+
+
 def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Table) -> None:
-    """Write what is alarming to dedup/alarms.json; raise RunError for it unless the recipe says to go on."""
+    """Write what is alarming to dedup/alarms.json; raise AlarmError for it unless the recipe says to go on."""
     books: dict[str, ledger.Ledger] = {}
     for name in context.recipe.names():
         books[name] = ledger.total(result.ledger for shard, result in made.items() if shard.dataset == name)
@@ -105,7 +124,7 @@ def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Tabl
     found = alarms(books, largest, context.recipe.dedup)
     store.write_json(context.path("dedup", "alarms.json"), found)
     if found and context.recipe.dedup.alarm == "stop":
-        raise RunError(
+        raise AlarmError(
             f"dedup: {found[0]}. `curation clusters {context.out}` shows what the largest clusters hold; where that is right, "
             'run again with dedup.alarm = "warn" (--alarm warn) and --update, and it goes on from here'
         )
@@ -126,7 +145,7 @@ def alarms(books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], confi
         came = ledger.documents(found, ledger.IN)
         if came < ALARM_FROM:
             continue
-        left = sum(ledger.documents(found, reason) for reason in ("exact_duplicate", "duplicate"))
+        left = sum(ledger.documents(found, reason) for reason in REMOVES)
         if left > config.max_removed * came:
             limit = f"dedup.max_removed is {100 * config.max_removed:g} %"
             out.append(f"{name} loses {100 * left / came:.1f} % of its documents ({limit})")
@@ -145,19 +164,22 @@ def warnings(context: Context) -> list[str]:
 # ---- signatures ------------------------------------------------------------------------------------------------------------------------
 
 
-def _shape(config: DedupConfig) -> tuple[Any, ...]:
+def shape(config: DedupConfig) -> tuple[str, int]:
+    """The kind of feature set: its name, and words of a shingle."""
     return (config.features, config.shingle_words if config.features == "shingle" else 1)
 
 
-def sign_shard(context: Context, shard: Shard) -> Made:
+def sign_shard(member: Member) -> Made:
     """Write a shard's document table (one row a survivor) and its band keys (documents with features only)."""
+    context, shard = member.context, member.shard
     config = context.recipe.dedup
-    path = context.table("dedup", shard, "evidence")
+    path, bands_path = member.documents, member.bands
     upstream = store.need_footer(context.survivors(shard)).identity
-    settings = (_shape(config), config.bands, config.rows, context.recipe.seed)
-    place = context.recipe.place(shard.dataset)
-    digest = draws.digest("dedup/evidence", VERSION, settings, place, shard.batch, shard.ordinal, upstream)
-    bands_path = context.table("dedup", shard, "bands")
+    role = context.recipe.dataset[context.recipe.place(shard.dataset)].role
+    allowed = (config.max_repeated_lines, config.max_repeated_paragraphs, role)
+    settings = (shape(config), *config.banding(), context.recipe.seed, allowed)
+    place = (member.level, context.recipe.place(shard.dataset), shard.batch, member.ordinal)
+    digest = draws.digest("dedup/evidence", VERSION, settings, place, upstream)
 
     def make() -> Made:
         with (  # the bands are committed first, the documents that vouch for them last
@@ -165,7 +187,7 @@ def sign_shard(context: Context, shard: Shard) -> Made:
             store.TableWriter(bands_path, schema.BANDS, digest) as bands,
         ):
             for group in survivors(context, shard, ["id", "text", "content"], None):
-                table, keys = _sign(context, shard, place, group.start, group.batch)
+                table, keys = _sign(member, group.start, group.batch)
                 documents.write(table)
                 bands.write(keys)
         return Made(digest)
@@ -173,171 +195,94 @@ def sign_shard(context: Context, shard: Shard) -> Made:
     return once(path, digest, make, bands_path)
 
 
-def _sign(
-    context: Context, shard: Shard, place: int, start: int, batch: pa.RecordBatch
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def _sign(member: Member, start: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     from curation.kernels import minhash
     from curation.kernels.buffers import text_buffers
 
-    config = context.recipe.dedup
-    indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *_shape(config))
-    a, b = minhash.permutations(context.recipe.seed, config.bands * config.rows)
-    keys = minhash.band_keys(minhash.signatures(indptr, values, a, b), config.bands, config.rows)
+    recipe = member.context.recipe
+    config = recipe.dedup
+    bands, rows = config.banding()
+    k = bands * rows
+    indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *shape(config))  # type: ignore[arg-type]
+    signed = minhash.signatures(indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1))
     sizes = np.diff(indptr)
     n = batch.num_rows
-    doc = shard.doc(0) + start + np.arange(n, dtype=np.int64)
-    content = batch.column("content").cast(pa.binary())
-    priority = _priorities(place, shard.batch, char_lengths(batch.column("text")), batch.column("content"))
-    datasets = np.full(n, place, np.int64)
+    doc = member.doc(start) + np.arange(n, dtype=np.int64)
+    chars = char_lengths(batch.column("text"))
+    dataset = recipe.place(member.shard.dataset)
+    priority = priorities(member.level, dataset, member.shard.batch, chars)
+    contents = batch.column("content").cast(pa.binary())
+    tie = np.array([int.from_bytes(content[:8], "big", signed=True) for content in contents.to_pylist()], np.int64)
+    lines, paragraphs, repetitive = _repeats(config, batch.column("text"), recipe.dataset[dataset].role)
+    least = signed[:, -1].copy().view(np.int64)
+    columns = (np.full(n, dataset, np.int64), contents, priority, tie, chars, sizes.astype(np.int64), least)
     documents = pa.record_batch(
-        [doc, batch.column("id"), datasets, content, priority, sizes.astype(np.int64)],
-        schema=schema.DEDUP_DOCUMENTS,
+        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive], schema=schema.DEDUP_DOCUMENTS
     )
-    rows = np.repeat(np.flatnonzero(sizes > 0), config.bands)
-    flat = pa.record_batch(
-        [keys[sizes > 0].reshape(-1), doc[rows], datasets[rows], priority.take(pa.array(rows))],
-        schema=schema.BANDS,
-    )
-    return documents, flat
+    some = np.flatnonzero((sizes > 0) & (repetitive == 0))
+    keys = minhash.band_keys(signed[some, :k], bands, rows)
+    offsets = np.arange(0, bands * len(some) + 1, bands, dtype=np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.reshape(-1)))
+    sketch = minhash.sketches(signed[some, k:-1])
+    return documents, pa.record_batch([doc[some], priority[some], tie[some], sketch, lists], schema=schema.BANDS)
 
 
-def _priorities(place: int, batch: int, chars: npt.NDArray[np.int64], content: pa.Array) -> pa.Array:
-    """24 bytes that sort as documents do: dataset, batch, longer text first, content."""
-    n = len(chars)
-    head = np.zeros(n, np.dtype([("place", ">u2"), ("batch", ">u2"), ("shorter", ">u4"), ("content", "V16")]))
-    head["place"], head["batch"] = place, batch
-    head["shorter"] = np.uint32(0xFFFFFFFF) - np.minimum(chars, 0xFFFFFFFF).astype(np.uint32)
-    width = 16 * content.offset
-    raw = np.frombuffer(content.buffers()[1], np.uint8, 16 * n, width) if n else np.zeros(0, np.uint8)
-    head["content"] = raw.view("V16")
-    return _binary(head.tobytes(), 24)
+def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArray[Any], ...]:
+    """Shares of each text's characters in lines and in paragraphs that it said before, and 1 where one is more than allowed.
 
-
-def _binary(data: bytes, width: int) -> pa.Array:
-    n = len(data) // width
-    offsets = pa.py_buffer(np.arange(0, len(data) + 1, width, dtype=np.int32).tobytes())
-    return pa.BinaryArray.from_buffers(pa.binary(), n, [None, offsets, pa.py_buffer(data)])
-
-
-# ---- verification ----------------------------------------------------------------------------------------------------------------------
-
-
-def _verify(context: Context, plan: Plan, engine: Engine, wanted: Any, root: str) -> store.Table:
-    """Measure every candidate pair: feature sets meet at the centre of their pair. Returns the table of measured pairs."""
-    parts = max(1, min(4096, wanted.rows // 200_000 + 1))
-    out = store.join(root, "measured")
-    config = context.recipe.dedup
-    digest = draws.digest("dedup/measured", VERSION, _shape(config), wanted.identity, parts)
-    paths = tuple(store.join(out, f"{part:05d}.parquet") for part in range(parts))
-    if not all(store.done(path, digest) for path in paths):
-        store.delete(out)
-        items = [(shard, wanted.path(shard.ordinal)) for shard in plan.shards if wanted.path(shard.ordinal)]
-        engine.shuffle(
-            "dedup: verify",
-            partial(emit_sets, context, parts),
-            items,
-            parts,
-            partial(measure_part, out, digest),
-            SETS,
-            ["center", "member", "doc"],
-        )
-    return store.Table(paths, schema.PAIRS)
-
-
-def emit_sets(context: Context, parts: int, item: tuple[Shard, str]) -> Iterator[pa.RecordBatch]:
-    """The feature sets of a shard's candidate documents, once for each centre they are compared at."""
-    from curation.kernels import minhash
+    What is only compared with (`reference`) never leaves.
+    """
     from curation.kernels.buffers import text_buffers
+    from curation.kernels.repeats import repeated_chars
 
-    shard, path = item
-    wanted = store.read_table(path).sort_by([("doc", "ascending"), ("center", "ascending")])
-    docs, centers = (wanted.column(name).to_numpy() for name in ("doc", "center"))
-    rows = docs - shard.doc(0)
-    priorities = store.read_table(context.table("dedup", shard, "evidence"), ["priority"]).column(0)
-    for group in survivors(context, shard, ["text"], None):
-        first, last = np.searchsorted(rows, [group.start, group.start + group.batch.num_rows])
-        if first == last:
-            continue
-        distinct, inverse = np.unique(rows[first:last] - group.start, return_inverse=True)
-        texts = group.batch.take(pa.array(distinct)).column(0)
-        indptr, values = minhash.feature_sets(*text_buffers(texts), *_shape(context.recipe.dedup))
-        sets = pa.ListArray.from_arrays(pa.array(indptr.astype(np.int32)), pa.array(values))
-        center, doc = centers[first:last], docs[first:last]
-        part = (_spread(center) % np.uint64(parts)).astype(np.int64)
-        member = (center != doc).astype(np.int64)
-        priority = priorities.take(pa.array(rows[first:last])).combine_chunks()
-        for start in range(0, len(doc), 256):  # a book's set is a megabyte, and may be wanted at many centres
-            end = min(start + 256, len(doc))
-            yield pa.record_batch(
-                [
-                    *(pa.array(column[start:end]) for column in (part, center, member, doc)),
-                    priority.slice(start, end - start),
-                    sets.take(pa.array(inverse[start:end])),
-                ],
-                schema=SETS,
-            )
+    chars, *repeated = repeated_chars(*text_buffers(texts)).T
+    lines, paragraphs = (part / np.maximum(chars, 1) for part in repeated)
+    over = (lines > config.max_repeated_lines) | (paragraphs > config.max_repeated_paragraphs)
+    return lines, paragraphs, (over & (role != "reference")).astype(np.int64)
 
 
-def _spread(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
-    """Well-mixed 64 bits of each number (the finaliser of splitmix64), so that parts are even."""
-    z = numbers.astype(np.uint64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+def priorities(level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7, 12, 12 and 32 bits.
 
-
-def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBatch]) -> int:
-    """Compare each centre with its members, as they stream by; write the pairs with the sizes of intersection and union."""
-    from curation.kernels import minhash
-
-    own: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-    center, center_priority = -1, b""
-    with store.TableWriter(store.join(out, f"{part:05d}.parquet"), schema.PAIRS, digest) as writer:
-        for batch in batches:
-            pairs = []
-            sets, priorities = batch.column("features"), batch.column("priority")
-            columns = [batch.column(name).to_pylist() for name in ("center", "member", "doc")]
-            for i, (at, member, doc) in enumerate(zip(*columns, strict=True)):
-                features = sets[i].values.to_numpy()
-                if not member:
-                    own, center, center_priority = features, at, priorities[i].as_py()
-                elif at == center:
-                    shared, union = minhash.overlap(own, features)
-                    pairs.append((center, doc, center_priority, priorities[i].as_py(), shared, union))
-            if pairs:
-                columns = [pa.array(c, f.type) for c, f in zip(zip(*pairs, strict=True), schema.PAIRS, strict=True)]
-                writer.write(pa.record_batch(columns, schema=schema.PAIRS))
-        return writer.rows
+    >>> priorities(0, 0, 0, np.array([5, 6])) > priorities(0, 0, 0, np.array([6, 5]))
+    array([ True, False])
+    """
+    for what, number in (("datasets", dataset), ("crawls of a dataset", batch)):
+        if number >= 4096:
+            raise RecipeError(f"dedup: at most 4,096 {what} can be told apart, and this is number {number + 1:,}")
+    head = level << 56 | dataset << 44 | batch << 32
+    return head + (0xFFFFFFFF - np.minimum(chars, 0xFFFFFFFF)).astype(np.int64)
 
 
 # ---- decisions -------------------------------------------------------------------------------------------------------------------------
 
 
-def decide_shard(context: Context, task: tuple[Shard, str | None, str]) -> Made:
+def decide_shard(names: Sequence[str], task: tuple[Member, str | None, str]) -> Made:
     """Write the decision of one shard, row-aligned to its survivors."""
-    shard, removed_path, removed_identity = task
-    path = context.decision("dedup", shard)
-    upstream = store.need_footer(context.survivors(shard)).identity
-    digest = draws.digest("dedup/decision", VERSION, removed_identity, shard.ordinal, upstream)
+    member, removed_path, removed_identity = task
+    upstream = store.need_footer(member.documents).identity
+    digest = draws.digest("dedup/decision", VERSION, removed_identity, tuple(names), member.ordinal, upstream)
 
     def make() -> Made:
         books: ledger.Ledger = {}
-        removed = _Removed.read(context, shard, removed_path)
-        with store.TableWriter(path, schema.DEDUPED, digest, books) as writer:
-            for group in survivors(context, shard, ["text"], None):
-                batch, reasons = removed.decide(group.start, group.batch.num_rows)
+        removed = _Removed.read(names, member, removed_path)
+        start = 0
+        with store.TableWriter(member.decision, schema.DEDUPED, digest, books) as writer:
+            for group in store.read_groups(member.documents, ["chars", "repetitive"]):
+                batch, reasons = removed.decide(start, group.column(1).to_numpy() == 1)
                 writer.write(batch)
-                chars = char_lengths(group.batch.column(0))
-                for reason in (None, "exact_duplicate", "duplicate"):
+                start += group.num_rows
+                chars = group.column(0).to_numpy()
+                for reason in (None, *REMOVES):
                     these = reasons == reason
                     ledger.add(books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum()))
                 ledger.add(books, ledger.IN, len(chars), int(chars.sum()))
-            for reason in ("exact_duplicate", "duplicate"):
+            for reason in REMOVES:
                 if not books.get(reason, [0])[0]:
                     books.pop(reason, None)
         return Made(digest, books)
 
-    return once(path, digest, make)
+    return once(member.decision, digest, make)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,23 +293,24 @@ class _Removed:
     table: pa.Table
 
     @classmethod
-    def read(cls, context: Context, shard: Shard, path: str | None) -> _Removed:
+    def read(cls, datasets: Sequence[str], member: Member, path: str | None) -> _Removed:
         if path is None:
             return cls(np.zeros(0, np.int64), pa.Table.from_batches([], choice.REMOVED))
         table = store.read_table(path)
-        names = pa.array(context.recipe.names())
-        table = table.append_column("kept_name", names.take(table.column("kept_dataset")))
-        return cls(table.column("doc").to_numpy() - shard.doc(0), table)
+        table = table.append_column("kept_name", pa.array(datasets).take(table.column("kept_dataset")))
+        return cls(table.column("doc").to_numpy() - member.doc(0), table)
 
-    def decide(self, start: int, n: int) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
+    def decide(self, start: int, repetitive: npt.NDArray[np.bool_]) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
+        n = len(repetitive)
         first, last = np.searchsorted(self.rows, [start, start + n])
         some = self.table.slice(first, last - first)
         at = self.rows[first:last] - start
-        keep = np.ones(n, bool)
+        keep = ~repetitive
         keep[at] = False
         columns: dict[str, npt.NDArray[np.object_]] = {
             name: np.full(n, None, object) for name in ("reason", "kept_id", "kept_name", "jaccard")
         }
+        columns["reason"][repetitive] = "repetitive"
         if len(at):
             exact = some.column("exact").to_numpy()
             columns["reason"][at] = np.where(exact == 1, "exact_duplicate", "duplicate")

@@ -23,12 +23,14 @@ from curation.stages.extract_columns import extra_types, fitted, repeated_ids
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.plan import Plan
-    from curation.readers.records import Document, Reject, Skipped
+    from curation.readers.records import Document, Page, Reject, Skipped
     from curation.recipe import Dataset
 
-VERSION = 2
+VERSION = 3
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
+UNREACHABLE = "unreachable"
+BATCH_BYTES = 1 << 20  # of pages that go to the extractor together
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +46,13 @@ class ExtractConfig:
     markdown: bool = False
     languages: tuple[str, ...] = ()
     max_page_bytes: int = 10 << 20
+    max_page_s: float = 30.0  # of processor time
 
     def __post_init__(self) -> None:
         if self.max_page_bytes < 1:
             raise ValueError(f"max_page_bytes: at least 1 expected, got {self.max_page_bytes}")
+        if not self.max_page_s > 0:
+            raise ValueError(f"max_page_s: more than 0 expected, got {self.max_page_s}")
         if self.extractor != "blocks" and (self.headline, self.comments, self.markdown) != ("judged", False, False):
             raise ValueError(f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}')
 
@@ -55,10 +60,12 @@ class ExtractConfig:
 def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
     """Extract every shard.
 
-    Raises InputError where nothing became a document, or a dataset of tables repeats an id.
+    Raises InputError where nothing became a document, a dataset of tables repeats an id, or too much could not be read from its address.
     """
     types = extra_types(context, plan, engine)
-    made = engine.map("extract", partial(extract_shard, context, types), plan.shards)
+    patience = context.recipe.download.patience(engine.workers)
+    made = engine.map("extract", partial(extract_shard, context, types, patience), plan.shards)
+    reach(context, plan, made)
     books = ledger.total(m.ledger for m in made)
     if not ledger.documents(books, ledger.KEPT):
         raise InputError(
@@ -73,6 +80,42 @@ def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
     return made
 
 
+def reach(context: Context, plan: Plan, made: list[Made]) -> None:
+    """Raise InputError where more than download.max_failed of a dataset's files or addresses could not be read."""
+    most = context.recipe.download.max_failed
+    for dataset in context.recipe.dataset:
+        own = [(s, m.ledger) for s, m in zip(plan.shards, made, strict=True) if s.dataset == dataset.name]
+        failed = sum(ledger.documents(books, UNREACHABLE) for _, books in own)
+        total = sum(ledger.documents(books, ledger.IN) if dataset.urls else len(s.files) for s, books in own)
+        if failed > most * total:
+            raise InputError(
+                f"dataset {dataset.name!r}: {failed} of {total} {'addresses' if dataset.urls else 'files'} could not be read "
+                f"(download.max_failed allows {most:.0%}); {context.path('rejects', dataset.name)} says why; "
+                "the same command asks for them again"
+            )
+
+
+def warnings(context: Context, found: Mapping[str, ledger.Ledger]) -> list[str]:
+    """What a careful person would want to know of the datasets' books, a line each."""
+    out = []
+    for name, books in found.items():
+        if not ledger.documents(books, ledger.KEPT):
+            out.append(f"extract: {name} has no documents: {why_empty(books)}")
+        lost = {reason: ledger.documents(books, reason) for reason in ("too_slow", "crashed")}
+        if any(lost.values()):
+            told = " and ".join(f"{count} pages as {reason}" for reason, count in lost.items() if count)
+            out.append(
+                f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write "
+                "other bytes; rejects/ lists them"
+            )
+        if failed := ledger.documents(books, UNREACHABLE):
+            out.append(
+                f"extract: {failed} files or records of {name} could not be read from their addresses ({context.path('rejects', name)} "
+                "says why); the same command asks for them again"
+            )
+    return out
+
+
 def why_empty(books: ledger.Ledger) -> str:
     """What became of a dataset's records where none is a document."""
     lost = [f"{counts[0]} {reason}" for reason, counts in sorted(ledger.removed(books).items())]
@@ -83,12 +126,14 @@ def why_empty(books: ledger.Ledger) -> str:
     )
 
 
-def extract_shard(context: Context, types: Mapping[str, pa.DataType | None], shard: Shard) -> Made:
+def extract_shard(
+    context: Context, types: Mapping[str, pa.DataType | None], patience: store.Patience, shard: Shard
+) -> Made:
     """Write one shard's rejects and documents, in this order, unless they are there already."""
     dataset = context.recipe.dataset[context.recipe.place(shard.dataset)]
     kind = types[dataset.name]
-    shape = (dataset.format, dataset.text_column, dataset.id_column, dataset.url_column, str(kind))
-    inputs = tuple((file.name, file.size) for file in shard.files)
+    shape = (dataset.format, dataset.text_column, dataset.id_column, dataset.url_column, str(kind), dataset.first_mb)
+    inputs = tuple(_told_of(dataset, file) for file in shard.files)
     digest = draws.digest("extract", VERSION, context.recipe.extract, dataset.name, shape, inputs)
     path, rejects_path = context.documents(shard), context.table("rejects", shard)
 
@@ -100,7 +145,7 @@ def extract_shard(context: Context, types: Mapping[str, pa.DataType | None], sha
             store.TableWriter(path, columns, digest) as documents,
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
-            for rows, refused in _batches(context.recipe.extract, dataset, shard, books):
+            for rows, refused in _batches(context, dataset, shard, patience, books):
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
                     row["extra"] = fitted(row["extra"], kind)
@@ -108,10 +153,17 @@ def extract_shard(context: Context, types: Mapping[str, pa.DataType | None], sha
                 documents.write(pa.RecordBatch.from_pylist(rows, columns))
             ledger.check("extract", str(shard), books)
             rejects.ledger = documents.ledger = books
+            if UNREACHABLE in books:  # vouched for by nothing, so that the next run asks again
+                rejects.digest = documents.digest = f"{digest}/{UNREACHABLE}"
             documents.identity = identity.hexdigest()
         return Made(documents.identity, books)
 
     return once(path, digest, make, rejects_path)
+
+
+def _told_of(dataset: Dataset, file: store.File) -> tuple[str, int]:
+    """What a file is known by. A published archive never changes under its name, and is not asked for its size where it is streamed."""
+    return file.name, 0 if dataset.crawls else file.size
 
 
 # What tells two documents of one text apart, for everything made from them.
@@ -120,17 +172,18 @@ Row = dict[str, Any]
 
 
 def _batches(
-    config: ExtractConfig, dataset: Dataset, shard: Shard, books: ledger.Ledger
+    context: Context, dataset: Dataset, shard: Shard, patience: store.Patience, books: ledger.Ledger
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Rows of documents and of rejects, some hundred at a time; counts every record in `books`."""
     from curation.readers.records import Document, Reject
 
+    config = context.recipe.extract
     rows: list[Row] = []
     refused: list[Row] = []
     chars = 0
-    for file in shard.files:
-        ours = file.name.endswith(".parquet") and store.footer(file.path) is not None
-        for outcome in _records(config, dataset, file):
+    for input_ in shard.files:
+        ours = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
+        for file, outcome in _found(context, dataset, input_, patience):
             if isinstance(outcome, Document) and not outcome.text.strip():
                 refused.append(_refused(file, Reject("empty", outcome.url, outcome.offset, "only white space")))
             elif isinstance(outcome, Document):
@@ -210,20 +263,46 @@ def _format(dataset: Dataset, file: store.File) -> str:
     return guess_format(file.name) if dataset.format == "auto" else dataset.format
 
 
-def _records(config: ExtractConfig, dataset: Dataset, file: store.File) -> Iterator[Document | Reject | Skipped]:
-    """What one input file holds, record by record."""
+def _found(
+    context: Context, dataset: Dataset, file: store.File, patience: store.Patience
+) -> Iterator[tuple[store.File, Document | Reject | Skipped]]:
+    """What one input file holds, record by record, each with the file it is from."""
+    from curation.readers.records import Reject
+    from curation.stages import captures
+
+    config = context.recipe.extract
+    if dataset.urls:
+        yield from captures.records(context, config, file, patience)
+        return
+    with opened(dataset, file, patience) as stream:
+        for outcome in _records(config, dataset, stream, file):
+            yield file, outcome
+        if isinstance(stream, store.RemoteFile) and stream.failure is not None:
+            yield file, Reject(UNREACHABLE, file.path, stream.position, str(stream.failure))
+
+
+def opened(dataset: Dataset, file: store.File, patience: store.Patience) -> Any:
+    """An input file as a stream, read where it lies."""
+    if dataset.stream:
+        return store.RemoteFile(file.path, patience, end=int(dataset.first_mb * 1e6) or None)
+    return store.open_input(file.path)
+
+
+def _records(
+    config: ExtractConfig, dataset: Dataset, stream: Any, file: store.File
+) -> Iterator[Document | Reject | Skipped]:
+    """What one stream holds, record by record."""
     from curation.readers import mediawiki, tables
 
     kind = _format(dataset, file)
-    with store.open_input(file.path) as stream:
-        if kind == "archive":
-            yield from _pages(config, stream, file.name)
-        elif kind == "mediawiki":
-            yield from mediawiki.read_dump(stream, file.name)
-        elif kind == "table":
-            yield from read_table_rows(dataset, stream, file)
-        else:
-            yield from tables.read_text_file(stream, file.name)
+    if kind == "archive":
+        yield from pages(config, stream, file.name)
+    elif kind == "mediawiki":
+        yield from mediawiki.read_dump(stream, file.name)
+    elif kind == "table":
+        yield from read_table_rows(dataset, stream, file)
+    else:
+        yield from tables.read_text_file(stream, file.name)
 
 
 def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator[Document | Reject]:
@@ -239,18 +318,35 @@ def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator
     )
 
 
-def _pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:
-    from curation.readers import html, warc
-    from curation.readers.records import Document, Page, PageError, Reject
+def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:
+    """What an archive holds, in its order; pages become text some at a time."""
+    from curation.readers import warc
+    from curation.readers.records import Page
 
-    form = html.Form(config.headline, config.comments, config.markdown)
+    waiting: list[Page | Reject | Skipped] = []
+    size = 0
     for record in warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes):
-        if not isinstance(record, Page):
-            yield record
-            continue
-        try:
-            text = html.page_text(record, config.extractor, form)
-        except PageError as error:  # the one place that isolates a bad page; it is counted under its reason
-            yield Reject(error.reason, record.url, record.offset, error.detail)
-            continue
-        yield Document(text, None, record.url, record.record_id, record.date, record.offset, None)
+        waiting.append(record)
+        size += len(record.body) if isinstance(record, Page) else 0
+        if size >= BATCH_BYTES or len(waiting) >= BATCH_ROWS:
+            yield from _with_text(config, waiting)
+            waiting, size = [], 0
+    yield from _with_text(config, waiting)
+
+
+def _with_text(config: ExtractConfig, found: list[Page | Reject | Skipped]) -> Iterator[Document | Reject | Skipped]:
+    """The same records with documents or rejects in place of pages."""
+    from curation.readers.html import Form
+    from curation.readers.records import Document, Page, PageError, Reject
+    from curation.readers.watched import watched
+
+    pages = [one for one in found if isinstance(one, Page)]
+    form = Form(config.headline, config.comments, config.markdown)
+    texts = iter(watched(config.extractor, form, config.max_page_s).texts(pages) if pages else [])
+    for one in found:
+        if not isinstance(one, Page):
+            yield one
+        elif isinstance(text := next(texts), PageError):
+            yield Reject(text.reason, one.url, one.offset, text.detail)
+        else:
+            yield Document(text, None, one.url, one.record_id, one.date, one.offset, None)

@@ -28,6 +28,8 @@ Types = dict[str, pa.DataType]
 def is_table(dataset: Dataset, file: store.File) -> bool:
     from curation.readers.formats import guess_format
 
+    if dataset.urls:  # its tables say where records are
+        return False
     return (guess_format(file.name) if dataset.format == "auto" else dataset.format) == "table"
 
 
@@ -69,10 +71,10 @@ def columns_of(dataset: Dataset, shard: Shard) -> Types:
 
 
 def _json_columns(dataset: Dataset, file: store.File) -> Types:
-    from curation.stages.extract import read_table_rows
+    from curation.stages.extract import opened, read_table_rows
 
     types: Types = {}
-    with store.open_input(file.path) as stream:
+    with opened(dataset, file, store.Patience()) as stream:
         for outcome in read_table_rows(dataset, stream, file):
             for name, value in (getattr(outcome, "extra", None) or {}).items():
                 types[name] = _common(types.get(name, pa.null()), _json_type(value))

@@ -1,10 +1,11 @@
-"""The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs.
+"""The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs, http(s):// through requests.
 
-`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays. All commit last: everything is written under a temporary name
-and appears whole or not at all.
+`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays, `remote` reads addresses, `fetch` brings files from them.
+All commit last: everything is written under a temporary name and appears whole or not at all.
 """
 
 from curation.store.arrays import read_array, write_array
+from curation.store.fetch import PART, fetch
 from curation.store.paths import (
     TEMPORARY,
     File,
@@ -27,6 +28,7 @@ from curation.store.paths import (
     write_bytes,
     write_json,
 )
+from curation.store.remote import Address, Patience, RemoteFile, address, describe, is_web, read_range
 from curation.store.tables import (
     Footer,
     Ledger,
@@ -43,23 +45,31 @@ from curation.store.tables import (
 )
 
 __all__ = [
+    "PART",
     "TEMPORARY",
+    "Address",
     "File",
     "Footer",
     "Ledger",
+    "Patience",
+    "RemoteFile",
     "Table",
     "TableWriter",
+    "address",
     "atomic",
     "create",
     "dataset",
     "delete",
+    "describe",
     "done",
     "exists",
+    "fetch",
     "filesystem",
     "find",
     "footer",
     "is_folder",
     "is_remote",
+    "is_web",
     "join",
     "listing",
     "need_footer",
@@ -69,6 +79,7 @@ __all__ = [
     "read_bytes",
     "read_groups",
     "read_json",
+    "read_range",
     "read_schema",
     "read_table",
     "row_bytes",

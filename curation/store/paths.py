@@ -193,14 +193,19 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
             os.chmod(handle.name, 0o666 & ~_umask())
             os.replace(handle.name, path)
         else:
-            system, inner = filesystem(path)
-            with open(handle.name, "rb") as whole, system.open_output_stream(inner) as out:
-                shutil.copyfileobj(whole, out, 8 << 20)
+            put(handle.name, path)
             os.unlink(handle.name)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(handle.name)
         raise
+
+
+def put(local: str, path: str) -> None:
+    """Copy a local file to object storage, where it appears whole."""
+    system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
+    with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
+        shutil.copyfileobj(whole, out, 8 << 20)
 
 
 def _umask() -> int:

@@ -33,6 +33,8 @@ def test_many_leaving_for_one_stop_the_run_and_can_be_looked_at(pages: str, tmp_
     assert stopped.exit_code == 1
     assert "one document stands for 8.9 % of input (dedup.max_cluster is 5 %)" in " ".join(stopped.output.split())
     assert "Traceback" not in stopped.output
+    for shown in ("89 of input left", "Jaccard", "most in common", "home about contact sign in"):  # what it is about
+        assert shown in stopped.output
 
     shown = call("clusters", out)
     assert shown.exit_code == 0, shown.output

@@ -49,6 +49,47 @@ def test_without_torch_it_says_what_to_install(
     )
 
 
+def test_the_plan_needs_no_torch() -> None:
+    arguments = ["train", "--plan", "--size", "175B", "--gpus", "512"]
+    code = (
+        "import sys; sys.modules['torch'] = None\n"  # importing it fails
+        f"from curation.cli import main; main({arguments!r})"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "174,604,259,328 parameters" in result.stdout
+    assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40% utilisation" in result.stdout
+    assert "FSDP 64 x tensor 8" in result.stdout
+
+
+def test_only_the_trainer_imports_torch() -> None:
+    """Every module of the package but the trainer's, imported where torch cannot be."""
+    code = (
+        "import sys, pkgutil, importlib, curation; sys.modules['torch'] = None\n"
+        "names = [m.name for m in pkgutil.walk_packages(curation.__path__, 'curation.')]\n"
+        "skipped = ('curation.gpt3', 'curation.engine.spark', 'curation.__main__', 'curation.sample.__main__')\n"
+        "for name in names:\n"
+        "    if not name.startswith(skipped): importlib.import_module(name)\n"
+        "print(len(names))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert int(result.stdout) > 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "give SHARDS and --out, or --plan."),
+        (["x"], "give SHARDS and --out, or --plan."),
+        (["--plan", "--utilisation", "1.5"], "--utilisation above 0 and at most 1"),
+    ],
+)
+def test_a_command_line_without_what_it_needs(arguments: list[str], words: str) -> None:
+    result = CliRunner().invoke(train, arguments)
+    assert result.exit_code == 2
+    assert words in result.output
+
+
 def test_train_then_generate(tmp_path: Path) -> None:
     np = pytest.importorskip("numpy")
     torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
@@ -64,6 +105,7 @@ def test_train_then_generate(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "step-0000001: step 1, 1,024 of 2,048 tokens" in result.output
     assert "validation loss books: " in result.output
+    assert " bits per byte" in result.output
     assert "sample: " in result.output
     arguments = [out, "--prompt", "Once", "--max-tokens", "4", "--seed", "1", "--top-p", "0.9"]
     texts = [CliRunner().invoke(generate, arguments).output for _ in range(2)]

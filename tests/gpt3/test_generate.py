@@ -16,7 +16,7 @@ from curation.gpt3.train import Options, train
 MakeShards = Callable[..., Path]
 
 
-@pytest.mark.parametrize("attention", [("dense", "banded"), ("banded",), ("dense",)])
+@pytest.mark.parametrize("attention", [("dense", "banded"), ("banded", "strided"), ("dense",), ("strided",)])
 def test_cached_and_uncached_logits_agree(size: Size, attention: tuple[str, ...]) -> None:
     model = build(replace(size, attention=attention), 1)
     ids = torch.randint(0, size.vocabulary, (1, size.context))

@@ -7,29 +7,9 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from curation.gpt3.model import GPT3, banded_attention, build, dense_attention, naive_attention
+from curation.gpt3.attention import naive_attention
+from curation.gpt3.model import GPT3, build
 from curation.gpt3.sizes import Size
-
-
-def heads(length: int, seed: int = 0) -> list[torch.Tensor]:
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(2, 3, length, 8, generator=generator, requires_grad=True) for _ in range(3)]
-
-
-@pytest.mark.parametrize("length", [1, 3, 4, 5, 8, 11, 12, 31])
-@pytest.mark.parametrize("band", [1, 4, 7, 40])
-def test_banded_attention_is_the_masked_one(length: int, band: int) -> None:
-    q, k, v = heads(length)
-    found, expected = banded_attention(q, k, v, band), naive_attention(q, k, v, band)
-    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
-    weights = torch.randn_like(expected)
-    gradients = [torch.autograd.grad((y * weights).sum(), (q, k, v)) for y in (found, expected)]
-    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
-
-
-def test_dense_attention_is_the_masked_one() -> None:
-    q, k, v = heads(13)
-    torch.testing.assert_close(dense_attention(q, k, v), naive_attention(q, k, v), atol=1e-5, rtol=1e-5)
 
 
 def test_a_model_equals_one_written_with_naive_attention(size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -37,8 +17,7 @@ def test_a_model_equals_one_written_with_naive_attention(size: Size, monkeypatch
 
     model, ids = build(size, 1), torch.randint(0, size.vocabulary, (2, size.context))
     found = model(ids)
-    monkeypatch.setattr(module, "banded_attention", naive_attention)
-    monkeypatch.setattr(module, "dense_attention", naive_attention)
+    monkeypatch.setattr(module, "attention", naive_attention)
     torch.testing.assert_close(model(ids), found, atol=1e-5, rtol=1e-5)
 
 
@@ -52,12 +31,13 @@ def test_a_banded_layer_sees_its_band_and_a_dense_one_everything(size: Size) -> 
         return moved.nonzero().flatten().tolist()
 
     assert reach("dense") == list(range(5, size.context))
+    assert reach("strided") == list(range(5, size.context, size.band))
     assert reach("banded") == list(range(5, 5 + size.band))
 
 
 def test_layers_alternate(size: Size) -> None:
-    bands = [block.attention.band for block in build(replace(size, layers=5), 0).blocks]
-    assert bands == [None, 4, None, 4, None]
+    patterns = [block.attention.pattern for block in build(replace(size, layers=5), 0).blocks]
+    assert patterns == ["dense", "banded", "dense", "banded", "dense"]
 
 
 def test_the_initialisation_is_gpt2s_and_a_function_of_the_seed() -> None:

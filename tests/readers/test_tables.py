@@ -210,3 +210,23 @@ def test_old_gutenberg_marks_and_other_texts():
         gutenberg_body("No marks here.\nEnd of the Project Gutenberg thing")
         == "No marks here.\nEnd of the Project Gutenberg thing"
     )
+
+
+def test_gutenberg_credits_go_and_books_that_mention_it_stay():
+    old = "Notice\n**END THE SMALL PRINT! FOR PUBLIC DOMAIN ETEXTS*Ver.04.08.01*END**\n[Portions of this header are copyright]\n\n"
+    new = "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\n\n\nProduced by A and\nB for Project Gutenberg.\n\n\n"
+    for front in (old, new, new + "This etext was prepared by C.\n\n"):
+        assert (
+            gutenberg_body(front + "X\n\nProduced by magic.\n\nEnd of this Project Gutenberg Etext\n").strip()
+            == "X\n\nProduced by magic."
+        )
+
+
+def test_real_gutenberg_editions(shared_data):
+    rows = pq.read_table(shared_data / "nearduplicates/gutenberg_editions.parquet").to_pylist()
+    for row in rows:
+        (book,) = read_text_file(io.BytesIO(row["text"].encode()), "book.txt")
+        assert "THE SMALL PRINT!" not in book.text.upper(), row["path"]
+        assert "END OF THIS PROJECT" not in book.text.upper(), row["path"]
+        if "readme" not in row["path"]:
+            assert 10_000 < len(row["text"].replace("\r", "")) - len(book.text) < 21_000, row["path"]

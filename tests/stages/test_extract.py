@@ -99,3 +99,28 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, loc
     made = recipe.parse({**TABLE, "dataset": [{**dataset, "text_column": "body"}]})
     context, plan = pipeline.run(made, str(tmp_path / "run2"), local)
     assert _documents(context, plan)[0]["text"] == "hello"
+
+
+def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(tmp_path: Path, local: LocalEngine) -> None:
+    bodies = [
+        b"<p>" + b"A short page of a few words. " * 9,
+        b"<p>" + b"<i>x</i> " * 400_000,
+        b"<p>" + b"Another one, after it. " * 9,
+    ]
+    records = [
+        b"WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: http://a.example/%d\r\nContent-Type: text/html\r\n"
+        b"Content-Length: %d\r\n\r\n%s\r\n\r\n" % (number, len(body), body)
+        for number, body in enumerate(bodies)
+    ]
+    (tmp_path / "a.warc.gz").write_bytes(b"".join(map(gzip.compress, records)))
+    config = {"extractor": "none", "max_page_s": 0.05}
+    dataset = {"name": "a", "files": [str(tmp_path / "a.warc.gz")]}
+    made = recipe.parse({**TABLE, "extract": config, "dataset": [dataset]})
+    context, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    assert [row["url"][-1] for row in _documents(context, plan)] == ["0", "2"]
+    (reject,) = store.read_table(context.table("rejects", plan.shards[0])).to_pylist()
+    assert (reject["reason"], reject["url"]) == ("too_slow", "http://a.example/1")
+    assert reject["offset"] == len(gzip.compress(records[0]))
+    (warning,) = pipeline.warnings(context)
+    assert "1 pages as too_slow" in warning
+    assert "other bytes" in warning

@@ -1,0 +1,45 @@
+"""`curation webtext-urls`: the list of links that a WebText is made from."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("webtext-urls")
+@click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+@click.option("--out", required=True, help="The list to write, one address a line.")
+@click.option("--min-score", type=int, default=3, show_default=True, help="Points that a submission needs.")
+@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
+def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int | None) -> None:
+    """Outbound links of Reddit submissions (Pushshift's JSON lines, .zst, .gz or plain), cleaned, each page once, for
+    `curation extract --urls`. Says how many submissions gave no link, and why.
+
+    \b
+    Example:
+      curation webtext-urls RS_2019-*.zst --out urls.txt
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from curation import webtext
+    from curation.cli.progress import Steps
+    from curation.cli.steps import absolute
+    from curation.engine.local import LocalEngine
+    from curation.readers.submissions import REASONS
+
+    with Steps() as steps:
+        engine = LocalEngine(workers or 0, progress=steps)
+        try:
+            counts = webtext.run(inputs, absolute(out), engine, min_score)
+        finally:
+            engine.close()
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_column(style="dim")
+    table.add_row(f"{counts['submissions']:,}", "submissions", "")
+    for reason, meaning in REASONS.items():
+        if counts.get(reason):
+            table.add_row(f"-{counts[reason]:,}", reason, meaning)
+    table.add_row(f"{counts['links']:,}", "links", f"in {out}")
+    Console(width=110).print(table)

@@ -1,0 +1,106 @@
+"""What a run tells while it goes: `log.jsonl`, optional TensorBoard events, a progress line, the speed.
+
+One line of JSON a step and one a validation; only the first rank writes. MFU (model operations utilisation,
+Chowdhery et al. 2022, appendix B) is the operations the model needs (`plan.training_flops`) over what the device
+could do at best: the data sheet's figure for the GPUs named here, a matrix product measured on the spot for others
+and for CPUs.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from curation.errors import MissingExtra
+
+PEAK_TFLOPS = {
+    "B200": 2250.0,
+    "H200": 989.0,
+    "H100": 989.0,
+    "A100": 312.0,
+    "L40S": 362.0,
+    "V100": 125.0,
+}  # dense, 16 bits
+
+
+class Log:
+    """The log of a run in `out`, opened to go on after `step`; a rank that is not `first` writes nothing.
+
+    Lines of later steps and a line cut short by a kill are dropped: a resumed run writes them anew. Use as a context.
+    """
+
+    def __init__(self, out: Path, step: int, first: bool, tensorboard: bool) -> None:
+        self.path = out / "log.jsonl" if first else Path(os.devnull)
+        if first:
+            lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
+            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            temporary = out / f".log.jsonl.{os.getpid()}"
+            temporary.write_text("".join(kept))
+            temporary.replace(self.path)
+        self.events = event_writer(out / "tensorboard", step) if tensorboard and first else None
+        self.file: TextIO = self.path.open("a", buffering=1)
+
+    def __enter__(self) -> Log:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+        if self.events is not None:
+            self.events.close()
+
+    def write(self, line: dict[str, Any]) -> None:
+        """Append `line`, which has a `step`; its numbers also go to TensorBoard, a dictionary's as KEY/NAME."""
+        self.file.write(json.dumps(line) + "\n")
+        if self.events is not None:
+            for key, value in line.items():
+                pairs = value.items() if isinstance(value, dict) else [(None, value)]
+                for name, number in pairs:
+                    if isinstance(number, int | float) and key != "step":
+                        self.events.add_scalar(f"{key}/{name}" if name else key, number, line["step"])
+
+
+def event_writer(folder: Path, step: int) -> Any:
+    """torch's TensorBoard writer, which hides the events of an earlier process after `step`."""
+    if find_spec("tensorboard") is None:
+        raise MissingExtra("curation train --tensorboard", "tensorboard")
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(str(folder), purge_step=step + 1)
+
+
+@functools.cache
+def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
+    """Operations a second that one device can do at best: known by name, else measured (0.1 s)."""
+    if device.type == "cuda":
+        name = torch.cuda.get_device_name(device)
+        known = [peak for part, peak in PEAK_TFLOPS.items() if part in name]
+        if known:
+            return known[0] * 1e12
+    a = torch.randn(768, 768, device=device, dtype=dtype)
+    best = float("inf")
+    for _ in range(5):
+        started = time.perf_counter()
+        (a @ a).sum().item()
+        best = min(best, time.perf_counter() - started)
+    return float(2 * 768**3 / best)
+
+
+def progress(shown: bool) -> Progress:
+    """The progress line on standard error: step, loss, tokens a second, MFU, time left."""
+    return Progress(
+        TextColumn("step {task.fields[step]}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU {task.fields[mfu]:.0%} "),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, quiet=not shown),
+        disable=not shown,
+    )

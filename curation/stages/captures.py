@@ -1,0 +1,132 @@
+"""Addresses looked up in Common Crawl's columnar index, and their records fetched by range: a corpus from a list of links.
+
+Costs one reading of six columns of the index (Parquet; about a fifth of its bytes), and one request for every page. The rule: of the
+successful captures (status 200) with the sort key of an address, the newest; of equally new ones the first by archive and offset. So
+`http` or `https`, `www.`, upper case and the order of query fields make no difference. Every address becomes a document or is counted.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from curation import draws, schema, sources, store
+from curation.context import Context
+from curation.errors import InputError, Unreachable
+from curation.stages.common import query
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.readers.records import Document, Reject, Skipped
+    from curation.recipe import Dataset
+    from curation.stages.extract import ExtractConfig
+
+BATCH_LINES = 8192
+SHARD_RECORDS = 1000
+COLUMNS = (
+    "url_surtkey", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length",
+)  # fmt: skip
+QUERY = f"""
+WITH asked AS (
+    SELECT url, key, ROW_NUMBER() OVER (PARTITION BY key ORDER BY url) AS nth FROM (SELECT DISTINCT url, key FROM wanted) AS w
+), found AS (
+    SELECT url_surtkey AS key, warc_filename, warc_record_offset, warc_record_length,
+        ROW_NUMBER() OVER (
+            PARTITION BY url_surtkey
+            ORDER BY fetch_time DESC NULLS LAST, warc_filename ASC NULLS LAST, warc_record_offset ASC NULLS LAST
+        ) AS newest
+    FROM capture WHERE fetch_status = 200 AND warc_filename IS NOT NULL AND url_surtkey IN (SELECT key FROM wanted)
+), told AS (
+    SELECT asked.url AS url, asked.nth > 1 AND asked.key <> '' AS repeated,
+        CASE WHEN asked.nth = 1 THEN COALESCE(found.warc_filename, '') ELSE '' END AS filename,
+        CASE WHEN asked.nth = 1 THEN CAST(COALESCE(found.warc_record_offset, 0) AS BIGINT) ELSE 0 END AS start,
+        CASE WHEN asked.nth = 1 THEN CAST(COALESCE(found.warc_record_length, 0) AS BIGINT) ELSE 0 END AS size
+    FROM asked LEFT JOIN found ON asked.key = found.key AND asked.key <> '' AND found.newest = 1
+), numbered AS (
+    SELECT *, CAST(ROW_NUMBER() OVER (ORDER BY filename, start, url) AS BIGINT) - 1 AS number FROM told
+)
+SELECT url, repeated, filename, CAST(start AS BIGINT) AS start, CAST(size AS BIGINT) AS size,
+    number - number % {SHARD_RECORDS} AS part
+FROM numbered
+"""
+
+
+def look_up(context: Context, engine: Engine, dataset: Dataset) -> None:
+    """Write downloads/<dataset>/captures/: a row for each address of the list, with the record to fetch where there is one.
+
+    Raises InputError where the list is empty or the index lacks a column.
+    """
+    files = [file for text in dataset.index if not store.is_web(text) for file in store.find(text)]
+    files += [file for source in sources.index(context, dataset) for file in store.find(source.destination)]
+    files = [file for file in files if file.path.endswith(".parquet")]
+    if not files:
+        raise InputError(f"dataset {dataset.name!r}: no Parquet files in its index ({', '.join(dataset.index)})")
+    known = store.read_schema(files[0].path)
+    if missing := [name for name in COLUMNS if name not in known.names]:
+        raise InputError(f"{files[0].path}: no column {missing[0]!r}; Common Crawl's columnar index expected")
+    wanted, identity = _wanted(context, dataset)
+    tables = {
+        "wanted": store.Table((wanted,), schema.WANTED),
+        "capture": store.Table(tuple(file.path for file in files), pa.schema([known.field(name) for name in COLUMNS])),
+    }
+    made_from = [identity, *(f"{file.name} {file.size} {file.tag}" for file in files)]
+    out = context.path("downloads", dataset.name, "captures")
+    order = ("filename", "start", "url")
+    query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
+
+
+def _wanted(context: Context, dataset: Dataset) -> tuple[str, str]:
+    """The list as a table, and the digest of what it was made from. Lines that are empty or begin with # do not count."""
+    from curation.readers.commoncrawl import surt_key
+
+    (file,) = store.find(dataset.urls)[:1]
+    digest = draws.digest("wanted", file.name, file.size, file.tag)
+    path = context.path("downloads", dataset.name, "_wanted.parquet")
+    if not store.done(path, digest):
+        with store.TableWriter(path, schema.WANTED, digest) as writer, store.open_input(file.path) as stream:
+            for lines in _lines(io.BufferedReader(stream, 1 << 20)):
+                writer.write(pa.record_batch([lines, [surt_key(line) for line in lines]], schema=schema.WANTED))
+    if not store.need_footer(path).rows:
+        raise InputError(f"{file.path}: no addresses in it; one a line expected")
+    return path, digest
+
+
+def _lines(stream: io.BufferedReader) -> Iterator[list[str]]:
+    lines: list[str] = []
+    for raw in stream:
+        line = raw.decode("utf-8", "replace").strip()
+        if line and not line.startswith("#"):
+            lines.append(line)
+        if len(lines) >= BATCH_LINES:
+            yield lines
+            lines = []
+    if lines:
+        yield lines
+
+
+def records(
+    context: Context, config: ExtractConfig, file: store.File, patience: store.Patience
+) -> Iterator[tuple[store.File, Document | Reject | Skipped]]:
+    """What became of each address of a table of captures, with the archive it is from."""
+    from curation.readers.records import Reject, Skipped
+    from curation.stages.extract import pages
+
+    base = context.recipe.download.base_url.rstrip("/") + "/"
+    for batch in store.read_groups(file.path):
+        for row in batch.to_pylist():
+            if not row["filename"]:
+                reason = "repeated_url" if row["repeated"] else "not_in_index"
+                yield file, Reject(reason, row["url"], None, None)
+                continue
+            archive = store.File(base + row["filename"], row["filename"].rpartition("/")[2], 0, "")
+            try:
+                data = store.read_range(archive.path, row["start"], row["size"], patience)
+            except Unreachable as error:
+                yield archive, Reject("unreachable", row["url"], row["start"], str(error))
+                continue
+            for outcome in pages(config, io.BytesIO(data), archive.name):
+                yield archive, outcome if isinstance(outcome, Skipped) else replace(outcome, offset=row["start"])

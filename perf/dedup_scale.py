@@ -1,0 +1,230 @@
+"""Time and memory of `dedup` from evidence to decisions: `python perf/dedup_scale.py`, `--engine spark` for Spark.
+
+Documents are made up as the stage's own evidence tables (20 band keys and a sketch each) and small feature sets, three in ten of them
+duplicates, and one bucket of 2 % of them (40,000 of two million) that have nothing else in common. What is timed is the stage's own code:
+exact copies, candidates, shuffles, measuring, the choice, decisions. Only `text_features` is stood in for, by sets computed from the
+document's number. Memory is the sum over all processes (proportional set size), sampled four times a second.
+
+Duplicates are near copies of an earlier document at Jaccard 0.85 or 0.92, in groups of up to seven, so that what must leave is known: the
+script fails where fewer than 99 % of them left, or anything else did.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import click
+import numpy as np
+import numpy.typing as npt
+import psutil
+import pyarrow as pa
+from parts import Parts
+
+from curation import recipe as recipes
+from curation import schema, store
+from curation.context import Context, Shard
+from curation.kernels import minhash
+from curation.stages import dedup
+from curation.stages.dedup_candidates import spread
+from curation.stages.dedup_index import Member
+
+PER_SHARD = 100_000
+GROUP = 10  # documents numbered in a row, of which up to six are near copies of the first
+FEATURES = 24
+BUCKET = 50  # every 50th document is in the one large bucket
+Int64s = npt.NDArray[np.int64]
+
+
+def source(docs: Int64s) -> Int64s:
+    """The document that each is a near copy of, itself for most: groups of ten hold 0 to 6 copies, 3 on average."""
+    copies = (spread(docs // GROUP) % np.uint64(7)).astype(np.int64)
+    return np.where(docs % GROUP <= copies, docs - docs % GROUP, docs)
+
+
+def features(numbers: Int64s) -> Int64s:
+    """int64[n, FEATURES], ascending: those of the source, of which a near copy has up to two others of its own."""
+    base = source(numbers)
+    at = np.arange(FEATURES, dtype=np.int64)
+    sets = spread(base[:, None] * 64 + at).view(np.int64)
+    changed = np.where(base == numbers, 0, 1 + numbers % 2)[:, None] > at
+    return np.sort(np.where(changed, spread(numbers[:, None] * 64 + at + 32).view(np.int64), sets), axis=1)
+
+
+def made_up(member: Member, rows: Int64s) -> Iterator[tuple[int, int, Int64s, Int64s]]:
+    """What stands in for `text_features`."""
+    for first in range(0, len(rows), 8192):
+        some = features(member.shard.ordinal * PER_SHARD + rows[first : first + 8192])
+        yield first, first + len(some), np.arange(0, some.size + 1, FEATURES), some.reshape(-1)
+
+
+def evidence(member: Member) -> None:
+    """A shard's document and band tables, as `dedup.sign_shard` writes them."""
+    config, seed = member.context.recipe.dedup, member.context.recipe.seed
+    each, rows_of_a_band = config.banding()
+    k = each * rows_of_a_band
+    permutations = minhash.permutations(seed, k + minhash.PIECES)
+    digest = f"perf{member.ordinal}"
+    with (
+        store.TableWriter(member.documents, schema.DEDUP_DOCUMENTS, digest) as documents,
+        store.TableWriter(member.bands, schema.BANDS, digest) as bands,
+    ):
+        for start in range(0, PER_SHARD, 8192):
+            rows = np.arange(start, min(start + 8192, PER_SHARD))
+            numbers, n = member.shard.ordinal * PER_SHARD + rows, len(rows)
+            values = features(numbers)
+            signed = minhash.signatures(np.arange(0, values.size + 1, FEATURES), values.reshape(-1), *permutations)
+            keys = minhash.band_keys(signed[:, :k], each, rows_of_a_band)
+            keys[numbers % BUCKET == 7, 0] = 7
+            content = spread(numbers).astype(">u8").tobytes()
+            tie = np.frombuffer(content, ">i8").astype(np.int64)
+            chars = np.full(n, 3000) - (source(numbers) != numbers)
+            priority = dedup.priorities(0, 0, 0, chars)
+            contents = pa.array([content[8 * i : 8 * i + 8] * 2 for i in range(n)], pa.binary())
+            ids = pa.array([f"document-{number:09d}" for number in numbers.tolist()])
+            columns = [
+                member.doc(0) + rows,
+                ids,
+                np.zeros(n, np.int64),
+                contents,
+                priority,
+                tie,
+                chars,
+                np.full(n, FEATURES),
+                signed[:, 0].copy().view(np.int64),
+                *np.zeros((2, n)),
+                np.zeros(n, np.int64),  # not repetitive
+            ]
+            documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
+            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, each, np.int32), keys.reshape(-1))
+            sketch = minhash.sketches(signed[:, k:])
+            bands.write(pa.record_batch([member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS))
+
+
+class Memory:
+    """The most that this process and all its descendants held at once, in bytes (shared pages by halves), while the block runs."""
+
+    def __enter__(self) -> Memory:
+        self.peak, self._ended = 0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        own = psutil.Process()
+        while not self._ended.wait(0.25):
+            held = 0
+            for process in (own, *own.children(recursive=True)):
+                try:
+                    held += process.memory_full_info().pss
+                except psutil.Error:  # it ended meanwhile
+                    continue
+            self.peak = max(self.peak, held)
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def engine_of(kind: str, workers: int, memory_gb: float, parts: Parts) -> Any:
+    if kind == "spark":
+        from curation.engine.spark import SparkEngine
+
+        return SparkEngine(f"local[{workers}]", workers, progress=parts)
+    from curation.engine.local import LocalEngine
+
+    return LocalEngine(workers, memory_gb, progress=parts)
+
+
+def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple[float, float]:
+    """Seconds and gigabytes from evidence to decisions; fails unless what left is what should have."""
+    dataset = [{"name": "web", "files": ["none"]}]
+    tables = {"stages": ["dedup"], "memory_gb": memory_gb, "dataset": dataset}
+    parts = Parts()
+    with tempfile.TemporaryDirectory() as out:
+        context = Context(out, recipes.parse(tables))
+        shards = [Shard("web", i, i, 0, ()) for i in range(documents // PER_SHARD)]
+        members = [Member(context, shard, shard.ordinal, 0, 0, False) for shard in shards]
+        engine = engine_of(kind, workers, memory_gb, parts)
+        try:
+            engine.map("made up", evidence, members)
+            with Memory() as memory:
+                start = time.perf_counter()
+                removed = dedup.choose(context, engine, members, made_up)
+                tasks = [(member, removed.path(member.ordinal), removed.identity) for member in members]
+                made = engine.map("dedup: decide", partial(dedup.decide_shard, ("web",)), tasks)
+                seconds = time.perf_counter() - start
+        finally:
+            engine.close()
+        check(members, documents)
+        left = sum(one.ledger["duplicate"][0] for one in made)
+    for label, (clock, used) in parts.seconds().items():
+        print(f"    {label:24} {clock:6.1f} s    processor {used:6.1f} s")
+    print(
+        f"{kind}: {documents:,} documents, {left:,} left, {seconds:.1f} s, {1e6 * seconds / documents:.1f} µs a document, "
+        f"{memory.peak / 1e9:.2f} GB at most; memory_gb = {memory_gb:g}, {workers} workers, load {os.getloadavg()[0]:.1f}",
+        flush=True,
+    )
+    return seconds, memory.peak / 1e9
+
+
+def check(members: list[Member], documents: int) -> None:
+    """Fail unless what left are near copies, for their source, and nearly all of them."""
+    left = found = 0
+    for member in members:
+        table = store.read_table(member.decision, ["keep", "kept_id"])
+        rows = np.flatnonzero(~table.column("keep").to_numpy())
+        numbers = member.ordinal * PER_SHARD + rows
+        kept = [
+            int(name.removeprefix("document-")) for name in table.column("kept_id").take(pa.array(rows)).to_pylist()
+        ]
+        if (source(np.array(kept, np.int64)) != source(numbers)).any() or (source(numbers) == numbers).any():
+            raise SystemExit("a document left that is no near copy, or for a stranger")
+        left += len(rows)
+    numbers = np.arange(documents)
+    found = int((source(numbers) != numbers).sum())
+    if left < 0.99 * found:
+        raise SystemExit(f"{left:,} of {found:,} near copies left")
+
+
+def plot(path: str, kind: str, sizes: list[int], seconds: list[float], peaks: list[float]) -> None:
+    """Seconds and gigabytes against documents."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 3), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    million = [size / 1e6 for size in sizes]
+    left.plot(million, seconds, "o-", color="#1f5f8b")
+    left.plot([0, million[-1]], [0, seconds[0] / million[0] * million[-1]], ":", color="grey")
+    left.set(
+        title="seconds (dotted: linear from the first)", xlabel="million documents", xlim=(0, None), ylim=(0, None)
+    )
+    right.plot(million, peaks, "o-", color="#8b3a1f")
+    right.set(title="gigabytes at most, all processes", xlabel="million documents", xlim=(0, None), ylim=(0, None))
+    figure.suptitle(f"dedup from evidence to decisions, {kind}", fontsize=10)
+    figure.savefig(path)
+
+
+@click.command()
+@click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True)
+@click.option("--documents", "sizes", multiple=True, default=(1_000_000, 2_000_000, 4_000_000), show_default=True)
+@click.option("--workers", default=2, show_default=True)
+@click.option("--memory-gb", default=2.0, show_default=True, help="The recipe's memory_gb.")
+@click.option("--plot", "path", help="Write a plot to this file (.svg or .png).")
+def main(engine: str, sizes: tuple[int, ...], workers: int, memory_gb: float, path: str | None) -> None:
+    """Time `dedup` at several sizes, and say how the time of a document grows."""
+    found = [measured(engine, size, workers, memory_gb) for size in sizes]
+    seconds, peaks = [s for s, _ in found], [p for _, p in found]
+    each = [s / size for s, size in zip(seconds, sizes, strict=True)]
+    print(f"time of a document at {sizes[-1]:,} against {sizes[0]:,}: {each[-1] / each[0]:.2f}")
+    if path:
+        plot(path, engine, list(sizes), seconds, peaks)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import sys
+from typing import get_args
+
+import pytest
+import torch
+import torch.nn.attention.flex_attention
+
+from curation.gpt3.attention import (
+    attention,
+    banded_attention,
+    dense_attention,
+    flex_attention,
+    naive_attention,
+    strided_attention,
+)
+from curation.gpt3.sizes import Pattern
+
+
+def heads(length: int, seed: int = 0) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [torch.randn(2, 3, length, 8, generator=generator, requires_grad=True) for _ in range(3)]
+
+
+def assert_same(found: torch.Tensor, expected: torch.Tensor, inputs: list[torch.Tensor]) -> None:
+    """Equal values and equal gradients."""
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-5)
+    weights = torch.randn_like(expected)
+    gradients = [torch.autograd.grad((y * weights).sum(), inputs) for y in (found, expected)]
+    torch.testing.assert_close(*gradients, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("length", [1, 3, 4, 5, 8, 11, 12, 31])
+@pytest.mark.parametrize("band", [1, 4, 7, 40])
+def test_sparse_kernels_are_the_masked_reference(length: int, band: int) -> None:
+    inputs = heads(length)
+    assert_same(banded_attention(*inputs, band), naive_attention(*inputs, "banded", band), inputs)
+    assert_same(strided_attention(*inputs, band), naive_attention(*inputs, "strided", band), inputs)
+    for pattern in get_args(Pattern):
+        torch.testing.assert_close(
+            attention(*inputs, pattern, band), naive_attention(*inputs, pattern, band), atol=1e-5, rtol=1e-5
+        )
+
+
+def test_dense_attention_is_the_masked_reference() -> None:
+    inputs = heads(13)
+    assert_same(dense_attention(*inputs), naive_attention(*inputs), inputs)
+
+
+@pytest.mark.parametrize("pattern", get_args(Pattern))
+@pytest.mark.parametrize(("length", "band"), [(13, 4), (150, 70)])
+def test_flex_attention_is_the_masked_reference(
+    pattern: Pattern, length: int, band: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eagerly, as torch runs it on a CPU: the mask is the same that a GPU gets.
+
+    torch refuses to differentiate it on a CPU, though its eager form can: the refusal is taken away here.
+    """
+    monkeypatch.setattr(sys.modules["torch.nn.attention.flex_attention"], "_validate_device", lambda *_: None)
+    inputs = heads(length)
+    assert_same(flex_attention(*inputs, pattern, band), naive_attention(*inputs, pattern, band), inputs)
+
+
+@pytest.mark.parametrize("kernel", [banded_attention, strided_attention])
+def test_the_sparse_kernels_never_hold_a_full_matrix(kernel: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Scores in all calls together: linear in the length for the band, length squared over the band for the stride."""
+    from curation.gpt3 import attention as module
+
+    def scores(length: int) -> int:
+        seen = []
+        original = torch.nn.functional.scaled_dot_product_attention
+
+        def counting(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **options: object) -> torch.Tensor:
+            seen.append(q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2])
+            return original(q, k, v, **options)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module.F, "scaled_dot_product_attention", counting)
+            x = torch.zeros(1, 1, length, 8)
+            kernel(x, x, x, 16)
+        return sum(seen)
+
+    if kernel is banded_attention:
+        assert [scores(16 * n) for n in (2, 4, 8)] == [16 * 16 + 16 * 32 * (n - 1) for n in (2, 4, 8)]
+    else:
+        assert [scores(16 * n) for n in (2, 4, 8)] == [16 * n * n for n in (2, 4, 8)]
