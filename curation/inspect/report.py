@@ -23,6 +23,7 @@ from curation.inspect import frames
 from curation.inspect.benchmarks import benchmark_table
 from curation.inspect.contamination import contamination
 from curation.inspect.duplicates import duplicates, repeats
+from curation.inspect.extracted import extracted_pages
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
@@ -75,6 +76,7 @@ def report(context: Context, plan: Plan) -> Data:
         "mixture": mixture,
         "warnings": _warnings(context, flows, mixture),
         "samples": _samples(context, plan),
+        "extracted": extracted_pages(context, plan),
     }
 
 

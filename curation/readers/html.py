@@ -127,7 +127,7 @@ def _by_blocks(text: str, form: Form) -> str:
     if found is None or found.is_strange:
         try:
             check_shape(text.encode("utf-8", "replace"))
-            other = _by_other(text, "resiliparse", None)
+            other = _by_other(text, "resiliparse", None, comments=form.comments)
         except PageError:
             other = ""
         if found is None or other.strip():
@@ -136,7 +136,7 @@ def _by_blocks(text: str, form: Form) -> str:
     return found.text(headline=headline, comments=form.comments, markdown=form.markdown)
 
 
-def _by_other(text: str, extractor: str, url: str | None) -> str:
+def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = True) -> str:
     if extractor == "turbohtml":
         import turbohtml
 
@@ -149,7 +149,8 @@ def _by_other(text: str, extractor: str, url: str | None) -> str:
                 "the extractor trafilatura is not installed: pip install 'curation[trafilatura]'"
             ) from error
         return trafilatura.extract(text, url=url, include_comments=False) or ""
-    return str(extract_plain_text(text, main_content=extractor == "resiliparse", alt_texts=False))
+    main = extractor == "resiliparse"
+    return str(extract_plain_text(text, main_content=main, alt_texts=False, comments=comments))
 
 
 def clean_text(text: str) -> str:
