@@ -44,6 +44,30 @@ def test_kept_and_removed_hold_every_input_row_once(tmp_path: Path) -> None:
     assert call("explain", str(tmp_path / "o"), removed[0]["id"]).exit_code == 0
 
 
+def test_an_earlier_run_is_the_index_of_the_next(tmp_path: Path) -> None:
+    """What it kept is found, shown beside what left for it, and both runs are whole."""
+    text = " ".join(f"{TEXT} {i}" for i in range(5))
+    old = jsonl(tmp_path / "old.jsonl", [{"id": "o", "text": text, "url": "http://old/"}])
+    new = jsonl(
+        tmp_path / "new.jsonl", [{"id": "n", "text": text + " more"}, {"id": "m", "text": "quite another text"}]
+    )
+    first, second = str(tmp_path / "first"), str(tmp_path / "second")
+    assert call("dedup", old, "--out", first, "--workers", "1").exit_code == 0
+    result = call("dedup", new, "--index", first, "--out", second, "--workers", "1")
+    assert result.exit_code == 0, result.output
+    (removed,) = read(tmp_path / "second" / "removed")
+    assert (removed["id"], removed["kept_id"], removed["reason"]) == ("n", "o", "duplicate")
+    explained = call("explain", second, "n")
+    assert explained.exit_code == 0, explained.output
+    assert "http://old/" in explained.output
+    assert "1 of input left" in call("clusters", second).output
+    assert call("check", second).exit_code == 0
+    refused = call("dedup", new, "--index", first, "--out", str(tmp_path / "third"), "--bands", "9", "--workers", "1")
+    assert refused.exit_code == 1
+    assert "made with dedup.bands = 20, and here it is 9" in " ".join(refused.output.split())
+    assert not (tmp_path / "third").exists()
+
+
 def test_a_run_that_removes_nothing_can_be_explained(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": TEXT}, {"id": "y", "text": "quite another text"}])
     assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
