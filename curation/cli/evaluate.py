@@ -29,6 +29,7 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
     type=click.Path(path_type=Path),
     help="A run directory: also score its clean and dirty examples apart.",
 )
+@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
 @click.option("--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file.")
 def evaluate(
     checkpoint: Path,
@@ -38,6 +39,7 @@ def evaluate(
     limit: int | None,
     seed: int,
     contamination: Path | None,
+    device: str | None,
     out: Path | None,
 ) -> None:
     """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last words, free-form answers.
@@ -53,7 +55,7 @@ def evaluate(
     from curation.gpt3 import evaluate as evaluation
 
     dirty = evaluation.read_dirty(contamination) if contamination else None
-    reader = evaluation.open_reader(checkpoint)
+    reader = evaluation.open_reader(checkpoint, device)
     click.echo(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
     results = evaluation.evaluate(
         reader, benchmarks, tasks, shots=shots, limit=limit, seed=seed, dirty=dirty, say=lambda r: click.echo(line(r))

@@ -23,6 +23,7 @@ from curation.errors import InputError
 from curation.gpt3.data import Shards, open_shards, windows
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
+from curation.gpt3.parallel import device_named
 from curation.gpt3.sizes import Size, size_named
 from curation.gpt3.train import Options, train
 
@@ -85,7 +86,7 @@ def _scored(folder: Path, checkpoint: Path, held: Mapping[str, Shards], context:
     """Losses of each held-out window, kept beside the model: dataset -> float64[windows]."""
     path = folder / f"heldout-{checkpoint.name}-{limit}.json"
     if not path.is_file():
-        model = load_checkpoint(checkpoint)[0]
+        model = load_checkpoint(checkpoint, device_named(None))[0]
         found = {name: window_losses(model, shards, context, limit).tolist() for name, shards in held.items()}
         path.write_text(json.dumps(found) + "\n")
     return {name: np.array(values) for name, values in json.loads(path.read_bytes()).items()}
@@ -103,7 +104,8 @@ def window_losses(model: GPT3, shards: Shards, context: int, limit: int) -> Loss
             f"{shards.folder}: held-out text of at least {context:,} tokens expected; hold out a larger share"
         )
     parts = (held_out.batch(number, 1) for number in range(min(limit, len(held_out))))
-    return np.array([model.loss(torch.from_numpy(part)).item() for part in parts])
+    device = model.tokens.weight.device
+    return np.array([model.loss(torch.from_numpy(part).to(device)).item() for part in parts])
 
 
 def summary(losses: Mapping[str, Mapping[str, Losses]]) -> dict[str, dict[str, dict[str, Any]]]:

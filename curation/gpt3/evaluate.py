@@ -27,6 +27,7 @@ import xxhash
 from curation.errors import InputError
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
+from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import Request, Score, greedy, log_likelihoods
 from curation.gpt3.tasks import Example, Task, examples, find_tasks, shot_pool
 
@@ -83,11 +84,11 @@ class Reader:
         return [re.split("|".join(map(re.escape, stops)), a, maxsplit=1)[0] if stops else a for a in answers]
 
 
-def open_reader(checkpoint: Path) -> Reader:
-    """The model in `checkpoint`, ready to read; as `load_checkpoint` finds it."""
+def open_reader(checkpoint: Path, device: str | None = "cpu") -> Reader:
+    """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there is one)."""
     from curation.kernels import bpe
 
-    model, name, end_of_text = load_checkpoint(checkpoint)
+    model, name, end_of_text = load_checkpoint(checkpoint, device_named(device))
     return Reader(model.eval(), bpe.encoding(name), end_of_text)
 
 
