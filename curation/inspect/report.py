@@ -235,10 +235,8 @@ def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list
         flow.dataset: {line.outcome: [line.documents, line.chars, 0] for line in flow.lines if line.stage == "extract"}
         for flow in flows[:-1]
     }
-    out = download.warnings(context)
-    out += extract.warnings(context, {name: books for name, books in found.items() if books}) + classify.warnings(
-        context
-    )
+    extracted = extract.warnings(context, {name: books for name, books in found.items() if books})
+    out = download.warnings(context) + extracted + classify.warnings(context)
     if mixture:
         parts = mixture["datasets"]
         out += warnings(parts)
