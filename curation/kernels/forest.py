@@ -1,4 +1,4 @@
-"""Boosted trees as arrays: the second look at blocks, the walk through a forest, and the best number of blocks to keep.
+"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the best number of blocks to keep.
 
 A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and stop after a third of the trees. The trap:
 children of a node lie behind it and a leaf has feature -1, so a forest from elsewhere must be laid out so too (`pack_forest`).
@@ -26,6 +26,9 @@ _CONTEXT_NAMES = ("before", "after", "own", *(f"neighbour{d:+d}" for d in _AROUN
 _FAR = 999
 _FIRST_LOOK = 26  # trees after which a hopeless block is given up
 _HOPELESS = -2.5  # log-odds
+LINE_SHARE = 0.3
+LINE_CLIP = 4.0
+_NO_HOPE = 0.02
 
 
 class Forest(NamedTuple):
@@ -35,6 +38,23 @@ class Forest(NamedTuple):
     threshold: npt.NDArray[np.float32]  # [K], of a leaf the value
     left: npt.NDArray[np.int32]  # [K]
     root: npt.NDArray[np.int32]  # [R]
+
+
+class Line(NamedTuple):
+    """Logistic regression: log-odds = bias + sum(weight * clip((squash(x) - mean) / scale)), `squash` sign(x) log(1 + |x|), `clip` to 4."""
+
+    weight: npt.NDArray[np.float32]  # [F + CONTEXT]
+    mean: npt.NDArray[np.float32]  # [F + CONTEXT], of the squashed features
+    scale: npt.NDArray[np.float32]  # [F + CONTEXT]
+    bias: npt.NDArray[np.float32]  # [1]
+
+
+class Model(NamedTuple):
+    """Two forests, the second of which sees what the first said, and a line that sees the same as the second."""
+
+    first: Forest
+    second: Forest
+    line: Line
 
 
 def context_names() -> list[str]:
@@ -67,6 +87,39 @@ def _walk(forest: Forest, x: Floats, extra: Floats, out: Doubles) -> None:
                 feature = forest.feature[at]
             total += forest.threshold[at]
         out[b] = 1.0 / (1.0 + np.exp(-total))
+
+
+@njit(cache=True, nogil=True)
+def mixed(p: Doubles, line: Line, x: Floats, extra: Floats) -> Doubles:
+    """float64[B]: probabilities p with the line's beside them, at `LINE_SHARE`; blocks that p has no hope for only lose that share."""
+    at_zero = np.empty(line.weight.shape[0])
+    bias = np.float64(line.bias[0])
+    for k in range(at_zero.shape[0]):
+        at_zero[k] = line.weight[k] * _clipped(-line.mean[k] / line.scale[k])
+        bias += at_zero[k]
+    out = p * (1.0 - LINE_SHARE)
+    _add_line(line, at_zero, bias, p, x, extra, out)
+    return out
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _add_line(line: Line, at_zero: Doubles, bias: float, p: Doubles, x: Floats, extra: Floats, out: Doubles) -> None:
+    count, width = x.shape
+    for b in range(count):
+        if p[b] < _NO_HOPE:
+            continue
+        total = bias
+        for k in range(at_zero.shape[0]):
+            value = x[b, k] if k < width else extra[b, k - width]
+            if value != 0:
+                squashed = np.log1p(value) if value > 0 else -np.log1p(-value)
+                total += line.weight[k] * _clipped((squashed - line.mean[k]) / line.scale[k]) - at_zero[k]
+        out[b] += LINE_SHARE / (1.0 + np.exp(-total))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _clipped(value: float) -> float:
+    return min(max(value, -LINE_CLIP), LINE_CLIP)
 
 
 @njit(cache=True, nogil=True)

@@ -1,6 +1,6 @@
 """A page -> its main text, block by block: the learned extractor.
 
-An HTML parser balances the page, a kernel cuts it into blocks, two small forests say how likely each block is main text, and
+An HTML parser balances the page, a kernel cuts it into blocks, two small forests and a line say how likely each block is main text, and
 those are kept that give the highest expected F1. About 2 ms for a page of 100 kB, most of it in the parser; the first call loads the
 model and the compiled kernels (half a second, once). The trap: on a page unlike all it learned from the expected F1 is low, and the
 caller should ask another extractor; `judge` says so with `is_strange`.
@@ -25,13 +25,13 @@ from curation.kernels import blocks_vocabulary as v
 from curation.kernels.blocks_features import FEATURES, feature_names, features
 from curation.kernels.blocks_text import CHARS, LINK_CHARS, Blocks, Nodes
 from curation.kernels.blocks_tree import Tree
+from curation.kernels.forest import Model
 
 MAX_BLOCKS = 50_000
 _LITTLE_BYTES = 500
 _TITLE = re.compile("<title[^>]*>", re.IGNORECASE)
 _MIN_EXPECTED_F1 = 0.65
 _LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
-Model = tuple[forest.Forest, forest.Forest]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def vocabulary() -> v.Vocabulary:
 
 @cache
 def shipped_model() -> Model:
-    """The two forests that come with the package."""
+    """The model that comes with the package."""
     with files("curation.readers").joinpath("blocks.npz").open("rb") as stream:
         return load_model(np.load(stream))
 
@@ -107,18 +107,17 @@ def load_model(arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
         raise ValueError(
             "the model was trained on other features than this version computes: run curation train-extractor"
         )
-    first, second = (forest.Forest(*(arrays[f"{field}{k}"][()] for field in forest.Forest._fields)) for k in (1, 2))
-    return first, second
+    return Model(*(kind(*(arrays[f"{part}.{field}"] for field in kind._fields)) for part, kind in _PARTS.items()))
 
 
 def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
     """What `load_model` reads."""
-    arrays = {
-        f"{field}{k}": np.asarray(value)
-        for k, one in enumerate(model, 1)
-        for field, value in zip(one._fields, one, strict=True)
+    parts = {
+        f"{part}.{field}": getattr(getattr(model, part), field)
+        for part, kind in _PARTS.items()
+        for field in kind._fields
     }
-    return {"features": np.array([*feature_names(), *forest.context_names()]), **arrays}
+    return {"features": np.array([*feature_names(), *forest.context_names()]), **parts}
 
 
 def cut(html: str) -> tuple[Nodes, Blocks] | None:
@@ -169,11 +168,12 @@ def judge(html: str, model: Model | None = None) -> Judged | None:
 
 def judged(nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model) -> Judged:
     """What the model says of blocks with features x float32[B, F]."""
-    first, second = model
-    p = forest.probabilities(first, x, _NOTHING)
-    p = (p + forest.probabilities(second, x, forest.context(p, nodes, blocks, tree))) / 2
+    p = forest.probabilities(model.first, x, _NOTHING)
+    extra = forest.context(p, nodes, blocks, tree)
+    p = forest.mixed((p + forest.probabilities(model.second, x, extra)) / 2, model.line, x, extra)
     threshold, expected = forest.best_threshold(p, forest.lengths(blocks), _LOWEST, _HIGHEST)
     return Judged(nodes, blocks, tree, p, threshold, expected)
 
 
 _NOTHING = np.zeros((0, FEATURES), np.float32)
+_PARTS = {"first": forest.Forest, "second": forest.Forest, "line": forest.Line}

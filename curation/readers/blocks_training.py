@@ -1,4 +1,4 @@
-"""Training of the `blocks` extractor from pages with their true text: labels, two forests, folds by source, the model's files.
+"""Training of the `blocks` extractor from pages with their true text: labels, two forests and a line, folds by source, the model's files.
 
 About ten minutes for 1,700 pages with folds on one core and 2 GB; the forests are LightGBM's (the extra `extractor`), packed as arrays, so
 that the model runs without it. The trap: the second forest looks at what the first one says of a page, so the first must not have seen
@@ -26,7 +26,8 @@ from curation.kernels import forest as forests
 from curation.kernels.align import matched
 from curation.kernels.blocks_features import features
 from curation.kernels.blocks_text import Blocks, Nodes
-from curation.readers.blocks import Judged, Model, block_texts, cut, judged, model_arrays, vocabulary
+from curation.kernels.forest import Model
+from curation.readers.blocks import Judged, block_texts, cut, judged, model_arrays, vocabulary
 from curation.readers.encoding import decoded
 
 _TOKENS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?:(?![\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])\\w)+")
@@ -36,6 +37,10 @@ _MIN_TRUTH_TOKENS = 60
 _MAX_PAGE_WEIGHT = 4.0
 # Boilerplate of up to so many tokens is thinned out to a fifth and to a half, and what is left weighs as much more.
 _SMALL_TOKENS, _SHORT_TOKENS = 4, 12
+# Of the line: the penalty on its weights for each row, and when Newton's method has arrived.
+_LINE_PENALTY = 6e-4
+_MAX_STEPS, _LAST_STEP = 40, 1e-8
+_CHUNK_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +154,33 @@ def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
     return packed(lightgbm.train(settings, data, trees).dump_model()["tree_info"])
 
 
+def fitted_line(blocks: Table) -> forests.Line:
+    """Logistic regression by Newton's method: the curvature in float32, what must vanish in float64, the result rounded.
+
+    It converges far below what is rounded away, so that another order of additions (another BLAS) gives the same bytes.
+    """
+    x = np.sign(blocks.x) * np.log1p(np.abs(blocks.x))
+    mean, scale = x.mean(0, dtype=np.float64).round(3), x.std(0, dtype=np.float64).round(3) + 0.001
+    x = np.clip((x - mean) / scale, -forests.LINE_CLIP, forests.LINE_CLIP).astype(np.float32)
+    x = np.hstack([x, np.ones((len(x), 1), np.float32)])
+    penalty = np.full(x.shape[1], _LINE_PENALTY * len(x))
+    penalty[-1] = 0
+    weights = np.zeros(x.shape[1])
+    for _ in range(_MAX_STEPS):
+        gradient, curvature = penalty * weights, np.diag(penalty)
+        for at in range(0, len(x), _CHUNK_ROWS):
+            rows, share = x[at : at + _CHUNK_ROWS], blocks.weight[at : at + _CHUNK_ROWS]
+            p = 1 / (1 + np.exp(-(rows.astype(np.float64) @ weights)))
+            gradient += (share * (p - blocks.y[at : at + _CHUNK_ROWS])) @ rows.astype(np.float64)
+            curvature += rows.T @ (rows * (share * np.maximum(p * (1 - p), 1e-3)).astype(np.float32)[:, None])
+        step = np.linalg.solve(curvature, gradient)
+        weights -= step
+        if np.abs(step).max() < _LAST_STEP:
+            break
+    small = weights.round(3).astype(np.float32)
+    return forests.Line(small[:-1], mean.astype(np.float32), scale.astype(np.float32), small[-1:])
+
+
 def packed(trees: Sequence[dict[str, Any]]) -> forests.Forest:
     """LightGBM's dumped trees as arrays. Thresholds are rounded down to float32, which no float32 feature notices."""
     feature: list[int] = []
@@ -195,7 +227,7 @@ def train(
     folds: bool = True,
     only_scored: Collection[str] = (),
 ) -> tuple[Model, dict[str, Model]]:
-    """(the model, the model without each source): the second forest learns from first looks that never saw the source.
+    """(the model, the model without each source): the second forest and the line learn from first looks that never saw the source.
 
     The first forest without sources s and t serves both models, so n sources need n (n - 1) / 2 + n + 1 first forests.
     Sources `only_scored` are not learned from, so the model itself is one without them.
@@ -216,7 +248,8 @@ def train(
         taught = [page for page in lessons if page.source not in left_out]
         looks = {s: first(*left_out, s) for s in sources if s not in left_out}
         extra = [_context(looks[page.source], page) for page in taught]
-        return first(*left_out), grow(table(taught, extra, how), how.trees[1], how)
+        blocks = table(taught, extra, how)
+        return Model(first(*left_out), grow(blocks, how.trees[1], how), fitted_line(blocks))
 
     out = {source: both(source) for source in sources} if folds else {}
     model = both()
