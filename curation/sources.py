@@ -97,6 +97,12 @@ def _archives(context: Context, dataset: Dataset, crawl: str, batch: int) -> lis
     ]
 
 
+def present(wanted: Sequence[Source]) -> dict[str, store.File]:
+    """Destination -> file of what has been fetched: one listing of each folder, where asking for each file would take a storage long."""
+    folders = {source.destination.rpartition("/")[0] for source in wanted if source.destination}
+    return {store.join(folder, file.name): file for folder in folders for file in store.listing(folder)}
+
+
 def files(context: Context, dataset: Dataset) -> list[list[store.File]]:
     """The input files of a dataset, batch by batch: what its patterns find, what was fetched, and what is to be streamed.
 
@@ -106,16 +112,13 @@ def files(context: Context, dataset: Dataset) -> list[list[store.File]]:
     for pattern in dataset.files:
         if not store.is_web(pattern):
             batches[0] += store.find(pattern)
-    folders: dict[str, dict[str, store.File]] = {}
-    for source in of(context, dataset):
+    wanted = of(context, dataset)
+    there = present(wanted)
+    for source in wanted:
         if not source.destination:
             batches[source.batch].append(_streamed(context, dataset, source))
-            continue
-        folder = source.destination.rpartition("/")[0]
-        if folder not in folders:
-            folders[folder] = {file.name: file for file in store.listing(folder)}
-        if source.address.name in folders[folder]:
-            batches[source.batch].append(folders[folder][source.address.name])
+        elif source.destination in there:
+            batches[source.batch].append(there[source.destination])
     if dataset.urls:
         batches[0] += store.find(context.path("downloads", dataset.name, "captures"))
     if not any(batches):

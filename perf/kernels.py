@@ -21,6 +21,7 @@ from curation.kernels.buffers import text_buffers
 from curation.kernels.grams import build_table, scan
 from curation.kernels.hashingtf import NUM_FEATURES, logits, term_counts
 from curation.kernels.minhash import band_keys, feature_sets, permutations, signatures
+from curation.kernels.repeats import repeated_chars
 
 
 def main() -> None:
@@ -44,6 +45,7 @@ def main() -> None:
         "term_counts": lambda: term_counts(offsets, data),
         "unigrams, 10 hashes, 5 x 2": lambda: fingerprints("unigram", 5, 2),
         "shingles, 120 hashes, 20 x 6": lambda: fingerprints("shingle", 20, 6),
+        "repeated lines, paragraphs": lambda: repeated_chars(offsets, data),
     }
     if options.benchmarks:
         fields, examples = zip(*benchmark_fields(options.benchmarks), strict=True)

@@ -221,7 +221,7 @@ def _extracted(folder: Path) -> collections.Counter[str]:
     made = recipe.parse({"stages": ["extract"], "extract": {"max_page_bytes": 1 << 20}, "dataset": [config]})
     context = Context(str(folder / "run"), made)
     (shard,) = plan.make(made, str(folder / "run")).shards
-    books = extract_shard(context, {"a": None}, shard).ledger
+    books = extract_shard(context, {"a": None}, made.download.patience(1), shard).ledger
     ledger.check("extract", str(shard), books)
     documents = store.read_table(context.documents(shard)).column("archive").to_pylist()
     rejects = store.read_table(context.table("rejects", shard)).to_pylist()

@@ -58,7 +58,7 @@ def extract(files: list[Path]) -> tuple[int, int]:
         config = {"name": "a", "files": [str(f) for f in files], "archives_per_shard": len(files)}
         made = recipe.parse({"stages": ["extract"], "dataset": [config]})
         (shard,) = plan.make(made, out).shards
-        books = extract_shard(Context(out, made), {"a": None}, shard).ledger
+        books = extract_shard(Context(out, made), {"a": None}, made.download.patience(1), shard).ledger
     kept = ledger.documents(books, ledger.KEPT)
     return ledger.documents(books, ledger.IN) - ledger.documents(books, "not_a_page"), kept
 

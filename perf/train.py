@@ -1,6 +1,6 @@
 """Training speed on the CPU against a plain nanoGPT-like model of stock torch modules: same size, tokens, optimiser.
 
-    python -m perf.train [--size tiny --size 125M] [--rounds 5]
+    python -m perf.train [--size tiny --size 125M] [--rounds 5] [--processor-time]
 
 Both sides run in this process, a step each in turn, so that a busy machine slows them alike; the ratio is that of
 their medians. The dense model has to be as fast at least, the banded one faster than our dense one at context 2048.
@@ -85,7 +85,7 @@ def plain_step(size: Size) -> Callable[[Tensor], float]:
         torch.nn.utils.clip_grad_norm_(model.parameters(), CLIP_NORM)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        return float(loss)
+        return loss.item()
 
     return step
 
@@ -103,23 +103,29 @@ def our_step(size: Size) -> Callable[[Tensor], float]:
     return step
 
 
-def seconds(steps: dict[str, Callable[[Tensor], float]], windows: Tensor, rounds: int) -> dict[str, float]:
+def seconds(
+    steps: dict[str, Callable[[Tensor], float]], windows: Tensor, rounds: int, clock: Callable[[], float]
+) -> dict[str, float]:
     """Median seconds of each step, run in turn; the first round warms up."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(rounds + 1):
         for name, step in steps.items():
-            started = time.perf_counter()
+            started = clock()
             step(windows)
-            taken[name].append(time.perf_counter() - started)
+            taken[name].append(clock() - started)
     return {name: median(times[1:]) for name, times in taken.items()}
 
 
 @click.command()
 @click.option("--size", "names", multiple=True, default=["tiny", "small-cpu", "125M"], show_default=True)
 @click.option("--rounds", default=7, show_default=True)
-def main(names: list[str], rounds: int) -> None:
+@click.option("--processor-time", is_flag=True, help="Not by the clock: for a busy machine, with OMP_NUM_THREADS=1.")
+def main(names: list[str], rounds: int, processor_time: bool) -> None:
     """Tokens a second of the plain model, of ours dense, and of ours alternating dense and banded."""
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads; tokens/s, medians of {rounds}")
+    print(
+        f"torch {torch.__version__}, {torch.get_num_threads()} threads; tokens/s"
+        f"{' of processor time' * processor_time}, medians of {rounds}"
+    )
     for name in names:
         for context in sorted({size_named(name).context, 2048}):
             size = replace(size_named(name), context=context, band=256 if context == 2048 else size_named(name).band)
@@ -133,6 +139,7 @@ def main(names: list[str], rounds: int) -> None:
                 },
                 windows,
                 rounds,
+                time.process_time if processor_time else time.perf_counter,
             )
             tokens = windows.shape[0] * context
             rates = "  ".join(f"{key} {tokens / taken:,.0f}" for key, taken in found.items())

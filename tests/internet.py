@@ -29,7 +29,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         act = acts.pop(0) if acts else "serve"
         body = self.server.files.get(self.path)
         refusals = {"slow_down": (503, {}), "forbidden": (403, {}), "too_many": (429, {"Retry-After": "0"})}
-        later = {"Retry-After": email.utils.formatdate(time.time() + 0.5, usegmt=True)}
+        later = {"Retry-After": email.utils.formatdate(time.time() + 30, usegmt=True)}
         refusals["too_many_until"] = (429, later)
         if act in refusals:
             return self.answer(refusals[act][0], SLOW_DOWN, {"Content-Type": "application/xml", **refusals[act][1]})

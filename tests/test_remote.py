@@ -8,6 +8,7 @@ import random
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from internet import Internet, internet
@@ -33,7 +34,8 @@ FAULTS = [
     ["hide"],
     ["stall"],
 ]
-PATIENCE = store.Patience(max_attempts=6, timeout_s=0.4)
+PATIENCE = store.Patience(max_attempts=6, timeout_s=30.0)
+IMPATIENT = store.Patience(max_attempts=9, timeout_s=0.7)  # where a server stalls, for twice as long
 
 
 @pytest.fixture
@@ -60,7 +62,8 @@ def test_a_good_file_arrives_whole_and_nothing_else_is_left(server: Internet, tm
 @pytest.mark.parametrize("acts", FAULTS, ids="-".join)
 def test_faults_that_pass_are_survived(server: Internet, tmp_path: Path, acts: list[str]) -> None:
     server.acts["/a.warc.gz"] = list(acts)
-    assert fetch(server, tmp_path / "a.warc.gz") == len(BODY)
+    patience = IMPATIENT if "stall" in acts else PATIENCE
+    assert fetch(server, tmp_path / "a.warc.gz", patience=patience) == len(BODY)
     assert (tmp_path / "a.warc.gz").read_bytes() == BODY
     assert not server.acts["/a.warc.gz"], "every fault was met"
 
@@ -68,7 +71,7 @@ def test_faults_that_pass_are_survived(server: Internet, tmp_path: Path, acts: l
 @pytest.mark.parametrize("acts", FAULTS, ids="-".join)
 def test_a_stream_survives_them_too_with_the_same_bytes(server: Internet, acts: list[str]) -> None:
     server.acts["/a.warc.gz"] = list(acts)
-    with store.RemoteFile(server.url + "a.warc.gz", PATIENCE) as file:
+    with store.RemoteFile(server.url + "a.warc.gz", IMPATIENT if "stall" in acts else PATIENCE) as file:
         assert file.readall() == BODY
         assert file.failure is None
         assert file.tell() == len(BODY)
@@ -86,7 +89,7 @@ def test_a_cut_file_is_resumed_and_not_begun_again(server: Internet, tmp_path: P
 def test_the_part_of_a_run_that_ended_is_continued(server: Internet, tmp_path: Path) -> None:
     server.acts["/a.warc.gz"] = ["cut", *["slow_down"] * 9]
     with pytest.raises(Unreachable, match="given up after 3"):
-        fetch(server, tmp_path / "a.warc.gz", patience=store.Patience(3, 1.0))
+        fetch(server, tmp_path / "a.warc.gz", patience=store.Patience(3, 30.0))
     left = (tmp_path / "a.warc.gz.part").stat().st_size
     assert left > len(BODY) // 3
     server.acts.clear()
@@ -101,7 +104,7 @@ def test_the_part_of_another_file_is_not_continued(server: Internet, tmp_path: P
     server.files["/dump.xml.bz2"] = b"BZh9" + b"old" * 50_000
     server.acts["/dump.xml.bz2"] = ["cut", *["slow_down"] * 9]
     with pytest.raises(Unreachable):
-        fetch(server, tmp_path / "d", "dump.xml.bz2", store.Patience(2, 1.0))
+        fetch(server, tmp_path / "d", "dump.xml.bz2", store.Patience(2, 30.0))
     new = server.files["/dump.xml.bz2"] = b"BZh9" + b"new" * 50_000
     server.acts.clear()
     fetch(server, tmp_path / "d", "dump.xml.bz2")
@@ -117,7 +120,7 @@ def test_a_part_of_unknown_origin_is_thrown_away(server: Internet, tmp_path: Pat
 
 def test_a_file_that_changes_under_the_reading_is_no_mixture(server: Internet) -> None:
     server.acts["/a.warc.gz"] = ["cut", *["changed"] * 9]
-    with store.RemoteFile(server.url + "a.warc.gz", store.Patience(3, 1.0)) as file:
+    with store.RemoteFile(server.url + "a.warc.gz", store.Patience(3, 30.0)) as file:
         assert len(file.readall() or b"") <= len(BODY) // 2
         assert "changed while it was read" in str(file.failure)
 
@@ -128,7 +131,7 @@ def test_what_stays_broken_is_reported_and_never_saved(server: Internet, tmp_pat
     if act == "lie":
         server.files["/a.warc.gz"] = b""
     with pytest.raises(Unreachable, match=r"given up after 3 attempts"):
-        fetch(server, tmp_path / "a.warc.gz", patience=store.Patience(3, 1.0))
+        fetch(server, tmp_path / "a.warc.gz", patience=store.Patience(3, 30.0))
     assert not (tmp_path / "a.warc.gz").exists()
     assert len(server.seen) == 3
 
@@ -149,7 +152,7 @@ def test_a_missing_file_is_an_error_at_once(server: Internet, tmp_path: Path) ->
 def test_no_server_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
     with pytest.raises(Unreachable, match="given up after 2"):
-        store.fetch(store.address("http://127.0.0.1:9/a.gz"), str(tmp_path / "a.gz"), store.Patience(2, 2.0))
+        store.fetch(store.address("http://127.0.0.1:9/a.gz"), str(tmp_path / "a.gz"), store.Patience(2, 30.0))
 
 
 def test_size_and_digest_of_the_address_are_tested(server: Internet, tmp_path: Path) -> None:
@@ -157,7 +160,7 @@ def test_size_and_digest_of_the_address_are_tested(server: Internet, tmp_path: P
     good = hashlib.sha256(data).hexdigest()
     fetch(server, tmp_path / "a", f"t.jsonl#sha256={good}&bytes={len(data)}&name=b.jsonl")
     assert (tmp_path / "a").read_bytes() == data
-    impatient = store.Patience(2, 1.0)
+    impatient = store.Patience(2, 30.0)
     with pytest.raises(Unreachable, match="its sha256 is"):
         fetch(server, tmp_path / "b", f"t.jsonl#sha256={'0' * 64}", impatient)
     with pytest.raises(Unreachable, match="14 bytes arrived, 13 expected"):
@@ -198,6 +201,32 @@ def test_size_and_tag_are_told_without_fetching(server: Internet, act: str) -> N
     size, tag = store.describe(server.url + "a.warc.gz", PATIENCE)
     assert size == len(BODY)
     assert tag == f'"{hashlib.md5(BODY).hexdigest()}"'
+
+
+@pytest.mark.parametrize(
+    ("act", "least", "most"), [("too_many", 0, 0), ("too_many_until", 25, 30), ("slow_down", 0, 0)]
+)
+def test_what_the_server_asks_for_is_heard(server: Internet, act: str, least: float, most: float) -> None:
+    server.acts["/a.warc.gz"] = [act]
+    with pytest.raises(remote.TryAgain) as caught:
+        remote.respond("GET", server.url + "a.warc.gz", {}, PATIENCE)
+    assert least <= caught.value.wait_s <= most
+
+
+@pytest.mark.parametrize(
+    ("attempt", "asked", "least", "most"),
+    [(1, 0, 0.5, 1), (5, 0, 8, 16), (20, 0, 30, 60), (1, 30, 30, 30), (3, 1e6, 120, 120)],
+)
+def test_waits_double_with_jitter_and_are_never_shorter_than_asked(
+    attempt: int, asked: float, least: float, most: float
+) -> None:
+    state = SimpleNamespace(
+        attempt_number=attempt, outcome=SimpleNamespace(exception=lambda: remote.TryAgain("busy", asked))
+    )
+    waits = {remote._wait_s(state) for _ in range(20)}
+    assert least <= min(waits)
+    assert max(waits) <= most
+    assert len(waits) > 1 or least == most
 
 
 def test_requests_keep_their_distance(server: Internet) -> None:

@@ -14,8 +14,13 @@ import click
 @click.option(
     "--trees", type=(int, int), default=(60, 80), show_default=True, help="Trees of the first and the second forest."
 )
+@click.option(
+    "--only-score", multiple=True, metavar="SOURCE", help="A source to score but not to learn from; may be repeated."
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-def train_extractor(pages: tuple[str, ...], out: str, folds: bool, trees: tuple[int, int], seed: int) -> None:
+def train_extractor(
+    pages: tuple[str, ...], out: str, folds: bool, trees: tuple[int, int], only_score: tuple[str, ...], seed: int
+) -> None:
     """Train the extractor `blocks` from tables of pages with the columns html, truth and source (content_type and license may be there).
 
     Needs three sources or more: what the second forest learns from is what the first one says of sources it has not seen.
@@ -27,7 +32,9 @@ def train_extractor(pages: tuple[str, ...], out: str, folds: bool, trees: tuple[
     from curation.readers import blocks_training
 
     how = blocks_training.Forests(trees=trees, seed=seed)
-    card = blocks_training.train_files(pages, out, how, lambda line: click.echo(line, err=True), folds=folds)
+    card = blocks_training.train_files(
+        pages, out, how, lambda line: click.echo(line, err=True), folds=folds, only_scored=only_score
+    )
     for source, row in card["scores"].items():
         click.echo(f"{row['f1']:.3f} F1 ({row['precision']:.3f} precision, {row['recall']:.3f} recall)  {source}")
     click.echo(f"{out}: {card['bytes']:,} bytes")

@@ -46,7 +46,7 @@ class Steps:
             self._console.print(f"{label:<24} {total:>6} done in {time.monotonic() - began:6.1f} s", highlight=False)
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False)
+        self._console.print(line, highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Steps:
         if self._console.is_terminal:

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from curation.errors import InputError
 from curation.gpt3.data import Shards, Windows, windows
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import ONE, Ranks
@@ -84,11 +85,17 @@ def held_out_loss(
 
 
 @functools.lru_cache(maxsize=2)
-def token_bytes(name: str, vocabulary: int, end_of_text: int) -> NDArray[np.int64]:
-    """How many bytes each token of the encoding spells, end-of-text none: (vocabulary,)."""
+def token_bytes(name: str, vocabulary: int, end_of_text: int) -> NDArray[np.int64] | None:
+    """How many bytes each token of the encoding spells, end-of-text none: (vocabulary,).
+
+    None where the encoding cannot be had here (training does not need it): then there are no bits per byte.
+    """
     from curation.kernels import bpe
 
-    encoding = bpe.encoding(name)
+    try:
+        encoding = bpe.encoding(name)
+    except InputError:
+        return None
     known = min(vocabulary, encoding.n_vocab)
     lengths = np.zeros(vocabulary, np.int64)
     for token in range(known):

@@ -9,6 +9,7 @@ from html import escape
 from typing import Any
 
 from curation.inspect import charts, markup
+from curation.inspect.blocks import BLOCK_STYLE, block_row
 from curation.inspect.contamination import HEAD, cells
 from curation.inspect.duplicates_page import duplicates_section, repeats_section
 from curation.inspect.fit_page import alpha_section, fit_section, scores_section
@@ -61,12 +62,13 @@ def page(data: Data) -> str:
         _languages(data["languages"]),
         _lengths(data["lengths"]),
         _samples(data["samples"]),
+        _extracted(data["extracted"]),
         _recipe(data),
     ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>curation report</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}</style></head><body>\n" + "\n".join(filter(None, parts)) + "\n</body></html>\n"
+        f"<style>{STYLE}{BLOCK_STYLE}</style></head><body>\n" + "\n".join(filter(None, parts)) + "\n</body></html>\n"
     )
 
 
@@ -277,6 +279,26 @@ def _samples(found: Data | None) -> str:
             )
     intro = "Random documents that just stayed and just left."
     return markup.section("Near the threshold", intro, markup.cards(*cards))
+
+
+def _extracted(found: list[Data] | None) -> str:
+    if not found:
+        return ""
+    from curation.readers.blocks import Block
+
+    parts = []
+    for one in found:
+        word = "kept" if one["kept"] else "removed later"
+        head = f"{word}: {escape(one['url'] or one['id'])}"
+        if one["blocks"] is None:
+            parts.append(f"<p class='dim'>{head}. The page is not to be found in its archive again.</p>")
+            continue
+        blocks = [Block(**block) for block in one["blocks"]]
+        more = f"<p class='dim'>and {one['more']} more</p>" if one["more"] else ""
+        said = f"{sum(block.kept for block in blocks)} of {len(blocks)} blocks are text"
+        parts.append(f"<details><summary>{head} ({said})</summary>{''.join(map(block_row, blocks))}{more}</details>")
+    intro = "Random pages as the extractor saw them: each block with its score, blue where it was taken for main text, orange where not."
+    return markup.section("Pages, block by block", intro, "".join(parts))
 
 
 def _recipe(data: Data) -> str:

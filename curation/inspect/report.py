@@ -23,10 +23,11 @@ from curation.inspect import frames
 from curation.inspect.benchmarks import benchmark_table
 from curation.inspect.contamination import contamination
 from curation.inspect.duplicates import duplicates, repeats
+from curation.inspect.extracted import extracted_pages
 from curation.inspect.fit import alpha_report, by_score, model_report
 from curation.inspect.funnel import Flow, funnel
 from curation.inspect.page import page
-from curation.stages import classify, extract
+from curation.stages import classify, download, extract
 from curation.stages.common import char_lengths
 from curation.stages.mixture import warnings
 
@@ -75,6 +76,7 @@ def report(context: Context, plan: Plan) -> Data:
         "mixture": mixture,
         "warnings": _warnings(context, flows, mixture),
         "samples": _samples(context, plan),
+        "extracted": extracted_pages(context, plan),
     }
 
 
@@ -233,7 +235,10 @@ def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list
         flow.dataset: {line.outcome: [line.documents, line.chars, 0] for line in flow.lines if line.stage == "extract"}
         for flow in flows[:-1]
     }
-    out = extract.warnings({name: books for name, books in found.items() if books}) + classify.warnings(context)
+    out = download.warnings(context)
+    out += extract.warnings(context, {name: books for name, books in found.items() if books}) + classify.warnings(
+        context
+    )
     if mixture:
         parts = mixture["datasets"]
         out += warnings(parts)

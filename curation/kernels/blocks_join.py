@@ -16,7 +16,7 @@ from curation.kernels import blocks_vocabulary as v
 from curation.kernels.blocks_text import Blocks, Bools, Bytes, Int32s, Nodes
 from curation.kernels.blocks_tree import Tree
 
-_LI, _DT, _DD, _TR, _TABLE = (v.TAG[name] for name in ("li", "dt", "dd", "tr", "table"))
+_LI, _DT, _DD, _TR, _TABLE, _TD, _TH = (v.TAG[name] for name in ("li", "dt", "dd", "tr", "table", "td", "th"))
 _H1, _H6, _H3 = v.TAG["h1"], v.TAG["h6"], v.TAG["h3"]
 _KIND_H1, _KIND_H6 = v.KIND_H1, v.KIND_H6
 _COMMENTS = v.CATEGORY_BIT["comments"]
@@ -82,11 +82,12 @@ def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
 def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     """uint8[any]: the text of the blocks where kept bool[B], UTF-8.
 
-    Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between " | ") a line feed. With
-    `markdown`, headings begin with one to six "#".
+    Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between " | ") a line feed; paragraphs
+    of one cell are apart as anywhere. With `markdown`, headings begin with one to six "#".
     """
     items = _nearest(nodes, (_LI, _DT, _DD), _TABLE)
     rows = _nearest(nodes, (_TR, _TR, _TR), _LI)
+    cells = _nearest(nodes, (_TD, _TH, _TH), _TABLE)
     out = np.empty(blocks.text.shape[0] + 12 * kept.shape[0], np.uint8)
     size, before = 0, -1
     for b in range(kept.shape[0]):
@@ -96,7 +97,8 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
         item, row = items[node], rows[node]
         if before >= 0:
             last = blocks.node[before]
-            size = _gap(out, size, item, row, items[last], rows[last], node == last)
+            same = cells[node] == cells[last] and cells[node] != 0
+            size = _gap(out, size, item, row, items[last], rows[last], same)
         if item and nodes.tag[item] == _LI and (before < 0 or items[blocks.node[before]] != item):
             out[size], out[size + 1] = 45, 32
             size += 2
@@ -115,11 +117,12 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
 
 @njit(cache=True, nogil=True)
 def _gap(out: Bytes, size: int, item: int, row: int, last_item: int, last_row: int, same: bool) -> int:
+    """Write what stands between two blocks; `same` where one cell of a table holds both."""
     if row and row == last_row and not same:
         out[size], out[size + 1], out[size + 2] = 32, 124, 32
         return size + 3
     out[size] = 10
-    if (item and last_item) or (row and last_row):
+    if (item and last_item) or (row and last_row and not same):
         return size + 1
     out[size + 1] = 10
     return size + 2

@@ -1,9 +1,9 @@
 """A page -> its main text, block by block: the learned extractor.
 
-An HTML parser balances the page, a kernel cuts it into blocks, two small forests say how likely each block is main text, and those are
-kept that give the highest expected F1. About 2 ms for a page of 100 kB, most of it in the parser; the first call loads the model and the
-compiled kernels (half a second, once). The trap: on a page unlike all it learned from the expected F1 is low, and the caller should ask
-another extractor; `judge` says so with `is_strange`.
+An HTML parser balances the page, a kernel cuts it into blocks, two small forests say how likely each block is main text, and
+those are kept that give the highest expected F1. About 2 ms for a page of 100 kB, most of it in the parser; the first call loads the
+model and the compiled kernels (half a second, once). The trap: on a page unlike all it learned from the expected F1 is low, and the
+caller should ask another extractor; `judge` says so with `is_strange`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from curation.kernels.blocks_tree import Tree
 MAX_BLOCKS = 50_000
 _LITTLE_BYTES = 500
 _TITLE = re.compile("<title[^>]*>", re.IGNORECASE)
-_MIN_EXPECTED_F1 = 0.55
+_MIN_EXPECTED_F1 = 0.65
 _LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
 Model = tuple[forest.Forest, forest.Forest]
 

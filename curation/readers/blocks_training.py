@@ -12,7 +12,7 @@ import io
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -110,14 +110,17 @@ def lesson(html: bytes, content_type: str | None, truth: str, source: str) -> Le
     return Lesson(source, truth, *found, x, tree, share.astype(np.float32), count, weight)
 
 
-def grow(
-    lessons: Sequence[Lesson], extra: Sequence[npt.NDArray[np.float32]] | None, trees: int, how: Forests
-) -> forests.Forest:
-    """A forest that tells blocks of the truth from others; sources weigh by the square root of their number of pages."""
-    try:
-        import lightgbm
-    except ImportError as error:
-        raise InputError("training needs LightGBM: pip install 'curation[extractor]'") from error
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Blocks to learn from: features x float32[n, F or more], whether they are main text y bool[n], weights float64[n] of mean 1."""
+
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64]
+
+
+def table(lessons: Sequence[Lesson], extra: Sequence[npt.NDArray[np.float32]] | None, how: Forests) -> Table:
+    """The blocks of pages; sources weigh by the square root of their number of pages, small boilerplate is thinned out."""
     pages = Counter(page.source for page in lessons)
     x = np.concatenate([page.x for page in lessons])
     if extra is not None:
@@ -128,12 +131,21 @@ def grow(
     share = np.where(y | (length > _SHORT_TOKENS), 1.0, np.where(length > _SMALL_TOKENS, 1 / 2, 1 / 5))
     chosen = np.random.default_rng(how.seed).random(len(y)) < share
     weight = (weight / share)[chosen]
+    return Table(x[chosen], y[chosen], weight / weight.mean())
+
+
+def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
+    """A forest that tells blocks of the truth from others. Raises InputError without LightGBM."""
+    try:
+        import lightgbm
+    except ImportError as error:
+        raise InputError("training needs LightGBM: pip install 'curation[extractor]'") from error
     settings = {
         "objective": "binary", "num_leaves": how.leaves, "learning_rate": how.rate, "min_data_in_leaf": how.min_leaf,
         "lambda_l2": how.penalty, "feature_fraction": how.columns, "max_bin": 63, "seed": how.seed, "num_threads": 1,
         "deterministic": True, "force_col_wise": True, "verbose": -1,
     }  # fmt: skip
-    data = lightgbm.Dataset(x[chosen], y[chosen].astype(np.float32), weight=weight / weight.mean(), params=settings)
+    data = lightgbm.Dataset(blocks.x, blocks.y.astype(np.float32), weight=blocks.weight, params=settings)
     return packed(lightgbm.train(settings, data, trees).dump_model()["tree_info"])
 
 
@@ -176,19 +188,27 @@ def _context(first: forests.Forest, page: Lesson) -> npt.NDArray[np.float32]:
 
 
 def train(
-    lessons: Sequence[Lesson], how: Forests, say: Callable[[str], None], *, folds: bool = True
+    lessons: Sequence[Lesson],
+    how: Forests,
+    say: Callable[[str], None],
+    *,
+    folds: bool = True,
+    only_scored: Collection[str] = (),
 ) -> tuple[Model, dict[str, Model]]:
-    """(the model, the model without each source): each two forests, the second grown on first looks that never saw the source.
+    """(the model, the model without each source): the second forest learns from first looks that never saw the source.
 
     The first forest without sources s and t serves both models, so n sources need n (n - 1) / 2 + n + 1 first forests.
+    Sources `only_scored` are not learned from, so the model itself is one without them.
     """
+    lessons = [page for page in lessons if page.source not in only_scored]
     sources = sorted({page.source for page in lessons})
     without: dict[frozenset[str], forests.Forest] = {}
 
     def first(*left_out: str) -> forests.Forest:
         key = frozenset(left_out)
         if key not in without:
-            without[key] = grow([page for page in lessons if page.source not in key], None, how.trees[0], how)
+            taught = [page for page in lessons if page.source not in key]
+            without[key] = grow(table(taught, None, how), how.trees[0], how)
             say(f"first forest without {', '.join(sorted(key)) or 'none'}")
         return without[key]
 
@@ -196,10 +216,11 @@ def train(
         taught = [page for page in lessons if page.source not in left_out]
         looks = {s: first(*left_out, s) for s in sources if s not in left_out}
         extra = [_context(looks[page.source], page) for page in taught]
-        return first(*left_out), grow(taught, extra, how.trees[1], how)
+        return first(*left_out), grow(table(taught, extra, how), how.trees[1], how)
 
     out = {source: both(source) for source in sources} if folds else {}
-    return both(), out
+    model = both()
+    return model, out | (dict.fromkeys(sorted(only_scored), model) if folds else {})
 
 
 def judged_lesson(page: Lesson, model: Model) -> Judged:
@@ -226,29 +247,39 @@ def _means(values: Sequence[tuple[float, float, float]]) -> dict[str, float]:
 
 
 def train_files(
-    pages: Sequence[str], out: str, how: Forests, say: Callable[[str], None], *, folds: bool = True
+    pages: Sequence[str],
+    out: str,
+    how: Forests,
+    say: Callable[[str], None],
+    *,
+    folds: bool = True,
+    only_scored: Collection[str] = (),
 ) -> dict[str, Any]:
     """Train on Parquet tables (columns html, truth, source), write the model to `out` and its card beside it; return the card.
 
-    Raises InputError where a column is missing or there are fewer than three sources.
+    Raises InputError where a column is missing, a source `only_scored` is not there, or fewer than three others are.
     """
     lessons, licenses = _read(pages, say)
     counts = Counter(page.source for page in lessons)
-    if len(counts) < 3:
+    if unknown := sorted(set(only_scored) - set(counts)):
+        raise InputError(f"no page of {', '.join(unknown)}; the sources are {', '.join(counts)}")
+    learned = {source: n for source, n in sorted(counts.items()) if source not in only_scored}
+    if len(learned) < 3:
         raise InputError(
-            f"three sources of pages or more expected, got {len(counts)}: {', '.join(counts) or 'no page with text and truth'}"
+            f"three sources of pages or more expected, got {len(learned)}: {', '.join(learned) or 'no page with text and truth'}"
         )
-    model, left_out = train(lessons, how, say, folds=folds)
+    model, left_out = train(lessons, how, say, folds=folds, only_scored=only_scored)
     stream = io.BytesIO()
     np.savez_compressed(stream, allow_pickle=False, **model_arrays(model))
     data = stream.getvalue()
     card = {
-        "sources": {s: {"pages": n, "licenses": sorted(licenses[s])} for s, n in sorted(counts.items())},
-        "pages": len(lessons),
-        "blocks": sum(len(page.x) for page in lessons),
+        "sources": {s: {"pages": n, "licenses": sorted(licenses[s])} for s, n in learned.items()},
+        "only_scored": sorted(only_scored),
+        "pages": sum(learned.values()),
+        "blocks": sum(len(page.x) for page in lessons if page.source in learned),
         "features": len(model_arrays(model)["features"]),
         "forests": asdict(how),
-        "folds": "each source scored by a model trained on the others",
+        "folds": "each source scored by a model trained on the others but not on those only scored; no other extractor asked",
         "score": "token 4-grams (Chinese and Japanese by character), mean over a source's pages, then over sources",
         "scores": score_table(lessons, left_out),
         "bytes": len(data),

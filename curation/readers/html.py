@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
-MAX_ATTRIBUTES = 5000  # of one tag; likewise
+MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
 MAX_REPEATED = 4_000_000  # formatting elements left open, times tags; a parser may write so many elements
-MAX_MARKS = 1000  # combining marks on one letter; likewise
+MAX_MARKS = 200  # combining marks on one letter; likewise
 _MANY_TAGS = 4000
-_LONG_TAG_BYTES = 16_384
+_LONG_TAG_BYTES = 2048
 _MAX_BAD_SHARE = 0.05
 
 # Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
@@ -127,7 +127,7 @@ def _by_blocks(text: str, form: Form) -> str:
     if found is None or found.is_strange:
         try:
             check_shape(text.encode("utf-8", "replace"))
-            other = _by_other(text, "resiliparse", None)
+            other = _by_other(text, "resiliparse", None, comments=form.comments)
         except PageError:
             other = ""
         if found is None or other.strip():
@@ -136,7 +136,7 @@ def _by_blocks(text: str, form: Form) -> str:
     return found.text(headline=headline, comments=form.comments, markdown=form.markdown)
 
 
-def _by_other(text: str, extractor: str, url: str | None) -> str:
+def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = True) -> str:
     if extractor == "turbohtml":
         import turbohtml
 
@@ -149,7 +149,8 @@ def _by_other(text: str, extractor: str, url: str | None) -> str:
                 "the extractor trafilatura is not installed: pip install 'curation[trafilatura]'"
             ) from error
         return trafilatura.extract(text, url=url, include_comments=False) or ""
-    return str(extract_plain_text(text, main_content=extractor == "resiliparse", alt_texts=False))
+    main = extractor == "resiliparse"
+    return str(extract_plain_text(text, main_content=main, alt_texts=False, comments=comments))
 
 
 def clean_text(text: str) -> str:
@@ -188,11 +189,14 @@ def check_shape(html: bytes) -> None:
         depth = _depth(data, tags)
         if depth > MAX_DEPTH:
             raise PageError("too_large", f"elements nested up to {depth} deep, the limit is {MAX_DEPTH}")
-    bounds = np.append(tags, len(html))
+    bounds, squares = np.append(tags, len(html)), 0
     for index in np.flatnonzero(np.diff(bounds) > _LONG_TAG_BYTES):
         tag = _QUOTED.sub(b"", html[bounds[index] : bounds[index + 1]]).partition(b">")[0]
-        if len(_ATTRIBUTE.findall(tag)) > MAX_ATTRIBUTES:
-            raise PageError("too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes")
+        squares += len(_ATTRIBUTE.findall(tag)) ** 2
+        if squares > MAX_ATTRIBUTES**2:
+            raise PageError(
+                "too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared"
+            )
 
 
 def check_repeats(html: str) -> None:

@@ -8,6 +8,7 @@ even start would make every page look deadly, so the child extracts a page of it
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import pickle
@@ -133,8 +134,9 @@ def serve(line_number: int) -> None:
     line = Connection(line_number)
     try:
         extractor, form, max_page_s = line.recv()
-        try:
-            page_text(_TRIAL, extractor, form)  # loads, and compiles what is not compiled yet, without a limit
+        try:  # this loads, and compiles what is not compiled yet, without a limit; whether the page pleases does not matter
+            with contextlib.suppress(PageError):
+                page_text(_TRIAL, extractor, form)
         except CurationError as error:
             line.send(str(error))
             return

@@ -24,7 +24,15 @@ from warcio.warcwriter import WARCWriter
 from curation.sample.pages import ROOT, Page, body, coded, pages, rows
 
 ARCHIVES = 3
-_TRUSTED = ("webtext2.jsonl", "books1", "books2", "wikipedia.xml", "benchmark.jsonl", "truth.jsonl")
+_TRUSTED = (
+    "webtext2.jsonl",
+    "books1",
+    "books2",
+    "wikipedia.xml",
+    "benchmark.jsonl",
+    "submissions.jsonl",
+    "truth.jsonl",
+)
 _START = datetime.datetime(2019, 2, 15, 22, 0, 0)
 _INFO = {
     "isPartOf": "CC-SAMPLE-2019-09",
@@ -35,7 +43,7 @@ _INFO = {
 
 
 def build_sample(directory: Path) -> None:
-    """Write the sample under `directory`: webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl,
+    """Write the sample under `directory`: webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl, submissions.jsonl,
     truth.jsonl, crawl/sample-0000{0,1,2}.warc.gz and recipe.toml. Files already there are replaced; the folder is made."""
     directory.mkdir(parents=True, exist_ok=True)
     for name in _TRUSTED:

@@ -30,6 +30,7 @@ SHARD_RECORDS = 1000
 COLUMNS = (
     "url_surtkey", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length",
 )  # fmt: skip
+# Times are only compared, never shown: as text each engine would write them in its own way.
 QUERY = f"""
 WITH asked AS (
     SELECT url, key, ROW_NUMBER() OVER (PARTITION BY key ORDER BY url) AS nth FROM (SELECT DISTINCT url, key FROM wanted) AS w
@@ -55,8 +56,10 @@ FROM numbered
 """
 
 
-def look_up(context: Context, engine: Engine, dataset: Dataset) -> None:
+def look_up(context: Context, engine: Engine, dataset: Dataset) -> tuple[int, int, int]:
     """Write downloads/<dataset>/captures/: a row for each address of the list, with the record to fetch where there is one.
+
+    Returns the number of addresses, of records, and their stored bytes.
 
     Raises InputError where the list is empty or the index lacks a column.
     """
@@ -76,7 +79,10 @@ def look_up(context: Context, engine: Engine, dataset: Dataset) -> None:
     made_from = [identity, *(f"{file.name} {file.size} {file.tag}" for file in files)]
     out = context.path("downloads", dataset.name, "captures")
     order = ("filename", "start", "url")
-    query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
+    made = query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
+    tables_of_sizes = (store.read_table(path, ["size"]).column(0).to_numpy() for path in made.paths)
+    told = [(int((sizes > 0).sum()), int(sizes.sum())) for sizes in tables_of_sizes]
+    return made.rows, sum(records for records, _ in told), sum(size for _, size in told)
 
 
 def _wanted(context: Context, dataset: Dataset) -> tuple[str, str]:

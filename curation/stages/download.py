@@ -60,7 +60,8 @@ def run(context: Context, engine: Engine, say: Callable[[str], None]) -> None:
     wanted = sources.benchmarks(context)
     for dataset in context.recipe.dataset:
         wanted += sources.of(context, dataset) + sources.index(context, dataset)
-    fetched = [source for source in wanted if source.destination and not store.exists(source.destination)]
+    there = sources.present(wanted)
+    fetched = [source for source in wanted if source.destination and source.destination not in there]
     streamed = [source for source in wanted if not source.destination]
     announce(context, fetched, [] if store.exists(context.path("plan.json")) else streamed, say)
     patience = context.recipe.download.patience(engine.workers)
@@ -69,7 +70,13 @@ def run(context: Context, engine: Engine, say: Callable[[str], None]) -> None:
     _report(context, wanted, failed)
     for dataset in context.recipe.dataset:
         if dataset.urls:
-            captures.look_up(context, engine, dataset)
+            addresses, records, size = captures.look_up(context, engine, dataset)
+            pace = context.recipe.download.requests_per_second
+            if not store.exists(context.path("plan.json")):
+                say(
+                    f"To stream: {dataset.name}: {records} records of {addresses} addresses, {megabytes(size)}: at least "
+                    f"{duration(records / pace)} at {pace:g} requests a second"
+                )
 
 
 def fetch_file(patience: store.Patience, source: Source) -> str:

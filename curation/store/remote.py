@@ -78,7 +78,7 @@ def address(text: str) -> Address:
         raise InputError(f"{text}: {digest[0]} has {_HASHES[digest[0]]} hexadecimal digits")
     if not re.fullmatch(r"-1|\d+", size):
         raise InputError(f"{text}: bytes= is a whole number")
-    if not name or "/" in name or name.startswith("."):
+    if not name or "/" in name or name.startswith((".", "_")):
         raise InputError(f"{text}: the address ends in no file name; give it one: #name=...")
     return Address(url, name, int(size), digest)
 

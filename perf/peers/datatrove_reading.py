@@ -1,8 +1,8 @@
 """datatrove reads and extracts: `python datatrove_reading.py FOLDER` (archives in FOLDER/in), run by perf/reading.py.
 
 In an environment of its own. Its defaults: WarcReader, Trafilatura (favour precision, a second a page, in a process of its own),
-JsonlWriter; one task, one worker. It identifies no language, since its model would have to be fetched. The last line says seconds by the clock, of the processor, and
-documents, as JSON.
+JsonlWriter; one task, one worker. It identifies no language, since its model would have to be fetched. The last line says seconds by
+the clock, of the processor, and documents, as JSON.
 """
 
 from __future__ import annotations

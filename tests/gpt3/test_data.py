@@ -80,6 +80,14 @@ def test_windows_cover_the_stream_for_any_lengths(lengths: list[int], context: i
     assert len(windows) == count
 
 
+def test_shards_of_another_dtype_are_refused(make_shards: MakeShards) -> None:
+    """32-bit tokens read as 16-bit ones are twice as many, every second one 0: no single token betrays them."""
+    path = make_shards(dtype="uint32") / "shards.json"
+    path.write_text(path.read_text().replace("uint32", "uint16"))
+    with pytest.raises(InputError, match=r"announces 1,600 training tokens, but its files hold 3,200 of uint16"):
+        data.open_shards(path.parent)
+
+
 def test_wide_tokens_are_read(make_shards: MakeShards) -> None:
     narrow, wide = make_shards(dtype="uint16"), make_shards(dtype="uint32")
     assert np.array_equal(opened(narrow).batch(0, 20), opened(wide).batch(0, 20))

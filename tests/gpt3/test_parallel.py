@@ -112,7 +112,7 @@ def test_more_processes_give_the_losses_of_one(make_shards: MakeShards, size: Si
     text = json.dumps([str(shards), str(tmp_path), asdict(wide), cases, ports])
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", PROCESSES, text], capture_output=True, text=True, timeout=120, env=environment
+        [sys.executable, "-c", PROCESSES, text], capture_output=True, text=True, timeout=300, env=environment
     )
     assert done.returncode == 0, done.stderr[-3000:]
     check_noise(shards, wide, json.loads((tmp_path / "noise.json").read_text()))

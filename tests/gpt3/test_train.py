@@ -259,6 +259,17 @@ def test_bits_per_byte_are_the_loss_over_the_bytes_of_the_text(
     assert lines(tmp_path / "out")[-1]["bits_per_byte"] == result.bits_per_byte
 
 
+def test_an_encoding_that_cannot_be_had_costs_the_bits_per_byte_only(
+    make_shards: MakeShards, size: Size, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TIKTOKEN_CACHE_DIR", str(tmp_path))
+    path = make_shards() / "shards.json"
+    path.write_text(path.read_text().replace('"gpt2"', '"not-an-encoding"'))
+    result = train(path.parent, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
+    assert result.bits_per_byte == {}
+    assert result.validation["webtext2"] > 0
+
+
 def test_bfloat16_learns_the_same(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
     shards = make_shards()
     losses = []

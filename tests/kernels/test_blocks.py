@@ -195,6 +195,7 @@ def test_the_alignment_prefers_one_run_to_scattered_tokens() -> None:
         ("<h2>A</h2><p>b<p>c", False, "A\n\nb\n\nc"),
         ("x<ul><li>a<li>b<p>c</ul>y", False, "x\n\n- a\n- b\nc\n\ny"),
         ("<table><tr><td>a<td>b<tr><td>c<td><p>d</table>", False, "a | b\nc | d"),
+        ("<table><tr><td><p>a<p>b<td>c</table>", False, "a\n\nb | c"),
     ],
 )
 def test_joined_text_is_readable(html: str, markdown: bool, expected: str) -> None:

@@ -187,7 +187,7 @@ def test_on_texts_the_estimate_has_datasketchs_error_and_no_bias(features, width
     for number in range(40):
         words = [f"w{x}" for x in rng.integers(0, 5000, 300)]
         changed = [
-            f"v{x}" if u < 0.003 * number else word
+            f"v{x}" if u < 0.01 * number else word
             for x, u, word in zip(range(300), rng.random(300), words, strict=True)
         ]
         indptr, values = feature_sets(*text_buffers(pa.array([" ".join(words), " ".join(changed)])), features, width)

@@ -40,6 +40,20 @@ def test_the_story_is_kept_and_the_menu_is_not() -> None:
     assert not re.search("Sports|Weather|Copyright|Privacy", text)
 
 
+def test_a_thread_served_in_noscript_is_read() -> None:
+    page = PAGE.replace("<body>", "<body><noscript>").replace("</body>", "</noscript></body>")
+    assert all(sentence in curation.extract_text(page.encode()) for sentence in SENTENCES)
+    beside = PAGE.replace(
+        "</article>", f"</article><noscript><p>{SENTENCES[0].replace('mill', 'pixel')}</p></noscript>"
+    )
+    assert "pixel" not in curation.extract_text(beside.encode())
+
+
+def test_a_title_never_closed_does_not_swallow_the_page() -> None:
+    text = curation.extract_text(PAGE.replace("</title>", "</tit").encode())
+    assert all(sentence in text for sentence in SENTENCES)
+
+
 def test_options() -> None:
     body = PAGE.encode()
     assert curation.extract_text(body, headline="in").startswith("The old mill\n\nThe wheel")
@@ -180,8 +194,28 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     with (tmp_path / "0.npz").open("rb") as stream:
         model = blocks.load_model(np.load(stream))
     assert blocks.judge(PAGE, model).p.max() > 0.5
+    with pytest.raises(InputError, match=r"no page of s9; the sources are s0, s1, s2"):
+        train_files([pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s9"])
+    with pytest.raises(InputError, match="three sources"):
+        train_files([pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s2"])
     with pytest.raises(InputError, match="three sources"):
         train_files([lessons(tmp_path / "few.parquet", 2)], str(tmp_path / "x.npz"), how, lambda line: None)
+
+
+def test_a_source_only_scored_teaches_nothing() -> None:
+    pytest.importorskip("lightgbm", reason="the extra `extractor` is not installed")
+    from curation.readers.blocks_training import Forests, lesson, train
+
+    pages = [
+        lesson(PAGE.replace("mill", f"mill{i}").encode(), None, "\n".join(SENTENCES), f"s{i % 4}") for i in range(8)
+    ]
+    how = Forests(trees=(2, 2), min_leaf=2)
+    model, folds = train(pages, how, lambda line: None, only_scored=["s3"])
+    alone, _ = train([page for page in pages if page.source != "s3"], how, lambda line: None, folds=False)
+    assert sorted(folds) == ["s0", "s1", "s2", "s3"]
+    for one in (model, folds["s3"]):
+        ours, theirs = blocks.model_arrays(one), blocks.model_arrays(alone)
+        assert all(np.array_equal(ours[name], theirs[name]) for name in theirs)
 
 
 def test_training_asks_for_its_columns(tmp_path: Path) -> None:

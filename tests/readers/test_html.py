@@ -120,6 +120,7 @@ BOMBS = {
     "a megabyte of div": "<div>" * 200_000,
     "deep in the middle": PAGE * 20 + "<ul><li>" * 5000 + PAGE,
     "attributes": "<div " + " ".join(f"a{n}=1" for n in range(100_000)) + ">x",
+    "attributes in many tags": ("<p " + " ".join(f"a{n}" for n in range(2000)) + ">x") * 50,
     "attributes without end": "<div " + " ".join(f"a{n}" for n in range(100_000)),
 }
 HARMLESS = {
@@ -133,6 +134,8 @@ HARMLESS = {
     "one line": STORY * 5000,
     "unclosed comment": "<!--" * 100_000,
     "nul": "<p>a" + "\0" * 10,
+    "marks on letters": "<p>" + ("a" + "\u0300\u0316" * 50) * 300 + STORY,
+    "signs in a row": "<p>" + "─" * 50_000 + STORY,
     "all bytes": bytes(range(256)) * 400,
 }
 
@@ -148,6 +151,18 @@ def test_bombs_are_refused_before_the_parser_sees_them(name):
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 def test_odd_pages_pass(name, extractor):
     assert reason_of(lambda: page_text(page(HARMLESS[name]), extractor)) in (None, "empty", "undecodable")
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+def test_many_marks_on_a_letter_are_refused_before_they_are_put_in_order(extractor):
+    text = "<p>" + STORY + "a" + "\u0300\u0316" * 1_000_000
+    assert reason_of(lambda: page_text(page(text), extractor)) in ("too_large", "empty")
+
+
+@pytest.mark.parametrize("extractor", EXTRACTORS)
+def test_bombs_cost_any_extractor_little(extractor):
+    for name in BOMBS:
+        assert reason_of(lambda name=name: page_text(page(BOMBS[name]), extractor)) in (None, "empty", "too_large")
 
 
 def test_the_limits_of_shape():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import io
 from collections.abc import Iterator
@@ -119,7 +120,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Int
                     "index": str(tmp_path / "index/**.parquet"),
                 }
             ],
-            "download": {"base_url": server.url, "requests_per_second": 2000, "max_attempts": 2, "timeout_s": 5},
+            "download": {"base_url": server.url, "requests_per_second": 2000, "max_attempts": 2, "timeout_s": 30},
         }
         yield server, recipe.parse(table)
 
@@ -128,7 +129,9 @@ def test_every_address_is_a_document_or_counted(
     world: tuple[Internet, recipe.Recipe], tmp_path: Path, local: LocalEngine
 ) -> None:
     server, made = world
-    context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    said: list[str] = []
+    context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    assert said[0].startswith("To stream: web: 3 records of 7 addresses")
     assert len(plan.shards) == 2
     rows = [row for shard in plan.shards for row in store.read_table(context.documents(shard)).to_pylist()]
     assert [(row["url"], row["date"][:10], row["archive"]) for row in rows] == [
@@ -186,6 +189,20 @@ def test_a_record_that_cannot_be_fetched_is_counted_and_asked_for_again(
     server.acts[archive] = ["cut", "ignore_range"]
     context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
     assert pipeline.books(context, plan)["extract"]["web"]["kept"][0] == 3
+
+
+def test_an_index_at_web_addresses_is_fetched_first(
+    world: tuple[Internet, recipe.Recipe], tmp_path: Path, local: LocalEngine
+) -> None:
+    server, made = world
+    addresses = []
+    for file in sorted((tmp_path / "index").rglob("*.parquet")):
+        server.files["/" + file.name] = file.read_bytes()
+        addresses.append(server.url + file.name)
+    remote_ = dataclasses.replace(made, dataset=(dataclasses.replace(made.dataset[0], index=tuple(addresses)),))
+    context, plan = pipeline.run(remote_, str(tmp_path / "run"), local, say=lambda line: None)
+    assert pipeline.books(context, plan)["extract"]["web"]["kept"][0] == 3
+    assert len(list((tmp_path / "run/downloads/web/_index").iterdir())) == 2
 
 
 @pytest.mark.spark

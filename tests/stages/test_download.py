@@ -52,7 +52,13 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
 
 def crawl(server: Internet, stages: tuple[str, ...] = ("download", "extract"), **keys: Any) -> recipe.Recipe:
     dataset = {"name": "cc", "role": "crawl", "crawls": [CRAWL], **keys}
-    polite = {"base_url": server.url, "requests_per_second": 2000, "max_attempts": 3, "timeout_s": 5, "max_failed": 0.3}
+    polite = {
+        "base_url": server.url,
+        "requests_per_second": 2000,
+        "max_attempts": 3,
+        "timeout_s": 30,
+        "max_failed": 0.3,
+    }
     return recipe.parse({"stages": list(stages), "dataset": [dataset], "download": polite})
 
 
