@@ -27,6 +27,8 @@ def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, ex
     from curation import recipe as recipes
     from curation.cli.run import execute
 
+    if "extract" in tables["stages"]:
+        tables.setdefault("extract", {"table_languages": False})
     execute(recipes.parse(tables, "command line"), out, workers=workers or 0, update=update, export=export)
 
 

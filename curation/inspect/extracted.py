@@ -92,5 +92,6 @@ def _page_again(context: Context, shard: Shard, found: Data) -> Page | None:
             record = next(iter(warc.read_archive(stream, found["archive"], max_page_bytes=limit)), None)
     except InputError:
         return None
-    same = isinstance(record, Page) and (record.url, record.record_id) == (found["url"], found["record_id"])
-    return record if same and not record.is_text else None
+    if not isinstance(record, Page) or record.is_text:
+        return None
+    return record if (record.url, record.record_id) == (found["url"], found["record_id"]) else None

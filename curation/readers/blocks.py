@@ -176,4 +176,4 @@ def judged(nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32],
 
 
 _NOTHING = np.zeros((0, FEATURES), np.float32)
-_PARTS = {"first": forest.Forest, "second": forest.Forest, "line": forest.Line}
+_PARTS: dict[str, Any] = {"first": forest.Forest, "second": forest.Forest, "line": forest.Line}

@@ -45,6 +45,7 @@ class ExtractConfig:
     comments: bool = False
     markdown: bool = False
     languages: tuple[str, ...] = ()
+    table_languages: bool = True  # false: rows of tables have none, and are read twice as fast
     max_page_bytes: int = 10 << 20
     max_page_s: float = 30.0  # of processor time
 
@@ -53,6 +54,8 @@ class ExtractConfig:
             raise ValueError(f"max_page_bytes: at least 1 expected, got {self.max_page_bytes}")
         if not self.max_page_s > 0:
             raise ValueError(f"max_page_s: more than 0 expected, got {self.max_page_s}")
+        if self.languages and not self.table_languages:
+            raise ValueError("languages: they cannot be kept by language with table_languages = false")
         if self.extractor != "blocks" and (self.headline, self.comments, self.markdown) != ("judged", False, False):
             raise ValueError(f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}')
 
@@ -183,11 +186,14 @@ def _batches(
     chars = 0
     for input_ in shard.files:
         ours = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
+        told = config.table_languages or _format(dataset, input_) != "table"
         for file, outcome in _found(context, dataset, input_, patience):
             if isinstance(outcome, Document) and not outcome.text.strip():
                 refused.append(_refused(file, Reject("empty", outcome.url, outcome.offset, "only white space")))
             elif isinstance(outcome, Document):
                 rows.append(_row(dataset, file, outcome, ours))
+                if not told:
+                    rows[-1]["language"] = rows[-1]["language_score"] = None
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(_refused(file, outcome))
@@ -206,12 +212,14 @@ def _settle(
     """Add the languages, refuse those not wanted, and enter everything in the books."""
     from curation.readers.language import languages
 
-    names, scores = languages([row["text"] for row in rows])
-    kept = []
-    for row, name, score in zip(rows, names, scores, strict=True):
+    asked = [row for row in rows if "language" not in row]
+    names, scores = languages([row["text"] for row in asked]) if asked else ([], [])
+    for row, name, score in zip(asked, names, scores, strict=True):
         row["language"], row["language_score"] = name, score
-        if config.languages and name not in config.languages:
-            detail = f"{name} ({score:.2f})"
+    kept = []
+    for row in rows:
+        if config.languages and row["language"] not in config.languages:
+            detail = f"{row['language']} ({row['language_score']:.2f})"
             refused.append(
                 {**{k: row[k] for k in ("url", "archive", "offset")}, "reason": "language", "detail": detail}
             )
