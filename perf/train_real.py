@@ -2,7 +2,7 @@
 
     python perf/train_real.py RUN OUT --seconds 600
 
-trains `small-cpu` (9,979,040 parameters: 8,041,120 in the vocabulary, 81,920 in positions, 1,856,000 in the layers) with batches of 4,096
+trains `small-cpu` (9,979,040 parameters: 8,041,120 in the vocabulary, 81,920 in positions, 1,856,000 in the layers) with batches of 2,048
 tokens, goes on from OUT's newest checkpoint, and ends with OUT/loss.png and OUT/samples.txt. Kill it when you like.
 
 Cost: about 1,000 tokens a second on one quiet core. Trap: the learning rate falls to a tenth over the first two thirds of the budget and
@@ -21,7 +21,7 @@ from curation.gpt3.generate import generate
 from curation.gpt3.sizes import size_named
 from curation.gpt3.train import Options, train
 
-TOKENS = 4_500_000
+TOKENS = 2_000_000
 PROMPTS = ("", "The city of", "She looked at him and", "In this post we show how to")
 
 
@@ -38,12 +38,12 @@ def main() -> None:
         warmup_tokens=arguments.tokens // 45,
         ramp_tokens=0,
         seconds=arguments.seconds,
-        checkpoint_every=25,
-        validate_every=50,
+        checkpoint_every=100,
+        validate_every=100,
         validation_windows=24,
         progress=True,
     )
-    result = train(arguments.run, arguments.out, replace(size_named("small-cpu"), batch_tokens=4096), options)
+    result = train(arguments.run, arguments.out, replace(size_named("small-cpu"), batch_tokens=2048), options)
     print(
         f"{result.tokens:,} of {result.budget_tokens:,} tokens; validation loss (nats per token): {result.validation}"
     )
