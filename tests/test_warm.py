@@ -36,9 +36,9 @@ def test_every_part_compiles_the_kernel_it_is_known_by(local: LocalEngine) -> No
 def test_only_what_a_run_needs_and_after_a_change_is_compiled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(warm, "__file__", str(tmp_path / "warm.py"))
     (tmp_path / "kernels" / "__pycache__").mkdir(parents=True)
-    source = tmp_path / "kernels" / "minhash.py"
+    source = tmp_path / "kernels" / "buckets.py"
     source.touch()
-    (tmp_path / "kernels" / "__pycache__" / "minhash._shared-1.nbi").touch()
+    (tmp_path / "kernels" / "__pycache__" / "buckets._pairs-1.nbi").touch()
     os.utime(source, (time.time() - 9, time.time() - 9))
     heard: Any = _Heard()
     warm.compile_kernels(heard, ["dedup", "tokenize"])

@@ -71,10 +71,13 @@ def look_up(context: Context, engine: Engine, dataset: Dataset) -> tuple[int, in
     known = store.read_schema(files[0].path)
     if missing := [name for name in COLUMNS if name not in known.names]:
         raise InputError(f"{files[0].path}: no column {missing[0]!r}; Common Crawl's columnar index expected")
+    columns = pa.schema([known.field(name) for name in COLUMNS])
+    if pa.types.is_timestamp(when := columns.field("fetch_time").type):  # Spark knows no other unit
+        columns = columns.set(COLUMNS.index("fetch_time"), pa.field("fetch_time", pa.timestamp("us", when.tz)))
     wanted, identity = _wanted(context, dataset)
     tables = {
         "wanted": store.Table((wanted,), schema.WANTED),
-        "capture": store.Table(tuple(file.path for file in files), pa.schema([known.field(name) for name in COLUMNS])),
+        "capture": store.Table(tuple(file.path for file in files), columns),
     }
     made_from = [identity, *(f"{file.name} {file.size} {file.tag}" for file in files)]
     out = context.path("downloads", dataset.name, "captures")

@@ -31,7 +31,7 @@ def test_either_inputs_or_a_page(tmp_path: Path) -> None:
     for args in ([], ["in.jsonl", "--show", "page.html"]):
         result = call("extract", *args, "--out", str(tmp_path / "out"))
         assert result.exit_code == 2
-        assert "give either INPUT... or --show PAGE.html" in result.output
+        assert "give INPUT..., or --urls LIST, or --show PAGE.html" in result.output
 
 
 def test_a_missing_page_is_said_in_one_sentence(tmp_path: Path) -> None:
