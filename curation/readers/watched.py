@@ -3,7 +3,8 @@
 No alarm interrupts native code, but a signal that nobody handles ends a process even there. So the child sets a timer of processor time
 before each page; where it runs out the child is gone, and its owner starts another and goes on behind the page. Costs two system calls a
 page, a copy of page and text through a socket, and once a worker 1.5 s and about 200 MB for the child. The trap: an extractor that cannot
-even start would make every page look deadly, so the child extracts a page of its own before it is trusted.
+even start would make every page look deadly, so the child extracts a page of its own before it is trusted. What it answers
+is JSON: its owner unpickles nothing that a page could have written.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
+
+import orjson
 
 from curation.errors import CurationError
 from curation.readers.html import Form, page_text
@@ -71,7 +74,7 @@ class Watched:
             self._line = self._started()
         try:
             self._line.send_bytes(pickle.dumps(pages, pickle.HIGHEST_PROTOCOL))
-            answers: list[Answer] = pickle.loads(self._line.recv_bytes())
+            answers: list[Answer] = orjson.loads(self._line.recv_bytes())
         except (EOFError, ConnectionError):
             return None
         return answers
@@ -110,7 +113,7 @@ class Watched:
         self._line = ours
         try:
             ours.send(self._settings)
-            problem: str = ours.recv()
+            problem = ours.recv_bytes().decode()
         except (EOFError, ConnectionError):
             problem = f"it ended with code {self._ended()}; what it printed says why"
         if problem:
@@ -138,13 +141,13 @@ def serve(line_number: int) -> None:
             with contextlib.suppress(PageError):
                 page_text(_TRIAL, extractor, form)
         except CurationError as error:
-            line.send(str(error))
+            line.send_bytes(str(error).encode())
             return
-        line.send("")
+        line.send_bytes(b"")
         while True:
             pages = pickle.loads(line.recv_bytes())
             answers = [_limited(page, extractor, form, max_page_s) for page in pages]
-            line.send_bytes(pickle.dumps(answers, pickle.HIGHEST_PROTOCOL))
+            line.send_bytes(orjson.dumps(answers))
     except (EOFError, ConnectionError):
         return
 
@@ -155,7 +158,7 @@ def _limited(page: Page, extractor: str, form: Form, max_page_s: float) -> Answe
     try:
         return page_text(page, extractor, form)
     except PageError as error:
-        return error.reason, error.detail
+        return error.reason, error.detail and error.detail.encode("utf-8", "replace").decode()
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
