@@ -213,6 +213,21 @@ def differences(own: str, kept: str, most: int = MOST_PLACES) -> Text:
     return out
 
 
+def side_by_side(pair: dict[str, Any], chars: int = 600) -> Table:
+    """A near duplicate beside the document that stays, their differences below: from a dict of `frames.duplicate_pairs`."""
+    table = Table(show_lines=True, expand=True)
+    table.add_column(Text(f"left: {pair['dataset']} {clean(pair['id'])}"), ratio=1)
+    table.add_column(
+        Text(f"stays: {pair['kept_dataset']} {clean(pair['kept_id'])} (Jaccard {pair['jaccard']:.3f})"), ratio=1
+    )
+    table.add_row(Text(clean(pair["text"], chars)), Text(clean(pair["kept_text"], chars)))
+    table.add_row(
+        Text("where they differ, -left- and +stays+", style="dim"),
+        differences(pair["text"], pair["kept_text"]),
+    )
+    return table
+
+
 def _overlap_rows(text: str, overlap: Overlap) -> Iterator[Row]:
     if not overlap.quotes:
         yield "decontaminate", Text("shares no gram with any benchmark")
