@@ -143,7 +143,7 @@ def engine_of(kind: str, workers: int, memory_gb: float, parts: Parts) -> Any:
     if kind == "spark":
         from curation.engine.spark import SparkEngine
 
-        return SparkEngine(f"local[{workers}]", workers, progress=parts)
+        return SparkEngine(f"local[{workers}]", workers, memory_gb, progress=parts)
     from curation.engine.local import LocalEngine
 
     return LocalEngine(workers, memory_gb, progress=parts)

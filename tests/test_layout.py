@@ -33,7 +33,7 @@ ONLY_IN = {
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
     "pyspark": ("curation/engine/spark.py", "jobs/", "perf/"),
-    "duckdb": ("curation/engine/local.py", "perf/"),
+    "duckdb": ("curation/engine/sorting.py", "perf/"),
     "pyarrow.fs": ("curation/store/paths.py",),
 }
 NOT_AT_IMPORT = (

@@ -134,7 +134,7 @@ def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: 
         from curation.engine.spark import SparkEngine
 
         steps.say("Starting Spark ...")
-        return SparkEngine(master, workers, progress=steps)
+        return SparkEngine(master, workers, recipe.memory_gb, progress=steps)
     from curation.engine.local import LocalEngine
 
     return LocalEngine(workers, recipe.memory_gb, progress=steps)

@@ -22,14 +22,13 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from curation import store
-from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
+from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent, write_parts
+from curation.engine.sorting import connect, in_order, part_runs, reduce_part
 from curation.errors import CurationError, TaskError, system_sentence
 from curation.store import process_alive
 
 T = TypeVar("T")
 R = TypeVar("R")
-EMIT_BYTES = 64 << 20
-BATCH_ROWS = 8192
 SPILL = "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
 
 
@@ -85,11 +84,11 @@ class LocalEngine:
     ) -> Parts:
         columns = list(dict.fromkeys([*schema.names, *([partition_by] if partition_by else [])]))
         order = [*([partition_by] if partition_by else []), *sort_by]
-        connection = _connect(self._spill, self.memory_gb, self.workers)
+        connection = connect(self._spill, self.memory_gb, self.workers)
         try:
             for name, table in tables.items():
                 connection.register(name, store.dataset(table))
-            reader = _sorted(connection, query, columns, order)
+            reader = in_order(connection, query, columns, order)
             parts = list(write_parts(reader, out, schema, digest, partition_by))
         finally:
             connection.close()
@@ -183,23 +182,6 @@ def _start_worker() -> None:
     pa.set_cpu_count(1)
 
 
-def _connect(spill: str, memory_gb: float, threads: int) -> Any:
-    import duckdb
-
-    settings = {
-        "threads": threads,
-        "memory_limit": f"{max(256, int(memory_gb * 1000))}MB",
-        "temp_directory": os.path.join(spill, "duckdb"),
-    }
-    return duckdb.connect(config=settings)
-
-
-def _sorted(connection: Any, query: str, columns: Sequence[str], order: Sequence[str]) -> Any:
-    ordered = ", ".join(f'"{name}" ASC NULLS LAST' for name in order)
-    names = ", ".join(f'"{name}"' for name in columns)
-    return connection.sql(f"SELECT {names} FROM ({query}) AS q ORDER BY {ordered}").to_arrow_reader(BATCH_ROWS)
-
-
 def _emit_run(emit: Emit, folder: str, schema: pa.Schema, item: tuple[int, Any]) -> tuple[str, dict[int, list[int]]]:
     """Write what `emit` yields as one Arrow file whose batches hold one part each; returns which batches are whose."""
     number, shard = item
@@ -207,26 +189,11 @@ def _emit_run(emit: Emit, folder: str, schema: pa.Schema, item: tuple[int, Any])
     index: dict[int, list[int]] = {}
     written = 0
     with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for table in _buffered(emit(shard), schema):
-            for part, batch in runs(table.sort_by("part").combine_chunks().to_batches(), "part"):
-                writer.write_batch(batch)
-                index.setdefault(part, []).append(written)
-                written += 1
+        for part, batch in part_runs(emit(shard), schema):
+            writer.write_batch(batch)
+            index.setdefault(part, []).append(written)
+            written += 1
     return path, index
-
-
-def _buffered(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[pa.Table]:
-    held: list[pa.RecordBatch] = []
-    size = 0
-    for batch in batches:
-        if batch.num_rows:
-            held.append(batch)
-            size += batch.nbytes
-        if size >= EMIT_BYTES:
-            yield pa.Table.from_batches(held, schema)
-            held, size = [], 0
-    if held:
-        yield pa.Table.from_batches(held, schema)
 
 
 def _reduce_part(
@@ -248,10 +215,4 @@ def _reduce_part(
 
     if not sources:
         return reduce(part, iter(()))
-    connection = _connect(spill, memory_gb, 1)
-    try:
-        connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches()))
-        reader = _sorted(connection, "SELECT * FROM rows", schema.names, sort_by)
-        return reduce(part, (batch.cast(schema) for batch in reader))
-    finally:
-        connection.close()
+    return reduce_part(reduce, part, batches(), schema, sort_by, spill, memory_gb)

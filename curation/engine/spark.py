@@ -26,22 +26,27 @@ import pyarrow as pa
 
 from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
+from curation.engine.sorting import part_runs, reduce_part
 from curation.errors import CurationError, MissingExtra, RunError, TaskError, system_sentence
 
 T = TypeVar("T")
 R = TypeVar("R")
 JAVA_NEEDED = 17
+RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
 class SparkEngine:
     """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or `local[workers]`."""
 
-    def __init__(self, master: str | None = None, workers: int = 0, progress: Progress = silent) -> None:
+    def __init__(
+        self, master: str | None = None, workers: int = 0, memory_gb: float = 2.0, progress: Progress = silent
+    ) -> None:
         try:
             import pandas  # noqa: F401  mapInArrow needs it
             import pyspark  # noqa: F401
         except ImportError as error:
             raise MissingExtra("the Spark engine", "spark") from error
+        self.memory_gb = memory_gb
         self.progress = progress
         self._folder = tempfile.mkdtemp(prefix="curation-spark-")
         self._spark = _session(master, workers, self._folder)
@@ -100,9 +105,12 @@ class SparkEngine:
     ) -> list[Any]:
         self.progress(label, 0, parts)
         sources = self._numbers(len(items), 16 * self.workers)
-        rows = sources.mapInArrow(partial(_emit, emit, list(items), schema), _spark_schema(schema))
-        spread = rows.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions("part", *sort_by)
-        reduced = spread.mapInArrow(partial(_reduce, reduce, schema), "part bigint, result binary")
+        packed = sources.mapInArrow(partial(_emit, emit, list(items), schema), "part bigint, run binary")
+        spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions("part")
+        memory = max(0.25, self.memory_gb / self.workers)
+        reduced = spread.mapInArrow(
+            partial(_reduce, reduce, schema, tuple(sort_by), memory), "part bigint, result binary"
+        )
         results = {row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)}
         empty = [part for part in range(parts) if part not in results]
         results.update(zip(empty, self.map(label, partial(_reduce_nothing, reduce), empty), strict=True))
@@ -221,21 +229,28 @@ def _write(
 def _emit(
     emit: Emit, items: Sequence[Any], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    plain = _plain(schema)
+    """Runs of rows of one part, each as the bytes of an Arrow batch: one row to Spark, to which rows are dear."""
     for batch in batches:
         for number in batch.column(0).to_pylist():
-            for rows in emit(items[number]):
-                yield rows.cast(plain)
+            for part, rows in part_runs(emit(items[number]), schema):
+                step = max(1, RUN_BYTES * rows.num_rows // max(1, rows.nbytes))
+                for start in range(0, rows.num_rows, step):
+                    run = rows.slice(start, step).serialize().to_pybytes()
+                    yield pa.record_batch({"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())})
 
 
-def _reduce(reduce: Reduce, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _reduce(
+    reduce: Reduce, schema: pa.Schema, sort_by: Sequence[str], memory_gb: float, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     from itertools import groupby
 
-    for number, rows in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
-        result = reduce(number, (batch.cast(schema) for _, batch in rows))
-        yield pa.record_batch(
-            {"part": pa.array([number], pa.int64()), "result": pa.array([orjson.dumps(result)], pa.binary())}
-        )
+    with tempfile.TemporaryDirectory(dir=os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None) as spill:
+        for number, slices in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
+            rows = (pa.ipc.read_record_batch(run.as_buffer(), schema) for _, held in slices for run in held.column("run"))
+            result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
+            yield pa.record_batch(
+                {"part": pa.array([number], pa.int64()), "result": pa.array([orjson.dumps(result)], pa.binary())}
+            )
 
 
 def _reduce_nothing(reduce: Reduce, part: int) -> Any:
@@ -264,6 +279,7 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
         "spark.log.level": "FATAL",
         "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
         "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(8 * RUN_BYTES),
         "spark.sql.autoBroadcastJoinThreshold": "-1",
         "spark.sql.warehouse.dir": os.path.join(folder, "warehouse"),
         "spark.local.dir": folder,
