@@ -246,7 +246,9 @@ def _reduce(
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None) as spill:
         for number, slices in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
-            rows = (pa.ipc.read_record_batch(run.as_buffer(), schema) for _, held in slices for run in held.column("run"))
+            rows = (
+                pa.ipc.read_record_batch(run.as_buffer(), schema) for _, held in slices for run in held.column("run")
+            )
             result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
             yield pa.record_batch(
                 {"part": pa.array([number], pa.int64()), "result": pa.array([orjson.dumps(result)], pa.binary())}
