@@ -44,14 +44,9 @@ def test_one_worker_or_two_make_the_same_bytes(sample_folder: Path, sample_run: 
 
 
 @pytest.mark.spark
-def test_spark_makes_the_same_bytes(sample_folder: Path, sample_run: Path, spark_engine: Any, tmp_path: Path) -> None:
-    assert _run(sample_folder, tmp_path / "run", spark_engine) == fingerprint(sample_run)
-
-
-@pytest.mark.spark
 @pytest.mark.xdist_group("cluster")
 def test_a_spark_cluster_makes_the_same_bytes(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
-    """In a process of its own: a JVM has one Spark context."""
+    """Two executors with JVMs of their own; in a process of its own, since a JVM has one Spark context."""
     pytest.importorskip("pyspark")
     command = [
         sys.executable,
