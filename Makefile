@@ -14,6 +14,9 @@ EXTRAS_train := spark,train
 EXTRAS_all := spark,train,notebook,dev
 SOURCES := $(shell find curation -type f ! -name '*.py[co]' ! -name '*.nb[ci]')
 ENVIRONMENT := build/environment
+# Modules are compiled when they are first imported, and that is kept whatever the shell says: without, each process, and a run has
+# many, would compile Numba and all else anew for seconds.
+export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help curate train test lint package bench clean
