@@ -6,6 +6,7 @@ spills while it reduces.
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import multiprocessing
 import os
@@ -17,6 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import forkserver
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -29,6 +31,12 @@ from curation.store import process_alive
 
 T = TypeVar("T")
 R = TypeVar("R")
+_FORKED = multiprocessing.get_context("forkserver")
+PRELOADED = [
+    "pyarrow.parquet",
+    "curation.store",
+    "curation.kernels.loaded",
+]  # what workers are forked with, a second's work each
 SPILL = "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
 
 
@@ -40,15 +48,17 @@ class LocalEngine:
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
-        self._busy = False
+        with _no_interrupt():
+            _FORKED.set_forkserver_preload(PRELOADED)
+            forkserver.ensure_running()  # loads what workers need while their parent plans
         _clear_spills()
+        self._connection: Any = None
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
         if not items:
             return []
-        self._busy = True
         futures: dict[Future[R], int] = {self._workers().submit(task, item): i for i, item in enumerate(items)}
         results: dict[int, R] = {}
         failed: dict[int, BaseException] = {}
@@ -65,7 +75,6 @@ class LocalEngine:
                 else:
                     results[futures[future]] = future.result()
             self.progress(label, len(results), len(items))
-        self._busy = False
         if failed:
             first = min(failed)
             raise task_error(label, items[first], failed[first])
@@ -84,14 +93,15 @@ class LocalEngine:
     ) -> Parts:
         columns = list(dict.fromkeys([*schema.names, *([partition_by] if partition_by else [])]))
         order = [*([partition_by] if partition_by else []), *sort_by]
-        connection = connect(self._spill, self.memory_gb, self.workers)
+        self._connection = self._connection or connect(self._spill, self.memory_gb, self.workers)
         try:
             for name, table in tables.items():
-                connection.register(name, store.dataset(table))
-            reader = in_order(connection, query, columns, order)
+                self._connection.register(name, store.dataset(table))
+            reader = in_order(self._connection, query, columns, order)
             parts = list(write_parts(reader, out, schema, digest, partition_by))
         finally:
-            connection.close()
+            for name in tables:
+                self._connection.unregister(name)
         if not parts and partition_by is None:
             with store.TableWriter(part_path(out, 0), schema, digest):
                 pass
@@ -122,22 +132,31 @@ class LocalEngine:
 
     def close(self) -> None:
         if self._pool is not None:
-            if self._busy:  # interrupted: what is under way is not worth waiting for
-                for worker in list((self._pool._processes or {}).values()):
-                    worker.terminate()
+            for worker in list((self._pool._processes or {}).values()):
+                worker.terminate()  # idle, or interrupted: what is under way is not worth waiting for
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         shutil.rmtree(self._spill, ignore_errors=True)
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context("spawn"), _start_worker)
-            held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # workers born now never see a ctrl-C,
-            try:  # and none is left without what its parent was about to send it
+            self._pool = ProcessPoolExecutor(self.workers, _FORKED, _start_worker, (dict(os.environ),))
+            with _no_interrupt():  # none is left without what its parent was about to send it
                 self._pool.submit(int)  # starts them all
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, held)
         return self._pool
+
+
+@contextlib.contextmanager
+def _no_interrupt() -> Iterator[None]:
+    """Processes born in this block never see a ctrl-C."""
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _clear_spills() -> None:
@@ -169,8 +188,10 @@ def _name(item: Any) -> str:
     return f"part {item[0]}" if isinstance(item, tuple) else str(item)
 
 
-def _start_worker() -> None:
-    """When the parent dies, by whatever signal, so does its worker."""
+def _start_worker(environment: dict[str, str]) -> None:
+    """When the parent dies, by whatever signal, so does its worker. Its environment is that of the parent now."""
+    os.environ.clear()
+    os.environ.update(environment)
     parent = multiprocessing.parent_process()
 
     def follow() -> None:
