@@ -45,10 +45,14 @@ def run(
       curation run recipe.toml --out RUN --engine spark --master local[8]
       curation run recipe.toml --out RUN --set classify.alpha=5 --update
     """
-    from curation import recipe as recipes
-
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark")
+    if engine == "local":
+        from curation.engine import forked
+
+        forked.start()  # before what takes long to import
+    from curation import recipe as recipes
+
     execute(
         recipes.load(recipe, overrides),
         out,

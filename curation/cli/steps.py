@@ -24,6 +24,9 @@ def _common(command: Callable[..., None], out_required: bool = True) -> Callable
 
 
 def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, export: bool = True) -> None:
+    from curation.engine import forked
+
+    forked.start()  # before what takes long to import
     from curation import recipe as recipes
     from curation.cli.run import execute
 

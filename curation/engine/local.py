@@ -6,37 +6,29 @@ spills while it reduces.
 
 from __future__ import annotations
 
-import contextlib
 import glob
 import multiprocessing
 import os
 import shutil
-import signal
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
-from multiprocessing import forkserver
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from curation import store
+from curation.engine import forked
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent, write_parts
-from curation.engine.sorting import connect, in_order, part_runs, reduce_part
+from curation.engine.sorting import connect, in_order, part_runs, reduce_part, view
 from curation.errors import CurationError, TaskError, system_sentence
 from curation.store import process_alive
 
 T = TypeVar("T")
 R = TypeVar("R")
-_FORKED = multiprocessing.get_context("forkserver")
-PRELOADED = [
-    "pyarrow.parquet",
-    "curation.store",
-    "curation.kernels.loaded",
-]  # what workers are forked with, a second's work each
 SPILL = "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
 
 
@@ -48,9 +40,7 @@ class LocalEngine:
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
-        with _no_interrupt():
-            _FORKED.set_forkserver_preload(PRELOADED)
-            forkserver.ensure_running()  # loads what workers need while their parent plans
+        forked.start()
         _clear_spills()
         self._connection: Any = None
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
@@ -96,12 +86,12 @@ class LocalEngine:
         self._connection = self._connection or connect(self._spill, self.memory_gb, self.workers)
         try:
             for name, table in tables.items():
-                self._connection.register(name, store.dataset(table))
+                view(self._connection, name, table)
             reader = in_order(self._connection, query, columns, order)
             parts = list(write_parts(reader, out, schema, digest, partition_by))
         finally:
             for name in tables:
-                self._connection.unregister(name)
+                self._connection.execute(f'DROP VIEW IF EXISTS "{name}"')
         if not parts and partition_by is None:
             with store.TableWriter(part_path(out, 0), schema, digest):
                 pass
@@ -143,20 +133,10 @@ class LocalEngine:
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, _FORKED, _start_worker, (dict(os.environ),))
-            with _no_interrupt():  # none is left without what its parent was about to send it
+            self._pool = ProcessPoolExecutor(self.workers, forked.CONTEXT, _start_worker, (dict(os.environ),))
+            with forked.no_interrupt():  # none is left without what its parent was about to send it
                 self._pool.submit(int)  # starts them all
         return self._pool
-
-
-@contextlib.contextmanager
-def _no_interrupt() -> Iterator[None]:
-    """Processes born in this block never see a ctrl-C."""
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 def _clear_spills() -> None:

@@ -6,11 +6,13 @@ The engine between the two ends only has to bring the runs of a part to one plac
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
 
+from curation import store
 from curation.engine.base import Reduce, runs
 
 EMIT_BYTES = 64 << 20
@@ -27,6 +29,16 @@ def connect(spill: str, memory_gb: float, threads: int) -> Any:
         "temp_directory": os.path.join(spill, "duckdb"),
     }
     return duckdb.connect(config=settings)
+
+
+def view(connection: Any, name: str, table: store.Table) -> None:
+    """Let queries call a table's files `name`. DuckDB reads those on a disk itself; others come through `store`."""
+    if table.paths and not store.is_remote(table.paths[0]):
+        literal = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in table.paths]  # DuckDB takes paths for patterns
+        columns = ", ".join(f'"{column}"' for column in table.schema.names)
+        connection.read_parquet(literal).project(columns).create_view(name)
+    else:
+        connection.register(name, store.dataset(table))
 
 
 def in_order(connection: Any, query: str, columns: Sequence[str], order: Sequence[str]) -> Any:
