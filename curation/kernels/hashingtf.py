@@ -19,10 +19,12 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays
+from curation.kernels.sorting import sort_spread
 from curation.kernels.unicode import java_lower, lower_bytes, lowered_capacity, unicode_table
 
 Scaling = Literal["tf", "binary", "l2", "log-l2"]
-NUM_FEATURES = 1 << 18
+FEATURE_BITS = 18
+NUM_FEATURES = 1 << FEATURE_BITS
 _TF, _BINARY, _L2, _LOG_L2 = range(4)
 # From one table, so that training (numpy) and scoring (Numba) cannot differ in a last bit.
 _LOG1P = readonly(np.array([math.log1p(count) for count in range(1024)]))
@@ -57,7 +59,8 @@ def term_counts(
     [[0, 2, 2], [107107, 148981], [1, 2]]
     """
     offsets, data = text_arrays(offsets, data)
-    return _term_counts(offsets, data, *unicode_table(), _checked(num_features))
+    bits = _checked(num_features).bit_length() - 1
+    return _term_counts(offsets, data, *unicode_table(), bits)
 
 
 def logits(
@@ -211,20 +214,20 @@ def longest_text(offsets: Offsets) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _term_counts(offsets, data, pages, cells, num_features):  # type: ignore[no-untyped-def]
+def _term_counts(offsets, data, pages, cells, bits):  # type: ignore[no-untyped-def]
     longest = longest_text(offsets)
     lowered = np.empty(lowered_capacity(longest), np.uint8)
     seen = np.empty(lowered_capacity(longest), np.int64)
-    scratch = np.zeros(num_features, np.int32)
+    scratch = np.zeros(1 << bits, np.int32)
     indptr = np.zeros(len(offsets), np.int64)
     indices = np.empty(1024, np.int32)
     counts = np.empty(1024, np.int32)
-    mask = np.uint32(num_features - 1)
+    mask = np.uint32((1 << bits) - 1)
     size = 0
     for d in range(len(offsets) - 1):
         n = document_features(data, offsets[d], offsets[d + 1], pages, cells, mask, scratch, seen, lowered)
         found = seen[:n]
-        found.sort()
+        sort_spread(found, bits)
         if size + n > len(indices):
             room = np.empty(2 * len(indices) + n, np.int32)
             room[:size] = indices[:size]

@@ -17,7 +17,8 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
-from curation.kernels.hashingtf import NUM_FEATURES, document_features, longest_text
+from curation.kernels.hashingtf import FEATURE_BITS, NUM_FEATURES, document_features, longest_text
+from curation.kernels.sorting import sort_spread
 from curation.kernels.unicode import lowered_capacity, unicode_table
 from curation.kernels.words import BLOCK_WORDS, mix64, next_words, window_hashes
 
@@ -188,7 +189,7 @@ def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
         found[:] = seen[:n]
         for feature in found:
             counts[feature] = 0
-        found.sort()
+        sort_spread(found, FEATURE_BITS)
         size += n
         indptr[d + 1] = size
     return indptr, values[:size].copy()
@@ -223,7 +224,7 @@ def _shingles(offsets, data, pages, cells, width):  # type: ignore[no-untyped-de
             held = width - 1
             hashes[:held] = hashes[n - held : n].copy()
         found = values[first:size]
-        found.sort()
+        sort_spread(found, 64)
         size = first
         for k in range(len(found)):
             if k == 0 or found[k] != values[size - 1]:
