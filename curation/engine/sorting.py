@@ -27,6 +27,7 @@ def connect(spill: str, memory_gb: float, threads: int) -> Any:
         "threads": threads,
         "memory_limit": f"{max(256, int(memory_gb * 1000))}MB",
         "temp_directory": os.path.join(spill, "duckdb"),
+        "enable_external_file_cache": False,  # a table may be written anew under its name
     }
     return duckdb.connect(config=settings)
 
