@@ -2,7 +2,7 @@
 
 No alarm interrupts native code, but a signal that nobody handles ends a process even there. So the child sets a timer of processor time
 before each page; where it runs out the child is gone, and its owner starts another and goes on behind the page. Costs two system calls a
-page, a copy of page and text through a socket, and once a worker a second and about 200 MB for the child. The trap: an extractor that cannot
+page, a copy of page and text through a socket, and once a worker a second and 200 MB for the child. The trap: an extractor that cannot
 even start would make every page look deadly, so the child extracts a page of its own before it is trusted. What it answers
 is JSON: its owner unpickles nothing that a page could have written.
 """
