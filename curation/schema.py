@@ -42,8 +42,6 @@ REASONS: dict[str, str] = {
     "no_tokens": "no text to encode",
 }
 
-UNDECIDED = None  # `keep` of a row that an earlier stage already removed
-
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:
     return pa.field(name, kind, metadata={"meaning": meaning})

@@ -37,7 +37,8 @@ def view(connection: Any, name: str, table: store.Table) -> None:
     if table.paths and not store.is_remote(table.paths[0]):
         literal = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in table.paths]  # DuckDB takes paths for patterns
         columns = ", ".join(f'"{column}"' for column in table.schema.names)
-        connection.read_parquet(literal).project(columns).create_view(name)
+        files = connection.read_parquet(literal, hive_partitioning=False)  # nor is a folder called dataset=x a column
+        files.project(columns).create_view(name)
     else:
         connection.register(name, store.dataset(table))
 

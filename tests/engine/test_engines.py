@@ -69,6 +69,16 @@ def test_sql_writes_one_sorted_file_a_value(engine: Engine, table: store.Table, 
         assert {a % 4 for _, a in pairs} == {value}
 
 
+def test_sql_takes_paths_by_their_letters(local: LocalEngine, tmp_path: Path) -> None:
+    """`[x]` is no pattern that its neighbour `x` fits."""
+    for number, folder in enumerate(("[x]", "x")):
+        with store.TableWriter(str(tmp_path / folder / "t.parquet"), ROWS, "d") as writer:
+            writer.write(pa.record_batch([[number], [b"b"], ["s"]], schema=ROWS))
+    table = store.Table((str(tmp_path / "[x]" / "t.parquet"),), ROWS)
+    local.sql("SELECT * FROM t", {"t": table}, str(tmp_path / "q"), ROWS, "d", sort_by=["a"])
+    assert store.read_table(str(tmp_path / "q" / "00000.parquet")).column("a").to_pylist() == [0]
+
+
 def test_sql_without_rows_still_writes_a_table(engine: Engine, table: store.Table, tmp_path: Path) -> None:
     assert engine.sql("SELECT * FROM t WHERE a < 0", {"t": table}, str(tmp_path / "q"), ROWS, "d", sort_by=["a"]) == []
     assert store.read_table(str(tmp_path / "q" / "00000.parquet")).num_rows == 0
