@@ -135,7 +135,8 @@ class LocalEngine:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(self.workers, forked.CONTEXT, _start_worker, (dict(os.environ),))
             with forked.no_interrupt():  # none is left without what its parent was about to send it
-                self._pool.submit(int)  # starts them all
+                for _ in range(self.workers):
+                    self._pool.submit(int)  # starts one, unless another is idle by now
         return self._pool
 
 

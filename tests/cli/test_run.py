@@ -216,6 +216,28 @@ def test_ctrl_c_is_130_and_the_run_goes_on_later(sample_folder: Path, tmp_path: 
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2, 1.6])
+def test_ctrl_c_while_it_starts_says_so_and_nothing_else(sample_folder: Path, tmp_path: Path, seconds: float) -> None:
+    """A terminal sends it to the whole process group: workers, and what they are forked from, must not answer."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "curation", "run", str(sample_folder / "recipe.toml"), "--out", str(tmp_path / "run")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    time.sleep(seconds)
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    if process.returncode == 130:  # a slow machine may still be starting Python itself
+        assert "run the same command to go on" in said
+        assert "Traceback" not in said
+        assert "ForkServerProcess" not in said
+    else:
+        assert process.returncode == -signal.SIGINT, said
+
+
 def test_init_writes_a_recipe_that_loads_and_never_over_another(tmp_path: Path) -> None:
     from curation import recipe as recipes
 
