@@ -43,7 +43,9 @@ ARMS = {
     "dedup": ("classify", "dedup"),
 }  # filters of each; `mixture` has the recipe's own
 ONE_SITE = 0.5  # a corpus with more of its addresses on one site than this is split by document
-PURGE = DedupConfig(bands=40, rows=3, min_jaccard=0.5, within=False, alarm="warn")  # finds 99.5 % of pairs at 0.5
+PURGE = DedupConfig(
+    bands=40, rows=3, min_jaccard=0.5, within=False, alarm="warn"
+)  # finds 99.5 % of pairs at 0.5
 MARGIN = 1.2  # tokens mixed for each token trained, and two chunks more: chance may make a mixture shorter than planned
 TABLE = pa.schema([("id", pa.string()), ("url", pa.string()), ("text", pa.string())])
 
@@ -58,7 +60,13 @@ class Texts:
 
 
 def prepare(
-    recipe: Recipe, out: str, engine: Engine, tokens: int, *, share: float = 0.1, say: Callable[[str], None] = print
+    recipe: Recipe,
+    out: str,
+    engine: Engine,
+    tokens: int,
+    *,
+    share: float = 0.1,
+    say: Callable[[str], None] = print,
 ) -> Texts:
     """Make the texts of an ablation that trains on `tokens` tokens in each arm; what is there already is used again.
 
@@ -67,7 +75,9 @@ def prepare(
     trusted = [d.name for d in recipe.dataset if d.role == "trusted"]
     crawls = [d.name for d in recipe.dataset if d.role == "crawl"]
     if not trusted or not crawls:
-        raise InputError("ablate: a recipe with at least one dataset of role trusted and one of role crawl expected")
+        raise InputError(
+            "ablate: a recipe with at least one dataset of role trusted and one of role crawl expected"
+        )
     missing = {"classify", "dedup", "tokenize", "mix"} - set(recipe.stages)
     if missing:
         raise InputError(
@@ -76,22 +86,34 @@ def prepare(
     stages = tuple(s for s in ("download", "extract") if s in recipe.stages)
     say("extracting")
     source = pipeline.run(
-        dataclasses.replace(recipe, stages=stages), store.join(out, "source"), engine, update=True, say=say
+        dataclasses.replace(recipe, stages=stages),
+        store.join(out, "source"),
+        engine,
+        update=True,
+        say=say,
     )
     split = _split(*source, store.join(out, "split"), share)
     say("removing what is like the held-out texts")
     purged = _purged(recipe, out, engine, split, say)
     left = dataclasses.replace(
-        recipe, dataset=tuple(_table(d, store.join(out, "clean", d.name)) for d in recipe.dataset if d.name in purged)
+        recipe,
+        dataset=tuple(
+            _table(d, store.join(out, "clean", d.name)) for d in recipe.dataset if d.name in purged
+        ),
     )
     arms = {name: _arm(left, out, engine, name, tokens, crawls, say) for name in (*ARMS, "mixture")}
     heldout = {
-        name: _heldout(recipe, out, engine, name, say) for name in trusted if split["datasets"][name]["held_out"]
+        name: _heldout(recipe, out, engine, name, say)
+        for name in trusted
+        if split["datasets"][name]["held_out"]
     }
     if not heldout:
-        raise InputError(f"ablate: a share of {share:g} held nothing out of {', '.join(trusted)}; give a larger one")
+        raise InputError(
+            f"ablate: a share of {share:g} held nothing out of {', '.join(trusted)}; give a larger one"
+        )
     mixtures = {
-        name: store.read_json(store.join(path, "shards", "shards.json"))["mixture"] for name, path in arms.items()
+        name: store.read_json(store.join(path, "shards", "shards.json"))["mixture"]
+        for name, path in arms.items()
     }
     facts = {"split": split["datasets"], "purged": purged, "mixtures": mixtures}
     return Texts(arms, heldout, facts)
@@ -112,13 +134,21 @@ def _split(context: Context, plan: Plan, out: str, share: float) -> dict[str, An
     trusted = [d.name for d in context.recipe.dataset if d.role == "trusted"]
     counts: dict[str, Counter[str]] = {name: Counter() for name in context.recipe.names()}
     lonely = {name: not _has_sites(context, plan, name) for name in trusted}
-    closed: set[str] = set()  # sites held out; trusted corpora come first, so that the crawl knows all of them
+    closed: set[str] = (
+        set()
+    )  # sites held out; trusted corpora come first, so that the crawl knows all of them
     for shard in sorted(plan.shards, key=lambda s: s.dataset not in trusted):
         sides: dict[str, list[dict[str, Any]]] = {"rest": [], "heldout": []}
-        for row in store.read_table(context.documents(shard), ["id", "url", "text", "content"]).to_pylist():
+        for row in store.read_table(
+            context.documents(shard), ["id", "url", "text", "content"]
+        ).to_pylist():
             place = site(row["url"])
             if shard.dataset in trusted:
-                group = b"content " + row["content"] if lonely[shard.dataset] or not place else f"site {place}".encode()
+                group = (
+                    b"content " + row["content"]
+                    if lonely[shard.dataset] or not place
+                    else f"site {place}".encode()
+                )
                 held = draws.uniforms(context.recipe.seed, "ablation/heldout", [group])[0] < share
                 if held and group.startswith(b"site"):
                     closed.add(place)
@@ -133,8 +163,13 @@ def _split(context: Context, plan: Plan, out: str, share: float) -> dict[str, An
             if rows:
                 _write(store.join(out, side, shard.dataset, f"{shard.name}.parquet"), rows, digest)
                 if side == "heldout":
-                    _write_benchmark(store.join(out, "benchmarks", f"{shard.dataset}-{shard.name}.jsonl"), rows)
-    facts = {name: {"rest": 0, "held_out": 0, "of_a_held_out_site": 0, **own} for name, own in counts.items()}
+                    _write_benchmark(
+                        store.join(out, "benchmarks", f"{shard.dataset}-{shard.name}.jsonl"), rows
+                    )
+    facts = {
+        name: {"rest": 0, "held_out": 0, "of_a_held_out_site": 0, **own}
+        for name, own in counts.items()
+    }
     split = {"digest": digest, "datasets": facts}
     store.write_json(card, split)
     return split
@@ -175,7 +210,9 @@ def _purged(
         memory_gb=recipe.memory_gb,
         stages=("extract", "dedup", "decontaminate"),
         dedup=dataclasses.replace(PURGE, across=pairs),
-        decontaminate=DecontaminateConfig(benchmarks=(store.join(out, "split", "benchmarks"),), study=False),
+        decontaminate=DecontaminateConfig(
+            benchmarks=(store.join(out, "split", "benchmarks"),), study=False
+        ),
     )
     context, plan = pipeline.run(purge, store.join(out, "purge"), engine, update=True, say=say)
     for shard in plan.shards:
@@ -200,7 +237,9 @@ def _table(dataset: Dataset, files: str) -> Dataset:
 def _clean(context: Context, shard: Shard, path: str) -> None:
     """The pieces that the purge left of a shard, each a document."""
     digest = draws.digest(
-        "ablation/clean", VERSION, store.need_footer(context.decision("decontaminate", shard)).identity
+        "ablation/clean",
+        VERSION,
+        store.need_footer(context.decision("decontaminate", shard)).identity,
     )
     if not store.done(path, digest):
         with store.TableWriter(path, TABLE, digest) as writer:
@@ -212,22 +251,36 @@ def _pieces(context: Context, shard: Shard) -> Iterator[pa.RecordBatch]:
     for kept, _ in export.SPLIT["decontaminate"](context, shard):
         ids = [
             f"{id_}#{piece}" if piece else id_
-            for id_, piece in zip(kept.column("id").to_pylist(), kept.column("piece").to_pylist(), strict=True)
+            for id_, piece in zip(
+                kept.column("id").to_pylist(), kept.column("piece").to_pylist(), strict=True
+            )
         ]
-        yield pa.record_batch([pa.array(ids, pa.string()), kept.column("url"), kept.column("text")], schema=TABLE)
+        yield pa.record_batch(
+            [pa.array(ids, pa.string()), kept.column("url"), kept.column("text")], schema=TABLE
+        )
 
 
 # ---- the arms --------------------------------------------------------------------------------------------------------------------------
 
 
 def _arm(
-    recipe: Recipe, out: str, engine: Engine, name: str, tokens: int, crawls: list[str], say: Callable[[str], None]
+    recipe: Recipe,
+    out: str,
+    engine: Engine,
+    name: str,
+    tokens: int,
+    crawls: list[str],
+    say: Callable[[str], None],
 ) -> str:
     """Run the line of one arm; returns its run directory."""
     say(f"arm {name}")
     datasets = recipe.dataset
     stages = tuple(s for s in recipe.stages if s != "download")
-    weights = {dataset: weight for dataset, weight in recipe.mix.weights.items() if dataset in recipe.names()}
+    weights = {
+        dataset: weight
+        for dataset, weight in recipe.mix.weights.items()
+        if dataset in recipe.names()
+    }
     if name != "mixture":
         stages = ("extract", *ARMS[name], "tokenize", "mix")
         weights = {crawl: weights.get(crawl, 1.0) for crawl in crawls}
@@ -245,18 +298,27 @@ def _mixture(run: str, tokens: int) -> list[dict[str, Any]]:
     """What an arm's models read of each dataset: its weight, the tokens there are, and how often `tokens` of the mixture hold them."""
     rows = store.read_json(store.join(run, "shards", "shards.json"))["mixture"]
     keys = ("dataset", "weight", "tokens")
-    return [{**{key: row[key] for key in keys}, "epochs": row["weight"] * tokens / row["tokens"]} for row in rows]
+    return [
+        {**{key: row[key] for key in keys}, "epochs": row["weight"] * tokens / row["tokens"]}
+        for row in rows
+    ]
 
 
-def _heldout(recipe: Recipe, out: str, engine: Engine, name: str, say: Callable[[str], None]) -> str:
+def _heldout(
+    recipe: Recipe, out: str, engine: Engine, name: str, say: Callable[[str], None]
+) -> str:
     """Token shards of one held-out dataset, each document once; returns the run directory."""
     alone = Recipe(
-        dataset=(Dataset(name, "trusted", (store.join(out, "split", "heldout", name),), format="table"),),
+        dataset=(
+            Dataset(name, "trusted", (store.join(out, "split", "heldout", name),), format="table"),
+        ),
         seed=recipe.seed,
         memory_gb=recipe.memory_gb,
         stages=("extract", "tokenize", "mix"),
         tokenize=recipe.tokenize,
-        mix=dataclasses.replace(recipe.mix, tokens=0, shards=1, validation=0.0, weights={name: 1.0}),
+        mix=dataclasses.replace(
+            recipe.mix, tokens=0, shards=1, validation=0.0, weights={name: 1.0}
+        ),
     )
     return _run(alone, store.join(out, "heldout", name), engine, say)
 

@@ -10,7 +10,11 @@ from curation import store
 if TYPE_CHECKING:
     from curation.recipe import Recipe
 
-DECIDING = ("classify", "dedup", "decontaminate")  # stages with a decision table, in the order of the line
+DECIDING = (
+    "classify",
+    "dedup",
+    "decontaminate",
+)  # stages with a decision table, in the order of the line
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +61,18 @@ class Context:
 
     def survivors(self, shard: Shard) -> str:
         """What `classify` kept; an unfiltered dataset's survivors are its documents, not copied."""
-        return self.table("survivors" if self.recipe.filtered(shard.dataset) else "documents", shard)
+        return self.table(
+            "survivors" if self.recipe.filtered(shard.dataset) else "documents", shard
+        )
 
     def decision(self, stage: str, shard: Shard) -> str:
         return self.table(stage, shard, "decision")
 
     def decided_before(self, stage: str, shard: Shard) -> str | None:
         """The decision table, row-aligned to the survivors, of the nearest stage before `stage`; None where all survivors are in."""
-        for earlier in reversed(DECIDING[1 : DECIDING.index(stage)] if stage in DECIDING else DECIDING[1:]):
+        for earlier in reversed(
+            DECIDING[1 : DECIDING.index(stage)] if stage in DECIDING else DECIDING[1:]
+        ):
             if earlier in self.recipe.stages:
                 return self.decision(earlier, shard)
         return None

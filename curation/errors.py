@@ -55,7 +55,9 @@ class MissingExtra(CurationError):
     """An optional part is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
-        super().__init__(f"{what} needs the optional part {extra!r}: pip install 'curation[{extra}]'")
+        super().__init__(
+            f"{what} needs the optional part {extra!r}: pip install 'curation[{extra}]'"
+        )
 
 
 def system_sentence(error: OSError) -> str:

@@ -75,7 +75,10 @@ def export_shard(context: Context, stage: str, shard: Shard) -> Made:
     kept, removed = (context.path(side, shard.name + ".parquet") for side in ("kept", "removed"))
 
     def make() -> Made:
-        with _Sink(kept, digest) as stays, _Sink(removed, digest) as leaves:  # removed/ is committed first
+        with (
+            _Sink(kept, digest) as stays,
+            _Sink(removed, digest) as leaves,
+        ):  # removed/ is committed first
             for stay, leave in SPLIT[stage](context, shard):
                 stays.write(stay)
                 leaves.write(leave)
@@ -120,22 +123,32 @@ def _theirs(context: Context, shard: Shard, batch: pa.RecordBatch) -> dict[str, 
     if "extra" in batch.schema.names:
         extra = batch.column("extra")
         columns |= {field.name: extra.field(i) for i, field in enumerate(extra.type)}
-    return {f"input_{name}" if name in STEP_COLUMNS else name: column for name, column in columns.items()}
+    return {
+        f"input_{name}" if name in STEP_COLUMNS else name: column
+        for name, column in columns.items()
+    }
 
 
 def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatch:
     chosen = pa.array(rows if rows.dtype != bool else np.flatnonzero(rows))
-    return pa.RecordBatch.from_arrays([column.take(chosen) for column in columns.values()], names=list(columns))
+    return pa.RecordBatch.from_arrays(
+        [column.take(chosen) for column in columns.values()], names=list(columns)
+    )
 
 
-def _groups(context: Context, shard: Shard, table: pa.Table) -> Iterator[tuple[dict[str, pa.Array], pa.RecordBatch]]:
+def _groups(
+    context: Context, shard: Shard, table: pa.Table
+) -> Iterator[tuple[dict[str, pa.Array], pa.RecordBatch]]:
     """Row groups of the documents: the input's columns, and the rows of a row-aligned table beside them."""
     table = table.combine_chunks()
     start = 0
     for batch in store.read_groups(context.documents(shard)):
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
-        yield _theirs(context, shard, batch), pa.RecordBatch.from_arrays(arrays, schema=beside.schema)
+        yield (
+            _theirs(context, shard, batch),
+            pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
+        )
         start += batch.num_rows
 
 
@@ -151,26 +164,39 @@ Split = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 def _classify(context: Context, shard: Shard) -> Split:
     decision = store.read_table(context.decision("classify", shard))
     evidence = store.read_table(context.table("classify", shard, "evidence"), ["score"])
-    for theirs, beside in _groups(context, shard, decision.append_column("quality", evidence.column(0))):
+    for theirs, beside in _groups(
+        context, shard, decision.append_column("quality", evidence.column(0))
+    ):
         keep = _mask(beside.column("keep"))
-        columns = {**theirs, "quality": beside.column("quality"), "pareto_draw": beside.column("pareto_draw")}
+        columns = {
+            **theirs,
+            "quality": beside.column("quality"),
+            "pareto_draw": beside.column("pareto_draw"),
+        }
         yield _rows(columns, keep), _rows({**columns, "reason": beside.column("reason")}, ~keep)
 
 
 def _dedup(context: Context, shard: Shard) -> Split:
     table = store.read_table(context.decision("dedup", shard))
-    repeated = store.read_table(context.table("dedup", shard, "evidence"), ["repeated_lines", "repeated_paragraphs"])
+    repeated = store.read_table(
+        context.table("dedup", shard, "evidence"), ["repeated_lines", "repeated_paragraphs"]
+    )
     for name in repeated.column_names:
         table = table.append_column(name, repeated.column(name))
     for theirs, beside in _groups(context, shard, table):
         keep = _mask(beside.column("keep"))
         names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
-        yield _rows(theirs, keep), _rows({**theirs, **{name: beside.column(name) for name in names}}, ~keep)
+        yield (
+            _rows(theirs, keep),
+            _rows({**theirs, **{name: beside.column(name) for name in names}}, ~keep),
+        )
 
 
 def _decontaminate(context: Context, shard: Shard) -> Split:
     dataset = context.recipe.dataset[context.recipe.place(shard.dataset)]
-    for theirs, beside in _groups(context, shard, store.read_table(context.decision("decontaminate", shard))):
+    for theirs, beside in _groups(
+        context, shard, store.read_table(context.decision("decontaminate", shard))
+    ):
         keep = _mask(beside.column("keep"))
         rows, numbers, texts = [], [], []
         column = theirs[dataset.text_column if dataset.text_column in theirs else "text"]
@@ -198,7 +224,9 @@ SPLIT: dict[str, Callable[[Context, Shard], Split]] = {
 def _export_hits(context: Context, shards: tuple[Shard, ...]) -> Made:
     """Every hit with its gram and the first ten examples that hold it, an evidence row each."""
     evidence = [context.table("decontaminate", shard, "evidence") for shard in shards]
-    digest = draws.digest("export/hits", VERSION, [store.need_footer(path).identity for path in evidence])
+    digest = draws.digest(
+        "export/hits", VERSION, [store.need_footer(path).identity for path in evidence]
+    )
     path = context.path("hits.parquet")
 
     def make() -> Made:
@@ -211,12 +239,24 @@ def _export_hits(context: Context, shards: tuple[Shard, ...]) -> Made:
                 documents = store.read_table(context.documents(shard), ["id"]).column(0)
                 for batch in store.read_groups(source):
                     rows = [
-                        (documents[row].as_py(), start, end, names[example], ids[example], table.gram_text(gram))
-                        for row, _, start, end, gram in zip(*(c.to_pylist() for c in batch.columns), strict=True)
+                        (
+                            documents[row].as_py(),
+                            start,
+                            end,
+                            names[example],
+                            ids[example],
+                            table.gram_text(gram),
+                        )
+                        for row, _, start, end, gram in zip(
+                            *(c.to_pylist() for c in batch.columns), strict=True
+                        )
                         for example in table.examples_of(gram)
                     ]
                     if rows:
-                        columns = [pa.array(c, f.type) for c, f in zip(zip(*rows, strict=True), HITS, strict=True)]
+                        columns = [
+                            pa.array(c, f.type)
+                            for c, f in zip(zip(*rows, strict=True), HITS, strict=True)
+                        ]
                         writer.write(pa.record_batch(columns, schema=HITS))
         return Made(digest)
 

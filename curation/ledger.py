@@ -47,7 +47,9 @@ def check(stage: str, where: str, ledger: Ledger) -> None:
     """Raise BooksError unless documents and characters in are those kept plus those removed, and every reason is a known one."""
     unknown = set(removed(ledger)) - set(REASONS)
     if unknown:
-        raise BooksError(f"{stage} {where}: unknown reason {sorted(unknown)[0]!r}; schema.REASONS lists them")
+        raise BooksError(
+            f"{stage} {where}: unknown reason {sorted(unknown)[0]!r}; schema.REASONS lists them"
+        )
     for column, unit in ((0, "documents"), (1, "characters")):
         came = ledger.get(IN, [0, 0, 0])[column]
         left = sum(counts[column] for outcome, counts in ledger.items() if outcome != IN)

@@ -18,7 +18,17 @@ from curation.engine.base import Engine
 from curation.errors import RecipeError
 from curation.plan import Plan
 from curation.recipe import STAGES, Recipe
-from curation.stages import classify, decontaminate, dedup, dedup_index, download, extract, mix, mixture, tokenize
+from curation.stages import (
+    classify,
+    decontaminate,
+    dedup,
+    dedup_index,
+    download,
+    extract,
+    mix,
+    mixture,
+    tokenize,
+)
 from curation.warm import compile_kernels
 
 RUN: dict[str, Callable[[Context, Plan, Engine], Any]] = {
@@ -65,11 +75,15 @@ def run(
     """
     for stage in (again_from, until):
         if stage is not None and stage not in recipe.stages:
-            raise RecipeError(f"no stage {stage!r} in this recipe; it has {', '.join(recipe.stages)}")
+            raise RecipeError(
+                f"no stage {stage!r} in this recipe; it has {', '.join(recipe.stages)}"
+            )
     context = Context(out, recipe)
     wanted = [stage for stage in STAGES if stage in recipe.stages]
     if again_from and until and wanted.index(again_from) > wanted.index(until):
-        raise RecipeError(f"--from {again_from} comes after --until {until}; nothing would be made again")
+        raise RecipeError(
+            f"--from {again_from} comes after --until {until}; nothing would be made again"
+        )
     plans.admit(context, update)  # before anything is written or removed
     dedup_index.chain(context)  # and what it builds on
     with plans.Lock(out, say):
@@ -96,7 +110,11 @@ def run(
 
 def warnings(context: Context) -> list[str]:
     """What a careful person would want to know of a finished run, a line each."""
-    found = store.read_json(path).get("extract", {}) if store.exists(path := context.path("ledger.json")) else {}
+    found = (
+        store.read_json(path).get("extract", {})
+        if store.exists(path := context.path("ledger.json"))
+        else {}
+    )
     out = (
         download.warnings(context)
         + extract.warnings(context, found)
@@ -113,7 +131,11 @@ def books(context: Context, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:
     out: dict[str, dict[str, ledger.Ledger]] = {}
     for stage in context.recipe.stages:
         for dataset in context.recipe.names():
-            found = [store.footer(path) for shard in plan.of(dataset) if (path := _ledger_path(context, stage, shard))]
+            found = [
+                store.footer(path)
+                for shard in plan.of(dataset)
+                if (path := _ledger_path(context, stage, shard))
+            ]
             if found and all(found):
                 out.setdefault(stage, {})[dataset] = ledger.total(f.ledger for f in found if f)
     return out
@@ -124,6 +146,8 @@ def _ledger_path(context: Context, stage: str, shard: Any) -> str | None:
         return context.documents(shard)
     if stage == "tokenize":
         return context.table("tokens", shard)
-    if stage in ("dedup", "decontaminate") or (stage == "classify" and context.recipe.filtered(shard.dataset)):
+    if stage in ("dedup", "decontaminate") or (
+        stage == "classify" and context.recipe.filtered(shard.dataset)
+    ):
         return context.decision(stage, shard)
     return None

@@ -73,11 +73,15 @@ def _batches(context: Context, dataset: recipes.Dataset) -> list[list[store.File
         store.is_web(file.path) for file in files
     ):  # told apart by their place in the folder they share
         shared = os.path.commonpath([os.path.dirname(file.path) for file in files])
-        files = [dataclasses.replace(file, name=os.path.relpath(file.path, shared)) for file in files]
+        files = [
+            dataclasses.replace(file, name=os.path.relpath(file.path, shared)) for file in files
+        ]
     names = sorted(file.name for file in files)
     for one, next_ in itertools.pairwise(names):
         if one == next_:
-            raise InputError(f"dataset {dataset.name!r}: the file {one!r} is named twice; name it once")
+            raise InputError(
+                f"dataset {dataset.name!r}: the file {one!r} is named twice; name it once"
+            )
     return [files]
 
 
@@ -128,11 +132,19 @@ def read(out: str) -> tuple[Context, Plan]:
     """The context and plan of a run directory. Raises RunError where it is none."""
     path = store.join(out, "plan.json")
     if not store.exists(path):
-        raise RunError(f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` wrote")
+        raise RunError(
+            f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` wrote"
+        )
     data = _read(path)
     try:
         shards = tuple(
-            Shard(s["dataset"], s["number"], s["ordinal"], s["batch"], tuple(store.File(**f) for f in s["files"]))
+            Shard(
+                s["dataset"],
+                s["number"],
+                s["ordinal"],
+                s["batch"],
+                tuple(store.File(**f) for f in s["files"]),
+            )
             for s in data["shards"]
         )
     except (KeyError, TypeError) as error:
@@ -149,11 +161,17 @@ def _as_json(context: Context, plan: Plan) -> dict[str, Any]:
             "number": s.number,
             "ordinal": s.ordinal,
             "batch": s.batch,
-            "files": [{"path": f.path, "name": f.name, "size": f.size, "tag": f.tag} for f in s.files],
+            "files": [
+                {"path": f.path, "name": f.name, "size": f.size, "tag": f.tag} for f in s.files
+            ],
         }
         for s in plan.shards
     ]
-    return {"curation": curation.__version__, "recipe": recipes.as_dict(context.recipe), "shards": shards}
+    return {
+        "curation": curation.__version__,
+        "recipe": recipes.as_dict(context.recipe),
+        "shards": shards,
+    }
 
 
 def _stale(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
@@ -161,7 +179,10 @@ def _stale(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
 
     def files(shards: list[dict[str, Any]]) -> dict[str, Any]:
         return {
-            f"{s['dataset']}/{s['number']:05d}": [(f["name"], f["size"], f["tag"]) for f in s["files"]] for s in shards
+            f"{s['dataset']}/{s['number']:05d}": [
+                (f["name"], f["size"], f["tag"]) for f in s["files"]
+            ]
+            for s in shards
         }
 
     now = files(new)
@@ -177,7 +198,11 @@ class Lock:
 
     def __init__(self, out: str, say: Any) -> None:
         self._path = store.join(out, "run.lock")
-        self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": secrets.token_hex(8)}
+        self._owner = {
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "token": secrets.token_hex(8),
+        }
         self._say = say
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -194,13 +219,18 @@ class Lock:
                     f"{self._path}: a run on {holder['host']} (process {holder['pid']}) is at work in this directory; "
                     "wait for it, or stop it, or name another --out (if it is not a run, delete that file)"
                 )
-            self._say(f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended without a word")
+            self._say(
+                f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended without a word"
+            )
             store.delete(self._path)
         self._thread.start()
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self._stop.set()
         self._thread.join()
@@ -225,4 +255,6 @@ class Lock:
 
     def _stale(self, holder: dict[str, Any]) -> bool:
         gone = holder["host"] == self._owner["host"] and not store.process_alive(holder["pid"])
-        return gone or time.time() - float(holder["beat"]) > STALE_S  # a number may be another process's by now
+        return (
+            gone or time.time() - float(holder["beat"]) > STALE_S
+        )  # a number may be another process's by now

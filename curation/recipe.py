@@ -48,7 +48,9 @@ class Dataset:
     archives: str = ""  # "0:100" or "sample:20": which archives of each crawl; all when empty
     stream: bool = False  # read at the address, nothing is downloaded
     first_mb: float = 0.0  # with stream: only so many million bytes of each file; 0: all
-    urls: str = ""  # a list of addresses, a line each, looked up in `index` and fetched record by record
+    urls: str = (
+        ""  # a list of addresses, a line each, looked up in `index` and fetched record by record
+    )
     index: tuple[str, ...] = ()  # Parquet files of Common Crawl's columnar index
     archives_per_shard: int = 1  # input files of one shard, whatever they are
     text_column: str = "text"
@@ -56,22 +58,32 @@ class Dataset:
     url_column: str = "url"
 
     def __post_init__(self) -> None:
-        if not self.name or not all(c.isalnum() or c in "-_." for c in self.name) or self.name[0] in "._":
+        if (
+            not self.name
+            or not all(c.isalnum() or c in "-_." for c in self.name)
+            or self.name[0] in "._"
+        ):
             raise ValueError(
                 f"name: letters and digits, and after the first '-', '_' and '.', expected, got {self.name!r}"
             )
         if bool(self.files) + bool(self.crawls) + bool(self.urls) != 1:
-            raise ValueError(f"dataset {self.name!r}: give either `files`, `crawls`, or `urls` and `index`")
+            raise ValueError(
+                f"dataset {self.name!r}: give either `files`, `crawls`, or `urls` and `index`"
+            )
         if bool(self.urls) != bool(self.index):
             raise ValueError(f"dataset {self.name!r}: `urls` and `index` go together")
         if self.first_mb < 0 or (self.first_mb and not self.stream):
-            raise ValueError(f"dataset {self.name!r}: first_mb is 0 or more, and goes with stream = true")
+            raise ValueError(
+                f"dataset {self.name!r}: first_mb is 0 or more, and goes with stream = true"
+            )
         if self.stream and any("#" in text and store.address(text).digest for text in self.files):
             raise ValueError(
                 f"dataset {self.name!r}: a digest can only be checked of a whole file; leave it or `stream` out"
             )
         if self.archives_per_shard < 1:
-            raise ValueError(f"archives_per_shard: at least 1 expected, got {self.archives_per_shard}")
+            raise ValueError(
+                f"archives_per_shard: at least 1 expected, got {self.archives_per_shard}"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +127,14 @@ class Recipe:
                 "decontaminate.benchmarks: at least one file expected (or leave the stage out of `stages`)"
             )
         if "mix" in self.stages and not self.mix.weights:
-            raise ValueError("mix.weights: a weight for each dataset expected, for instance { crawl = 60, books = 40 }")
+            raise ValueError(
+                "mix.weights: a weight for each dataset expected, for instance { crawl = 60, books = 40 }"
+            )
 
     def _dataset_names(self) -> list[tuple[str, str, Sequence[str]]]:
-        free = self.dedup.across == "all" or self.dedup.index  # an index has datasets of its own, and the same pairs
+        free = (
+            self.dedup.across == "all" or self.dedup.index
+        )  # an index has datasets of its own, and the same pairs
         across = () if free else [n for pair in self.dedup.across for n in pair]
         return [
             ("classify", "positives", self.classify.positives),
@@ -155,7 +171,9 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     for override in overrides:
         _override(table, override)
     recipe = parse(table, path)
-    folder = path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
+    folder = (
+        path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
+    )
     return _resolve(recipe, folder)
 
 
@@ -183,7 +201,9 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") ->
         elif key == "dataset" and isinstance(a, list) and isinstance(b, list):
             out += changes({d["name"]: d for d in a}, {d["name"]: d for d in b}, "dataset ")
             if [d["name"] for d in a] != [d["name"] for d in b]:
-                out.append(f"datasets: {', '.join(d['name'] for d in a)} -> {', '.join(d['name'] for d in b)}")
+                out.append(
+                    f"datasets: {', '.join(d['name'] for d in a)} -> {', '.join(d['name'] for d in b)}"
+                )
         elif a != b:
             out.append(f"{prefix}{key}: {_short(a)} -> {_short(b)}")
     return out
@@ -209,7 +229,10 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
 
     datasets = tuple(
         dataclasses.replace(
-            d, files=tuple(map(absolute, d.files)), urls=absolute(d.urls), index=tuple(map(absolute, d.index))
+            d,
+            files=tuple(map(absolute, d.files)),
+            urls=absolute(d.urls),
+            index=tuple(map(absolute, d.index)),
         )
         for d in recipe.dataset
     )

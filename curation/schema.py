@@ -56,13 +56,19 @@ DOCUMENTS = pa.schema(
         ),
         _field("record_id", pa.string(), "WARC-Record-ID or its like; not unique in real crawls"),
         _field("url", pa.string(), "address of the page"),
-        _field("text", pa.string(), "the extracted text: NFC, \\n line ends, no control characters"),
+        _field(
+            "text", pa.string(), "the extracted text: NFC, \\n line ends, no control characters"
+        ),
         _field("content", pa.binary(16), "xxh3-128 of the text"),
         _field("date", pa.string(), "capture date, ISO 8601, as written by the crawler"),
         _field("language", pa.string(), "most likely language (fastText lid.176)"),
         _field("language_score", pa.float32(), "its probability"),
         _field("archive", pa.string(), "the input file, relative to the dataset's folder"),
-        _field("offset", pa.int64(), "byte offset of the record in the archive, or row number in a table"),
+        _field(
+            "offset",
+            pa.int64(),
+            "byte offset of the record in the archive, or row number in a table",
+        ),
     ]
 )
 ROW = _field("row", pa.int64(), "row of the document in documents/<dataset>/<shard>.parquet")
@@ -81,15 +87,25 @@ WANTED = pa.schema(
     [
         _field("url", pa.string(), "an address of the list, as it stands there"),
         _field(
-            "key", pa.string(), "its sort key, as the index has it in url_surtkey; empty where it is no http address"
+            "key",
+            pa.string(),
+            "its sort key, as the index has it in url_surtkey; empty where it is no http address",
         ),
     ]
 )
 CAPTURES = pa.schema(
     [
         _field("url", pa.string(), "the address that was asked for"),
-        _field("repeated", pa.bool_(), "whether another address of the list has the same key and is taken instead"),
-        _field("filename", pa.string(), "archive, relative to base_url; empty where there is no capture"),
+        _field(
+            "repeated",
+            pa.bool_(),
+            "whether another address of the list has the same key and is taken instead",
+        ),
+        _field(
+            "filename",
+            pa.string(),
+            "archive, relative to base_url; empty where there is no capture",
+        ),
         _field("start", pa.int64(), "byte offset of the record in the archive"),
         _field("size", pa.int64(), "stored bytes of the record"),
     ]
@@ -104,12 +120,18 @@ QUALITY = pa.schema(
         _field("u", pa.float64(), "uniform(seed, 'pareto', content)"),
     ]
 )
-CLASSIFIED = pa.schema([KEEP, REASON, _field("pareto_draw", pa.float64(), "kept iff this is above 1 - score")])
+CLASSIFIED = pa.schema(
+    [KEEP, REASON, _field("pareto_draw", pa.float64(), "kept iff this is above 1 - score")]
+)
 FEATURES = pa.schema(
     [
         _field("content", pa.binary(16), "xxh3-128 of the text"),
         _field("id", pa.string(), "document id"),
-        _field("window", pa.int32(), "number of the window in its document; 0 where documents are not cut"),
+        _field(
+            "window",
+            pa.int32(),
+            "number of the window in its document; 0 where documents are not cut",
+        ),
         _field("site", pa.string(), "host of the url, or the id where there is none"),
         _field("indices", pa.list_(pa.int32()), "HashingTF indices, ascending"),
         _field("counts", pa.list_(pa.int32()), "term counts"),
@@ -122,14 +144,28 @@ DEDUP_DOCUMENTS = pa.schema(
         _field("id", pa.string(), "document id"),
         _field("dataset", pa.int64(), "place of the dataset in the recipe, from 0"),
         _field("content", pa.binary(), "xxh3-128 of the text"),
-        _field("priority", pa.int64(), "ascending: run (those of an index first), dataset, batch, longer text"),
+        _field(
+            "priority",
+            pa.int64(),
+            "ascending: run (those of an index first), dataset, batch, longer text",
+        ),
         _field("tie", pa.int64(), "the first 8 bytes of content, which break ties of priority"),
         _field("chars", pa.int64(), "code points of the text"),
         _field("features", pa.int64(), "size of the feature set"),
-        _field("least", pa.int64(), "least image of its features by a permutation that no band uses"),
-        _field("repeated_lines", pa.float64(), "share of its characters in lines that occurred before in it"),
+        _field(
+            "least", pa.int64(), "least image of its features by a permutation that no band uses"
+        ),
+        _field(
+            "repeated_lines",
+            pa.float64(),
+            "share of its characters in lines that occurred before in it",
+        ),
         _field("repeated_paragraphs", pa.float64(), "the same of paragraphs"),
-        _field("repetitive", pa.int64(), "1 where these are more than allowed: it leaves, and takes no part"),
+        _field(
+            "repetitive",
+            pa.int64(),
+            "1 where these are more than allowed: it leaves, and takes no part",
+        ),
     ]
 )
 BANDS = pa.schema(
@@ -138,7 +174,11 @@ BANDS = pa.schema(
         _field("priority", pa.int64(), "as in the documents table"),
         _field("tie", pa.int64(), "as in the documents table"),
         _field("sketch", pa.int64(), "four 16-bit pieces of further MinHash values"),
-        _field("keys", pa.list_(pa.int64()), "64-bit hash of each band of the MinHash signature, in order"),
+        _field(
+            "keys",
+            pa.list_(pa.int64()),
+            "64-bit hash of each band of the MinHash signature, in order",
+        ),
     ]
 )
 PAIRS = pa.schema(
@@ -177,7 +217,11 @@ DECONTAMINATED = pa.schema(
     [
         KEEP,
         REASON,
-        _field("cuts", pa.list_(SPAN), "spans removed, code points of the text, half-open; null where none"),
+        _field(
+            "cuts",
+            pa.list_(SPAN),
+            "spans removed, code points of the text, half-open; null where none",
+        ),
         _field("pieces", pa.list_(SPAN), "spans that stay; null where the whole text stays"),
     ]
 )
@@ -198,7 +242,9 @@ TOKENS = pa.schema(
 )
 CHUNKS = pa.schema(
     [
-        _field("part", pa.int64(), "token shard number; validation shards follow the training shards"),
+        _field(
+            "part", pa.int64(), "token shard number; validation shards follow the training shards"
+        ),
         _field("key", pa.int64(), "floor(position * 2**63)"),
         _field("content", pa.binary(), "xxh3-128 of the document's text"),
         _field("dataset", pa.int64(), "place of the dataset in the recipe"),
@@ -215,7 +261,9 @@ SHARDS = pa.schema(
         _field("tokens", pa.int64(), "tokens in the shard"),
         _field("sequences", pa.int64(), "chunks placed"),
         _field("ends", pa.int64(), "end-of-text tokens: pieces that end here"),
-        _field("dataset_tokens", pa.list_(pa.int64()), "tokens of each dataset, in the recipe's order"),
+        _field(
+            "dataset_tokens", pa.list_(pa.int64()), "tokens of each dataset, in the recipe's order"
+        ),
         _field("sha256", pa.string(), "of the .bin file"),
     ]
 )
@@ -226,10 +274,18 @@ def packed(dtype: str) -> pa.Schema:
     return pa.schema(
         [
             _field("dataset", pa.string(), "where the document is from"),
-            _field("id", pa.string(), "document id: `curation explain RUN id` tells its URL and its fate"),
+            _field(
+                "id",
+                pa.string(),
+                "document id: `curation explain RUN id` tells its URL and its fate",
+            ),
             _field("chunk", pa.int64(), "number of the chunk in its document"),
             _field("epoch", pa.int64(), "which copy"),
-            _field("tokens", pa.list_(pa.uint16() if dtype == "uint16" else pa.uint32()), "the chunk's tokens"),
+            _field(
+                "tokens",
+                pa.list_(pa.uint16() if dtype == "uint16" else pa.uint32()),
+                "the chunk's tokens",
+            ),
         ]
     )
 

@@ -43,7 +43,9 @@ def of(context: Context, dataset: Dataset) -> list[Source]:
     names = [address.name for address in remote]
     for name in names:
         if names.count(name) > 1:
-            raise InputError(f"dataset {dataset.name!r}: two addresses end in {name!r}; name one of them: #name=...")
+            raise InputError(
+                f"dataset {dataset.name!r}: two addresses end in {name!r}; name one of them: #name=..."
+            )
     for address in sorted(remote, key=lambda one: one.name):
         place = "" if dataset.stream else context.path("downloads", dataset.name, address.name)
         out.append(Source(dataset.name, 0, address, place))
@@ -56,7 +58,10 @@ def benchmarks(context: Context) -> list[Source]:
         return []
     texts = [text for text in context.recipe.decontaminate.benchmarks if store.is_web(text)]
     addresses = [store.address(text) for text in texts]
-    return [Source(BENCHMARKS, 0, one, context.path("downloads", BENCHMARKS, one.name)) for one in addresses]
+    return [
+        Source(BENCHMARKS, 0, one, context.path("downloads", BENCHMARKS, one.name))
+        for one in addresses
+    ]
 
 
 def index(context: Context, dataset: Dataset) -> list[Source]:
@@ -69,7 +74,9 @@ def index(context: Context, dataset: Dataset) -> list[Source]:
 def here(context: Context, patterns: Sequence[str]) -> tuple[str, ...]:
     """Patterns of benchmarks, those at addresses replaced by where `download` brought them."""
     return tuple(
-        context.path("downloads", BENCHMARKS, store.address(text).name) if store.is_web(text) else text
+        context.path("downloads", BENCHMARKS, store.address(text).name)
+        if store.is_web(text)
+        else text
         for text in patterns
     )
 
@@ -84,11 +91,14 @@ def _archives(context: Context, dataset: Dataset, crawl: str, batch: int) -> lis
 
     place = list_place(context, crawl, dataset.kind)
     if not store.exists(place):
-        raise InputError(f"{place}: the list of archives is not here; the stage `download` fetches it")
+        raise InputError(
+            f"{place}: the list of archives is not here; the stage `download` fetches it"
+        )
     paths = commoncrawl.paths_in(store.read_bytes(place), place)
     base = context.recipe.download.base_url.rstrip("/") + "/"
     addresses = [
-        store.address(base + path) for path in commoncrawl.select(paths, dataset.archives, context.recipe.seed)
+        store.address(base + path)
+        for path in commoncrawl.select(paths, dataset.archives, context.recipe.seed)
     ]
     folder = context.path("downloads", dataset.name, crawl)
     return [
@@ -100,7 +110,9 @@ def _archives(context: Context, dataset: Dataset, crawl: str, batch: int) -> lis
 def present(wanted: Sequence[Source]) -> dict[str, store.File]:
     """Destination -> file of what has been fetched: one listing of each folder, where asking for each file would take a storage long."""
     folders = {source.destination.rpartition("/")[0] for source in wanted if source.destination}
-    return {store.join(folder, file.name): file for folder in folders for file in store.listing(folder)}
+    return {
+        store.join(folder, file.name): file for folder in folders for file in store.listing(folder)
+    }
 
 
 def files(context: Context, dataset: Dataset) -> list[list[store.File]]:
@@ -122,14 +134,18 @@ def files(context: Context, dataset: Dataset) -> list[list[store.File]]:
     if dataset.urls:
         batches[0] += store.find(context.path("downloads", dataset.name, "captures"))
     if not any(batches):
-        raise InputError(f"dataset {dataset.name!r}: none of its files could be fetched; run the same command again")
+        raise InputError(
+            f"dataset {dataset.name!r}: none of its files could be fetched; run the same command again"
+        )
     return batches
 
 
 def _streamed(context: Context, dataset: Dataset, source: Source) -> store.File:
     """A file that `extract` reads from its address. An archive of a crawl never changes under its name, and is not asked for its size."""
     if source.address.name.endswith(".parquet"):
-        raise InputError(f"{source.address.url}: a Parquet table cannot be streamed; leave out `stream`")
+        raise InputError(
+            f"{source.address.url}: a Parquet table cannot be streamed; leave out `stream`"
+        )
     size, tag = None, ""
     if not dataset.crawls:
         with contextlib.suppress(Unreachable):  # the reading will count it

@@ -22,7 +22,11 @@ _TEXT = "The miller wound the sluice at dawn, and by noon the whole yard smelled
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
     """Compile what the stages call and is not there yet, spread over the engine's workers."""
-    needed = [name for name, (stage, kernel, _) in _PARTS.items() if stage in stages and not _is_compiled(kernel)]
+    needed = [
+        name
+        for name, (stage, kernel, _) in _PARTS.items()
+        if stage in stages and not _is_compiled(kernel)
+    ]
     engine.map("compile kernels", _compile, needed)
 
 

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 BATCH_LINES = 8192
 QUERY = "SELECT key, MIN(url) AS url FROM links GROUP BY key"
-Counts = dict[str, int]  # reason -> submissions; `submissions` is all of them, `links` those that stay
+Counts = dict[
+    str, int
+]  # reason -> submissions; `submissions` is all of them, `links` those that stay
 
 
 def run(inputs: Sequence[str], out: str, engine: Engine, min_score: int) -> Counts:
@@ -44,7 +46,12 @@ def run(inputs: Sequence[str], out: str, engine: Engine, min_score: int) -> Coun
         paths = tuple(store.join(folder, f"{number:05d}.parquet") for number in range(len(files)))
         done = store.join(folder, "links")
         ((_, rows),) = engine.sql(
-            QUERY, {"links": store.Table(paths, schema.WANTED)}, done, schema.WANTED, "webtext", sort_by=("key", "url")
+            QUERY,
+            {"links": store.Table(paths, schema.WANTED)},
+            done,
+            schema.WANTED,
+            "webtext",
+            sort_by=("key", "url"),
         ) or [(0, 0)]
         if not rows:
             raise InputError(f"{', '.join(inputs)}: no links in them ({_told(total)})")
@@ -69,7 +76,9 @@ def _read(folder: str, min_score: int, item: tuple[int, store.File]) -> Counts:
         return pa.record_batch([held, [surt_key(url) for url in held]], schema=schema.WANTED)
 
     with (
-        store.TableWriter(store.join(folder, f"{number:05d}.parquet"), schema.WANTED, "webtext") as writer,
+        store.TableWriter(
+            store.join(folder, f"{number:05d}.parquet"), schema.WANTED, "webtext"
+        ) as writer,
         store.open_input(file.path) as stream,
     ):
         try:

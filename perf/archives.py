@@ -66,7 +66,14 @@ def seen_by_warcio(data: bytes) -> str:
     try:
         for _ in WarcioIterator(io.BytesIO(data), arc2warc=True):
             count += 1
-    except (ArchiveLoadFailed, StatusAndHeadersParserException, EOFError, ValueError, OSError, AttributeError):
+    except (
+        ArchiveLoadFailed,
+        StatusAndHeadersParserException,
+        EOFError,
+        ValueError,
+        OSError,
+        AttributeError,
+    ):
         return f"{count}*"
     return str(count)
 
@@ -83,31 +90,59 @@ def seen_by_fastwarc(data: bytes) -> str:
 
 
 def files(paths: tuple[str, ...]) -> list[Path]:
-    return [f for path in map(Path, paths) for f in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    return [
+        f
+        for path in map(Path, paths)
+        for f in (sorted(path.iterdir()) if path.is_dir() else [path])
+    ]
 
 
 def told(counts: dict[str, int]) -> str:
     return ", ".join(
-        f"{number} {name}" for name, number in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        f"{number} {name}"
+        for name, number in sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
     )
 
 
 @click.command()
 @click.argument("paths", nargs=-1, required=True)
-@click.option("--extractor", type=click.Choice(html.EXTRACTORS), default="blocks", show_default=True)
+@click.option(
+    "--extractor", type=click.Choice(html.EXTRACTORS), default="blocks", show_default=True
+)
 def main(paths: tuple[str, ...], extractor: str) -> None:
     """Print one line an archive, and their sum."""
     table = Table(title=f"extractor {extractor}", title_justify="left")
-    for name in ("file", "kB", "records", "fast", "warcio", "fastwarc", "documents", "rejects", "skipped", "s"):
-        table.add_column(name, justify="left" if name in ("file", "rejects", "skipped") else "right", overflow="fold")
+    for name in (
+        "file",
+        "kB",
+        "records",
+        "fast",
+        "warcio",
+        "fastwarc",
+        "documents",
+        "rejects",
+        "skipped",
+        "s",
+    ):
+        table.add_column(
+            name,
+            justify="left" if name in ("file", "rejects", "skipped") else "right",
+            overflow="fold",
+        )
     sums: collections.Counter[str] = collections.Counter()
-    losses: dict[str, collections.Counter[str]] = {"reject": collections.Counter(), "skipped": collections.Counter()}
+    losses: dict[str, collections.Counter[str]] = {
+        "reject": collections.Counter(),
+        "skipped": collections.Counter(),
+    }
     for path in files(paths):
         data = path.read_bytes()
         began = time.perf_counter()
         found, fast = outcomes(data, path.name, extractor)
         seconds = time.perf_counter() - began
-        by = {kind: collections.Counter(why for k, why in found if k == kind) for kind in ("reject", "skipped")}
+        by = {
+            kind: collections.Counter(why for k, why in found if k == kind)
+            for kind in ("reject", "skipped")
+        }
         documents = sum(kind == "document" for kind, _ in found)
         if documents + sum(by["reject"].values()) + sum(by["skipped"].values()) != len(found):
             sys.exit(f"{path}: the books do not balance")
@@ -115,7 +150,13 @@ def main(paths: tuple[str, ...], extractor: str) -> None:
             path.name, f"{len(data) / 1000:.0f}", str(len(found)), str(fast), seen_by_warcio(data), seen_by_fastwarc(data),
             str(documents), told(by["reject"]), told(by["skipped"]), f"{seconds:.2f}",
         )  # fmt: skip
-        sums.update(files=1, records=len(found), fast=fast, documents=documents, touched=fast < len(found) - 1)
+        sums.update(
+            files=1,
+            records=len(found),
+            fast=fast,
+            documents=documents,
+            touched=fast < len(found) - 1,
+        )
         for kind, some in by.items():
             losses[kind].update(some)
     console = Console(width=None if sys.stdout.isatty() else 190)

@@ -49,7 +49,9 @@ FIT_DOCUMENTS, FIT_CHARS = 200_000, 1500
 
 @click.command()
 @click.argument("texts", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.argument("negatives", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
+@click.argument(
+    "negatives", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False
+)
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--spark/--no-spark", default=True, show_default=True, help="Measure pyspark.ml too.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="The speed table.")
@@ -70,13 +72,18 @@ def main(texts: Path, negatives: Path | None, rounds: int, spark: bool, speed: b
 def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
     """Print megabytes of text a second of processor time, ours and Spark's in turns."""
     made = recipe.parse(
-        {"stages": ["extract"], "dataset": [{"name": "web", "role": "crawl", "files": [str(texts.resolve())]}]}
+        {
+            "stages": ["extract"],
+            "dataset": [{"name": "web", "role": "crawl", "files": [str(texts.resolve())]}],
+        }
     )
     with contextlib.closing(LocalEngine(1)) as engine:
         context, plan = pipeline.run(made, str(folder / "run"), engine, say=lambda line: None)
     (shard,) = plan.shards
     documents = context.documents(shard)
-    column = pa.concat_tables([pa.Table.from_batches([b]) for b in store.read_groups(documents, ["text"])])["text"]
+    column = pa.concat_tables(
+        [pa.Table.from_batches([b]) for b in store.read_groups(documents, ["text"])]
+    )["text"]
     offsets, data = text_buffers(column)
     megabytes = (offsets[-1] - offsets[0]) / 1e6
     print(f"{texts.name}: {len(column):,} documents, {megabytes:.1f} MB of text")
@@ -86,7 +93,9 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         theirs, weights = spark_scoring(documents, folder / "spark")
     sides: dict[str, Callable[[], Any]] = {}
     for scaling in ("tf", "log-l2"):
-        sides[f"kernel, {scaling}"] = lambda scaling=scaling: logits(offsets, data, weights, 0.0, scaling)
+        sides[f"kernel, {scaling}"] = lambda scaling=scaling: logits(
+            offsets, data, weights, 0.0, scaling
+        )
     for scaling in ("tf", "log-l2"):
         write_model(context.path("classify", "model"), weights, 0.0, {"scaling": scaling})
         identity = load_model(context.path("classify", "model")).identity
@@ -100,8 +109,12 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
             if turn:
                 best[name] = min(best[name], spent)
     for name, (cpu, wall) in best.items():
-        ratio = f"  {best['pyspark.ml, tf'][0] / cpu:5.1f} x pyspark.ml" if theirs is not None else ""
-        print(f"{name:18} {megabytes / cpu:8.1f} MB/s of one core  {megabytes / wall:8.1f} MB/s wall{ratio}")
+        ratio = (
+            f"  {best['pyspark.ml, tf'][0] / cpu:5.1f} x pyspark.ml" if theirs is not None else ""
+        )
+        print(
+            f"{name:18} {megabytes / cpu:8.1f} MB/s of one core  {megabytes / wall:8.1f} MB/s wall{ratio}"
+        )
     if theirs is not None:
         ours = 1 / (1 + np.exp(-logits(offsets, data, weights, 0.0, "tf")))
         found = pq.read_table(folder / "spark").sort_by("id").column("score").to_numpy()
@@ -109,7 +122,9 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         print(f"largest difference of scores: {np.abs(found - ours[order]).max():.1e}")
 
 
-def _stage(context: Any, shard: Any, scaling: str, identity: str, weights: Any) -> Callable[[], Any]:
+def _stage(
+    context: Any, shard: Any, scaling: str, identity: str, weights: Any
+) -> Callable[[], Any]:
     def run() -> None:
         write_model(context.path("classify", "model"), weights, 0.0, {"scaling": scaling})
         store.delete(context.table("classify", shard, "evidence"))
@@ -134,7 +149,9 @@ def spark_scoring(documents: str, out: Path) -> tuple[Callable[[], Any], Any]:
     few = counts.transform(tokens.transform(frame.limit(300))).withColumn(
         "label", (f.hash("id") % 2 == 0).cast("double")
     )
-    model = LogisticRegression(maxIter=5, regParam=10.0, standardization=False, fitIntercept=False).fit(few)
+    model = LogisticRegression(
+        maxIter=5, regParam=10.0, standardization=False, fitIntercept=False
+    ).fit(few)
 
     def score() -> None:
         scored = model.transform(counts.transform(tokens.transform(frame)))
@@ -173,11 +190,17 @@ def fit_time(positives: Path, negatives: Path, folder: Path) -> None:
         described.append({"name": name, "role": role, "files": [str(place)]})
     made = recipe.parse({"stages": ["extract", "classify"], "dataset": described})
     with contextlib.closing(LocalEngine(1)) as engine:
-        context, plan = pipeline.run(made, str(folder / "fit"), engine, until="extract", say=lambda line: None)
-        peak = _watch_memory(lambda: classify.fit_model(context, plan, engine, context.path("classify", "model")))
+        context, plan = pipeline.run(
+            made, str(folder / "fit"), engine, until="extract", say=lambda line: None
+        )
+        peak = _watch_memory(
+            lambda: classify.fit_model(context, plan, engine, context.path("classify", "model"))
+        )
     card = store.read_json(context.path("classify", "model", "card.json"))
     documents = sum(part["documents"] for part in card["training"].values())
-    print(f"fit on {documents:,} documents of {FIT_CHARS:,} characters, one core, with its report: {peak}")
+    print(
+        f"fit on {documents:,} documents of {FIT_CHARS:,} characters, one core, with its report: {peak}"
+    )
     print(f"held-out AUC {card['heldout']['auc']}")
 
 
@@ -196,7 +219,9 @@ def _watch_memory(run: Callable[[], Any]) -> str:
     def watch() -> None:
         while not stop.wait(0.1):
             with contextlib.suppress(psutil.NoSuchProcess):
-                peak[0] = max(peak[0], sum(p.memory_info().rss for p in (own, *own.children(recursive=True))))
+                peak[0] = max(
+                    peak[0], sum(p.memory_info().rss for p in (own, *own.children(recursive=True)))
+                )
 
     before = own.memory_info().rss
     thread = threading.Thread(target=watch)

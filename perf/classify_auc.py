@@ -18,7 +18,12 @@ from curation import draws, plan, store
 from curation.stages.classify_fit import Training, features, regression, training_set
 from curation.stages.classify_measure import measure
 
-TRIED = {"tf": (0.01,), "binary": (0.01, 1.0), "l2": (1.0, 100.0), "log-l2": (1.0, 10.0, 100.0, 1000.0)}
+TRIED = {
+    "tf": (0.01,),
+    "binary": (0.01, 1.0),
+    "l2": (1.0, 100.0),
+    "log-l2": (1.0, 10.0, 100.0, 1000.0),
+}
 HELD_SOURCES = 0.3
 
 
@@ -31,16 +36,26 @@ def main(run: str) -> None:
     sources = source_of_documents(context, made)
     for scaling, values in TRIED.items():
         config = dataclasses.replace(context.recipe.classify, scaling=scaling, heldout=0.1)
-        tables = {name: features(context, made.of(name)) for names in classes.values() for name in names}
+        tables = {
+            name: features(context, made.of(name)) for names in classes.values() for name in names
+        }
         training = training_set(tables, classes, config, context.recipe.seed)
-        keys = [(name, content) for name, t in tables.items() for content in t.column("content").to_pylist()]
+        keys = [
+            (name, content)
+            for name, t in tables.items()
+            for content in t.column("content").to_pylist()
+        ]
         splits = {"site": training.held}
         if sources:
-            splits["source"] = held_by_source(training, [sources.get(key) for key in keys], context.recipe.seed)
+            splits["source"] = held_by_source(
+                training, [sources.get(key) for key in keys], context.recipe.seed
+            )
         for name, held in splits.items():
             for c in values:
                 start = time.process_time()
-                found = measure(training, held, *regression(training, ~held, c, "balanced"), "balanced")
+                found = measure(
+                    training, held, *regression(training, ~held, c, "balanced"), "balanced"
+                )
                 auc, loss = found["auc"], found["log_loss"]
                 spent = time.process_time() - start
                 line = f"by {name:6} {scaling:7} C {c:<6g} AUC {auc:.4f}  log loss {loss:.4f}  {spent:.0f} s"
@@ -62,7 +77,10 @@ def source_of_documents(context: Any, made: Any) -> dict[tuple[str, bytes], str]
 
 def held_by_source(training: Training, sources: list[str | None], seed: int) -> Any:
     """Held out: negatives by site as before, positives whose whole source is."""
-    keys = [(source or site).encode() for source, site in zip(sources, training.site.tolist(), strict=True)]
+    keys = [
+        (source or site).encode()
+        for source, site in zip(sources, training.site.tolist(), strict=True)
+    ]
     drawn = draws.uniforms(seed, "perf/source", keys) < HELD_SOURCES
     return np.where(training.y == 1, drawn, training.held)
 

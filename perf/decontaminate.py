@@ -64,7 +64,9 @@ def main(files: tuple[str, ...], benchmarks: str, workers: int) -> None:
         )
         click.echo("\n".join(parts.lines(size / 1e6, "MB", "decontaminate")))
         click.echo(f"with making the tables {whole:.1f} s")
-        click.echo("largest worker {} MB, parent {} MB (maps of the tables counted)".format(*memory.take()))
+        click.echo(
+            "largest worker {} MB, parent {} MB (maps of the tables counted)".format(*memory.take())
+        )
 
 
 if __name__ == "__main__":

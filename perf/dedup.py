@@ -32,7 +32,9 @@ def main(texts: Path, datatrove: str | None, workers: int, rounds: int) -> None:
     """Time both sides in turn."""
     table = pq.read_table(texts, columns=["id", "text"])
     size = sum(len(text.as_buffer()) for text in table.column("text")) / 1e6
-    print(f"{texts.name}: {table.num_rows:,} documents, {size:.1f} MB of text, {workers} workers, load {load()}")
+    print(
+        f"{texts.name}: {table.num_rows:,} documents, {size:.1f} MB of text, {workers} workers, load {load()}"
+    )
     subprocess.run([sys.executable, "-m", "curation.warm"], check=True)
     best: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -50,9 +52,13 @@ def main(texts: Path, datatrove: str | None, workers: int, rounds: int) -> None:
                 seconds = side(Path(folder, f"{name} {turn}"))
                 best[name] = min(best.get(name, seconds), seconds)
     for name, seconds in best.items():
-        print(f"{name:26} {seconds:8.1f} s {table.num_rows / seconds:10,.0f} documents/s {size / seconds:8.1f} MB/s")
+        print(
+            f"{name:26} {seconds:8.1f} s {table.num_rows / seconds:10,.0f} documents/s {size / seconds:8.1f} MB/s"
+        )
     if datatrove:
-        print(f"{best['datatrove, 14 x 8'] / best['curation dedup']:.0f} times datatrove's documents a second")
+        print(
+            f"{best['datatrove, 14 x 8'] / best['curation dedup']:.0f} times datatrove's documents a second"
+        )
     else:
         print(
             "datatrove: skipped, for no --datatrove PYTHON was given (perf/peers/datatrove_dedup.py says what it needs)"
@@ -62,9 +68,24 @@ def main(texts: Path, datatrove: str | None, workers: int, rounds: int) -> None:
 
 def ours(texts: Path, out: Path, workers: int) -> float:
     """Seconds by the clock of the whole command."""
-    command = [sys.executable, "-m", "curation", "dedup", str(texts), "--out", str(out), "--workers", str(workers)]
+    command = [
+        sys.executable,
+        "-m",
+        "curation",
+        "dedup",
+        str(texts),
+        "--out",
+        str(out),
+        "--workers",
+        str(workers),
+    ]
     start = time.perf_counter()
-    subprocess.run([*command, "--alarm", "warn"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [*command, "--alarm", "warn"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     return time.perf_counter() - start
 
 
@@ -72,7 +93,10 @@ def theirs(python: str, folder: Path, out: Path, workers: int) -> float:
     """Seconds of datatrove's four steps, as it says itself."""
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     done = subprocess.run(
-        [python, str(PEER), str(folder), str(out), str(workers)], env=clean, capture_output=True, text=True
+        [python, str(PEER), str(folder), str(out), str(workers)],
+        env=clean,
+        capture_output=True,
+        text=True,
     )
     if done.returncode:
         raise click.ClickException(f"{python} {PEER}: {done.stderr[-2000:]}")

@@ -51,7 +51,9 @@ def main(data: Path, datatrove: str | None, spark: bool) -> None:
     """Print a table for each kind of features."""
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(LocalEngine(2)) as engine:
         ids, texts = sample(data, engine, Path(folder, "crawl"))
-        planted = [tuple(line.split()) for line in (data / "nearduplicates/articles_1000.truth").open()]
+        planted = [
+            tuple(line.split()) for line in (data / "nearduplicates/articles_1000.truth").open()
+        ]
         file = Path(folder, "sample.parquet")
         pq.write_table(pa.table({"id": ids, "text": texts}), file)
         print(
@@ -59,20 +61,29 @@ def main(data: Path, datatrove: str | None, spark: bool) -> None:
         )
         places = [(ids.index(a), ids.index(b)) for a, b in planted]
         for features in ("shingle", "unigram"):
-            sets = minhash.feature_sets(*text_buffers(pa.array(texts, pa.large_string())), features, 5)
+            sets = minhash.feature_sets(
+                *text_buffers(pa.array(texts, pa.large_string())), features, 5
+            )
             truth = all_pairs(*sets)
             found = {t: int((truth[2] >= t).sum()) for t in THRESHOLDS}
-            print(f"\n{features}: pairs of all {len(ids) * (len(ids) - 1) // 2:,} at Jaccard of at least", found)
+            print(
+                f"\n{features}: pairs of all {len(ids) * (len(ids) - 1) // 2:,} at Jaccard of at least",
+                found,
+            )
             tools: dict[str, Kept]
             if features == "shingle":
                 tools = {
                     "ours, 20 x 6": ours(engine, file, ids, Path(folder, "default"), {}),
-                    "ours, bands for t": ours(engine, file, ids, Path(folder, "auto"), {"bands": "auto"}),
+                    "ours, bands for t": ours(
+                        engine, file, ids, Path(folder, "auto"), {"bands": "auto"}
+                    ),
                     "datasketch, measured": datasketch(sets, measured=True),
                     "datasketch": datasketch(sets, measured=False),
                 }
                 if datatrove:
-                    tools["datatrove, 14 x 8"] = fixed(by_datatrove(datatrove, ids, texts, Path(folder, "dt")))
+                    tools["datatrove, 14 x 8"] = fixed(
+                        by_datatrove(datatrove, ids, texts, Path(folder, "dt"))
+                    )
                 else:
                     print("datatrove: left out, for no --datatrove PYTHON was given")
             else:
@@ -92,23 +103,31 @@ def sample(data: Path, engine: LocalEngine, out: Path) -> tuple[list[str], list[
     made = recipe.parse(
         {
             "stages": ["extract"],
-            "dataset": [{"name": "crawl", "role": "crawl", "files": [str((data / "crawl").resolve())]}],
+            "dataset": [
+                {"name": "crawl", "role": "crawl", "files": [str((data / "crawl").resolve())]}
+            ],
         }
     )
     context, plan = pipeline.run(made, str(out), engine, say=lambda _: None)
     rows = [
-        row for shard in plan.shards for row in store.read_table(context.documents(shard), ["id", "text"]).to_pylist()
+        row
+        for shard in plan.shards
+        for row in store.read_table(context.documents(shard), ["id", "text"]).to_pylist()
     ]
     found = [(row["id"], row["text"]) for row in rows]
     web = pq.read_table(data / "text/webtext.parquet", columns=["id", "text"])
     chosen = np.sort(np.random.default_rng(0).choice(web.num_rows, WEB, replace=False))
     found += [(f"web {row['id']}", row["text"]) for row in web.take(pa.array(chosen)).to_pylist()]
-    books = pq.read_table(data / "nearduplicates/gutenberg_editions.parquet", columns=["doc_id", "text"])
+    books = pq.read_table(
+        data / "nearduplicates/gutenberg_editions.parquet", columns=["doc_id", "text"]
+    )
     found += [(row["doc_id"], row["text"][:BOOK_CHARS]) for row in books.to_pylist()]
     for line in (data / "nearduplicates/articles_1000.train").open(encoding="utf-8"):
         name, _, text = line.rstrip("\n").partition(" ")
         found.append((name, text))
-    indptr, _ = minhash.feature_sets(*text_buffers(pa.array([text for _, text in found], pa.large_string())), "shingle")
+    indptr, _ = minhash.feature_sets(
+        *text_buffers(pa.array([text for _, text in found], pa.large_string())), "shingle"
+    )
     found = [one for one, size in zip(found, np.diff(indptr), strict=True) if size]
     found.sort(key=lambda one: (-len(one[1]), one[0]))
     return [id_ for id_, _ in found], [text for _, text in found]
@@ -116,10 +135,14 @@ def sample(data: Path, engine: LocalEngine, out: Path) -> tuple[list[str], list[
 
 # ---- the truth -------------------------------------------------------------------------------------------------------------------------
 
-Pairs = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]  # i < j, their Jaccard
+Pairs = tuple[
+    npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]
+]  # i < j, their Jaccard
 
 
-def all_pairs(indptr: npt.NDArray[np.int64], values: npt.NDArray[np.int64], least: float = 0.5) -> Pairs:
+def all_pairs(
+    indptr: npt.NDArray[np.int64], values: npt.NDArray[np.int64], least: float = 0.5
+) -> Pairs:
     """Every pair of documents with a Jaccard of at least `least`."""
     i, j, shared, total = similar_pairs(indptr, values, least)
     return i, j, shared / total
@@ -169,13 +192,19 @@ def fixed(kept: Bools) -> Kept:
 # ---- the tools -------------------------------------------------------------------------------------------------------------------------
 
 
-def ours(engine: LocalEngine, file: Path, ids: list[str], out: Path, settings: dict[str, object]) -> Kept:
+def ours(
+    engine: LocalEngine, file: Path, ids: list[str], out: Path, settings: dict[str, object]
+) -> Kept:
     """The stage itself; another threshold decides again from what is stored."""
 
     def kept(t: float) -> Bools:
         table = {"alarm": "warn", **settings, "min_jaccard": t}
         made = recipe.parse(
-            {"stages": ["extract", "dedup"], "dataset": [{"name": "all", "files": [str(file)]}], "dedup": table}
+            {
+                "stages": ["extract", "dedup"],
+                "dataset": [{"name": "all", "files": [str(file)]}],
+                "dedup": table,
+            }
         )
         context, plan = pipeline.run(made, str(out), engine, update=True, say=lambda _: None)
         (shard,) = plan.shards
@@ -187,7 +216,9 @@ def ours(engine: LocalEngine, file: Path, ids: list[str], out: Path, settings: d
     return kept
 
 
-def datasketch(sets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], *, measured: bool) -> Kept:
+def datasketch(
+    sets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]], *, measured: bool
+) -> Kept:
     """MinHashLSH of 128 permutations with its own choice of bands; a document goes if one kept before it is found (and as like)."""
     from datasketch import MinHash, MinHashLSH
 
@@ -221,9 +252,16 @@ def by_datatrove(python: str, ids: list[str], texts: list[str], out: Path) -> Bo
 
     (out / "in").mkdir(parents=True)
     for half in range(2):  # it shares out files
-        pq.write_table(pa.table({"id": ids[half::2], "text": texts[half::2]}), out / "in" / f"{half}.parquet")
+        pq.write_table(
+            pa.table({"id": ids[half::2], "text": texts[half::2]}), out / "in" / f"{half}.parquet"
+        )
     clean = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
-    subprocess.run([python, str(PEER), str(out / "in"), str(out), "2"], env=clean, check=True, capture_output=True)
+    subprocess.run(
+        [python, str(PEER), str(out / "in"), str(out), "2"],
+        env=clean,
+        check=True,
+        capture_output=True,
+    )
     stays = set()
     for path in out.glob("kept/*.gz"):
         with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -236,7 +274,9 @@ def signed(sets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> npt.NDA
     return minhash.signatures(*sets, *minhash.permutations(0, 10))
 
 
-def spark_hashes(sets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> npt.NDArray[np.float64]:
+def spark_hashes(
+    sets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]],
+) -> npt.NDArray[np.float64]:
     """Spark's ten hashes of each document: float64[n, 10]."""
     from pyspark.ml.feature import MinHashLSH
     from pyspark.ml.linalg import Vectors
@@ -245,11 +285,16 @@ def spark_hashes(sets: tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]) -> n
 
     session = SparkEngine("local[2]")._spark
     features = np.split(sets[1], sets[0][1:-1])
-    rows = [(i, Vectors.sparse(1 << 18, own.tolist(), [1.0] * len(own))) for i, own in enumerate(features)]
+    rows = [
+        (i, Vectors.sparse(1 << 18, own.tolist(), [1.0] * len(own)))
+        for i, own in enumerate(features)
+    ]
     frame = session.createDataFrame(rows, ["doc", "features"])
     model = MinHashLSH(inputCol="features", outputCol="hashes", numHashTables=10, seed=0).fit(frame)
     found = model.transform(frame).select("doc", "hashes").collect()
-    return np.array([[h[0] for h in row["hashes"]] for row in sorted(found, key=lambda row: row["doc"])])
+    return np.array(
+        [[h[0] for h in row["hashes"]] for row in sorted(found, key=lambda row: row["doc"])]
+    )
 
 
 def linked_by_any(hashes: npt.NDArray[np.generic]) -> Bools:
@@ -263,7 +308,9 @@ def linked_by_any(hashes: npt.NDArray[np.generic]) -> Bools:
         _, places, inverse = np.unique(column, return_index=True, return_inverse=True)
         first.append(places[inverse])
     links = np.concatenate(first), np.tile(np.arange(n), hashes.shape[1])
-    _, component = connected_components(coo_array((np.ones(len(links[0])), links), (n, n)), directed=False)
+    _, component = connected_components(
+        coo_array((np.ones(len(links[0])), links), (n, n)), directed=False
+    )
     kept = np.zeros(n, bool)
     kept[np.unique(component, return_index=True)[1]] = True
     return kept

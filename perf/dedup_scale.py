@@ -54,7 +54,9 @@ def features(numbers: Int64s) -> Int64s:
     at = np.arange(FEATURES, dtype=np.int64)
     sets = spread(base[:, None] * 64 + at).view(np.int64)
     changed = np.where(base == numbers, 0, 1 + numbers % 2)[:, None] > at
-    return np.sort(np.where(changed, spread(numbers[:, None] * 64 + at + 32).view(np.int64), sets), axis=1)
+    return np.sort(
+        np.where(changed, spread(numbers[:, None] * 64 + at + 32).view(np.int64), sets), axis=1
+    )
 
 
 def made_up(member: Member, rows: Int64s) -> Iterator[tuple[int, int, Int64s, Int64s]]:
@@ -79,7 +81,9 @@ def evidence(member: Member) -> None:
             rows = np.arange(start, min(start + 8192, PER_SHARD))
             numbers, n = member.shard.ordinal * PER_SHARD + rows, len(rows)
             values = features(numbers)
-            signed = minhash.signatures(np.arange(0, values.size + 1, FEATURES), values.reshape(-1), *permutations)
+            signed = minhash.signatures(
+                np.arange(0, values.size + 1, FEATURES), values.reshape(-1), *permutations
+            )
             keys = minhash.band_keys(signed[:, :k], each, rows_of_a_band)
             keys[numbers % BUCKET == 7, 0] = 7
             content = spread(numbers).astype(">u8").tobytes()
@@ -102,9 +106,15 @@ def evidence(member: Member) -> None:
                 np.zeros(n, np.int64),  # not repetitive
             ]
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
-            lists = pa.ListArray.from_arrays(np.arange(0, keys.size + 1, each, dtype=np.int32), keys.reshape(-1))
+            lists = pa.ListArray.from_arrays(
+                np.arange(0, keys.size + 1, each, dtype=np.int32), keys.reshape(-1)
+            )
             sketch = minhash.sketches(signed[:, k:])
-            bands.write(pa.record_batch([member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS))
+            bands.write(
+                pa.record_batch(
+                    [member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS
+                )
+            )
 
 
 class Memory:
@@ -165,7 +175,9 @@ def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple
             with Memory() as memory:
                 start, begun = time.perf_counter(), processor_s()
                 removed = dedup.choose(context, engine, members, made_up)
-                tasks = [(member, removed.path(member.ordinal), removed.identity) for member in members]
+                tasks = [
+                    (member, removed.path(member.ordinal), removed.identity) for member in members
+                ]
                 made = engine.map("dedup: decide", partial(dedup.decide_shard, ("web",)), tasks)
                 seconds, used = time.perf_counter() - start, processor_s() - begun
         finally:
@@ -191,9 +203,12 @@ def check(members: list[Member], documents: int) -> None:
         rows = np.flatnonzero(~table.column("keep").to_numpy())
         numbers = member.ordinal * PER_SHARD + rows
         kept = [
-            int(name.removeprefix("document-")) for name in table.column("kept_id").take(pa.array(rows)).to_pylist()
+            int(name.removeprefix("document-"))
+            for name in table.column("kept_id").take(pa.array(rows)).to_pylist()
         ]
-        if (source(np.array(kept, np.int64)) != source(numbers)).any() or (source(numbers) == numbers).any():
+        if (source(np.array(kept, np.int64)) != source(numbers)).any() or (
+            source(numbers) == numbers
+        ).any():
             raise SystemExit("a document left that is no near copy, or for a stranger")
         left += len(rows)
     numbers = np.arange(documents)
@@ -212,21 +227,37 @@ def plot(path: str, kind: str, sizes: list[int], seconds: list[float], peaks: li
     left.plot(million, seconds, "o-", color="#1f5f8b")
     left.plot([0, million[-1]], [0, seconds[0] / million[0] * million[-1]], ":", color="grey")
     left.set(
-        title="seconds (dotted: linear from the first)", xlabel="million documents", xlim=(0, None), ylim=(0, None)
+        title="seconds (dotted: linear from the first)",
+        xlabel="million documents",
+        xlim=(0, None),
+        ylim=(0, None),
     )
     right.plot(million, peaks, "o-", color="#8b3a1f")
-    right.set(title="gigabytes at most, all processes", xlabel="million documents", xlim=(0, None), ylim=(0, None))
+    right.set(
+        title="gigabytes at most, all processes",
+        xlabel="million documents",
+        xlim=(0, None),
+        ylim=(0, None),
+    )
     figure.suptitle(f"dedup from evidence to decisions, {kind}", fontsize=10)
     figure.savefig(path)
 
 
 @click.command()
 @click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True)
-@click.option("--documents", "sizes", multiple=True, default=(1_000_000, 2_000_000, 4_000_000), show_default=True)
+@click.option(
+    "--documents",
+    "sizes",
+    multiple=True,
+    default=(1_000_000, 2_000_000, 4_000_000),
+    show_default=True,
+)
 @click.option("--workers", default=2, show_default=True)
 @click.option("--memory-gb", default=2.0, show_default=True, help="The recipe's memory_gb.")
 @click.option("--plot", "path", help="Write a plot to this file (.svg or .png).")
-def main(engine: str, sizes: tuple[int, ...], workers: int, memory_gb: float, path: str | None) -> None:
+def main(
+    engine: str, sizes: tuple[int, ...], workers: int, memory_gb: float, path: str | None
+) -> None:
     """Time `dedup` at several sizes, and say how the time of a document grows."""
     found = [measured(engine, size, workers, memory_gb) for size in sizes]
     seconds, peaks = [s for s, _ in found], [p for _, p in found]

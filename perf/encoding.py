@@ -91,12 +91,16 @@ def main(path: str) -> None:
         for column in ("encoding", "pages", *DETECTORS):
             table.add_column(column, justify="left" if column == "encoding" else "right")
         for folder in sorted(right, key=str.lower):
-            table.add_row(folder, str(pages[folder]), *(str(right[folder][name]) for name in DETECTORS))
+            table.add_row(
+                folder, str(pages[folder]), *(str(right[folder][name]) for name in DETECTORS)
+            )
         table.add_section()
         total = {name: sum(counts[name] for counts in right.values()) for name in DETECTORS}
         table.add_row("all", str(pages.total()), *(str(total[name]) for name in DETECTORS))
         table.add_row("label", "", *(str(labels[name]) for name in DETECTORS))
-        table.add_row("ms a page", "", *(f"{1000 * seconds[name] / len(rows):.2f}" for name in DETECTORS))
+        table.add_row(
+            "ms a page", "", *(f"{1000 * seconds[name] / len(rows):.2f}" for name in DETECTORS)
+        )
         Console(width=110).print(table)
 
 

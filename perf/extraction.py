@@ -50,7 +50,9 @@ EXTRACTORS: dict[str, Callable[[str], str | None]] = {
     "trafilatura": trafilatura.extract,
     "trafilatura, no comments": lambda text: trafilatura.extract(text, include_comments=False),
     "trafilatura fast": lambda text: trafilatura.extract(text, fast=True, include_comments=False),
-    "trafilatura recall": lambda text: trafilatura.extract(text, favor_recall=True, include_comments=False),
+    "trafilatura recall": lambda text: trafilatura.extract(
+        text, favor_recall=True, include_comments=False
+    ),
     "resiliparse": lambda text: extract_plain_text(text, main_content=True, alt_texts=False),
     "resiliparse bare": lambda text: extract_plain_text(
         text, main_content=True, alt_texts=False, list_bullets=False, comments=False
@@ -64,18 +66,30 @@ EXTRACTORS: dict[str, Callable[[str], str | None]] = {
 @click.argument("pages", nargs=-1, required=True, metavar="PAGES.parquet...")
 @click.option("--sample", default=0, help="At most so many pages of a source.  [default: all]")
 @click.option(
-    "--folds", "folds_path", default="", help="A file that keeps the models without each source between runs."
+    "--folds",
+    "folds_path",
+    default="",
+    help="A file that keeps the models without each source between runs.",
 )
-@click.option("--only-score", multiple=True, metavar="SOURCE", help="A source to score but not to learn from.")
+@click.option(
+    "--only-score", multiple=True, metavar="SOURCE", help="A source to score but not to learn from."
+)
 @click.option("--growth", default="", metavar="PLOT.svg", help="Draw time against bytes instead.")
-def main(pages: tuple[str, ...], sample: int, folds_path: str, only_score: tuple[str, ...], growth: str) -> None:
+def main(
+    pages: tuple[str, ...], sample: int, folds_path: str, only_score: tuple[str, ...], growth: str
+) -> None:
     """Score and time every extractor on the same pages."""
-    rows = [row for path in pages for row in pq.read_table(path).to_pylist() if row["truth"].strip()]
+    rows = [
+        row for path in pages for row in pq.read_table(path).to_pylist() if row["truth"].strip()
+    ]
     if growth:
         return print_growth(rows, growth)
     folds = trained_folds(rows, folds_path, only_score)
     rows = sampled(rows, sample)
-    found = {name: measured(rows, extract, folds if name == "blocks" else None) for name, extract in EXTRACTORS.items()}
+    found = {
+        name: measured(rows, extract, folds if name == "blocks" else None)
+        for name, extract in EXTRACTORS.items()
+    }
     print_table(rows, found)
 
 
@@ -84,15 +98,24 @@ def sampled(rows: list[Row], limit: int) -> list[Row]:
     by_source: dict[str, list[Row]] = {}
     for row in rows:
         by_source.setdefault(row["source"], []).append(row)
-    return [row for some in by_source.values() for row in some[:: max(1, len(some) // limit) if limit else 1]]
+    return [
+        row
+        for some in by_source.values()
+        for row in some[:: max(1, len(some) // limit) if limit else 1]
+    ]
 
 
-def trained_folds(rows: list[Row], path: str, only_score: tuple[str, ...]) -> dict[str, blocks.Model]:
+def trained_folds(
+    rows: list[Row], path: str, only_score: tuple[str, ...]
+) -> dict[str, blocks.Model]:
     """A model without each source, from `path` where it was left by an earlier run."""
     if path and Path(path).exists():
         kept: dict[str, blocks.Model] = pickle.loads(Path(path).read_bytes())
         return kept
-    lessons = [blocks_training.lesson(r["html"], r.get("content_type"), r["truth"], r["source"]) for r in rows]
+    lessons = [
+        blocks_training.lesson(r["html"], r.get("content_type"), r["truth"], r["source"])
+        for r in rows
+    ]
     made = blocks_training.train(
         [x for x in lessons if x],
         blocks_training.Forests(),
@@ -125,11 +148,14 @@ def measured(
     return scores, seconds
 
 
-def print_table(rows: list[Row], found: dict[str, tuple[dict[str, list[tuple[float, float, float]]], float]]) -> None:
+def print_table(
+    rows: list[Row], found: dict[str, tuple[dict[str, list[tuple[float, float, float]]], float]]
+) -> None:
     sources = sorted({row["source"] for row in rows})
     size = sum(len(row["html"]) for row in rows)
     table = Table(
-        title=f"{len(rows)} pages, {size / len(rows) / 1000:.0f} kB on average; F1, one core", title_justify="left"
+        title=f"{len(rows)} pages, {size / len(rows) / 1000:.0f} kB on average; F1, one core",
+        title_justify="left",
     )
     for name in (
         "extractor",
@@ -180,18 +206,28 @@ def growth_plot(sizes: Any, ms: Any, slope: float) -> str:
     y = height - bottom - (height - bottom - 10) * ms / top_ms
     end = min(top_kb, top_ms / slope / 1000)
     body = [
-        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2" fill="#1f5fae" fill-opacity=".5"/>' for a, b in zip(x, y, strict=True)
+        f'<circle cx="{a:.1f}" cy="{b:.1f}" r="2" fill="#1f5fae" fill-opacity=".5"/>'
+        for a, b in zip(x, y, strict=True)
     ]
     body.append(f'<line x1="{left}" y1="{height - bottom}" x2="{left + (width - left - 10) * end / top_kb:.1f}" '
                 f'y2="{height - bottom - (height - bottom - 10) * slope * end * 1000 / top_ms:.1f}" stroke="#c2511d"/>')  # fmt: skip
     for k in range(6):
-        across, up = left + (width - left - 10) * k / 5, height - bottom - (height - bottom - 10) * k / 5
-        body.append(f'<text x="{across:.0f}" y="{height - 22}" text-anchor="middle">{top_kb * k / 5:g}</text>')
-        body.append(f'<text x="{left - 6}" y="{up + 4:.0f}" text-anchor="end">{top_ms * k / 5:g}</text>')
+        across, up = (
+            left + (width - left - 10) * k / 5,
+            height - bottom - (height - bottom - 10) * k / 5,
+        )
+        body.append(
+            f'<text x="{across:.0f}" y="{height - 22}" text-anchor="middle">{top_kb * k / 5:g}</text>'
+        )
+        body.append(
+            f'<text x="{left - 6}" y="{up + 4:.0f}" text-anchor="end">{top_ms * k / 5:g}</text>'
+        )
         body.append(
             f'<line x1="{left}" x2="{width - 10}" y1="{up:.0f}" y2="{up:.0f}" stroke="#888" stroke-opacity=".3"/>'
         )
-    body.append(f'<text x="{width - 10}" y="{height - 6}" text-anchor="end">kB of HTML; up: milliseconds</text>')
+    body.append(
+        f'<text x="{width - 10}" y="{height - 6}" text-anchor="end">kB of HTML; up: milliseconds</text>'
+    )
     style = 'font-family="sans-serif" font-size="11" fill="#667080"'
     inside = "\n".join(body)
     return f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" {style}>\n{inside}\n</svg>\n'

@@ -18,7 +18,9 @@ from curation.readers.html import EXTRACTORS, Form
 from curation.readers.records import Page
 from curation.readers.watched import Watched
 
-STORY = "The whole story of the little mill by the river is told here, and it is a long one indeed. "
+STORY = (
+    "The whole story of the little mill by the river is told here, and it is a long one indeed. "
+)
 
 
 def pages(size: int) -> dict[str, bytes]:
@@ -79,10 +81,17 @@ def pages(size: int) -> dict[str, bytes]:
 
 @click.command()
 @click.option("--size", default=10_000_000, show_default=True)
-@click.option("--seconds", default=30.0, show_default=True, help="limit of processor time for a page")
+@click.option(
+    "--seconds", default=30.0, show_default=True, help="limit of processor time for a page"
+)
 @click.option("--only", default="", help="pages whose name holds this")
 @click.option(
-    "--extractor", "some", multiple=True, type=click.Choice(EXTRACTORS), default=EXTRACTORS, show_default=True
+    "--extractor",
+    "some",
+    multiple=True,
+    type=click.Choice(EXTRACTORS),
+    default=EXTRACTORS,
+    show_default=True,
 )
 def main(size: int, seconds: float, only: str, some: tuple[str, ...]) -> None:
     """Print the table."""

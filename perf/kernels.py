@@ -28,7 +28,9 @@ def main() -> None:
     """Print one line a kernel."""
     parser = argparse.ArgumentParser(description="Speed of the kernels on one core.")
     parser.add_argument("texts", type=Path, help="Parquet file with a column `text`")
-    parser.add_argument("--benchmarks", type=Path, help="folder of benchmarks as JSONL, for the gram scan")
+    parser.add_argument(
+        "--benchmarks", type=Path, help="folder of benchmarks as JSONL, for the gram scan"
+    )
     options = parser.parse_args()
     offsets, data = text_buffers(pq.read_table(options.texts, columns=["text"])["text"])
     megabytes = (offsets[-1] - offsets[0]) / 1e6

@@ -47,13 +47,26 @@ class Memory:
 
 
 @click.command()
-@click.argument("recipe_path", metavar="[RECIPE]", default=str(Path(__file__).parent / "crawl.toml"))
+@click.argument(
+    "recipe_path", metavar="[RECIPE]", default=str(Path(__file__).parent / "crawl.toml")
+)
 @click.option("--workers", default=os.cpu_count(), show_default=True)
 def main(recipe_path: str, workers: int) -> None:
     """Time the line stage by stage."""
     made = recipe.load(recipe_path)
-    table = Table(title=f"{Path(recipe_path).name}, local engine, {workers} workers", title_justify="left")
-    for name in ("stage", "s", "documents in", "documents/s", "MB in", "MB/s", "worker MB", "parent MB"):
+    table = Table(
+        title=f"{Path(recipe_path).name}, local engine, {workers} workers", title_justify="left"
+    )
+    for name in (
+        "stage",
+        "s",
+        "documents in",
+        "documents/s",
+        "MB in",
+        "MB/s",
+        "worker MB",
+        "parent MB",
+    ):
         table.add_column(name, justify="left" if name == "stage" else "right")
     memory = Memory()
     began = time.perf_counter()
@@ -62,7 +75,9 @@ def main(recipe_path: str, workers: int) -> None:
         try:
             for stage in made.stages:
                 start = time.perf_counter()
-                context, plan = pipeline.run(made, out + "/run", engine, until=stage, say=lambda line: None)
+                context, plan = pipeline.run(
+                    made, out + "/run", engine, until=stage, say=lambda line: None
+                )
                 seconds = time.perf_counter() - start
                 books = total(pipeline.books(context, plan).get(stage, {}).values())
                 documents, chars, _ = books.get("in", [0, 0, 0])
@@ -76,15 +91,17 @@ def main(recipe_path: str, workers: int) -> None:
                     f"{chars / 1e6 / seconds:.1f}",
                 ]
                 table.add_row(
-                    stage, f"{seconds:.1f}", *(rates if documents else ["", "", "", ""]), str(worker), str(parent)
+                    stage,
+                    f"{seconds:.1f}",
+                    *(rates if documents else ["", "", "", ""]),
+                    str(worker),
+                    str(parent),
                 )
         finally:
             engine.close()
     table.add_section()
     table.add_row("all", f"{time.perf_counter() - began:.1f}")
-    table.caption = (
-        "MB: input files for extract, characters of text after it. Stages that run in seconds are mostly start-up."
-    )
+    table.caption = "MB: input files for extract, characters of text after it. Stages that run in seconds are mostly start-up."
     Console(width=120).print(table)
 
 

@@ -26,7 +26,9 @@ def made_up(folder: Path, tokens: int) -> None:
     store.write_json(str(folder / "tokens" / "encoding.json"), facts)
     for name in ("a", "b"):
         left = tokens // 2
-        with store.TableWriter(str(folder / "tokens" / name / "00000.parquet"), schema.TOKENS, "perf") as writer:
+        with store.TableWriter(
+            str(folder / "tokens" / name / "00000.parquet"), schema.TOKENS, "perf"
+        ) as writer:
             while left > 0:
                 sizes = np.minimum(rng.lognormal(6.3, 1.2, 2000).astype(np.int64) + 2, 200_000)
                 data = [rng.integers(0, 50256, n, np.uint16).tobytes() for n in sizes.tolist()]
@@ -54,7 +56,9 @@ def main(run: str | None, tokens: int, workers: int) -> None:
             run = out + "/made"
             made_up(Path(run), tokens)
         names = sorted(p.name for p in Path(run, "tokens").iterdir() if p.is_dir())
-        source = [{"name": n, "files": f"{run}/tokens/{n}/*.parquet", "format": "table"} for n in names]
+        source = [
+            {"name": n, "files": f"{run}/tokens/{n}/*.parquet", "format": "table"} for n in names
+        ]
         weights = {name: 2.0 - i % 2 for i, name in enumerate(names)}
         mix = {"weights": weights, "tokens": tokens, "shards": 8}
         parts = Parts()

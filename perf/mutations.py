@@ -66,9 +66,14 @@ def seeds(folder: str | None = None) -> list[Seed]:
             _warc(" ".join(rng.choices(WORDS, k=60)).encode(), "conversion", version, "text/plain"),
         ]
         if version == "0.17":
-            records = [one.replace(b"\r\n", b"\n") for one in records[:1] + records[-2:]] + records[1:]
+            records = [one.replace(b"\r\n", b"\n") for one in records[:1] + records[-2:]] + records[
+                1:
+            ]
         rng.shuffle(records)
-        found += [Seed(f"{version} {way}.warc", pack(records), way in _APART) for way, pack in _WAYS.items()]
+        found += [
+            Seed(f"{version} {way}.warc", pack(records), way in _APART)
+            for way, pack in _WAYS.items()
+        ]
     lines = [_arc(f"http://a.example/{n}", _http(_html(rng), "", 0)) for n in range(8)]
     head = b"1 0 InternetArchive\nURL IP-address Archive-date Content-type Archive-length\n\n"
     lines.insert(0, _arc("filedesc://x.arc", head, "text/plain"))
@@ -77,7 +82,9 @@ def seeds(folder: str | None = None) -> list[Seed]:
         if path.stat().st_size <= MAX_BYTES:
             found.append(
                 Seed(
-                    path.name.replace(".", "-") + (".arc" if ".arc" in path.name else ".warc"), path.read_bytes(), False
+                    path.name.replace(".", "-") + (".arc" if ".arc" in path.name else ".warc"),
+                    path.read_bytes(),
+                    False,
                 )
             )
     return found
@@ -98,7 +105,9 @@ _WAYS: dict[str, Callable[[list[bytes]], bytes]] = {
     "gzip-pairs": lambda records: b"".join(
         gzip.compress(b"".join(records[n : n + 2])) for n in range(0, len(records), 2)
     ),
-    "zstd": lambda records: b"".join(map(zstandard.ZstdCompressor(write_checksum=True).compress, records)),
+    "zstd": lambda records: b"".join(
+        map(zstandard.ZstdCompressor(write_checksum=True).compress, records)
+    ),
     "zstd-one": lambda records: zstandard.compress(b"".join(records)),
 }
 
@@ -113,13 +122,18 @@ def _http(body: bytes, coding: str, chunked: int) -> bytes:
     if chunked:
         head += "Transfer-Encoding: chunked\r\n"
         body = (
-            b"".join(b"%x\r\n%s\r\n" % (len(body[n : n + 99]), body[n : n + 99]) for n in range(0, len(body), 99))
+            b"".join(
+                b"%x\r\n%s\r\n" % (len(body[n : n + 99]), body[n : n + 99])
+                for n in range(0, len(body), 99)
+            )
             + b"0\r\n\r\n"
         )
     return head.encode() + b"\r\n" + body
 
 
-def _warc(block: bytes, kind: str, version: str, mime: str = "application/http; msgtype=response") -> bytes:
+def _warc(
+    block: bytes, kind: str, version: str, mime: str = "application/http; msgtype=response"
+) -> bytes:
     number = zlib.crc32(block)
     head = (
         f"WARC/{version}\r\nWARC-Type: {kind}\r\nWARC-Record-ID: <urn:uuid:{number}>\r\nWARC-Date: 2019-08-17T00:00:01Z\r\n"
@@ -153,7 +167,9 @@ def mutated(data: bytes, other: bytes, rng: random.Random) -> bytes:
             start = rng.randrange(len(other))
             out[at:near] = other[start : start + rng.randrange(3000)]
         elif act == 5:
-            out[at : at + 4] = rng.choice((b"\xff\xff\xff\xff", b"\0\0\0\0", b"\r\n\r\n", b"WARC", b"9999"))
+            out[at : at + 4] = rng.choice(
+                (b"\xff\xff\xff\xff", b"\0\0\0\0", b"\r\n\r\n", b"WARC", b"9999")
+            )
         elif act == 6:
             out[at:to] = out[at:to][::-1][: rng.randrange(2000)]
         elif rng.randrange(4) == 0:
@@ -207,7 +223,9 @@ def run(some: list[Seed], count: int, seed: int, where: str) -> Iterator[Outcome
             if one.apart:
                 bodies = [page.body for page in found if isinstance(page, Page)]
                 first, last = unhurt(one, data)
-                assert bodies[: len(first)] == first, f"{folder / name}: a page before the damage is lost"
+                assert bodies[: len(first)] == first, (
+                    f"{folder / name}: a page before the damage is lost"
+                )
                 out.behind += len(last)
                 out.found += sum(body in bodies for body in last)
         out.files += n + 1
@@ -217,8 +235,15 @@ def run(some: list[Seed], count: int, seed: int, where: str) -> Iterator[Outcome
 
 def _extracted(folder: Path) -> collections.Counter[str]:
     """Run the stage on a folder of archives as one shard, and compare its books with a reading of every file."""
-    config = {"name": "a", "files": [str(folder / "*arc")], "format": "archive", "archives_per_shard": FILES_A_SHARD}
-    made = recipe.parse({"stages": ["extract"], "extract": {"max_page_bytes": 1 << 20}, "dataset": [config]})
+    config = {
+        "name": "a",
+        "files": [str(folder / "*arc")],
+        "format": "archive",
+        "archives_per_shard": FILES_A_SHARD,
+    }
+    made = recipe.parse(
+        {"stages": ["extract"], "extract": {"max_page_bytes": 1 << 20}, "dataset": [config]}
+    )
     context = Context(str(folder / "run"), made)
     (shard,) = plan.make(made, str(folder / "run")).shards
     books = extract_shard(context, {"a": None}, made.download.patience(1), shard).ledger
@@ -231,7 +256,9 @@ def _extracted(folder: Path) -> collections.Counter[str]:
         again = read(Path(file.path).read_bytes(), file.name)
         assert sum(not isinstance(one, Skipped) for one in again) == listed[file.name], file.path
         skipped += sum(isinstance(one, Skipped) for one in again)
-    counts = collections.Counter({name: numbers[0] for name, numbers in books.items() if name != ledger.IN})
+    counts = collections.Counter(
+        {name: numbers[0] for name, numbers in books.items() if name != ledger.IN}
+    )
     assert counts["kept"] == len(documents)
     assert counts["not_a_page"] == skipped
     assert counts["kept"] + len(rejects) + skipped == ledger.documents(books, ledger.IN)
@@ -250,7 +277,10 @@ def main(folder: str | None, count: int, seed: int) -> None:
     with tempfile.TemporaryDirectory() as where:
         for out in run(some, count, seed, where):
             click.echo(f"{out.files} files, slowest {out.slowest[0]:.2f} s ({out.slowest[1]})")
-    click.echo(f"{out.records.total()} records: " + ", ".join(f"{n} {name}" for name, n in out.records.most_common()))
+    click.echo(
+        f"{out.records.total()} records: "
+        + ", ".join(f"{n} {name}" for name, n in out.records.most_common())
+    )
     click.echo(f"pages before the damage: all; behind it: {out.found} of {out.behind} found again")
 
 

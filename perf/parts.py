@@ -26,7 +26,9 @@ class Parts:
 
     def seconds(self) -> dict[str, tuple[float, float]]:
         """(clock, processor) of each label, in order."""
-        return {k: (self._ended[k][0] - b[0], self._ended[k][1] - b[1]) for k, b in self._began.items()}
+        return {
+            k: (self._ended[k][0] - b[0], self._ended[k][1] - b[1]) for k, b in self._began.items()
+        }
 
     def lines(self, amount: float, unit: str, prefix: str) -> list[str]:
         """A line for each label that starts with `prefix`, and their sum: seconds and `amount` (in millions of `unit`) a second."""

@@ -58,7 +58,9 @@ def extract(files: list[Path]) -> tuple[int, int]:
         config = {"name": "a", "files": [str(f) for f in files], "archives_per_shard": len(files)}
         made = recipe.parse({"stages": ["extract"], "dataset": [config]})
         (shard,) = plan.make(made, out).shards
-        books = extract_shard(Context(out, made), {"a": None}, made.download.patience(1), shard).ledger
+        books = extract_shard(
+            Context(out, made), {"a": None}, made.download.patience(1), shard
+        ).ledger
     kept = ledger.documents(books, ledger.KEPT)
     return ledger.documents(books, ledger.IN) - ledger.documents(books, "not_a_page"), kept
 
@@ -106,7 +108,9 @@ def in_turn(files: list[Path], rounds: int) -> None:
     extraction(texts[:3])
     language.languages(["warm"])
     config = ExtractConfig()
-    start, _ = timed(lambda: watched.watched(config.extractor, html.Form(), config.max_page_s).texts(pages[:1]))
+    start, _ = timed(
+        lambda: watched.watched(config.extractor, html.Form(), config.max_page_s).texts(pages[:1])
+    )
     click.echo(f"a worker's child starts in {start[0]:.1f} s of processor time, once")
     best: dict[str, Times] = {}
 
@@ -148,7 +152,9 @@ def memory(files: list[Path], times: int = 4) -> None:
     process, peaks, pages = psutil.Process(worker.pid), [0], 0
     while len(peaks) <= times:
         try:
-            peaks[-1] = max(peaks[-1], sum(p.memory_info().rss for p in [process, *process.children()]))
+            peaks[-1] = max(
+                peaks[-1], sum(p.memory_info().rss for p in [process, *process.children()])
+            )
         except psutil.NoSuchProcess:
             continue
         if ours.poll(0.05):
@@ -172,7 +178,9 @@ def beside_datatrove(python: str, path: Path) -> None:
         f"  datatrove {told['version']}: {told['seconds']:.1f} s, {pages / told['seconds']:.1f} pages/s, "
         f"{told['documents']} documents, no language"
     )
-    click.echo(f"  ours: {ours[1]:.1f} s, {pages / ours[1]:.1f} pages/s, {kept} documents, with language")
+    click.echo(
+        f"  ours: {ours[1]:.1f} s, {pages / ours[1]:.1f} pages/s, {kept} documents, with language"
+    )
     click.echo(
         f"  ours is {told['seconds'] / ours[1]:.1f} times as fast ({told['processor'] / ours[0]:.1f} times in processor time)"
     )
@@ -181,7 +189,9 @@ def beside_datatrove(python: str, path: Path) -> None:
 @click.command()
 @click.argument("folder", default=CRAWL)
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--datatrove", metavar="PYTHON", help="interpreter of an environment that has datatrove")
+@click.option(
+    "--datatrove", metavar="PYTHON", help="interpreter of an environment that has datatrove"
+)
 @click.option("--no-memory", is_flag=True, help="leave the four passes out")
 def main(folder: str, rounds: int, datatrove: str | None, no_memory: bool) -> None:
     """Measure, and print."""

@@ -39,7 +39,11 @@ def main(files: tuple[str, ...]) -> None:
         finally:
             engine.close()
         paths = [context.documents(shard) for shard in plan.shards]
-        texts = [text for path in paths for text in store.read_table(path, ["text"]).column(0).to_pylist()]
+        texts = [
+            text
+            for path in paths
+            for text in store.read_table(path, ["text"]).column(0).to_pylist()
+        ]
     size = sum(len(text.encode()) for text in texts) / 1e6
     coder = encoding("gpt2")
     coder.encode_ordinary("warm")
@@ -50,7 +54,9 @@ def main(files: tuple[str, ...]) -> None:
     clock, used = parts.seconds()["tokenize"]
     click.echo(f"{size:.1f} MB of text, {len(texts):,} documents")
     click.echo(f"tiktoken alone {alone:7.2f} s of processor {size / alone:6.2f} MB/s")
-    click.echo(f"whole stage    {used:7.2f} s of processor {size / used:6.2f} MB/s, {clock:.2f} s by the clock")
+    click.echo(
+        f"whole stage    {used:7.2f} s of processor {size / used:6.2f} MB/s, {clock:.2f} s by the clock"
+    )
     click.echo(f"the stage has {alone / used:.0%} of the speed of tiktoken alone")
 
 

@@ -21,7 +21,16 @@ from torch.nn import functional as F
 from curation.gpt3.model import build
 from curation.gpt3.parallel import ONE
 from curation.gpt3.sizes import Size, size_named
-from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON, WEIGHT_DECAY, Gradient, apply, gradient_norm, learner
+from curation.gpt3.update import (
+    BETAS,
+    CLIP_NORM,
+    EPSILON,
+    WEIGHT_DECAY,
+    Gradient,
+    apply,
+    gradient_norm,
+    learner,
+)
 
 
 class PlainBlock(nn.Module):
@@ -31,7 +40,10 @@ class PlainBlock(nn.Module):
         super().__init__()
         self.heads = size.heads
         self.norm_1, self.norm_2 = nn.LayerNorm(size.width), nn.LayerNorm(size.width)
-        self.qkv, self.out = nn.Linear(size.width, 3 * size.width), nn.Linear(size.width, size.width)
+        self.qkv, self.out = (
+            nn.Linear(size.width, 3 * size.width),
+            nn.Linear(size.width, size.width),
+        )
         self.up, self.gelu = nn.Linear(size.width, 4 * size.width), nn.GELU(approximate="tanh")
         self.down = nn.Linear(4 * size.width, size.width)
 
@@ -104,7 +116,10 @@ def our_step(size: Size) -> Callable[[Tensor], float]:
 
 
 def seconds(
-    steps: dict[str, Callable[[Tensor], float]], windows: Tensor, rounds: int, clock: Callable[[], float]
+    steps: dict[str, Callable[[Tensor], float]],
+    windows: Tensor,
+    rounds: int,
+    clock: Callable[[], float],
 ) -> dict[str, float]:
     """Median seconds of each step, run in turn; the first round warms up."""
     taken: dict[str, list[float]] = {name: [] for name in steps}
@@ -117,9 +132,15 @@ def seconds(
 
 
 @click.command()
-@click.option("--size", "names", multiple=True, default=["tiny", "small-cpu", "125M"], show_default=True)
+@click.option(
+    "--size", "names", multiple=True, default=["tiny", "small-cpu", "125M"], show_default=True
+)
 @click.option("--rounds", default=7, show_default=True)
-@click.option("--processor-time", is_flag=True, help="Not by the clock: for a busy machine, with OMP_NUM_THREADS=1.")
+@click.option(
+    "--processor-time",
+    is_flag=True,
+    help="Not by the clock: for a busy machine, with OMP_NUM_THREADS=1.",
+)
 def main(names: list[str], rounds: int, processor_time: bool) -> None:
     """Tokens a second of the plain model, of ours dense, and of ours alternating dense and banded."""
     print(
@@ -128,7 +149,11 @@ def main(names: list[str], rounds: int, processor_time: bool) -> None:
     )
     for name in names:
         for context in sorted({size_named(name).context, 2048}):
-            size = replace(size_named(name), context=context, band=256 if context == 2048 else size_named(name).band)
+            size = replace(
+                size_named(name),
+                context=context,
+                band=256 if context == 2048 else size_named(name).band,
+            )
             windows = torch.randint(0, size.vocabulary, (max(1, 2048 // context), context + 1))
             found = seconds(
                 {

@@ -26,7 +26,9 @@ PROMPTS = ("", "The city of", "She looked at him and", "In this post we show how
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("run", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--tokens", type=int, default=TOKENS)
@@ -43,7 +45,9 @@ def main() -> None:
         validation_windows=24,
         progress=True,
     )
-    result = train(arguments.run, arguments.out, replace(size_named("small-cpu"), batch_tokens=2048), options)
+    result = train(
+        arguments.run, arguments.out, replace(size_named("small-cpu"), batch_tokens=2048), options
+    )
     print(
         f"{result.tokens:,} of {result.budget_tokens:,} tokens; validation loss (nats per token): {result.validation}"
     )
@@ -62,14 +66,18 @@ def draw(out: Path) -> None:
     import matplotlib.pyplot as plt
     import numpy as np
 
-    lines: list[dict[str, Any]] = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    lines: list[dict[str, Any]] = [
+        json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()
+    ]
     steps = [(line["tokens"], line["loss"]) for line in lines if "loss" in line]
     tokens, loss = np.array(steps).T
     fig, axis = plt.subplots(figsize=(8, 4.5))
     axis.plot(tokens / 1e6, loss, color="lightgrey", label="training, each step")
     for name in sorted({name for line in lines for name in line.get("validation", ())}):
         points = [
-            (line["tokens"] / 1e6, line["validation"][name]) for line in lines if name in line.get("validation", ())
+            (line["tokens"] / 1e6, line["validation"][name])
+            for line in lines
+            if name in line.get("validation", ())
         ]
         axis.plot(*np.array(points).T, marker=".", label=f"validation, {name}")
     axis.set(xlabel="million tokens", ylabel="loss, nats per token")

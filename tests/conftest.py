@@ -15,7 +15,9 @@ from curation.context import Context
 from curation.engine.local import LocalEngine
 from curation.plan import Plan
 
-settings.register_profile("untimed", deadline=None)  # the machine may be busy, and a first call compiles
+settings.register_profile(
+    "untimed", deadline=None
+)  # the machine may be busy, and a first call compiles
 settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -74,12 +76,16 @@ def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def sample_run(sample_folder: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sample_run(
+    sample_folder: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """A finished run of the sample on the local engine; copy it before breaking anything."""
     from curation import pipeline, recipe
 
     out = tmp_path_factory.mktemp("runs") / "sample"
-    pipeline.run(recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None)
+    pipeline.run(
+        recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None
+    )
     return out
 
 
@@ -88,7 +94,10 @@ def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[Contex
     """Runs a recipe given as a table over datasets given as lists of rows; returns the run's context and plan."""
 
     def run(
-        datasets: dict[str, list[dict[str, Any]] | str], table: dict[str, Any], engine: Any = None, out: str = "run"
+        datasets: dict[str, list[dict[str, Any]] | str],
+        table: dict[str, Any],
+        engine: Any = None,
+        out: str = "run",
     ) -> tuple[Context, Plan]:
         from curation import pipeline, recipe
 
@@ -100,6 +109,8 @@ def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[Contex
                 path.write_text("".join(json.dumps(row) + "\n" for row in rows))
             described.append({"name": plain, "role": role or "trusted", "files": [str(path)]})
         made = recipe.parse({**table, "dataset": described})
-        return pipeline.run(made, str(tmp_path / out), engine or local, update=True, say=lambda line: None)
+        return pipeline.run(
+            made, str(tmp_path / out), engine or local, update=True, say=lambda line: None
+        )
 
     return run

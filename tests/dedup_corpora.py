@@ -28,7 +28,11 @@ def copies_of_copies(seed: int, n: int = 120) -> list[dict[str, Any]]:
     texts: list[str] = []
     for _ in range(n):
         copy = texts and rng.random() < 0.5
-        texts.append(changed(rng, rng.choice(texts), rng.choice([0, 1, 3, 6, 12])) if copy else random_text(rng))
+        texts.append(
+            changed(rng, rng.choice(texts), rng.choice([0, 1, 3, 6, 12]))
+            if copy
+            else random_text(rng)
+        )
     return [{"id": f"d{i}", "text": text} for i, text in enumerate(texts)]
 
 
@@ -36,5 +40,7 @@ def fates_of(context: Any, plan: Any, *datasets: str) -> dict[str, dict[str, Any
     out = {}
     for shard in plan.of(*datasets):
         ids = store.read_table(context.survivors(shard), ["id"]).column(0).to_pylist()
-        out.update(zip(ids, store.read_table(context.decision("dedup", shard)).to_pylist(), strict=True))
+        out.update(
+            zip(ids, store.read_table(context.decision("dedup", shard)).to_pylist(), strict=True)
+        )
     return out

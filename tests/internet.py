@@ -11,9 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 
-SLOW_DOWN = (
-    b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
-)
+SLOW_DOWN = b'<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>'
 STALL_S = 1.5
 
 
@@ -28,19 +26,31 @@ class Handler(http.server.BaseHTTPRequestHandler):
         acts = self.server.acts.get(self.path, [])
         act = acts.pop(0) if acts else "serve"
         body = self.server.files.get(self.path)
-        refusals = {"slow_down": (503, {}), "forbidden": (403, {}), "too_many": (429, {"Retry-After": "0"})}
+        refusals = {
+            "slow_down": (503, {}),
+            "forbidden": (403, {}),
+            "too_many": (429, {"Retry-After": "0"}),
+        }
         later = {"Retry-After": email.utils.formatdate(time.time() + 30, usegmt=True)}
         refusals["too_many_until"] = (429, later)
         if act in refusals:
-            return self.answer(refusals[act][0], SLOW_DOWN, {"Content-Type": "application/xml", **refusals[act][1]})
+            return self.answer(
+                refusals[act][0], SLOW_DOWN, {"Content-Type": "application/xml", **refusals[act][1]}
+            )
         if body is None:
             return self.answer(404, b"<html>no such key</html>")
         if act == "page":
-            return self.answer(200, b"<html>Sorry, we are busy</html>", {"Content-Type": "text/html"})
+            return self.answer(
+                200, b"<html>Sorry, we are busy</html>", {"Content-Type": "text/html"}
+            )
         return self.serve(act, body, asked)
 
     def serve(self, act: str, body: bytes, asked: str | None) -> None:
-        headers = {"ETag": f'"{hashlib.md5(body).hexdigest()}"'} if act != "changed" else {"ETag": '"other"'}
+        headers = (
+            {"ETag": f'"{hashlib.md5(body).hexdigest()}"'}
+            if act != "changed"
+            else {"ETag": '"other"'}
+        )
         rest, status = body, 200
         if asked and act not in ("ignore_range", "hide"):
             first, last = re.fullmatch(r"bytes=(\d+)-(\d*)", asked).groups()  # type: ignore[union-attr]
@@ -51,7 +61,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             rest, status = body[start:end], 206
             headers["Content-Range"] = f"bytes {start}-{end - 1}/{len(body)}"
         if act == "flip":
-            rest = rest[: len(rest) // 2] + bytes([rest[len(rest) // 2] ^ 255]) + rest[len(rest) // 2 + 1 :]
+            rest = (
+                rest[: len(rest) // 2]
+                + bytes([rest[len(rest) // 2] ^ 255])
+                + rest[len(rest) // 2 + 1 :]
+            )
         length = -1 if act == "hide" else len(rest) + (1000 if act == "lie" else 0)
         part = rest[: len(rest) // 2] if act in ("cut", "stall") else rest
         self.answer(status, part, headers, length)
@@ -60,7 +74,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(STALL_S)
 
     def answer(
-        self, status: int, body: bytes, headers: dict[str, str] | None = None, length: int | None = None
+        self,
+        status: int,
+        body: bytes,
+        headers: dict[str, str] | None = None,
+        length: int | None = None,
     ) -> None:
         self.send_response(status)
         for key, value in (headers or {}).items():

@@ -41,7 +41,9 @@ def decontaminate(
 ) -> list[dict[str, Any]]:
     """`cuts`, `pieces` and `reason` of each document; `examples` are lists of fields."""
     fields = [field for example in examples for field in example]
-    forms = [unicodedata.normalize(form, field) for field in fields for form in ("NFC", "NFD")] + fields
+    forms = [
+        unicodedata.normalize(form, field) for field in fields for form in ("NFC", "NFD")
+    ] + fields
     wanted = {gram for text in forms for gram, _, _ in grams(text, gram_words)}
     hits = [[hit for hit in grams(text, gram_words) if hit[0] in wanted] for text in documents]
     seen: dict[str, int] = {}
@@ -62,7 +64,13 @@ def decontaminate(
             reason = "too_many_pieces"
         elif cuts and not pieces:
             reason = "no_piece_left"
-        out.append({"cuts": cuts, "pieces": [] if reason else pieces if cuts else [(0, len(text))], "reason": reason})
+        out.append(
+            {
+                "cuts": cuts,
+                "pieces": [] if reason else pieces if cuts else [(0, len(text))],
+                "reason": reason,
+            }
+        )
     return out
 
 

@@ -32,7 +32,11 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> recipe.Recipe:
     folder = tmp_path_factory.mktemp("corpora")
     books = [{"id": f"book{i}", "text": " ".join(words(f"book{i}", 300))} for i in range(WORKS)]
     web = [
-        {"id": f"web{i}", "url": f"https://site{i}.example/a", "text": " ".join(words(f"web{i}", 300))}
+        {
+            "id": f"web{i}",
+            "url": f"https://site{i}.example/a",
+            "text": " ".join(words(f"web{i}", 300)),
+        }
         for i in range(WORKS)
     ]
     crawl = []
@@ -48,10 +52,15 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> recipe.Recipe:
             crawl.append({"id": f"copy of {kind}{i}", "text": " ".join(copy)})
             crawl.append({"id": f"quote of {kind}{i}", "text": " ".join(quote)})
     crawl += [
-        {"id": f"own{i}", "url": f"https://own{i}.example", "text": " ".join(words(f"own{i}", 200))} for i in range(20)
+        {"id": f"own{i}", "url": f"https://own{i}.example", "text": " ".join(words(f"own{i}", 200))}
+        for i in range(20)
     ]
     crawl += [
-        {"id": f"site{i}", "url": f"https://www.site{i}.example/b", "text": " ".join(words(f"site{i}", 200))}
+        {
+            "id": f"site{i}",
+            "url": f"https://www.site{i}.example/b",
+            "text": " ".join(words(f"site{i}", 200)),
+        }
         for i in range(WORKS)
     ]
     tables = {
@@ -87,10 +96,14 @@ def texts(run: str, dataset: str | None = None) -> dict[str, str]:
 
 def held_out(texts_: ablation.Texts) -> set[str]:
     """The names of the held-out works, such as book3."""
-    return {key.rpartition("/")[2] for name, run in texts_.heldout.items() for key in texts(run, name)}
+    return {
+        key.rpartition("/")[2] for name, run in texts_.heldout.items() for key in texts(run, name)
+    }
 
 
-def test_some_works_of_each_corpus_are_held_out_and_the_books_balance(made: tuple[Path, ablation.Texts]) -> None:
+def test_some_works_of_each_corpus_are_held_out_and_the_books_balance(
+    made: tuple[Path, ablation.Texts],
+) -> None:
     held = held_out(made[1])
     for name, kind in (("books", "book"), ("webtext", "web")):
         split = made[1].facts["split"][name]
@@ -107,7 +120,9 @@ def test_nothing_leaks_into_an_arm(made: tuple[Path, ablation.Texts], arm: str) 
     names = {key.rpartition("/")[2].partition("#")[0] for key in seen}
     assert not names & held
     assert not names & {f"copy of {work}" for work in held}
-    assert not names & {f"site{work.removeprefix('web')}" for work in held if work.startswith("web")}
+    assert not names & {
+        f"site{work.removeprefix('web')}" for work in held if work.startswith("web")
+    }
     grams = {" ".join(words(work, 300)[i : i + 13]) for work in held for i in range(288)}
     for text in seen.values():
         own = text.split()
@@ -116,11 +131,15 @@ def test_nothing_leaks_into_an_arm(made: tuple[Path, ablation.Texts], arm: str) 
 
 def test_what_is_not_like_held_out_text_stays(made: tuple[Path, ablation.Texts]) -> None:
     held, seen = held_out(made[1]), texts(made[1].arms["raw"], "crawl")
-    free = [f"{kind}{i}" for kind in ("book", "web") for i in range(WORKS) if f"{kind}{i}" not in held]
+    free = [
+        f"{kind}{i}" for kind in ("book", "web") for i in range(WORKS) if f"{kind}{i}" not in held
+    ]
     assert {f"crawl/crawl/copy of {work}" for work in free} <= set(seen)
     assert {f"crawl/crawl/own{i}" for i in range(20)} <= set(seen)
     assert any(
-        key.endswith(f"quote of {work}") or f"quote of {work}#" in key for key in seen for work in held
+        key.endswith(f"quote of {work}") or f"quote of {work}#" in key
+        for key in seen
+        for work in held
     )  # cut, not dropped
 
 
@@ -128,11 +147,17 @@ def test_the_arms_are_the_line_stopped_earlier(made: tuple[Path, ablation.Texts]
     stages = {name: read(run)[0].recipe.stages for name, run in made[1].arms.items()}
     assert stages["raw"] == ("extract", "tokenize", "mix")
     assert stages["classify"] == ("extract", "classify", "tokenize", "mix")
-    assert stages["dedup"] == stages["mixture"] == ("extract", "classify", "dedup", "tokenize", "mix")
+    assert (
+        stages["dedup"] == stages["mixture"] == ("extract", "classify", "dedup", "tokenize", "mix")
+    )
     mixtures = made[1].facts["mixtures"]
     assert [row["dataset"] for row in mixtures["dedup"]] == ["crawl"]
     assert [row["weight"] for row in mixtures["mixture"]] == [0.25, 0.25, 0.5]
-    assert mixtures["raw"][0]["tokens"] > mixtures["classify"][0]["tokens"] > mixtures["dedup"][0]["tokens"]
+    assert (
+        mixtures["raw"][0]["tokens"]
+        > mixtures["classify"][0]["tokens"]
+        > mixtures["dedup"][0]["tokens"]
+    )
 
 
 def test_made_again_from_what_is_there(
@@ -145,13 +170,19 @@ def test_made_again_from_what_is_there(
     assert [file.stat().st_mtime_ns for file in files] == before
 
 
-def test_a_recipe_without_crawl_or_stage_is_refused(corpora: recipe.Recipe, local: LocalEngine, tmp_path: Path) -> None:
+def test_a_recipe_without_crawl_or_stage_is_refused(
+    corpora: recipe.Recipe, local: LocalEngine, tmp_path: Path
+) -> None:
     import dataclasses
 
     trusted = dataclasses.replace(
-        corpora, dataset=corpora.dataset[:2], mix=dataclasses.replace(corpora.mix, weights={"books": 1.0})
+        corpora,
+        dataset=corpora.dataset[:2],
+        mix=dataclasses.replace(corpora.mix, weights={"books": 1.0}),
     )
-    with pytest.raises(InputError, match="at least one dataset of role trusted and one of role crawl expected"):
+    with pytest.raises(
+        InputError, match="at least one dataset of role trusted and one of role crawl expected"
+    ):
         ablation.prepare(trusted, str(tmp_path), local, 2000)
     short = dataclasses.replace(corpora, stages=("extract", "classify", "tokenize", "mix"))
     with pytest.raises(InputError, match="a recipe with the stage 'dedup' expected"):

@@ -39,7 +39,9 @@ def wet(texts: list[str], number: int) -> bytes:
     for place, text in enumerate(texts):
         data = text.encode()
         url = f"http://site{place % 7}.example/{number}/{place}"
-        writer.write_record(writer.create_warc_record(url, "conversion", io.BytesIO(data), len(data), "text/plain"))
+        writer.write_record(
+            writer.create_warc_record(url, "conversion", io.BytesIO(data), len(data), "text/plain")
+        )
     return out.getvalue()
 
 
@@ -67,12 +69,20 @@ def populated(server: Internet) -> str:
         ours = re.sub(r"bytes=\d+", f"bytes={len(data)}", address)
         ours = re.sub(r"sha256=\w+", f"sha256={hashlib.sha256(data).hexdigest()}", ours)
         text = text.replace(address, server.url + ours.removeprefix("https://"))
-    rows = [json.loads(line)["text"] for line in (SAMPLE / "webtext2.jsonl").read_bytes().splitlines()]
-    junk = [
-        f"Buy cheap watches now, offer {i}! Click here, best price, free shipping, order today. " * 9 for i in range(30)
+    rows = [
+        json.loads(line)["text"] for line in (SAMPLE / "webtext2.jsonl").read_bytes().splitlines()
     ]
-    names = [f"crawl-data/CC-MAIN-2019-09/segments/{i}/wet/CC-{i:05}.warc.wet.gz" for i in range(12)]
-    server.files["/data.example/crawl-data/CC-MAIN-2019-09/wet.paths.gz"] = gzip.compress("\n".join(names).encode())
+    junk = [
+        f"Buy cheap watches now, offer {i}! Click here, best price, free shipping, order today. "
+        * 9
+        for i in range(30)
+    ]
+    names = [
+        f"crawl-data/CC-MAIN-2019-09/segments/{i}/wet/CC-{i:05}.warc.wet.gz" for i in range(12)
+    ]
+    server.files["/data.example/crawl-data/CC-MAIN-2019-09/wet.paths.gz"] = gzip.compress(
+        "\n".join(names).encode()
+    )
     for number, name in enumerate(names):
         pages = [*(f"{number}. {row}" for row in rows[number::4]), *junk[number::6]]
         server.files["/data.example/" + name] = wet(pages, number)
@@ -85,7 +95,11 @@ def populated(server: Internet) -> str:
 def test_from_an_empty_disk_to_shards(world: Internet, tmp_path: Path, local: LocalEngine) -> None:
     (tmp_path / "recipe.toml").write_text(populated(world), encoding="utf-8")
     made = recipe.load(str(tmp_path / "recipe.toml"))
-    world.acts = {path: ["serve", "cut", "slow_down"] for path in world.files if "pg84" in path or "piqa" in path}
+    world.acts = {
+        path: ["serve", "cut", "slow_down"]
+        for path in world.files
+        if "pg84" in path or "piqa" in path
+    }
     said: list[str] = []
     context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
     told = [line.split()[:4] for line in said[:4]]
@@ -97,16 +111,21 @@ def test_from_an_empty_disk_to_shards(world: Internet, tmp_path: Path, local: Lo
     ]
     assert said[4].startswith("In all")
     books = pipeline.books(context, plan)
-    assert {d: counts["kept"][0] > 0 for d, counts in books["extract"].items()} == dict.fromkeys(made.names(), True)
+    assert {d: counts["kept"][0] > 0 for d, counts in books["extract"].items()} == dict.fromkeys(
+        made.names(), True
+    )
     assert books["tokenize"]["commoncrawl"]["kept"][2] > 0
     assert (tmp_path / "run/shards/train-00007.bin").stat().st_size > 0
     on_disk = sorted(
-        p.relative_to(tmp_path / "run/downloads").parts[0] for p in (tmp_path / "run/downloads").rglob("*.*")
+        p.relative_to(tmp_path / "run/downloads").parts[0]
+        for p in (tmp_path / "run/downloads").rglob("*.*")
     )
     assert set(on_disk) == {"_benchmarks", "_lists", "books"}, "what is streamed is not kept"
     asked = len(world.seen)
     pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
-    assert {path for path, _ in world.seen[asked:]} <= {path for path in world.files if "wikimedia" in path}
+    assert {path for path, _ in world.seen[asked:]} <= {
+        path for path in world.files if "wikimedia" in path
+    }
 
 
 def test_the_recipe_names_what_the_catalogue_knows() -> None:
@@ -117,4 +136,6 @@ def test_the_recipe_names_what_the_catalogue_knows() -> None:
         assert address.digest is not None
         assert address.size > 0
         stem = address.name.removesuffix(".gz").removesuffix(".jsonl")
-        assert any(benchmarks.fnmatchcase(stem, name) for one in layouts for name in one.names), stem
+        assert any(benchmarks.fnmatchcase(stem, name) for one in layouts for name in one.names), (
+            stem
+        )

@@ -26,7 +26,16 @@ LAYERS = (
     "cli",
     "jobs",
 )  # each may import those before it
-COMPONENTS = ("errors", "schema", "draws", "store", "ledger", "recipe", "plan", "context")  # used by several layers
+COMPONENTS = (
+    "errors",
+    "schema",
+    "draws",
+    "store",
+    "ledger",
+    "recipe",
+    "plan",
+    "context",
+)  # used by several layers
 ONLY_IN = {
     "click": ("curation/cli/", "curation/sample/__main__.py", "perf/"),
     "torch": ("curation/gpt3/", "perf/"),
@@ -91,7 +100,9 @@ def test_imports_point_one_way(path: Path) -> None:
     own = layer(".".join(path.relative_to(ROOT).with_suffix("").parts))
     if own is None:
         return
-    above = {m for m in imports(path) if (other := layer(m)) and LAYERS.index(other) > LAYERS.index(own)}
+    above = {
+        m for m in imports(path) if (other := layer(m)) and LAYERS.index(other) > LAYERS.index(own)
+    }
     if own == "engine":  # the engines know tasks and tables, neither kernels nor readers
         above |= {m for m in imports(path) if layer(m) in ("kernels", "readers")}
     assert not above
@@ -100,12 +111,22 @@ def test_imports_point_one_way(path: Path) -> None:
 def test_kernels_know_no_files_and_no_config() -> None:
     for path in PACKAGE:
         if "/kernels/" in name(path):
-            used = {m for m in imports(path) if any(inside(m, f"curation.{c}") for c in COMPONENTS if c != "errors")}
+            used = {
+                m
+                for m in imports(path)
+                if any(inside(m, f"curation.{c}") for c in COMPONENTS if c != "errors")
+            }
             assert not used, name(path)
 
 
 def test_gpt3_meets_the_pipeline_through_files_only() -> None:
-    allowed = ("curation.gpt3", "curation.errors", "curation.kernels", "curation.draws", "curation.store")
+    allowed = (
+        "curation.gpt3",
+        "curation.errors",
+        "curation.kernels",
+        "curation.draws",
+        "curation.store",
+    )
     for path in PACKAGE:
         if "/gpt3/" in name(path):
             own = {m for m in imports(path) if m.startswith("curation.")}
@@ -123,7 +144,10 @@ def test_packages_stay_where_they_belong(package: str) -> None:
 
 def test_the_command_line_starts_without_heavy_imports() -> None:
     """What is imported with `curation.cli`, followed from module to module, holds nothing heavy."""
-    files = {".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p for p in PACKAGE}
+    files = {
+        ".".join(p.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): p
+        for p in PACKAGE
+    }
     seen, waiting = set(), ["curation", "curation.cli"]
     while waiting:
         module = waiting.pop()
@@ -131,7 +155,9 @@ def test_the_command_line_starts_without_heavy_imports() -> None:
             continue
         seen.add(module)
         used = imports(files[module], at_top=True)
-        assert not {m for m in used if m.split(".")[0] in (*NOT_AT_IMPORT, "numpy", "pyarrow")}, module
+        assert not {m for m in used if m.split(".")[0] in (*NOT_AT_IMPORT, "numpy", "pyarrow")}, (
+            module
+        )
         waiting += used
 
 
@@ -149,7 +175,9 @@ def test_a_stage_has_one_name_in_five_places(stage: str) -> None:
     fields = {f.name: f for f in dataclasses.fields(recipe.Recipe)}
     assert fields[stage].type == f"{stage.capitalize()}Config"
     tree = ast.parse((ROOT / "curation" / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
-    assert f"{stage.capitalize()}Config" in {n.name for n in tree.body if isinstance(n, ast.ClassDef)}
+    assert f"{stage.capitalize()}Config" in {
+        n.name for n in tree.body if isinstance(n, ast.ClassDef)
+    }
     assert f'job("{stage}")' in (ROOT / "jobs" / f"{stage}.py").read_text(encoding="utf-8")
     if stage != "download":  # a whole-crawl download is `curation run --until download`
         from curation.cli import COMMANDS
@@ -161,7 +189,9 @@ def test_a_stage_has_one_name_in_five_places(stage: str) -> None:
 def test_a_job_starts_from_its_own_folder(job: str) -> None:
     """Python puts a script's folder first on its path, where `tokenize.py` would hide the standard library's."""
     path = ROOT / "jobs" / f"{job}.py"
-    done = subprocess.run([sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [sys.executable, str(path), "--help"], capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stderr
     assert "RECIPE" in done.stdout
 
@@ -175,7 +205,10 @@ def test_there_is_no_config_or_job_without_a_stage() -> None:
 def test_no_file_names_a_package_index() -> None:
     """Which index packages come from is the machine's business."""
     host = re.compile(
-        "|".join([r"pypi[.]", "pythonhosted[.]", "index[-_]url", "extra[-_]index", "find[-_]links"]), re.I
+        "|".join(
+            [r"pypi[.]", "pythonhosted[.]", "index[-_]url", "extra[-_]index", "find[-_]links"]
+        ),
+        re.I,
     )
     suffixes = (".py", ".md", ".toml", ".txt", ".cfg", ".ipynb")
     texts = [p for p in ROOT.rglob("*") if p.suffix in suffixes or p.name in ("Makefile", "run")]
@@ -194,7 +227,11 @@ def test_every_dependency_is_pinned_and_explained() -> None:
         *(line for extra in project["optional-dependencies"].values() for line in extra),
     ]
     names = {re.split(r"[<>=!~\[; ]", line)[0].lower() for line in wanted}
-    pinned = re.findall(r"^([A-Za-z0-9._-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M)
+    pinned = re.findall(
+        r"^([A-Za-z0-9._-]+)==", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.M
+    )
     assert names <= {p.lower().replace("_", "-") for p in pinned}
-    explained = re.findall(r"^\| `([a-z0-9_-]+)` \|", (ROOT / "docs/dependencies.md").read_text(encoding="utf-8"), re.M)
+    explained = re.findall(
+        r"^\| `([a-z0-9_-]+)` \|", (ROOT / "docs/dependencies.md").read_text(encoding="utf-8"), re.M
+    )
     assert names == set(explained)

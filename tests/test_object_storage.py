@@ -28,12 +28,23 @@ def wet(number: int) -> bytes:
     out = io.BytesIO()
     writer = WARCWriter(out, gzip=True)
     for page in range(5):
-        data = f"Page {page} of archive {number} tells of the harbour, and of much else.\n".encode() * 20
+        data = (
+            f"Page {page} of archive {number} tells of the harbour, and of much else.\n".encode()
+            * 20
+        )
         url = f"http://site{number}.example/{page}"
-        fields = {"WARC-Record-ID": f"<urn:uuid:{number}-{page}>", "WARC-Date": "2019-08-20T00:00:00Z"}
+        fields = {
+            "WARC-Record-ID": f"<urn:uuid:{number}-{page}>",
+            "WARC-Date": "2019-08-20T00:00:00Z",
+        }
         writer.write_record(
             writer.create_warc_record(
-                url, "conversion", io.BytesIO(data), len(data), "text/plain", warc_headers_dict=fields
+                url,
+                "conversion",
+                io.BytesIO(data),
+                len(data),
+                "text/plain",
+                warc_headers_dict=fields,
             )
         )
     return out.getvalue()
@@ -87,14 +98,18 @@ def engine(storage: Any) -> Iterator[LocalEngine]:
 def crawl(**keys: Any) -> recipe.Recipe:
     dataset = {"name": "cc", "role": "crawl", "crawls": [CRAWL], **keys}
     polite = {"base_url": "s3://commoncrawl/", "requests_per_second": 2000, "max_attempts": 2}
-    return recipe.parse({"stages": ["download", "extract"], "dataset": [dataset], "download": polite})
+    return recipe.parse(
+        {"stages": ["download", "extract"], "dataset": [dataset], "download": polite}
+    )
 
 
 def contents(context: Any, plan: Any) -> list[bytes]:
     return [store.read_bytes(context.documents(shard)) for shard in plan.shards]
 
 
-def test_from_storage_to_a_disk_to_storage_and_streamed_are_the_same(engine: LocalEngine, tmp_path: Path) -> None:
+def test_from_storage_to_a_disk_to_storage_and_streamed_are_the_same(
+    engine: LocalEngine, tmp_path: Path
+) -> None:
     said: list[str] = []
     fetched = contents(*pipeline.run(crawl(), str(tmp_path / "a"), engine, say=said.append))
     assert len(fetched) == 3
@@ -105,9 +120,14 @@ def test_from_storage_to_a_disk_to_storage_and_streamed_are_the_same(engine: Loc
     assert sorted(file.name for file in store.listing("s3://runs/a/downloads/cc")) == sorted(
         f"{CRAWL}/{name.rpartition('/')[2]}" for name in NAMES
     )
-    assert contents(*pipeline.run(crawl(stream=True), "s3://runs/b", engine, say=said.append)) == fetched
+    assert (
+        contents(*pipeline.run(crawl(stream=True), "s3://runs/b", engine, say=said.append))
+        == fetched
+    )
     assert store.listing("s3://runs/b/downloads") == []
-    assert contents(*pipeline.run(crawl(), "s3://runs/a", engine, say=said.append)) == fetched, "and once more"
+    assert contents(*pipeline.run(crawl(), "s3://runs/a", engine, say=said.append)) == fetched, (
+        "and once more"
+    )
 
 
 def test_a_prefix_and_a_range(engine: LocalEngine) -> None:
@@ -125,7 +145,9 @@ def test_a_prefix_and_a_range(engine: LocalEngine) -> None:
 def test_a_broken_object_is_not_kept(engine: LocalEngine, storage: Any, tmp_path: Path) -> None:
     storage.put_object(Bucket="commoncrawl", Key=NAMES[2], Body=wet(2)[:-5])
     try:
-        with pytest.raises(InputError, match=r"1 of 3 files could not be fetched .*not a whole gzip file"):
+        with pytest.raises(
+            InputError, match=r"1 of 3 files could not be fetched .*not a whole gzip file"
+        ):
             pipeline.run(crawl(), str(tmp_path / "a"), engine, say=lambda line: None)
         assert len(list((tmp_path / "a/downloads/cc").rglob("*.gz"))) == 2
         assert list((tmp_path / "a/downloads/cc").rglob("*.part*")) == []

@@ -33,7 +33,9 @@ def _run(folder: Path, out: Path, engine: Any) -> dict[str, str]:
     return fingerprint(out)
 
 
-def test_one_worker_or_two_make_the_same_bytes(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
+def test_one_worker_or_two_make_the_same_bytes(
+    sample_folder: Path, sample_run: Path, tmp_path: Path
+) -> None:
     engine = LocalEngine(1)
     try:
         made = _run(sample_folder, tmp_path / "run", engine)
@@ -45,7 +47,9 @@ def test_one_worker_or_two_make_the_same_bytes(sample_folder: Path, sample_run: 
 
 @pytest.mark.spark
 @pytest.mark.xdist_group("cluster")
-def test_a_spark_cluster_makes_the_same_bytes(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
+def test_a_spark_cluster_makes_the_same_bytes(
+    sample_folder: Path, sample_run: Path, tmp_path: Path
+) -> None:
     """Two executors with JVMs of their own; in a process of its own, since a JVM has one Spark context."""
     pytest.importorskip("pyspark")
     command = [
@@ -68,15 +72,27 @@ def test_a_spark_cluster_makes_the_same_bytes(sample_folder: Path, sample_run: P
     assert fingerprint(tmp_path / "run") == fingerprint(sample_run)
 
 
-def test_killed_at_ten_random_moments_it_ends_the_same(sample_folder: Path, sample_run: Path, tmp_path: Path) -> None:
+def test_killed_at_ten_random_moments_it_ends_the_same(
+    sample_folder: Path, sample_run: Path, tmp_path: Path
+) -> None:
     """kill -9 of the whole process group, each time after a random part of the files is there."""
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "curation", "run", str(sample_folder / "recipe.toml"), "--out", str(out)]
+    command = [
+        sys.executable,
+        "-m",
+        "curation",
+        "run",
+        str(sample_folder / "recipe.toml"),
+        "--out",
+        str(out),
+    ]
     expected = fingerprint(sample_run)
     for files in sorted(random.Random(0).sample(range(1, len(expected)), 10)):
         with open(tmp_path / "log", "wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-            while process.poll() is None and sum(f.suffix in COMPARED for f in out.rglob("*")) < files:
+            while (
+                process.poll() is None and sum(f.suffix in COMPARED for f in out.rglob("*")) < files
+            ):
                 time.sleep(0.01)
             os.killpg(process.pid, signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()[-2000:]
@@ -86,12 +102,19 @@ def test_killed_at_ten_random_moments_it_ends_the_same(sample_folder: Path, samp
     assert not list(out.rglob(f"*{store.TEMPORARY}*"))
 
 
-def test_a_run_that_is_done_does_nothing(sample_folder: Path, sample_run: Path, local: LocalEngine) -> None:
+def test_a_run_that_is_done_does_nothing(
+    sample_folder: Path, sample_run: Path, local: LocalEngine
+) -> None:
     def times() -> dict[str, int]:
         return {str(f): f.stat().st_mtime_ns for f in sample_run.rglob("*") if f.suffix in COMPARED}
 
     before = times()
-    pipeline.run(recipe.load(str(sample_folder / "recipe.toml")), str(sample_run), local, say=lambda line: None)
+    pipeline.run(
+        recipe.load(str(sample_folder / "recipe.toml")),
+        str(sample_run),
+        local,
+        say=lambda line: None,
+    )
     assert times() == before
 
 
@@ -117,10 +140,13 @@ def test_a_failing_shard_is_named_and_the_finished_ones_stay(
     planned = plan.make(made, str(tmp_path / "run"))
     broken.unlink()  # gone between plan and task, as a file on a network may be
     context = pipeline.Context(str(tmp_path / "run"), made)
-    with pytest.raises(TaskError, match=r"^extract failed on books2/0000\d: .*zz-broken\.txt: no such file"):
+    with pytest.raises(
+        TaskError, match=r"^extract failed on books2/0000\d: .*zz-broken\.txt: no such file"
+    ):
         pipeline.RUN["extract"](context, planned, local)
     assert store.done(
-        context.documents(planned.shards[0]), store.need_footer(context.documents(planned.shards[0])).digest
+        context.documents(planned.shards[0]),
+        store.need_footer(context.documents(planned.shards[0])).digest,
     )
 
 
@@ -140,7 +166,9 @@ def test_every_planted_record_is_a_document_or_the_reject_it_should_be(
     context, made = plan.read(str(sample_run))
     got: dict[str, str | None] = {}
     for shard in made.of("commoncrawl"):
-        got.update(dict.fromkeys(store.read_table(context.documents(shard), ["url"]).column(0).to_pylist()))
+        got.update(
+            dict.fromkeys(store.read_table(context.documents(shard), ["url"]).column(0).to_pylist())
+        )
         for row in store.read_table(context.table("rejects", shard)).to_pylist():
             got[row["url"]] = row["reason"]
     expected = {row["url"]: row.get("reject") for row in planted if row["dataset"] == "commoncrawl"}
@@ -158,7 +186,11 @@ def test_scores_put_good_pages_above_junk(sample_run: Path, planted: list[dict[s
     scores: list[tuple[bool, float]] = []
     for shard in made.of("commoncrawl"):
         urls = store.read_table(context.documents(shard), ["url"]).column(0).to_pylist()
-        found = store.read_table(context.table("classify", shard, "evidence")).column("score").to_pylist()
+        found = (
+            store.read_table(context.table("classify", shard, "evidence"))
+            .column("score")
+            .to_pylist()
+        )
         scores += [
             (kinds[u] == "good", s)
             for u, s in zip(urls, found, strict=True)
@@ -177,7 +209,11 @@ def test_dedup_over_the_whole_crawl_removes_what_is_planted(
     for shard in made.of("commoncrawl"):
         urls = store.read_table(context.documents(shard), ["url"]).column(0).to_pylist()
         keep.update(
-            zip(urls, store.read_table(context.decision("dedup", shard)).column("keep").to_pylist(), strict=True)
+            zip(
+                urls,
+                store.read_table(context.decision("dedup", shard)).column("keep").to_pylist(),
+                strict=True,
+            )
         )
     copies = [row for row in planted if row.get("duplicate_of")]
     for row in copies:
@@ -188,7 +224,8 @@ def test_dedup_over_the_whole_crawl_removes_what_is_planted(
             assert (keep[row["url"]] + keep[row["duplicate_of"]] == 1) == alike, row
     assert len(copies) == 13
     assert all(
-        store.read_table(context.decision("dedup", shard)).column("keep").to_pylist().count(False) == 0
+        store.read_table(context.decision("dedup", shard)).column("keep").to_pylist().count(False)
+        == 0
         for shard in made.of("webtext2", "books1", "books2", "wikipedia")
     )
 
@@ -200,12 +237,16 @@ def test_quotes_of_the_benchmark_are_cut_from_trusted_documents(
     cuts = {}
     for shard in made.of("webtext2", "books2"):
         ids = store.read_table(context.documents(shard), ["id", "archive"]).to_pylist()
-        for row, fate in zip(ids, store.read_table(context.decision("decontaminate", shard)).to_pylist(), strict=True):
+        for row, fate in zip(
+            ids, store.read_table(context.decision("decontaminate", shard)).to_pylist(), strict=True
+        ):
             cuts[row["id"] if shard.dataset == "webtext2" else Path(row["archive"]).stem] = fate
     assert cuts["wt-11"]["keep"]
     assert len(cuts["wt-11"]["pieces"]) == 2
     assert cuts["the-commonplace-book"]["reason"] == "too_many_pieces"
-    assert sum(fate["cuts"] is not None for fate in cuts.values()) == 2  # the exempted disclaimer cuts nothing
+    assert (
+        sum(fate["cuts"] is not None for fate in cuts.values()) == 2
+    )  # the exempted disclaimer cuts nothing
 
 
 def test_half_of_a_pair_of_another_setting_is_made_again(
@@ -217,7 +258,13 @@ def test_half_of_a_pair_of_another_setting_is_made_again(
     made = recipe.load(str(sample_folder / "recipe.toml"), ["classify.alpha=9"])
     pipeline.run(made, str(other), local, until="classify", say=lambda line: None)
     for half in ("survivors/commoncrawl", "dedup/bands/commoncrawl", "rejects/commoncrawl"):
-        source = other / half if (other / half).exists() else sample_run / half.replace("commoncrawl", "books1")
+        source = (
+            other / half
+            if (other / half).exists()
+            else sample_run / half.replace("commoncrawl", "books1")
+        )
         shutil.copy(source / "00000.parquet", out / half / "00000.parquet")
-    pipeline.run(recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None)
+    pipeline.run(
+        recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None
+    )
     assert fingerprint(out) == fingerprint(sample_run)

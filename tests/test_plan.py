@@ -15,7 +15,9 @@ from curation.errors import InputError, RunError
 
 
 def _recipe(folder: Path, **keys: object) -> recipe.Recipe:
-    return recipe.parse({"stages": ["extract"], "dataset": [{"name": "a", "files": [str(folder)]}], **keys})
+    return recipe.parse(
+        {"stages": ["extract"], "dataset": [{"name": "a", "files": [str(folder)]}], **keys}
+    )
 
 
 @pytest.fixture
@@ -46,7 +48,9 @@ def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path: Path) -> Non
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "same.txt").write_text(folder)
     files = [str(tmp_path / f / "same.txt") for f in ("x", "y")]
-    made = plan.make(recipe.parse({"stages": ["extract"], "dataset": [{"name": "a", "files": files}]}), "out")
+    made = plan.make(
+        recipe.parse({"stages": ["extract"], "dataset": [{"name": "a", "files": files}]}), "out"
+    )
     assert [s.files[0].name for s in made.shards] == ["x/same.txt", "y/same.txt"]
 
 
@@ -91,7 +95,9 @@ def test_two_runs_cannot_hold_one_directory(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_dead_process_is_named_and_taken_over(tmp_path: Path) -> None:
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
     owner = {"host": socket.gethostname(), "pid": int(dead.stdout), "token": "t", "beat": 0}
     (tmp_path / "run.lock").write_text(json.dumps(owner))
     said: list[str] = []
@@ -108,7 +114,9 @@ def test_a_beating_lock_of_another_process_number_is_not_believed_for_ever(tmp_p
 
 def test_a_lock_that_was_taken_over_is_left_to_its_new_owner(tmp_path: Path) -> None:
     with plan.Lock(str(tmp_path), print):
-        (tmp_path / "run.lock").write_text(json.dumps({"host": "h", "pid": 1, "token": "theirs", "beat": 0}))
+        (tmp_path / "run.lock").write_text(
+            json.dumps({"host": "h", "pid": 1, "token": "theirs", "beat": 0})
+        )
     assert (tmp_path / "run.lock").exists()
 
 

@@ -34,7 +34,9 @@ def test_command_runs(command: str, folder: Path) -> None:
         pytest.skip("torch is not installed (the extra 'train')")
     bin_folder = str(Path(sys.executable).parent)
     env = {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"]}
-    done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(
+        ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=300
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     assert "Traceback" not in done.stderr
 
@@ -55,7 +57,9 @@ def test_links_lead_somewhere() -> None:
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     for page in pages:
         for target in re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8")):
-            assert target.startswith("http") or (page.parent / target).exists(), f"{page.name}: {target}"
+            assert target.startswith("http") or (page.parent / target).exists(), (
+                f"{page.name}: {target}"
+            )
 
 
 def test_recipes_named_exist() -> None:

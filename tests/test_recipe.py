@@ -39,15 +39,21 @@ EXTRACT_ONLY: dict[str, Any] = {"stages": ["extract"], "dataset": [DATASET]}
         ({"memory_gb": 0}, "memory_gb"),
     ],
 )
-def test_nonsense_is_refused_with_its_place_and_what_was_expected(table: dict[str, Any], expected: str) -> None:
+def test_nonsense_is_refused_with_its_place_and_what_was_expected(
+    table: dict[str, Any], expected: str
+) -> None:
     with pytest.raises(RecipeError, match=expected):
         recipe.parse({**EXTRACT_ONLY, **table}, "r.toml")
 
 
 def test_overrides_and_paths_relative_to_the_recipe(tmp_path: Path) -> None:
     path = tmp_path / "r.toml"
-    path.write_text('stages = ["extract"]\n[[dataset]]\nname = "a"\nfiles = ["x.jsonl", "/abs", "s3://b/k"]\n')
-    made = recipe.load(str(path), ["seed=7", "classify.scaling=tf", "mix.weights.a=2", 'extract.languages=["en"]'])
+    path.write_text(
+        'stages = ["extract"]\n[[dataset]]\nname = "a"\nfiles = ["x.jsonl", "/abs", "s3://b/k"]\n'
+    )
+    made = recipe.load(
+        str(path), ["seed=7", "classify.scaling=tf", "mix.weights.a=2", 'extract.languages=["en"]']
+    )
     assert made.dataset[0].files == (f"{tmp_path}/x.jsonl", "/abs", "s3://b/k")
     assert (made.seed, made.classify.scaling, made.mix.weights) == (7, "tf", {"a": 2.0})
     assert made.extract.languages == ("en",)

@@ -33,7 +33,13 @@ def test_gpt3_is_the_paper() -> None:
     rule = made.decontaminate
     assert (rule.gram_words, rule.margin_chars, rule.min_piece_chars) == (13, 200, 200)
     assert (rule.max_pieces, rule.max_documents) == (10, 10)
-    assert made.mix.weights == {"commoncrawl": 60, "webtext2": 22, "books1": 8, "books2": 8, "wikipedia": 3}
+    assert made.mix.weights == {
+        "commoncrawl": 60,
+        "webtext2": 22,
+        "books1": 8,
+        "books2": 8,
+        "wikipedia": 3,
+    }
     assert made.mix.tokens == 300_000_000_000
     assert made.stages == recipe.STAGES
 
@@ -79,7 +85,9 @@ def defaults(cls: Any) -> dict[str, str]:
             if not dataclasses.is_dataclass(value):
                 out[field.name] = toml(value)
         elif field.name != "dataset":
-            out[field.name] = "required" if field.default is dataclasses.MISSING else toml(field.default)
+            out[field.name] = (
+                "required" if field.default is dataclasses.MISSING else toml(field.default)
+            )
     return out
 
 
@@ -92,7 +100,8 @@ def documented(heading: str) -> dict[str, str]:
 
 
 TABLES = {"Top of the file": recipe.Recipe, "[[dataset]]": recipe.Dataset} | {
-    f"[{stage}]": recipe.Recipe.__dataclass_fields__[stage].default_factory for stage in recipe.STAGES
+    f"[{stage}]": recipe.Recipe.__dataclass_fields__[stage].default_factory
+    for stage in recipe.STAGES
 }
 
 

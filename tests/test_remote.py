@@ -35,7 +35,9 @@ FAULTS = [
     ["stall"],
 ]
 PATIENCE = store.Patience(max_attempts=6, timeout_s=30.0)
-IMPATIENT = store.Patience(max_attempts=9, timeout_s=0.7)  # where a server stalls, for twice as long
+IMPATIENT = store.Patience(
+    max_attempts=9, timeout_s=0.7
+)  # where a server stalls, for twice as long
 
 
 @pytest.fixture
@@ -46,11 +48,15 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
         yield server
 
 
-def fetch(server: Internet, target: Path, name: str = "a.warc.gz", patience: store.Patience = PATIENCE) -> int:
+def fetch(
+    server: Internet, target: Path, name: str = "a.warc.gz", patience: store.Patience = PATIENCE
+) -> int:
     return store.fetch(store.address(server.url + name), str(target), patience)
 
 
-def test_a_good_file_arrives_whole_and_nothing_else_is_left(server: Internet, tmp_path: Path) -> None:
+def test_a_good_file_arrives_whole_and_nothing_else_is_left(
+    server: Internet, tmp_path: Path
+) -> None:
     target = tmp_path / "deep" / "a.warc.gz"
     assert fetch(server, target) == len(BODY)
     assert target.read_bytes() == BODY
@@ -71,7 +77,9 @@ def test_faults_that_pass_are_survived(server: Internet, tmp_path: Path, acts: l
 @pytest.mark.parametrize("acts", FAULTS, ids="-".join)
 def test_a_stream_survives_them_too_with_the_same_bytes(server: Internet, acts: list[str]) -> None:
     server.acts["/a.warc.gz"] = list(acts)
-    with store.RemoteFile(server.url + "a.warc.gz", IMPATIENT if "stall" in acts else PATIENCE) as file:
+    with store.RemoteFile(
+        server.url + "a.warc.gz", IMPATIENT if "stall" in acts else PATIENCE
+    ) as file:
         assert file.readall() == BODY
         assert file.failure is None
         assert file.tell() == len(BODY)
@@ -112,7 +120,9 @@ def test_the_part_of_another_file_is_not_continued(server: Internet, tmp_path: P
 
 
 @pytest.mark.parametrize("part", [BODY[:1000], BODY + b"more"], ids=["short", "long"])
-def test_a_part_of_unknown_origin_is_thrown_away(server: Internet, tmp_path: Path, part: bytes) -> None:
+def test_a_part_of_unknown_origin_is_thrown_away(
+    server: Internet, tmp_path: Path, part: bytes
+) -> None:
     (tmp_path / "a.warc.gz.part").write_bytes(part)
     fetch(server, tmp_path / "a.warc.gz")
     assert (tmp_path / "a.warc.gz").read_bytes() == BODY
@@ -126,7 +136,9 @@ def test_a_file_that_changes_under_the_reading_is_no_mixture(server: Internet) -
 
 
 @pytest.mark.parametrize("act", ["slow_down", "page", "lie", "flip"])
-def test_what_stays_broken_is_reported_and_never_saved(server: Internet, tmp_path: Path, act: str) -> None:
+def test_what_stays_broken_is_reported_and_never_saved(
+    server: Internet, tmp_path: Path, act: str
+) -> None:
     server.acts["/a.warc.gz"] = [act] * 50
     if act == "lie":
         server.files["/a.warc.gz"] = b""
@@ -152,7 +164,11 @@ def test_a_missing_file_is_an_error_at_once(server: Internet, tmp_path: Path) ->
 def test_no_server_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
     with pytest.raises(Unreachable, match="given up after 2"):
-        store.fetch(store.address("http://127.0.0.1:9/a.gz"), str(tmp_path / "a.gz"), store.Patience(2, 30.0))
+        store.fetch(
+            store.address("http://127.0.0.1:9/a.gz"),
+            str(tmp_path / "a.gz"),
+            store.Patience(2, 30.0),
+        )
 
 
 def test_size_and_digest_of_the_address_are_tested(server: Internet, tmp_path: Path) -> None:
@@ -168,7 +184,9 @@ def test_size_and_digest_of_the_address_are_tested(server: Internet, tmp_path: P
     assert [p.name for p in tmp_path.iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize("wrong", ["#sha256=12", "#sum=1", "#sha256", "#bytes=x", "#name=a/b", "#name=.x"])
+@pytest.mark.parametrize(
+    "wrong", ["#sha256=12", "#sum=1", "#sha256", "#bytes=x", "#name=a/b", "#name=.x"]
+)
 def test_a_wrong_word_behind_the_address_is_refused(wrong: str) -> None:
     with pytest.raises(InputError):
         store.address("https://example.org/a" + wrong)
@@ -176,7 +194,9 @@ def test_a_wrong_word_behind_the_address_is_refused(wrong: str) -> None:
         store.address("https://example.org/")
 
 
-@pytest.mark.parametrize("acts", [[], ["ignore_range"], ["cut"], ["slow_down", "cut", "ignore_range"]])
+@pytest.mark.parametrize(
+    "acts", [[], ["ignore_range"], ["cut"], ["slow_down", "cut", "ignore_range"]]
+)
 def test_a_range_is_exactly_that(server: Internet, acts: list[str]) -> None:
     server.acts["/a.warc.gz"] = list(acts)
     assert store.read_range(server.url + "a.warc.gz", 1000, 5000, PATIENCE) == BODY[1000:6000]
@@ -185,7 +205,9 @@ def test_a_range_is_exactly_that(server: Internet, acts: list[str]) -> None:
         assert file.size == len(BODY)
 
 
-def test_a_range_beyond_the_end_is_an_error_and_a_prefix_beyond_it_is_the_file(server: Internet) -> None:
+def test_a_range_beyond_the_end_is_an_error_and_a_prefix_beyond_it_is_the_file(
+    server: Internet,
+) -> None:
     url = server.url + "a.warc.gz"
     with pytest.raises(Unreachable):
         store.read_range(url, len(BODY) - 10, 20, PATIENCE)
@@ -206,7 +228,9 @@ def test_size_and_tag_are_told_without_fetching(server: Internet, act: str) -> N
 @pytest.mark.parametrize(
     ("act", "least", "most"), [("too_many", 0, 0), ("too_many_until", 25, 30), ("slow_down", 0, 0)]
 )
-def test_what_the_server_asks_for_is_heard(server: Internet, act: str, least: float, most: float) -> None:
+def test_what_the_server_asks_for_is_heard(
+    server: Internet, act: str, least: float, most: float
+) -> None:
     server.acts["/a.warc.gz"] = [act]
     with pytest.raises(remote.TryAgain) as caught:
         remote.respond("GET", server.url + "a.warc.gz", {}, PATIENCE)
@@ -221,7 +245,8 @@ def test_waits_double_with_jitter_and_are_never_shorter_than_asked(
     attempt: int, asked: float, least: float, most: float
 ) -> None:
     state = SimpleNamespace(
-        attempt_number=attempt, outcome=SimpleNamespace(exception=lambda: remote.TryAgain("busy", asked))
+        attempt_number=attempt,
+        outcome=SimpleNamespace(exception=lambda: remote.TryAgain("busy", asked)),
     )
     waits = {remote._wait_s(state) for _ in range(20)}
     assert least <= min(waits)

@@ -31,7 +31,9 @@ def _write(path: Path, batches: list[pa.RecordBatch]) -> bytes:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 400), max_size=8))
-def test_bytes_do_not_depend_on_batching(tmp_path_factory: pytest.TempPathFactory, cuts: list[int]) -> None:
+def test_bytes_do_not_depend_on_batching(
+    tmp_path_factory: pytest.TempPathFactory, cuts: list[int]
+) -> None:
     folder = tmp_path_factory.mktemp("t")
     rows = _rows(1000)
     edges = sorted({0, 1000, *(min(1000, c * 3) for c in cuts)})
@@ -44,7 +46,9 @@ def test_bytes_do_not_depend_on_batching(tmp_path_factory: pytest.TempPathFactor
         tables.GROUP_ROWS, tables.GROUP_BYTES = old
 
 
-def test_row_groups_close_by_rows_and_by_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_row_groups_close_by_rows_and_by_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(tables, "GROUP_ROWS", 300)
     _write(tmp_path / "rows", [_rows(1000)])
     assert [g.num_rows for g in store.read_groups(str(tmp_path / "rows"))] == [300, 300, 300, 100]
@@ -83,8 +87,13 @@ def test_read_groups_keeps_the_asked_order_of_columns(tmp_path: Path) -> None:
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.lists(st.lists(st.binary(max_size=9), max_size=4) | st.none(), max_size=30), st.integers(0, 30))
-def test_row_bytes_of_a_slice_are_the_slice_of_row_bytes(rows: list[list[bytes] | None], start: int) -> None:
+@given(
+    st.lists(st.lists(st.binary(max_size=9), max_size=4) | st.none(), max_size=30),
+    st.integers(0, 30),
+)
+def test_row_bytes_of_a_slice_are_the_slice_of_row_bytes(
+    rows: list[list[bytes] | None], start: int
+) -> None:
     batch = pa.record_batch([pa.array(rows, pa.list_(pa.binary()))], names=["x"])
     start = min(start, len(rows))
     assert np.array_equal(store.row_bytes(batch.slice(start)), store.row_bytes(batch)[start:])

@@ -19,8 +19,18 @@ from curation.errors import CurationError, InputError
 from curation.readers.submissions import REASONS, cleaned, link_of
 
 LINES: list[dict[str, Any] | bytes] = [
-    {"url": "https://news.example/story?utm_source=reddit&id=7#top", "score": 3, "is_self": False, "over_18": False},
-    {"url": "http://www.news.example/story?id=7", "score": 90, "is_self": False, "domain": "news.example"},
+    {
+        "url": "https://news.example/story?utm_source=reddit&id=7#top",
+        "score": 3,
+        "is_self": False,
+        "over_18": False,
+    },
+    {
+        "url": "http://www.news.example/story?id=7",
+        "score": 90,
+        "is_self": False,
+        "domain": "news.example",
+    },
     {"url": "https://essay.example/on-harbours/", "score": 12},
     {"url": "https://essay.example/low", "score": 2, "is_self": False},
     {"url": "https://www.reddit.com/r/x/comments/1/", "score": 50, "is_self": True},
@@ -51,7 +61,10 @@ COUNTS = {
 
 
 def lines() -> bytes:
-    return b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in LINES) + b"\n\n"
+    return (
+        b"\n".join(line if isinstance(line, bytes) else json.dumps(line).encode() for line in LINES)
+        + b"\n\n"
+    )
 
 
 def long_window(data: bytes) -> bytes:
@@ -83,7 +96,9 @@ def test_links_are_cleaned_and_everything_else_counted(
     assert counts["submissions"] == counts["links"] + dropped
 
 
-def test_the_order_and_number_of_dumps_makes_no_difference(tmp_path: Path, local: LocalEngine) -> None:
+def test_the_order_and_number_of_dumps_makes_no_difference(
+    tmp_path: Path, local: LocalEngine
+) -> None:
     rows = lines().split(b"\n")
     (tmp_path / "whole.jsonl").write_bytes(lines())
     (tmp_path / "parts").mkdir()
@@ -103,14 +118,20 @@ def test_another_threshold(tmp_path: Path, local: LocalEngine) -> None:
 
 
 @pytest.mark.parametrize(("name", "pack"), [("cut.gz", gzip.compress), ("cut.zst", long_window)])
-def test_a_cut_dump_is_an_error_that_names_it(tmp_path: Path, local: LocalEngine, name: str, pack: Any) -> None:
+def test_a_cut_dump_is_an_error_that_names_it(
+    tmp_path: Path, local: LocalEngine, name: str, pack: Any
+) -> None:
     (tmp_path / name).write_bytes(pack(lines() * 50)[:-20])
     with pytest.raises(CurationError, match=rf"{name}: cannot be unpacked after \d+ submissions"):
         webtext.run([str(tmp_path / name)], str(tmp_path / "u"), local, 3)
 
 
 @settings(max_examples=50, deadline=None)
-@given(st.one_of(st.text(), st.from_regex(r"https?://[a-z.:@\[\]%]{1,12}/[a-z?&=#%/ ]{0,20}", fullmatch=True)))
+@given(
+    st.one_of(
+        st.text(), st.from_regex(r"https?://[a-z.:@\[\]%]{1,12}/[a-z?&=#%/ ]{0,20}", fullmatch=True)
+    )
+)
 def test_cleaning_twice_changes_nothing(url: str) -> None:
     reason, link = cleaned(url)
     assert bool(reason) != bool(link)

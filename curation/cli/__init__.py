@@ -67,11 +67,15 @@ class Commands(click.Group):
                 f"{first}. If a file of a run is damaged, `curation check RUN` names it"
             ) from error
         except KeyboardInterrupt:
-            click.echo("\nInterrupted. What finished is kept: run the same command to go on.", err=True)
+            click.echo(
+                "\nInterrupted. What finished is kept: run the same command to go on.", err=True
+            )
             ctx.exit(130)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
 @click.version_option(__version__, prog_name="curation")
 def main() -> None:
     """Common Crawl to the token shards a language model is trained on, by GPT-3's published procedure.

@@ -9,14 +9,28 @@ import click
 
 @click.command()
 @click.argument("recipe")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder for texts, models and the result.")
 @click.option(
-    "--size", default="tiny", show_default=True, help="Size of every model; `curation train --help` has them."
+    "--out",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="Folder for texts, models and the result.",
 )
 @click.option(
-    "--tokens", type=click.IntRange(1), default=262_144, show_default=True, help="Training tokens of each model."
+    "--size",
+    default="tiny",
+    show_default=True,
+    help="Size of every model; `curation train --help` has them.",
 )
-@click.option("--seeds", type=click.IntRange(2), default=3, show_default=True, help="Models of each arm.")
+@click.option(
+    "--tokens",
+    type=click.IntRange(1),
+    default=262_144,
+    show_default=True,
+    help="Training tokens of each model.",
+)
+@click.option(
+    "--seeds", type=click.IntRange(2), default=3, show_default=True, help="Models of each arm."
+)
 @click.option(
     "--heldout",
     type=click.FloatRange(0, 1, min_open=True, max_open=True),
@@ -25,10 +39,22 @@ import click
     help="Share of the trusted corpora's sites and works that no arm sees.",
 )
 @click.option(
-    "--windows", type=click.IntRange(2), default=64, show_default=True, help="Held-out windows of each corpus."
+    "--windows",
+    type=click.IntRange(2),
+    default=64,
+    show_default=True,
+    help="Held-out windows of each corpus.",
 )
-@click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one value of the recipe.")
-@click.option("--workers", type=click.IntRange(1), help="Worker processes of the line.  [default: one a core]")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Change one value of the recipe.",
+)
+@click.option(
+    "--workers", type=click.IntRange(1), help="Worker processes of the line.  [default: one a core]"
+)
 def ablate(
     recipe: str,
     out: Path,
@@ -66,8 +92,13 @@ def ablate(
             texts = ablation.prepare(loaded, str(out), engine, tokens, share=heldout, say=steps.say)
         finally:
             engine.close()
-    arms, held = ({name: Path(path) for name, path in own.items()} for own in (texts.arms, texts.heldout))
-    result = {**measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo), "texts": texts.facts}
+    arms, held = (
+        {name: Path(path) for name, path in own.items()} for own in (texts.arms, texts.heldout)
+    )
+    result = {
+        **measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo),
+        "texts": texts.facts,
+    }
     store.write_json(str(out / "ablation.json"), result)
     store.write_bytes(str(out / "ablation.html"), page(result).encode())
     click.echo(table(result))

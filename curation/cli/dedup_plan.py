@@ -25,7 +25,11 @@ def show_run_plan(run: str, settings: dict[str, Any], workers: int | None) -> No
 
     context, plan = plans.read(run)
     source = click.get_current_context().get_parameter_source
-    given = {key: value for key, value in settings.items() if source(key) is click.core.ParameterSource.COMMANDLINE}
+    given = {
+        key: value
+        for key, value in settings.items()
+        if source(key) is click.core.ParameterSource.COMMANDLINE
+    }
     config = dataclasses.replace(context.recipe.dedup, **given)
     context = Context(run, dataclasses.replace(context.recipe, dedup=config))
     shards = [shard for shard in plan.shards if store.exists(context.survivors(shard))]
@@ -49,14 +53,24 @@ def show_plan(tables: dict[str, Any], workers: int | None) -> None:
     shards = list(plans.make(recipe, ".").shards)
     chosen = sampled_shards(recipe, shards)
     datasets = [
-        {**table, "files": [file.path for shard in chosen if shard.dataset == table["name"] for file in shard.files]}
+        {
+            **table,
+            "files": [
+                file.path
+                for shard in chosen
+                if shard.dataset == table["name"]
+                for file in shard.files
+            ],
+        }
         for table in tables["dataset"]
     ]
     drawn = recipes.parse({**tables, "dataset": datasets}, "command line")
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(workers or 0)
         try:
-            context, plan = pipeline.run(drawn, store.join(folder, "run"), engine, until="extract", say=lambda _: None)
+            context, plan = pipeline.run(
+                drawn, store.join(folder, "run"), engine, until="extract", say=lambda _: None
+            )
         finally:
             engine.close()
         documents = 0.0

@@ -19,18 +19,37 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
     help="A folder of JSONL files under their usual names, or one file of your own.",
 )
 @click.option(
-    "--task", "tasks", multiple=True, help="Only this task; may be repeated.  [default: all that have a file]"
+    "--task",
+    "tasks",
+    multiple=True,
+    help="Only this task; may be repeated.  [default: all that have a file]",
 )
-@click.option("--shots", type=click.IntRange(0), default=0, show_default=True, help="Examples shown before each.")
-@click.option("--limit", type=click.IntRange(1), help="At most so many examples of a task, drawn by the seed.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws the shots, and the examples of --limit.")
+@click.option(
+    "--shots",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Examples shown before each.",
+)
+@click.option(
+    "--limit", type=click.IntRange(1), help="At most so many examples of a task, drawn by the seed."
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Draws the shots, and the examples of --limit.",
+)
 @click.option(
     "--contamination",
     type=click.Path(path_type=Path),
     help="A run directory: also score its clean and dirty examples apart.",
 )
 @click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
-@click.option("--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file.")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file."
+)
 def evaluate(
     checkpoint: Path,
     benchmarks: Path,
@@ -58,7 +77,14 @@ def evaluate(
     reader = evaluation.open_reader(checkpoint, device)
     click.echo(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
     results = evaluation.evaluate(
-        reader, benchmarks, tasks, shots=shots, limit=limit, seed=seed, dirty=dirty, say=lambda r: click.echo(line(r))
+        reader,
+        benchmarks,
+        tasks,
+        shots=shots,
+        limit=limit,
+        seed=seed,
+        dirty=dirty,
+        say=lambda r: click.echo(line(r)),
     )
     if out:
         settings = {"checkpoint": str(checkpoint), "shots": shots, "limit": limit, "seed": seed}
@@ -70,18 +96,29 @@ def line(result: dict[str, Any]) -> str:
     """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its end."""
     accuracy, perplexity = result["accuracy"], result.get("perplexity")
     notes = (
-        [f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, {perplexity['high']:,.4g}]"]
+        [
+            f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, {perplexity['high']:,.4g}]"
+        ]
         if perplexity
         else []
     )
     for side in ("clean", "dirty"):
         if side in result and result[side]["examples"]:
-            notes.append(f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}")
+            notes.append(
+                f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}"
+            )
     if result["cut"]:
         notes.append(f"{result['cut']} cut to fit the window")
     span = f"{_percent(accuracy['low'])} - {_percent(accuracy['high'])}"
     chance = _percent(result["chance"]) if result["chance"] else ""
-    row = (result["task"], result["examples"], f"{result['shots']:g}", _percent(accuracy["value"]), span, chance)
+    row = (
+        result["task"],
+        result["examples"],
+        f"{result['shots']:g}",
+        _percent(accuracy["value"]),
+        span,
+        chance,
+    )
     return COLUMNS.format(*row, "; ".join(notes)).rstrip()
 
 

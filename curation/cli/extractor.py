@@ -7,19 +7,38 @@ import click
 
 @click.command("train-extractor")
 @click.argument("pages", nargs=-1, required=True, metavar="PAGES.parquet...")
-@click.option("--out", required=True, help="The model to write, an .npz file; its card goes beside it as .json.")
 @click.option(
-    "--folds/--no-folds", default=True, show_default=True, help="Score it by leaving out each source in turn."
+    "--out",
+    required=True,
+    help="The model to write, an .npz file; its card goes beside it as .json.",
 )
 @click.option(
-    "--trees", type=(int, int), default=(60, 80), show_default=True, help="Trees of the first and the second forest."
+    "--folds/--no-folds",
+    default=True,
+    show_default=True,
+    help="Score it by leaving out each source in turn.",
 )
 @click.option(
-    "--only-score", multiple=True, metavar="SOURCE", help="A source to score but not to learn from; may be repeated."
+    "--trees",
+    type=(int, int),
+    default=(60, 80),
+    show_default=True,
+    help="Trees of the first and the second forest.",
+)
+@click.option(
+    "--only-score",
+    multiple=True,
+    metavar="SOURCE",
+    help="A source to score but not to learn from; may be repeated.",
 )
 @click.option("--seed", type=int, default=0, show_default=True)
 def train_extractor(
-    pages: tuple[str, ...], out: str, folds: bool, trees: tuple[int, int], only_score: tuple[str, ...], seed: int
+    pages: tuple[str, ...],
+    out: str,
+    folds: bool,
+    trees: tuple[int, int],
+    only_score: tuple[str, ...],
+    seed: int,
 ) -> None:
     """Train the extractor `blocks` from tables of pages with the columns html, truth and source (content_type and license may be there).
 
@@ -33,10 +52,17 @@ def train_extractor(
 
     how = blocks_training.Forests(trees=trees, seed=seed)
     card = blocks_training.train_files(
-        pages, out, how, lambda line: click.echo(line, err=True), folds=folds, only_scored=only_score
+        pages,
+        out,
+        how,
+        lambda line: click.echo(line, err=True),
+        folds=folds,
+        only_scored=only_score,
     )
     for source, row in card["scores"].items():
-        click.echo(f"{row['f1']:.3f} F1 ({row['precision']:.3f} precision, {row['recall']:.3f} recall)  {source}")
+        click.echo(
+            f"{row['f1']:.3f} F1 ({row['precision']:.3f} precision, {row['recall']:.3f} recall)  {source}"
+        )
     click.echo(f"{out}: {card['bytes']:,} bytes")
 
 

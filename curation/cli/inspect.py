@@ -45,12 +45,20 @@ def explain(run: str, key: str) -> None:
 
 @click.command()
 @RUN
-@click.option("--stage", help="Documents that this stage removed. [default: documents that are kept]")
+@click.option(
+    "--stage", help="Documents that this stage removed. [default: documents that are kept]"
+)
 @click.option("--reason", help="Only those removed for this reason, for instance low_quality.")
 @click.option("--dataset", help="Only documents of this dataset.")
-@click.option("-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Another seed shows other documents.")
-def sample(run: str, stage: str | None, reason: str | None, dataset: str | None, count: int, seed: int) -> None:
+@click.option(
+    "-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Another seed shows other documents."
+)
+def sample(
+    run: str, stage: str | None, reason: str | None, dataset: str | None, count: int, seed: int
+) -> None:
     """Show random documents of one fate.
 
     \b
@@ -64,7 +72,9 @@ def sample(run: str, stage: str | None, reason: str | None, dataset: str | None,
     from curation import plan
     from curation.inspect.sample import show
 
-    show(*plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed)
+    show(
+        *plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed
+    )
 
 
 @click.command()
@@ -117,10 +127,19 @@ def check(run: str) -> None:
 @click.command()
 @RUN
 @click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
-@click.option("--cuts", metavar="FILE", help="Also write an HTML page of documents that were cut, before and after.")
+@click.option(
+    "--cuts",
+    metavar="FILE",
+    help="Also write an HTML page of documents that were cut, before and after.",
+)
 @click.option("--benchmark", default="", help="Only cuts for this benchmark.")
 @click.option(
-    "-n", "count", type=click.IntRange(0), default=100, show_default=True, help="Documents on the page; 0: all."
+    "-n",
+    "count",
+    type=click.IntRange(0),
+    default=100,
+    show_default=True,
+    help="Documents on the page; 0: all.",
 )
 def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, count: int) -> None:
     """Which benchmark examples the training text holds, before and after the cuts (GPT-3, appendix C.2).

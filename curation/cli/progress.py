@@ -15,7 +15,14 @@ class Steps:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            SpinnerColumn,
+            TextColumn,
+            TimeElapsedColumn,
+        )
 
         self._console = Console(stderr=True)
         self._live = Progress(
@@ -43,7 +50,9 @@ class Steps:
         began = self._began.setdefault(label, time.monotonic())
         if done == total and label not in self._tasks:
             self._tasks[label] = None  # type: ignore[assignment]
-            self._console.print(f"{label:<24} {total:>6} done in {time.monotonic() - began:6.1f} s", highlight=False)
+            self._console.print(
+                f"{label:<24} {total:>6} done in {time.monotonic() - began:6.1f} s", highlight=False
+            )
 
     def say(self, line: str) -> None:
         self._console.print(line, highlight=False, soft_wrap=True)
@@ -54,7 +63,10 @@ class Steps:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         if self._console.is_terminal:
             self._live.stop()

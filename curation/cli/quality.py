@@ -36,7 +36,10 @@ def model(folder: str) -> None:
 
 @click.command()
 @click.argument("run", metavar="DIR")
-@click.option("--dataset", help="Fit alpha to the scores of this dataset.  [default: the first of the positives]")
+@click.option(
+    "--dataset",
+    help="Fit alpha to the scores of this dataset.  [default: the first of the positives]",
+)
 def alpha(run: str, dataset: str | None) -> None:
     """Fit alpha to the scores of trusted documents on held-out sites, and show what each alpha from 1 to 20 would keep.
 

@@ -18,14 +18,33 @@ FUNNEL_COLUMNS = 104
 
 @click.command()
 @click.argument("recipe")
-@click.option("--out", required=True, help="The run directory: a folder, or an address such as s3://bucket/run.")
+@click.option(
+    "--out",
+    required=True,
+    help="The run directory: a folder, or an address such as s3://bucket/run.",
+)
 @click.option("--engine", type=click.Choice(["local", "spark"]), default="local", show_default=True)
-@click.option("--master", help="Spark master, for instance local[4] or spark://host:7077.  [default: local[*]]")
+@click.option(
+    "--master",
+    help="Spark master, for instance local[4] or spark://host:7077.  [default: local[*]]",
+)
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
-@click.option("--from", "again_from", metavar="STAGE", help="Make this stage and those after it again.")
+@click.option(
+    "--from", "again_from", metavar="STAGE", help="Make this stage and those after it again."
+)
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
-@click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE", help="Change one value of the recipe.")
-@click.option("--update", is_flag=True, help="Run again under a changed recipe; what is still valid is reused.")
+@click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Change one value of the recipe.",
+)
+@click.option(
+    "--update",
+    is_flag=True,
+    help="Run again under a changed recipe; what is still valid is reused.",
+)
 def run(
     recipe: str,
     out: str,
@@ -88,7 +107,13 @@ def init(path: str) -> None:
 
 
 def execute(
-    recipe: Recipe, out: str, *, engine: str = "local", master: str | None = None, workers: int = 0, **options: Any
+    recipe: Recipe,
+    out: str,
+    *,
+    engine: str = "local",
+    master: str | None = None,
+    workers: int = 0,
+    **options: Any,
 ) -> None:
     """Run a recipe with progress on the terminal, and show its funnel at the end."""
     from rich.console import Console
@@ -110,12 +135,18 @@ def execute(
         finally:
             made.close()
     console = Console()
-    if console.width < FUNNEL_COLUMNS:  # a file, a pipe, or a narrow window: whole lines are better than cut numbers
+    if (
+        console.width < FUNNEL_COLUMNS
+    ):  # a file, a pipe, or a narrow window: whole lines are better than cut numbers
         console = Console(width=FUNNEL_COLUMNS)
     console.print(funnel_table(funnel(context, plan)))
     for warning in pipeline.warnings(context):
         console.print(f"[yellow]![/] {warning}", highlight=False)
-    console.print(f"Run directory: {out}    Look at it: curation report {out}", highlight=False, soft_wrap=True)
+    console.print(
+        f"Run directory: {out}    Look at it: curation report {out}",
+        highlight=False,
+        soft_wrap=True,
+    )
 
 
 def _show_largest_cluster(out: str) -> None:
@@ -150,7 +181,9 @@ def job(stage: str | None) -> None:
     Reads RECIPE and --out from the command line, as `curation run` does.
     """
 
-    @click.command(help=f"The line up to {stage or 'its end'}, on the Spark session that spark-submit made.")
+    @click.command(
+        help=f"The line up to {stage or 'its end'}, on the Spark session that spark-submit made."
+    )
     @click.argument("recipe")
     @click.option("--out", required=True)
     @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE")

@@ -14,16 +14,27 @@ _INPUT = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 
 def _common(command: Callable[..., None], out_required: bool = True) -> Callable[..., None]:
     for option in (
-        click.option("--update", is_flag=True, help="Run again in a directory made with other settings."),
-        click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"),
+        click.option(
+            "--update", is_flag=True, help="Run again in a directory made with other settings."
+        ),
+        click.option(
+            "--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"
+        ),
         click.option("--out", required=out_required, help="The run directory to write."),
-        click.option("--text-column", default="text", show_default=True, help="The column that holds the text."),
+        click.option(
+            "--text-column",
+            default="text",
+            show_default=True,
+            help="The column that holds the text.",
+        ),
     ):
         command = option(command)
     return command
 
 
-def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, export: bool = True) -> None:
+def _run(
+    tables: dict[str, Any], out: str, workers: int | None, update: bool, export: bool = True
+) -> None:
     from curation.engine import forked
 
     forked.start()  # before what takes long to import
@@ -32,11 +43,22 @@ def _run(tables: dict[str, Any], out: str, workers: int | None, update: bool, ex
 
     if "extract" in tables["stages"]:
         tables.setdefault("extract", {"table_languages": False})
-    execute(recipes.parse(tables, "command line"), out, workers=workers or 0, update=update, export=export)
+    execute(
+        recipes.parse(tables, "command line"),
+        out,
+        workers=workers or 0,
+        update=update,
+        export=export,
+    )
 
 
 def _dataset(name: str, role: str, paths: tuple[str, ...], text_column: str) -> dict[str, Any]:
-    return {"name": name, "role": role, "files": [absolute(p) for p in paths], "text_column": text_column}
+    return {
+        "name": name,
+        "role": role,
+        "files": [absolute(p) for p in paths],
+        "text_column": text_column,
+    }
 
 
 def absolute(path: str) -> str:
@@ -53,15 +75,32 @@ def absolute(path: str) -> str:
     default="blocks",
     show_default=True,
 )
-@click.option("--headline", type=click.Choice(["judged", "in", "out"]), default="judged", show_default=True)
+@click.option(
+    "--headline", type=click.Choice(["judged", "in", "out"]), default="judged", show_default=True
+)
 @click.option("--comments", is_flag=True, help="Take readers' comments too.")
 @click.option("--markdown", is_flag=True, help='Mark headings with "#".')
-@click.option("--language", "languages", multiple=True, help="Keep only this language; may be repeated.")
-@click.option("--urls", metavar="LIST", help="Instead of INPUT: addresses, one a line, fetched from Common Crawl.")
-@click.option("--index", multiple=True, help="With --urls: Parquet files of its columnar index; may be repeated.")
-@click.option("--base-url", help="With --urls: where the archives are.  [default: https://data.commoncrawl.org/]")
 @click.option(
-    "--show", metavar="PAGE.html", help="Only write what the extractor makes of this page, block by block, to OUT."
+    "--language", "languages", multiple=True, help="Keep only this language; may be repeated."
+)
+@click.option(
+    "--urls",
+    metavar="LIST",
+    help="Instead of INPUT: addresses, one a line, fetched from Common Crawl.",
+)
+@click.option(
+    "--index",
+    multiple=True,
+    help="With --urls: Parquet files of its columnar index; may be repeated.",
+)
+@click.option(
+    "--base-url",
+    help="With --urls: where the archives are.  [default: https://data.commoncrawl.org/]",
+)
+@click.option(
+    "--show",
+    metavar="PAGE.html",
+    help="Only write what the extractor makes of this page, block by block, to OUT.",
 )
 @_common
 def extract(
@@ -105,11 +144,26 @@ def extract(
 
 @click.command()
 @_INPUT
-@click.option("--positives", "-p", multiple=True, help="Files of the kind of text to keep; may be repeated.")
-@click.option("--negatives", "-n", multiple=True, help="Files of unfiltered text.  [default: INPUT]")
+@click.option(
+    "--positives", "-p", multiple=True, help="Files of the kind of text to keep; may be repeated."
+)
+@click.option(
+    "--negatives", "-n", multiple=True, help="Files of unfiltered text.  [default: INPUT]"
+)
 @click.option("--model", help="A model folder (RUN/classify/model) to use instead of fitting one.")
-@click.option("--alpha", type=float, default=9.0, show_default=True, help="Pareto shape: the higher, the stricter.")
-@click.option("--scaling", type=click.Choice(["tf", "binary", "l2", "log-l2"]), default="log-l2", show_default=True)
+@click.option(
+    "--alpha",
+    type=float,
+    default=9.0,
+    show_default=True,
+    help="Pareto shape: the higher, the stricter.",
+)
+@click.option(
+    "--scaling",
+    type=click.Choice(["tf", "binary", "l2", "log-l2"]),
+    default="log-l2",
+    show_default=True,
+)
 @_common
 def classify(
     inputs: tuple[str, ...],
@@ -134,30 +188,70 @@ def classify(
     if bool(positives) == bool(model):
         raise click.UsageError("give either --positives or --model")
     datasets = [_dataset("input", "crawl", inputs, text_column)]
-    fit: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "model": absolute(model) if model else ""}
+    fit: dict[str, Any] = {
+        "alpha": alpha,
+        "scaling": scaling,
+        "model": absolute(model) if model else "",
+    }
     for name, paths in (("positives", positives), ("negatives", negatives)):
         if paths:
             datasets.append(_dataset(name, "reference", paths, text_column))
             fit[name] = [name]
     if positives and not negatives:
         fit["negatives"] = ["input"]
-    _run({"stages": ["extract", "classify"], "dataset": datasets, "classify": fit}, out, workers, update)
+    _run(
+        {"stages": ["extract", "classify"], "dataset": datasets, "classify": fit},
+        out,
+        workers,
+        update,
+    )
 
 
 @click.command()
 @_INPUT
-@click.option("--against", multiple=True, help="Files that stay as they are; what resembles them leaves INPUT.")
-@click.option("--index", metavar="RUN", help="An earlier run: what resembles a document that it kept leaves INPUT.")
 @click.option(
-    "--min-jaccard", type=click.FloatRange(0, 1), default=0.8, show_default=True, help="Similarity to remove at."
+    "--against",
+    multiple=True,
+    help="Files that stay as they are; what resembles them leaves INPUT.",
 )
-@click.option("--features", type=click.Choice(["shingle", "unigram"]), default="shingle", show_default=True)
+@click.option(
+    "--index",
+    metavar="RUN",
+    help="An earlier run: what resembles a document that it kept leaves INPUT.",
+)
+@click.option(
+    "--min-jaccard",
+    type=click.FloatRange(0, 1),
+    default=0.8,
+    show_default=True,
+    help="Similarity to remove at.",
+)
+@click.option(
+    "--features", type=click.Choice(["shingle", "unigram"]), default="shingle", show_default=True
+)
 @click.option("--shingle-words", type=click.IntRange(1), default=5, show_default=True)
-@click.option("--bands", default="20", show_default=True, help='A number, or "auto": chosen for --min-jaccard.')
+@click.option(
+    "--bands",
+    default="20",
+    show_default=True,
+    help='A number, or "auto": chosen for --min-jaccard.',
+)
 @click.option("--rows", type=click.IntRange(1), default=6, show_default=True)
-@click.option("--hashes", type=click.IntRange(1), default=128, show_default=True, help="At most, with --bands auto.")
-@click.option("--max-repeated-lines", type=click.FloatRange(0, 1), help="Remove what repeats a larger share of itself.")
-@click.option("--max-repeated-paragraphs", type=click.FloatRange(0, 1), help="The same by paragraphs.")
+@click.option(
+    "--hashes",
+    type=click.IntRange(1),
+    default=128,
+    show_default=True,
+    help="At most, with --bands auto.",
+)
+@click.option(
+    "--max-repeated-lines",
+    type=click.FloatRange(0, 1),
+    help="Remove what repeats a larger share of itself.",
+)
+@click.option(
+    "--max-repeated-paragraphs", type=click.FloatRange(0, 1), help="The same by paragraphs."
+)
 @click.option(
     "--alarm",
     type=click.Choice(["stop", "warn"]),
@@ -165,7 +259,9 @@ def classify(
     show_default=True,
     help="Where INPUT loses most of its documents, or many to one.",
 )
-@click.option("--plan", "plan_only", is_flag=True, help="Only tell from a sample what it will find and cost.")
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Only tell from a sample what it will find and cost."
+)
 @partial(_common, out_required=False)
 def dedup(
     inputs: tuple[str, ...],
@@ -220,13 +316,23 @@ def dedup(
 
 @click.command()
 @_INPUT
-@click.option("--benchmarks", "-b", multiple=True, required=True, help="JSONL files of examples; may be repeated.")
+@click.option(
+    "--benchmarks",
+    "-b",
+    multiple=True,
+    required=True,
+    help="JSONL files of examples; may be repeated.",
+)
 @click.option("--gram-words", type=click.IntRange(1), default=13, show_default=True)
 @click.option("--margin-chars", type=click.IntRange(0), default=200, show_default=True)
 @click.option("--min-piece-chars", type=click.IntRange(0), default=200, show_default=True)
 @click.option("--max-pieces", type=click.IntRange(0), default=10, show_default=True)
 @click.option(
-    "--max-documents", type=click.IntRange(0), default=10, show_default=True, help="Ignore more frequent grams."
+    "--max-documents",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Ignore more frequent grams.",
 )
 @_common
 def decontaminate(
@@ -260,7 +366,12 @@ def decontaminate(
         "max_documents": max_documents,
     }
     datasets = [_dataset("input", "trusted", inputs, text_column)]
-    _run({"stages": ["extract", "decontaminate"], "dataset": datasets, "decontaminate": settings}, out, workers, update)
+    _run(
+        {"stages": ["extract", "decontaminate"], "dataset": datasets, "decontaminate": settings},
+        out,
+        workers,
+        update,
+    )
 
 
 @click.command()
@@ -268,7 +379,12 @@ def decontaminate(
 @click.option("--encoding", default="gpt2", show_default=True, help="A name that tiktoken knows.")
 @_common
 def tokenize(
-    inputs: tuple[str, ...], encoding: str, text_column: str, out: str, workers: int | None, update: bool
+    inputs: tuple[str, ...],
+    encoding: str,
+    text_column: str,
+    out: str,
+    workers: int | None,
+    update: bool,
 ) -> None:
     """Byte-pair tokens of every document: a run directory up to DIR/tokens/, for `curation mix`.
 
@@ -277,19 +393,38 @@ def tokenize(
       curation tokenize RUN/kept --out TOKENS
     """
     datasets = [_dataset("input", "trusted", inputs, text_column)]
-    tables = {"stages": ["extract", "tokenize"], "dataset": datasets, "tokenize": {"encoding": encoding}}
+    tables = {
+        "stages": ["extract", "tokenize"],
+        "dataset": datasets,
+        "tokenize": {"encoding": encoding},
+    }
     _run(tables, out, workers, update, export=False)
 
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="NAME=DIR...")
 @click.option("--weights", help="For instance a=60,b=40; any unit.")
-@click.option("--tokens", type=click.IntRange(0), help="Tokens of the whole mixture; 0: what lasts one epoch.")
+@click.option(
+    "--tokens", type=click.IntRange(0), help="Tokens of the whole mixture; 0: what lasts one epoch."
+)
 @click.option("--shards", type=click.IntRange(1), help="Training shards.  [default: 8]")
-@click.option("--validation", type=click.FloatRange(0, 1, max_open=True), help="Share held out.  [default: 0.001]")
+@click.option(
+    "--validation",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share held out.  [default: 0.001]",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--parquet", is_flag=True, help="Also write each shard as a table that names every chunk's document.")
-@click.option("--plan", "plan_only", is_flag=True, help="Only show the plan; DIR alone shows that of a recipe's run.")
+@click.option(
+    "--parquet",
+    is_flag=True,
+    help="Also write each shard as a table that names every chunk's document.",
+)
+@click.option(
+    "--plan",
+    "plan_only",
+    is_flag=True,
+    help="Only show the plan; DIR alone shows that of a recipe's run.",
+)
 @click.option("--out", help="The run directory to write.")
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
 @click.option("--update", is_flag=True, help="Run again in a directory made with other settings.")
@@ -322,7 +457,9 @@ def mix(
     }
     settings = {key: value for key, value in settings.items() if value is not None}
     if weights:
-        settings["weights"] = {k: _number(v) for k, v in _pairs(weights.split(","), "NAME=WEIGHT").items()}
+        settings["weights"] = {
+            k: _number(v) for k, v in _pairs(weights.split(","), "NAME=WEIGHT").items()
+        }
     if plan_only and len(inputs) == 1 and "=" not in inputs[0]:
         return _show_plan(inputs[0], settings)
     sources = _pairs(inputs, "NAME=DIR")
@@ -334,7 +471,11 @@ def mix(
             f"{odd!r} has {'no weight' if odd in sources else 'a weight, but no NAME=DIR'}; each needs both"
         )
     datasets = [
-        {"name": name, "files": [absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"], "format": "table"}
+        {
+            "name": name,
+            "files": [absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"],
+            "format": "table",
+        }
         for name, folder in sources.items()
     ]
     tables = {"stages": ["mix"], "seed": seed, "dataset": datasets, "mix": settings}
@@ -377,7 +518,9 @@ def _pairs(items: Any, form: str) -> dict[str, str]:
         if not (name and equals and value):
             raise click.UsageError(f"{form} expected, got {item!r}")
         if name.strip() in out:
-            raise click.UsageError(f"{name.strip()!r} is named twice; give each run a name of its own")
+            raise click.UsageError(
+                f"{name.strip()!r} is named twice; give each run a name of its own"
+            )
         out[name.strip()] = value.strip()
     return out
 

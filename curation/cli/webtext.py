@@ -8,7 +8,9 @@ import click
 @click.command("webtext-urls")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--out", required=True, help="The list to write, one address a line.")
-@click.option("--min-score", type=int, default=3, show_default=True, help="Points that a submission needs.")
+@click.option(
+    "--min-score", type=int, default=3, show_default=True, help="Points that a submission needs."
+)
 @click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
 def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int | None) -> None:
     """Outbound links of Reddit submissions (Pushshift's JSON lines, .zst, .gz or plain), cleaned, each page once, for

@@ -79,7 +79,11 @@ def part_path(out: str, value: int) -> str:
 
 
 def write_parts(
-    batches: Iterable[pa.RecordBatch], out: str, schema: pa.Schema, digest: str, partition_by: str | None
+    batches: Iterable[pa.RecordBatch],
+    out: str,
+    schema: pa.Schema,
+    digest: str,
+    partition_by: str | None,
 ) -> Iterator[tuple[int, int]]:
     """Write rows that arrive sorted by `partition_by`, one table a value; yields (value, rows) of each."""
     writer: store.TableWriter | None = None
@@ -90,7 +94,10 @@ def write_parts(
                 if writer is not None:
                     writer.__exit__(None, None, None)
                     yield current, writer.rows
-                writer, current = store.TableWriter(part_path(out, value), schema, digest).__enter__(), value
+                writer, current = (
+                    store.TableWriter(part_path(out, value), schema, digest).__enter__(),
+                    value,
+                )
             writer.write(rows.select(schema.names).cast(schema))
         if writer is not None:
             writer.__exit__(None, None, None)
@@ -101,7 +108,9 @@ def write_parts(
         raise
 
 
-def runs(batches: Iterable[pa.RecordBatch], column: str | None) -> Iterator[tuple[int, pa.RecordBatch]]:
+def runs(
+    batches: Iterable[pa.RecordBatch], column: str | None
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """Slices of equal value of a BIGINT column by which the rows are sorted; without a column, whole batches as value 0."""
     for batch in batches:
         if not batch.num_rows:

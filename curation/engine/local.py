@@ -29,13 +29,17 @@ from curation.store import process_alive
 
 T = TypeVar("T")
 R = TypeVar("R")
-SPILL = "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
+SPILL = (
+    "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
+)
 
 
 class LocalEngine:
     """`workers` processes that live as long as the engine."""
 
-    def __init__(self, workers: int = 0, memory_gb: float = 2.0, progress: Progress = silent) -> None:
+    def __init__(
+        self, workers: int = 0, memory_gb: float = 2.0, progress: Progress = silent
+    ) -> None:
         self.workers = workers or os.cpu_count() or 1
         self.memory_gb = memory_gb
         self.progress = progress
@@ -49,7 +53,9 @@ class LocalEngine:
         self.progress(label, 0, len(items))
         if not items:
             return []
-        futures: dict[Future[R], int] = {self._workers().submit(task, item): i for i, item in enumerate(items)}
+        futures: dict[Future[R], int] = {
+            self._workers().submit(task, item): i for i, item in enumerate(items)
+        }
         results: dict[int, R] = {}
         failed: dict[int, BaseException] = {}
         open_ = set(futures)
@@ -109,7 +115,9 @@ class LocalEngine:
     ) -> list[Any]:
         folder = tempfile.mkdtemp(dir=self._spill)
         try:
-            emitted = self.map(f"{label}: emit", partial(_emit_run, emit, folder, schema), list(enumerate(items)))
+            emitted = self.map(
+                f"{label}: emit", partial(_emit_run, emit, folder, schema), list(enumerate(items))
+            )
             sources: list[list[tuple[str, list[int]]]] = [[] for _ in range(parts)]
             for path, index in emitted:
                 for part, batches in index.items():
@@ -133,7 +141,9 @@ class LocalEngine:
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(self.workers, forked.CONTEXT, _start_worker, (dict(os.environ),))
+            self._pool = ProcessPoolExecutor(
+                self.workers, forked.CONTEXT, _start_worker, (dict(os.environ),)
+            )
             with forked.no_interrupt():  # none is left without what its parent was about to send it
                 for _ in range(self.workers):
                     self._pool.submit(int)  # starts one, unless another is idle by now
@@ -153,9 +163,7 @@ def task_error(label: str, item: Any, error: BaseException) -> CurationError:
     if isinstance(error, CurationError):
         cause = str(error)
     elif isinstance(error, BrokenProcessPool):
-        cause = (
-            "its worker process died (killed, or out of memory?); run again, with fewer --workers if memory is short"
-        )
+        cause = "its worker process died (killed, or out of memory?); run again, with fewer --workers if memory is short"
     elif isinstance(error, OSError):
         cause = system_sentence(error)
     else:
@@ -184,7 +192,9 @@ def _start_worker(environment: dict[str, str]) -> None:
     pa.set_cpu_count(1)
 
 
-def _emit_run(emit: Emit, folder: str, schema: pa.Schema, item: tuple[int, Any]) -> tuple[str, dict[int, list[int]]]:
+def _emit_run(
+    emit: Emit, folder: str, schema: pa.Schema, item: tuple[int, Any]
+) -> tuple[str, dict[int, list[int]]]:
     """Write what `emit` yields as one Arrow file whose batches hold one part each; returns which batches are whose."""
     number, shard = item
     path = os.path.join(folder, f"{number}.arrow")

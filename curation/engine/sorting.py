@@ -35,9 +35,13 @@ def connect(spill: str, memory_gb: float, threads: int) -> Any:
 def view(connection: Any, name: str, table: store.Table) -> None:
     """Let queries call a table's files `name`. DuckDB reads those on a disk itself; others come through `store`."""
     if table.paths and not store.is_remote(table.paths[0]):
-        literal = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in table.paths]  # DuckDB takes paths for patterns
+        literal = [
+            re.sub(r"[*?\[]", r"[\g<0>]", path) for path in table.paths
+        ]  # DuckDB takes paths for patterns
         columns = ", ".join(f'"{column}"' for column in table.schema.names)
-        files = connection.read_parquet(literal, hive_partitioning=False)  # nor is a folder called dataset=x a column
+        files = connection.read_parquet(
+            literal, hive_partitioning=False
+        )  # nor is a folder called dataset=x a column
         files.project(columns).create_view(name)
     else:
         connection.register(name, store.dataset(table))
@@ -47,10 +51,14 @@ def in_order(connection: Any, query: str, columns: Sequence[str], order: Sequenc
     """A query's rows in the order of the columns `order`, as a pyarrow RecordBatchReader."""
     ordered = ", ".join(f'"{name}" ASC NULLS LAST' for name in order)
     names = ", ".join(f'"{name}"' for name in columns)
-    return connection.sql(f"SELECT {names} FROM ({query}) AS q ORDER BY {ordered}").to_arrow_reader(BATCH_ROWS)
+    return connection.sql(f"SELECT {names} FROM ({query}) AS q ORDER BY {ordered}").to_arrow_reader(
+        BATCH_ROWS
+    )
 
 
-def part_runs(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[tuple[int, pa.RecordBatch]]:
+def part_runs(
+    batches: Iterator[pa.RecordBatch], schema: pa.Schema
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     """What a task emits as (part, rows of that part): at most EMIT_BYTES are held, so that runs are long where parts are few."""
     held: list[pa.RecordBatch] = []
     size = 0
@@ -65,7 +73,9 @@ def part_runs(batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Iterator[
         yield from _by_part(held, schema)
 
 
-def _by_part(held: Sequence[pa.RecordBatch], schema: pa.Schema) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _by_part(
+    held: Sequence[pa.RecordBatch], schema: pa.Schema
+) -> Iterator[tuple[int, pa.RecordBatch]]:
     table = pa.Table.from_batches(held, schema).sort_by("part").combine_chunks()
     return runs(table.to_batches(), "part")
 

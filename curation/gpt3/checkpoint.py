@@ -59,7 +59,12 @@ class State:
 
 
 def save(
-    out: Path, state: State, model: GPT3, optimizer: torch.optim.Optimizer, here: Ranks = ONE, keep: int = KEEP
+    out: Path,
+    state: State,
+    model: GPT3,
+    optimizer: torch.optim.Optimizer,
+    here: Ranks = ONE,
+    keep: int = KEEP,
 ) -> Path:
     """Write a checkpoint into `out`, atomically, and remove all but the last `keep`; returns its folder.
 
@@ -92,7 +97,11 @@ def _write(path: Path, tensors: dict[str, Tensor], here: Ranks) -> None:
     end = 0
     for name in sorted(tensors):
         start, end = end, end + 4 * tensors[name].numel()
-        header[name] = {"dtype": "F32", "shape": list(tensors[name].shape), "data_offsets": [start, end]}
+        header[name] = {
+            "dtype": "F32",
+            "shape": list(tensors[name].shape),
+            "data_offsets": [start, end],
+        }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") if here.first else nullcontext() as file:
@@ -106,7 +115,11 @@ def _write(path: Path, tensors: dict[str, Tensor], here: Ranks) -> None:
 
 def steps(out: Path) -> list[Path]:
     """The checkpoint folders in `out`, oldest first."""
-    found = [(int(match[1]), path) for path in out.glob("step-*") if (match := _NAME.fullmatch(path.name))]
+    found = [
+        (int(match[1]), path)
+        for path in out.glob("step-*")
+        if (match := _NAME.fullmatch(path.name))
+    ]
     return [path for _, path in sorted(found)]
 
 
@@ -122,14 +135,20 @@ def read_state(folder: Path) -> State:
     try:
         raw = json.loads(path.read_bytes())
         if raw["format"] != FORMAT:
-            raise InputError(f"{path} is of format {raw['format']}; this version reads format {FORMAT}")
+            raise InputError(
+                f"{path} is of format {raw['format']}; this version reads format {FORMAT}"
+            )
         noise = NoiseScale(**raw["noise"])
-        state = State(int(raw["step"]), int(raw["window"]), int(raw["tokens"]), dict(raw["config"]), noise)
+        state = State(
+            int(raw["step"]), int(raw["window"]), int(raw["tokens"]), dict(raw["config"]), noise
+        )
         state.size  # noqa: B018 - a config without a usable size is no checkpoint
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is not a checkpoint's state ({type(error).__name__}: {error})") from error
+        raise InputError(
+            f"{path} is not a checkpoint's state ({type(error).__name__}: {error})"
+        ) from error
     return state
 
 
@@ -165,7 +184,9 @@ def load_optimizer(folder: Path, model: GPT3, optimizer: torch.optim.Optimizer) 
         names = set(stored.keys())
         for name, parameter in model.named_parameters():
             if not names >= {f"{name}/{part}" for part in ("exp_avg", "exp_avg_sq", "step")}:
-                raise InputError(f"{path} does not hold the optimiser's state of {name}; remove {folder}")
+                raise InputError(
+                    f"{path} does not hold the optimiser's state of {name}; remove {folder}"
+                )
             state = {part: torch.zeros_like(parameter) for part in ("exp_avg", "exp_avg_sq")}
             for part, moment in state.items():
                 fill(moment, stored.get_tensor(f"{name}/{part}"))

@@ -105,7 +105,9 @@ def open_shards(path: Path) -> Shards:
 def _check_shard(shards: Shards, name: str) -> None:
     path = shards.path(name)
     if not path.is_file():
-        raise InputError(f"{path} is listed in shards.json but is not there; run `curation mix` again")
+        raise InputError(
+            f"{path} is listed in shards.json but is not there; run `curation mix` again"
+        )
     size, width = path.stat().st_size, shards.dtype.itemsize
     if size % width:
         raise InputError(
@@ -131,7 +133,9 @@ def _idx_tokens(path: Path) -> int | None:
         sequences = _IDX_HEADER.unpack(header)[3]
         lengths = np.frombuffer(file.read(4 * sequences), dtype="<i4")
     if len(lengths) != sequences:
-        raise InputError(f"{path} is cut short: {sequences:,} sequences announced, {len(lengths):,} there")
+        raise InputError(
+            f"{path} is cut short: {sequences:,} sequences announced, {len(lengths):,} there"
+        )
     return int(lengths.sum(dtype=np.int64))
 
 
@@ -141,8 +145,12 @@ class Windows:
 
     shards: Shards
     names: tuple[str, ...]
-    starts: tuple[int, ...]  # stream offset of each shard's first token, and the length of the stream at the end
-    firsts: tuple[int, ...]  # number of each shard's first window, and the count of all windows at the end
+    starts: tuple[
+        int, ...
+    ]  # stream offset of each shard's first token, and the length of the stream at the end
+    firsts: tuple[
+        int, ...
+    ]  # number of each shard's first window, and the count of all windows at the end
     context: int
     seed: int | None
 
@@ -156,7 +164,9 @@ class Windows:
         """
         if position + count > len(self):
             raise IndexError(f"windows {position} .. {position + count} of {len(self)}")
-        return np.stack([self.window(self._visited(number)) for number in range(position, position + count)])
+        return np.stack(
+            [self.window(self._visited(number)) for number in range(position, position + count)]
+        )
 
     def window(self, number: int) -> NDArray[np.int64]:
         """The context + 1 tokens of window `number` of the stream."""
@@ -172,14 +182,18 @@ class Windows:
             return position
         shard = int(np.searchsorted(self.firsts, position, side="right")) - 1
         first, last = self.firsts[shard], self.firsts[shard + 1]
-        return first + int(_permutation(self.seed, self.names[shard], last - first)[position - first])
+        return first + int(
+            _permutation(self.seed, self.names[shard], last - first)[position - first]
+        )
 
     def _read(self, start: int, count: int) -> NDArray[np.int64]:
         shard = int(np.searchsorted(self.starts, start, side="right")) - 1
         parts: list[NDArray[np.int64]] = []
         while count > 0:
             name, offset = self.names[shard], start - self.starts[shard]
-            part = _mapped(self.shards.path(name), self.shards.dtype)[offset : offset + count].astype(np.int64)
+            part = _mapped(self.shards.path(name), self.shards.dtype)[
+                offset : offset + count
+            ].astype(np.int64)
             if part.size and int(part.max()) >= self.shards.vocabulary:
                 raise InputError(
                     f"{self.shards.path(name)} holds token {int(part.max())} near token {offset:,}, but its "
@@ -204,7 +218,9 @@ def windows(shards: Shards, names: tuple[str, ...], context: int, seed: int | No
 def _permutation(seed: int, name: str, count: int) -> NDArray[np.int64]:
     """The order in which a shard's windows are visited: sorted by a keyed hash of their number."""
     key = xxhash.xxh3_64_intdigest(f"gpt3/windows/{seed}/{name}".encode())
-    hashes = (xxhash.xxh3_64_intdigest(number.to_bytes(8, "little"), key) for number in range(count))
+    hashes = (
+        xxhash.xxh3_64_intdigest(number.to_bytes(8, "little"), key) for number in range(count)
+    )
     return np.argsort(np.fromiter(hashes, np.uint64, count), kind="stable")
 
 

@@ -79,9 +79,15 @@ class Reader:
         def ended(ids: list[int]) -> bool:
             return ids[-1] == self.end_of_text or any(stop in text(ids) for stop in stops)
 
-        requests = [tuple(self.encoding.encode_ordinary(c.rstrip(" "))) or (self.end_of_text,) for c in contexts]
+        requests = [
+            tuple(self.encoding.encode_ordinary(c.rstrip(" "))) or (self.end_of_text,)
+            for c in contexts
+        ]
         answers = [text(ids) for ids in greedy(self.model, requests, max_tokens, ended)]
-        return [re.split("|".join(map(re.escape, stops)), a, maxsplit=1)[0] if stops else a for a in answers]
+        return [
+            re.split("|".join(map(re.escape, stops)), a, maxsplit=1)[0] if stops else a
+            for a in answers
+        ]
 
 
 def open_reader(checkpoint: Path, device: str | None = "cpu") -> Reader:
@@ -122,13 +128,26 @@ def evaluate(
         rows = result.pop("rows")
         if dirty is not None:
             result |= apart([own[i].id in dirty.get(path.stem, ()) for i in chosen], rows, task)
-        out.append({"task": task.name, "file": path.name, **result, "seconds": round(time.monotonic() - started, 1)})
+        out.append(
+            {
+                "task": task.name,
+                "file": path.name,
+                **result,
+                "seconds": round(time.monotonic() - started, 1),
+            }
+        )
         say(out[-1])
     return out
 
 
 def measure(
-    reader: Reader, task: Task, own: list[Example], chosen: list[int], pool: list[Example], shots: int, seed: int
+    reader: Reader,
+    task: Task,
+    own: list[Example],
+    chosen: list[int],
+    pool: list[Example],
+    shots: int,
+    seed: int,
 ) -> dict[str, Any]:
     """Scores of the examples `own[i]` for i in `chosen`: metrics with intervals, shots shown on average, contexts that were cut."""
     prompts = [_prompt(reader, task, own, i, pool, shots, seed) for i in chosen]
@@ -136,7 +155,9 @@ def measure(
     scorer = _answers if task.kind == "answer" else _cloze if task.kind == "cloze" else _choices
     rows, cut = scorer(reader, task, asked, [text for text, _ in prompts])
     chance = (
-        [1 / max(len(e.contexts), len(e.completions)) for e in asked] if task.kind in ("choice", "partial") else [0.0]
+        [1 / max(len(e.contexts), len(e.completions)) for e in asked]
+        if task.kind in ("choice", "partial")
+        else [0.0]
     )
     return {
         "kind": task.kind,
@@ -152,7 +173,13 @@ def measure(
 
 
 def _prompt(
-    reader: Reader, task: Task, own: list[Example], place: int, pool: list[Example], shots: int, seed: int
+    reader: Reader,
+    task: Task,
+    own: list[Example],
+    place: int,
+    pool: list[Example],
+    shots: int,
+    seed: int,
 ) -> tuple[tuple[str, ...], int]:
     """The contexts of one example with what stands before them, and how many shots that is."""
     example = own[place]
@@ -168,7 +195,9 @@ def _prompt(
         - max(reader.tokens(c) for c in example.completions)
     )
     if task.kind == "answer":
-        room = min(room, reader.window - ANSWER_TOKENS - max(reader.tokens(c) for c in example.contexts))
+        room = min(
+            room, reader.window - ANSWER_TOKENS - max(reader.tokens(c) for c in example.contexts)
+        )
     shown: list[str] = []
     room -= reader.tokens(task.header)
     for shot in drawn:
@@ -193,12 +222,17 @@ def _draw(seed: int, task: str, place: str, count: int, wanted: int) -> list[int
 Rows = list[dict[str, float]]
 
 
-def _choices(reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]) -> tuple[Rows, int]:
+def _choices(
+    reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
+) -> tuple[Rows, int]:
     """Whether the right option is the best, for each example; and how many were cut."""
     pairs, sizes = [], []
     for example, own in zip(asked, contexts, strict=True):
         options = max(len(own), len(example.completions))
-        pairs += [(own[i % len(own)], example.completions[i % len(example.completions)]) for i in range(options)]
+        pairs += [
+            (own[i % len(own)], example.completions[i % len(example.completions)])
+            for i in range(options)
+        ]
         sizes.append(options)
     scores = reader.score(pairs)
     values = [s.log_probability / s.tokens for s in scores]
@@ -213,21 +247,29 @@ def _choices(reader: Reader, task: Task, asked: list[Example], contexts: list[tu
         rows.append({"right": float(int(np.argmax(own_values)) == example.gold)})
         start += size
     return rows, sum(
-        any(s.cut for s in scores[end - size : end]) for end, size in zip(np.cumsum(sizes), sizes, strict=True)
+        any(s.cut for s in scores[end - size : end])
+        for end, size in zip(np.cumsum(sizes), sizes, strict=True)
     )
 
 
-def _cloze(reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]) -> tuple[Rows, int]:
-    scores = reader.score([(own[0], example.completions[0]) for example, own in zip(asked, contexts, strict=True)])
+def _cloze(
+    reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
+) -> tuple[Rows, int]:
+    scores = reader.score(
+        [(own[0], example.completions[0]) for example, own in zip(asked, contexts, strict=True)]
+    )
     rows = [{"right": float(s.greedy), "log_probability": s.log_probability} for s in scores]
     return rows, sum(s.cut for s in scores)
 
 
-def _answers(reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]) -> tuple[Rows, int]:
+def _answers(
+    reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
+) -> tuple[Rows, int]:
     """Whether the written answer is the right one after `normalised`."""
     texts = reader.answer([own[0] for own in contexts], ["\n"], ANSWER_TOKENS)
     rows = [
-        {"right": float(normalised(text) == normalised(e.completions[0]))} for text, e in zip(texts, asked, strict=True)
+        {"right": float(normalised(text) == normalised(e.completions[0]))}
+        for text, e in zip(texts, asked, strict=True)
     ]
     return rows, sum(reader.tokens(own[0]) > reader.window - ANSWER_TOKENS for own in contexts)
 
@@ -265,7 +307,11 @@ def share(count: int, of: int) -> dict[str, float] | None:
     p, z2 = count / of, _Z * _Z
     middle = (p + z2 / (2 * of)) / (1 + z2 / of)
     half = _Z / (1 + z2 / of) * math.sqrt(p * (1 - p) / of + z2 / (4 * of * of))
-    return {"value": round(p, 4), "low": round(max(0.0, middle - half), 4), "high": round(min(1.0, middle + half), 4)}
+    return {
+        "value": round(p, 4),
+        "low": round(max(0.0, middle - half), 4),
+        "high": round(min(1.0, middle + half), 4),
+    }
 
 
 def _perplexity(log_probabilities: list[float]) -> dict[str, float] | None:

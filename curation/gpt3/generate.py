@@ -25,9 +25,13 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
     `path` is a checkpoint (`.../step-0000100`) or the folder `train` wrote into, whose newest checkpoint is
     taken.
     """
-    folder = path if (path / "state.json").is_file() else next(iter(checkpoint.steps(path)[::-1]), None)
+    folder = (
+        path if (path / "state.json").is_file() else next(iter(checkpoint.steps(path)[::-1]), None)
+    )
     if folder is None:
-        raise InputError(f"{path} holds no checkpoint; expected state.json in it, or folders named step-...")
+        raise InputError(
+            f"{path} holds no checkpoint; expected state.json in it, or folders named step-..."
+        )
     state = checkpoint.read_state(folder)
     model = checkpoint.load_model(folder, state.size, device)
     return model, str(state.config["encoding"]), int(state.config["end_of_text"])
@@ -62,12 +66,21 @@ def generate(
 
 @torch.no_grad()
 def sample(
-    model: GPT3, ids: list[int], max_tokens: int, temperature: float = 1.0, top_p: float = 1.0, seed: int = 0
+    model: GPT3,
+    ids: list[int],
+    max_tokens: int,
+    temperature: float = 1.0,
+    top_p: float = 1.0,
+    seed: int = 0,
 ) -> Iterator[int]:
     """Up to `max_tokens` tokens after `ids`, each drawn by `choose`; a function of its arguments."""
     if not 0 < top_p <= 1 or temperature < 0:
-        raise InputError(f"top_p must be in (0, 1] and temperature 0 or more, not {top_p} and {temperature}")
-    generator = torch.Generator().manual_seed(seed)  # on the CPU, so that every device draws the same
+        raise InputError(
+            f"top_p must be in (0, 1] and temperature 0 or more, not {top_p} and {temperature}"
+        )
+    generator = torch.Generator().manual_seed(
+        seed
+    )  # on the CPU, so that every device draws the same
     device = model.tokens.weight.device
     context = model.size.context
     read, past, start = ids[-context:], None, 0
@@ -94,6 +107,8 @@ def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Ge
     if temperature == 0:
         return int(logits.argmax())
     shares, tokens = (logits / temperature).softmax(-1).sort(descending=True)
-    kept = shares.cumsum(-1) - shares < top_p  # the token that crosses the threshold belongs to them
+    kept = (
+        shares.cumsum(-1) - shares < top_p
+    )  # the token that crosses the threshold belongs to them
     drawn = torch.multinomial(shares * kept, 1, generator=generator)
     return int(tokens[drawn])

@@ -57,11 +57,15 @@ class CurationModel(LM):  # type: ignore[misc]
         out = []
         for context, options in (request.args for request in requests):
             if options.get("do_sample") and options.get("temperature", 1.0) > 0:
-                raise InputError("this adapter answers greedily; the task asks for sampling (do_sample)")
+                raise InputError(
+                    "this adapter answers greedily; the task asks for sampling (do_sample)"
+                )
             until = options.get("until") or []
             stops = [until] if isinstance(until, str) else list(until)
             room = self._reader.window - 1
-            out += self._reader.answer([context], stops, min(room, int(options.get("max_gen_toks", MAX_NEW_TOKENS))))
+            out += self._reader.answer(
+                [context], stops, min(room, int(options.get("max_gen_toks", MAX_NEW_TOKENS)))
+            )
         return out
 
 

@@ -42,7 +42,9 @@ class Log:
         self.path = out / "log.jsonl" if first else Path(os.devnull)
         if first:
             lines = self.path.read_text().splitlines(keepends=True) if self.path.exists() else []
-            kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+            kept = [
+                line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step
+            ]
             temporary = out / f".log.jsonl.{os.getpid()}"
             temporary.write_text("".join(kept))
             temporary.replace(self.path)
@@ -65,7 +67,9 @@ class Log:
                 pairs = value.items() if isinstance(value, dict) else [(None, value)]
                 for name, number in pairs:
                     if isinstance(number, int | float) and key != "step":
-                        self.events.add_scalar(f"{key}/{name}" if name else key, number, line["step"])
+                        self.events.add_scalar(
+                            f"{key}/{name}" if name else key, number, line["step"]
+                        )
 
 
 def event_writer(folder: Path, step: int) -> Any:
@@ -99,7 +103,9 @@ def progress(shown: bool) -> Progress:
     return Progress(
         TextColumn("step {task.fields[step]}"),
         BarColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU {task.fields[mfu]:.0%} "),
+        TextColumn(
+            "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU {task.fields[mfu]:.0%} "
+        ),
         TimeRemainingColumn(),
         console=Console(stderr=True, quiet=not shown),
         disable=not shown,

@@ -36,7 +36,9 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Ten
 
 class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, differentiate: bool) -> Tensor:
+    def forward(
+        ctx: Any, hidden: Tensor, weight: Tensor, targets: Tensor, differentiate: bool
+    ) -> Tensor:
         count, dtype = hidden.shape[0], _product_dtype(hidden)
         types = hidden.dtype, weight.dtype
         hidden, weight = hidden.to(dtype), weight.to(dtype)
@@ -47,21 +49,29 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if differentiate else None
         for start in range(0, count, step):
             rows, target = hidden[start : start + step], targets[start : start + step, None]
-            logits = torch.mm(rows, weight.T, out=buffer[: len(rows)]).float()  # no copy where they are floats
+            logits = torch.mm(
+                rows, weight.T, out=buffer[: len(rows)]
+            ).float()  # no copy where they are floats
             chosen = logits.gather(1, target)
             highest = logits.amax(1, keepdim=True)
             scores = logits.sub_(highest).exp_()
             sums = scores.sum(1, keepdim=True)
             total += (sums.log() + highest - chosen).sum()
             if hidden_grad is not None and weight_grad is not None:
-                gradient = scores.div_(sums).scatter_add_(1, target, torch.full_like(chosen, -1.0)).to(dtype)
+                gradient = (
+                    scores.div_(sums)
+                    .scatter_add_(1, target, torch.full_like(chosen, -1.0))
+                    .to(dtype)
+                )
                 torch.mm(gradient, weight, out=hidden_grad[start : start + step])
                 if dtype == torch.float32:
                     weight_grad.addmm_(gradient.T, rows)
                 else:
                     weight_grad += gradient.T @ rows
         if hidden_grad is not None and weight_grad is not None:
-            ctx.save_for_backward(hidden_grad.div_(count).to(types[0]), weight_grad.div_(count).to(types[1]))
+            ctx.save_for_backward(
+                hidden_grad.div_(count).to(types[0]), weight_grad.div_(count).to(types[1])
+            )
         return total / count
 
     @staticmethod

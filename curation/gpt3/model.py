@@ -22,7 +22,9 @@ from curation.gpt3.attention import attention
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.sizes import Pattern, Size
 
-KeysValues = tuple[Tensor, Tensor]  # of one layer, (B, H, T, D) each: what generation keeps of the tokens so far
+KeysValues = tuple[
+    Tensor, Tensor
+]  # of one layer, (B, H, T, D) each: what generation keeps of the tokens so far
 
 
 class Attention(nn.Module):
@@ -37,7 +39,9 @@ class Attention(nn.Module):
         self.out = nn.Linear(size.width, size.width)
 
     def forward(self, x: Tensor, past: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
-        qkv = self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)  # (B, H, T, 3, D)
+        qkv = (
+            self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
+        )  # (B, H, T, 3, D)
         q, k, v = qkv.unbind(3)
         if past is None:
             y = attention(q, k, v, self.pattern, self.band)
@@ -94,7 +98,9 @@ class GPT3(nn.Module):
         With `past` (one entry a layer, from the call before) `ids` is the one next token of each sequence,
         (B, 1), and `start` how many tokens came before it.
         """
-        x = self.tokens(ids) + self.positions(torch.arange(start, start + ids.shape[1], device=ids.device))
+        x = self.tokens(ids) + self.positions(
+            torch.arange(start, start + ids.shape[1], device=ids.device)
+        )
         kept: list[KeysValues] = []
         for layer, block in enumerate(self.blocks):
             x, keys_values = block(x, past[layer] if past else None)

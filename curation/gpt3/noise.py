@@ -36,7 +36,9 @@ class NoiseScale:
         15.0
         """
         signal, noise = estimate(small, small_norm, large, large_norm)
-        return NoiseScale(DECAY * self.signal + (1 - DECAY) * signal, DECAY * self.noise + (1 - DECAY) * noise)
+        return NoiseScale(
+            DECAY * self.signal + (1 - DECAY) * signal, DECAY * self.noise + (1 - DECAY) * noise
+        )
 
 
 def estimate(small: int, small_norm: float, large: int, large_norm: float) -> tuple[float, float]:

@@ -99,7 +99,10 @@ def device_named(name: str | None) -> torch.device:
 @contextmanager
 def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Iterator[Ranks]:
     """The processes that `torchrun` started (its environment says how many), joined until the block ends."""
-    world, rank, local = (int(os.environ.get(key, n)) for key, n in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0)))
+    world, rank, local = (
+        int(os.environ.get(key, n))
+        for key, n in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0))
+    )
     if tensor < 1 or world % tensor or size.heads % tensor:
         raise InputError(
             f"tensor parallel {tensor} must divide the number of processes ({world}; torchrun --nproc-per-node "
@@ -112,12 +115,16 @@ def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Itera
     if device.type == "cuda":
         device = device_named(f"cuda:{local}")
         torch.cuda.set_device(device)
-    logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)  # advice on speed, per rank
+    logging.getLogger("torch.distributed.tensor._redistribute").setLevel(
+        logging.ERROR
+    )  # advice on speed, per rank
     joined = not dist.is_initialized()
     if joined:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        mesh = init_device_mesh(device.type, (world // tensor, tensor), mesh_dim_names=("data", "tensor"))
+        mesh = init_device_mesh(
+            device.type, (world // tensor, tensor), mesh_dim_names=("data", "tensor")
+        )
         data = world // tensor
         yield Ranks(device, rank, data, tensor, fsdp or (tensor > 1 and data > 1), mesh)
     finally:
@@ -154,7 +161,9 @@ def fill(target: Tensor, value: Tensor) -> None:
     """Copy a whole tensor into a parameter (or moment) that may be split; every rank gives the same `value`."""
     if isinstance(target, DTensor):
         mesh = target.device_mesh
-        whole = DTensor.from_local(value.to(target.device), mesh, [Replicate()] * mesh.ndim, run_check=False)
+        whole = DTensor.from_local(
+            value.to(target.device), mesh, [Replicate()] * mesh.ndim, run_check=False
+        )
         target.to_local().copy_(whole.redistribute(placements=target.placements).to_local())
     else:
         target.copy_(value)
@@ -170,7 +179,11 @@ def kinds(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
     """Parameters grouped by how they are split: torch's fused operations take one kind at a time."""
     groups: dict[object, list[Tensor]] = {}
     for parameter in parameters:
-        key = (parameter.device_mesh, parameter.placements) if isinstance(parameter, DTensor) else None
+        key = (
+            (parameter.device_mesh, parameter.placements)
+            if isinstance(parameter, DTensor)
+            else None
+        )
         groups.setdefault(key, []).append(parameter)
     return list(groups.values())
 

@@ -34,7 +34,9 @@ def parameters(size: Size) -> int:
 def training_flops(size: Size) -> float:
     """Floating point operations to train on one token (multiplications and additions, forward and backward)."""
     weights = size.layers * 12 * size.width**2 + size.vocabulary * size.width
-    return 6 * weights + 12 * size.width * sum(tokens_seen(size, pattern) for pattern in size.patterns)
+    return 6 * weights + 12 * size.width * sum(
+        tokens_seen(size, pattern) for pattern in size.patterns
+    )
 
 
 def tokens_seen(size: Size, pattern: str) -> float:
@@ -98,13 +100,25 @@ def days(size: Size, tokens: int, gpus: int, tflops: float, utilisation: float) 
 
 def layouts(size: Size, gpus: int, tensor: int) -> list[Layout]:
     """The layouts worth a look: replicated and sharded, with the tensor parallelism asked for or some."""
-    degrees = [tensor] if tensor > 1 else [n for n in (1, 2, 4, 8) if gpus % n == 0 and size.heads % n == 0]
+    degrees = (
+        [tensor]
+        if tensor > 1
+        else [n for n in (1, 2, 4, 8) if gpus % n == 0 and size.heads % n == 0]
+    )
     found = [Layout(gpus // n, n, fsdp) for n in degrees for fsdp in (False, True)]
-    return [one for one in found if one.fsdp == (one.data > 1) or (not one.fsdp and one.tensor == 1)]
+    return [
+        one for one in found if one.fsdp == (one.data > 1) or (not one.fsdp and one.tensor == 1)
+    ]
 
 
 def plan_text(
-    size: Size, schedule: Schedule, gpus: int, tensor: int, micro: int, tflops: float, utilisation: float
+    size: Size,
+    schedule: Schedule,
+    gpus: int,
+    tensor: int,
+    micro: int,
+    tflops: float,
+    utilisation: float,
 ) -> str:
     """The plan in words: size, schedule with its two curves, time, and memory by layout."""
     budget, first = schedule.budget_tokens, batch_windows(schedule, 0) * schedule.context
@@ -127,7 +141,11 @@ def plan_text(
     for layout in layouts(size, gpus, tensor):
         parts = memory_bytes(size, layout, micro)
         detail = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in parts.items() if value)
-        idle = "" if full // size.context >= layout.data else f"; {layout.data - full // size.context} ranks idle"
+        idle = (
+            ""
+            if full // size.context >= layout.data
+            else f"; {layout.data - full // size.context} ranks idle"
+        )
         lines.append(f"  {layout!s:<22} {sum(parts.values()) / 1e9:>9,.1f} GB  ({detail}){idle}")
     return "\n".join(lines)
 

@@ -32,7 +32,10 @@ def pretrained_size(folder: Path, size: Size) -> Size:
     """`size` with the shape of the model in `folder`; batch, learning rate and budget stay as they are."""
     if (folder / "state.json").is_file():
         there = checkpoint.read_state(folder).size
-        shape = {key: getattr(there, key) for key in ("layers", "width", "heads", "context", "band", "attention")}
+        shape = {
+            key: getattr(there, key)
+            for key in ("layers", "width", "heads", "context", "band", "attention")
+        }
         return replace(size, name=f"{folder.name}", vocabulary=there.vocabulary, **shape)
     config = _config(folder)
     try:
@@ -42,7 +45,9 @@ def pretrained_size(folder: Path, size: Size) -> Size:
                 context=config["n_positions"], vocabulary=config["vocab_size"], attention=("dense",),
             )  # fmt: skip
         names: dict[str, Pattern] = {"global": "dense", "local": "banded"}
-        patterns = tuple(names[kind] for kinds, times in config["attention_types"] for kind in kinds * times)
+        patterns = tuple(
+            names[kind] for kinds, times in config["attention_types"] for kind in kinds * times
+        )
         return replace(
             size, name="gpt_neo", layers=config["num_layers"], width=config["hidden_size"], heads=config["num_heads"],
             context=config["max_position_embeddings"], vocabulary=config["vocab_size"], band=config["window_size"],
@@ -70,7 +75,8 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
     parameters = dict(model.named_parameters())
     try:
         with safe_open(path, "pt") as stored:
-            prefix = "transformer." if any(key.startswith("transformer.") for key in stored.keys()) else ""  # noqa: SIM118
+            wrapped = any(key.startswith("transformer.") for key in stored.keys())  # noqa: SIM118
+            prefix = "transformer." if wrapped else ""
             for name, value in read(lambda key: stored.get_tensor(prefix + key).float(), size):
                 if value.shape != shapes[name]:
                     raise InputError(
@@ -78,8 +84,14 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
                         f"is {tuple(value.shape)}"
                     )
                 fill(parameters[name], value)
-    except (OSError, SafetensorError, RuntimeError) as error:  # a file cut short; a tensor missing, or of another shape
-        raise InputError(f"{path} does not hold the weights config.json announces ({error})") from error
+    except (
+        OSError,
+        SafetensorError,
+        RuntimeError,
+    ) as error:  # a file cut short; a tensor missing, or of another shape
+        raise InputError(
+            f"{path} does not hold the weights config.json announces ({error})"
+        ) from error
 
 
 def _config(folder: Path) -> dict[str, Any]:
@@ -106,7 +118,9 @@ def _config(folder: Path) -> dict[str, Any]:
     }
     for key, values in wanted.items():
         if config.get(key) not in values:
-            raise InputError(f"{path}: {key} is {config.get(key)!r}; this model computes {values[0]!r} only")
+            raise InputError(
+                f"{path}: {key} is {config.get(key)!r}; this model computes {values[0]!r} only"
+            )
     return config
 
 
@@ -118,8 +132,15 @@ def _gpt2(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Tenso
         yield from _same(get, theirs, ours, {"ln_1": "norm_1", "ln_2": "norm_2"})
         qkv = get(theirs + "attn.c_attn.weight").T.chunk(3)
         yield ours + "attention.qkv.weight", _by_heads(qkv, size)
-        yield ours + "attention.qkv.bias", _by_heads(get(theirs + "attn.c_attn.bias").chunk(3), size)
-        for there, here in {"attn.c_proj": "attention.out", "mlp.c_fc": "up", "mlp.c_proj": "down"}.items():
+        yield (
+            ours + "attention.qkv.bias",
+            _by_heads(get(theirs + "attn.c_attn.bias").chunk(3), size),
+        )
+        for there, here in {
+            "attn.c_proj": "attention.out",
+            "mlp.c_fc": "up",
+            "mlp.c_proj": "down",
+        }.items():
             yield f"{ours}{here}.weight", get(f"{theirs}{there}.weight").T
             yield f"{ours}{here}.bias", get(f"{theirs}{there}.bias")
     yield from _same(get, "", "", {"ln_f": "norm"})
@@ -138,7 +159,9 @@ def _gpt_neo(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Te
     yield from _same(get, "", "", {"ln_f": "norm"})
 
 
-def _same(get: Callable[[str], Tensor], theirs: str, ours: str, names: dict[str, str]) -> Iterator[tuple[str, Tensor]]:
+def _same(
+    get: Callable[[str], Tensor], theirs: str, ours: str, names: dict[str, str]
+) -> Iterator[tuple[str, Tensor]]:
     for there, here in names.items():
         for part in ("weight", "bias"):
             yield f"{ours}{here}.{part}", get(f"{theirs}{there}.{part}")
@@ -146,4 +169,6 @@ def _same(get: Callable[[str], Tensor], theirs: str, ours: str, names: dict[str,
 
 def _by_heads(qkv: tuple[Tensor, ...], size: Size) -> Tensor:
     """Three tensors with rows (head, head width) as one with rows (head, q|k|v, head width)."""
-    return torch.stack([part.reshape(size.heads, -1, *part.shape[1:]) for part in qkv], 1).flatten(0, 2)
+    return torch.stack([part.reshape(size.heads, -1, *part.shape[1:]) for part in qkv], 1).flatten(
+        0, 2
+    )

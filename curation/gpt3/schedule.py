@@ -41,7 +41,9 @@ class Schedule:
         if self.budget_tokens < 1:
             raise InputError(f"a training budget must be 1 token or more, not {self.budget_tokens}")
         if not 0 < self.learning_rate < math.inf:
-            raise InputError(f"the learning rate must be a positive number, not {self.learning_rate}")
+            raise InputError(
+                f"the learning rate must be a positive number, not {self.learning_rate}"
+            )
         if min(self.warmup_tokens, self.decay_tokens, self.ramp_tokens) < 0:
             raise InputError("warm-up, decay and ramp are lengths in tokens and cannot be negative")
         if self.decay_tokens < self.warmup_tokens:

@@ -52,7 +52,10 @@ def log_likelihoods(model: GPT3, requests: Sequence[Request]) -> list[Score]:
     found: dict[Request, Score] = {}
     while unique:
         longest = min(len(unique[0].context) + len(unique[0].completion) - 1, window)
-        batch, unique = unique[: max(1, BATCH_TOKENS // longest)], unique[max(1, BATCH_TOKENS // longest) :]
+        batch, unique = (
+            unique[: max(1, BATCH_TOKENS // longest)],
+            unique[max(1, BATCH_TOKENS // longest) :],
+        )
         found.update(zip(batch, _batch(model, batch, longest), strict=True))
     return [found[request] for request in requests]
 
@@ -76,16 +79,29 @@ def _batch(model: GPT3, batch: Sequence[Request], longest: int) -> list[Score]:
         chosen.append((logits.gather(1, some) - logits.logsumexp(1, keepdim=True))[:, 0])
         likeliest.append(logits.argmax(1) == some[:, 0])
     lengths = [len(request.completion) for request in batch]
-    rows = zip(batch, torch.split(torch.cat(chosen), lengths), torch.split(torch.cat(likeliest), lengths), strict=True)
+    rows = zip(
+        batch,
+        torch.split(torch.cat(chosen), lengths),
+        torch.split(torch.cat(likeliest), lengths),
+        strict=True,
+    )
     return [
-        Score(float(p.double().sum()), len(p), bool(g.all()), len(r.context) + len(r.completion) - 1 > longest)
+        Score(
+            float(p.double().sum()),
+            len(p),
+            bool(g.all()),
+            len(r.context) + len(r.completion) - 1 > longest,
+        )
         for r, p, g in rows
     ]
 
 
 @torch.no_grad()
 def greedy(
-    model: GPT3, contexts: Sequence[tuple[int, ...]], max_tokens: int, ended: Callable[[list[int]], bool]
+    model: GPT3,
+    contexts: Sequence[tuple[int, ...]],
+    max_tokens: int,
+    ended: Callable[[list[int]], bool],
 ) -> list[list[int]]:
     """The likeliest next tokens after each context, until `ended` says so of an answer or it has `max_tokens`.
 
@@ -104,14 +120,19 @@ def greedy(
         for start in range(0, len(numbers), size):
             some = numbers[start : start + size]
             for number, answer in zip(
-                some, _greedy(model, [contexts[n][-length:] for n in some], max_tokens, ended), strict=True
+                some,
+                _greedy(model, [contexts[n][-length:] for n in some], max_tokens, ended),
+                strict=True,
             ):
                 out[number] = answer
     return out
 
 
 def _greedy(
-    model: GPT3, contexts: list[tuple[int, ...]], max_tokens: int, ended: Callable[[list[int]], bool]
+    model: GPT3,
+    contexts: list[tuple[int, ...]],
+    max_tokens: int,
+    ended: Callable[[list[int]], bool],
 ) -> list[list[int]]:
     device = model.tokens.weight.device
     read, past, start = torch.tensor(contexts, device=device), None, 0

@@ -44,11 +44,24 @@ class Size:
     attention: tuple[Pattern, ...] = ("dense", "banded")
 
     def __post_init__(self) -> None:
-        for key in ("layers", "width", "heads", "batch_tokens", "context", "band", "vocabulary", "tokens"):
+        for key in (
+            "layers",
+            "width",
+            "heads",
+            "batch_tokens",
+            "context",
+            "band",
+            "vocabulary",
+            "tokens",
+        ):
             if getattr(self, key) < 1:
-                raise InputError(f"size {self.name!r}: {key} must be 1 or more, not {getattr(self, key)}")
+                raise InputError(
+                    f"size {self.name!r}: {key} must be 1 or more, not {getattr(self, key)}"
+                )
         if self.width % self.heads:
-            raise InputError(f"size {self.name!r}: width {self.width} is not a multiple of {self.heads} heads")
+            raise InputError(
+                f"size {self.name!r}: width {self.width} is not a multiple of {self.heads} heads"
+            )
         unknown = set(self.attention) - set(get_args(Pattern))
         if unknown or not self.attention:
             raise InputError(

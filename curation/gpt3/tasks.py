@@ -42,7 +42,10 @@ class Example:
     @property
     def shown(self) -> str:
         """The example as it stands in the context of another: with its right completion."""
-        return self.contexts[self.gold % len(self.contexts)] + self.completions[self.gold % len(self.completions)]
+        return (
+            self.contexts[self.gold % len(self.contexts)]
+            + self.completions[self.gold % len(self.completions)]
+        )
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,9 @@ class Task:
     answer_context: str = ""
     id: str = ""  # key of a record's id; its line number where there is none
     pool: str = ""
-    pool_read: Callable[[list[Record]], Iterable[tuple[tuple[str, ...], tuple[str, ...], int]]] | None = None
+    pool_read: (
+        Callable[[list[Record]], Iterable[tuple[tuple[str, ...], tuple[str, ...], int]]] | None
+    ) = None
 
 
 Parts = Iterator[tuple[tuple[str, ...], tuple[str, ...], int]]
@@ -76,13 +81,21 @@ def read_choices(records: list[Record]) -> Parts:
 
 def read_arc(records: list[Record]) -> Parts:
     for record in records:
-        yield (record["query"].strip() + "\nAnswer:",), _spaced(record["choices"]), int(record["gold"])
+        yield (
+            (record["query"].strip() + "\nAnswer:",),
+            _spaced(record["choices"]),
+            int(record["gold"]),
+        )
 
 
 def read_partial(records: list[Record]) -> Parts:
     """`context_options`, `continuation`, `gold`: which context makes the continuation likelier."""
     for record in records:
-        yield tuple(map(str.strip, record["context_options"])), _spaced([record["continuation"]]), int(record["gold"])
+        yield (
+            tuple(map(str.strip, record["context_options"])),
+            _spaced([record["continuation"]]),
+            int(record["gold"]),
+        )
 
 
 def read_hellaswag(records: list[Record]) -> Parts:
@@ -92,7 +105,11 @@ def read_hellaswag(records: list[Record]) -> Parts:
 
 def read_piqa(records: list[Record]) -> Parts:
     for record in records:
-        yield (record["goal"].strip(),), _spaced([record["sol1"], record["sol2"]]), int(record["label"])
+        yield (
+            (record["goal"].strip(),),
+            _spaced([record["sol1"], record["sol2"]]),
+            int(record["label"]),
+        )
 
 
 def read_storycloze(records: list[Record]) -> Parts:
@@ -106,7 +123,11 @@ def read_openbookqa(records: list[Record]) -> Parts:
     """The original file: "(A) one (B) two ...", the answer as a letter."""
     for record in records:
         choices = record["Choices"].split("(")[1:]
-        yield (record["Question Stem"].strip(),), _spaced(c[2:] for c in choices), "ABCD".index(record["Answer Key"])
+        yield (
+            (record["Question Stem"].strip(),),
+            _spaced(c[2:] for c in choices),
+            "ABCD".index(record["Answer Key"]),
+        )
 
 
 def read_race(records: list[Record]) -> Parts:
@@ -211,7 +232,10 @@ TASKS = (
         pool="race_middle.validation",
     ),
     *(Task(name, f"gpt3_{name}", "answer", read_completion) for name in ARITHMETIC),
-    *(Task(name, f"gpt3_{name}", "answer", read_completion, header=UNSCRAMBLE, delimiter="\n") for name in WORDS),
+    *(
+        Task(name, f"gpt3_{name}", "answer", read_completion, header=UNSCRAMBLE, delimiter="\n")
+        for name in WORDS
+    ),
 )
 SHAPES: tuple[tuple[set[str], Kind, Callable[[list[Record]], Parts]], ...] = (
     ({"query", "choices", "gold"}, "choice", read_choices),
@@ -268,7 +292,9 @@ def shot_pool(task: Task, path: Path) -> list[Example]:
     """
     if not task.pool:
         return []
-    files = [file for file in sorted(path.parent.glob("*.jsonl")) if fnmatchcase(file.stem, task.pool)]
+    files = [
+        file for file in sorted(path.parent.glob("*.jsonl")) if fnmatchcase(file.stem, task.pool)
+    ]
     if not files:
         raise InputError(
             f"{path.parent} has no {task.pool}.jsonl, from which shots of {task.name} are drawn; use --shots 0"
@@ -276,15 +302,21 @@ def shot_pool(task: Task, path: Path) -> list[Example]:
     return _examples(task, files[0], task.pool_read or task.read)
 
 
-def _examples(task: Task, path: Path, read: Callable[[list[Record]], Iterable[Any]]) -> list[Example]:
+def _examples(
+    task: Task, path: Path, read: Callable[[list[Record]], Iterable[Any]]
+) -> list[Example]:
     records = read_records(path)
     out = []
     try:
         for number, (contexts, completions, gold) in enumerate(read(records)):
             options = max(len(contexts), len(completions))
             if not 0 <= gold < options:
-                raise InputError(f"{path}, example {number + 1}: the right answer is number {gold} of {options}")
-            out.append(Example(str(records[number].get(task.id, number)), contexts, completions, gold))
+                raise InputError(
+                    f"{path}, example {number + 1}: the right answer is number {gold} of {options}"
+                )
+            out.append(
+                Example(str(records[number].get(task.id, number)), contexts, completions, gold)
+            )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path}, example {len(out) + 1}: not a record of {task.name} ({type(error).__name__}: {error})"

@@ -77,7 +77,13 @@ class Options:
     progress: bool = False
 
     def __post_init__(self) -> None:
-        for key in ("checkpoint_every", "keep", "validate_every", "validation_windows", "tensor_parallel"):
+        for key in (
+            "checkpoint_every",
+            "keep",
+            "validate_every",
+            "validation_windows",
+            "tensor_parallel",
+        ):
             if getattr(self, key) < 1:
                 raise InputError(f"{key} must be 1 or more, not {getattr(self, key)}")
         if self.micro_batch is not None and self.micro_batch < 1:
@@ -135,7 +141,9 @@ def shaped(size: Size, options: Options) -> Size:
     """`size` with the shape of the weights to start from and the attention asked for."""
     if options.init_from is not None:
         size = pretrained_size(options.init_from, size)
-    return replace(size, attention=options.attention or size.attention, band=options.band or size.band)
+    return replace(
+        size, attention=options.attention or size.attention, band=options.band or size.band
+    )
 
 
 def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
@@ -179,7 +187,9 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
         "shards": shards.digest(),
         "init_from": None if options.init_from is None else options.init_from.name,
     }
-    return _Plan(shards, size, schedule, available, budget // size.context, json.loads(json.dumps(config)))
+    return _Plan(
+        shards, size, schedule, available, budget // size.context, json.loads(json.dumps(config))
+    )
 
 
 def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learner, State]:
@@ -192,7 +202,9 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
             f"{out} holds checkpoints of another configuration ({difference}); train into another folder, or "
             "repeat the options that the run was started with"
         )
-    dtype = getattr(torch, options.dtype or ("bfloat16" if here.device.type == "cuda" else "float32"))
+    dtype = getattr(
+        torch, options.dtype or ("bfloat16" if here.device.type == "cuda" else "float32")
+    )
     model = empty(plan.size)
     split(model, here, dtype)
     model.to_empty(device=here.device)
@@ -201,7 +213,9 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     elif options.init_from is not None:
         load_pretrained(options.init_from, plan.size, model)
     else:
-        for parameter, value in zip(model.parameters(), initial_values(plan.size, options.seed), strict=True):
+        for parameter, value in zip(
+            model.parameters(), initial_values(plan.size, options.seed), strict=True
+        ):
             fill(parameter, value)
     this = learner(model, here, dtype, options.micro_batch, options.compile)
     if found:
@@ -217,17 +231,32 @@ def _difference(key: str, there: Any, here: Any) -> str:
     return "" if there == here else f"{key.removeprefix('.')} is {there!r} there and {here!r} here"
 
 
-def _loop(plan: _Plan, out: Path, options: Options, this: Learner, state: State, log: Log, bar: Progress) -> Result:
+def _loop(
+    plan: _Plan, out: Path, options: Options, this: Learner, state: State, log: Log, bar: Progress
+) -> Result:
     started, first = time.monotonic(), state.step
     here, losses = this.here, [math.nan]
     validation: dict[str, Any] | None = None
-    task = bar.add_task("", total=plan.total, completed=state.window, step=state.step, loss=math.nan, rate=0.0, mfu=0.0)
+    task = bar.add_task(
+        "",
+        total=plan.total,
+        completed=state.window,
+        step=state.step,
+        loss=math.nan,
+        rate=0.0,
+        mfu=0.0,
+    )
     while not _finished(plan, options, state, here, time.monotonic() - started):
         state, line = _step(plan, out, this, state)
         losses.append(line["loss"])
         log.write(line)
         bar.update(
-            task, completed=state.window, step=state.step, loss=line["loss"], rate=line["tokens_per_s"], mfu=line["mfu"]
+            task,
+            completed=state.window,
+            step=state.step,
+            loss=line["loss"],
+            rate=line["tokens_per_s"],
+            mfu=line["mfu"],
         )
         if state.step % options.validate_every == 0:
             validation = _validation(plan, options, this, state, bar)
@@ -242,7 +271,9 @@ def _loop(plan: _Plan, out: Path, options: Options, this: Learner, state: State,
         checkpoint.save(out, state, this.model, this.optimizer, here, options.keep)
     folders = checkpoint.steps(out)
     if not folders:
-        raise InputError("no step was trained: max_steps and seconds must leave room for at least one")
+        raise InputError(
+            "no step was trained: max_steps and seconds must leave room for at least one"
+        )
     return Result(
         step=state.step,
         tokens=state.tokens,
@@ -256,7 +287,9 @@ def _loop(plan: _Plan, out: Path, options: Options, this: Learner, state: State,
 
 
 def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds: float) -> bool:
-    if state.window >= plan.total or (options.max_steps is not None and state.step >= options.max_steps):
+    if state.window >= plan.total or (
+        options.max_steps is not None and state.step >= options.max_steps
+    ):
         return True
     return options.seconds is not None and here.agreed(seconds >= options.seconds)
 
@@ -280,7 +313,9 @@ def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, d
         )
     apply(this, found, rate)
     if found.small is not None:
-        noise = state.noise.updated(found.small * context, found.small_norm, count * context, found.norm)
+        noise = state.noise.updated(
+            found.small * context, found.small_norm, count * context, found.norm
+        )
         after = replace(after, noise=noise)
     speed = count * context / (time.monotonic() - started)
     devices = this.here.data * this.here.tensor
@@ -298,10 +333,16 @@ def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, d
     }
 
 
-def _validation(plan: _Plan, options: Options, this: Learner, state: State, bar: Progress) -> dict[str, Any]:
+def _validation(
+    plan: _Plan, options: Options, this: Learner, state: State, bar: Progress
+) -> dict[str, Any]:
     """The validation line of the log: nats per token and bits per byte of each dataset."""
-    autocast = torch.autocast(this.here.device.type, this.dtype, enabled=this.dtype != torch.float32)
-    held = validated(this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast)
+    autocast = torch.autocast(
+        this.here.device.type, this.dtype, enabled=this.dtype != torch.float32
+    )
+    held = validated(
+        this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
+    )
     if held:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in held.items())
         bar.console.print(f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}")
@@ -309,5 +350,9 @@ def _validation(plan: _Plan, options: Options, this: Learner, state: State, bar:
         "step": state.step,
         "tokens": state.tokens,
         "validation": {dataset: one.loss for dataset, one in held.items()},
-        "bits_per_byte": {dataset: one.bits_per_byte for dataset, one in held.items() if one.bits_per_byte is not None},
+        "bits_per_byte": {
+            dataset: one.bits_per_byte
+            for dataset, one in held.items()
+            if one.bits_per_byte is not None
+        },
     }

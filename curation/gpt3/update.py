@@ -43,7 +43,9 @@ class Learner:
     here: Ranks
     dtype: torch.dtype
     micro: int  # windows in one pass
-    norms: list[Tensor] = field(default_factory=list)  # DDP: squared norms of the rank's own gradient, by bucket
+    norms: list[Tensor] = field(
+        default_factory=list
+    )  # DDP: squared norms of the rank's own gradient, by bucket
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean loss in nats of windows (B, T + 1), through whatever is wrapped around the model."""
@@ -70,7 +72,9 @@ class Gradient:
         return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
-def learner(model: GPT3, here: Ranks, dtype: torch.dtype, micro: int | None, compiled: bool) -> Learner:
+def learner(
+    model: GPT3, here: Ranks, dtype: torch.dtype, micro: int | None, compiled: bool
+) -> Learner:
     """Wrap a model that has its values, and make its optimiser."""
     if compiled:  # each block for itself: twelve equal blocks are compiled once
         for block in model.blocks:
@@ -79,7 +83,9 @@ def learner(model: GPT3, here: Ranks, dtype: torch.dtype, micro: int | None, com
     windows = micro or max(1, MICRO_TOKENS[here.device.type] // model.size.context)
     if here.data == 1 or here.fsdp:
         return Learner(model, net, optimizer_for(model), here, dtype, windows)
-    net = DistributedDataParallel(model, device_ids=[here.device] if here.device.type == "cuda" else None)
+    net = DistributedDataParallel(
+        model, device_ids=[here.device] if here.device.type == "cuda" else None
+    )
     found = Learner(model, net, optimizer_for(model), here, dtype, windows)
     # A lambda, since torch reads a function's annotations and does not understand postponed ones.
     net.register_comm_hook(found.norms, lambda norms, bucket: _measured_allreduce(norms, bucket))
@@ -104,7 +110,9 @@ def _measured_allreduce(norms: list[Tensor], bucket: Any) -> torch.futures.Futur
 def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradient:
     """The gradient of the mean loss over windows position .. position + count - 1, left in the parameters."""
     here = this.here
-    share = -(-count // here.data)  # windows of a rank; those of the last ranks may be fewer, or none
+    share = -(
+        -count // here.data
+    )  # windows of a rank; those of the last ranks may be fewer, or none
     start = here.data_rank * share
     stop = min(start + share, count)
     shortest = max(0, count - (here.data - 1) * share)
@@ -115,7 +123,9 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
     for number, begin in enumerate(passes):
         rows = max(0, min(begin + this.micro, stop) - begin)
         part = train.batch(position + begin, rows) if rows else train.batch(position, 1)
-        measured = number == 0 and len(passes) > 1 and this.net is this.model and shortest >= this.micro
+        measured = (
+            number == 0 and len(passes) > 1 and this.net is this.model and shortest >= this.micro
+        )
         with _meeting(this, measured or number == len(passes) - 1):
             loss = this.loss(torch.from_numpy(part))
             weight = here.data * rows / count

@@ -29,7 +29,9 @@ class Held:
     bits_per_byte: float | None
 
 
-def validated(model: GPT3, shards: Shards, limit: int, per_pass: int, here: Ranks, autocast: Any) -> dict[str, Held]:
+def validated(
+    model: GPT3, shards: Shards, limit: int, per_pass: int, here: Ranks, autocast: Any
+) -> dict[str, Held]:
     """Each dataset's validation loss over its first `limit` windows; datasets without a token are left out."""
     found = {}
     with autocast:
@@ -64,7 +66,9 @@ def held_out_loss(
 ) -> Held | None:
     """As `validation_loss`, `per_pass` windows at a time, shared out over the ranks; `lengths` are bytes by token."""
     count = min(limit, len(held_out))
-    parts = [held_out.batch(start, min(per_pass, count - start)) for start in range(0, count, per_pass)]
+    parts = [
+        held_out.batch(start, min(per_pass, count - start)) for start in range(0, count, per_pass)
+    ]
     if count == len(held_out) < limit:
         parts.append(held_out.rest()[None])
     parts = [part for part in parts if part.shape[1] > 1]

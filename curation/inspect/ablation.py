@@ -31,7 +31,10 @@ def table(result: Result) -> str:
     rows = [HEAD, *cells(result)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(HEAD))]
     lines = (
-        "  ".join(c.ljust(w) if i < 2 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            c.ljust(w) if i < 2 else c.rjust(w)
+            for i, (c, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     )
     return "\n".join([*lines, *verdicts(result)])
@@ -56,7 +59,9 @@ def verdicts(result: Result) -> list[str]:
                 else "no difference told"
             )
             told.setdefault(what, []).append(name)
-        out.append(f"{arm}: " + "; ".join(f"{what} on {', '.join(names)}" for what, names in told.items()))
+        out.append(
+            f"{arm}: " + "; ".join(f"{what} on {', '.join(names)}" for what, names in told.items())
+        )
     return out
 
 
@@ -70,7 +75,10 @@ def page(result: Result) -> str:
         "(95 %) count seeds and held-out windows."
     )
     found = markup.section(
-        "Loss on held-out text", intro, *(f"<p>{escape(line)}</p>" for line in verdicts(result)), _charts(result)
+        "Loss on held-out text",
+        intro,
+        *(f"<p>{escape(line)}</p>" for line in verdicts(result)),
+        _charts(result),
     )
     rows = markup.section("Figures", "Losses in nats per token.", markup.table(HEAD, cells(result)))
     facts = result["texts"]
@@ -89,21 +97,44 @@ def _charts(result: Result) -> str:
         own = [(arm, result["losses"][arm][name]) for arm in arms]
         rows = [(arm, found["difference"], found["half_width"]) for arm, found in own]
         out.append(
-            markup.card(name, charts.intervals(f"Loss on {name} against the arm raw", rows, label="nats per token"))
+            markup.card(
+                name,
+                charts.intervals(
+                    f"Loss on {name} against the arm raw", rows, label="nats per token"
+                ),
+            )
         )
     return markup.cards(*out)
 
 
 def _texts(facts: dict[str, Any]) -> str:
     """What was held out and purged, and how often each arm read its texts."""
-    head = ("corpus", "documents held out", "left to train on", "on held-out sites", "removed or cut as alike")
+    head = (
+        "corpus",
+        "documents held out",
+        "left to train on",
+        "on held-out sites",
+        "removed or cut as alike",
+    )
     rows = []
     for name, own in facts["split"].items():
         purged = facts["purged"].get(name, {})
         alike = sum(n for what, n in purged.items() if what.split(": ")[1] not in ("in", "kept"))
-        rows.append([name, *(f"{own[key]:,}" for key in ("held_out", "rest", "of_a_held_out_site")), f"{alike:,}"])
+        rows.append(
+            [
+                name,
+                *(f"{own[key]:,}" for key in ("held_out", "rest", "of_a_held_out_site")),
+                f"{alike:,}",
+            ]
+        )
     read = [
-        [arm, one["dataset"], f"{one['tokens']:,}", f"{100 * one['weight']:.1f} %", f"{one['epochs']:.2f}"]
+        [
+            arm,
+            one["dataset"],
+            f"{one['tokens']:,}",
+            f"{100 * one['weight']:.1f} %",
+            f"{one['epochs']:.2f}",
+        ]
         for arm, mixture in facts["mixtures"].items()
         for one in mixture
     ]

@@ -35,7 +35,9 @@ def benchmark_table(context: Context, plan: Plan) -> list[dict[str, Any]] | None
     shards = [s for s in plan.shards if store.exists(context.decision("decontaminate", s))]
     if not shards:
         return None
-    listed = frames.column(context.path("decontaminate", "benchmarks", "examples.parquet"), "benchmark")
+    listed = frames.column(
+        context.path("decontaminate", "benchmarks", "examples.parquet"), "benchmark"
+    )
     encoded = listed.dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
     counts = np.zeros((len(names), 3), np.int64)
@@ -46,16 +48,27 @@ def benchmark_table(context: Context, plan: Plan) -> list[dict[str, Any]] | None
     sizes = np.bincount(codes, minlength=len(names))
     keys = ("hits", "documents", "cuts")
     return [
-        {"benchmark": names[i], "examples": int(sizes[i]), **dict(zip(keys, counts[i].tolist(), strict=True))}
+        {
+            "benchmark": names[i],
+            "examples": int(sizes[i]),
+            **dict(zip(keys, counts[i].tolist(), strict=True)),
+        }
         for i in sorted(range(len(names)), key=lambda i: (-counts[i, 0], names[i]))
     ]
 
 
 def _shard_counts(
-    context: Context, shard: Shard, indptr: Int64s, benchmark_of: Int64s, ignored: Int64s, benchmarks: int
+    context: Context,
+    shard: Shard,
+    indptr: Int64s,
+    benchmark_of: Int64s,
+    ignored: Int64s,
+    benchmarks: int,
 ) -> Int64s:
     """[benchmarks, 3]: hits, documents and cuts of one shard, in documents that dedup had left."""
-    evidence = store.read_table(context.table("decontaminate", shard, "evidence"), ["row", "start", "gram"])
+    evidence = store.read_table(
+        context.table("decontaminate", shard, "evidence"), ["row", "start", "gram"]
+    )
     row, start, gram = (evidence.column(name).to_numpy() for name in ("row", "start", "gram"))
     cuts = frames.column(context.decision("decontaminate", shard), "cuts")
     counted = ~np.isin(gram, ignored) & cuts.is_valid().to_numpy(zero_copy_only=False)[row]
@@ -65,7 +78,10 @@ def _shard_counts(
     hit = np.repeat(np.arange(len(gram)), lengths)
     within = np.arange(len(hit)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     benchmark = benchmark_of[indptr[gram][hit] + within]
-    return np.stack([_distinct(benchmark, ids[hit], benchmarks) for ids in (np.arange(len(gram)), row, cut)], axis=1)
+    return np.stack(
+        [_distinct(benchmark, ids[hit], benchmarks) for ids in (np.arange(len(gram)), row, cut)],
+        axis=1,
+    )
 
 
 def _cut_of(cuts: pa.Array, row: Int64s, start: Int64s) -> Int64s:

@@ -37,33 +37,47 @@ def histogram(
     body = [_y_axis(counts, log)]
     for i, count in enumerate(counts):
         left, width = x(edges[i]), max(1.0, x(edges[i + 1]) - x(edges[i]) - 1)
-        tip = f"{edges[i]:g} to {edges[i + 1]:g}: {count:,}" + (f", {part[i]:,} of them kept" if part else "")
+        tip = f"{edges[i]:g} to {edges[i + 1]:g}: {count:,}" + (
+            f", {part[i]:,} of them kept" if part else ""
+        )
         for value, colour in ((count, "a"), (part[i] if part else 0, "b")):
             if value:
                 h = max(1.0, plot_h * height(value))
                 body.append(_bar(left, TOP + plot_h - h, width, h, colour, tip))
     if curve is not None:
-        points = " ".join(f"{x(e):.1f},{TOP + plot_h * (1 - c):.1f}" for e, c in zip(edges, curve, strict=True))
-        body.append(f'<polyline class="curve" points="{points}"><title>{escape(labels[1])}</title></polyline>')
+        points = " ".join(
+            f"{x(e):.1f},{TOP + plot_h * (1 - c):.1f}" for e, c in zip(edges, curve, strict=True)
+        )
+        body.append(
+            f'<polyline class="curve" points="{points}"><title>{escape(labels[1])}</title></polyline>'
+        )
     ticks = [low + (high - low) * i / 5 for i in range(6)]
     body += [_text(x(t), HEIGHT - BOTTOM + 16, f"{t:.3g}", "middle") for t in ticks]
     body.append(_text(WIDTH - RIGHT, HEIGHT - 4, labels[0], "end"))
     return _svg(title, HEIGHT, body)
 
 
-def lines(title: str, x: Sequence[float], y: Sequence[float], *, diagonal: bool = False, label: str = "") -> str:
+def lines(
+    title: str, x: Sequence[float], y: Sequence[float], *, diagonal: bool = False, label: str = ""
+) -> str:
     """Points joined by a line, both axes from 0 to 1; with `diagonal`, where x equals y."""
     plot_w, plot_h = WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM
     places = [(LEFT + plot_w * a, TOP + plot_h * (1 - b)) for a, b in zip(x, y, strict=True)]
     body = []
     for i in range(6):
         level = TOP + plot_h * (1 - i / 5)
-        body.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>')
+        body.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{level:.1f}" y2="{level:.1f}"/>'
+        )
         body.append(_text(LEFT - 6, level + 4, f"{i / 5:g}", "end"))
         body.append(_text(LEFT + plot_w * i / 5, HEIGHT - BOTTOM + 16, f"{i / 5:g}", "middle"))
     if diagonal:
-        body.append(f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{TOP + plot_h}" y2="{TOP}"/>')
-    body.append('<polyline class="curve" points="' + " ".join(f"{a:.1f},{b:.1f}" for a, b in places) + '"/>')
+        body.append(
+            f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{TOP + plot_h}" y2="{TOP}"/>'
+        )
+    body.append(
+        '<polyline class="curve" points="' + " ".join(f"{a:.1f},{b:.1f}" for a, b in places) + '"/>'
+    )
     for (a, b), value, level_ in zip(places, x, y, strict=True):
         body.append(_bar(a - 3, b - 3, 6, 6, "b", f"{value:.3f}: {level_:.3f}"))
     body.append(_text(WIDTH - RIGHT, HEIGHT - 4, label, "end"))
@@ -82,7 +96,9 @@ def columns(title: str, names: Sequence[str], counts: Sequence[int], *, label: s
         middle = LEFT + step * (i + 0.5)
         if count:
             h = max(1.0, plot_h * height(count))
-            body.append(_bar(middle - width / 2, TOP + plot_h - h, width, h, "a", f"{name}: {count:,}"))
+            body.append(
+                _bar(middle - width / 2, TOP + plot_h - h, width, h, "a", f"{name}: {count:,}")
+            )
         if i % every == 0:
             body.append(_text(middle, HEIGHT - BOTTOM + 16, name, "middle"))
     body.append(_text(WIDTH - RIGHT, HEIGHT - 4, label, "end"))
@@ -100,7 +116,16 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> st
         h = 16 / len(pairs)
         for k, (one, colour) in enumerate(pairs):
             if one:
-                body.append(_bar(left, y + k * h, max(1.0, room * one / top), h - 1, colour, f"{name}: {note}"))
+                body.append(
+                    _bar(
+                        left,
+                        y + k * h,
+                        max(1.0, room * one / top),
+                        h - 1,
+                        colour,
+                        f"{name}: {note}",
+                    )
+                )
         body.append(_text(left - 8, y + 12, name if len(name) <= 15 else name[:14] + "…", "end"))
         body.append(_text(left + room * max(value, second or 0.0) / top + 8, y + 12, note, "start"))
     return _svg(title, len(rows) * step + 6, body)
@@ -123,7 +148,9 @@ def intervals(title: str, rows: Sequence[tuple[str, float, float]], *, label: st
         body.append(_text(left - 8, y + 4, name if len(name) <= 20 else name[:19] + "…", "end"))
         line = f'<line class="curve" x1="{x(middle - half):.1f}" x2="{x(middle + half):.1f}" y1="{y}" y2="{y}"/>'
         body += [line, _bar(x(middle) - 3, y - 3, 6, 6, "b", f"{name}: {middle:+.4f} ± {half:.4f}")]
-    body += [_text(x(value), end + 14, f"{value:.3g}", "middle") for value in sorted({low, 0.0, high})]
+    body += [
+        _text(x(value), end + 14, f"{value:.3g}", "middle") for value in sorted({low, 0.0, high})
+    ]
     body.append(_text(WIDTH - RIGHT, end + 27, label, "end"))
     return _svg(title, end + bottom, body)
 
@@ -149,7 +176,9 @@ def _y_axis(counts: Sequence[int], log: bool) -> str:
     lines = []
     for value in values:
         y = TOP + plot_h * (1 - height(value))
-        lines.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
+        lines.append(
+            f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
+        )
         lines.append(_text(LEFT - 6, y + 4, short(value), "end"))
     base = HEIGHT - BOTTOM
     lines.append(f'<line class="base" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{base}" y2="{base}"/>')
@@ -163,7 +192,9 @@ def _round_step(top: int) -> int:
     [1, 2, 10, 200]
     """
     size = 10 ** int(math.log10(max(1, top)))
-    return next(max(1, int(size * f)) for f in (2, 1, 0.5, 0.2, 0.1) if size * f <= top / 3 or f == 0.1)
+    return next(
+        max(1, int(size * f)) for f in (2, 1, 0.5, 0.2, 0.1) if size * f <= top / 3 or f == 0.1
+    )
 
 
 def short(value: int) -> str:
@@ -184,7 +215,11 @@ def _bar(x: float, y: float, width: float, height: float, colour: str, tip: str)
 
 
 def _text(x: float, y: float, text: str, anchor: str) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>' if text else ""
+    return (
+        f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+        if text
+        else ""
+    )
 
 
 def _svg(title: str, height: float, body: Sequence[str]) -> str:

@@ -20,7 +20,15 @@ from curation.context import DECIDING
 from curation.errors import BooksError, CurationError
 from curation.inspect import frames
 from curation.inspect.overlap_check import grams_left
-from curation.inspect.shard_checks import SAMPLED, Problems, apart, mixture, pieces_left, shard_problems, shares
+from curation.inspect.shard_checks import (
+    SAMPLED,
+    Problems,
+    apart,
+    mixture,
+    pieces_left,
+    shard_problems,
+    shares,
+)
 from curation.kernels.bpe import encoding
 from curation.stages.common import before_ledger
 
@@ -51,7 +59,9 @@ def check(context: Context, plan: Plan) -> list[Result]:
     if "mix" in context.recipe.stages and store.exists(manifest):
         rows = store.read_table(manifest).to_pylist()
         what = f"{len(rows)} token shards"
-        results += [_result(name, what, problems) for name, problems in shard_problems(context, rows)]
+        results += [
+            _result(name, what, problems) for name, problems in shard_problems(context, rows)
+        ]
         tables = f"{len(plan.of(*mixture(context)))} tables"
         results.append(_result("train and validation apart", tables, apart(context, plan, rows)))
         if "decontaminate" in context.recipe.stages:
@@ -67,7 +77,9 @@ def check_table(results: list[Result]) -> Table:
     for result in results:
         mark = Text("pass", style="green") if result.ok else Text("FAIL", style="bold red")
         detail = (
-            result.looked_at if result.ok else f"{len(result.problems)} of {result.looked_at}: {result.problems[0]}"
+            result.looked_at
+            if result.ok
+            else f"{len(result.problems)} of {result.looked_at}: {result.problems[0]}"
         )
         table.add_row(mark, Text(result.name), Text(detail, style="dim" if result.ok else ""))
         for problem in result.problems[1:5]:
@@ -97,13 +109,19 @@ def _tables(context: Context, plan: Plan) -> list[tuple[str, Shard, str, str]]:
         for shard in plan.shards if stage in context.recipe.stages else ():
             path = frames.decision_path(context, stage, shard)
             if store.exists(path):
-                aligned = context.documents(shard) if stage == "classify" else context.survivors(shard)
+                aligned = (
+                    context.documents(shard) if stage == "classify" else context.survivors(shard)
+                )
                 out.append((stage, shard, path, aligned))
     return out
 
 
 def _books(context: Context, plan: Plan) -> Result:
-    extracted = [("extract", s, context.documents(s), "") for s in plan.shards if store.exists(context.documents(s))]
+    extracted = [
+        ("extract", s, context.documents(s), "")
+        for s in plan.shards
+        if store.exists(context.documents(s))
+    ]
     tables = extracted + _tables(context, plan)
 
     def problems() -> Problems:
@@ -132,7 +150,10 @@ def _kept_rows(context: Context, stage: str, path: str, own: ledger.Ledger) -> P
     kept = int(np.sum(table.column("keep").fill_null(False).to_numpy()))
     if kept != ledger.documents(own, ledger.KEPT):
         yield f"{path}: {kept} rows say keep, but the books say {ledger.documents(own, ledger.KEPT)}"
-    counts = {p["values"]: p["counts"] for p in table.column("reason").drop_null().value_counts().to_pylist()}
+    counts = {
+        p["values"]: p["counts"]
+        for p in table.column("reason").drop_null().value_counts().to_pylist()
+    }
     said = {reason: n[0] for reason, n in ledger.removed(own).items() if n[0]}
     if counts != said:
         yield f"{path}: reasons {counts}, but the books say {said}"
@@ -157,14 +178,21 @@ def _round_trips(context: Context, plan: Plan) -> Result:
     """Tokens of sampled documents, decoded, against the pieces of their texts."""
     facts = store.read_json(context.path("tokens", "encoding.json"))
     coder, dtype = encoding(facts["encoding"]), np.dtype(facts["dtype"]).newbyteorder("<")
-    shards = [s for s in plan.shards if store.exists(context.table("tokens", s)) and store.exists(context.survivors(s))]
+    shards = [
+        s
+        for s in plan.shards
+        if store.exists(context.table("tokens", s)) and store.exists(context.survivors(s))
+    ]
 
     def problems() -> Problems:
         for shard in shards:
             path = context.table("tokens", shard)
-            kept = np.flatnonzero(frames.column(path, "keep").fill_null(False).to_numpy(zero_copy_only=False))
+            kept = np.flatnonzero(
+                frames.column(path, "keep").fill_null(False).to_numpy(zero_copy_only=False)
+            )
             order = np.argsort(
-                draws.uniforms(0, "inspect/check", (int(r).to_bytes(8, "little") for r in kept)), kind="stable"
+                draws.uniforms(0, "inspect/check", (int(r).to_bytes(8, "little") for r in kept)),
+                kind="stable",
             )
             rows = kept[order[:SAMPLED]]
             found = frames.take(path, rows, ["id", "tokens"]).to_pylist()
@@ -177,7 +205,11 @@ def _round_trips(context: Context, plan: Plan) -> Result:
                     yield f"{shard} {row['id']}: a piece does not end with the end-of-text token"
                 elif max(map(max, decoded)) >= facts["vocabulary"]:
                     yield f"{shard} {row['id']}: a token is outside the vocabulary of {facts['vocabulary']:,}"
-                elif [coder.decode(tokens[:-1]) for tokens in decoded] != [part for part in parts if part]:
+                elif [coder.decode(tokens[:-1]) for tokens in decoded] != [
+                    part for part in parts if part
+                ]:
                     yield f"{shard} {row['id']}: its tokens do not decode to its text"
 
-    return _result("tokens decode to texts", f"{SAMPLED} documents of each of {len(shards)} tables", problems())
+    return _result(
+        "tokens decode to texts", f"{SAMPLED} documents of each of {len(shards)} tables", problems()
+    )

@@ -42,7 +42,9 @@ class Cluster:
     share: float  # of the dataset's documents
     kept: dict[str, Any]  # id, url, text, dataset
     members: list[dict[str, Any]]  # id, url, text, jaccard
-    shingles: list[tuple[str, int]]  # the commonest runs of words, with how many of the texts have them
+    shingles: list[
+        tuple[str, int]
+    ]  # the commonest runs of words, with how many of the texts have them
 
 
 def show(context: Context, plan: Plan, console: Console, *, dataset: str | None, n: int) -> None:
@@ -62,7 +64,9 @@ def largest(context: Context, dataset: str | None = None, n: int = 10) -> list[d
     folder = context.path("dedup", "pairs", "clusters")
     if not store.exists(folder):
         raise RunError(f"{context.out}: dedup has not run here, so there are no clusters to show")
-    rows = [row for file in store.listing(folder) for row in store.read_table(file.path).to_pylist()]
+    rows = [
+        row for file in store.listing(folder) for row in store.read_table(file.path).to_pylist()
+    ]
     rows = [row for row in rows if dataset is None or names[row["dataset"]] == dataset]
     return sorted(rows, key=lambda row: (-row["documents"], row["dataset"], row["kept"]))[:n]
 
@@ -82,7 +86,14 @@ def _opened(context: Context, plan: Plan, row: dict[str, int]) -> Cluster:
         words = clean(text).split()
         counts.update({" ".join(words[i : i + SHINGLE]) for i in range(len(words) - SHINGLE + 1)})
     came = sum(store.need_footer(context.decision("dedup", shard)).rows for shard in plan.of(name))
-    return Cluster(name, row["documents"], row["documents"] / max(1, came), kept, members, counts.most_common(3))
+    return Cluster(
+        name,
+        row["documents"],
+        row["documents"] / max(1, came),
+        kept,
+        members,
+        counts.most_common(3),
+    )
 
 
 def _left(context: Context, kept: int) -> Iterator[tuple[int, float]]:
@@ -106,7 +117,10 @@ def _documents(context: Context, plan: Plan, docs: list[int]) -> Iterator[dict[s
         here = [doc for doc in docs if doc // SHARD == ordinal]
         path = member.context.survivors(member.shard)
         found = frames.take(path, np.array(here) % SHARD, ["id", "url", "text"]).to_pylist()
-        yield from ({**row, "dataset": member.shard.dataset, "doc": doc} for doc, row in zip(here, found, strict=True))
+        yield from (
+            {**row, "dataset": member.shard.dataset, "doc": doc}
+            for doc, row in zip(here, found, strict=True)
+        )
 
 
 def _panel(cluster: Cluster) -> Panel:
@@ -116,7 +130,9 @@ def _panel(cluster: Cluster) -> Panel:
         head.append(f"  {clean(kept['url'])}", style="blue")
     parts = [head, Text(clean(kept["text"], 300))]
     for member in cluster.members[:3]:
-        line = Text(f"left, Jaccard {member['jaccard']:.3f}: {clean(member['id'])}", style="bold dim")
+        line = Text(
+            f"left, Jaccard {member['jaccard']:.3f}: {clean(member['id'])}", style="bold dim"
+        )
         if member["url"]:
             line.append(f"  {clean(member['url'])}", style="blue")
         parts += [line, Text(clean(member["text"], 150))]

@@ -44,7 +44,11 @@ def cells(row: dict[str, Any]) -> list[str]:
         str(row["n"]),
         f"{row['examples']:,}",
         f"{row['short']:,}" if row["short"] else "",
-        *(cell for key in ("dirty_before", "dirty_after") for cell in _dirty(row[key], row["examples"])),
+        *(
+            cell
+            for key in ("dirty_before", "dirty_after")
+            for cell in _dirty(row[key], row["examples"])
+        ),
         ", ".join(f"{name} {d['before']:,} → {d['after']:,}" for name, d in blame.items()),
     ]
 
@@ -70,11 +74,18 @@ def contamination_table(rows: Rows) -> Table:
     """The benchmarks with dirty examples, most of them first, then one line for the clean ones."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for i, name in enumerate(HEAD):
-        table.add_column(name, justify="left" if i in (0, len(HEAD) - 1) else "right", overflow="fold")
+        table.add_column(
+            name, justify="left" if i in (0, len(HEAD) - 1) else "right", overflow="fold"
+        )
     dirty = [row for row in rows if row["dirty_before"]]
-    for row in sorted(dirty, key=lambda row: (-row["dirty_before"] / row["examples"], row["benchmark"])):
+    for row in sorted(
+        dirty, key=lambda row: (-row["dirty_before"] / row["examples"], row["benchmark"])
+    ):
         table.add_row(*cells(row))
-    total = [sum(row[key] for row in rows) for key in ("examples", "short", "dirty_before", "dirty_after")]
+    total = [
+        sum(row[key] for row in rows)
+        for key in ("examples", "short", "dirty_before", "dirty_after")
+    ]
     table.add_section()
     clean = [row for row in rows if not row["dirty_before"]]
     counts = [f"{sum(row[key] for row in clean):,}" for key in ("examples", "short")]

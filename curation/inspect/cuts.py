@@ -54,7 +54,9 @@ class Cut:
     ]  # where, the gram's words, "benchmark example-id" of those that hold it
 
 
-def write_cuts(context: Context, plan: Plan, path: str, *, benchmark: str = "", n: int = 100) -> int:
+def write_cuts(
+    context: Context, plan: Plan, path: str, *, benchmark: str = "", n: int = 100
+) -> int:
     """Write the page for `n` documents that were cut (0: all), of one benchmark or any; returns how many it shows."""
     shown = list(cuts(context, plan, benchmark, n))
     store.write_bytes(path, _page(shown, benchmark).encode())
@@ -63,13 +65,19 @@ def write_cuts(context: Context, plan: Plan, path: str, *, benchmark: str = "", 
 
 def cuts(context: Context, plan: Plan, benchmark: str = "", n: int = 100) -> Iterator[Cut]:
     """Documents that decontaminate cut, drawn by id where there are more than `n`, in the order of the plan."""
-    found = [(shard, row) for shard in plan.shards for row in _cut_rows(context, shard, benchmark).tolist()]
+    found = [
+        (shard, row)
+        for shard in plan.shards
+        for row in _cut_rows(context, shard, benchmark).tolist()
+    ]
     if n and len(found) > n:
         keys = [f"{shard} {row}".encode() for shard, row in found]
         chosen = np.argsort(draws.uniforms(0, "inspect/cuts", keys), kind="stable")[:n]
         found = [found[i] for i in sorted(chosen.tolist())]
     for shard in dict.fromkeys(shard for shard, _ in found):
-        yield from _read(context, shard, np.array([row for s, row in found if s == shard], np.int64))
+        yield from _read(
+            context, shard, np.array([row for s, row in found if s == shard], np.int64)
+        )
 
 
 def _cut_rows(context: Context, shard: Shard, benchmark: str) -> npt.NDArray[np.int64]:
@@ -81,13 +89,18 @@ def _cut_rows(context: Context, shard: Shard, benchmark: str) -> npt.NDArray[np.
         return rows
     hits = _hits(context, shard)
     names = owners_of(context, hits["gram"])
-    own = [any(name.rpartition(" ")[0] == benchmark for name in names[gram]) for gram in hits["gram"].tolist()]
+    own = [
+        any(name.rpartition(" ")[0] == benchmark for name in names[gram])
+        for gram in hits["gram"].tolist()
+    ]
     return rows[np.isin(rows, hits["row"][np.array(own, bool)])]
 
 
 def _hits(context: Context, shard: Shard) -> dict[str, npt.NDArray[np.int64]]:
     """The hits that counted, by column."""
-    table = store.read_table(context.table("decontaminate", shard, "evidence"), ["row", "start", "end", "gram"])
+    table = store.read_table(
+        context.table("decontaminate", shard, "evidence"), ["row", "start", "end", "gram"]
+    )
     columns = {name: table.column(name).to_numpy() for name in table.column_names}
     counted = ~np.isin(columns["gram"], common_grams(context))
     return {name: column[counted] for name, column in columns.items()}
@@ -101,16 +114,31 @@ def _read(context: Context, shard: Shard, rows: npt.NDArray[np.int64]) -> Iterat
     folder = context.path("decontaminate", "benchmarks")
     table = load_table(folder, store.read_json(store.join(folder, "card.json"))["identity"])
     texts = frames.take(context.survivors(shard), rows, ["id", "url", "text"]).to_pylist()
-    decided = frames.take(context.decision("decontaminate", shard), rows, ["reason", "cuts", "pieces"]).to_pylist()
+    decided = frames.take(
+        context.decision("decontaminate", shard), rows, ["reason", "cuts", "pieces"]
+    ).to_pylist()
     for row, document, outcome in zip(rows.tolist(), texts, decided, strict=True):
         own = np.flatnonzero(hits["row"] == row)
         matches = tuple(
-            ((int(hits["start"][i]), int(hits["end"][i])), table.gram_text(gram), tuple(names[gram]))
+            (
+                (int(hits["start"][i]), int(hits["end"][i])),
+                table.gram_text(gram),
+                tuple(names[gram]),
+            )
             for i, gram in zip(own.tolist(), hits["gram"][own].tolist(), strict=True)
         )
-        cut, left = (tuple((s["start"], s["end"]) for s in outcome[key] or ()) for key in ("cuts", "pieces"))
+        cut, left = (
+            tuple((s["start"], s["end"]) for s in outcome[key] or ()) for key in ("cuts", "pieces")
+        )
         yield Cut(
-            shard.dataset, document["id"], document["url"], document["text"], outcome["reason"], cut, left, matches
+            shard.dataset,
+            document["id"],
+            document["url"],
+            document["text"],
+            outcome["reason"],
+            cut,
+            left,
+            matches,
         )
 
 

@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 SAMPLE = 1500  # documents compared with each other
 SHARDS = 8  # files of each dataset, or its shards of a run, that are looked into
-DOCUMENT_BYTES, KEY_BYTES = 60, 11  # on disk, of a document and of one of its band keys; measured on web text
+DOCUMENT_BYTES, KEY_BYTES = (
+    60,
+    11,
+)  # on disk, of a document and of one of its band keys; measured on web text
 MERGE_NS = 5.0  # to compare two feature sets, a feature of either; measured
 SHOWN = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
 HASHES = (64, 128, 256)
@@ -69,7 +72,9 @@ def sampled_shards(recipe: Recipe, shards: list[Shard]) -> list[Shard]:
     chosen = []
     for name in recipe.names():
         own = [shard for shard in shards if shard.dataset == name]
-        keys = draws.uniforms(recipe.seed, "inspect/dedup plan", (str(shard).encode() for shard in own))
+        keys = draws.uniforms(
+            recipe.seed, "inspect/dedup plan", (str(shard).encode() for shard in own)
+        )
         order = np.argsort(keys, kind="stable")
         chosen += [own[i] for i in sorted(order[:SHARDS].tolist())]
     return chosen
@@ -91,25 +96,37 @@ def look(context: Context, shards: list[Shard]) -> Sample:
             here = sum(len(text.as_buffer()) for text in batch.column("text"))
             size, largest = size + here, max(largest, here)
     if not found:
-        raise InputError(f"{context.out}: the files drawn hold no document, so there is nothing to plan from")
+        raise InputError(
+            f"{context.out}: the files drawn hold no document, so there is nothing to plan from"
+        )
     by_ordinal = {shard.ordinal: shard for shard in shards}
     chosen = sorted(found)[:SAMPLE]
     texts: list[str] = []
     for ordinal in sorted({o for _, o, _ in chosen}):
         rows = np.array(sorted(r for _, o, r in chosen if o == ordinal), np.int64)
-        texts += frames.take(context.survivors(by_ordinal[ordinal]), rows, ["text"]).column(0).to_pylist()
+        texts += (
+            frames.take(context.survivors(by_ordinal[ordinal]), rows, ["text"])
+            .column(0)
+            .to_pylist()
+        )
     indptr, values = _features(context.recipe.dedup, texts)
     compared_bytes = sum(len(text.encode()) for text in texts)
     similar = similarity_counts(indptr, values)
-    return Sample(len(found), size, largest, len(texts), compared_bytes, len(values) / len(texts), similar)
+    return Sample(
+        len(found), size, largest, len(texts), compared_bytes, len(values) / len(texts), similar
+    )
 
 
-def _features(config: DedupConfig, texts: list[str]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _features(
+    config: DedupConfig, texts: list[str]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     from curation.kernels import minhash
     from curation.kernels.buffers import text_buffers
 
     width = config.shingle_words if config.features == "shingle" else 1
-    return minhash.feature_sets(*text_buffers(pa.array(texts, pa.large_string())), config.features, width)
+    return minhash.feature_sets(
+        *text_buffers(pa.array(texts, pa.large_string())), config.features, width
+    )
 
 
 def signing_seconds(config: DedupConfig, megabytes: float = 4.0) -> float:
@@ -117,7 +134,9 @@ def signing_seconds(config: DedupConfig, megabytes: float = 4.0) -> float:
     from curation.kernels import minhash
 
     words = np.random.default_rng(0).integers(0, 1 << 16, int(megabytes * 1e6 / 6))
-    texts = [" ".join(f"{word:05d}" for word in part.tolist()) for part in np.array_split(words, 500)]
+    texts = [
+        " ".join(f"{word:05d}" for word in part.tolist()) for part in np.array_split(words, 500)
+    ]
     bands, rows = config.banding()
     permutations = minhash.permutations(0, bands * rows)
     best = np.inf
@@ -128,7 +147,9 @@ def signing_seconds(config: DedupConfig, megabytes: float = 4.0) -> float:
     return float(best / megabytes)
 
 
-def expected(sample: Sample, documents: float, min_jaccard: float, bands: int, rows: int) -> Expected:
+def expected(
+    sample: Sample, documents: float, min_jaccard: float, bands: int, rows: int
+) -> Expected:
     """What bands would do among so many documents of the sample's kind.
 
     >>> similar = np.zeros(1001, np.int64)
@@ -141,13 +162,19 @@ def expected(sample: Sample, documents: float, min_jaccard: float, bands: int, r
 
     pairs = sample.compared * (sample.compared - 1) / 2
     scale = documents * (documents - 1) / 2 / pairs if pairs else 0.0
-    meet = sample.similar * np.array([chance(k / 1000, bands, rows) for k in range(len(sample.similar))]) * scale
+    meet = (
+        sample.similar
+        * np.array([chance(k / 1000, bands, rows) for k in range(len(sample.similar))])
+        * scale
+    )
     meeting, unlike = float(meet.sum()), float(meet[: round(1000 * min_jaccard)].sum())
     disk = documents * (DOCUMENT_BYTES + KEY_BYTES * bands)
     return Expected(meeting, unlike, min(meeting, documents * bands * MOST), disk)
 
 
-def plan_view(recipe: Recipe, sample: Sample, documents: float, workers: int) -> Iterator[RenderableType]:
+def plan_view(
+    recipe: Recipe, sample: Sample, documents: float, workers: int
+) -> Iterator[RenderableType]:
     """The curve of the bands, what they cost beside others, and memory, disk and time."""
     config = recipe.dedup
     bands, rows = config.banding()
@@ -179,10 +206,18 @@ def plan_view(recipe: Recipe, sample: Sample, documents: float, workers: int) ->
 
 
 def _curve(config: DedupConfig, bands: int, rows: int) -> Table:
-    table = _table(f"What {bands} bands of {rows} find (1 - (1 - J^{rows})^{bands})", ["Jaccard", "found", ""])
+    table = _table(
+        f"What {bands} bands of {rows} find (1 - (1 - J^{rows})^{bands})", ["Jaccard", "found", ""]
+    )
     for jaccard in sorted({*SHOWN, config.min_jaccard}):
         found = chance(jaccard, bands, rows)
-        style = "bold" if jaccard == config.min_jaccard else "" if jaccard > config.min_jaccard else "dim"
+        style = (
+            "bold"
+            if jaccard == config.min_jaccard
+            else ""
+            if jaccard > config.min_jaccard
+            else "dim"
+        )
         mark = "  <- min_jaccard" if jaccard == config.min_jaccard else ""
         table.add_row(f"{jaccard:g}", f"{found:.2%}", "█" * round(BAR * found) + mark, style=style)
     return table
@@ -225,7 +260,9 @@ def _bytes(size: float) -> str:
     ('1 kB', '2 MB', '2.3 GB')
     """
     unit, name = next(
-        (u, n) for u, n in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")) if size >= u or n == "kB"
+        (u, n)
+        for u, n in ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"))
+        if size >= u or n == "kB"
     )
     return f"{size / unit:.{0 if unit < 1e9 else 1}f} {name}"
 
@@ -246,7 +283,16 @@ def _time(seconds: float) -> str:
 
 
 def _table(title: str, head: list[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i in (0, 2) and not name else "right", no_wrap=True)
+        table.add_column(
+            name, justify="left" if i in (0, 2) and not name else "right", no_wrap=True
+        )
     return table

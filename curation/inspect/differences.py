@@ -37,7 +37,8 @@ class Differences:
     def places(self) -> int:
         """Runs of differing words."""
         return sum(
-            part.kind != "both" and (i == 0 or self.parts[i - 1].kind == "both") for i, part in enumerate(self.parts)
+            part.kind != "both" and (i == 0 or self.parts[i - 1].kind == "both")
+            for i, part in enumerate(self.parts)
         )
 
     def shown(self, most: int) -> Iterator[Part]:
@@ -65,7 +66,9 @@ def compare(own: str, kept: str) -> Differences:
     a, b = [words for words in a if words], [words for words in b if words]
     if max(len(a), len(b)) > MOST_LINES or [*map(tuple, a)] == [*map(tuple, b)]:
         a, b = [_chained(a)], [_chained(b)]
-    matcher = difflib.SequenceMatcher(None, [" ".join(w) for w in a], [" ".join(w) for w in b], autojunk=False)
+    matcher = difflib.SequenceMatcher(
+        None, [" ".join(w) for w in a], [" ".join(w) for w in b], autojunk=False
+    )
     found: list[Part] = []
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
         left, right = _chained(a[a1:a2]), _chained(b[b1:b2])
@@ -89,7 +92,9 @@ def _words(a: list[str], b: list[str]) -> list[Part]:
     middle = [Part("own", tuple(left)), Part("kept", tuple(right))]
     if left and right and max(len(left), len(right)) <= MOST_WORDS:
         middle = []
-        for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(None, left, right, autojunk=False).get_opcodes():
+        for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(
+            None, left, right, autojunk=False
+        ).get_opcodes():
             if tag == "equal":
                 middle.append(Part("both", tuple(left[a1:a2])))
             else:
@@ -118,7 +123,9 @@ def _joined(parts: list[Part]) -> Iterator[Part]:
                 place[part.kind] = place.get(part.kind, ()) + part.words
 
 
-def _around(words: tuple[str, ...], before: bool, after: bool, context: int = CONTEXT) -> tuple[str, ...]:
+def _around(
+    words: tuple[str, ...], before: bool, after: bool, context: int = CONTEXT
+) -> tuple[str, ...]:
     """The first words where a difference is before them, the last where one is after, `…` between or beside."""
     head, tail = (context if before else 0), (context if after else 0)
     if len(words) <= head + tail + 1:

@@ -35,7 +35,17 @@ SAMPLE = 2000  # documents compared for the estimate
 MOST = 3 * SAMPLE  # where one hash is common to more; then none is told
 SHOWN = 3  # pairs shown from each end of the range of similarity
 PLACES = 6  # differences shown of a pair
-EDGES = [0.0, 0.001, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0]  # of the shares of repeated lines and paragraphs
+EDGES = [
+    0.0,
+    0.001,
+    0.05,
+    0.1,
+    0.2,
+    0.3,
+    0.5,
+    0.75,
+    1.0,
+]  # of the shares of repeated lines and paragraphs
 Data = dict[str, Any]
 Int64s = npt.NDArray[np.int64]
 
@@ -45,19 +55,25 @@ def duplicates(context: Context, plan: Plan) -> Data | None:
     if not _has_run(context, plan):
         return None
     table = frames.removed_duplicates(context, plan)
-    centres = Counter(zip(*(table.column(n).to_pylist() for n in ("kept_dataset", "kept_id")), strict=True))
+    centres = Counter(
+        zip(*(table.column(n).to_pylist() for n in ("kept_dataset", "kept_id")), strict=True)
+    )
     sizes = Counter(left + 1 for left in centres.values())
     near = pc.equal(table.column("reason"), "duplicate")
     jaccard = table.filter(near).column("jaccard").to_numpy()
     edges = np.linspace(context.recipe.dedup.min_jaccard, 1.0, 21)
-    pairs = Counter(zip(*(table.column(n).to_pylist() for n in ("dataset", "kept_dataset")), strict=True))
+    pairs = Counter(
+        zip(*(table.column(n).to_pylist() for n in ("dataset", "kept_dataset")), strict=True)
+    )
     return {
         "removed": table.num_rows,
         "exact": table.num_rows - len(jaccard),
         "cluster_sizes": {str(size): sizes[size] for size in sorted(sizes)},
         "jaccard_edges": edges.tolist(),
         "jaccard_counts": np.histogram(jaccard, edges)[0].tolist(),
-        "between": [{"left": a, "stayed": b, "documents": n} for (a, b), n in sorted(pairs.items())],
+        "between": [
+            {"left": a, "stayed": b, "documents": n} for (a, b), n in sorted(pairs.items())
+        ],
         "pairs": _pairs(context, plan),
         "missed": missed(context, plan),
     }
@@ -70,12 +86,16 @@ def _has_run(context: Context, plan: Plan) -> bool:
 
 def _pairs(context: Context, plan: Plan) -> list[Data]:
     """The least and the most similar of some random near duplicates, with their differences."""
-    found = sorted(frames.duplicate_pairs(context, plan, n=8 * SHOWN), key=lambda p: (p["jaccard"], p["id"]))
+    found = sorted(
+        frames.duplicate_pairs(context, plan, n=8 * SHOWN), key=lambda p: (p["jaccard"], p["id"])
+    )
     some = found if len(found) <= 2 * SHOWN else found[:SHOWN] + found[-SHOWN:]
     out = []
     for pair in some:
         differs = compare(pair["text"], pair["kept_text"])
-        named = {name: pair[name] for name in ("dataset", "id", "kept_dataset", "kept_id", "jaccard")}
+        named = {
+            name: pair[name] for name in ("dataset", "id", "kept_dataset", "kept_id", "jaccard")
+        }
         counts = {kind: differs.count(kind) for kind in ("both", "own", "kept")}
         parts = [[part.kind, " ".join(part.words)] for part in differs.shown(PLACES)]
         out.append({**named, "words": counts, "places": differs.places, "parts": parts})
@@ -90,7 +110,9 @@ def missed(context: Context, plan: Plan, size: int = SAMPLE) -> Data | None:
 
     None where one hash is common to too many of them.
     """
-    decided = [path for shard in plan.shards if store.exists(path := context.decision("dedup", shard))]
+    decided = [
+        path for shard in plan.shards if store.exists(path := context.decision("dedup", shard))
+    ]
     kept = sum(ledger.documents(store.need_footer(path).ledger, ledger.KEPT) for path in decided)
     share = min(1.0, size / max(1, kept))
     documents, docs, least = _drawn(context, plan, share)
@@ -117,7 +139,10 @@ def _drawn(context: Context, plan: Plan, share: float) -> tuple[int, Int64s, Int
     key = np.uint64(int(draws.uniform(context.recipe.seed, "dedup/missed", b"") * 2**53))
     documents, docs, least = 0, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for shard in plan.shards:
-        decision, evidence = context.decision("dedup", shard), context.table("dedup", shard, "evidence")
+        decision, evidence = (
+            context.decision("dedup", shard),
+            context.table("dedup", shard, "evidence"),
+        )
         if store.exists(decision) and store.exists(evidence):
             table = store.read_table(evidence, ["features", "least"])
             kept = frames.column(decision, "keep").to_numpy(zero_copy_only=False).astype(bool)
@@ -149,7 +174,9 @@ def _due(
         priorities += frames.take(evidence, rows, ["priority"]).column(0).to_pylist()
         places += [context.recipe.place(shard.dataset)] * len(rows)
     width = config.shingle_words if config.features == "shingle" else 1
-    sets = minhash.feature_sets(*text_buffers(pa.array(texts, pa.large_string())), config.features, width)
+    sets = minhash.feature_sets(
+        *text_buffers(pa.array(texts, pa.large_string())), config.features, width
+    )
     best: dict[int, float] = {}
     for a, b, shared, total in zip(*similar_pairs(*sets, config.min_jaccard), strict=True):
         first, second = sorted((int(a), int(b)), key=lambda i: (priorities[i], int(docs[i])))
@@ -164,7 +191,9 @@ def _compared(context: Context, first: int, second: int) -> bool:
     """Whether a document of the second dataset may leave for one of the first."""
     config, datasets = context.recipe.dedup, context.recipe.dataset
     names = {datasets[first].name, datasets[second].name}
-    if config.across == "all" or (first == second and config.within and datasets[first].role != "reference"):
+    if config.across == "all" or (
+        first == second and config.within and datasets[first].role != "reference"
+    ):
         return True
     return first != second and any(names == set(pair) for pair in config.across)
 
@@ -195,6 +224,9 @@ def repeats(context: Context, plan: Plan) -> Data | None:
         parts = [store.read_table(path, list(columns)) for path in tables if store.exists(path)]
         if parts:
             table = pa.concat_tables(parts)
-            counts = {column: np.histogram(table.column(column).to_numpy(), EDGES)[0].tolist() for column in columns}
+            counts = {
+                column: np.histogram(table.column(column).to_numpy(), EDGES)[0].tolist()
+                for column in columns
+            }
             out[name] = {"documents": table.num_rows, "edges": EDGES, **counts}
     return out

@@ -21,12 +21,18 @@ def duplicates_section(found: Data | None) -> str:
     if not found["removed"]:
         return markup.section("Duplicates", intro, _missed(found["missed"]))
     sizes = found["cluster_sizes"]
-    clusters = charts.columns("Clusters by size", list(sizes), list(sizes.values()), label="documents in the cluster")
+    clusters = charts.columns(
+        "Clusters by size", list(sizes), list(sizes.values()), label="documents in the cluster"
+    )
     jaccard = charts.histogram(
-        "Near duplicates by Jaccard", found["jaccard_edges"], found["jaccard_counts"], labels=("Jaccard", "")
+        "Near duplicates by Jaccard",
+        found["jaccard_edges"],
+        found["jaccard_counts"],
+        labels=("Jaccard", ""),
     )
     between = markup.table(
-        ["left", "stayed", "documents"], [[r["left"], r["stayed"], f"{r['documents']:,}"] for r in found["between"]]
+        ["left", "stayed", "documents"],
+        [[r["left"], r["stayed"], f"{r['documents']:,}"] for r in found["between"]],
     )
     cards = [
         markup.card("Jaccard of near duplicates", jaccard),
@@ -34,7 +40,9 @@ def duplicates_section(found: Data | None) -> str:
         markup.card("Between datasets", between),
     ]
     pairs = "".join(_pair(pair) for pair in found["pairs"])
-    return markup.section("Duplicates", intro, _missed(found["missed"]), markup.cards(*cards), pairs)
+    return markup.section(
+        "Duplicates", intro, _missed(found["missed"]), markup.cards(*cards), pairs
+    )
 
 
 def missed_text(found: Data) -> str:
@@ -77,7 +85,9 @@ def repeats_section(found: Data | None) -> str:
         bins = ["none", *(f"to {upper:.0%}" for upper in edges[2:])]
         rows = [
             [label, f"{lines:,}", f"{paragraphs:,}"]
-            for label, lines, paragraphs in zip(bins, own["repeated_lines"], own["repeated_paragraphs"], strict=True)
+            for label, lines, paragraphs in zip(
+                bins, own["repeated_lines"], own["repeated_paragraphs"], strict=True
+            )
         ]
         cards.append(markup.card(name, markup.table(["share", "by lines", "by paragraphs"], rows)))
     intro = (

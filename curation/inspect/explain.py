@@ -41,7 +41,11 @@ def explain(context: Context, plan: Plan, key: str, console: Console) -> None:
             f"(`curation sample {context.out}` shows some)"
         )
     if len(documents) + len(rejects) > 1:
-        console.print(f"{key}: {len(documents)} documents and {len(rejects)} rejects", highlight=False, markup=False)
+        console.print(
+            f"{key}: {len(documents)} documents and {len(rejects)} rejects",
+            highlight=False,
+            markup=False,
+        )
     for found in documents:
         console.print(story(context, fate(context, plan, found)))
     for reject in rejects:
@@ -63,7 +67,12 @@ def clean(text: str, most: int = 0) -> str:
 
 def verdict(context: Context, known: Fate) -> tuple[str, str]:
     """One line that says what became of the document, and its colour."""
-    quality, duplicate, overlap, placed = known.quality, known.duplicate, known.overlap, known.placed
+    quality, duplicate, overlap, placed = (
+        known.quality,
+        known.duplicate,
+        known.overlap,
+        known.placed,
+    )
     if quality and quality.keep is False:
         return (
             f"removed by classify: low_quality (score {quality.score:.3f}, draw {quality.draw:.3f}; "
@@ -77,7 +86,10 @@ def verdict(context: Context, known: Fate) -> tuple[str, str]:
             f"(Jaccard {duplicate.jaccard:.3f})"
         ), "red"
     if overlap and overlap.keep is False:
-        return f"removed by decontaminate: {overlap.reason} (hits in {len(overlap.quotes):,} places)", "red"
+        return (
+            f"removed by decontaminate: {overlap.reason} (hits in {len(overlap.quotes):,} places)",
+            "red",
+        )
     if placed and placed.reason:
         return f"removed by tokenize: {placed.reason}", "red"
     if placed and placed.mixed:
@@ -92,7 +104,9 @@ def _kept_verdict(placed: Placed) -> str:
     if placed.held_out:
         return f"kept: {tokens}, held out in {', '.join(placed.shards)}"
     if not placed.shards:
-        return f"kept: {tokens}, but in no shard: the mixture takes {placed.epochs:.0%} of its dataset"
+        return (
+            f"kept: {tokens}, but in no shard: the mixture takes {placed.epochs:.0%} of its dataset"
+        )
     names = list(placed.shards)
     where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return f"kept: {tokens}, in {where}"
@@ -143,7 +157,10 @@ def _rows(context: Context, known: Fate) -> Iterator[Row]:
     if columns["url"]:
         date = f" ({clean(columns['date'])})" if columns["date"] else ""
         yield "", Text(clean(columns["url"]) + date)
-    yield "", Text(f"language {columns['language'] or 'unknown'} ({columns['language_score'] or 0:.2f})")
+    yield (
+        "",
+        Text(f"language {columns['language'] or 'unknown'} ({columns['language_score'] or 0:.2f})"),
+    )
     yield "", Text(clean(known.text, 160), style="italic dim")
     if known.quality:
         yield from _quality_rows(context.recipe.classify.alpha, known.quality)
@@ -172,7 +189,9 @@ def _duplicate_rows(known: Fate) -> Iterator[Row]:
     found = known.duplicate
     assert found is not None
     if found.keep:
-        others = f"; documents that left in its favour: {found.left_for_it}" if found.left_for_it else ""
+        others = (
+            f"; documents that left in its favour: {found.left_for_it}" if found.left_for_it else ""
+        )
         yield "dedup", Text(f"no document of higher priority is like it{others}")
     else:
         yield "dedup", Text(f"{found.reason}: {REASONS.get(found.reason or '', '')}")
@@ -197,7 +216,10 @@ def differences(own: str, kept: str, most: int = MOST_PLACES) -> Text:
     """Both texts where they differ, a few words around: -only this document's-, +only the kept one's+; `most` places, and the counts."""
     found = compare(own, kept)
     if not found.places:
-        return Text("the texts are equal, word by word" if own != kept else "the texts are equal", style="dim")
+        return Text(
+            "the texts are equal, word by word" if own != kept else "the texts are equal",
+            style="dim",
+        )
     out = Text(
         f"{found.count('both'):,} words in common; -{found.count('own'):,}- only here, +{found.count('kept'):,}+ only there, "
         f"in {found.places:,} {'place' if found.places == 1 else 'places'}\n",
@@ -218,7 +240,10 @@ def side_by_side(pair: dict[str, Any], chars: int = 600) -> Table:
     table = Table(show_lines=True, expand=True)
     table.add_column(Text(f"left: {pair['dataset']} {clean(pair['id'])}"), ratio=1)
     table.add_column(
-        Text(f"stays: {pair['kept_dataset']} {clean(pair['kept_id'])} (Jaccard {pair['jaccard']:.3f})"), ratio=1
+        Text(
+            f"stays: {pair['kept_dataset']} {clean(pair['kept_id'])} (Jaccard {pair['jaccard']:.3f})"
+        ),
+        ratio=1,
     )
     table.add_row(Text(clean(pair["text"], chars)), Text(clean(pair["kept_text"], chars)))
     table.add_row(
@@ -237,7 +262,9 @@ def _overlap_rows(text: str, overlap: Overlap) -> Iterator[Row]:
     for quote in overlap.quotes[:MOST_QUOTES]:
         owners = ", ".join(map(clean, quote.owners[:3]))
         more = f" and {len(quote.owners) - 3} more" if len(quote.owners) > 3 else ""
-        ignored = f" ({quote.ignored} of them ignored: in too many documents)" if quote.ignored else ""
+        ignored = (
+            f" ({quote.ignored} of them ignored: in too many documents)" if quote.ignored else ""
+        )
         row = Text(f"[{quote.start:,}, {quote.end:,}) ", style="dim")
         row.append(f"“{clean(text[quote.start : quote.end], 240)}”", style="not dim yellow")
         row.append(f" {quote.grams} grams{ignored}: {owners}{more}", style="not dim")
@@ -262,14 +289,23 @@ def _spans(spans: tuple[tuple[int, int], ...]) -> str:
 
 
 def _placed_rows(placed: Placed) -> Iterator[Row]:
-    pieces = "" if len(placed.counts) == 1 else " in pieces of " + ", ".join(f"{n:,}" for n in placed.counts[:8])
+    pieces = (
+        ""
+        if len(placed.counts) == 1
+        else " in pieces of " + ", ".join(f"{n:,}" for n in placed.counts[:8])
+    )
     yield "tokenize", Text(f"{sum(placed.counts):,} tokens{pieces}, end-of-text tokens included")
     if not placed.mixed:
         yield "mix", Text("not placed in any shard")
     elif placed.held_out:
         yield "mix", Text(f"held out for validation: {', '.join(placed.shards)}")
     elif not placed.shards:
-        yield "mix", Text(f"in no shard: {placed.epochs:.2f} of the dataset take part, and its draw is beyond that")
+        yield (
+            "mix",
+            Text(
+                f"in no shard: {placed.epochs:.2f} of the dataset take part, and its draw is beyond that"
+            ),
+        )
     else:
         names = [name if n == 1 else f"{name} ({n:,})" for name, n in placed.shards.items()]
         more = f" and {len(names) - MOST_SHARDS} more" if len(names) > MOST_SHARDS else ""

@@ -35,18 +35,25 @@ def extracted_pages(context: Context, plan: Plan) -> list[Data] | None:
     shards = {
         shard.ordinal: shard
         for shard in plan.shards
-        if any(guess_format(file.name) == "archive" for file in shard.files) and store.exists(context.documents(shard))
+        if any(guess_format(file.name) == "archive" for file in shard.files)
+        and store.exists(context.documents(shard))
     }
     for shard in shards.values():
         ids = frames.column(context.documents(shard), "id").to_pylist()
         kept = _kept_ids(context, shard)
         at = draws.uniforms(
-            context.recipe.seed, "inspect/extracted", (f"{shard.dataset}\x00{id_}".encode() for id_ in ids)
+            context.recipe.seed,
+            "inspect/extracted",
+            (f"{shard.dataset}\x00{id_}".encode() for id_ in ids),
         )
         for row, (id_, draw) in enumerate(zip(ids, at.tolist(), strict=True)):
             chosen[id_ in kept].append((draw, shard.ordinal, row))
         chosen = {fate: heapq.nsmallest(PAGES, found) for fate, found in chosen.items()}
-    pages = [_shown(context, shards[ordinal], row, fate) for fate, found in chosen.items() for _, ordinal, row in found]
+    pages = [
+        _shown(context, shards[ordinal], row, fate)
+        for fate, found in chosen.items()
+        for _, ordinal, row in found
+    ]
     return pages or None
 
 
@@ -65,14 +72,22 @@ def _shown(context: Context, shard: Shard, row: int, kept: bool) -> Data:
     names = ["id", "record_id", "url", "archive", "offset"]
     found = frames.take(context.documents(shard), np.array([row]), names).to_pylist()[0]
     page = _page_again(context, shard, found)
-    out = {"dataset": shard.dataset, "id": found["id"], "url": found["url"], "kept": kept, "blocks": None, "more": 0}
+    out = {
+        "dataset": shard.dataset,
+        "id": found["id"],
+        "url": found["url"],
+        "kept": kept,
+        "blocks": None,
+        "more": 0,
+    }
     if page is None:
         return out
     from curation.readers.html import extract_blocks
 
     blocks = extract_blocks(page.body, content_type=page.content_type)
     shown = [
-        asdict(block) | {"score": round(block.score, 3), "text": block.text[:CHARS]} for block in blocks[:MAX_BLOCKS]
+        asdict(block) | {"score": round(block.score, 3), "text": block.text[:CHARS]}
+        for block in blocks[:MAX_BLOCKS]
     ]
     return out | {"blocks": shown, "more": len(blocks) - len(shown)}
 
@@ -89,7 +104,9 @@ def _page_again(context: Context, shard: Shard, found: Data) -> Page | None:
         with store.open_input(paths[0]) as stream:
             stream.seek(found["offset"])
             limit = context.recipe.extract.max_page_bytes
-            record = next(iter(warc.read_archive(stream, found["archive"], max_page_bytes=limit)), None)
+            record = next(
+                iter(warc.read_archive(stream, found["archive"], max_page_bytes=limit)), None
+            )
     except InputError:
         return None
     if not isinstance(record, Page) or record.is_text:

@@ -102,7 +102,9 @@ class Fate:
 def fate(context: Context, plan: Plan, found: Found) -> Fate:
     """Read the fate of one document that `find` found."""
     shard = found.shard
-    text = frames.take(context.documents(shard), np.array([found.row]), ["text"]).column(0)[0].as_py()
+    text = (
+        frames.take(context.documents(shard), np.array([found.row]), ["text"]).column(0)[0].as_py()
+    )
     quality = _quality(context, shard, found.row)
     row = _survivor_row(context, shard, found.row, quality)
     if row is None:
@@ -137,8 +139,12 @@ def _quality(context: Context, shard: Shard, row: int) -> Quality | None:
     if not context.recipe.filtered(shard.dataset):
         return Quality(measured["score"], measured["u"], None, None, None)
     decided = _row(context.decision("classify", shard), row) or {}
-    chance = float(frames.keep_chance(np.array([measured["score"]]), context.recipe.classify.alpha)[0])
-    return Quality(measured["score"], measured["u"], decided.get("pareto_draw"), chance, decided.get("keep"))
+    chance = float(
+        frames.keep_chance(np.array([measured["score"]]), context.recipe.classify.alpha)[0]
+    )
+    return Quality(
+        measured["score"], measured["u"], decided.get("pareto_draw"), chance, decided.get("keep")
+    )
 
 
 def _survivor_row(context: Context, shard: Shard, row: int, quality: Quality | None) -> int | None:
@@ -162,7 +168,11 @@ def _duplicate(context: Context, plan: Plan, shard: Shard, row: int) -> Duplicat
     if decided is None:
         return None
     measured = _row(context.table("dedup", shard, "evidence"), row) or {}
-    repeated = {name: measured[name] for name in ("repeated_lines", "repeated_paragraphs") if name in measured}
+    repeated = {
+        name: measured[name]
+        for name in ("repeated_lines", "repeated_paragraphs")
+        if name in measured
+    }
     if decided["keep"]:
         left = _left_for(context, own(members(context, plan))[shard.ordinal].doc(row))
         return Duplicate(True, left_for_it=left, **repeated)
@@ -239,15 +249,23 @@ def owners_of(context: Context, grams: npt.NDArray[np.int64]) -> dict[int, list[
     distinct = np.unique(grams).tolist()
     numbers = {gram: examples[indptr[gram] : indptr[gram + 1]] for gram in distinct}
     wanted = np.unique(np.concatenate(list(numbers.values())))
-    rows = frames.take(context.path("decontaminate", "benchmarks", "examples.parquet"), wanted, ["benchmark", "id"])
-    names = {n: f"{r['benchmark']} {r['id']}" for n, r in zip(wanted.tolist(), rows.to_pylist(), strict=True)}
+    rows = frames.take(
+        context.path("decontaminate", "benchmarks", "examples.parquet"), wanted, ["benchmark", "id"]
+    )
+    names = {
+        n: f"{r['benchmark']} {r['id']}"
+        for n, r in zip(wanted.tolist(), rows.to_pylist(), strict=True)
+    }
     return {gram: [names[number] for number in found.tolist()] for gram, found in numbers.items()}
 
 
 def gram_examples(context: Context) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """(indptr int64[grams + 1], example numbers): two arrays of the gram table, the rest of which stays on disk."""
     folder = context.path("decontaminate", "benchmarks")
-    indptr, examples = (store.read_array(store.join(folder, f"{name}.npy")) for name in ("example_indptr", "examples"))
+    indptr, examples = (
+        store.read_array(store.join(folder, f"{name}.npy"))
+        for name in ("example_indptr", "examples")
+    )
     return indptr, examples
 
 
@@ -272,7 +290,9 @@ def _placed(context: Context, shard: Shard, row: int) -> Placed | None:
     return place(context, shard.dataset, tokens["content"], counts, shares[shard.dataset])
 
 
-def place(context: Context, dataset: str, content: bytes, counts: tuple[int, ...], epochs: float) -> Placed:
+def place(
+    context: Context, dataset: str, content: bytes, counts: tuple[int, ...], epochs: float
+) -> Placed:
     """Where a document's chunks lie, by the formula of `stages/mix.py`: nothing is scanned."""
     config, seed = context.recipe.mix, context.recipe.seed
     chunks = sum(-(-count // mix.CHUNK_TOKENS) for count in counts)

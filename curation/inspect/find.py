@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     from curation.context import Context, Shard
     from curation.plan import Plan
 
-COLUMNS = ("id", "record_id", "url", "date", "language", "language_score", "archive", "offset")  # all but the text
+COLUMNS = (
+    "id",
+    "record_id",
+    "url",
+    "date",
+    "language",
+    "language_score",
+    "archive",
+    "offset",
+)  # all but the text
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +56,16 @@ def find(context: Context, plan: Plan, key: str) -> tuple[list[Found], list[Foun
     for shard in plan.shards:
         path = context.documents(shard)
         if store.exists(path):
-            documents += [Found(shard, row, columns) for row, columns in _matches(path, key, ("id", "url"), COLUMNS)]
+            documents += [
+                Found(shard, row, columns)
+                for row, columns in _matches(path, key, ("id", "url"), COLUMNS)
+            ]
         path = context.table("rejects", shard)
         if store.exists(path):
             names = ("url", "archive", "offset", "reason", "detail")
-            rejects += [FoundReject(shard, columns) for _, columns in _matches(path, key, ("url",), names)]
+            rejects += [
+                FoundReject(shard, columns) for _, columns in _matches(path, key, ("url",), names)
+            ]
     return documents, rejects
 
 
@@ -75,17 +89,26 @@ def _matches(
     """Rows of a table with `key` in one of the columns `where`."""
     with store.open_input(path) as stream:
         file = pq.ParquetFile(stream)
-        places = [i for i in range(file.metadata.num_columns) if file.schema.column(i).path in where]
+        places = [
+            i for i in range(file.metadata.num_columns) if file.schema.column(i).path in where
+        ]
         start = 0
         for group in range(file.num_row_groups):
             metadata = file.metadata.row_group(group)
-            if any(_may_hold(metadata.column(place).statistics, key, metadata.num_rows) for place in places):
+            if any(
+                _may_hold(metadata.column(place).statistics, key, metadata.num_rows)
+                for place in places
+            ):
                 held = file.read_row_group(group, columns=list(where))
                 values = [held.column(name).to_pylist() for name in where]
-                rows = [i for i in range(held.num_rows) if any(column[i] == key for column in values)]
+                rows = [
+                    i for i in range(held.num_rows) if any(column[i] == key for column in values)
+                ]
                 if rows:
                     whole = file.read_row_group(group, columns=list(columns)).take(rows).to_pylist()
-                    yield from ((start + row, found) for row, found in zip(rows, whole, strict=True))
+                    yield from (
+                        (start + row, found) for row, found in zip(rows, whole, strict=True)
+                    )
             start += metadata.num_rows
 
 

@@ -37,7 +37,10 @@ def model_report(folder: str) -> Data | None:
     card, report = (store.join(folder, name) for name in ("card.json", "report.json"))
     if not store.exists(card):
         return None
-    return {**store.read_json(card), "report": store.read_json(report) if store.exists(report) else None}
+    return {
+        **store.read_json(card),
+        "report": store.read_json(report) if store.exists(report) else None,
+    }
 
 
 # ---- alpha -----------------------------------------------------------------------------------------------------------------------------
@@ -64,18 +67,32 @@ def kept_by_alpha(context: Context, plan: Plan) -> Data:
     for shard, score, u in _evidence(context, plan.shards):
         if context.recipe.filtered(shard.dataset):
             own = datasets.setdefault(
-                shard.dataset, {"counts": np.zeros(BANDS, np.int64), "kept": np.zeros((len(ALPHAS), BANDS), np.int64)}
+                shard.dataset,
+                {
+                    "counts": np.zeros(BANDS, np.int64),
+                    "kept": np.zeros((len(ALPHAS), BANDS), np.int64),
+                },
             )
             own["counts"] += np.histogram(score, edges)[0]
             own["kept"] += pareto.kept_counts(score, u, ALPHAS, edges)
-    found = {name: {key: values.tolist() for key, values in own.items()} for name, own in datasets.items()}
-    return {"alphas": list(ALPHAS), "edges": edges.round(6).tolist(), "datasets": found} if found else {}
+    found = {
+        name: {key: values.tolist() for key, values in own.items()}
+        for name, own in datasets.items()
+    }
+    return (
+        {"alphas": list(ALPHAS), "edges": edges.round(6).tolist(), "datasets": found}
+        if found
+        else {}
+    )
 
 
 def _fit(context: Context, plan: Plan, dataset: str | None) -> Data:
     name = dataset or next(iter(context.recipe.positives()), None)
     if name is None:
-        return {"dataset": None, "refused": "the recipe names no positives; give a dataset to fit alpha to"}
+        return {
+            "dataset": None,
+            "refused": "the recipe names no positives; give a dataset to fit alpha to",
+        }
     score, which = _unseen_scores(context, plan, name)
     try:
         fit = pareto.fit_alpha(score)
@@ -83,8 +100,17 @@ def _fit(context: Context, plan: Plan, dataset: str | None) -> Data:
         return {"dataset": name, "which": which, "documents": len(score), "refused": str(error)}
     edges = np.linspace(0.0, 1.0, BINS + 1)
     expected = -np.diff(pareto.law_share(1.0 - edges, fit.alpha)) * len(score)
-    bins = {"edges": edges, "counts": np.histogram(score, edges)[0], "expected": np.abs(expected.round(3))}
-    return {"dataset": name, "which": which, **asdict(fit), **{key: values.tolist() for key, values in bins.items()}}
+    bins = {
+        "edges": edges,
+        "counts": np.histogram(score, edges)[0],
+        "expected": np.abs(expected.round(3)),
+    }
+    return {
+        "dataset": name,
+        "which": which,
+        **asdict(fit),
+        **{key: values.tolist() for key, values in bins.items()},
+    }
 
 
 def _unseen_scores(context: Context, plan: Plan, dataset: str) -> tuple[Floats, str]:
@@ -93,11 +119,19 @@ def _unseen_scores(context: Context, plan: Plan, dataset: str) -> tuple[Floats, 
     parts = []
     for shard, score, _ in _evidence(context, plan.of(dataset)):
         if not config.model:
-            urls, ids = (frames.column(context.documents(shard), name).to_pylist() for name in ("url", "id"))
+            urls, ids = (
+                frames.column(context.documents(shard), name).to_pylist() for name in ("url", "id")
+            )
             sites = [(site(url) or id_).encode() for url, id_ in zip(urls, ids, strict=True)]
-            score = score[draws.uniforms(context.recipe.seed, "classify/heldout", sites) < config.heldout]
+            score = score[
+                draws.uniforms(context.recipe.seed, "classify/heldout", sites) < config.heldout
+            ]
         parts.append(score)
-    which = "all documents (the model was fitted elsewhere)" if config.model else "documents of held-out sites"
+    which = (
+        "all documents (the model was fitted elsewhere)"
+        if config.model
+        else "documents of held-out sites"
+    )
     return np.concatenate([np.zeros(0), *parts]), which
 
 
@@ -112,7 +146,9 @@ def _evidence(context: Context, shards: Sequence[Shard]) -> Iterator[tuple[Shard
 # ---- documents by score ----------------------------------------------------------------------------------------------------------------
 
 
-def by_score(context: Context, plan: Plan, dataset: str, n: int = 1, chars: int = 300, seed: int = 0) -> list[Data]:
+def by_score(
+    context: Context, plan: Plan, dataset: str, n: int = 1, chars: int = 300, seed: int = 0
+) -> list[Data]:
     """Random documents at scores near 0, 0.1 ... 1, `n` kept and `n` not kept of each, as far as there are such.
 
     Each has near, kept, score, draw, needed, chance (of being kept), id, url, text (its first `chars` characters).
@@ -133,12 +169,16 @@ def by_score(context: Context, plan: Plan, dataset: str, n: int = 1, chars: int 
         found[shard.ordinal] = (shard, score, u)
     return [
         {"near": near, "kept": kept, **_shown(context, *found[ordinal], row, alpha, chars)}
-        for (near, kept), rows_ in sorted(chosen.items(), key=lambda item: (item[0][0], not item[0][1]))
+        for (near, kept), rows_ in sorted(
+            chosen.items(), key=lambda item: (item[0][0], not item[0][1])
+        )
         for _, ordinal, row in rows_
     ]
 
 
-def _shown(context: Context, shard: Shard, score: Floats, u: Floats, row: int, alpha: float, chars: int) -> Data:
+def _shown(
+    context: Context, shard: Shard, score: Floats, u: Floats, row: int, alpha: float, chars: int
+) -> Data:
     at = np.array([row])
     return {
         "score": float(score[row]),

@@ -37,13 +37,21 @@ def fit_section(model: Data | None) -> str:
         if own["documents"]:
             auc = "" if own["auc"] is None else f", AUC against the other class {own['auc']:.4f}"
             chart = charts.histogram(
-                f"Held-out scores of {name}", report["edges"], own["scores"], labels=("score", ""), log=True
+                f"Held-out scores of {name}",
+                report["edges"],
+                own["scores"],
+                labels=("score", ""),
+                log=True,
             )
-            note = f"<p class='dim'>{own['documents']:,} documents of {own['sites']:,} sites{auc}</p>"
+            note = (
+                f"<p class='dim'>{own['documents']:,} documents of {own['sites']:,} sites{auc}</p>"
+            )
             cards.append(markup.card(f"{name}, held out", chart + note))
     cards.append(markup.card("Learning curve", _curve_table(report["curve"])))
     if report["tried"]:
-        cards.append(markup.card("C, on the other half of the held-out sites", _tried_table(report["tried"])))
+        cards.append(
+            markup.card("C, on the other half of the held-out sites", _tried_table(report["tried"]))
+        )
     cards += [
         markup.card(f"Strongest features of the {side}s", _strongest(rows))
         for side, rows in report["strongest"].items()
@@ -67,11 +75,16 @@ def alpha_section(found: Data | None) -> str:
         scale = fit["documents"] / (len(fit["edges"]) - 1) / top
         law = [min(1.0, scale * law_density(1.0 - edge, fit["alpha"])) for edge in fit["edges"]]
         chart = charts.histogram(
-            "Scores found and the law", fit["edges"], fit["counts"], curve=law, labels=("score", "the law")
+            "Scores found and the law",
+            fit["edges"],
+            fit["counts"],
+            curve=law,
+            labels=("score", "the law"),
         )
         cards = [markup.card(f"Misfit: scores of {fit['dataset']} and the law", chart)]
     cards += [
-        markup.card(f"What each alpha keeps of {name}", _alphas(found, own)) for name, own in found["datasets"].items()
+        markup.card(f"What each alpha keeps of {name}", _alphas(found, own))
+        for name, own in found["datasets"].items()
     ]
     return markup.section("Alpha", escape(intro), markup.cards(*cards))
 
@@ -96,16 +109,21 @@ def scores_section(found: Data | None) -> str:
 
 def _calibration_table(bands: list[Data]) -> str:
     rows = [
-        [f"{b['from']:.2f} to {b['to']:.2f}", f"{b['documents']:,}", f"{b['score']:.3f}", f"{b['positive']:.3f}"]
+        [
+            f"{b['from']:.2f} to {b['to']:.2f}",
+            f"{b['documents']:,}",
+            f"{b['score']:.3f}",
+            f"{b['positive']:.3f}",
+        ]
         for b in bands
     ]
-    return (
-        f"<details><summary>Numbers</summary>{markup.table(['score', 'documents', 'mean', 'positive'], rows)}</details>"
-    )
+    return f"<details><summary>Numbers</summary>{markup.table(['score', 'documents', 'mean', 'positive'], rows)}</details>"
 
 
 def _curve_table(curve: list[Data]) -> str:
-    rows = [[f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"])] for one in curve]
+    rows = [
+        [f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"])] for one in curve
+    ]
     return markup.table(["training documents", "AUC", "log loss"], rows)
 
 
@@ -132,7 +150,14 @@ def _alphas(found: Data, own: Data) -> str:
     bands = [f"{edge:.1f}+" for edge in found["edges"][:-1]]
     rows = [["all", f"{sum(own['counts']):,}", "", *(f"{count:,}" for count in own["counts"])]]
     for alpha, kept in zip(found["alphas"], own["kept"], strict=True):
-        rows.append([f"{alpha:g}", f"{sum(kept):,}", f"{sum(kept) / total:.2%}", *(f"{count:,}" for count in kept)])
+        rows.append(
+            [
+                f"{alpha:g}",
+                f"{sum(kept):,}",
+                f"{sum(kept) / total:.2%}",
+                *(f"{count:,}" for count in kept),
+            ]
+        )
     classes = ["left", *("stay" if alpha == found["alpha"] else "" for alpha in found["alphas"])]
     return markup.table(["alpha", "kept", "share", *bands], rows, classes)
 

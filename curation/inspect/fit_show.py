@@ -26,14 +26,25 @@ def show_model(model: Data, console: Console) -> None:
     if report is None:
         console.print("There is no report.json beside the card: how the fit went is not known.")
         return
-    figures = "  ".join(f"{key} {_number(report[key])}" for key in ("auc", "average_precision", "f1", "log_loss"))
-    console.print(f"On {report['documents']:,} documents of held-out sites: [bold]{figures}[/]", highlight=False)
+    figures = "  ".join(
+        f"{key} {_number(report[key])}" for key in ("auc", "average_precision", "f1", "log_loss")
+    )
+    console.print(
+        f"On {report['documents']:,} documents of held-out sites: [bold]{figures}[/]",
+        highlight=False,
+    )
     _lines(
         console,
         "Held-out scores by dataset",
         ("dataset", "documents", "sites", "AUC", "scores 0 to 1"),
         [
-            (name, f"{own['documents']:,}", f"{own['sites']:,}", _number(own["auc"]), _sparks(own["scores"]))
+            (
+                name,
+                f"{own['documents']:,}",
+                f"{own['sites']:,}",
+                _number(own["auc"]),
+                _sparks(own["scores"]),
+            )
             for name, own in report["datasets"].items()
         ],
     )
@@ -42,7 +53,12 @@ def show_model(model: Data, console: Console) -> None:
         "Calibration: mean score and share of positives, classes weighed as in the fit",
         ("score", "documents", "mean score", "positive"),
         [
-            (f"{b['from']:.2f} to {b['to']:.2f}", f"{b['documents']:,}", f"{b['score']:.3f}", f"{b['positive']:.3f}")
+            (
+                f"{b['from']:.2f} to {b['to']:.2f}",
+                f"{b['documents']:,}",
+                f"{b['score']:.3f}",
+                f"{b['positive']:.3f}",
+            )
             for b in report["calibration"]
         ],
     )
@@ -51,13 +67,19 @@ def show_model(model: Data, console: Console) -> None:
             console,
             "C, on the other half of the held-out sites",
             ("C", "AUC", "log loss"),
-            [(f"{one['C']:g}", _number(one["auc"]), _number(one["log_loss"])) for one in report["tried"]],
+            [
+                (f"{one['C']:g}", _number(one["auc"]), _number(one["log_loss"]))
+                for one in report["tried"]
+            ],
         )
     _lines(
         console,
         "Learning curve",
         ("training documents", "AUC", "log loss"),
-        [(f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"])) for one in report["curve"]],
+        [
+            (f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"]))
+            for one in report["curve"]
+        ],
     )
     for side, rows in report["strongest"].items():
         _lines(
@@ -80,7 +102,9 @@ def show_alpha(found: Data, console: Console) -> None:
     """Print the fit of alpha with its misfit, and what each alpha would keep."""
     fit = found["fit"]
     if "refused" in fit:
-        console.print(f"No alpha fits {fit['dataset']}: {fit['refused']}.", highlight=False, soft_wrap=True)
+        console.print(
+            f"No alpha fits {fit['dataset']}: {fit['refused']}.", highlight=False, soft_wrap=True
+        )
     else:
         console.print(
             f"[bold]alpha {fit['alpha']:.2f}[/] (95 % interval {fit['low']:.2f} to {fit['high']:.2f}) fits {fit['dataset']}: "
@@ -102,12 +126,26 @@ def show_alpha(found: Data, console: Console) -> None:
     edges = found["edges"]
     for name, own in found["datasets"].items():
         bands = [f"{a:.1f}-{b:.1f}" for a, b in itertools.pairwise(edges)]
-        rows_ = [("documents", f"{sum(own['counts']):,}", "", *(f"{count:,}" for count in own["counts"]))]
+        rows_ = [
+            ("documents", f"{sum(own['counts']):,}", "", *(f"{count:,}" for count in own["counts"]))
+        ]
         for alpha, kept in zip(found["alphas"], own["kept"], strict=True):
             mark = " *" if alpha == found["alpha"] else ""
             share = sum(kept) / max(1, sum(own["counts"]))
-            rows_.append((f"{alpha:g}{mark}", f"{sum(kept):,}", f"{share:.2%}", *(f"{count:,}" for count in kept)))
-        _lines(console, f"What each alpha keeps of {name}, by score", ("alpha", "kept", "share", *bands), rows_)
+            rows_.append(
+                (
+                    f"{alpha:g}{mark}",
+                    f"{sum(kept):,}",
+                    f"{share:.2%}",
+                    *(f"{count:,}" for count in kept),
+                )
+            )
+        _lines(
+            console,
+            f"What each alpha keeps of {name}, by score",
+            ("alpha", "kept", "share", *bands),
+            rows_,
+        )
 
 
 def token_list(row: Data) -> str:
@@ -135,14 +173,26 @@ def _training(model: Data, console: Console) -> None:
         for side, part in model["training"].items()
         for name, own in part["datasets"].items()
     ]
-    _lines(console, "Training sets", ("class", "dataset", "documents", "fitted", "sites", "weight", "sha256"), rows)
+    _lines(
+        console,
+        "Training sets",
+        ("class", "dataset", "documents", "fitted", "sites", "weight", "sha256"),
+        rows,
+    )
 
 
-def _lines(console: Console, title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> None:
-    table = Table(title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+def _lines(
+    console: Console, title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]
+) -> None:
+    table = Table(
+        title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
+    )
     for i, name in enumerate(head):
         table.add_column(
-            name, justify="left" if i == 0 or name in ("tokens", "", "dataset", "scores 0 to 1") else "right"
+            name,
+            justify="left"
+            if i == 0 or name in ("tokens", "", "dataset", "scores 0 to 1")
+            else "right",
         )
     for row in rows:
         table.add_row(*map(escape, row))

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
-DECISIONS = ("tokenize", "decontaminate", "dedup")  # stages row-aligned to the survivors, the last first
+DECISIONS = (
+    "tokenize",
+    "decontaminate",
+    "dedup",
+)  # stages row-aligned to the survivors, the last first
 SCORES = pa.schema(
     [
         ("dataset", pa.string()),
@@ -73,7 +77,9 @@ def kept_rows(context: Context, shard: Shard) -> tuple[str | None, Int64s]:
     decided = last_decision(context, shard)
     if decided is None:
         return path, np.arange(store.need_footer(path).rows, dtype=np.int64)
-    return path, np.flatnonzero(column(decided, "keep").fill_null(False).to_numpy(zero_copy_only=False))
+    return path, np.flatnonzero(
+        column(decided, "keep").fill_null(False).to_numpy(zero_copy_only=False)
+    )
 
 
 def column(path: str, name: str) -> pa.Array:
@@ -146,7 +152,9 @@ def scores(context: Context, plan: Plan, dataset: str | None = None) -> pa.Table
     parts = list(score_parts(context, plan, dataset))
     if not parts:
         what = f"dataset {dataset!r}" if dataset else "documents"
-        raise RunError(f"{context.out}: there are no scores of {what}; the run has not got to the end of classify")
+        raise RunError(
+            f"{context.out}: there are no scores of {what}; the run has not got to the end of classify"
+        )
     return pa.concat_tables(parts)
 
 
@@ -165,7 +173,9 @@ def kept_share(score: Floats, u: Floats, alphas: Sequence[float]) -> Floats:
     >>> kept_share(np.array([0.0, 1.0]), np.array([0.5, 0.5]), [9.0]).tolist()
     [0.5]
     """
-    return np.array([np.mean(pareto_draw(u, alpha) > 1.0 - score) if len(score) else 0.0 for alpha in alphas])
+    return np.array(
+        [np.mean(pareto_draw(u, alpha) > 1.0 - score) if len(score) else 0.0 for alpha in alphas]
+    )
 
 
 def margins(table: pa.Table, alpha: float) -> Floats:
@@ -174,7 +184,9 @@ def margins(table: pa.Table, alpha: float) -> Floats:
     return np.asarray(pareto_draw(u, alpha) - (1.0 - score))
 
 
-def near_threshold(context: Context, plan: Plan, dataset: str, n: int = 5, chars: int = 300, seed: int = 0) -> pa.Table:
+def near_threshold(
+    context: Context, plan: Plan, dataset: str, n: int = 5, chars: int = 300, seed: int = 0
+) -> pa.Table:
     """Random documents that just stayed and just left: `n` of each, from the nearest 4 n.
 
     Columns: kept, score, draw, needed, id, url, text (its first `chars` characters).
@@ -187,12 +199,21 @@ def near_threshold(context: Context, plan: Plan, dataset: str, n: int = 5, chars
         rows = np.flatnonzero(side)
         nearest = rows[np.argsort(np.abs(margin[rows]), kind="stable")][: 4 * n]
         keys = [int(row).to_bytes(8, "little") for row in nearest]
-        chosen += nearest[np.argsort(draws.uniforms(seed, "inspect/threshold", keys), kind="stable")][:n].tolist()
+        chosen += nearest[
+            np.argsort(draws.uniforms(seed, "inspect/threshold", keys), kind="stable")
+        ][:n].tolist()
     some = table.take(pa.array(chosen, pa.int64()))
     score = some.column("score").to_numpy()
     texts = _texts(context, plan, some, chars)
-    columns = {"kept": pa.array(margin[chosen] > 0), "score": score, "draw": margin[chosen] + 1.0 - score}
-    named = {name: pa.array([text[name] for text in texts], pa.string()) for name in ("id", "url", "text")}
+    columns = {
+        "kept": pa.array(margin[chosen] > 0),
+        "score": score,
+        "draw": margin[chosen] + 1.0 - score,
+    }
+    named = {
+        name: pa.array([text[name] for text in texts], pa.string())
+        for name in ("id", "url", "text")
+    }
     return pa.table({**columns, "needed": 1.0 - score, **named})
 
 
@@ -225,14 +246,23 @@ def removed_duplicates(context: Context, plan: Plan) -> pa.Table:
         rows = np.flatnonzero(table.column("kept_id").is_valid().to_numpy())
         some = table.take(pa.array(rows)).drop_columns(["keep"])
         n = len(rows)
-        places = {"dataset": pa.array([shard.dataset] * n, pa.string()), "ordinal": np.full(n, shard.ordinal, np.int64)}
-        parts.append(pa.table({**places, "row": rows, **{name: some.column(name) for name in some.column_names}}))
+        places = {
+            "dataset": pa.array([shard.dataset] * n, pa.string()),
+            "ordinal": np.full(n, shard.ordinal, np.int64),
+        }
+        parts.append(
+            pa.table(
+                {**places, "row": rows, **{name: some.column(name) for name in some.column_names}}
+            )
+        )
     if not parts:
         raise RunError(f"{context.out}: dedup has not run here, so there are no duplicates to show")
     return pa.concat_tables(parts)
 
 
-def duplicate_pairs(context: Context, plan: Plan, n: int = 3, seed: int = 0) -> list[dict[str, Any]]:
+def duplicate_pairs(
+    context: Context, plan: Plan, n: int = 3, seed: int = 0
+) -> list[dict[str, Any]]:
     """Random near duplicates with both texts: dicts of id, dataset, text, kept_id, kept_dataset, kept_text, jaccard."""
     from curation.inspect.find import find_id
 

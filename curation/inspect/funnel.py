@@ -53,7 +53,9 @@ class Flow:
     epochs: float | None
 
     def find(self, stage: str, outcome: str) -> Line | None:
-        return next((line for line in self.lines if (line.stage, line.outcome) == (stage, outcome)), None)
+        return next(
+            (line for line in self.lines if (line.stage, line.outcome) == (stage, outcome)), None
+        )
 
 
 def funnel(context: Context, plan: Plan) -> list[Flow]:
@@ -70,7 +72,11 @@ def funnel(context: Context, plan: Plan) -> list[Flow]:
     everything = ledger.total(found.get("tokenize", {}).values())
     flows = []
     for dataset in context.recipe.dataset:
-        own = {stage: datasets[dataset.name] for stage, datasets in found.items() if dataset.name in datasets}
+        own = {
+            stage: datasets[dataset.name]
+            for stage, datasets in found.items()
+            if dataset.name in datasets
+        }
         if own or dataset.name in mixed:
             rate = _rate(own.get("tokenize", {})) or _rate(everything)
             lines = tuple(line for stage in own for line in _lines(stage, own[stage], rate))
@@ -86,7 +92,12 @@ def _rate(books: ledger.Ledger) -> float | None:
 
 
 def _lines(stage: str, books: ledger.Ledger, rate: float | None) -> list[Line]:
-    order = [ledger.IN, *sorted(ledger.removed(books), key=lambda r: (-books[r][0], r)), ledger.CUT, ledger.KEPT]
+    order = [
+        ledger.IN,
+        *sorted(ledger.removed(books), key=lambda r: (-books[r][0], r)),
+        ledger.CUT,
+        ledger.KEPT,
+    ]
     lines = []
     for outcome in order:
         if outcome not in books and outcome != ledger.KEPT:
@@ -141,7 +152,10 @@ def _as_of(flow: Flow, stage: str) -> list[Line]:
     kept = flow.find("extract", ledger.KEPT)
     if kept is None:
         return []
-    return [Line(stage, name, kept.documents, kept.chars, kept.tokens, kept.exact) for name in (ledger.IN, ledger.KEPT)]
+    return [
+        Line(stage, name, kept.documents, kept.chars, kept.tokens, kept.exact)
+        for name in (ledger.IN, ledger.KEPT)
+    ]
 
 
 def _sum(stage: str, outcome: str, lines: Sequence[Line]) -> Line:
@@ -149,13 +163,21 @@ def _sum(stage: str, outcome: str, lines: Sequence[Line]) -> Line:
     known = [line.tokens for line in some if line.tokens is not None]
     tokens = sum(known) if known else None
     return Line(
-        stage, outcome, sum(x.documents for x in some), sum(x.chars for x in some), tokens, all(x.exact for x in some)
+        stage,
+        outcome,
+        sum(x.documents for x in some),
+        sum(x.chars for x in some),
+        tokens,
+        all(x.exact for x in some),
     )
 
 
 def _mixture(context: Context) -> dict[str, tuple[int, float, float, float]]:
     """Of each mixed dataset: tokens in the training shards, their share, the share planned, epochs."""
-    manifest, plan = context.path("shards", "manifest.parquet"), context.path("shards", "shards.json")
+    manifest, plan = (
+        context.path("shards", "manifest.parquet"),
+        context.path("shards", "shards.json"),
+    )
     if "mix" not in context.recipe.stages or not (store.exists(manifest) and store.exists(plan)):
         return {}
     rows = [row for row in store.read_table(manifest).to_pylist() if row["split"] == "train"]
@@ -202,9 +224,15 @@ def funnel_table(flows: Sequence[Flow]) -> Table:
 
 
 def _block(
-    flows: Sequence[Flow], rows: Sequence[Row], block: Sequence[int], widths: list[tuple[int, int]], label: int
+    flows: Sequence[Flow],
+    rows: Sequence[Row],
+    block: Sequence[int],
+    widths: list[tuple[int, int]],
+    label: int,
 ) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(
+        box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold"
+    )
     table.add_column("", width=label, no_wrap=True)
     for i in block:
         style = "bold" if flows[i].dataset == TOTAL and len(flows) > 2 else ""
@@ -251,13 +279,21 @@ def _rows(flows: Sequence[Flow]) -> list[Row]:
     )
     rows: list[Row] = []
     if "extract" in stages:
-        rows.append(("records", "", [_milestone(flow, "extract", ledger.IN, flows) for flow in flows]))
+        rows.append(
+            ("records", "", [_milestone(flow, "extract", ledger.IN, flows) for flow in flows])
+        )
     for stage in stages:
         outcomes = dict.fromkeys(x.outcome for f in flows for x in f.lines if x.stage == stage)
         for outcome in outcomes:
             if outcome not in (ledger.IN, ledger.KEPT):
                 name = "text cut out" if outcome == ledger.CUT else outcome
-                rows.append((f"  - {name}", "dim red", [_loss(flow.find(stage, outcome), flows) for flow in flows]))
+                rows.append(
+                    (
+                        f"  - {name}",
+                        "dim red",
+                        [_loss(flow.find(stage, outcome), flows) for flow in flows],
+                    )
+                )
         last = stage == stages[-1]
         if not (quiet and stage == "decontaminate"):
             name = "documents" if stage == "extract" else "kept" if last else f"after {stage}"
@@ -269,10 +305,18 @@ def _rows(flows: Sequence[Flow]) -> list[Row]:
                 )
             )
     if any(flow.placed is not None for flow in flows):
-        rows.append(("in training shards", "bold cyan", [("", volume(flow.placed)) for flow in flows]))
+        rows.append(
+            ("in training shards", "bold cyan", [("", volume(flow.placed)) for flow in flows])
+        )
         rows.append(("  share", "cyan", [("", _percent(flow.share)) for flow in flows]))
         rows.append(("  planned", "dim", [("", _percent(flow.planned)) for flow in flows]))
-        rows.append(("  epochs", "dim", [("", "" if flow.epochs is None else _epochs(flow.epochs)) for flow in flows]))
+        rows.append(
+            (
+                "  epochs",
+                "dim",
+                [("", "" if flow.epochs is None else _epochs(flow.epochs)) for flow in flows],
+            )
+        )
     return rows
 
 
@@ -286,7 +330,9 @@ def _milestone(flow: Flow, stage: str, outcome: str, flows: Sequence[Flow]) -> t
 def _loss(line: Line | None, flows: Sequence[Flow]) -> tuple[str, str]:
     if line is None:
         return "", ""
-    return (f"-{number(line.documents)}" if line.documents else ""), _volume(line, flows) if line.chars else ""
+    return (f"-{number(line.documents)}" if line.documents else ""), _volume(
+        line, flows
+    ) if line.chars else ""
 
 
 def _volume(line: Line, flows: Sequence[Flow]) -> str:
@@ -330,7 +376,9 @@ def volume(value: int | None) -> str:
     if value is None or value < 10_000:
         return "" if value is None else f"{value:,}"
     size, unit = next(
-        (s, u) for s, u in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K")) if value >= 0.9995 * s
+        (s, u)
+        for s, u in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
+        if value >= 0.9995 * s
     )
     scaled = value / size
     return f"{scaled:.{max(0, 2 - (scaled >= 9.995) - (scaled >= 99.95))}f}{unit}"

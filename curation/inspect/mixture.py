@@ -30,7 +30,9 @@ def mixture_plan(context: Context, plan: Plan) -> list[dict[str, Any]]:
     shards = [shard for shard in plan.shards if shard.dataset in context.recipe.mix.weights]
     for shard in shards:
         if not store.exists(mix.token_path(context, shard)):
-            raise RunError(f"{context.out}: {shard} has no tokens yet; run the recipe as far as tokenize")
+            raise RunError(
+                f"{context.out}: {shard} has no tokens yet; run the recipe as far as tokenize"
+            )
     shares = mix.shares_of(context, shards, [mix.count_shard(context, shard) for shard in shards])
     rows = [
         {
@@ -49,14 +51,25 @@ def mixture_plan(context: Context, plan: Plan) -> list[dict[str, Any]]:
 
 def _placed(context: Context, rows: list[dict[str, Any]]) -> dict[Any, int] | None:
     """Tokens of each dataset in the training shards, where those are of this very plan."""
-    listed, manifest = (context.path("shards", name) for name in ("shards.json", "manifest.parquet"))
+    listed, manifest = (
+        context.path("shards", name) for name in ("shards.json", "manifest.parquet")
+    )
     if not (store.exists(listed) and store.exists(manifest)):
         return None
-    made = [(part["dataset"], part["tokens"], part["epochs"]) for part in store.read_json(listed)["mixture"]]
+    made = [
+        (part["dataset"], part["tokens"], part["epochs"])
+        for part in store.read_json(listed)["mixture"]
+    ]
     if made != [(row["dataset"], row["tokens"], row["epochs"]) for row in rows]:
         return None
-    train = [row["dataset_tokens"] for row in store.read_table(manifest).to_pylist() if row["split"] == "train"]
-    return {row["dataset"]: sum(t[context.recipe.place(row["dataset"])] for t in train) for row in rows}
+    train = [
+        row["dataset_tokens"]
+        for row in store.read_table(manifest).to_pylist()
+        if row["split"] == "train"
+    ]
+    return {
+        row["dataset"]: sum(t[context.recipe.place(row["dataset"])] for t in train) for row in rows
+    }
 
 
 def plan_view(context: Context, rows: list[dict[str, Any]]) -> Iterator[RenderableType]:
@@ -79,7 +92,12 @@ def _plan_table(context: Context, rows: list[dict[str, Any]]) -> Table:
     table = _table(title, head + (["placed", "share", "epochs placed"] if achieved else []))
     whole = sum(row["placed"] for row in rows) if achieved else 0
     for row in rows:
-        cells = [row["dataset"], f"{row['tokens']:,}", f"{row['validation_tokens']:,}", f"{row['weight']:.2%}"]
+        cells = [
+            row["dataset"],
+            f"{row['tokens']:,}",
+            f"{row['validation_tokens']:,}",
+            f"{row['weight']:.2%}",
+        ]
         cells += [f"{row['epochs']:,.2f}", f"{row['planned']:,.0f}"]
         if achieved:
             cells += [
@@ -107,7 +125,14 @@ def _paper_table() -> Table:
 
 
 def _table(title: str, head: list[str]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+    )
     for i, name in enumerate(head):
         table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
     return table

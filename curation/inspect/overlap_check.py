@@ -54,7 +54,9 @@ def _texts(context: Context, name: str) -> Iterator[tuple[int, list[str]]]:
     if not (store.exists(path) and store.exists(index)):
         return
     coder = encoding(facts["encoding"])
-    words = [b"" if i == facts["end_of_text"] else _bytes(coder, i) for i in range(facts["vocabulary"])]
+    words = [
+        b"" if i == facts["end_of_text"] else _bytes(coder, i) for i in range(facts["vocabulary"])
+    ]
     sizes = np.array([len(word) for word in words], np.int64)
     pool, starts = np.frombuffer(b"".join(words), np.uint8), np.cumsum(sizes) - sizes
     lengths, _ = read_index(store.read_bytes(index))
@@ -64,7 +66,9 @@ def _texts(context: Context, name: str) -> Iterator[tuple[int, list[str]]]:
         while first < len(lengths):
             before = int(ends[first - 1]) if first else 0
             last = max(first + 1, int(np.searchsorted(ends, before + BLOCK_TOKENS, "right")))
-            tokens = np.frombuffer(stream.read(int(ends[last - 1] - before) * dtype.itemsize), dtype)
+            tokens = np.frombuffer(
+                stream.read(int(ends[last - 1] - before) * dtype.itemsize), dtype
+            )
             yield first, _decoded(tokens, ends[first:last] - before, pool, starts, sizes)
             first = last
 
@@ -85,10 +89,16 @@ def _decoded(
     sizes: npt.NDArray[np.int64],
 ) -> list[str]:
     """The texts of sequences that end before `ends`; parts of a character at the border of two chunks are replaced."""
-    tokens = tokens[tokens < len(sizes)] if len(tokens) and int(tokens.max()) >= len(sizes) else tokens
+    tokens = (
+        tokens[tokens < len(sizes)] if len(tokens) and int(tokens.max()) >= len(sizes) else tokens
+    )
     each = sizes[tokens]
     till = np.cumsum(each)
-    places = np.repeat(starts[tokens] - (till - each), each) + np.arange(int(till[-1]) if len(till) else 0)
+    places = np.repeat(starts[tokens] - (till - each), each) + np.arange(
+        int(till[-1]) if len(till) else 0
+    )
     data = pool[places].tobytes()
-    bounds = np.concatenate([[0], np.concatenate([[0], till])[np.minimum(ends, len(tokens))]]).tolist()
+    bounds = np.concatenate(
+        [[0], np.concatenate([[0], till])[np.minimum(ends, len(tokens))]]
+    ).tolist()
     return [data[a:b].decode("utf-8", "replace") for a, b in itertools.pairwise(bounds)]

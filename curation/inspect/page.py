@@ -68,7 +68,9 @@ def page(data: Data) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>curation report</title>'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<style>{STYLE}{BLOCK_STYLE}</style></head><body>\n" + "\n".join(filter(None, parts)) + "\n</body></html>\n"
+        f"<style>{STYLE}{BLOCK_STYLE}</style></head><body>\n"
+        + "\n".join(filter(None, parts))
+        + "\n</body></html>\n"
     )
 
 
@@ -89,12 +91,18 @@ def _funnel(flows: list[Data]) -> str:
     order = ("extract", "classify", "dedup", "decontaminate", "tokenize")
     rows, classes = [], []
     for stage in sorted(stages, key=order.index):
-        outcomes = dict.fromkeys(x["outcome"] for f in flows for x in f["lines"] if x["stage"] == stage)
+        outcomes = dict.fromkeys(
+            x["outcome"] for f in flows for x in f["lines"] if x["stage"] == stage
+        )
         middle = [outcome for outcome in outcomes if outcome not in ("in", "kept")]
         for outcome in [*(["in"] if stage == "extract" else []), *middle, "kept"]:
             stays = outcome in ("in", "kept")
-            name = {"in": "records", "kept": f"after {stage}", "cut": "- text cut out"}.get(outcome, f"- {outcome}")
-            rows.append([name, *(cell for flow in flows for cell in _flow_cells(flow, stage, outcome))])
+            name = {"in": "records", "kept": f"after {stage}", "cut": "- text cut out"}.get(
+                outcome, f"- {outcome}"
+            )
+            rows.append(
+                [name, *(cell for flow in flows for cell in _flow_cells(flow, stage, outcome))]
+            )
             classes.append("stay" if stays else "left")
     head = ["", *(cell for flow in flows for cell in (flow["dataset"], "tokens"))]
     if not rows:
@@ -172,7 +180,8 @@ def _model(model: Data | None) -> str:
     training = model.get("training", {})
     heldout = model.get("heldout", {})
     sizes = ", ".join(
-        f"{part['documents']:,} {name}s ({', '.join(part['datasets'])})" for name, part in training.items()
+        f"{part['documents']:,} {name}s ({', '.join(part['datasets'])})"
+        for name, part in training.items()
     )
     auc = heldout.get("auc")
     measured = (
@@ -193,22 +202,30 @@ def _benchmarks(found: list[Data] | None) -> str:
     clean = [row["benchmark"] for row in found if not row["hits"]]
     intro = "What the training text shares with benchmarks, and was cut. A gram that several benchmarks hold counts for each."
     rest = f"<p class='dim'>Nothing shared with: {escape(', '.join(clean))}.</p>" if clean else ""
-    return markup.section("Benchmarks", intro, markup.table(["benchmark", *keys], rows) if rows else "", rest)
+    return markup.section(
+        "Benchmarks", intro, markup.table(["benchmark", *keys], rows) if rows else "", rest
+    )
 
 
 def _contamination(found: list[Data] | None) -> str:
     if found is None:
         return ""
     dirty = sorted(
-        (r for r in found if r["dirty_before"]), key=lambda r: (-r["dirty_before"] / r["examples"], r["benchmark"])
+        (r for r in found if r["dirty_before"]),
+        key=lambda r: (-r["dirty_before"] / r["examples"], r["benchmark"]),
     )
     intro = (
         "Examples that share N words in a row with any training document, before and after the cuts. N is the 5th percentile "
         "of a benchmark's example lengths, from 8 to 13. The ids are in decontaminate/dirty.jsonl."
     )
-    clean = f"<p class='dim'>Every example of {len(found) - len(dirty)} other benchmarks is clean.</p>"
+    clean = (
+        f"<p class='dim'>Every example of {len(found) - len(dirty)} other benchmarks is clean.</p>"
+    )
     return markup.section(
-        "Dirty examples", intro, markup.table(HEAD, [cells(row) for row in dirty]) if dirty else "", clean
+        "Dirty examples",
+        intro,
+        markup.table(HEAD, [cells(row) for row in dirty]) if dirty else "",
+        clean,
     )
 
 
@@ -217,10 +234,21 @@ def _mixture(found: Data | None) -> str:
         return ""
     rows = []
     for d in found["datasets"]:
-        rows.append((d["dataset"], d["weight"], d["share"], f"{d['share']:.2%}, planned {d['weight']:.2%}"))
+        rows.append(
+            (d["dataset"], d["weight"], d["share"], f"{d['share']:.2%}, planned {d['weight']:.2%}")
+        )
     chart = charts.bars("Planned and achieved share of each dataset", rows)
     key = "<p class='dim'><i class='a'></i> planned <i class='b'></i> achieved</p>"
-    head = ["dataset", "tokens there are", "validation", "epochs", "placed", "share", "planned", "in single shards"]
+    head = [
+        "dataset",
+        "tokens there are",
+        "validation",
+        "epochs",
+        "placed",
+        "share",
+        "planned",
+        "in single shards",
+    ]
     table = [
         [
             d["dataset"],
@@ -236,7 +264,9 @@ def _mixture(found: Data | None) -> str:
     ]
     train = [shard for shard in found["shards"] if shard["split"] == "train"]
     intro = f"{sum(shard['tokens'] for shard in train):,} tokens in {len(train):,} training shards."
-    return markup.section("Mixture", intro, f"<div class='card'>{chart}{key}</div>", markup.table(head, table))
+    return markup.section(
+        "Mixture", intro, f"<div class='card'>{chart}{key}</div>", markup.table(head, table)
+    )
 
 
 def _languages(found: Data) -> str:
@@ -244,7 +274,12 @@ def _languages(found: Data) -> str:
     for name, rows in found.items():
         if rows:
             lines = [
-                (r["language"], float(r["documents"]), float(r["kept"]), f"{r['documents']:,}, {r['kept']:,} kept")
+                (
+                    r["language"],
+                    float(r["documents"]),
+                    float(r["kept"]),
+                    f"{r['documents']:,}, {r['kept']:,} kept",
+                )
                 for r in rows
             ]
             cards.append(markup.card(name, charts.bars(f"Languages of {name}", lines)))
@@ -256,12 +291,22 @@ def _lengths(found: Data) -> str:
     cards = []
     for name, counts in found["datasets"].items():
         first = next(i for i, count in enumerate(counts) if count)
-        names = [charts.short(2**i) if i < 10 else f"{2 ** (i - 10)}Ki" for i in range(first, len(counts))]
+        names = [
+            charts.short(2**i) if i < 10 else f"{2 ** (i - 10)}Ki"
+            for i in range(first, len(counts))
+        ]
         label = f"{found['unit']} (each bar: up to twice its number)"
         cards.append(
-            markup.card(name, charts.columns(f"Documents of {name} by length", names, counts[first:], label=label))
+            markup.card(
+                name,
+                charts.columns(
+                    f"Documents of {name} by length", names, counts[first:], label=label
+                ),
+            )
         )
-    return markup.section("Lengths", f"Kept documents by length in {found['unit']}.", markup.cards(*cards))
+    return markup.section(
+        "Lengths", f"Kept documents by length in {found['unit']}.", markup.cards(*cards)
+    )
 
 
 def _samples(found: Data | None) -> str:
@@ -291,12 +336,16 @@ def _extracted(found: list[Data] | None) -> str:
         word = "kept" if one["kept"] else "removed later"
         head = f"{word}: {escape(one['url'] or one['id'])}"
         if one["blocks"] is None:
-            parts.append(f"<p class='dim'>{head}. The page is not to be found in its archive again.</p>")
+            parts.append(
+                f"<p class='dim'>{head}. The page is not to be found in its archive again.</p>"
+            )
             continue
         blocks = [Block(**block) for block in one["blocks"]]
         more = f"<p class='dim'>and {one['more']} more</p>" if one["more"] else ""
         said = f"{sum(block.kept for block in blocks)} of {len(blocks)} blocks are text"
-        parts.append(f"<details><summary>{head} ({said})</summary>{''.join(map(block_row, blocks))}{more}</details>")
+        parts.append(
+            f"<details><summary>{head} ({said})</summary>{''.join(map(block_row, blocks))}{more}</details>"
+        )
     intro = "Random pages as the extractor saw them: each block with its score, blue where it was taken for main text, orange where not."
     return markup.section("Pages, block by block", intro, "".join(parts))
 
@@ -309,5 +358,7 @@ def _recipe(data: Data) -> str:
             rows.append([f"{table}.{key}", str(value)])
     intro = f"Every setting, defaults included. curation {escape(data['curation'])}."
     return markup.section(
-        "Recipe", intro, f"<details><summary>Show</summary>{markup.table(['key', 'value'], rows)}</details>"
+        "Recipe",
+        intro,
+        f"<details><summary>Show</summary>{markup.table(['key', 'value'], rows)}</details>",
     )

@@ -46,7 +46,9 @@ Int64s = npt.NDArray[np.int64]
 def write_report(context: Context, plan: Plan) -> str:
     """Write `report.json` and, after it, `report.html`; returns the page's path."""
     data = report(context, plan)
-    store.write_bytes(context.path("report.json"), orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n")
+    store.write_bytes(
+        context.path("report.json"), orjson.dumps(data, option=orjson.OPT_INDENT_2) + b"\n"
+    )
     path = context.path("report.html")
     store.write_bytes(path, page(data).encode())
     return path
@@ -84,7 +86,11 @@ def report(context: Context, plan: Plan) -> Data:
 
 
 def _model(context: Context) -> Data | None:
-    return model_report(context.path("classify", "model")) if "classify" in context.recipe.stages else None
+    return (
+        model_report(context.path("classify", "model"))
+        if "classify" in context.recipe.stages
+        else None
+    )
 
 
 def _scores(context: Context, plan: Plan) -> Data | None:
@@ -100,16 +106,27 @@ def _scores(context: Context, plan: Plan) -> Data | None:
         keep = part.column("keep").fill_null(False).to_numpy()
         own = found.setdefault(
             name,
-            {"counts": np.zeros(BINS, np.int64), "kept": np.zeros(BINS, np.int64), "expected": np.zeros(BINS)},
+            {
+                "counts": np.zeros(BINS, np.int64),
+                "kept": np.zeros(BINS, np.int64),
+                "expected": np.zeros(BINS),
+            },
         )
         own["counts"] += np.histogram(score, edges)[0]
         own["kept"] += np.histogram(score[keep], edges)[0]
         own["expected"] += np.histogram(score, edges, weights=frames.keep_chance(score, alpha))[0]
     if not found:
         return None
-    datasets = {name: _dataset_scores(context.recipe.filtered(name), own) for name, own in found.items()}
+    datasets = {
+        name: _dataset_scores(context.recipe.filtered(name), own) for name, own in found.items()
+    }
     chance = frames.keep_chance(edges, alpha)
-    return {"alpha": alpha, "edges": edges.tolist(), "keep_chance": chance.tolist(), "datasets": datasets}
+    return {
+        "alpha": alpha,
+        "edges": edges.tolist(),
+        "keep_chance": chance.tolist(),
+        "datasets": datasets,
+    }
 
 
 def _dataset_scores(filtered: bool, own: Data) -> Data:
@@ -165,7 +182,9 @@ def _languages(context: Context, plan: Plan) -> Data:
             if path is not None:
                 kept.update(_counts(frames.column(path, "language").take(pa.array(rows))))
         order = sorted(came, key=lambda language: (-came[language], language))
-        out[name] = [{"language": x, "documents": came[x], "kept": kept[x]} for x in order[:LANGUAGES]]
+        out[name] = [
+            {"language": x, "documents": came[x], "kept": kept[x]} for x in order[:LANGUAGES]
+        ]
         if rest := order[LANGUAGES:]:
             sums = {"documents": sum(came[x] for x in rest), "kept": sum(kept[x] for x in rest)}
             out[name].append({"language": f"{len(rest)} others", **sums})
@@ -179,13 +198,19 @@ def _counts(column: pa.Array) -> dict[str, int]:
 
 def _lengths(context: Context, plan: Plan) -> Data:
     """Per dataset: how many kept documents have a length of [2**i, 2**(i+1)) tokens, or characters where there are no tokens."""
-    unit = "tokens" if any(store.exists(context.table("tokens", s)) for s in plan.shards) else "characters"
+    unit = (
+        "tokens"
+        if any(store.exists(context.table("tokens", s)) for s in plan.shards)
+        else "characters"
+    )
     datasets: Data = {}
     for name in context.recipe.names():
         counts: Counter[int] = Counter()
         for shard in plan.of(name):
             lengths = _shard_lengths(context, shard, unit)
-            values, times = np.unique(np.log2(np.maximum(lengths, 1)).astype(np.int64), return_counts=True)
+            values, times = np.unique(
+                np.log2(np.maximum(lengths, 1)).astype(np.int64), return_counts=True
+            )
             counts.update(dict(zip(values.tolist(), times.tolist(), strict=True)))
         if counts:
             datasets[name] = [counts[i] for i in range(max(counts) + 1)]
@@ -217,22 +242,37 @@ def _mixture(context: Context, flows: list[Flow]) -> Data | None:
     rows = store.read_table(manifest).to_pylist()
     train = np.array([row["dataset_tokens"] for row in rows if row["split"] == "train"], np.float64)
     per_shard = train / np.maximum(train.sum(axis=1, keepdims=True), 1)
-    parts = {part["dataset"]: part for part in store.read_json(context.path("shards", "shards.json"))["mixture"]}
+    parts = {
+        part["dataset"]: part
+        for part in store.read_json(context.path("shards", "shards.json"))["mixture"]
+    }
     datasets = []
     for flow in flows:
         if flow.dataset in parts and flow.placed is not None:
             place = context.recipe.place(flow.dataset)
             low, high = float(per_shard[:, place].min()), float(per_shard[:, place].max())
-            placed = {"placed": flow.placed, "share": flow.share, "lowest_share": low, "highest_share": high}
+            placed = {
+                "placed": flow.placed,
+                "share": flow.share,
+                "lowest_share": low,
+                "highest_share": high,
+            }
             datasets.append({**parts[flow.dataset], **placed})
-    shards = [{key: row[key] for key in ("name", "split", "tokens", "sequences", "sha256")} for row in rows]
+    shards = [
+        {key: row[key] for key in ("name", "split", "tokens", "sequences", "sha256")}
+        for row in rows
+    ]
     return {"datasets": datasets, "shards": shards}
 
 
 def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list[str]:
     """What a careful person would want to know before training on this."""
     found = {
-        flow.dataset: {line.outcome: [line.documents, line.chars, 0] for line in flow.lines if line.stage == "extract"}
+        flow.dataset: {
+            line.outcome: [line.documents, line.chars, 0]
+            for line in flow.lines
+            if line.stage == "extract"
+        }
         for flow in flows[:-1]
     }
     extracted = extract.warnings(context, {name: books for name, books in found.items() if books})
@@ -248,7 +288,11 @@ def _warnings(context: Context, flows: list[Flow], mixture: Data | None) -> list
     for flow in flows[:-1]:
         for line in flow.lines:
             came = flow.find(line.stage, "in")
-            removes = line.outcome not in ("in", "kept", "cut") and line.stage in ("dedup", "decontaminate", "tokenize")
+            removes = line.outcome not in ("in", "kept", "cut") and line.stage in (
+                "dedup",
+                "decontaminate",
+                "tokenize",
+            )
             if removes and came and line.documents > HIGH_LOSS * came.documents:
                 share = line.documents / came.documents
                 out.append(f"{line.stage} removed {share:.0%} of {flow.dataset} as {line.outcome}")

@@ -60,9 +60,13 @@ def show(
 ) -> None:
     """Print a sample: a panel each document, a line each reject."""
     found = sample(context, plan, stage=stage, reason=reason, dataset=dataset, n=n, seed=seed)
-    what = " ".join(filter(None, (dataset, "documents", f"removed by {stage}" if stage else "", reason or "")))
+    what = " ".join(
+        filter(None, (dataset, "documents", f"removed by {stage}" if stage else "", reason or ""))
+    )
     if not found:
-        console.print(f"There are no {what}." if stage or reason else "No documents are kept.", markup=False)
+        console.print(
+            f"There are no {what}." if stage or reason else "No documents are kept.", markup=False
+        )
         return
     if all(one.text is None for one in found):
         console.print(_rejects_table(found))
@@ -92,14 +96,20 @@ def sample(
     if stage is None and reason is not None:
         stage = _stage_of(context, plan, reason)
     if stage is None:
-        return _documents(context, shards, ((s, *frames.kept_rows(context, s)) for s in shards), None, n, seed)
+        return _documents(
+            context, shards, ((s, *frames.kept_rows(context, s)) for s in shards), None, n, seed
+        )
     if reason == "not_a_page":
-        raise InputError("records that hold no page (not_a_page) are counted, not listed; name another reason")
+        raise InputError(
+            "records that hold no page (not_a_page) are counted, not listed; name another reason"
+        )
     if stage == "extract":
         return _rejects(context, shards, reason, n, seed)
     paths = [frames.decision_path(context, stage, shard) for shard in shards]
     if not any(map(store.exists, paths)):
-        raise RunError(f"{context.out}: {stage} has decided nothing on {dataset or 'any dataset'} here")
+        raise RunError(
+            f"{context.out}: {stage} has decided nothing on {dataset or 'any dataset'} here"
+        )
     return _documents(context, shards, _removed(context, shards, stage, reason), stage, n, seed)
 
 
@@ -119,7 +129,9 @@ def _stage_of(context: Context, plan: Plan, reason: str) -> str:
     for stage, datasets in found.items():
         if any(reason in ledger for ledger in datasets.values()):
             return stage
-    reasons = sorted({r for d in found.values() for ledger in d.values() for r in ledger if r in REASONS})
+    reasons = sorted(
+        {r for d in found.values() for ledger in d.values() for r in ledger if r in REASONS}
+    )
     raise InputError(
         f"{context.out}: nothing left for the reason {reason!r}; the reasons here are {', '.join(reasons) or 'none'}"
     )
@@ -152,10 +164,17 @@ def _documents(
         if path is None or not len(here):
             continue
         ids = frames.column(path, "id").take(here).to_pylist()
-        at = draws.uniforms(seed, "inspect/sample", (f"{shard.dataset}\x00{id_}".encode() for id_ in ids))
-        found = zip(at.tolist(), [shard.ordinal] * len(here), [path] * len(here), here.tolist(), strict=True)
+        at = draws.uniforms(
+            seed, "inspect/sample", (f"{shard.dataset}\x00{id_}".encode() for id_ in ids)
+        )
+        found = zip(
+            at.tolist(), [shard.ordinal] * len(here), [path] * len(here), here.tolist(), strict=True
+        )
         chosen = heapq.nsmallest(n, [*chosen, *found])
-    return [_document(context, by_ordinal[ordinal], path, row, stage) for _, ordinal, path, row in chosen]
+    return [
+        _document(context, by_ordinal[ordinal], path, row, stage)
+        for _, ordinal, path, row in chosen
+    ]
 
 
 def _document(context: Context, shard: Shard, path: str, row: int, stage: str | None) -> Sampled:
@@ -169,11 +188,17 @@ def _document(context: Context, shard: Shard, path: str, row: int, stage: str | 
         evidence["score"] = frames.take(scores, original, ["score"]).column(0)[0].as_py()
     if stage is not None:
         decision = frames.decision_path(context, stage, shard)
-        wanted = [name for name in store.read_schema(decision).names if name not in ("keep", "tokens", "id", "content")]
+        wanted = [
+            name
+            for name in store.read_schema(decision).names
+            if name not in ("keep", "tokens", "id", "content")
+        ]
         evidence |= frames.take(decision, at, wanted).to_pylist()[0]
         if stage == "dedup":
             measured = context.table("dedup", shard, "evidence")
-            evidence |= frames.take(measured, at, ["repeated_lines", "repeated_paragraphs"]).to_pylist()[0]
+            evidence |= frames.take(
+                measured, at, ["repeated_lines", "repeated_paragraphs"]
+            ).to_pylist()[0]
     elif store.exists(tokens := context.table("tokens", shard)):
         counts = frames.take(tokens, at, ["counts"]).column(0)[0].as_py()
         evidence["tokens"] = sum(counts or ())
@@ -181,7 +206,9 @@ def _document(context: Context, shard: Shard, path: str, row: int, stage: str | 
     return Sampled(shard.dataset, found["id"], found["url"], text[:CHARS], len(text), evidence)
 
 
-def _rejects(context: Context, shards: list[Shard], reason: str | None, n: int, seed: int) -> list[Sampled]:
+def _rejects(
+    context: Context, shards: list[Shard], reason: str | None, n: int, seed: int
+) -> list[Sampled]:
     chosen: list[tuple[float, int, int, dict[str, Any]]] = []
     for shard in shards:
         path = context.table("rejects", shard)
@@ -203,18 +230,27 @@ def _panel(one: Sampled) -> Panel:
     body = Text()
     if one.url:
         body.append(clean(one.url) + "\n", style="blue")
-    said = "  ".join(f"{name} {_said(value)}" for name, value in one.evidence.items() if value not in (None, []))
+    said = "  ".join(
+        f"{name} {_said(value)}" for name, value in one.evidence.items() if value not in (None, [])
+    )
     body.append(f"{one.chars:,} characters  {said}\n\n", style="dim")
     shown = "\n".join(clean(line) for line in (one.text or "").splitlines() if line.strip())
     body.append(shown + (" …" if one.chars > CHARS else ""))
-    return Panel(body, title=Text(f"{one.dataset} {clean(one.id or '')}"), title_align="left", border_style="dim")
+    return Panel(
+        body,
+        title=Text(f"{one.dataset} {clean(one.id or '')}"),
+        title_align="left",
+        border_style="dim",
+    )
 
 
 def _said(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.4f}"
     if isinstance(value, list):
-        return " ".join(f"[{v['start']}, {v['end']})" if isinstance(v, dict) else str(v) for v in value[:4])
+        return " ".join(
+            f"[{v['start']}, {v['end']})" if isinstance(v, dict) else str(v) for v in value[:4]
+        )
     return clean(str(value), 80)
 
 

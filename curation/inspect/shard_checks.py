@@ -33,7 +33,11 @@ def pieces_left(context: Context, shard: Shard, rows: Any) -> list[Any]:
     """The spans that decontaminate left of each row; None for a whole text."""
     if "decontaminate" not in context.recipe.stages:
         return [None] * len(rows)
-    found: list[Any] = frames.take(context.decision("decontaminate", shard), rows, ["pieces"]).column(0).to_pylist()
+    found: list[Any] = (
+        frames.take(context.decision("decontaminate", shard), rows, ["pieces"])
+        .column(0)
+        .to_pylist()
+    )
     return found
 
 
@@ -72,11 +76,19 @@ def shard_problems(context: Context, rows: list[dict[str, Any]]) -> list[tuple[s
             elif store.sha256(path) != row["sha256"]:
                 yield f"{row['name']}.bin: not the bytes that the manifest names (sha256 differs); run again from mix"
         yield from each(lambda row, scan: _differs("tokens", scan.bytes / width, row["tokens"]))
-        yield from each(lambda row, _: _differs("tokens of its datasets", sum(row["dataset_tokens"]), row["tokens"]))
+        yield from each(
+            lambda row, _: _differs(
+                "tokens of its datasets", sum(row["dataset_tokens"]), row["tokens"]
+            )
+        )
 
     vocabulary, most = facts["vocabulary"], max(0, facts["vocabulary"] - 1)
     high = each(
-        lambda _, s: f"token {s.highest:,}, but the vocabulary ends at {most:,}" if s.highest >= vocabulary else ""
+        lambda _, s: (
+            f"token {s.highest:,}, but the vocabulary ends at {most:,}"
+            if s.highest >= vocabulary
+            else ""
+        )
     )
     ends = each(lambda row, scan: _differs("end-of-text tokens", len(scan.ends), row["ends"]))
     return [
@@ -106,7 +118,9 @@ def _scan(path: str, facts: dict[str, Any]) -> _Scan:
     return _Scan(size, highest, np.concatenate(ends))
 
 
-def _indexes(context: Context, rows: list[dict[str, Any]], scans: dict[str, _Scan], facts: dict[str, Any]) -> Problems:
+def _indexes(
+    context: Context, rows: list[dict[str, Any]], scans: dict[str, _Scan], facts: dict[str, Any]
+) -> Problems:
     """Lengths add up to the shard, and every chunk ends with end-of-text or is a full part of a longer piece."""
     for row in rows:
         name = row["name"]
@@ -163,7 +177,9 @@ def apart(context: Context, plan: Plan, rows: list[dict[str, Any]]) -> Problems:
 
 def mixture(context: Context) -> dict[str, dict[str, Any]]:
     """The planned mixture by dataset."""
-    return {p["dataset"]: p for p in store.read_json(context.path("shards", "shards.json"))["mixture"]}
+    return {
+        p["dataset"]: p for p in store.read_json(context.path("shards", "shards.json"))["mixture"]
+    }
 
 
 def _documents(context: Context, shard: Shard) -> Iterator[tuple[int, bytes, tuple[int, ...]]]:
@@ -234,12 +250,22 @@ def _chunks_of(context: Context, plan: Plan, dataset: str) -> tuple[float, float
             counts = counts.take(pa.array(rows))
             tokens = counts.flatten().to_numpy().astype(np.float64)
             full, rest = np.divmod(tokens, mix.CHUNK_TOKENS)
-            starts = np.concatenate([[0], np.cumsum(counts.value_lengths().to_numpy(zero_copy_only=False))])[:-1]
+            starts = np.concatenate(
+                [[0], np.cumsum(counts.value_lengths().to_numpy(zero_copy_only=False))]
+            )[:-1]
             if not len(rows):
                 continue
-            squares.append(np.add.reduceat(full * mix.CHUNK_TOKENS**2 + rest**2, starts.astype(np.int64)))
-            longest.append(np.minimum(np.maximum.reduceat(tokens, starts.astype(np.int64)), mix.CHUNK_TOKENS))
+            squares.append(
+                np.add.reduceat(full * mix.CHUNK_TOKENS**2 + rest**2, starts.astype(np.int64))
+            )
+            longest.append(
+                np.minimum(np.maximum.reduceat(tokens, starts.astype(np.int64)), mix.CHUNK_TOKENS)
+            )
             contents.append(np.array(batch.column(0).take(pa.array(rows)).to_pylist(), "V16"))
-    _, inverse, copies = np.unique(np.concatenate(contents), return_inverse=True, return_counts=True)
+    _, inverse, copies = np.unique(
+        np.concatenate(contents), return_inverse=True, return_counts=True
+    )
     times = copies[inverse]
-    return float((np.concatenate(squares) * times).sum()), float((np.concatenate(longest) * times).max(initial=0))
+    return float((np.concatenate(squares) * times).sum()), float(
+        (np.concatenate(longest) * times).max(initial=0)
+    )

@@ -48,7 +48,9 @@ from curation.kernels.blocks_text import (
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
 _INLINE, _SKIPPED, _VOID, _RAW = v.IS_INLINE, v.IS_SKIPPED, v.IS_VOID, v.IS_RAW
 _BR, _A, _TITLE, _IMG, _PRE = (v.TAG[name] for name in ("br", "a", "title", "img", "pre"))
-_BODY, _HTML, _QUOTE, _B, _STRONG = (v.TAG[name] for name in ("body", "html", "blockquote", "b", "strong"))
+_BODY, _HTML, _QUOTE, _B, _STRONG = (
+    v.TAG[name] for name in ("body", "html", "blockquote", "b", "strong")
+)
 _HIDDEN, _SHARING = v.CATEGORY_BIT["hidden"], v.CATEGORY_BIT["sharing"]
 _CLASS, _ID, _ROLE, _ITEMPROP = b"class", b"id", b"role", b"itemprop"
 _HIDDEN_NAME, _STYLE, _ARIA, _TRUE = b"hidden", b"style", b"aria-hidden", b"true"
@@ -95,14 +97,33 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
     )
     state = np.zeros(13, np.int64)
     state[NODES] = 1
-    _walk(html, words, max_blocks, nodes, blocks, np.zeros(tags, np.int32), state, np.zeros(TALLY, np.int64))
+    _walk(
+        html,
+        words,
+        max_blocks,
+        nodes,
+        blocks,
+        np.zeros(tags, np.int32),
+        state,
+        np.zeros(TALLY, np.int64),
+    )
     found, made, out = state[NODES], min(state[BLOCKS], max_blocks), state[OUT]
     count_words(html[state[TITLE_FROM] : state[TITLE_TO]], blocks, made, words)
     return (
         Nodes(
-            nodes.parent[:found], nodes.tag[:found], nodes.names[:found], nodes.signature[:found], nodes.depth[:found]
+            nodes.parent[:found],
+            nodes.tag[:found],
+            nodes.names[:found],
+            nodes.signature[:found],
+            nodes.depth[:found],
         ),
-        Blocks(blocks.start[:made], blocks.end[:made], blocks.node[:made], blocks.counts[:made], blocks.text[:out]),
+        Blocks(
+            blocks.start[:made],
+            blocks.end[:made],
+            blocks.node[:made],
+            blocks.counts[:made],
+            blocks.text[:out],
+        ),
     )
 
 
@@ -123,7 +144,9 @@ def _walk(
         elif i + 1 < n and (html[i + 1] == 33 or html[i + 1] == 63):
             i = _after_comment(html, i)
         elif i + 1 < n and html[i + 1] == 47:
-            i = _end_tag(html, i, words.tag_keys, words.tag_values, words.flags, nodes.tag, stack, state)
+            i = _end_tag(
+                html, i, words.tag_keys, words.tag_values, words.flags, nodes.tag, stack, state
+            )
         else:
             i = _start_tag(html, i, words, nodes, blocks, stack, state)
 
@@ -153,7 +176,14 @@ def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
 
 @njit(cache=True, nogil=True, inline="always")
 def _end_tag(
-    html: Bytes, i: int, keys: Keys, values: Int64s, flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s
+    html: Bytes,
+    i: int,
+    keys: Keys,
+    values: Int64s,
+    flags: Int64s,
+    tags: Int32s,
+    stack: Int32s,
+    state: Int64s,
 ) -> int:
     j, h = _tag_name(html, i + 2)
     tag = look_up(keys, values, h)
@@ -183,7 +213,13 @@ def _end_tag(
 
 @njit(cache=True, nogil=True, inline="always")
 def _start_tag(
-    html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s
+    html: Bytes,
+    i: int,
+    words: v.Vocabulary,
+    nodes: Nodes,
+    blocks: Blocks,
+    stack: Int32s,
+    state: Int64s,
 ) -> int:
     n = html.shape[0]
     j, h = _tag_name(html, i + 1)
@@ -201,7 +237,9 @@ def _start_tag(
     nodes.depth[node] = depth + 1
     wanted = state[IN_SKIPPED] == 0 and tag != _BODY and tag != _HTML
     j, names, signature = _attributes(html, j, h, words, wanted)
-    nodes.names[node] = names & ~_SHARING if tag == _QUOTE else names  # "twitter-tweet" is a quotation
+    nodes.names[node] = (
+        names & ~_SHARING if tag == _QUOTE else names
+    )  # "twitter-tweet" is a quotation
     nodes.signature[node] = signature
     j += 1
     if not flags & _INLINE:
@@ -259,7 +297,9 @@ def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _attributes(html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool) -> tuple[int, int, np.uint64]:
+def _attributes(
+    html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool
+) -> tuple[int, int, np.uint64]:
     """(position of the closing `>`, bits of CATEGORIES, signature) from the attributes behind a tag's name."""
     n = html.shape[0]
     bits = 0

@@ -48,7 +48,14 @@ _OWN = (
     "title_share",
     "bold_share",
 )
-_CONTAINER = ("log_chars", "link_share", "log_blocks", "good_share", "chars_per_block", "commas_per_100")
+_CONTAINER = (
+    "log_chars",
+    "link_share",
+    "log_blocks",
+    "good_share",
+    "chars_per_block",
+    "commas_per_100",
+)
 _LANDMARKS = ("top_below", "top_steps", "top_good_share", "half_below", "half_steps", "half_good_share", "half_link_share",
               "half_log_chars", "half_log_blocks", "most_below", "most_steps", "most_good_share", "most_link_share")  # fmt: skip
 _DISTANCES = (
@@ -71,7 +78,14 @@ _PAGE = (
     "most_link_share",
 )
 _GROUP = ("log_blocks", "log_chars", "link_share", "chars_per_block")
-_STEPS = ("up_from_before", "down_from_before", "up_to_after", "down_to_after", "same_path_before", "same_path_after")
+_STEPS = (
+    "up_from_before",
+    "down_from_before",
+    "up_to_after",
+    "down_to_after",
+    "same_path_before",
+    "same_path_after",
+)
 _NEIGHBOUR = ("chars", "words", "link_share", "stop_share", "last_mark", "kind", "good_share")
 _NEIGHBOUR_COLUMNS = tuple(_OWN.index(name) for name in _NEIGHBOUR)
 
@@ -108,9 +122,15 @@ def feature_names() -> list[str]:
     )
     names += [f"container{level}.{n}" for level in range(_CONTAINERS) for n in _CONTAINER]
     names += (
-        [f"landmark.{n}" for n in _LANDMARKS] + [f"distance.{n}" for n in _DISTANCES] + [f"page.{n}" for n in _PAGE]
+        [f"landmark.{n}" for n in _LANDMARKS]
+        + [f"distance.{n}" for n in _DISTANCES]
+        + [f"page.{n}" for n in _PAGE]
     )
-    names += [f"same_path.{n}" for n in _GROUP] + [f"same_class.{n}" for n in _GROUP] + [f"steps.{n}" for n in _STEPS]
+    names += (
+        [f"same_path.{n}" for n in _GROUP]
+        + [f"same_class.{n}" for n in _GROUP]
+        + [f"steps.{n}" for n in _STEPS]
+    )
     return names + [f"neighbour{d:+d}.{n}" for d in _BEFORE_AND_AFTER for n in _NEIGHBOUR]
 
 
@@ -139,7 +159,9 @@ def _log(value: float) -> float:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _own(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, seen: Keys, x: Floats) -> None:
+def _own(
+    nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, seen: Keys, x: Floats
+) -> None:
     count = blocks.start.shape[0]
     total, total_good = max(tree.chars[0], 1.0), max(tree.good_chars[0], 1.0)
     before, good_before = 0.0, 0.0
@@ -271,7 +293,9 @@ def _landmarks(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _distances(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats) -> None:
+def _distances(
+    nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats
+) -> None:
     count = blocks.start.shape[0]
     first_good, last_good, h1 = 0, -1, -1
     for b in range(count - 1, -1, -1):

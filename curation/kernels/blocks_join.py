@@ -16,7 +16,9 @@ from curation.kernels import blocks_vocabulary as v
 from curation.kernels.blocks_text import Blocks, Bools, Bytes, Int32s, Nodes
 from curation.kernels.blocks_tree import Tree
 
-_LI, _DT, _DD, _TR, _TABLE, _TD, _TH = (v.TAG[name] for name in ("li", "dt", "dd", "tr", "table", "td", "th"))
+_LI, _DT, _DD, _TR, _TABLE, _TD, _TH = (
+    v.TAG[name] for name in ("li", "dt", "dd", "tr", "table", "td", "th")
+)
 _H1, _H6, _H3 = v.TAG["h1"], v.TAG["h6"], v.TAG["h3"]
 _KIND_H1, _KIND_H6 = v.KIND_H1, v.KIND_H6
 _COMMENTS = v.CATEGORY_BIT["comments"]
@@ -116,7 +118,9 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
 
 
 @njit(cache=True, nogil=True)
-def _gap(out: Bytes, size: int, item: int, row: int, last_item: int, last_row: int, same: bool) -> int:
+def _gap(
+    out: Bytes, size: int, item: int, row: int, last_item: int, last_row: int, same: bool
+) -> int:
     """Write what stands between two blocks; `same` where one cell of a table holds both."""
     if row and row == last_row and not same:
         out[size], out[size + 1], out[size + 2] = 32, 124, 32

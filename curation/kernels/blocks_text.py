@@ -91,7 +91,14 @@ def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
 
 @njit(cache=True, nogil=True, inline="always")
 def read_text(
-    html: Bytes, i: int, words: v.Vocabulary, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s, tally: Int64s
+    html: Bytes,
+    i: int,
+    words: v.Vocabulary,
+    nodes: Nodes,
+    blocks: Blocks,
+    stack: Int32s,
+    state: Int64s,
+    tally: Int64s,
 ) -> int:
     """Read the text from i to the next tag into the open block, or into a new one; return where the tag starts.
 

@@ -33,7 +33,9 @@ class Tree(NamedTuple):
     all_names: npt.NDArray[np.int64]  # [N], names of the element and all above it
     all_tags: npt.NDArray[np.int64]  # [N], bits of ANCESTORS
     good: npt.NDArray[np.float64]  # [B], characters of a block that reads like prose, else 0
-    landmarks: npt.NDArray[np.int64]  # [3]: the best score; the lowest that holds half of the good text; 80 % of it
+    landmarks: npt.NDArray[
+        np.int64
+    ]  # [3]: the best score; the lowest that holds half of the good text; 80 % of it
     scores: npt.NDArray[np.float64]  # [2]: the best and the second score
     class_key: npt.NDArray[
         np.uint64
@@ -86,11 +88,25 @@ def tree_sums(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> Tree:
     top, best, second = _best_node(nodes, scores, links, chars)
     weights = goods if goods[0] > 0 else chars
     landmarks = np.array([top, _lowest(nodes, weights, 0.5), _lowest(nodes, weights, 0.8)])
-    return Tree(chars, links, goods, number, commas, names, tags, good, landmarks, np.array([best, second]), key)
+    return Tree(
+        chars,
+        links,
+        goods,
+        number,
+        commas,
+        names,
+        tags,
+        good,
+        landmarks,
+        np.array([best, second]),
+        key,
+    )
 
 
 @njit(cache=True, nogil=True)
-def _best_node(nodes: Nodes, scores: Doubles, links: Doubles, chars: Doubles) -> tuple[int, float, float]:
+def _best_node(
+    nodes: Nodes, scores: Doubles, links: Doubles, chars: Doubles
+) -> tuple[int, float, float]:
     """(element, its score, the second score): text under it with commas and few links, as Readability scores."""
     top, best, second = 0, -1.0, 0.0
     for i in range(1, nodes.parent.shape[0]):
@@ -112,7 +128,11 @@ def _lowest(nodes: Nodes, weights: Doubles, share: float) -> int:
     found = 0
     for i in range(1, nodes.parent.shape[0]):
         w = weights[i]
-        if w >= share * weights[0] and w > 0 and (found == 0 or nodes.depth[i] >= nodes.depth[found]):
+        if (
+            w >= share * weights[0]
+            and w > 0
+            and (found == 0 or nodes.depth[i] >= nodes.depth[found])
+        ):
             found = i
     return found
 

@@ -28,7 +28,9 @@ RAW = "script style xmp iframe noembed noframes plaintext"
 BLOCK = """p div li ul ol dl dt dd h1 h2 h3 h4 h5 h6 td th tr table tbody thead tfoot blockquote pre article section main aside nav header
 footer form figure figcaption address center body html details summary fieldset caption hgroup menu dialog title"""
 NAMES = sorted({*" ".join((INLINE, SKIPPED, VOID, RAW, BLOCK)).split()})
-TAG = {name: number + 1 for number, name in enumerate(NAMES)}  # 0 is any other element, which starts a block
+TAG = {
+    name: number + 1 for number, name in enumerate(NAMES)
+}  # 0 is any other element, which starts a block
 IS_INLINE, IS_SKIPPED, IS_VOID, IS_RAW = 1, 2, 4, 8
 
 # Ancestors that a block is told of, one bit each.
@@ -80,7 +82,8 @@ CATEGORIES = {
 CATEGORY_BIT = {name: 1 << number for number, name in enumerate(CATEGORIES)}
 GOOD_NAMES = CATEGORY_BIT["article"] | CATEGORY_BIT["body"]
 BAD_NAMES = sum(
-    CATEGORY_BIT[c] for c in ("navigation", "footer", "sidebar", "comments", "related", "advertising", "asking")
+    CATEGORY_BIT[c]
+    for c in ("navigation", "footer", "sidebar", "comments", "related", "advertising", "asking")
 )
 
 # ---- bytes of text ---------------------------------------------------------------------------------------------------------------------
@@ -185,12 +188,18 @@ def vocabulary() -> Vocabulary:
     return Vocabulary(
         *hash_table(TAG, 1024),
         *hash_table(_bits(list(CATEGORIES.values())), 2048),
-        *hash_table(_bits(list(WORD_LISTS.values()), 1, dict.fromkeys(STOP_WORDS.split(), 1)), 2048),
+        *hash_table(
+            _bits(list(WORD_LISTS.values()), 1, dict.fromkeys(STOP_WORDS.split(), 1)), 2048
+        ),
         _by_tag(flags),
         _by_tag(_bits(list(ANCESTORS.values()))),
         _by_tag(kinds),
         _sorts(),
         np.array(
-            [ord(chr(c).lower()) if c < 128 and chr(c).isalnum() else c * (c >= 128) for c in range(256)], np.uint8
+            [
+                ord(chr(c).lower()) if c < 128 and chr(c).isalnum() else c * (c >= 128)
+                for c in range(256)
+            ],
+            np.uint8,
         ),
     )

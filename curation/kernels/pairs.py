@@ -16,7 +16,9 @@ Int64s = npt.NDArray[np.int64]
 BINS = 1000  # of Jaccard in the histogram
 
 
-def similar_pairs(indptr: Int64s, values: Int64s, least: float) -> tuple[Int64s, Int64s, Int64s, Int64s]:
+def similar_pairs(
+    indptr: Int64s, values: Int64s, least: float
+) -> tuple[Int64s, Int64s, Int64s, Int64s]:
     """Return (a, b, shared, total), int64[pairs] each, of every pair a < b with shared / total >= least, ordered by a, then b.
 
     Takes what `feature_sets` returns. Raises ValueError unless 0 < least <= 1.
@@ -50,9 +52,16 @@ def similarity_counts(indptr: Int64s, values: Int64s) -> Int64s:
 def _inverted(indptr: Int64s, values: Int64s) -> tuple[Int64s, Int64s, Int64s, Int64s]:
     """(indptr, the number of each feature, the documents of each feature in order, where they start)."""
     _, codes = np.unique(values, return_inverse=True)
-    owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[np.argsort(codes, kind="stable")]
+    owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[
+        np.argsort(codes, kind="stable")
+    ]
     starts = np.concatenate([[0], np.cumsum(np.bincount(codes))]).astype(np.int64)
-    return readonly(np.ascontiguousarray(indptr, np.int64)), readonly(codes), readonly(owners), readonly(starts)
+    return (
+        readonly(np.ascontiguousarray(indptr, np.int64)),
+        readonly(codes),
+        readonly(owners),
+        readonly(starts),
+    )
 
 
 @njit(cache=True, nogil=True)

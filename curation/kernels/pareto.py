@@ -39,7 +39,9 @@ def keep_chance(score: Floats, alpha: float) -> Floats:
     return np.asarray((2.0 - score) ** -alpha)
 
 
-def kept_counts(score: Floats, u: Floats, alphas: Sequence[float], edges: Floats) -> npt.NDArray[np.int64]:
+def kept_counts(
+    score: Floats, u: Floats, alphas: Sequence[float], edges: Floats
+) -> npt.NDArray[np.int64]:
     """How many documents the rule keeps at each alpha, by score band, with the draws they have: int64[alphas, bands].
 
     Bands are [edges[i], edges[i + 1]), the last one closed.
@@ -47,7 +49,9 @@ def kept_counts(score: Floats, u: Floats, alphas: Sequence[float], edges: Floats
     >>> kept_counts(np.array([0.1, 0.9]), np.array([0.0, 0.9]), [1.0, 9.0], np.array([0.0, 0.5, 1.0])).tolist()
     [[0, 1], [0, 1]]
     """
-    return np.array([np.histogram(score[pareto_draw(u, a) > 1.0 - score], edges)[0] for a in alphas], np.int64)
+    return np.array(
+        [np.histogram(score[pareto_draw(u, a) > 1.0 - score], edges)[0] for a in alphas], np.int64
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +89,15 @@ def fit_alpha(score: Floats) -> AlphaFit:
         raise ValueError("there are no scores")
     mean = float(np.log(2.0 - score).mean())
     if mean >= _mean_log(LOWEST):
-        raise ValueError(f"the mean of log(2 - score) is {mean:.3f}, and no alpha gives 0.347 (ln 2 / 2) or more")
+        raise ValueError(
+            f"the mean of log(2 - score) is {mean:.3f}, and no alpha gives 0.347 (ln 2 / 2) or more"
+        )
     if mean <= 0.0:
         raise ValueError("every score is 1")
 
-    def lost(alpha: float) -> float:  # twice the log likelihood lost against the best, less the 95 % point
+    def lost(
+        alpha: float,
+    ) -> float:  # twice the log likelihood lost against the best, less the 95 % point
         return 2.0 * n * (_log_likelihood(best, mean) - _log_likelihood(alpha, mean)) - CHI2_95
 
     best = _root(lambda alpha: _mean_log(alpha) - mean, LOWEST, 1.0 / mean)

@@ -91,7 +91,9 @@ def decode(data: Bytes, i: Int, end: Int) -> tuple[Int, Int]:
     if c >= 0xC2 and c < 0xE0 and i + 1 < end:
         return (c & 0x1F) << 6 | (np.int64(data[i + 1]) & 0x3F), i + 2
     if c >= 0xE0 and c < 0xF0 and i + 2 < end:
-        return (c & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6 | (np.int64(data[i + 2]) & 0x3F), i + 3
+        return (c & 0x0F) << 12 | (np.int64(data[i + 1]) & 0x3F) << 6 | (
+            np.int64(data[i + 2]) & 0x3F
+        ), i + 3
     if c >= 0xF0 and c < 0xF5 and i + 3 < end:
         high = (c & 0x07) << 18 | (np.int64(data[i + 1]) & 0x3F) << 12
         c = high | (np.int64(data[i + 2]) & 0x3F) << 6 | (np.int64(data[i + 3]) & 0x3F)
@@ -146,7 +148,9 @@ def lower_bytes(
     n = 0
     i = start
     while i < end:
-        while i + 32 <= end:  # LLVM vectorises this; unsigned indices spare it the test for negative ones
+        while (
+            i + 32 <= end
+        ):  # LLVM vectorises this; unsigned indices spare it the test for negative ones
             high = np.uint8(0)
             for k in range(np.uint64(32)):
                 b = data[np.uint64(i) + k]

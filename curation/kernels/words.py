@@ -88,7 +88,9 @@ def next_words(
 
 
 @njit(cache=True, nogil=True)
-def window_hashes(hashes: npt.NDArray[np.uint64], n: int, width: int, out: npt.NDArray[np.uint64]) -> int:
+def window_hashes(
+    hashes: npt.NDArray[np.uint64], n: int, width: int, out: npt.NDArray[np.uint64]
+) -> int:
     """Write the hash of each run of `width` words among the first n; return how many there are."""
     if n < width:
         return 0

@@ -72,18 +72,30 @@ class Judged:
                 keep[found] = headline
         return keep
 
-    def text(self, *, headline: bool | None = None, comments: bool = False, markdown: bool = False) -> str:
+    def text(
+        self, *, headline: bool | None = None, comments: bool = False, markdown: bool = False
+    ) -> str:
         """The kept blocks as one text; `markdown` marks headings."""
         keep = self.kept(headline, comments)
-        return bytes(blocks_join.joined(keep, self.nodes, self.blocks, markdown)).decode("utf-8", "replace")
+        return bytes(blocks_join.joined(keep, self.nodes, self.blocks, markdown)).decode(
+            "utf-8", "replace"
+        )
 
     def listed(self) -> list[Block]:
         """Every block with its score, in the order of the page."""
         keep = self.kept()
         counts, tags = self.blocks.counts, self.nodes.tag[self.blocks.node]
         return [
-            Block(text, float(p), bool(kept), v.NAMES[tag - 1] if tag else "", float(count[LINK_CHARS] / count[CHARS]))
-            for text, p, kept, tag, count in zip(block_texts(self.blocks), self.p, keep, tags, counts, strict=True)
+            Block(
+                text,
+                float(p),
+                bool(kept),
+                v.NAMES[tag - 1] if tag else "",
+                float(count[LINK_CHARS] / count[CHARS]),
+            )
+            for text, p, kept, tag, count in zip(
+                block_texts(self.blocks), self.p, keep, tags, counts, strict=True
+            )
         ]
 
 
@@ -107,7 +119,12 @@ def load_model(arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
         raise ValueError(
             "the model was trained on other features than this version computes: run curation train-extractor"
         )
-    return Model(*(kind(*(arrays[f"{part}.{field}"] for field in kind._fields)) for part, kind in _PARTS.items()))
+    return Model(
+        *(
+            kind(*(arrays[f"{part}.{field}"] for field in kind._fields))
+            for part, kind in _PARTS.items()
+        )
+    )
 
 
 def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
@@ -142,7 +159,9 @@ def _balanced(html: str) -> bytes:
     try:
         return bytes(turbohtml.parse(html, positions=False).encode())
     except UnicodeEncodeError:
-        return bytes(turbohtml.parse(html.encode("utf-8", "replace").decode(), positions=False).encode())
+        return bytes(
+            turbohtml.parse(html.encode("utf-8", "replace").decode(), positions=False).encode()
+        )
 
 
 def _scanned(flat: bytes) -> tuple[Nodes, Blocks] | None:
@@ -153,7 +172,9 @@ def _scanned(flat: bytes) -> tuple[Nodes, Blocks] | None:
 def block_texts(blocks: Blocks) -> list[str]:
     """The text of each block."""
     data = blocks.text.tobytes()
-    return [data[a:b].decode("utf-8", "replace") for a, b in zip(blocks.start, blocks.end, strict=True)]
+    return [
+        data[a:b].decode("utf-8", "replace") for a, b in zip(blocks.start, blocks.end, strict=True)
+    ]
 
 
 def judge(html: str, model: Model | None = None) -> Judged | None:
@@ -166,7 +187,9 @@ def judge(html: str, model: Model | None = None) -> Judged | None:
     return judged(nodes, blocks, tree, x, model or shipped_model())
 
 
-def judged(nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model) -> Judged:
+def judged(
+    nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model
+) -> Judged:
     """What the model says of blocks with features x float32[B, F]."""
     p = forest.probabilities(model.first, x, _NOTHING)
     extra = forest.context(p, nodes, blocks, tree)

@@ -30,7 +30,9 @@ from curation.kernels.forest import Model
 from curation.readers.blocks import Judged, block_texts, cut, judged, model_arrays, vocabulary
 from curation.readers.encoding import decoded
 
-_TOKENS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?:(?![\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])\\w)+")
+_TOKENS = re.compile(
+    "[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]|(?:(?![\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff])\\w)+"
+)
 _MAX_CELLS = 1_000_000_000
 _GRAM_TOKENS = 4
 _MIN_TRUTH_TOKENS = 60
@@ -89,7 +91,9 @@ def scores(text: str, truth: str) -> tuple[float, float, float]:
 
 
 def _grams(words: list[str]) -> Counter[tuple[str, ...]]:
-    return Counter(tuple(words[i : i + _GRAM_TOKENS]) for i in range(max(1, len(words) - _GRAM_TOKENS + 1)))
+    return Counter(
+        tuple(words[i : i + _GRAM_TOKENS]) for i in range(max(1, len(words) - _GRAM_TOKENS + 1))
+    )
 
 
 def lesson(html: bytes, content_type: str | None, truth: str, source: str) -> Lesson | None:
@@ -124,7 +128,9 @@ class Table:
     weight: npt.NDArray[np.float64]
 
 
-def table(lessons: Sequence[Lesson], extra: Sequence[npt.NDArray[np.float32]] | None, how: Forests) -> Table:
+def table(
+    lessons: Sequence[Lesson], extra: Sequence[npt.NDArray[np.float32]] | None, how: Forests
+) -> Table:
     """The blocks of pages; sources weigh by the square root of their number of pages, small boilerplate is thinned out."""
     pages = Counter(page.source for page in lessons)
     x = np.concatenate([page.x for page in lessons])
@@ -133,7 +139,9 @@ def table(lessons: Sequence[Lesson], extra: Sequence[npt.NDArray[np.float32]] | 
     y = np.concatenate([page.share > 0.5 for page in lessons])
     weight = np.concatenate([page.weight * pages[page.source] ** -0.5 for page in lessons])
     length = np.concatenate([page.tokens for page in lessons])
-    share = np.where(y | (length > _SHORT_TOKENS), 1.0, np.where(length > _SMALL_TOKENS, 1 / 2, 1 / 5))
+    share = np.where(
+        y | (length > _SHORT_TOKENS), 1.0, np.where(length > _SMALL_TOKENS, 1 / 2, 1 / 5)
+    )
     chosen = np.random.default_rng(how.seed).random(len(y)) < share
     weight = (weight / share)[chosen]
     return Table(x[chosen], y[chosen], weight / weight.mean())
@@ -150,7 +158,9 @@ def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
         "lambda_l2": how.penalty, "feature_fraction": how.columns, "max_bin": 63, "seed": how.seed, "num_threads": 1,
         "deterministic": True, "force_col_wise": True, "verbose": -1,
     }  # fmt: skip
-    data = lightgbm.Dataset(blocks.x, blocks.y.astype(np.float32), weight=blocks.weight, params=settings)
+    data = lightgbm.Dataset(
+        blocks.x, blocks.y.astype(np.float32), weight=blocks.weight, params=settings
+    )
     return packed(lightgbm.train(settings, data, trees).dump_model()["tree_info"])
 
 
@@ -172,7 +182,9 @@ def fitted_line(blocks: Table) -> forests.Line:
             rows, share = x[at : at + _CHUNK_ROWS], blocks.weight[at : at + _CHUNK_ROWS]
             p = 1 / (1 + np.exp(-(rows.astype(np.float64) @ weights)))
             gradient += (share * (p - blocks.y[at : at + _CHUNK_ROWS])) @ rows.astype(np.float64)
-            curvature += rows.T @ (rows * (share * np.maximum(p * (1 - p), 1e-3)).astype(np.float32)[:, None])
+            curvature += rows.T @ (
+                rows * (share * np.maximum(p * (1 - p), 1e-3)).astype(np.float32)[:, None]
+            )
         step = np.linalg.solve(curvature, gradient)
         weights -= step
         if np.abs(step).max() < _LAST_STEP:
@@ -265,17 +277,21 @@ def score_table(lessons: Sequence[Lesson], folds: dict[str, Model]) -> dict[str,
     """Page means of precision, recall and F1 by source, each source judged by the model that never saw it; "mean" over the sources."""
     found: dict[str, list[tuple[float, float, float]]] = {source: [] for source in sorted(folds)}
     for page in lessons:
-        found[page.source].append(scores(judged_lesson(page, folds[page.source]).text(), page.truth))
+        found[page.source].append(
+            scores(judged_lesson(page, folds[page.source]).text(), page.truth)
+        )
     table = {source: _means(values) | {"pages": len(values)} for source, values in found.items()}
     table["mean"] = {
-        name: float(np.mean([row[name] for row in table.values()])) for name in ("precision", "recall", "f1")
+        name: float(np.mean([row[name] for row in table.values()]))
+        for name in ("precision", "recall", "f1")
     }
     return table
 
 
 def _means(values: Sequence[tuple[float, float, float]]) -> dict[str, float]:
     return {
-        name: float(value) for name, value in zip(("precision", "recall", "f1"), np.mean(values, axis=0), strict=True)
+        name: float(value)
+        for name, value in zip(("precision", "recall", "f1"), np.mean(values, axis=0), strict=True)
     }
 
 
@@ -320,12 +336,15 @@ def train_files(
     }
     store.write_bytes(out, data)
     store.write_bytes(
-        f"{out.removesuffix('.npz')}.json", json.dumps(card, indent=1, ensure_ascii=False).encode() + b"\n"
+        f"{out.removesuffix('.npz')}.json",
+        json.dumps(card, indent=1, ensure_ascii=False).encode() + b"\n",
     )
     return card
 
 
-def _read(pages: Sequence[str], say: Callable[[str], None]) -> tuple[list[Lesson], dict[str, set[str]]]:
+def _read(
+    pages: Sequence[str], say: Callable[[str], None]
+) -> tuple[list[Lesson], dict[str, set[str]]]:
     """The lessons of all tables, and the licences of each source's pages."""
     lessons: list[Lesson] = []
     licenses: dict[str, set[str]] = {}
@@ -338,9 +357,13 @@ def _read(pages: Sequence[str], say: Callable[[str], None]) -> tuple[list[Lesson
             raise InputError(
                 f"{path}: the columns html, truth and source expected, {', '.join(sorted(missing))} missing"
             )
-        for batch in store.read_groups(path, sorted(names & {"html", "truth", "source", "content_type", "license"})):
+        for batch in store.read_groups(
+            path, sorted(names & {"html", "truth", "source", "content_type", "license"})
+        ):
             for row in batch.to_pylist():
-                found = lesson(row["html"], row.get("content_type"), row["truth"] or "", row["source"])
+                found = lesson(
+                    row["html"], row.get("content_type"), row["truth"] or "", row["source"]
+                )
                 if found is not None:
                     lessons.append(found)
                     licenses.setdefault(row["source"], set()).add(row.get("license") or "unknown")

@@ -25,7 +25,9 @@ _PATH_SESSION = re.compile(
 def list_path(crawl: str, kind: str) -> str:
     """Where a crawl's list of archives is, below the base address. Raises InputError for what is no crawl."""
     if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
-        raise InputError(f"expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', got {crawl!r} and {kind!r}")
+        raise InputError(
+            f"expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', got {crawl!r} and {kind!r}"
+        )
     return f"crawl-data/{crawl}/{kind}.paths.gz"
 
 
@@ -34,7 +36,9 @@ def paths_in(data: bytes, where: str) -> list[str]:
     try:
         lines = gzip.decompress(data).decode("utf-8", "replace").split("\n")
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{where}: not a list of paths ({error}); delete it and run again") from error
+        raise InputError(
+            f"{where}: not a list of paths ({error}); delete it and run again"
+        ) from error
     paths = [line.strip() for line in lines if line.strip()]
     if not paths:
         raise InputError(f"{where}: the list is empty")
@@ -58,11 +62,15 @@ def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
     if piece:
         chosen = paths[int(piece[1] or 0) : int(piece[2]) if piece[2] else None]
     elif sample:
-        ranked = sorted(paths, key=lambda path: (xxhash.xxh3_64_intdigest(path.encode(), seed=seed), path))
+        ranked = sorted(
+            paths, key=lambda path: (xxhash.xxh3_64_intdigest(path.encode(), seed=seed), path)
+        )
         wanted = set(ranked[: int(sample[1])])
         chosen = [path for path in paths if path in wanted]
     else:
-        raise InputError(f"shards: expected '' (all), a slice such as '0:100' or 'sample:20', got {shards!r}")
+        raise InputError(
+            f"shards: expected '' (all), a slice such as '0:100' or 'sample:20', got {shards!r}"
+        )
     if not chosen:
         raise InputError(f"shards: {shards!r} selects none of the {len(paths)} archives")
     return chosen
@@ -90,11 +98,15 @@ def surt_key(url: str) -> str:
         return ""
     host = re.sub(r"^www\d*\.(?=.)", "", host.lower())
     reversed_host = host if re.fullmatch(r"[\d.]+", host) else ",".join(reversed(host.split(".")))
-    shown_port = "" if port is None or str(port) == _DEFAULT_PORTS[parts.scheme.lower()] else f":{port}"
+    shown_port = (
+        "" if port is None or str(port) == _DEFAULT_PORTS[parts.scheme.lower()] else f":{port}"
+    )
     path = posixpath.normpath(re.sub(r"/{2,}", "/", "/" + _escaped(parts.path).lower()))
     query = _SESSION.sub(r"\1", _escaped(parts.query).lower())
     query = "&".join(sorted(query.split("&")))
-    return f"{reversed_host}{shown_port}){_PATH_SESSION.sub('', path)}" + (f"?{query}" if query else "")
+    return f"{reversed_host}{shown_port}){_PATH_SESSION.sub('', path)}" + (
+        f"?{query}" if query else ""
+    )
 
 
 def _escaped(text: str) -> str:

@@ -111,7 +111,9 @@ def _meta_label(body: bytes, content_type: str | None) -> str | None:
     head = body[:_META_BYTES]
     match = _META_CHARSET.search(head) or _XML_ENCODING.match(head)
     label = match[1].decode("ascii", "replace").lower() if match else None
-    return "utf-8" if label and label.startswith("utf-16") else label  # it could be read, so it is not UTF-16
+    return (
+        "utf-8" if label and label.startswith("utf-16") else label
+    )  # it could be read, so it is not UTF-16
 
 
 def _detected_label(body: bytes, content_type: str | None) -> str | None:
@@ -124,5 +126,9 @@ def _wide_codec(head: bytes) -> str | None:
     size = len(head) // 4
     if size < 2 or head.count(0) * 4 < len(head):
         return None
-    zeros = "".join("0" if head[lane : 4 * size : 4].count(0) > 0.7 * size else "x" for lane in range(4))
-    return {"x000": "utf-32-le", "000x": "utf-32-be", "x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(zeros)
+    zeros = "".join(
+        "0" if head[lane : 4 * size : 4].count(0) > 0.7 * size else "x" for lane in range(4)
+    )
+    return {"x000": "utf-32-le", "000x": "utf-32-be", "x0x0": "utf-16-le", "0x0x": "utf-16-be"}.get(
+        zeros
+    )

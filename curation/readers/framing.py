@@ -35,7 +35,9 @@ class _Window:
 
     def __init__(self, stream: BinaryIO, base: int) -> None:
         self._pieces = unpacked(stream, base)
-        self._anchors: list[tuple[int, int]] = []  # (position in the unpacked bytes, archive offset)
+        self._anchors: list[
+            tuple[int, int]
+        ] = []  # (position in the unpacked bytes, archive offset)
         self._position = 0  # of data[0] in the unpacked bytes
         self.data = bytearray()
         self.damage: Damage | None = None  # directly after data
@@ -98,7 +100,9 @@ class Framer:
     `max_block` is the stored size in bytes above which a block is passed over (Raw.block None).
     """
 
-    def __init__(self, stream: BinaryIO, name: str, *, base: int, max_block: int, last_offset: int = -1) -> None:
+    def __init__(
+        self, stream: BinaryIO, name: str, *, base: int, max_block: int, last_offset: int = -1
+    ) -> None:
         self._window = _Window(stream, base)
         self._is_arc = ".arc" in name.lower()
         self._max_block = max_block
@@ -176,7 +180,9 @@ class Framer:
             return self._cut(raw)
         follows = self._record_follows(raw.length)
         inner = None if follows else self._start(window.data, raw.length + _SLIP_BYTES)
-        if inner is None or inner >= raw.length - _SLIP_BYTES:  # a length a few bytes too long, as in edited files
+        if (
+            inner is None or inner >= raw.length - _SLIP_BYTES
+        ):  # a length a few bytes too long, as in edited files
             end = raw.length if inner is None else min(inner, raw.length)
             raw.block = bytes(window.data[:end])
             window.drop(end)

@@ -28,7 +28,9 @@ EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
 MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
-MAX_REPEATED = 4_000_000  # formatting elements left open, times tags; a parser may write so many elements
+MAX_REPEATED = (
+    4_000_000  # formatting elements left open, times tags; a parser may write so many elements
+)
 MAX_MARKS = 200  # combining marks on one letter; likewise
 _MANY_TAGS = 4000
 _LONG_TAG_BYTES = 2048
@@ -112,7 +114,9 @@ def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
 
 def _decoded(page: Page) -> str:
     text = decoded(page.body, page.content_type)
-    bad = text.count("\ufffd") + (text.count("\0") if page.is_text else 0)  # HTML parsers drop zeros
+    bad = text.count("\ufffd") + (
+        text.count("\0") if page.is_text else 0
+    )  # HTML parsers drop zeros
     if bad > _MAX_BAD_SHARE * len(text):
         raise PageError("undecodable", f"{bad} of {len(text)} characters")
     return text
@@ -167,7 +171,9 @@ def clean_text(text: str) -> str:
             text = _LINE_ENDS.sub("\n", text)
         text = text.encode().translate(None, _UNWANTED_ASCII).decode().strip()
     else:
-        if not text.replace("\n", "").replace("\t", "").isprintable():  # all that the two patterns look for is not
+        if (
+            not text.replace("\n", "").replace("\t", "").isprintable()
+        ):  # all that the two patterns look for is not
             text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
         for run in _MANY_MARKS.finditer(text):
             if sum(unicodedata.combining(mark) > 0 for mark in run[0]) > MAX_MARKS:
@@ -188,14 +194,17 @@ def check_shape(html: bytes) -> None:
     if len(tags) > MAX_DEPTH:
         depth = _depth(data, tags)
         if depth > MAX_DEPTH:
-            raise PageError("too_large", f"elements nested up to {depth} deep, the limit is {MAX_DEPTH}")
+            raise PageError(
+                "too_large", f"elements nested up to {depth} deep, the limit is {MAX_DEPTH}"
+            )
     bounds, squares = np.append(tags, len(html)), 0
     for index in np.flatnonzero(np.diff(bounds) > _LONG_TAG_BYTES):
         tag = _QUOTED.sub(b"", html[bounds[index] : bounds[index + 1]]).partition(b">")[0]
         squares += len(_ATTRIBUTE.findall(tag)) ** 2
         if squares > MAX_ATTRIBUTES**2:
             raise PageError(
-                "too_large", f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared"
+                "too_large",
+                f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared",
             )
 
 
@@ -212,7 +221,9 @@ def check_repeats(html: str) -> None:
     formatting = np.isin(names, _FORMATTING)
     left_open = _highest(np.where(closing, -1, 1)[formatting])
     if left_open * len(tags) > MAX_REPEATED:
-        raise PageError("too_large", f"{left_open} formatting elements left open before {len(tags)} tags")
+        raise PageError(
+            "too_large", f"{left_open} formatting elements left open before {len(tags)} tags"
+        )
 
 
 def _depth(data: NDArray[np.uint8], tags: NDArray[np.intp]) -> int:
@@ -220,7 +231,9 @@ def _depth(data: NDArray[np.uint8], tags: NDArray[np.intp]) -> int:
     return _highest(np.where(closing, -1, 1)[(names > 0) & ~np.isin(names, _FLAT)])
 
 
-def _names(data: NDArray[np.uint8], tags: NDArray[np.intp]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+def _names(
+    data: NDArray[np.uint8], tags: NDArray[np.intp]
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
     """(the first three letters of each tag's name as a number, 0 for no name; whether it is an end tag)."""
     closing = data[tags + 1] == ord("/")
     first = np.minimum(tags + 1 + closing, len(data) - 3)
@@ -247,8 +260,12 @@ def _letter(byte: NDArray[np.uint8]) -> NDArray[np.int32]:
 
 
 def _numbers(names: tuple[str, ...]) -> NDArray[np.int32]:
-    return np.array([int.from_bytes(name.encode().ljust(3, b"\0"), "big") for name in names], dtype=np.int32)
+    return np.array(
+        [int.from_bytes(name.encode().ljust(3, b"\0"), "big") for name in names], dtype=np.int32
+    )
 
 
 _FLAT = _numbers(_FLAT_TAGS)
-_FORMATTING = _numbers(("a", "b", "big", "cod", "em", "fon", "i", "nob", "s", "sma", "str", "tt", "u"))
+_FORMATTING = _numbers(
+    ("a", "b", "big", "cod", "em", "fon", "i", "nob", "s", "sma", "str", "tt", "u")
+)

@@ -124,7 +124,9 @@ def read_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
         if not chunk:
             break
     if pages.root != "mediawiki":
-        raise InputError(f"{name}: not a MediaWiki dump: no <mediawiki> element; is `format` right?")
+        raise InputError(
+            f"{name}: not a MediaWiki dump: no <mediawiki> element; is `format` right?"
+        )
     if source.damage is not None:
         yield Reject(source.damage.reason, offset=number, detail=source.damage.detail)
     elif end is not None:
@@ -146,7 +148,9 @@ def _article(page: dict[str, str], number: int, pages: _Pages) -> Document | Rej
         text = ""
     if len(text) < STUB_CHARS:
         return Reject("stub", url, number, f"{len(text)} characters")
-    return Document(text, url=url, record_id=page.get("id"), date=page.get("timestamp"), offset=number)
+    return Document(
+        text, url=url, record_id=page.get("id"), date=page.get("timestamp"), offset=number
+    )
 
 
 def _page_url(base: str, title: str) -> str | None:
@@ -157,4 +161,8 @@ def _page_url(base: str, title: str) -> str | None:
     """
     if "/" not in base or not title:
         return None
-    return base.rpartition("/")[0] + "/" + urllib.parse.quote(title.replace(" ", "_"), safe="/:@!$*,;()'~")
+    return (
+        base.rpartition("/")[0]
+        + "/"
+        + urllib.parse.quote(title.replace(" ", "_"), safe="/:@!$*,;()'~")
+    )

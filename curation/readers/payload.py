@@ -19,8 +19,22 @@ from curation.readers.records import Page, Reject, Skipped
 
 NO_DOCUMENT = {"warcinfo", "request", "metadata", "unknown"}
 # Tools file their own notes under these schemes: screenshots, page lists, logs, name look-ups.
-_TOOL_SCHEMES = ("dns:", "whois:", "ntp:", "metadata:", "urn:", "filedesc:", "screenshot:", "warcinfo:")
-_HTML_TYPES = {"text/html", "application/xhtml+xml", "application/xhtml", "application/vnd.wap.xhtml+xml"}
+_TOOL_SCHEMES = (
+    "dns:",
+    "whois:",
+    "ntp:",
+    "metadata:",
+    "urn:",
+    "filedesc:",
+    "screenshot:",
+    "warcinfo:",
+)
+_HTML_TYPES = {
+    "text/html",
+    "application/xhtml+xml",
+    "application/xhtml",
+    "application/vnd.wap.xhtml+xml",
+}
 _GENERIC_TYPES = {"", "application/octet-stream", "unknown/unknown", "application/x-unknown", "application/unknown",
                   "*/*", "text", "none", "null", "no-type", "unk", "binary/octet-stream"}  # fmt: skip
 _XML_TYPES = {"text/xml", "application/xml"}
@@ -68,7 +82,9 @@ def judged(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
     """
     kind = raw.kind
     if kind in NO_DOCUMENT:
-        return Skipped("wat" if kind == "metadata" and "application/json" in raw.content_type else kind)
+        return Skipped(
+            "wat" if kind == "metadata" and "application/json" in raw.content_type else kind
+        )
     if raw.url is not None and raw.url.lower().startswith(_TOOL_SCHEMES):
         return Skipped(raw.url.partition(":")[0].lower())
     if raw.content_type.startswith("text/dns"):
@@ -81,7 +97,9 @@ def judged(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
         return Skipped("unknown")
     if raw.block is None:
         return _reject(raw, "too_large", f"{raw.length} bytes stored")
-    if kind == "response" and (raw.block.startswith(b"HTTP/") or "application/http" in raw.content_type):
+    if kind == "response" and (
+        raw.block.startswith(b"HTTP/") or "application/http" in raw.content_type
+    ):
         return _http_page(raw, raw.block, max_page_bytes)
     return _page(raw, raw.block, raw.content_type or None, max_page_bytes)
 
@@ -94,7 +112,9 @@ def _http_page(raw: Raw, block: bytes, limit: int) -> Page | Reject:
     match = _STATUS_LINE.match(block)
     if match is None:
         if not block.startswith(b"HTTP/") and _HTML_START.match(block[:4096]):
-            return _page(raw, block, None, limit)  # HTTP/0.9 and some ARC files: the body without any header
+            return _page(
+                raw, block, None, limit
+            )  # HTTP/0.9 and some ARC files: the body without any header
         if not block.strip():
             return _reject(raw, "empty")
         return _reject(raw, "malformed", f"no HTTP status line but {block[:60]!r}")
@@ -202,7 +222,9 @@ def content_decoded(body: bytes, header: str, limit: int, *, is_cut: bool = Fals
             if not body.startswith(b"\x28\xb5\x2f\xfd"):
                 continue
             body = _zstd_decoded(body, limit, is_cut)
-        elif coding != "identity" and not _looks_plain(body):  # servers write charsets and types in here
+        elif coding != "identity" and not _looks_plain(
+            body
+        ):  # servers write charsets and types in here
             raise ValueError(f"content encoding {coding[:40]!r} is not gzip, deflate, br or zstd")
     return body
 
@@ -212,7 +234,13 @@ def _looks_plain(body: bytes) -> bool:
 
 
 def _inflated(body: bytes, limit: int, is_cut: bool) -> bytes:
-    wbits = 31 if body.startswith(b"\x1f\x8b") else 15 if body[:1] in (b"\x78", b"\x58", b"\x48") else -15
+    wbits = (
+        31
+        if body.startswith(b"\x1f\x8b")
+        else 15
+        if body[:1] in (b"\x78", b"\x58", b"\x48")
+        else -15
+    )
     out: list[bytes] = []
     total = 0
     rest = body

@@ -37,7 +37,8 @@ _MEDIA = (
     "tiktok.com", "soundcloud.com", "spotify.com", "bandcamp.com",
 )  # fmt: skip
 _MEDIA_PATH = re.compile(
-    r"\.(?:jpe?g|png|gifv?|webp|bmp|tiff?|svg|ico|mp[34]|m4[av]|webm|mov|avi|mkv|flv|ogg|wav|flac)$", re.IGNORECASE
+    r"\.(?:jpe?g|png|gifv?|webp|bmp|tiff?|svg|ico|mp[34]|m4[av]|webm|mov|avi|mkv|flv|ogg|wav|flac)$",
+    re.IGNORECASE,
 )
 _TRACKING = re.compile(
     r"(?:utm_[a-z_]+|fbclid|gclid|dclid|msclkid|yclid|igshid|mc_[ce]id|_ga|ocid|cmpid|ncid|smid|partner|ref_src|ref_url)$",
@@ -106,7 +107,12 @@ def cleaned(url: str) -> tuple[str, str]:
         host = (parts.hostname or "").rstrip(".")
     except ValueError:
         return "not_http", ""
-    if parts.scheme.lower() not in ("http", "https") or "." not in host or len(url) > MAX_URL or re.search(r"\s", url):
+    if (
+        parts.scheme.lower() not in ("http", "https")
+        or "." not in host
+        or len(url) > MAX_URL
+        or re.search(r"\s", url)
+    ):
         return "not_http", ""
     if _under(host, _REDDIT):
         return "reddit", ""
@@ -114,9 +120,15 @@ def cleaned(url: str) -> tuple[str, str]:
         return "media", ""
     if _under(host, ("wikipedia.org",)):
         return "wikipedia", ""
-    fields = [field for field in parts.query.split("&") if field and not _TRACKING.match(field.partition("=")[0])]
+    fields = [
+        field
+        for field in parts.query.split("&")
+        if field and not _TRACKING.match(field.partition("=")[0])
+    ]
     place: Any = parts.netloc.rpartition("@")[2].lower()
-    return "", urllib.parse.urlunsplit((parts.scheme.lower(), place, parts.path or "/", "&".join(fields), ""))
+    return "", urllib.parse.urlunsplit(
+        (parts.scheme.lower(), place, parts.path or "/", "&".join(fields), "")
+    )
 
 
 def _under(host: str, domains: tuple[str, ...]) -> bool:
@@ -124,4 +136,6 @@ def _under(host: str, domains: tuple[str, ...]) -> bool:
     >>> _under("i.imgur.com", ("imgur.com",)), _under("notimgur.com", ("imgur.com",))
     (True, False)
     """
-    return host.endswith(domains) and any(host == domain or host.endswith("." + domain) for domain in domains)
+    return host.endswith(domains) and any(
+        host == domain or host.endswith("." + domain) for domain in domains
+    )

@@ -47,7 +47,12 @@ _GUTENBERG_CREDIT = re.compile(
 
 
 def read_table_file(
-    stream: BinaryIO, name: str, *, text_column: str = "text", id_column: str = "id", url_column: str = "url"
+    stream: BinaryIO,
+    name: str,
+    *,
+    text_column: str = "text",
+    id_column: str = "id",
+    url_column: str = "url",
 ) -> Iterator[Document | Reject]:
     """Documents of a `.parquet` (seekable stream) or JSONL file, the latter plain, gzip, zstd or bzip2.
 
@@ -118,7 +123,9 @@ def _document(row: dict[str, Any], offset: int, columns: tuple[str, str, str]) -
     if not isinstance(text, str):
         return Reject("missing_text", url, offset, f"column {text_column!r} is {_kind(text)}")
     extra = {key: _plain(value) for key, value in row.items() if key not in columns}
-    return Document(text, id=_identity(row.get(id_column)), url=url, offset=offset, extra=extra or None)
+    return Document(
+        text, id=_identity(row.get(id_column)), url=url, offset=offset, extra=extra or None
+    )
 
 
 def _identity(value: Any) -> str | None:
@@ -158,7 +165,9 @@ def _no_column(name: str, column: str, present: list[str]) -> InputError:
     )
 
 
-def _parquet_rows(stream: BinaryIO, name: str, text_column: str) -> Iterator[tuple[int, dict[str, Any]]]:
+def _parquet_rows(
+    stream: BinaryIO, name: str, text_column: str
+) -> Iterator[tuple[int, dict[str, Any]]]:
     row = 0
     try:
         file = pq.ParquetFile(stream)
@@ -181,7 +190,10 @@ def _row_values(batch: pa.RecordBatch, name: str, row: int) -> list[dict[str, An
     except UnicodeDecodeError:
         kinds = [f.type for f in batch.schema]
         texts = [pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds]
-        columns = [c.cast(pa.large_binary()) if text else c for c, text in zip(batch.columns, texts, strict=True)]
+        columns = [
+            c.cast(pa.large_binary()) if text else c
+            for c, text in zip(batch.columns, texts, strict=True)
+        ]
     try:
         return list(pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist())
     except UnicodeDecodeError as error:
@@ -190,7 +202,9 @@ def _row_values(batch: pa.RecordBatch, name: str, row: int) -> list[dict[str, An
         ) from error
 
 
-def _json_rows(stream: BinaryIO, name: str, text_column: str) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+def _json_rows(
+    stream: BinaryIO, name: str, text_column: str
+) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
     source = UnpackedFile(stream)
     lines = io.BufferedReader(source, 1 << 16)
     keys: dict[str, None] = {}  # of the lines before the text column was seen
@@ -203,7 +217,12 @@ def _json_rows(stream: BinaryIO, name: str, text_column: str) -> Iterator[tuple[
             while (rest := lines.readline(1 << 20)) and not rest.endswith(b"\n"):
                 offset += len(rest)
             offset += len(rest)
-            yield start, Reject("too_large", offset=start, detail=f"a line of more than {MAX_LINE_BYTES} bytes")
+            yield (
+                start,
+                Reject(
+                    "too_large", offset=start, detail=f"a line of more than {MAX_LINE_BYTES} bytes"
+                ),
+            )
             continue
         if source.damage is not None and not line.endswith(b"\n"):
             break  # the damage below counts for this half line
@@ -228,7 +247,9 @@ def _json_row(line: bytes, start: int, name: str) -> dict[str, Any] | Reject | N
     if start == 0:
         line = line.removeprefix(b"\xef\xbb\xbf")
         if line.startswith(b"["):
-            raise InputError(f"{name}: a JSON array, expected one object a line; convert it: jq -c '.[]' {name}")
+            raise InputError(
+                f"{name}: a JSON array, expected one object a line; convert it: jq -c '.[]' {name}"
+            )
     if not line:
         return None
     try:
@@ -240,5 +261,7 @@ def _json_row(line: bytes, start: int, name: str) -> dict[str, Any] | Reject | N
             return Reject("undecodable", offset=start, detail=str(undecodable))
         return Reject("malformed", offset=start, detail=f"not JSON: {error}")
     if not isinstance(row, dict):
-        return Reject("malformed", offset=start, detail=f"a JSON {type(row).__name__}, expected an object")
+        return Reject(
+            "malformed", offset=start, detail=f"a JSON {type(row).__name__}, expected an object"
+        )
     return row

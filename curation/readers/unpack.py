@@ -173,7 +173,9 @@ def _gzip_member(source: _Source) -> Iterator[bytes | Damage]:
     source.at -= len(engine.unused_data)
 
 
-def _zstd_frame(source: _Source, dictionary: zstandard.ZstdCompressionDict | None) -> Iterator[bytes | Damage]:
+def _zstd_frame(
+    source: _Source, dictionary: zstandard.ZstdCompressionDict | None
+) -> Iterator[bytes | Damage]:
     start = source.at
     head = source.peek(8)
     if head[1:4] == b"\x2a\x4d\x18":  # a skippable frame
@@ -185,7 +187,9 @@ def _zstd_frame(source: _Source, dictionary: zstandard.ZstdCompressionDict | Non
         return
     engine = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
     while not engine.eof:
-        chunk = source.take(4096)  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
+        chunk = source.take(
+            4096
+        )  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
         if not chunk:
             yield Damage(start, "truncated", "the zstd frame breaks off")
             return

@@ -28,7 +28,9 @@ _NEEDS_BLOCK = {"response", "resource", "conversion"}
 _STARTS = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/")
 
 
-def read_archive(stream: BinaryIO, name: str, *, max_page_bytes: int) -> Iterator[Page | Reject | Skipped]:
+def read_archive(
+    stream: BinaryIO, name: str, *, max_page_bytes: int
+) -> Iterator[Page | Reject | Skipped]:
     """Exactly one object for each record of an archive, in order; never raises for what the archive holds.
 
     `stream` need not be seekable; `name` is used only to tell ARC from WARC in damaged files. Offsets are bytes in
@@ -45,7 +47,9 @@ def read_archive(stream: BinaryIO, name: str, *, max_page_bytes: int) -> Iterato
         last = raw.offset
     # What fastwarc did not vouch for; at the least the last record, read again to see that nothing follows it.
     base, rest = tape.rewound(max(last, 0))
-    for found in Framer(rest, name, base=base, max_block=raw_limit(max_page_bytes), last_offset=base - 1):
+    for found in Framer(
+        rest, name, base=base, max_block=raw_limit(max_page_bytes), last_offset=base - 1
+    ):
         if isinstance(found, Reject):
             yield found
         elif found.offset > last:

@@ -29,7 +29,14 @@ from curation.readers.records import Page, PageError
 CLOCK_FACTOR = 10  # seconds of the clock for each of the processor: a call that sleeps ends too
 MAX_CRASHES = 25  # pages in a row
 COMMAND = "from curation.readers import watched; watched.serve({})"
-_TRIAL = Page(b"<html><title>Mill</title><p>" + b"The miller wound the sluice at dawn. " * 9, None, None, None, None, 0)
+_TRIAL = Page(
+    b"<html><title>Mill</title><p>" + b"The miller wound the sluice at dawn. " * 9,
+    None,
+    None,
+    None,
+    None,
+    0,
+)
 Answer = str | tuple[str, str | None]  # a text, or reason and detail as in PageError
 
 
@@ -106,7 +113,10 @@ class Watched:
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         command = [sys.executable, "-P", "-c", COMMAND.format(theirs.fileno())]
         self._child = subprocess.Popen(
-            command, env={**os.environ, "PYTHONPATH": path}, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL
+            command,
+            env={**os.environ, "PYTHONPATH": path},
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
         )
         weakref.finalize(self, _farewell, ours, self._child)
         theirs.close()

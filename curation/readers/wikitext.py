@@ -50,7 +50,9 @@ def wikitext_text(markup: str, file_namespaces: Collection[str] = FILE_NAMESPACE
             return ""
         if label is not None:
             return label[1:] or target
-        return "" if _LANGUAGE_LINK.match(target) else target.lstrip(":").partition("#")[0] or target
+        return (
+            "" if _LANGUAGE_LINK.match(target) else target.lstrip(":").partition("#")[0] or target
+        )
 
     text = _NOT_TEXT.sub("", markup)
     text = _from_inside_out(_INNER_TEMPLATE, "", text)

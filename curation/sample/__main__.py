@@ -19,7 +19,9 @@ def main(directory: Path) -> None:
     """
     build_sample(directory)
     fetches = sum(row["dataset"] == "commoncrawl" for row in truth())
-    click.echo(f"Wrote the sample to {directory}: {fetches} crawl pages in crawl/, what they are in truth.jsonl.")
+    click.echo(
+        f"Wrote the sample to {directory}: {fetches} crawl pages in crawl/, what they are in truth.jsonl."
+    )
 
 
 if __name__ == "__main__":

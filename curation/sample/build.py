@@ -68,7 +68,9 @@ def truth() -> list[dict[str, Any]]:
 
 def archives() -> dict[str, bytes]:
     """The bytes of each archive by file name. Pages are spread by a hash of their url, revisits come after the rest."""
-    order = sorted(pages(), key=lambda p: (p.archive == "last", bool(p.revisit_of), zlib.crc32(p.url.encode())))
+    order = sorted(
+        pages(), key=lambda p: (p.archive == "last", bool(p.revisit_of), zlib.crc32(p.url.encode()))
+    )
     bodies = {page.url: body(page) for page in order}
     dates = {page.url: _date(position) for position, page in enumerate(order)}
     size = -(-len(order) // ARCHIVES)
@@ -79,14 +81,18 @@ def archives() -> dict[str, bytes]:
     return made
 
 
-def _archive(name: str, fetches: list[Page], bodies: dict[str, bytes], dates: dict[str, str]) -> bytes:
+def _archive(
+    name: str, fetches: list[Page], bodies: dict[str, bytes], dates: dict[str, str]
+) -> bytes:
     """One archive; it is cut in the middle of the response of a page that is marked to come last."""
     out = io.BytesIO()
     writer = WARCWriter(out, gzip=True)
     fields = _headers("warcinfo", name, _date(0)) | {"WARC-Filename": name}
     info = "".join(f"{key}: {value}\r\n" for key, value in _INFO.items()).encode()
     writer.write_record(
-        writer.create_warc_record("", "warcinfo", io.BytesIO(info), len(info), warc_headers_dict=fields)
+        writer.create_warc_record(
+            "", "warcinfo", io.BytesIO(info), len(info), warc_headers_dict=fields
+        )
     )
     for page in fetches:
         writer.write_record(_request(writer, page, dates[page.url]))
@@ -102,16 +108,30 @@ def _request(writer: WARCWriter, page: Page, date: str) -> Any:
     """The request record of a fetch."""
     parts = urlsplit(page.url)
     path = parts.path + (f"?{parts.query}" if parts.query else "")
-    headers = [("User-Agent", "sample-bot/1.0"), ("Accept-Encoding", "gzip"), ("Host", parts.netloc)]
+    headers = [
+        ("User-Agent", "sample-bot/1.0"),
+        ("Accept-Encoding", "gzip"),
+        ("Host", parts.netloc),
+    ]
     line = StatusAndHeaders(f"GET {path or '/'} HTTP/1.1", headers, is_http_request=True)
-    fields = _headers("request", page.url, date) | {"WARC-Concurrent-To": _record_id("response", page.url)}
-    return writer.create_warc_record(page.url, "request", http_headers=line, warc_headers_dict=fields)
+    fields = _headers("request", page.url, date) | {
+        "WARC-Concurrent-To": _record_id("response", page.url)
+    }
+    return writer.create_warc_record(
+        page.url, "request", http_headers=line, warc_headers_dict=fields
+    )
 
 
-def _response(writer: WARCWriter, page: Page, bodies: dict[str, bytes], dates: dict[str, str]) -> Any:
+def _response(
+    writer: WARCWriter, page: Page, bodies: dict[str, bytes], dates: dict[str, str]
+) -> Any:
     """The response record of a fetch, or a revisit record when the page repeats another page's body."""
     content = coded(bodies[page.url], page.transfer)
-    headers = [("Date", "Fri, 15 Feb 2019 22:00:00 GMT"), ("Server", "sample"), ("Content-Type", page.content_type)]
+    headers = [
+        ("Date", "Fri, 15 Feb 2019 22:00:00 GMT"),
+        ("Server", "sample"),
+        ("Content-Type", page.content_type),
+    ]
     if page.location:
         headers.append(("Location", page.location))
     if page.transfer == "chunked":
@@ -127,17 +147,25 @@ def _response(writer: WARCWriter, page: Page, bodies: dict[str, bytes], dates: d
         digester = Digester("sha1")
         digester.update(bodies[page.revisit_of])
         first = page.revisit_of
-        return writer.create_revisit_record(page.url, str(digester), first, dates[first], http, fields)
+        return writer.create_revisit_record(
+            page.url, str(digester), first, dates[first], http, fields
+        )
     payload = io.BytesIO(content)
-    return writer.create_warc_record(page.url, "response", payload, len(content), "", fields, http_headers=http)
+    return writer.create_warc_record(
+        page.url, "response", payload, len(content), "", fields, http_headers=http
+    )
 
 
 def _metadata(writer: WARCWriter, page: Page, date: str) -> Any:
     """The metadata record that Common Crawl writes after each response."""
     content = b"fetchTimeMs: 120\r\ncharset-detected: UTF-8\r\n"
-    fields = _headers("metadata", page.url, date) | {"WARC-Concurrent-To": _record_id("response", page.url)}
+    fields = _headers("metadata", page.url, date) | {
+        "WARC-Concurrent-To": _record_id("response", page.url)
+    }
     payload = io.BytesIO(content)
-    return writer.create_warc_record(page.url, "metadata", payload, len(content), warc_headers_dict=fields)
+    return writer.create_warc_record(
+        page.url, "metadata", payload, len(content), warc_headers_dict=fields
+    )
 
 
 def _headers(kind: str, name: str, date: str) -> dict[str, str]:

@@ -59,7 +59,9 @@ def pages() -> list[Page]:
         for entry in entries:
             page = _resolved(entry, found, trusted)
             if page.url in found:
-                raise InputError(f"{name}.toml: expected each url once, {page.url} came twice; change one of them")
+                raise InputError(
+                    f"{name}.toml: expected each url once, {page.url} came twice; change one of them"
+                )
             found[page.url] = page
     return list(found.values())
 
@@ -67,7 +69,11 @@ def pages() -> list[Page]:
 def _resolved(entry: dict[str, Any], found: dict[str, Page], trusted: dict[str, str]) -> Page:
     """The page of a TOML table: `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits."""
     entry = dict(entry)
-    base, mirror, edits = entry.pop("base", ""), entry.pop("mirror_of", ""), entry.pop("replace", [])
+    base, mirror, edits = (
+        entry.pop("base", ""),
+        entry.pop("mirror_of", ""),
+        entry.pop("replace", []),
+    )
     text = found[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
     for old, new in edits:
         if text.count(old) != 1:

@@ -92,7 +92,10 @@ def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Ex
                     )
             else:
                 name = name.removesuffix(".jsonl").removesuffix(".json")
-                layout = next((one for one in layouts if any(fnmatchcase(name, n) for n in one.names)), Layout())
+                layout = next(
+                    (one for one in layouts if any(fnmatchcase(name, n) for n in one.names)),
+                    Layout(),
+                )
                 yield from _examples(file.path, name, layout)
 
 
@@ -102,7 +105,9 @@ def _unpacked(path: str) -> bytes:
         if path.endswith(".gz"):
             return gzip.decompress(data)
         if path.endswith(".zst"):
-            with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
+            with zstandard.ZstdDecompressor().stream_reader(
+                data, read_across_frames=True
+            ) as reader:
                 return bytes(reader.readall())
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         raise InputError(f"{path}: cannot be unpacked ({error}); fetch the file again") from error
@@ -112,7 +117,9 @@ def _unpacked(path: str) -> bytes:
 def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
     empty = 0
     paths = [[path.strip() for path in field.split(" + ")] for field in layout.fields]
-    separator = re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
+    separator = (
+        re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
+    )
     for number, line in enumerate(_unpacked(path).split(b"\n")):
         if not line.strip():
             continue
@@ -121,7 +128,9 @@ def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
         except orjson.JSONDecodeError as error:
             raise InputError(f"{path}, line {number + 1}: not JSON ({error})") from error
         if not isinstance(record, dict):
-            raise InputError(f"{path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}")
+            raise InputError(
+                f"{path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}"
+            )
         fields = tuple(_fields(record, paths, separator))
         empty = 0 if fields else empty + 1
         if empty == 100:
@@ -137,20 +146,30 @@ def read_catalogue(path: str = "") -> list[Layout]:
     """The tables of a user's catalogue, then those that come with the package. Raises RecipeError where it is no catalogue."""
     own = files("curation").joinpath("stages/benchmarks.toml").read_bytes()
     out = []
-    for where, data in ([(path, store.read_bytes(path))] if path else []) + [("benchmarks.toml", own)]:
+    for where, data in ([(path, store.read_bytes(path))] if path else []) + [
+        ("benchmarks.toml", own)
+    ]:
         try:
             tables = tomllib.loads(data.decode("utf-8")).get("benchmark", [])
             for table in tables:
-                values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in table.items()}
+                values: dict[str, Any] = {
+                    k: tuple(v) if isinstance(v, list) else v for k, v in table.items()
+                }
                 out.append(Layout(**values))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
             raise RecipeError(f"{where}: not a catalogue of benchmarks: {error}") from error
     return out
 
 
-def _fields(record: dict[str, Any], paths: list[list[str]], separator: re.Pattern[str] | None) -> Iterator[str]:
+def _fields(
+    record: dict[str, Any], paths: list[list[str]], separator: re.Pattern[str] | None
+) -> Iterator[str]:
     """The texts of a record; `paths` are those of the parts of each field."""
-    texts = itertools.chain.from_iterable(_joined(record, parts) for parts in paths) if paths else _all(record)
+    texts = (
+        itertools.chain.from_iterable(_joined(record, parts) for parts in paths)
+        if paths
+        else _all(record)
+    )
     for text in texts:
         for part in separator.split(text) if separator else (text,):
             if part and not part.isspace():
@@ -205,7 +224,11 @@ def forms(text: str) -> list[str]:
     """
     if text.isascii():
         return [text]
-    return list(dict.fromkeys((text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))))
+    return list(
+        dict.fromkeys(
+            (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
+        )
+    )
 
 
 # ---- the gram table --------------------------------------------------------------------------------------------------------------------
@@ -215,9 +238,13 @@ def asked(context: Context) -> str:
     """What the benchmarks' texts depend on: the files as they are, and the catalogue."""
     config = context.recipe.decontaminate
     found = [
-        (f.name, f.size, f.tag) for pattern in sources.here(context, config.benchmarks) for f in store.find(pattern)
+        (f.name, f.size, f.tag)
+        for pattern in sources.here(context, config.benchmarks)
+        for f in store.find(pattern)
     ]
-    return draws.digest("decontaminate/benchmarks", VERSION, found, read_catalogue(config.catalogue))
+    return draws.digest(
+        "decontaminate/benchmarks", VERSION, found, read_catalogue(config.catalogue)
+    )
 
 
 def prepare(context: Context, read: Callable[[], Sequence[Example]]) -> str:
@@ -246,9 +273,13 @@ def prepare(context: Context, read: Callable[[], Sequence[Example]]) -> str:
             f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files expected"
         )
     table = grams.build_table(texts, owners, config.gram_words)
-    identity = write_arrays(folder, {name: getattr(table, name) for name in ARRAYS}, str(config.gram_words))
+    identity = write_arrays(
+        folder, {name: getattr(table, name) for name in ARRAYS}, str(config.gram_words)
+    )
     with store.TableWriter(store.join(folder, "examples.parquet"), EXAMPLES, identity) as writer:
-        columns = [pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)]
+        columns = [
+            pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)
+        ]
         writer.write(pa.record_batch(columns, schema=EXAMPLES))
     said = {
         "asked": wanted,
@@ -277,4 +308,6 @@ def load_table(folder: str, identity: str) -> GramTable:
     from curation.kernels.grams import GramTable
 
     gram_words = store.read_json(store.join(folder, "card.json"))["gram_words"]
-    return GramTable(gram_words, **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS})
+    return GramTable(
+        gram_words, **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS}
+    )

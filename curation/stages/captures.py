@@ -64,16 +64,26 @@ def look_up(context: Context, engine: Engine, dataset: Dataset) -> tuple[int, in
     Raises InputError where the list is empty or the index lacks a column.
     """
     files = [file for text in dataset.index if not store.is_web(text) for file in store.find(text)]
-    files += [file for source in sources.index(context, dataset) for file in store.find(source.destination)]
+    files += [
+        file
+        for source in sources.index(context, dataset)
+        for file in store.find(source.destination)
+    ]
     files = [file for file in files if file.path.endswith(".parquet")]
     if not files:
-        raise InputError(f"dataset {dataset.name!r}: no Parquet files in its index ({', '.join(dataset.index)})")
+        raise InputError(
+            f"dataset {dataset.name!r}: no Parquet files in its index ({', '.join(dataset.index)})"
+        )
     known = store.read_schema(files[0].path)
     if missing := [name for name in COLUMNS if name not in known.names]:
-        raise InputError(f"{files[0].path}: no column {missing[0]!r}; Common Crawl's columnar index expected")
+        raise InputError(
+            f"{files[0].path}: no column {missing[0]!r}; Common Crawl's columnar index expected"
+        )
     columns = pa.schema([known.field(name) for name in COLUMNS])
     if pa.types.is_timestamp(when := columns.field("fetch_time").type):  # Spark knows no other unit
-        columns = columns.set(COLUMNS.index("fetch_time"), pa.field("fetch_time", pa.timestamp("us", when.tz)))
+        columns = columns.set(
+            COLUMNS.index("fetch_time"), pa.field("fetch_time", pa.timestamp("us", when.tz))
+        )
     wanted, identity = _wanted(context, dataset)
     tables = {
         "wanted": store.Table((wanted,), schema.WANTED),
@@ -82,7 +92,9 @@ def look_up(context: Context, engine: Engine, dataset: Dataset) -> tuple[int, in
     made_from = [identity, *(f"{file.name} {file.size} {file.tag}" for file in files)]
     out = context.path("downloads", dataset.name, "captures")
     order = ("filename", "start", "url")
-    made = query(engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order)
+    made = query(
+        engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order
+    )
     tables_of_sizes = (store.read_table(path, ["size"]).column(0).to_numpy() for path in made.paths)
     told = [(int((sizes > 0).sum()), int(sizes.sum())) for sizes in tables_of_sizes]
     return made.rows, sum(records for records, _ in told), sum(size for _, size in told)
@@ -96,9 +108,16 @@ def _wanted(context: Context, dataset: Dataset) -> tuple[str, str]:
     digest = draws.digest("wanted", file.name, file.size, file.tag)
     path = context.path("downloads", dataset.name, "_wanted.parquet")
     if not store.done(path, digest):
-        with store.TableWriter(path, schema.WANTED, digest) as writer, store.open_input(file.path) as stream:
+        with (
+            store.TableWriter(path, schema.WANTED, digest) as writer,
+            store.open_input(file.path) as stream,
+        ):
             for lines in _lines(io.BufferedReader(stream, 1 << 20)):
-                writer.write(pa.record_batch([lines, [surt_key(line) for line in lines]], schema=schema.WANTED))
+                writer.write(
+                    pa.record_batch(
+                        [lines, [surt_key(line) for line in lines]], schema=schema.WANTED
+                    )
+                )
     if not store.need_footer(path).rows:
         raise InputError(f"{file.path}: no addresses in it; one a line expected")
     return path, digest
@@ -138,4 +157,9 @@ def records(
                 yield archive, Reject("unreachable", row["url"], row["start"], str(error))
                 continue
             for outcome in pages(config, io.BytesIO(data), archive.name):
-                yield archive, outcome if isinstance(outcome, Skipped) else replace(outcome, offset=row["start"])
+                yield (
+                    archive,
+                    outcome
+                    if isinstance(outcome, Skipped)
+                    else replace(outcome, offset=row["start"]),
+                )

@@ -50,13 +50,19 @@ class ClassifyConfig:
 
     scaling: Scaling = "log-l2"
     alpha: float = 9.0
-    C: float | Literal["auto"] = 100.0  # "auto": the one of least log loss on half of the held-out sites
+    C: float | Literal["auto"] = (
+        100.0  # "auto": the one of least log loss on half of the held-out sites
+    )
     class_weight: Literal["balanced", "none"] = "balanced"
     positives: tuple[str, ...] = ()  # datasets; the trusted ones when empty
     negatives: tuple[str, ...] = ()  # datasets; the crawls when empty
     max_documents: int = 100_000  # of each class, shared between its datasets
-    weights: dict[str, float] = field(default_factory=dict)  # of a dataset in its class, 1 when not named
-    window_chars: int = 0  # long documents are cut into windows about this long to learn from; 0: they are not
+    weights: dict[str, float] = field(
+        default_factory=dict
+    )  # of a dataset in its class, 1 when not named
+    window_chars: int = (
+        0  # long documents are cut into windows about this long to learn from; 0: they are not
+    )
     heldout: float = 0.1  # share of sites that the fit does not see
     model: str = ""  # folder of a fitted model, to use instead of fitting one
 
@@ -66,7 +72,9 @@ class ClassifyConfig:
         if self.C != "auto" and self.C <= 0:
             raise ValueError(f'C: more than 0, or "auto", expected, got {self.C}')
         if light := [name for name, weight in self.weights.items() if weight <= 0]:
-            raise ValueError(f"weights.{light[0]}: more than 0 expected, got {self.weights[light[0]]}")
+            raise ValueError(
+                f"weights.{light[0]}: more than 0 expected, got {self.weights[light[0]]}"
+            )
         if self.window_chars < 0:
             raise ValueError(f"window_chars: at least 0 expected, got {self.window_chars}")
         if self.max_documents < 1:
@@ -78,9 +86,13 @@ class ClassifyConfig:
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     """Fit (or load) the model, score every document, decide on the crawl."""
     recipe = context.recipe
-    positives = recipe.positives()  # scored even where they are only references: alpha is fitted to their scores
+    positives = (
+        recipe.positives()
+    )  # scored even where they are only references: alpha is fitted to their scores
     scored = [
-        s for s in plan.shards if s.dataset in positives or recipe.dataset[recipe.place(s.dataset)].role != "reference"
+        s
+        for s in plan.shards
+        if s.dataset in positives or recipe.dataset[recipe.place(s.dataset)].role != "reference"
     ]
     decided = [s for s in scored if recipe.filtered(s.dataset)]
     if not decided:
@@ -93,7 +105,13 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     model = load_model(path)
     _check_scaling(recipe.classify, model)
     engine.map("classify: score", partial(score_shard, context, model.identity), scored)
-    made = dict(zip(decided, engine.map("classify: decide", partial(decide_shard, context), decided), strict=True))
+    made = dict(
+        zip(
+            decided,
+            engine.map("classify: decide", partial(decide_shard, context), decided),
+            strict=True,
+        )
+    )
     close_books(context, "classify", plan, made)
     return made
 
@@ -118,7 +136,9 @@ def memorised(books: Mapping[str, ledger.Ledger], negatives: Mapping[str, Any]) 
     """
     out = []
     for name, found in books.items():
-        share = negatives.get(name, {"fitted": 0})["fitted"] / max(1, ledger.documents(found, ledger.IN))
+        share = negatives.get(name, {"fitted": 0})["fitted"] / max(
+            1, ledger.documents(found, ledger.IN)
+        )
         if share > ALARM_SEEN:
             out.append(
                 f"the classifier learned from {100 * share:.0f} % of {name} as negatives, and scores what it has seen too low: "
@@ -155,7 +175,9 @@ def score_shard(context: Context, model_identity: str, shard: Shard) -> Made:
     """Write `score` and `u` of every document of a shard."""
     path = context.table("classify", shard, "evidence")
     upstream = store.need_footer(context.documents(shard)).identity
-    digest = draws.digest("classify/evidence", VERSION, model_identity, context.recipe.seed, upstream)
+    digest = draws.digest(
+        "classify/evidence", VERSION, model_identity, context.recipe.seed, upstream
+    )
 
     def make() -> Made:
         from curation.kernels.buffers import text_buffers
@@ -165,7 +187,9 @@ def score_shard(context: Context, model_identity: str, shard: Shard) -> Made:
         with store.TableWriter(path, schema.QUALITY, digest) as writer:
             for batch in store.read_groups(context.documents(shard), ["text", "content"]):
                 offsets, data = text_buffers(batch.column(0))
-                score = sigmoid(logits(offsets, data, model.weights, model.intercept, model.scaling))
+                score = sigmoid(
+                    logits(offsets, data, model.weights, model.intercept, model.scaling)
+                )
                 u = draws.uniforms(context.recipe.seed, "pareto", batch.column(1).to_pylist())
                 writer.write(pa.record_batch([score, u], schema=schema.QUALITY))
         return Made(digest)
@@ -187,14 +211,20 @@ def decide_shard(context: Context, shard: Shard) -> Made:
         keep = draw > 1.0 - score
         books = _write_survivors(context, shard, digest, keep)
         with store.TableWriter(path, schema.CLASSIFIED, digest, books) as writer:
-            reason = pa.array(np.where(keep, np.array(None), np.array("low_quality", object)), pa.string())
-            writer.write(pa.record_batch([pa.array(keep), reason, pa.array(draw)], schema=schema.CLASSIFIED))
+            reason = pa.array(
+                np.where(keep, np.array(None), np.array("low_quality", object)), pa.string()
+            )
+            writer.write(
+                pa.record_batch([pa.array(keep), reason, pa.array(draw)], schema=schema.CLASSIFIED)
+            )
         return Made(digest, books)
 
     return once(path, digest, make, context.survivors(shard))
 
 
-def _write_survivors(context: Context, shard: Shard, digest: str, keep: npt.NDArray[np.bool_]) -> ledger.Ledger:
+def _write_survivors(
+    context: Context, shard: Shard, digest: str, keep: npt.NDArray[np.bool_]
+) -> ledger.Ledger:
     books: ledger.Ledger = {}
     documents = context.documents(shard)
     columns = store.read_schema(documents).append(schema.ROW)
@@ -205,9 +235,16 @@ def _write_survivors(context: Context, shard: Shard, digest: str, keep: npt.NDAr
             chars = char_lengths(batch.column("text"))
             ledger.add(books, ledger.IN, batch.num_rows, int(chars.sum()))
             ledger.add(books, ledger.KEPT, len(rows), int(chars[rows].sum()))
-            ledger.add(books, "low_quality", batch.num_rows - len(rows), int(chars.sum() - chars[rows].sum()))
+            ledger.add(
+                books,
+                "low_quality",
+                batch.num_rows - len(rows),
+                int(chars.sum() - chars[rows].sum()),
+            )
             kept = batch.take(pa.array(rows))
-            writer.write(pa.RecordBatch.from_arrays([*kept.columns, pa.array(rows + start)], schema=columns))
+            writer.write(
+                pa.RecordBatch.from_arrays([*kept.columns, pa.array(rows + start)], schema=columns)
+            )
             start += batch.num_rows
     return books
 

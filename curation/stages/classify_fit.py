@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 VERSION = 3
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 TOL = 1e-5  # largest gradient, in scikit-learn's scale, at which a fit ends
-CURVE = (0.0625, 0.125, 0.25)  # parts of the training set that the learning curve fits, besides all of it
+CURVE = (
+    0.0625,
+    0.125,
+    0.25,
+)  # parts of the training set that the learning curve fits, besides all of it
 STRONGEST = 40  # features each way
 TOKEN_CHARS = 60  # of a token shown: a page may be one long token
 
@@ -59,7 +63,11 @@ def fit_model(context: Context, plan: Plan, engine: Engine, path: str) -> None:
     recipe, config = context.recipe, context.recipe.classify
     classes = {"positive": recipe.positives(), "negative": recipe.negatives()}
     _check_classes(classes)
-    share = {name: s for datasets in classes.values() for name, s in shares(context, plan, datasets).items()}
+    share = {
+        name: s
+        for datasets in classes.values()
+        for name, s in shares(context, plan, datasets).items()
+    }
     tasks = [(shard, share[shard.dataset]) for shard in plan.of(*share)]
     gathered = engine.map("classify: sample", partial(sample_shard, context), tasks)
     weights = tuple(sorted(config.weights.items()))
@@ -72,7 +80,9 @@ def fit_model(context: Context, plan: Plan, engine: Engine, path: str) -> None:
         config.window_chars,
         recipe.seed,
     )
-    digest = draws.digest("classify/model", VERSION, settings, tuple(classes.items()), [m.identity for m in gathered])
+    digest = draws.digest(
+        "classify/model", VERSION, settings, tuple(classes.items()), [m.identity for m in gathered]
+    )
     card_path = store.join(path, "card.json")
     if store.exists(card_path) and store.read_json(card_path).get("digest") == digest:
         return
@@ -80,9 +90,15 @@ def fit_model(context: Context, plan: Plan, engine: Engine, path: str) -> None:
     training = training_set(tables, classes, config, recipe.seed)
     chosen, tried = choose_c(training, config, recipe.seed)
     w, intercept = regression(training, ~training.held, chosen, config.class_weight)
-    test = training.held if config.C != "auto" else training.held & ~_choosing(training, recipe.seed)
+    test = (
+        training.held if config.C != "auto" else training.held & ~_choosing(training, recipe.seed)
+    )
     found = measure(training, test, w, intercept, config.class_weight)
-    whole = {"documents": int((~training.held).sum()), "auc": found["auc"], "log_loss": found["log_loss"]}
+    whole = {
+        "documents": int((~training.held).sum()),
+        "auc": found["auc"],
+        "log_loss": found["log_loss"],
+    }
     report = {
         "tried": tried,
         **found,
@@ -112,17 +128,24 @@ def _check_classes(classes: Mapping[str, Sequence[str]]) -> None:
                 f"classify: no {name}s: give a dataset the role {role!r}, or name some in classify.{name}s"
             )
     if both := sorted(set(classes["positive"]) & set(classes["negative"])):
-        raise RecipeError(f"classify: {both[0]!r} is among the positives and the negatives; name it in one of them")
+        raise RecipeError(
+            f"classify: {both[0]!r} is among the positives and the negatives; name it in one of them"
+        )
 
 
 def features(context: Context, shards: Sequence[Shard]) -> pa.Table:
     """The examples gathered from a dataset's shards, in an order that does not depend on the shards."""
     tables = [store.read_table(context.table("classify", shard, "features")) for shard in shards]
-    return pa.concat_tables(tables).sort_by([(name, "ascending") for name in ("content", "id", "window")])
+    return pa.concat_tables(tables).sort_by(
+        [(name, "ascending") for name in ("content", "id", "window")]
+    )
 
 
 def training_set(
-    tables: Mapping[str, pa.Table], classes: Mapping[str, Sequence[str]], config: ClassifyConfig, seed: int
+    tables: Mapping[str, pa.Table],
+    classes: Mapping[str, Sequence[str]],
+    config: ClassifyConfig,
+    seed: int,
 ) -> Training:
     """The training set of some tables of `schema.FEATURES`, one a dataset, each in a fixed order.
 
@@ -139,8 +162,13 @@ def training_set(
                 f"classify: there are no {name} to fit on; look at rejects/ for why their datasets are empty"
             )
     dataset = np.repeat(np.arange(len(names)), rows)
-    sites = np.concatenate([np.array(tables[name].column("site").to_pylist(), str) for name in names])
-    held = draws.uniforms(seed, "classify/heldout", [site.encode() for site in sites.tolist()]) < config.heldout
+    sites = np.concatenate(
+        [np.array(tables[name].column("site").to_pylist(), str) for name in names]
+    )
+    held = (
+        draws.uniforms(seed, "classify/heldout", [site.encode() for site in sites.tolist()])
+        < config.heldout
+    )
     if len(np.unique(y[~held])) < 2:  # too few sites to spare any
         held[:] = False
     contents = [content for name in names for content in tables[name].column("content").to_pylist()]
@@ -187,13 +215,17 @@ def _matrix(table: pa.Table, scaling: Scaling) -> Any:
     lengths = indices.value_lengths().to_numpy(zero_copy_only=False)
     indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     values = scale(indptr, counts.flatten().to_numpy(), scaling)
-    return csr_matrix((values, indices.flatten().to_numpy(), indptr), shape=(table.num_rows, NUM_FEATURES))
+    return csr_matrix(
+        (values, indices.flatten().to_numpy(), indptr), shape=(table.num_rows, NUM_FEATURES)
+    )
 
 
 # ---- the fit ---------------------------------------------------------------------------------------------------------------------------
 
 
-def regression(training: Training, rows: Bools, c: float, class_weight: str, tol: float = TOL) -> tuple[Floats, float]:
+def regression(
+    training: Training, rows: Bools, c: float, class_weight: str, tol: float = TOL
+) -> tuple[Floats, float]:
     """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log loss + |w|^2 / 2."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -201,18 +233,28 @@ def regression(training: Training, rows: Bools, c: float, class_weight: str, tol
 
     weight = training.weight[rows] * class_weights(training.y[rows], class_weight)
     model = LogisticRegression(C=c, solver="newton-cg", max_iter=200, tol=tol)
-    with threadpool_limits(1), warnings.catch_warnings():  # one thread adds in one order: the same weights every time
-        warnings.simplefilter("ignore", ConvergenceWarning)  # its line search may end at the last bit
+    with (
+        threadpool_limits(1),
+        warnings.catch_warnings(),
+    ):  # one thread adds in one order: the same weights every time
+        warnings.simplefilter(
+            "ignore", ConvergenceWarning
+        )  # its line search may end at the last bit
         model.fit(training.x[rows], training.y[rows], sample_weight=weight)
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
 def _choosing(training: Training, seed: int) -> Bools:
     """The half of the held-out sites that C is chosen on; the figures come from the other half."""
-    return draws.uniforms(seed, "classify/choose", [site.encode() for site in training.site.tolist()]) < 0.5
+    return (
+        draws.uniforms(seed, "classify/choose", [site.encode() for site in training.site.tolist()])
+        < 0.5
+    )
 
 
-def choose_c(training: Training, config: ClassifyConfig, seed: int) -> tuple[float, list[dict[str, Any]]]:
+def choose_c(
+    training: Training, config: ClassifyConfig, seed: int
+) -> tuple[float, list[dict[str, Any]]]:
     """The C to use, and what each C tried gave: the one of least log loss on one half of the held-out sites.
 
     Log loss and not AUC, since the keep rule needs probabilities and not only an order.
@@ -237,23 +279,35 @@ def choose_c(training: Training, config: ClassifyConfig, seed: int) -> tuple[flo
 # ---- how well it went ------------------------------------------------------------------------------------------------------------------
 
 
-def learning_curve(training: Training, rows: Bools, c: float, class_weight: str) -> list[dict[str, Any]]:
+def learning_curve(
+    training: Training, rows: Bools, c: float, class_weight: str
+) -> list[dict[str, Any]]:
     """AUC and log loss on `rows` of fits on a keyed sixteenth, eighth and quarter of the training set."""
     out = []
     for part in CURVE:
         some = ~training.held & (training.u < part)
         if len(np.unique(training.y[some])) == 2:
-            found = measure(training, rows, *regression(training, some, c, class_weight), class_weight)
-            out.append({"documents": int(some.sum()), "auc": found["auc"], "log_loss": found["log_loss"]})
+            found = measure(
+                training, rows, *regression(training, some, c, class_weight), class_weight
+            )
+            out.append(
+                {"documents": int(some.sum()), "auc": found["auc"], "log_loss": found["log_loss"]}
+            )
     return out
 
 
 def _strongest(
-    context: Context, engine: Engine, tasks: Sequence[tuple[Shard, float]], training: Training, w: Floats
+    context: Context,
+    engine: Engine,
+    tasks: Sequence[tuple[Shard, float]],
+    training: Training,
+    w: Floats,
 ) -> dict[str, list[dict[str, Any]]]:
     """The features of largest weight each way, among those in at least 5 training documents, with the tokens behind them."""
     positive, negative = (
-        np.bincount(training.x[~training.held & (training.y == label)].indices, minlength=NUM_FEATURES)
+        np.bincount(
+            training.x[~training.held & (training.y == label)].indices, minlength=NUM_FEATURES
+        )
         for label in (1, 0)
     )
     documents = positive + negative
@@ -262,7 +316,9 @@ def _strongest(
     sides = {"positive": order[::-1][:STRONGEST], "negative": order[:STRONGEST]}
     features = sorted({int(feature) for side in sides.values() for feature in side})
     tokens: dict[int, dict[str, int]] = {}
-    for part in engine.map("classify: strongest tokens", partial(tokens_shard, context, features), tasks):
+    for part in engine.map(
+        "classify: strongest tokens", partial(tokens_shard, context, features), tasks
+    ):
         for feature, counts in part.items():
             own = tokens.setdefault(int(feature), {})
             for token, count in counts.items():
@@ -287,21 +343,27 @@ def _strongest(
     }
 
 
-def _described(tables: Mapping[str, pa.Table], datasets: Sequence[str], training: Training) -> dict[str, Any]:
+def _described(
+    tables: Mapping[str, pa.Table], datasets: Sequence[str], training: Training
+) -> dict[str, Any]:
     """A class's training sets for the card: counts, and the sha256 of their examples' contents and windows."""
     out: dict[str, Any] = {"documents": 0, "datasets": {}}
     for name in datasets:
         own = training.dataset == training.names.index(name)
         fitted = own & ~training.held
         state = hashlib.sha256()
-        for content, window in zip(*(tables[name].column(c).to_pylist() for c in ("content", "window")), strict=True):
+        for content, window in zip(
+            *(tables[name].column(c).to_pylist() for c in ("content", "window")), strict=True
+        ):
             state.update(content + window.to_bytes(4, "little"))
         out["documents"] += int(own.sum())
         out["datasets"][name] = {
             "documents": int(own.sum()),
             "fitted": int(fitted.sum()),
             "sites": len(np.unique(training.site[own])),
-            "weight": rounded(training.weight[fitted].sum() / max(1.0, training.weight[~training.held].sum())),
+            "weight": rounded(
+                training.weight[fitted].sum() / max(1.0, training.weight[~training.held].sum())
+            ),
             "sha256": state.hexdigest(),
         }
     return out

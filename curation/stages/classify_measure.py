@@ -32,7 +32,9 @@ def class_weights(y: npt.NDArray[np.int64], class_weight: str) -> Floats:
     return np.asarray((len(y) / 2 / counts)[y])
 
 
-def measure(training: Training, rows: Bools, w: Floats, intercept: float, class_weight: str) -> dict[str, Any]:
+def measure(
+    training: Training, rows: Bools, w: Floats, intercept: float, class_weight: str
+) -> dict[str, Any]:
     """Figures of a fit on some rows; None where a class is missing there."""
     from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
@@ -40,7 +42,13 @@ def measure(training: Training, rows: Bools, w: Floats, intercept: float, class_
     logit = training.x[rows] @ w + intercept
     score = sigmoid(logit)
     weight = class_weights(y, class_weight)
-    found: dict[str, Any] = {"documents": len(y), "auc": None, "average_precision": None, "f1": None, "log_loss": None}
+    found: dict[str, Any] = {
+        "documents": len(y),
+        "auc": None,
+        "average_precision": None,
+        "f1": None,
+        "log_loss": None,
+    }
     if len(np.unique(y)) == 2:
         found |= {
             "auc": rounded(roc_auc_score(y, logit)),
@@ -52,7 +60,8 @@ def measure(training: Training, rows: Bools, w: Floats, intercept: float, class_
     found["edges"] = edges.round(6).tolist()
     found["calibration"] = _calibration(y, score, weight, edges)
     found["datasets"] = {
-        name: _dataset_figures(training, rows, place, logit, score, edges) for place, name in enumerate(training.names)
+        name: _dataset_figures(training, rows, place, logit, score, edges)
+        for place, name in enumerate(training.names)
     }
     return found
 
@@ -61,7 +70,9 @@ def sigmoid(logit: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -700.0, 700.0))))
 
 
-def _calibration(y: npt.NDArray[np.int64], score: Floats, weight: Floats, edges: Floats) -> list[dict[str, Any]]:
+def _calibration(
+    y: npt.NDArray[np.int64], score: Floats, weight: Floats, edges: Floats
+) -> list[dict[str, Any]]:
     """For each band of scores with documents: how many, their mean score, and the share that is positive, as the fit weighs classes."""
     band = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 2)
     out = []

@@ -35,7 +35,11 @@ class Model:
 
 
 def write_model(
-    folder: str, weights: Floats, intercept: float, card: dict[str, Any], report: dict[str, Any] | None = None
+    folder: str,
+    weights: Floats,
+    intercept: float,
+    card: dict[str, Any],
+    report: dict[str, Any] | None = None,
 ) -> None:
     """Write the three files; the card comes last, and a folder without one is no model."""
     buffer = io.BytesIO()
@@ -45,7 +49,12 @@ def write_model(
     store.write_bytes(store.join(folder, "model.npz"), data)
     if report is not None:
         store.write_json(store.join(folder, "report.json"), report)
-    found = {**card, "format": FORMAT, "features": NUM_FEATURES, "sha256": hashlib.sha256(data).hexdigest()}
+    found = {
+        **card,
+        "format": FORMAT,
+        "features": NUM_FEATURES,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
     store.write_json(store.join(folder, "card.json"), found)
 
 
@@ -79,14 +88,18 @@ def load_model(folder: str) -> Model:
 def _card(folder: str) -> dict[str, Any]:
     path = store.join(folder, "card.json")
     if not store.exists(path):
-        raise InputError(f"{folder}: not a model (no card.json); give a folder such as RUN/classify/model")
+        raise InputError(
+            f"{folder}: not a model (no card.json); give a folder such as RUN/classify/model"
+        )
     try:
         card = store.read_json(path)
     except RunError as error:
         raise InputError(f"{path}: not JSON; copy the model again") from error
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         got = card.get("format") if isinstance(card, dict) else card
-        raise InputError(f"{path}: a model of format {FORMAT} expected, got {got!r}; fit it again with this version")
+        raise InputError(
+            f"{path}: a model of format {FORMAT} expected, got {got!r}; fit it again with this version"
+        )
     if card.get("features") != NUM_FEATURES:
         raise InputError(
             f"{path}: {NUM_FEATURES} features expected, got {card.get('features')!r}; this model is of another feature size"
@@ -104,7 +117,10 @@ def copy_model(source: str, folder: str) -> None:
     card = store.join(folder, "card.json")
     if store.exists(card) and store.read_json(card).get("sha256") == identity:
         return
-    for name in ("card.json", "report.json"):  # the card first: a copy cut short must not look like a model
+    for name in (
+        "card.json",
+        "report.json",
+    ):  # the card first: a copy cut short must not look like a model
         store.delete(store.join(folder, name))
     for name in ("model.npz", "report.json", "card.json"):
         if name != "report.json" or store.exists(store.join(source, name)):

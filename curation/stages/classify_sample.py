@@ -72,20 +72,28 @@ def sample_shard(context: Context, task: Task) -> Made:
                 sites = [site(url) or id_ for url, id_ in zip(*columns, strict=True)]
                 lists = [pa.ListArray.from_arrays(ends, pa.array(v)) for v in (indices, counts)]
                 keys = [batch.column(name) for name in ("content", "id", "window")]
-                writer.write(pa.record_batch([*keys, pa.array(sites, pa.string()), *lists], schema=schema.FEATURES))
+                writer.write(
+                    pa.record_batch(
+                        [*keys, pa.array(sites, pa.string()), *lists], schema=schema.FEATURES
+                    )
+                )
         return Made(digest)
 
     return once(path, digest, make)
 
 
-def tokens_shard(context: Context, features: Sequence[int], task: Task) -> dict[int, dict[str, int]]:
+def tokens_shard(
+    context: Context, features: Sequence[int], task: Task
+) -> dict[int, dict[str, int]]:
     """The commonest tokens of a shard's examples that fall on `features`, with their occurrences: feature -> token -> count."""
     from curation.kernels.buffers import text_buffers
     from curation.kernels.feature_tokens import feature_tokens
 
     out: dict[int, dict[str, int]] = {}
     for batch in _chosen(context, task):
-        for feature, tokens in feature_tokens(*text_buffers(batch.column("text")), features).items():
+        for feature, tokens in feature_tokens(
+            *text_buffers(batch.column("text")), features
+        ).items():
             own = out.setdefault(feature, {})
             for token, count in tokens.items():
                 own[token] = own.get(token, 0) + count
@@ -104,7 +112,11 @@ def commonest(tokens: dict[str, int], n: int) -> dict[str, int]:
 def _chosen(context: Context, task: Task) -> Iterator[pa.RecordBatch]:
     """The examples drawn from a shard: COLUMNS and `window`."""
     shard, share = task
-    path, seed, window = context.documents(shard), context.recipe.seed, context.recipe.classify.window_chars
+    path, seed, window = (
+        context.documents(shard),
+        context.recipe.seed,
+        context.recipe.classify.window_chars,
+    )
     if window:
         for batch in store.read_groups(path, COLUMNS):
             yield _windows(batch, window, seed, share)
@@ -142,7 +154,10 @@ def _windows(batch: pa.RecordBatch, window_chars: int, seed: int, share: float) 
 
 
 def _cut(
-    column: Any, rows: npt.NDArray[np.int64], numbers: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+    column: Any,
+    rows: npt.NDArray[np.int64],
+    numbers: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
 ) -> list[str]:
     """The texts of some windows; a document is decoded once, however many windows it has."""
     out, last, text = [], -1, ""

@@ -72,15 +72,21 @@ def query(
     sort_by: Sequence[str],
 ) -> Result:
     """Run a query once: its rows lie in `out`, its manifest after them. `made_from` are the identities of what the tables hold."""
-    digest = draws.digest("query", text, tuple(schema.names), tuple(made_from), partition_by, tuple(sort_by))
+    digest = draws.digest(
+        "query", text, tuple(schema.names), tuple(made_from), partition_by, tuple(sort_by)
+    )
     manifest = store.join(out, "_manifest.parquet")
     if not store.done(manifest, digest):
         store.delete(out)  # files of another digest must not be taken for this one's
-        parts = engine.sql(text, tables, out, schema, digest, partition_by=partition_by, sort_by=sort_by)
+        parts = engine.sql(
+            text, tables, out, schema, digest, partition_by=partition_by, sort_by=sort_by
+        )
         if partition_by is None and not parts:
             parts = [(0, 0)]
         with store.TableWriter(manifest, MANIFEST, digest) as writer:
-            writer.write(pa.record_batch([[v for v, _ in parts], [n for _, n in parts]], schema=MANIFEST))
+            writer.write(
+                pa.record_batch([[v for v, _ in parts], [n for _, n in parts]], schema=MANIFEST)
+            )
     listed = store.read_table(manifest)
     values, rows = listed.column("value").to_pylist(), sum(listed.column("rows").to_pylist())
     return Result(out, schema, tuple(values), rows, digest)
@@ -115,7 +121,9 @@ def before_ledger(context: Context, stage: str, shard: Shard) -> ledger.Ledger |
     return store.need_footer(path).ledger
 
 
-def survivors(context: Context, shard: Shard, columns: Sequence[str], before: str | None) -> Iterator[Group]:
+def survivors(
+    context: Context, shard: Shard, columns: Sequence[str], before: str | None
+) -> Iterator[Group]:
     """The survivors of a shard, a row group at a time, each with what the decision table `before` says of its rows."""
     decided = _column(before, "keep") if before else None
     start = 0

@@ -49,7 +49,10 @@ Int64s = npt.NDArray[np.int64]
 
 
 def run(
-    context: Context, engine: Engine, shards: Sequence[Shard], read: Callable[[], Sequence[benchmarks.Example]]
+    context: Context,
+    engine: Engine,
+    shards: Sequence[Shard],
+    read: Callable[[], Sequence[benchmarks.Example]],
 ) -> None:
     """Study the benchmarks that `read` gives.
 
@@ -77,7 +80,9 @@ def _prepare(context: Context, read: Callable[[], Sequence[benchmarks.Example]])
     """Write the n-gram table and, for each example, its benchmark, length and grams; the card last. Returns an identity."""
     from curation.kernels import overlap
 
-    asked = draws.digest("contamination", VERSION, benchmarks.asked(context), PERCENTILE, LEAST, MOST)
+    asked = draws.digest(
+        "contamination", VERSION, benchmarks.asked(context), PERCENTILE, LEAST, MOST
+    )
     folder = context.path("decontaminate", "study")
     card = store.join(folder, "card.json")
     if store.exists(card):
@@ -85,7 +90,10 @@ def _prepare(context: Context, read: Callable[[], Sequence[benchmarks.Example]])
             return str(store.read_json(card)["identity"])
         store.delete(card)  # its arrays are about to change
     examples = read()
-    written = [[form for field in example.fields for form in benchmarks.forms(field)] for example in examples]
+    written = [
+        [form for field in example.fields for form in benchmarks.forms(field)]
+        for example in examples
+    ]
     texts = overlap.normalised_texts([text for own in written for text in own])
     owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
     lengths = np.zeros(len(examples), np.int64)
@@ -107,10 +115,13 @@ def _prepare(context: Context, read: Callable[[], Sequence[benchmarks.Example]])
     }
     identity = benchmarks.write_arrays(folder, arrays)
     store.write_bytes(
-        store.join(folder, "names.json"), orjson.dumps([(example.benchmark, example.id) for example in examples])
+        store.join(folder, "names.json"),
+        orjson.dumps([(example.benchmark, example.id) for example in examples]),
     )
     size = sum(getattr(table, name).nbytes for name in ARRAYS)
-    store.write_json(card, {"asked": asked, "identity": identity, "grams": len(table), "bytes": size})
+    store.write_json(
+        card, {"asked": asked, "identity": identity, "grams": len(table), "bytes": size}
+    )
     return identity
 
 
@@ -119,7 +130,9 @@ def load_ngrams(folder: str, identity: str) -> NgramTable:
     """The n-gram table, once a worker; mapped where the folder is local."""
     from curation.kernels.overlap import NgramTable
 
-    return NgramTable(**{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS})
+    return NgramTable(
+        **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS}
+    )
 
 
 # ---- a shard ---------------------------------------------------------------------------------------------------------------------------
@@ -137,7 +150,9 @@ def study_shard(context: Context, table_identity: str, shard: Shard) -> Made:
         from curation.kernels.buffers import text_buffers
 
         table = load_ngrams(context.path("decontaminate", "study"), table_identity)
-        same, changed, after = (np.zeros(len(table), bool) for _ in range(3))  # uncut documents; cut ones; their pieces
+        same, changed, after = (
+            np.zeros(len(table), bool) for _ in range(3)
+        )  # uncut documents; cut ones; their pieces
         decided = store.read_table(decision, ["keep", "cuts", "pieces"]).combine_chunks()
         for group in survivors(context, shard, ["text"], None):
             rows = decided.slice(group.start, group.batch.num_rows)
@@ -166,7 +181,9 @@ def _pieces(text: pa.Array, rows: Int64s, pieces: Any) -> list[str]:
     return out
 
 
-def _write(path: str, digest: str, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Made:
+def _write(
+    path: str, digest: str, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]
+) -> Made:
     grams = np.flatnonzero(before | after)
     with store.TableWriter(path, SEEN, digest) as writer:
         columns = [pa.array(grams), pa.array(before[grams]), pa.array(after[grams])]
@@ -177,7 +194,9 @@ def _write(path: str, digest: str, before: npt.NDArray[np.bool_], after: npt.NDA
 # ---- all of them -----------------------------------------------------------------------------------------------------------------------
 
 
-def _conclude(context: Context, identity: str, shards: Sequence[Shard], made_from: list[str]) -> None:
+def _conclude(
+    context: Context, identity: str, shards: Sequence[Shard], made_from: list[str]
+) -> None:
     """Which examples are dirty, by whom; the Parquet table comes last and says that all is written."""
     names = context.recipe.names()
     digest = draws.digest("contamination/examples", VERSION, identity, names, made_from)
@@ -186,7 +205,9 @@ def _conclude(context: Context, identity: str, shards: Sequence[Shard], made_fro
         return
     folder = context.path("decontaminate", "study")
     arrays = ("example_indptr", "example_grams", "example_n", "example_words")
-    indptr, grams, n, lengths = (store.read_array(store.join(folder, f"{name}.npy")) for name in arrays)
+    indptr, grams, n, lengths = (
+        store.read_array(store.join(folder, f"{name}.npy")) for name in arrays
+    )
     grams_seen = int(store.read_json(store.join(folder, "card.json"))["grams"])
     datasets = list(dict.fromkeys(shard.dataset for shard in shards))
     dirty = np.zeros((2, len(datasets), len(n)), bool)  # before and after
@@ -250,6 +271,14 @@ def _write_conclusion(
     store.write_json(context.path("decontaminate", "contamination.json"), rows)
     lines = []
     for i in np.flatnonzero(dirty.any(axis=(0, 1))).tolist():
-        before, after = ([d for at, d in enumerate(datasets) if dirty[side, at, i]] for side in (0, 1))
-        lines.append(orjson.dumps({"benchmark": listed[i][0], "id": listed[i][1], "before": before, "after": after}))
-    store.write_bytes(context.path("decontaminate", "dirty.jsonl"), b"".join(line + b"\n" for line in lines))
+        before, after = (
+            [d for at, d in enumerate(datasets) if dirty[side, at, i]] for side in (0, 1)
+        )
+        lines.append(
+            orjson.dumps(
+                {"benchmark": listed[i][0], "id": listed[i][1], "before": before, "after": after}
+            )
+        )
+    store.write_bytes(
+        context.path("decontaminate", "dirty.jsonl"), b"".join(line + b"\n" for line in lines)
+    )

@@ -24,7 +24,16 @@ import pyarrow as pa
 from curation import draws, ledger, schema, sources, store
 from curation.context import Context, Shard
 from curation.stages import benchmarks, contamination
-from curation.stages.common import Group, Made, Result, char_lengths, close_books, once, query, survivors
+from curation.stages.common import (
+    Group,
+    Made,
+    Result,
+    char_lengths,
+    close_books,
+    once,
+    query,
+    survivors,
+)
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -39,7 +48,9 @@ class DecontaminateConfig:
     """Appendix C.1, each of its numbers and silent choices an option."""
 
     benchmarks: tuple[str, ...] = ()  # JSONL files, folders or globs
-    catalogue: str = ""  # a TOML file that says which fields count, before the catalogue of the package
+    catalogue: str = (
+        ""  # a TOML file that says which fields count, before the catalogue of the package
+    )
     gram_words: int = 13
     margin_chars: int = 200
     min_piece_chars: int = 200
@@ -66,7 +77,13 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     engine.map("decontaminate: scan", partial(scan_shard, context, identity), shards)
     counted = engine.map("decontaminate: count", partial(count_shard, context), shards)
     common = _common_grams(context, engine, shards, [m.identity for m in counted])
-    made = dict(zip(shards, engine.map("decontaminate: cut", partial(cut_shard, context, common), shards), strict=True))
+    made = dict(
+        zip(
+            shards,
+            engine.map("decontaminate: cut", partial(cut_shard, context, common), shards),
+            strict=True,
+        )
+    )
     close_books(context, "decontaminate", plan, made)
     if recipe.decontaminate.study:
         contamination.run(context, engine, shards, read)
@@ -80,7 +97,10 @@ def scan_shard(context: Context, table_identity: str, shard: Shard) -> Made:
     """Write every hit in a shard's survivors, whatever dedup says of them."""
     path = context.table("decontaminate", shard, "evidence")
     digest = draws.digest(
-        "decontaminate/evidence", VERSION, table_identity, store.need_footer(context.survivors(shard)).identity
+        "decontaminate/evidence",
+        VERSION,
+        table_identity,
+        store.need_footer(context.survivors(shard)).identity,
     )
 
     def make() -> Made:
@@ -124,7 +144,9 @@ def count_shard(context: Context, shard: Shard) -> Made:
     return once(path, digest, make)
 
 
-def _common_grams(context: Context, engine: Engine, shards: list[Shard], identities: list[str]) -> Result:
+def _common_grams(
+    context: Context, engine: Engine, shards: list[Shard], identities: list[str]
+) -> Result:
     """The grams that occur in more documents than `max_documents`: they are ignored."""
     most = context.recipe.decontaminate.max_documents
     paths = tuple(context.table("decontaminate", shard, "frequency") for shard in shards)
@@ -155,7 +177,9 @@ def cut_shard(context: Context, common: Result, shard: Shard) -> Made:
     digest = draws.digest("decontaminate/decision", VERSION, rule, common.identity, made_from)
 
     def make() -> Made:
-        ignored = np.concatenate([store.read_table(p, ["gram"]).column(0).to_numpy() for p in common.paths])
+        ignored = np.concatenate(
+            [store.read_table(p, ["gram"]).column(0).to_numpy() for p in common.paths]
+        )
         hits = store.read_table(evidence)
         hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
         columns = {name: hits.column(name).to_numpy() for name in ("row", "start", "end")}
@@ -169,7 +193,10 @@ def cut_shard(context: Context, common: Result, shard: Shard) -> Made:
 
 
 def _cut_group(
-    config: DecontaminateConfig, group: Group, hits: dict[str, npt.NDArray[np.int64]], books: ledger.Ledger
+    config: DecontaminateConfig,
+    group: Group,
+    hits: dict[str, npt.NDArray[np.int64]],
+    books: ledger.Ledger,
 ) -> pa.RecordBatch:
     chars = char_lengths(group.batch.column(0))
     open_ = group.open()
@@ -210,7 +237,12 @@ class Outcome:
     reason: str | None
 
 
-def cut(config: DecontaminateConfig, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64], chars: int) -> Outcome:
+def cut(
+    config: DecontaminateConfig,
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    chars: int,
+) -> Outcome:
     """Appendix C.1 for one document with hits [starts, ends) in `chars` code points.
 
     >>> cut(DecontaminateConfig(), np.array([1000]), np.array([1070]), 3000).pieces

@@ -59,16 +59,18 @@ class DedupConfig:
     max_removed: float = 0.7  # share of a dataset that may leave before the alarm
     max_cluster: float = 0.05  # share of a dataset that may leave for one document before the alarm
     alarm: Literal["stop", "warn"] = "stop"
-    max_repeated_lines: float = (
-        1.0  # share of a document's characters in lines that it said before; 1 lets all of them stay
-    )
+    max_repeated_lines: float = 1.0  # share of a document's characters in lines that it said before; 1 lets all of them stay
     max_repeated_paragraphs: float = 1.0
 
     def __post_init__(self) -> None:
         for name in ("shingle_words", "bands", "rows", "hashes"):
             if getattr(self, name) != "auto" and getattr(self, name) < 1:
                 raise ValueError(f"{name}: at least 1 expected, got {getattr(self, name)}")
-        for name, what in (("min_jaccard", "similarity"), ("max_removed", "share"), ("max_cluster", "share")):
+        for name, what in (
+            ("min_jaccard", "similarity"),
+            ("max_removed", "share"),
+            ("max_cluster", "share"),
+        ):
             if not 0 < getattr(self, name) <= 1:
                 raise ValueError(f"{name}: a {what} in (0, 1] expected, got {getattr(self, name)}")
         for name in ("max_repeated_lines", "max_repeated_paragraphs"):
@@ -78,7 +80,11 @@ class DedupConfig:
 
     def banding(self) -> tuple[int, int]:
         """Bands, and rows of a band. Raises ValueError where `hashes` are too few to choose them from."""
-        return choose_bands(self.min_jaccard, self.hashes) if self.bands == "auto" else (self.bands, self.rows)
+        return (
+            choose_bands(self.min_jaccard, self.hashes)
+            if self.bands == "auto"
+            else (self.bands, self.rows)
+        )
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
@@ -91,7 +97,9 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     decided = engine.map("dedup: decide", partial(decide_shard, dedup_index.names(context)), tasks)
     made = dict(zip(plan.shards, decided, strict=True))
     close_books(context, "dedup", plan, made)
-    clusters = choice.clusters(engine, removed, everyone, store.join(_pairs(context), "clusters"), [])
+    clusters = choice.clusters(
+        engine, removed, everyone, store.join(_pairs(context), "clusters"), []
+    )
     _raise_alarm(context, made, clusters)
     return made
 
@@ -100,10 +108,16 @@ def _pairs(context: Context) -> str:
     return context.path("dedup", "pairs")
 
 
-def choose(context: Context, engine: Engine, everyone: Sequence[Member], features: Features | None = None) -> Result:
+def choose(
+    context: Context, engine: Engine, everyone: Sequence[Member], features: Features | None = None
+) -> Result:
     """The documents that leave, from the evidence of all shards; `features` stands in for texts where there are none."""
     config, root = context.recipe.dedup, _pairs(context)
-    identities = [store.need_footer(path).identity for m in everyone for path in (m.documents, m.decision)[: 1 + m.old]]
+    identities = [
+        store.need_footer(path).identity
+        for m in everyone
+        for path in (m.documents, m.decision)[: 1 + m.old]
+    ]
     rows = scopes(context.recipe, dedup_index.names(context))
     copies = choice.exact_copies(engine, everyone, rows, store.join(root, "copies"), identities)
     wanted = candidates(engine, everyone, config.banding()[0], copies, rows, root, identities)
@@ -115,7 +129,9 @@ def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Tabl
     """Write what is alarming to dedup/alarms.json; raise AlarmError for it unless the recipe says to go on."""
     books: dict[str, ledger.Ledger] = {}
     for name in context.recipe.names():
-        books[name] = ledger.total(result.ledger for shard, result in made.items() if shard.dataset == name)
+        books[name] = ledger.total(
+            result.ledger for shard, result in made.items() if shard.dataset == name
+        )
     largest = dict.fromkeys(books, 0)
     for path in clusters.paths:
         for row in store.read_table(path).to_pylist():
@@ -130,7 +146,9 @@ def _raise_alarm(context: Context, made: dict[Shard, Made], clusters: store.Tabl
         )
 
 
-def alarms(books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], config: DedupConfig) -> list[str]:
+def alarms(
+    books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], config: DedupConfig
+) -> list[str]:
     """What would be a corpus eaten, a line each: dataset -> its books, dataset -> documents that left for one and the same.
 
     Datasets of fewer than 1,000 documents raise none: their shares say little.
@@ -151,7 +169,9 @@ def alarms(books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], confi
             out.append(f"{name} loses {100 * left / came:.1f} % of its documents ({limit})")
         if largest[name] > config.max_cluster * came:
             limit = f"dedup.max_cluster is {100 * config.max_cluster:g} %"
-            out.append(f"one document stands for {100 * largest[name] / came:.1f} % of {name} ({limit})")
+            out.append(
+                f"one document stands for {100 * largest[name] / came:.1f} % of {name} ({limit})"
+            )
     return out
 
 
@@ -195,7 +215,9 @@ def sign_shard(member: Member) -> Made:
     return once(path, digest, make, bands_path)
 
 
-def _sign(member: Member, start: int, batch: pa.RecordBatch) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def _sign(
+    member: Member, start: int, batch: pa.RecordBatch
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
     from curation.kernels import minhash
     from curation.kernels.buffers import text_buffers
 
@@ -204,7 +226,9 @@ def _sign(member: Member, start: int, batch: pa.RecordBatch) -> tuple[pa.RecordB
     bands, rows = config.banding()
     k = bands * rows
     indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *shape(config))  # type: ignore[arg-type]
-    signed = minhash.signatures(indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1))
+    signed = minhash.signatures(
+        indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1)
+    )
     sizes = np.diff(indptr)
     n = batch.num_rows
     doc = member.doc(start) + np.arange(n, dtype=np.int64)
@@ -212,19 +236,35 @@ def _sign(member: Member, start: int, batch: pa.RecordBatch) -> tuple[pa.RecordB
     dataset = recipe.place(member.shard.dataset)
     priority = priorities(member.level, dataset, member.shard.batch, chars)
     contents = batch.column("content").cast(pa.binary())
-    tie = np.array([int.from_bytes(content[:8], "big", signed=True) for content in contents.to_pylist()], np.int64)
-    lines, paragraphs, repetitive = _repeats(config, batch.column("text"), recipe.dataset[dataset].role)
+    tie = np.array(
+        [int.from_bytes(content[:8], "big", signed=True) for content in contents.to_pylist()],
+        np.int64,
+    )
+    lines, paragraphs, repetitive = _repeats(
+        config, batch.column("text"), recipe.dataset[dataset].role
+    )
     least = signed[:, -1].copy().view(np.int64)
-    columns = (np.full(n, dataset, np.int64), contents, priority, tie, chars, sizes.astype(np.int64), least)
+    columns = (
+        np.full(n, dataset, np.int64),
+        contents,
+        priority,
+        tie,
+        chars,
+        sizes.astype(np.int64),
+        least,
+    )
     documents = pa.record_batch(
-        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive], schema=schema.DEDUP_DOCUMENTS
+        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive],
+        schema=schema.DEDUP_DOCUMENTS,
     )
     some = np.flatnonzero((sizes > 0) & (repetitive == 0))
     keys = minhash.band_keys(signed[some, :k], bands, rows)
     offsets = np.arange(0, bands * len(some) + 1, bands, dtype=np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.reshape(-1)))
     sketch = minhash.sketches(signed[some, k:-1])
-    return documents, pa.record_batch([doc[some], priority[some], tie[some], sketch, lists], schema=schema.BANDS)
+    return documents, pa.record_batch(
+        [doc[some], priority[some], tie[some], sketch, lists], schema=schema.BANDS
+    )
 
 
 def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArray[Any], ...]:
@@ -241,7 +281,9 @@ def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArr
     return lines, paragraphs, (over & (role != "reference")).astype(np.int64)
 
 
-def priorities(level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+def priorities(
+    level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
     """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7, 12, 12 and 32 bits.
 
     >>> priorities(0, 0, 0, np.array([5, 6])) > priorities(0, 0, 0, np.array([6, 5]))
@@ -249,7 +291,9 @@ def priorities(level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64
     """
     for what, number in (("datasets", dataset), ("crawls of a dataset", batch)):
         if number >= 4096:
-            raise RecipeError(f"dedup: at most 4,096 {what} can be told apart, and this is number {number + 1:,}")
+            raise RecipeError(
+                f"dedup: at most 4,096 {what} can be told apart, and this is number {number + 1:,}"
+            )
     head = level << 56 | dataset << 44 | batch << 32
     return head + (0xFFFFFFFF - np.minimum(chars, 0xFFFFFFFF)).astype(np.int64)
 
@@ -261,7 +305,9 @@ def decide_shard(names: Sequence[str], task: tuple[Member, str | None, str]) -> 
     """Write the decision of one shard, row-aligned to its survivors."""
     member, removed_path, removed_identity = task
     upstream = store.need_footer(member.documents).identity
-    digest = draws.digest("dedup/decision", VERSION, removed_identity, tuple(names), member.ordinal, upstream)
+    digest = draws.digest(
+        "dedup/decision", VERSION, removed_identity, tuple(names), member.ordinal, upstream
+    )
 
     def make() -> Made:
         books: ledger.Ledger = {}
@@ -275,7 +321,9 @@ def decide_shard(names: Sequence[str], task: tuple[Member, str | None, str]) -> 
                 chars = group.column(0).to_numpy()
                 for reason in (None, *REMOVES):
                     these = reasons == reason
-                    ledger.add(books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum()))
+                    ledger.add(
+                        books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum())
+                    )
                 ledger.add(books, ledger.IN, len(chars), int(chars.sum()))
             for reason in REMOVES:
                 if not books.get(reason, [0])[0]:
@@ -297,10 +345,14 @@ class _Removed:
         if path is None:
             return cls(np.zeros(0, np.int64), pa.Table.from_batches([], choice.REMOVED))
         table = store.read_table(path)
-        table = table.append_column("kept_name", pa.array(datasets).take(table.column("kept_dataset")))
+        table = table.append_column(
+            "kept_name", pa.array(datasets).take(table.column("kept_dataset"))
+        )
         return cls(table.column("doc").to_numpy() - member.doc(0), table)
 
-    def decide(self, start: int, repetitive: npt.NDArray[np.bool_]) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
+    def decide(
+        self, start: int, repetitive: npt.NDArray[np.bool_]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
         n = len(repetitive)
         first, last = np.searchsorted(self.rows, [start, start + n])
         some = self.table.slice(first, last - first)
@@ -314,7 +366,11 @@ class _Removed:
         if len(at):
             exact = some.column("exact").to_numpy()
             columns["reason"][at] = np.where(exact == 1, "exact_duplicate", "duplicate")
-            columns["jaccard"][at] = some.column("shared").to_numpy() / some.column("total").to_numpy()
+            columns["jaccard"][at] = (
+                some.column("shared").to_numpy() / some.column("total").to_numpy()
+            )
             for name in ("kept_id", "kept_name"):
                 columns[name][at] = some.column(name).to_pylist()
-        return pa.record_batch([pa.array(keep), *columns.values()], schema=schema.DEDUPED), columns["reason"]
+        return pa.record_batch([pa.array(keep), *columns.values()], schema=schema.DEDUPED), columns[
+            "reason"
+        ]

@@ -77,7 +77,9 @@ def candidates(
     keys = bands * sum(store.need_footer(member.bands).rows for member in everyone)
     parts = min(PARTS, keys // PART_KEYS + 1)
     folder = store.join(root, "links")
-    digest = draws.digest("dedup/links", VERSION, rows, WINDOW, parts, copies.identity, tuple(identities))
+    digest = draws.digest(
+        "dedup/links", VERSION, rows, WINDOW, parts, copies.identity, tuple(identities)
+    )
     items = [(member, copies.path(member.ordinal)) for member in everyone]
     emit, reduce = partial(emit_keys, rows, parts), partial(pair_part, folder, digest)
     order = ["key", "priority", "tie", "doc"]
@@ -88,7 +90,16 @@ def candidates(
         ) w GROUP BY center, doc"""
     tables = {"links": store.Table(links, LINKS)}
     out = store.join(root, "wanted")
-    return query(engine, by_shard, tables, out, WANTED, [digest], partition_by="shard", sort_by=["doc", "center"])
+    return query(
+        engine,
+        by_shard,
+        tables,
+        out,
+        WANTED,
+        [digest],
+        partition_by="shard",
+        sort_by=["doc", "center"],
+    )
 
 
 def shuffled(
@@ -118,21 +129,32 @@ def part_table(out: str, part: int) -> str:
 # ---- tasks -----------------------------------------------------------------------------------------------------------------------------
 
 
-def emit_keys(rows: Scopes, parts: int, item: tuple[Member, str | None]) -> Iterator[pa.RecordBatch]:
+def emit_keys(
+    rows: Scopes, parts: int, item: tuple[Member, str | None]
+) -> Iterator[pa.RecordBatch]:
     """The band keys of a shard's documents, exact copies left out, once for each scope of its dataset."""
     from curation.kernels.buckets import CROSSED, REFERENCE
 
     member, copies = item
     roles = _roles(member)
-    away = np.zeros(0, np.int64) if copies is None else store.read_table(copies, ["doc"]).column(0).to_numpy()
+    away = (
+        np.zeros(0, np.int64)
+        if copies is None
+        else store.read_table(copies, ["doc"]).column(0).to_numpy()
+    )
     for batch in store.read_groups(member.bands, schema.BANDS.names):
         docs = batch.column("doc").to_numpy()
         n = len(docs)
         keys = batch.column("keys").flatten().to_numpy().reshape(n, -1)
-        chosen = np.flatnonzero(~np.isin(docs, away, assume_unique=True)) if len(away) else np.arange(n)
+        chosen = (
+            np.flatnonzero(~np.isin(docs, away, assume_unique=True)) if len(away) else np.arange(n)
+        )
         wide = np.repeat(chosen, keys.shape[1])
         role = roles[docs - member.doc(0)] if member.old else np.zeros(n, np.int8)
-        columns = [docs[wide], *(batch.column(name).to_numpy()[wide] for name in ("priority", "tie", "sketch"))]
+        columns = [
+            docs[wide],
+            *(batch.column(name).to_numpy()[wide] for name in ("priority", "tie", "sketch")),
+        ]
         for scope, dataset, crossed, reference in rows:
             if dataset == member.dataset:
                 key = salted(keys[chosen].reshape(-1), scope)
@@ -192,11 +214,15 @@ def windows(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[Arrays]:
     held: list[Arrays] = []
     rows = 0
     for batch in batches:
-        held.append(tuple(batch.column(name).to_numpy() for name in ("key", "doc", "sketch", "role")))
+        held.append(
+            tuple(batch.column(name).to_numpy() for name in ("key", "doc", "sketch", "role"))
+        )
         rows += batch.num_rows
         while rows >= size:
             whole = _joined(held)
-            cut = int(np.searchsorted(whole[0], whole[0][-1])) or size  # where the last bucket begins
+            cut = (
+                int(np.searchsorted(whole[0], whole[0][-1])) or size
+            )  # where the last bucket begins
             yield tuple(column[:cut] for column in whole)
             held, rows = [tuple(column[cut:] for column in whole)], rows - cut
     if rows:

@@ -23,10 +23,14 @@ ROUNDS = 5  # what is still open after these is finished by one task
 COPIES = pa.schema([("doc", pa.int64()), ("first", pa.int64())])
 EDGES = schema.PAIRS
 LEFT = pa.schema([("doc", pa.int64())])
-FATES = pa.schema([("doc", pa.int64()), ("kept", pa.int64()), ("shared", pa.int64()), ("total", pa.int64())])
+FATES = pa.schema(
+    [("doc", pa.int64()), ("kept", pa.int64()), ("shared", pa.int64()), ("total", pa.int64())]
+)
 CLUSTERS = pa.schema([(name, pa.int64()) for name in ("dataset", "kept", "documents")])
 LARGEST = 100  # clusters listed of each dataset
-REMOVED = pa.schema([*FATES, ("exact", pa.int64()), ("kept_id", pa.string()), ("kept_dataset", pa.int64())])
+REMOVED = pa.schema(
+    [*FATES, ("exact", pa.int64()), ("kept_id", pa.string()), ("kept_dataset", pa.int64())]
+)
 
 
 def _scope_table(rows: Scopes) -> str:
@@ -45,9 +49,14 @@ def documents(everyone: Sequence[Member], *columns: str) -> tuple[str, dict[str,
         run = [member for member in everyone if member.level == level]
         places = sorted({(m.context.recipe.place(m.shard.dataset), m.dataset) for m in run})
         number = " ".join(f"WHEN {place} THEN {dataset}" for place, dataset in places)
-        chosen = [f"CAST(CASE dataset {number} END AS BIGINT) AS dataset" if c == "dataset" else c for c in columns]
+        chosen = [
+            f"CAST(CASE dataset {number} END AS BIGINT) AS dataset" if c == "dataset" else c
+            for c in columns
+        ]
         parts.append(f"SELECT {', '.join(chosen)} FROM documents{level}")
-        tables[f"documents{level}"] = table([m.documents for m in run], schema.DEDUP_DOCUMENTS, *columns)
+        tables[f"documents{level}"] = table(
+            [m.documents for m in run], schema.DEDUP_DOCUMENTS, *columns
+        )
     return "(" + " UNION ALL ".join(parts) + ")", tables
 
 
@@ -59,7 +68,9 @@ def exact_copies(
     In a cross scope that is a reference's document, and comes before a copy within the dataset.
     """
     every, tables = documents(everyone, "doc", "id", "dataset", "content", "priority", "repetitive")
-    first = "OVER (PARTITION BY s.scope, d.content ORDER BY s.reference DESC, d.priority, d.id, d.doc)"
+    first = (
+        "OVER (PARTITION BY s.scope, d.content ORDER BY s.reference DESC, d.priority, d.id, d.doc)"
+    )
     text = f"""
         SELECT doc, first, CAST((doc - doc % {SHARD}) / {SHARD} AS BIGINT) AS shard FROM (
             SELECT doc, first, row_number() OVER (PARTITION BY doc ORDER BY crossed DESC, scope) AS place FROM (
@@ -71,7 +82,9 @@ def exact_copies(
                 WHERE d.repetitive = 0
             ) c WHERE doc <> first AND (crossed = 0 OR (held = 1 AND reference = 0 AND before < priority))
         ) o WHERE place = 1"""
-    return query(engine, text, tables, out, COPIES, identities, partition_by="shard", sort_by=["doc"])
+    return query(
+        engine, text, tables, out, COPIES, identities, partition_by="shard", sort_by=["doc"]
+    )
 
 
 def choose(
@@ -110,9 +123,13 @@ def choose(
     made_from = [alike.identity, *(settled.identity for settled in left)]
     if open_edges.rows:
         out = store.join(root, "rounds", "rest.parquet")
-        made_from.append(engine.map("dedup: settle", _Walk(open_edges, out), ["the open rest"])[0].identity)
+        made_from.append(
+            engine.map("dedup: settle", _Walk(open_edges, out), ["the open rest"])[0].identity
+        )
         paths.append(out)
-    fates = _named(engine, alike, store.Table(tuple(paths), LEFT), store.join(root, "fates"), made_from)
+    fates = _named(
+        engine, alike, store.Table(tuple(paths), LEFT), store.join(root, "fates"), made_from
+    )
     return _removed(engine, fates, copies, everyone, root, identities)
 
 
@@ -131,10 +148,14 @@ def _still_open(engine: Engine, edges: Result, settled: Result, out: str) -> Res
         FROM edges e LEFT JOIN settled x ON e.a = x.doc LEFT JOIN settled y ON e.b = y.doc
         WHERE x.doc IS NULL AND y.doc IS NULL"""
     tables = {"edges": edges.table, "settled": settled.table}
-    return query(engine, text, tables, out, EDGES, [edges.identity, settled.identity], sort_by=["b", "a"])
+    return query(
+        engine, text, tables, out, EDGES, [edges.identity, settled.identity], sort_by=["b", "a"]
+    )
 
 
-def _named(engine: Engine, edges: Result, left: store.Table, out: str, made_from: Sequence[str]) -> Result:
+def _named(
+    engine: Engine, edges: Result, left: store.Table, out: str, made_from: Sequence[str]
+) -> Result:
     """Each document that leaves, with the first of its links, by priority, that stays: the same whichever round settled it."""
     text = """
         SELECT b AS doc, a AS kept, shared, total FROM (
@@ -142,7 +163,9 @@ def _named(engine: Engine, edges: Result, left: store.Table, out: str, made_from
                    row_number() OVER (PARTITION BY e.b ORDER BY e.priority_a, e.tie_a, e.a) AS place
             FROM edges e JOIN gone x ON e.b = x.doc LEFT JOIN gone y ON e.a = y.doc WHERE y.doc IS NULL
         ) s WHERE place = 1"""
-    return query(engine, text, {"edges": edges.table, "gone": left}, out, FATES, made_from, sort_by=["doc"])
+    return query(
+        engine, text, {"edges": edges.table, "gone": left}, out, FATES, made_from, sort_by=["doc"]
+    )
 
 
 class _Walk:
@@ -192,7 +215,11 @@ def _removed(
                 UNION ALL SELECT doc, kept, shared, total FROM before WHERE exact = 0
             ) f ON c.first = f.doc WHERE c.doc >= {min(member.doc(0) for member in own(everyone))}
         ) r JOIN {every} k ON r.kept = k.doc"""
-    tables |= {"fates": fates.table, "copies": copies.table, "before": store.Table(_removed_before(everyone), REMOVED)}
+    tables |= {
+        "fates": fates.table,
+        "copies": copies.table,
+        "before": store.Table(_removed_before(everyone), REMOVED),
+    }
     return query(
         engine,
         text,
@@ -207,7 +234,9 @@ def _removed(
 
 def _removed_before(everyone: Sequence[Member]) -> tuple[str, ...]:
     """The tables of documents that left in the runs of the index."""
-    paths = [part_path(m.context.path("dedup", "pairs", "removed"), m.ordinal) for m in everyone if m.old]
+    paths = [
+        part_path(m.context.path("dedup", "pairs", "removed"), m.ordinal) for m in everyone if m.old
+    ]
     return tuple(path for path in paths if store.exists(path))
 
 
@@ -223,6 +252,11 @@ def clusters(
             ) c
         ) p WHERE place <= {LARGEST}"""
     paths = [member.documents for member in own(everyone)]
-    tables = {"removed": removed.table, "documents": table(paths, schema.DEDUP_DOCUMENTS, "doc", "dataset")}
+    tables = {
+        "removed": removed.table,
+        "documents": table(paths, schema.DEDUP_DOCUMENTS, "doc", "dataset"),
+    }
     made_from = [removed.identity, *identities]
-    return query(engine, text, tables, out, CLUSTERS, made_from, sort_by=["dataset", "documents", "kept"]).table
+    return query(
+        engine, text, tables, out, CLUSTERS, made_from, sort_by=["dataset", "documents", "kept"]
+    ).table

@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from curation.plan import Plan
 
 LEVELS = 128  # runs that can build on each other: what the priority has room for
-SAME = ("features", "min_jaccard", "across", "within", "max_repeated_lines", "max_repeated_paragraphs")
+SAME = (
+    "features",
+    "min_jaccard",
+    "across",
+    "within",
+    "max_repeated_lines",
+    "max_repeated_paragraphs",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +72,9 @@ def chain(context: Context) -> list[tuple[Context, Plan]]:
     while user.recipe.dedup.index:
         path = user.recipe.dedup.index
         if path == context.out or path in [one.out for one, _ in found]:
-            raise RunError(f"dedup.index: {path} would be its own index; name an earlier run's directory")
+            raise RunError(
+                f"dedup.index: {path} would be its own index; name an earlier run's directory"
+            )
         if not store.exists(store.join(path, "plan.json")):
             whose = "" if user is context else f" of {user.out}"
             raise RunError(
@@ -85,7 +94,9 @@ def _alike(context: Context, index: Context) -> None:
     """Raise RunError unless the index was made as this run is."""
     new, old = context.recipe, index.recipe
     if "dedup" not in old.stages:
-        raise RunError(f"{index.out}: no index, for its recipe has no dedup; give a run that was deduplicated")
+        raise RunError(
+            f"{index.out}: no index, for its recipe has no dedup; give a run that was deduplicated"
+        )
     pairs = {f"dedup.{name}": (getattr(old.dedup, name), getattr(new.dedup, name)) for name in SAME}
     if new.dedup.features == "shingle":
         pairs["dedup.shingle_words"] = (old.dedup.shingle_words, new.dedup.shingle_words)
@@ -112,7 +123,9 @@ def members(context: Context, plan: Plan) -> list[Member]:
     out: list[Member] = []
     for level, (run, shards) in enumerate([*older, (context, plan)]):
         for shard in shards.shards:
-            out.append(Member(run, shard, len(out), numbers[shard.dataset], level, level < len(older)))
+            out.append(
+                Member(run, shard, len(out), numbers[shard.dataset], level, level < len(older))
+            )
     for member in out:
         if member.old:
             _whole(member)
@@ -120,7 +133,12 @@ def members(context: Context, plan: Plan) -> list[Member]:
 
 
 def _whole(member: Member) -> None:
-    for path in (member.documents, member.bands, member.decision, member.context.survivors(member.shard)):
+    for path in (
+        member.documents,
+        member.bands,
+        member.decision,
+        member.context.survivors(member.shard),
+    ):
         if store.footer(path) is None:
             raise RunError(
                 f"{path}: missing or damaged, and the index needs it; run {member.context.out} again to its end, "

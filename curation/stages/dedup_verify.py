@@ -28,7 +28,8 @@ PART_ROWS = 200_000
 PARTS = 4096
 GROUP = 256  # rows of a batch: a book's set is a megabyte, and may be wanted at many centres
 Features = Callable[
-    [Member, npt.NDArray[np.int64]], Iterator[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]
+    [Member, npt.NDArray[np.int64]],
+    Iterator[tuple[int, int, npt.NDArray[np.int64], npt.NDArray[np.int64]]],
 ]
 SETS = pa.schema(
     [
@@ -70,7 +71,9 @@ def text_features(
     from curation.kernels.buffers import text_buffers
 
     for group in survivors(member.context, member.shard, ["text"], None):
-        first, last = np.searchsorted(rows, [group.start, group.start + group.batch.num_rows]).tolist()
+        first, last = np.searchsorted(
+            rows, [group.start, group.start + group.batch.num_rows]
+        ).tolist()
         if first < last:
             texts = group.batch.take(pa.array(rows[first:last] - group.start)).column(0)
             yield first, last, *minhash.feature_sets(*text_buffers(texts), *shape)  # type: ignore[arg-type]
@@ -100,7 +103,10 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
     """Compare each centre with its members, as they stream by; write the pairs with the sizes of intersection and union."""
     from curation.kernels.minhash import overlaps
 
-    own, at = np.zeros(0, np.int64), (-1, 0, 0)  # the last centre: its set, and its number, priority and tie
+    own, at = (
+        np.zeros(0, np.int64),
+        (-1, 0, 0),
+    )  # the last centre: its set, and its number, priority and tie
     with store.TableWriter(part_table(out, part), schema.PAIRS, digest) as writer:
         for batch in batches:
             sets = batch.column("features")
@@ -110,9 +116,12 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
                 batch.column(n).to_numpy() for n in ("center", "member", "doc", "priority", "tie")
             )
             n = len(doc)
-            last = np.maximum.accumulate(np.where(member == 0, np.arange(n), -1))  # row of each row's centre
+            last = np.maximum.accumulate(
+                np.where(member == 0, np.arange(n), -1)
+            )  # row of each row's centre
             numbers, priorities, ties = (
-                np.where(last < 0, known, column[last]) for known, column in zip(at, (doc, priority, tie), strict=True)
+                np.where(last < 0, known, column[last])
+                for known, column in zip(at, (doc, priority, tie), strict=True)
             )
             if (numbers != center).any():
                 odd = int(center[numbers != center][0])
@@ -123,9 +132,14 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
             sizes = np.diff(indptr)
             total = np.where(last < 0, len(own), sizes[last]) + sizes - shared
             pairs = np.flatnonzero(member)
-            columns = [c[pairs] for c in (center, doc, priorities, ties, priority, tie, shared, total)]
+            columns = [
+                c[pairs] for c in (center, doc, priorities, ties, priority, tie, shared, total)
+            ]
             writer.write(pa.record_batch(columns, schema=schema.PAIRS))
             if last[-1] >= 0:
                 c = last[-1]
-                own, at = values[indptr[c] : indptr[c + 1]].copy(), (int(doc[c]), int(priority[c]), int(tie[c]))
+                own, at = (
+                    values[indptr[c] : indptr[c + 1]].copy(),
+                    (int(doc[c]), int(priority[c]), int(tie[c])),
+                )
         return writer.rows

@@ -61,7 +61,9 @@ def run(context: Context, engine: Engine, say: Callable[[str], None]) -> None:
     for dataset in context.recipe.dataset:
         wanted += sources.of(context, dataset) + sources.index(context, dataset)
     there = sources.present(wanted)
-    fetched = [source for source in wanted if source.destination and source.destination not in there]
+    fetched = [
+        source for source in wanted if source.destination and source.destination not in there
+    ]
     streamed = [source for source in wanted if not source.destination]
     announce(context, fetched, [] if store.exists(context.path("plan.json")) else streamed, say)
     patience = context.recipe.download.patience(engine.workers)
@@ -93,12 +95,18 @@ def _fetch_lists(context: Context) -> None:
     from curation.readers import commoncrawl
 
     config = context.recipe.download
-    for kind, crawl in dict.fromkeys((d.kind, crawl) for d in context.recipe.dataset for crawl in d.crawls):
+    for kind, crawl in dict.fromkeys(
+        (d.kind, crawl) for d in context.recipe.dataset for crawl in d.crawls
+    ):
         url = config.base_url.rstrip("/") + "/" + commoncrawl.list_path(crawl, kind)
-        store.fetch(store.address(url), sources.list_place(context, crawl, kind), config.patience(1))
+        store.fetch(
+            store.address(url), sources.list_place(context, crawl, kind), config.patience(1)
+        )
 
 
-def _report(context: Context, wanted: Sequence[Source], failed: Sequence[tuple[Source, str]]) -> None:
+def _report(
+    context: Context, wanted: Sequence[Source], failed: Sequence[tuple[Source, str]]
+) -> None:
     """List what could not be fetched; stop where it is too much."""
     path = context.path("downloads", "_failed.json")
     if failed:
@@ -111,7 +119,9 @@ def _report(context: Context, wanted: Sequence[Source], failed: Sequence[tuple[S
         total = sum(source.owner == owner for source in wanted)
         most = 0.0 if owner == sources.BENCHMARKS else context.recipe.download.max_failed
         if len(own) > most * total:
-            name = "decontaminate.benchmarks" if owner == sources.BENCHMARKS else f"dataset {owner!r}"
+            name = (
+                "decontaminate.benchmarks" if owner == sources.BENCHMARKS else f"dataset {owner!r}"
+            )
             raise InputError(
                 f"{name}: {len(own)} of {total} files could not be fetched (download.max_failed allows {most:.0%}); "
                 f"the first: {own[0]}"
@@ -134,7 +144,10 @@ def warnings(context: Context) -> list[str]:
 
 
 def announce(
-    context: Context, fetched: Sequence[Source], streamed: Sequence[Source], say: Callable[[str], None]
+    context: Context,
+    fetched: Sequence[Source],
+    streamed: Sequence[Source],
+    say: Callable[[str], None],
 ) -> None:
     """Say what will be fetched and read, how large it is and how long it takes."""
     total, unknown = 0, False
@@ -143,14 +156,22 @@ def announce(
             own = [source for source in some if source.owner == owner]
             size, exact = _size(context, own)
             total, unknown = total + (size or 0), unknown or size is None
-            first_mb = 0.0 if verb == "fetch" else context.recipe.dataset[context.recipe.place(owner)].first_mb
+            first_mb = (
+                0.0
+                if verb == "fetch"
+                else context.recipe.dataset[context.recipe.place(owner)].first_mb
+            )
             hosts = ", ".join(dict.fromkeys(urlsplit(source.address.url).netloc for source in own))
-            amount = "size not told" if size is None else ("" if exact else "about ") + megabytes(size)
+            amount = (
+                "size not told" if size is None else ("" if exact else "about ") + megabytes(size)
+            )
             part = f", the first {first_mb:g} MB of each" if first_mb else ""
             count = f"{len(own)} file{'s' * (len(own) > 1)}{part}"
             say(f"To {verb + ':':<8}{owner.lstrip('_'):<16}{count:<32} {amount:>14}  from {hosts}")
     if total:
-        times = " or ".join(f"{duration(total * 8 / (rate * 1e6))} at {rate} Mbit/s" for rate in RATES_MBIT)
+        times = " or ".join(
+            f"{duration(total * 8 / (rate * 1e6))} at {rate} Mbit/s" for rate in RATES_MBIT
+        )
         say(f"In all   {'at least ' if unknown else ''}{megabytes(total)}: {times}")
 
 
@@ -162,7 +183,11 @@ def _size(context: Context, own: Sequence[Source]) -> tuple[int | None, bool]:
     patience = replace(context.recipe.download.patience(1), max_attempts=2)
     sizes = [source.address.size for source in own if source.address.size >= 0]
     open_ = [source for source in own if source.address.size < 0]
-    asked = open_ if len(open_) <= ASKED else [open_[i * (len(open_) - 1) // (ASKED - 1)] for i in range(ASKED)]
+    asked = (
+        open_
+        if len(open_) <= ASKED
+        else [open_[i * (len(open_) - 1) // (ASKED - 1)] for i in range(ASKED)]
+    )
     for source in asked:
         with contextlib.suppress(Unreachable):  # the fetching itself will say so
             sizes.append(store.describe(source.address.url, patience)[0] or 0)

@@ -55,9 +55,17 @@ class ExtractConfig:
         if not self.max_page_s > 0:
             raise ValueError(f"max_page_s: more than 0 expected, got {self.max_page_s}")
         if self.languages and not self.table_languages:
-            raise ValueError("languages: they cannot be kept by language with table_languages = false")
-        if self.extractor != "blocks" and (self.headline, self.comments, self.markdown) != ("judged", False, False):
-            raise ValueError(f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}')
+            raise ValueError(
+                "languages: they cannot be kept by language with table_languages = false"
+            )
+        if self.extractor != "blocks" and (self.headline, self.comments, self.markdown) != (
+            "judged",
+            False,
+            False,
+        ):
+            raise ValueError(
+                f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}'
+            )
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> list[Made]:
@@ -87,9 +95,15 @@ def reach(context: Context, plan: Plan, made: list[Made]) -> None:
     """Raise InputError where more than download.max_failed of a dataset's files or addresses could not be read."""
     most = context.recipe.download.max_failed
     for dataset in context.recipe.dataset:
-        own = [(s, m.ledger) for s, m in zip(plan.shards, made, strict=True) if s.dataset == dataset.name]
+        own = [
+            (s, m.ledger)
+            for s, m in zip(plan.shards, made, strict=True)
+            if s.dataset == dataset.name
+        ]
         failed = sum(ledger.documents(books, UNREACHABLE) for _, books in own)
-        total = sum(ledger.documents(books, ledger.IN) if dataset.urls else len(s.files) for s, books in own)
+        total = sum(
+            ledger.documents(books, ledger.IN) if dataset.urls else len(s.files) for s, books in own
+        )
         if failed > most * total:
             raise InputError(
                 f"dataset {dataset.name!r}: {failed} of {total} {'addresses' if dataset.urls else 'files'} could not be read "
@@ -106,7 +120,9 @@ def warnings(context: Context, found: Mapping[str, ledger.Ledger]) -> list[str]:
             out.append(f"extract: {name} has no documents: {why_empty(books)}")
         lost = {reason: ledger.documents(books, reason) for reason in ("too_slow", "crashed")}
         if any(lost.values()):
-            told = " and ".join(f"{count} pages as {reason}" for reason, count in lost.items() if count)
+            told = " and ".join(
+                f"{count} pages as {reason}" for reason, count in lost.items() if count
+            )
             out.append(
                 f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write "
                 "other bytes; rejects/ lists them"
@@ -130,12 +146,22 @@ def why_empty(books: ledger.Ledger) -> str:
 
 
 def extract_shard(
-    context: Context, types: Mapping[str, pa.DataType | None], patience: store.Patience, shard: Shard
+    context: Context,
+    types: Mapping[str, pa.DataType | None],
+    patience: store.Patience,
+    shard: Shard,
 ) -> Made:
     """Write one shard's rejects and documents, in this order, unless they are there already."""
     dataset = context.recipe.dataset[context.recipe.place(shard.dataset)]
     kind = types[dataset.name]
-    shape = (dataset.format, dataset.text_column, dataset.id_column, dataset.url_column, str(kind), dataset.first_mb)
+    shape = (
+        dataset.format,
+        dataset.text_column,
+        dataset.id_column,
+        dataset.url_column,
+        str(kind),
+        dataset.first_mb,
+    )
     inputs = tuple(_told_of(dataset, file) for file in shard.files)
     digest = draws.digest("extract", VERSION, context.recipe.extract, dataset.name, shape, inputs)
     path, rejects_path = context.documents(shard), context.table("rejects", shard)
@@ -152,7 +178,9 @@ def extract_shard(
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
                     row["extra"] = fitted(row["extra"], kind)
-                    identity.update(row["content"] + orjson.dumps([row[name] for name in _TOLD], default=str))
+                    identity.update(
+                        row["content"] + orjson.dumps([row[name] for name in _TOLD], default=str)
+                    )
                 documents.write(pa.RecordBatch.from_pylist(rows, columns))
             ledger.check("extract", str(shard), books)
             rejects.ledger = documents.ledger = books
@@ -189,7 +217,9 @@ def _batches(
         told = config.table_languages or _format(dataset, input_) != "table"
         for file, outcome in _found(context, dataset, input_, patience):
             if isinstance(outcome, Document) and not outcome.text.strip():
-                refused.append(_refused(file, Reject("empty", outcome.url, outcome.offset, "only white space")))
+                refused.append(
+                    _refused(file, Reject("empty", outcome.url, outcome.offset, "only white space"))
+                )
             elif isinstance(outcome, Document):
                 rows.append(_row(dataset, file, outcome, ours))
                 if not told:
@@ -221,7 +251,11 @@ def _settle(
         if config.languages and row["language"] not in config.languages:
             detail = f"{row['language']} ({row['language_score']:.2f})"
             refused.append(
-                {**{k: row[k] for k in ("url", "archive", "offset")}, "reason": "language", "detail": detail}
+                {
+                    **{k: row[k] for k in ("url", "archive", "offset")},
+                    "reason": "language",
+                    "detail": detail,
+                }
             )
         else:
             kept.append(row)
@@ -342,7 +376,9 @@ def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | 
     yield from _with_text(config, waiting)
 
 
-def _with_text(config: ExtractConfig, found: list[Page | Reject | Skipped]) -> Iterator[Document | Reject | Skipped]:
+def _with_text(
+    config: ExtractConfig, found: list[Page | Reject | Skipped]
+) -> Iterator[Document | Reject | Skipped]:
     """The same records with documents or rejects in place of pages."""
     from curation.readers.html import Form
     from curation.readers.records import Document, Page, PageError, Reject

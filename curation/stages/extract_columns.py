@@ -37,7 +37,11 @@ def extra_types(context: Context, plan: Plan, engine: Engine) -> dict[str, pa.Da
     """The struct of every dataset's other columns, None where it has none. Found once, and kept in documents/_columns/."""
     found: dict[str, pa.DataType | None] = {}
     for dataset in context.recipe.dataset:
-        tables = [shard for shard in plan.of(dataset.name) if any(is_table(dataset, file) for file in shard.files)]
+        tables = [
+            shard
+            for shard in plan.of(dataset.name)
+            if any(is_table(dataset, file) for file in shard.files)
+        ]
         if not tables:
             found[dataset.name] = None
             continue
@@ -49,7 +53,9 @@ def extra_types(context: Context, plan: Plan, engine: Engine) -> dict[str, pa.Da
             types: Types = {}
             for part in engine.map("extract: columns", partial(columns_of, dataset), tables):
                 types = _merged(types, part)
-            plain = {n: pa.string() if k == pa.null() else k for n, k in types.items() if n not in known}
+            plain = {
+                n: pa.string() if k == pa.null() else k for n, k in types.items() if n not in known
+            }
             with store.TableWriter(path, pa.schema(sorted(plain.items())), digest):
                 pass
         fields = list(store.read_schema(path))
@@ -64,7 +70,9 @@ def columns_of(dataset: Dataset, shard: Shard) -> Types:
         if not is_table(dataset, file):
             continue
         if file.name.endswith(".parquet"):
-            types = _merged(types, {field.name: _kept(field.type) for field in store.read_schema(file.path)})
+            types = _merged(
+                types, {field.name: _kept(field.type) for field in store.read_schema(file.path)}
+            )
         else:
             types = _merged(types, _json_columns(dataset, file))
     return types
@@ -99,7 +107,10 @@ def _kept(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_struct(kind):
         return kind if all(_kept(field.type) == field.type for field in kind) else pa.string()
     same = (
-        pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
+        pa.types.is_boolean(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_null(kind)
     )
     return kind if same else pa.string()
 
@@ -128,7 +139,9 @@ def fitted(extra: dict[str, Any] | None, kind: pa.DataType | None) -> dict[str, 
     for part in kind:
         value = extra.get(part.name)
         if pa.types.is_string(part.type) and value is not None and not isinstance(value, str):
-            value = str(value) if type(value) is int else orjson.dumps(value).decode()  # orjson stops at 64 bits
+            value = (
+                str(value) if type(value) is int else orjson.dumps(value).decode()
+            )  # orjson stops at 64 bits
         out[part.name] = value
     return out
 
@@ -141,7 +154,9 @@ def repeated_ids(
     from curation.stages.common import query
 
     given = [
-        d for d in context.recipe.dataset if any(is_table(d, file) for shard in plan.of(d.name) for file in shard.files)
+        d
+        for d in context.recipe.dataset
+        if any(is_table(d, file) for shard in plan.of(d.name) for file in shard.files)
     ]
     if not given:
         return None
@@ -150,7 +165,9 @@ def repeated_ids(
         f"documents{i}": store.Table(tuple(map(context.documents, plan.of(d.name))), narrow)
         for i, d in enumerate(given)
     }
-    rows = " UNION ALL ".join(f"SELECT {i} AS dataset, id FROM documents{i}" for i in range(len(given)))
+    rows = " UNION ALL ".join(
+        f"SELECT {i} AS dataset, id FROM documents{i}" for i in range(len(given))
+    )
     repeated = query(
         engine,
         f"""SELECT CAST(dataset AS BIGINT) AS dataset, id, count(*) AS times FROM ({rows}) AS d

@@ -40,7 +40,9 @@ BATCH_BYTES = 4 << 20
 class MixConfig:
     """`weights` in any unit (they are normalised: the paper's add to 101); `validation` is the share of documents held out."""
 
-    tokens: int = 0  # the budget; 0 takes each token of the dataset that the weights exhaust first, once
+    tokens: int = (
+        0  # the budget; 0 takes each token of the dataset that the weights exhaust first, once
+    )
     shards: int = 8
     validation: float = 0.001
     weights: dict[str, float] = field(default_factory=dict)
@@ -54,7 +56,9 @@ class MixConfig:
         if not 0 <= self.validation < 1:
             raise ValueError(f"validation: a share in [0, 1) expected, got {self.validation}")
         if self.weights and (min(self.weights.values()) < 0 or not sum(self.weights.values())):
-            raise ValueError(f"weights: 0 or more each, and not all 0, expected, got {self.weights}")
+            raise ValueError(
+                f"weights: 0 or more each, and not all 0, expected, got {self.weights}"
+            )
 
 
 def run(context: Context, plan: Plan, engine: Engine) -> list[Share]:
@@ -64,7 +68,9 @@ def run(context: Context, plan: Plan, engine: Engine) -> list[Share]:
         _borrow_tokens(context, engine, shards)
     counted = engine.map("mix: count", partial(count_shard, context), shards)
     shares = shares_of(context, shards, counted)
-    identities = tuple(store.need_footer(context.table("tokens", shard)).identity for shard in shards)
+    identities = tuple(
+        store.need_footer(context.table("tokens", shard)).identity for shard in shards
+    )
     digest = draws.digest("mix", VERSION, context.recipe.mix, context.recipe.seed, identities)
     manifest = context.path("shards", "manifest.parquet")
     names = shard_names(context)
@@ -95,7 +101,9 @@ def _borrow_tokens(context: Context, engine: Engine, shards: list[Shard]) -> Non
         folder = shard.files[0].path.rpartition("/")[0].rpartition("/")[0]
         path = store.join(folder, "encoding.json")
         if not store.exists(path):
-            raise InputError(f"{folder}: no tokens/ of a finished run there; make one with `curation tokenize`")
+            raise InputError(
+                f"{folder}: no tokens/ of a finished run there; make one with `curation tokenize`"
+            )
         encodings[folder] = store.read_json(path)
     if len({facts["encoding"] for facts in encodings.values()}) > 1:
         told = ", ".join(f"{folder} has {facts['encoding']}" for folder, facts in encodings.items())
@@ -119,7 +127,9 @@ def borrow_shard(context: Context, shard: Shard) -> int:
 def token_path(context: Context, shard: Shard) -> str:
     """The table of a shard's tokens; where this recipe does not tokenize and has not run, that of the run that made it."""
     path = context.table("tokens", shard)
-    return path if "tokenize" in context.recipe.stages or store.exists(path) else shard.files[0].path
+    return (
+        path if "tokenize" in context.recipe.stages or store.exists(path) else shard.files[0].path
+    )
 
 
 def count_shard(context: Context, shard: Shard) -> list[int]:
@@ -137,13 +147,19 @@ def count_shard(context: Context, shard: Shard) -> list[int]:
 
 def held_out(context: Context, content: pa.Array) -> npt.NDArray[np.bool_]:
     """By document draw, so that the same text is never on both sides."""
-    return draws.uniforms(context.recipe.seed, "validation", content.to_pylist()) < context.recipe.mix.validation
+    return (
+        draws.uniforms(context.recipe.seed, "validation", content.to_pylist())
+        < context.recipe.mix.validation
+    )
 
 
 def shares_of(context: Context, shards: list[Shard], counted: list[list[int]]) -> list[Share]:
     """The plan of the mixture from the tokens of each shard."""
     totals = {
-        name: tuple(sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name) for i in (0, 1))
+        name: tuple(
+            sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name)
+            for i in (0, 1)
+        )
         for name in context.recipe.names()
     }
     return plan_mixture(context.recipe.mix.weights, context.recipe.mix.tokens, totals)
@@ -153,11 +169,15 @@ def shard_names(context: Context) -> list[str]:
     """Training shards, then one validation shard a dataset."""
     train = [f"train-{number:05d}" for number in range(context.recipe.mix.shards)]
     return train + [
-        f"validation-{name}-00000" for name in context.recipe.names() if context.recipe.mix.weights.get(name)
+        f"validation-{name}-00000"
+        for name in context.recipe.names()
+        if context.recipe.mix.weights.get(name)
     ]
 
 
-def _shards_json(context: Context, shares: list[Share], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _shards_json(
+    context: Context, shares: list[Share], rows: list[dict[str, Any]]
+) -> dict[str, Any]:
     """What the trainer reads first."""
     return {
         **store.read_json(context.path("tokens", "encoding.json")),
@@ -211,7 +231,9 @@ def emit_chunks(context: Context, shares: list[Share], shard: Shard) -> Iterator
                 continue
             if out:
                 at = draws.uniforms(context.recipe.seed, "mix/validation", chunks.keys)
-                yield from _rows(chunks, np.arange(len(at)), at, np.full(len(at), validation_part), place, 0)
+                yield from _rows(
+                    chunks, np.arange(len(at)), at, np.full(len(at), validation_part), place, 0
+                )
                 continue
             for epoch in range(int(np.ceil(share.epochs))):
                 at = positions(context.recipe.seed, epoch, chunks.keys, share.epochs)
@@ -234,7 +256,9 @@ class _Chunks:
 def _chunks(batch: pa.RecordBatch, width: int) -> _Chunks:
     chunks = _Chunks([], [], [], [], [])
     step = CHUNK_TOKENS * width
-    for id_, content, pieces in zip(*(batch.column(n).to_pylist() for n in ("id", "content", "tokens")), strict=True):
+    for id_, content, pieces in zip(
+        *(batch.column(n).to_pylist() for n in ("id", "content", "tokens")), strict=True
+    ):
         number = 0
         for piece in pieces or ():
             for start in range(0, len(piece), step):
@@ -278,7 +302,8 @@ def _rows(
             [chunks.tokens[i] for i in some],
         ]
         yield pa.record_batch(
-            [pa.array(c, f.type) for c, f in zip(columns, schema.CHUNKS, strict=True)], schema=schema.CHUNKS
+            [pa.array(c, f.type) for c, f in zip(columns, schema.CHUNKS, strict=True)],
+            schema=schema.CHUNKS,
         )
         start = end
 
@@ -302,7 +327,9 @@ def write_shard(
         table = None
         if context.recipe.mix.parquet:
             path = context.path("shards", name + ".parquet")
-            table = files.enter_context(store.TableWriter(path, schema.packed(facts["dtype"]), digest))
+            table = files.enter_context(
+                store.TableWriter(path, schema.packed(facts["dtype"]), digest)
+            )
         for batch in batches:
             data, sizes = _bytes_of(batch.column("tokens"), dtype)
             file.write(data)
@@ -328,7 +355,9 @@ def write_shard(
 
 def _bytes_of(column: pa.Array, dtype: npt.DTypeLike) -> tuple[memoryview, npt.NDArray[np.int64]]:
     """The chunks of a batch end to end, and how many tokens each has."""
-    offsets = np.frombuffer(column.buffers()[1], np.int32)[column.offset : column.offset + len(column) + 1]
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[
+        column.offset : column.offset + len(column) + 1
+    ]
     data = memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
     return data, np.diff(offsets).astype(np.int64) // np.dtype(dtype).itemsize
 
@@ -340,5 +369,9 @@ def _packed(
     names = pa.array(context.recipe.names()).take(batch.column("dataset"))
     offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
     values = pa.array(tokens.astype(tokens.dtype.newbyteorder("="), copy=False))
-    columns = [names, *(batch.column(n) for n in ("id", "chunk", "epoch")), pa.ListArray.from_arrays(offsets, values)]
+    columns = [
+        names,
+        *(batch.column(n) for n in ("id", "chunk", "epoch")),
+        pa.ListArray.from_arrays(offsets, values),
+    ]
     return pa.record_batch(columns, schema=schema.packed(str(values.type)))

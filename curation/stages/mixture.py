@@ -38,7 +38,9 @@ class Share:
     epochs: float
 
 
-def plan_mixture(weights: Mapping[str, float], budget: int, counted: Mapping[str, Sequence[int]]) -> list[Share]:
+def plan_mixture(
+    weights: Mapping[str, float], budget: int, counted: Mapping[str, Sequence[int]]
+) -> list[Share]:
     """Weights, tokens and epochs of each dataset of `counted` (tokens for training, tokens held out), in its order.
 
     A budget of 0 takes each token of the dataset that the weights exhaust first, once. Raises InputError where a dataset with a weight
@@ -59,12 +61,17 @@ def plan_mixture(weights: Mapping[str, float], budget: int, counted: Mapping[str
             )
         rows.append((name, weights[name] / whole, train, held))
     tokens = budget or min(train / weight for _, weight, train, _ in rows)
-    return [Share(name, weight, train, held, weight * tokens / train) for name, weight, train, held in rows]
+    return [
+        Share(name, weight, train, held, weight * tokens / train)
+        for name, weight, train, held in rows
+    ]
 
 
 def warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:
     """What a careful person would want to know before training: from the `mixture` of shards.json."""
-    unused = sum(row["tokens"] for row in mixture) - sum(min(1.0, row["epochs"]) * row["tokens"] for row in mixture)
+    unused = sum(row["tokens"] for row in mixture) - sum(
+        min(1.0, row["epochs"]) * row["tokens"] for row in mixture
+    )
     share = unused / max(1, sum(row["tokens"] for row in mixture))
     scarce = max(mixture, key=lambda row: row["epochs"])
     out = [
@@ -96,7 +103,9 @@ def spread(epochs: float, shards: int, shard: int | None = None) -> float:
     return total
 
 
-def bound(variance: float, longest: float, comparisons: int, false_alarm: float = FALSE_ALARM) -> float:
+def bound(
+    variance: float, longest: float, comparisons: int, false_alarm: float = FALSE_ALARM
+) -> float:
     """How far a sum of independent chunk lengths may lie from its mean: Bernstein's inequality, true for chunks of any lengths.
 
     `variance` of the sum (squared chunk lengths times `spread`), `longest` chunk; all of `comparisons` sums lie within their bounds

@@ -44,7 +44,9 @@ def run(context: Context, plan: Plan, engine: Engine) -> dict[Shard, Made]:
     path = context.path("tokens", "encoding.json")
     if not store.exists(path) or store.read_json(path) != facts:
         store.write_json(path, facts)
-    made = dict(zip(shards, engine.map("tokenize", partial(tokenize_shard, context), shards), strict=True))
+    made = dict(
+        zip(shards, engine.map("tokenize", partial(tokenize_shard, context), shards), strict=True)
+    )
     close_books(context, "tokenize", plan, made)
     return made
 
@@ -55,7 +57,12 @@ def encoding_facts(name: str) -> dict[str, Any]:
 
     found = encoding(name)
     dtype = "uint16" if found.n_vocab <= 1 << 16 else "uint32"
-    return {"encoding": name, "vocabulary": found.n_vocab, "end_of_text": found.eot_token, "dtype": dtype}
+    return {
+        "encoding": name,
+        "vocabulary": found.n_vocab,
+        "end_of_text": found.eot_token,
+        "dtype": dtype,
+    }
 
 
 def tokenize_shard(context: Context, shard: Shard) -> Made:
@@ -97,12 +104,18 @@ class _Encoder:
         return tokens
 
 
-def _encode_group(encoder: _Encoder, group: Group, pieces: Any, books: ledger.Ledger) -> pa.RecordBatch:
+def _encode_group(
+    encoder: _Encoder, group: Group, pieces: Any, books: ledger.Ledger
+) -> pa.RecordBatch:
     """The tokens of a row group; null `pieces` of an open row mean its whole text."""
     n = group.batch.num_rows
     open_ = group.open()
-    spans: Sequence[Any] = [None] * n if pieces is None else pieces.slice(group.start, n).to_pylist()
-    columns: dict[str, list[Any]] = {name: [None] * n for name in ("keep", "reason", "counts", "tokens")}
+    spans: Sequence[Any] = (
+        [None] * n if pieces is None else pieces.slice(group.start, n).to_pylist()
+    )
+    columns: dict[str, list[Any]] = {
+        name: [None] * n for name in ("keep", "reason", "counts", "tokens")
+    }
     texts = group.batch.column("text").to_pylist()
     for row in np.flatnonzero(open_).tolist():
         text = texts[row]
@@ -120,5 +133,8 @@ def _encode_group(encoder: _Encoder, group: Group, pieces: Any, books: ledger.Le
         columns["tokens"][row] = [tokens.tobytes() for tokens in encoded]
         ledger.add(books, ledger.KEPT, 1, chars, sum(columns["counts"][row]))
     columns |= {name: group.batch.column(name) for name in ("id", "content")}
-    arrays = [c if isinstance(c := columns[f.name], pa.Array) else pa.array(c, f.type) for f in schema.TOKENS]
+    arrays = [
+        c if isinstance(c := columns[f.name], pa.Array) else pa.array(c, f.type)
+        for f in schema.TOKENS
+    ]
     return pa.record_batch(arrays, schema=schema.TOKENS)

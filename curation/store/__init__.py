@@ -28,7 +28,15 @@ from curation.store.paths import (
     write_bytes,
     write_json,
 )
-from curation.store.remote import Address, Patience, RemoteFile, address, describe, is_web, read_range
+from curation.store.remote import (
+    Address,
+    Patience,
+    RemoteFile,
+    address,
+    describe,
+    is_web,
+    read_range,
+)
 from curation.store.tables import (
     Footer,
     Ledger,

@@ -16,7 +16,15 @@ import zlib
 
 from curation.errors import Unreachable
 from curation.store.paths import exists, find, is_remote, put
-from curation.store.remote import Address, OutOfRange, Patience, RemoteFile, TryAgain, describe, persist
+from curation.store.remote import (
+    Address,
+    OutOfRange,
+    Patience,
+    RemoteFile,
+    TryAgain,
+    describe,
+    persist,
+)
 
 PART, TAG = ".part", ".tag"
 

@@ -41,11 +41,17 @@ def filesystem(path: str) -> tuple[Any, str]:
     scheme, _, rest = path.partition("://")
     bucket, _, key = rest.partition("/")
     try:
-        if scheme == "s3":  # its put is one request, and nothing appears before it; without the option, several
-            return _connected(f"s3://{bucket}?allow_delayed_open=true"), f"{bucket}/{key}".rstrip("/")
+        if (
+            scheme == "s3"
+        ):  # its put is one request, and nothing appears before it; without the option, several
+            return _connected(f"s3://{bucket}?allow_delayed_open=true"), f"{bucket}/{key}".rstrip(
+                "/"
+            )
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, OSError) as error:
-        raise InputError(f"{path}: not an address that pyarrow can open ({_first_line(error)})") from error
+        raise InputError(
+            f"{path}: not an address that pyarrow can open ({_first_line(error)})"
+        ) from error
 
 
 @functools.lru_cache(maxsize=8)
@@ -121,9 +127,13 @@ def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]
 
 def _listing(system: Any, root: str) -> list[Any]:
     try:
-        return list(system.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True)))
+        return list(
+            system.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
+        )
     except PermissionError as error:
-        raise InputError(f"{root}: permission denied; give this user the right to read it") from error
+        raise InputError(
+            f"{root}: permission denied; give this user the right to read it"
+        ) from error
 
 
 def _glob_match(pattern: str) -> Callable[[str], bool]:
@@ -160,7 +170,9 @@ def open_input(path: str) -> Any:
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except PermissionError as error:
-        raise InputError(f"{path}: permission denied; give this user the right to read it") from error
+        raise InputError(
+            f"{path}: permission denied; give this user the right to read it"
+        ) from error
 
 
 def read_bytes(path: str) -> bytes:
@@ -220,17 +232,22 @@ def write_bytes(path: str, data: bytes) -> None:
 
 
 def write_json(path: str, value: Any) -> None:
-    write_bytes(path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n")
+    write_bytes(
+        path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+    )
 
 
 def create(path: str, value: Any) -> bool:
     """Write JSON to a local file that must not exist yet; False where it does."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    handle = tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=os.path.dirname(path) or None, delete=False)  # noqa: SIM115
+    folder = os.path.dirname(path) or None
+    handle = tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=folder, delete=False)  # noqa: SIM115
     try:
         with handle:
             handle.write(orjson.dumps(value))
-        os.link(handle.name, path)  # the one step that both makes the file whole and fails where there is one
+        os.link(
+            handle.name, path
+        )  # the one step that both makes the file whole and fails where there is one
     except FileExistsError:
         return False
     finally:

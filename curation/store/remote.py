@@ -73,7 +73,9 @@ def address(text: str) -> Address:
     size = told.pop("bytes", "-1")
     digest = next(((kind, told.pop(kind).lower()) for kind in _HASHES if kind in told), None)
     if told or "=" in fragment[-1:] or (fragment and "=" not in fragment):
-        raise InputError(f"{text}: behind # may stand name=, bytes=, sha256=, sha1= or md5=, joined by &")
+        raise InputError(
+            f"{text}: behind # may stand name=, bytes=, sha256=, sha1= or md5=, joined by &"
+        )
     if digest and not re.fullmatch(rf"[0-9a-f]{{{_HASHES[digest[0]]}}}", digest[1]):
         raise InputError(f"{text}: {digest[0]} has {_HASHES[digest[0]]} hexadecimal digits")
     if not re.fullmatch(r"-1|\d+", size):
@@ -90,7 +92,9 @@ class RemoteFile(io.RawIOBase):
     the whole file, None where the server hides it) and `tag` are known once something was read.
     """
 
-    def __init__(self, url: str, patience: Patience, start: int = 0, end: int | None = None) -> None:
+    def __init__(
+        self, url: str, patience: Patience, start: int = 0, end: int | None = None
+    ) -> None:
         self.url = url
         self.position = start
         self.size: int | None = None
@@ -154,7 +158,9 @@ class RemoteFile(io.RawIOBase):
             if response.status_code == 416:
                 size = range_size(response)
                 if size != self.position:
-                    raise OutOfRange(f"{self.url}: no byte {self.position} in a file of {size} bytes")
+                    raise OutOfRange(
+                        f"{self.url}: no byte {self.position} in a file of {size} bytes"
+                    )
                 self.size = size
                 return
             skip = 0
@@ -179,7 +185,9 @@ class RemoteFile(io.RawIOBase):
     def _same(self, size: int | None, tag: str) -> None:
         """What is taken up again must be the file that was begun: of its tag, or without tags of its size. (Lengths can be wrong.)"""
         if self.tag and tag and tag != self.tag:
-            raise TryAgain(f"the file changed while it was read (its tag was {self.tag}, then {tag})")
+            raise TryAgain(
+                f"the file changed while it was read (its tag was {self.tag}, then {tag})"
+            )
         if None not in (self.size, size) and size != self.size and not (tag and self.tag):
             raise TryAgain(f"a file of {self.size} bytes has become one of {size}")
         self.size, self.tag = self.size if size is None else size, self.tag or tag
@@ -188,7 +196,9 @@ class RemoteFile(io.RawIOBase):
         with _storage_errors(self.url), open_input(self.url) as file:
             self._same(file.size(), find(self.url)[0].tag)
             if self.position > file.size():
-                raise OutOfRange(f"{self.url}: no byte {self.position} in a file of {file.size()} bytes")
+                raise OutOfRange(
+                    f"{self.url}: no byte {self.position} in a file of {file.size()} bytes"
+                )
             file.seek(self.position)
             while chunk := file.read(min(_STORAGE_BYTES, (self._end or 1 << 62) - self.position)):
                 yield bytes(chunk)
@@ -224,9 +234,15 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
         return persist(look, url, patience)
 
     def ask() -> tuple[int | None, str]:
-        with respond("GET", url, {"Range": "bytes=0-0"}, patience) as response:  # many servers know no HEAD
+        with respond(
+            "GET", url, {"Range": "bytes=0-0"}, patience
+        ) as response:  # many servers know no HEAD
             length = response.headers.get("Content-Length", "")
-            whole = int(length) if response.status_code == 200 and length.isdecimal() else range_size(response)
+            whole = (
+                int(length)
+                if response.status_code == 200 and length.isdecimal()
+                else range_size(response)
+            )
             return whole, _tag(response)
 
     return persist(ask, url, patience)
@@ -270,14 +286,18 @@ def respond(method: str, url: str, headers: dict[str, str], patience: Patience) 
     """An open response of status 200, 206 or 416. Raises TryAgain for what may pass, Unreachable for what will not."""
     _pace(patience.interval_s)
     headers = {"Accept-Encoding": "identity", **headers}
-    response = _session().request(method, url, headers=headers, stream=True, timeout=patience.timeout_s)
+    response = _session().request(
+        method, url, headers=headers, stream=True, timeout=patience.timeout_s
+    )
     if response.status_code in (200, 206) or (response.status_code == 416 and "Range" in headers):
         return response
     with response:
         body = response.raw.read(200, decode_content=True).decode("utf-8", "replace")
         message = f"status {response.status_code} {response.reason}: {' '.join(body.split())[:120]}"
         if response.status_code in _RETRIED_STATUS:
-            raise TryAgain(message, retry_after_s(response.headers.get("Retry-After", ""), time.time()))
+            raise TryAgain(
+                message, retry_after_s(response.headers.get("Retry-After", ""), time.time())
+            )
     raise Unreachable(f"{url}: {message}; is the address right?")
 
 
@@ -308,7 +328,11 @@ def _not_a_page(url: str, head: bytes, content_type: str) -> None:
     """Raise TryAgain for an error page that was sent with status 200."""
     path = urllib.parse.urlsplit(url).path.lower()
     for ending, starts in _PACKED.items():
-        if path.endswith(ending) and head and not (head.startswith(starts) or head[1:4] == starts[-1]):
+        if (
+            path.endswith(ending)
+            and head
+            and not (head.startswith(starts) or head[1:4] == starts[-1])
+        ):
             raise TryAgain(f"no {ending} file but {head[:64]!r}")
     is_page = content_type.partition(";")[0].strip().lower() in _PAGE_TYPES
     if is_page and not path.endswith((".htm", ".html", ".xml", *_PACKED)):

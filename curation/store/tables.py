@@ -64,7 +64,10 @@ class TableWriter:
         self._atomic = atomic(self.path)
         self._file = self._atomic.__enter__()
         self._writer = pq.ParquetWriter(
-            self._file, self.schema, compression="zstd", write_statistics=["id", "url", "doc", "reason"]
+            self._file,
+            self.schema,
+            compression="zstd",
+            write_statistics=["id", "url", "doc", "reason"],
         )
         self._pending: list[pa.RecordBatch] = []
         self._pending_rows, self._pending_bytes = 0, 0
@@ -98,7 +101,10 @@ class TableWriter:
             self._pending, self._pending_rows, self._pending_bytes = [], 0, 0
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         try:
             if kind is None:
@@ -107,7 +113,9 @@ class TableWriter:
                     {
                         "curation.digest": self.digest,
                         "curation.identity": self.identity or self.digest,
-                        "curation.ledger": orjson.dumps(self.ledger, option=orjson.OPT_SORT_KEYS).decode(),
+                        "curation.ledger": orjson.dumps(
+                            self.ledger, option=orjson.OPT_SORT_KEYS
+                        ).decode(),
                     }
                 )
             self._writer.close()
@@ -187,7 +195,9 @@ def read_groups(
     with open_input(path) as stream:
         file = pq.ParquetFile(stream)
         for group in range(file.num_row_groups) if groups is None else groups:
-            table = file.read_row_group(group, columns=None if columns is None else list(columns)).combine_chunks()
+            table = file.read_row_group(
+                group, columns=None if columns is None else list(columns)
+            ).combine_chunks()
             if columns is not None:
                 table = table.select(list(columns))
             yield from table.to_batches()

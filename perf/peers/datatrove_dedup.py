@@ -24,7 +24,9 @@ from datatrove.utils.hashing import HashConfig
 def main() -> None:
     """Run the four steps."""
     folder, out, workers = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    config = MinhashConfig(n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HashConfig(precision=64))
+    config = MinhashConfig(
+        n_grams=5, num_buckets=14, hashes_per_bucket=8, hash_config=HashConfig(precision=64)
+    )
     files = len(list(Path(folder).glob("*.parquet")))
     reader = ParquetReader(folder, text_key="text", id_key="id")
     steps = [

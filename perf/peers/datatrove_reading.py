@@ -36,6 +36,12 @@ if __name__ == "__main__":
     began, before = time.perf_counter(), processor()
     LocalPipelineExecutor(pipeline, tasks=1, workers=1, logging_dir=str(folder / "logs")).run()
     seconds, used = time.perf_counter() - began, processor() - before
-    written = sum(gzip.decompress(path.read_bytes()).count(b"\n") for path in (folder / "out").glob("*.gz"))
+    written = sum(
+        gzip.decompress(path.read_bytes()).count(b"\n") for path in (folder / "out").glob("*.gz")
+    )
     version = importlib.metadata.version("datatrove")
-    print(json.dumps({"version": version, "seconds": seconds, "processor": used, "documents": written}))
+    print(
+        json.dumps(
+            {"version": version, "seconds": seconds, "processor": used, "documents": written}
+        )
+    )

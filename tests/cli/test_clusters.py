@@ -23,7 +23,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("pages") / "pages.jsonl"
     own = [" ".join(f"word{i}x{k}" for k in range(30)) for i in range(910)]
     texts = own + [MENU * 4 + str(i) for i in range(90)]
-    path.write_text("".join(json.dumps({"id": f"p{i}", "text": text}) + "\n" for i, text in enumerate(texts)))
+    path.write_text(
+        "".join(json.dumps({"id": f"p{i}", "text": text}) + "\n" for i, text in enumerate(texts))
+    )
     return str(path)
 
 
@@ -31,9 +33,16 @@ def test_many_leaving_for_one_stop_the_run_and_can_be_looked_at(pages: str, tmp_
     out = str(tmp_path / "o")
     stopped = call("dedup", pages, "--out", out, "--workers", "1")
     assert stopped.exit_code == 1
-    assert "one document stands for 8.9 % of input (dedup.max_cluster is 5 %)" in " ".join(stopped.output.split())
+    assert "one document stands for 8.9 % of input (dedup.max_cluster is 5 %)" in " ".join(
+        stopped.output.split()
+    )
     assert "Traceback" not in stopped.output
-    for shown in ("89 of input left", "Jaccard", "most in common", "home about contact sign in"):  # what it is about
+    for shown in (
+        "89 of input left",
+        "Jaccard",
+        "most in common",
+        "home about contact sign in",
+    ):  # what it is about
         assert shown in stopped.output
 
     shown = call("clusters", out)
@@ -49,7 +58,9 @@ def test_many_leaving_for_one_stop_the_run_and_can_be_looked_at(pages: str, tmp_
 
 def test_losing_most_stops_the_run(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps({"text": f"a text about {i % 250}"}) + "\n" for i in range(1000)))
+    path.write_text(
+        "".join(json.dumps({"text": f"a text about {i % 250}"}) + "\n" for i in range(1000))
+    )
     stopped = call("dedup", str(path), "--out", str(tmp_path / "o"), "--workers", "1")
     assert stopped.exit_code == 1
     assert "input loses 75.0 % of its documents" in " ".join(stopped.output.split())
@@ -57,7 +68,9 @@ def test_losing_most_stops_the_run(tmp_path: Path) -> None:
 
 def test_clusters_say_where_there_are_none(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps({"text": f"quite another text {i} " * (i + 3)}) + "\n" for i in range(3)))
+    path.write_text(
+        "".join(json.dumps({"text": f"quite another text {i} " * (i + 3)}) + "\n" for i in range(3))
+    )
     out = str(tmp_path / "o")
     assert call("dedup", str(path), "--out", out, "--workers", "1").exit_code == 0
     assert "there are no clusters" in call("clusters", out).output

@@ -30,18 +30,33 @@ def test_without_torch_it_says_what_to_install(
     command: click.Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else find(name)
+    )
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, MissingExtra)
 
 
 def test_a_line_says_what_was_cut_and_what_is_dirty() -> None:
     half = {"value": 0.5, "low": 0.4, "high": 0.6}
-    result = {"task": "lambada", "examples": 90, "shots": 2.5, "accuracy": half, "chance": 0.0, "cut": 3}
-    sides = {"clean": {"examples": 80, "accuracy": half}, "dirty": {"examples": 10, "accuracy": {**half, "value": 0.9}}}
+    result = {
+        "task": "lambada",
+        "examples": 90,
+        "shots": 2.5,
+        "accuracy": half,
+        "chance": 0.0,
+        "cut": 3,
+    }
+    sides = {
+        "clean": {"examples": 80, "accuracy": half},
+        "dirty": {"examples": 10, "accuracy": {**half, "value": 0.9}},
+    }
     text = line({**result, **sides, "perplexity": {"value": 1234.5, "low": 1000.0, "high": 1500.0}})
     assert text.split()[:4] == ["lambada", "90", "2.5", "50.0"]
-    assert "perplexity 1,234 [1,000, 1,500]; clean 50.0 % of 80; dirty 90.0 % of 10; 3 cut to fit the window" in text
+    assert (
+        "perplexity 1,234 [1,000, 1,500]; clean 50.0 % of 80; dirty 90.0 % of 10; 3 cut to fit the window"
+        in text
+    )
 
 
 def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
@@ -58,7 +73,9 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     )
     size = Size("test", 1, 8, 1, 64, 1e-2, context=64, band=16)
     model = train(tmp_path, tmp_path / "model", size, Options(tokens=64)).checkpoint
-    (tmp_path / "mine.jsonl").write_text('{"query": "The sun", "choices": ["shines", "soup"], "gold": 0}\n' * 3)
+    (tmp_path / "mine.jsonl").write_text(
+        '{"query": "The sun", "choices": ["shines", "soup"], "gold": 0}\n' * 3
+    )
     arguments = [
         str(model),
         "--benchmarks",
@@ -88,22 +105,44 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
         folders[name] = tmp_path / name
         folders[name].mkdir()
         (np.arange(2100, dtype="<u2") * step % 50).tofile(folders[name] / "train-00000.bin")
-        listing = {"encoding": "gpt2", "vocabulary": 50, "end_of_text": 0, "dtype": "uint16", "validation": {}}
-        (folders[name] / "shards.json").write_text(json.dumps({**listing, "train": ["train-00000"], "tokens": 2100}))
+        listing = {
+            "encoding": "gpt2",
+            "vocabulary": 50,
+            "end_of_text": 0,
+            "dtype": "uint16",
+            "validation": {},
+        }
+        (folders[name] / "shards.json").write_text(
+            json.dumps({**listing, "train": ["train-00000"], "tokens": 2100})
+        )
     split = {"books": {"held_out": 1, "rest": 3, "of_a_held_out_site": 0}}
     facts = {"split": split, "purged": {}, "mixtures": {}}
-    texts = ablation.Texts({k: str(folders[k]) for k in ("raw", "mixture")}, {"books": str(folders["books"])}, facts)
+    texts = ablation.Texts(
+        {k: str(folders[k]) for k in ("raw", "mixture")}, {"books": str(folders["books"])}, facts
+    )
     monkeypatch.setattr(ablation, "prepare", lambda *args, **options: texts)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
         '[[dataset]]\nname = "books"\nfiles = "books"\n[mix.weights]\nbooks = 1\n[decontaminate]\nbenchmarks = "b"\n'
     )
     out = tmp_path / "out"
-    arguments = [str(recipe), "--out", str(out), "--tokens", "2048", "--seeds", "2", "--windows", "2"]
+    arguments = [
+        str(recipe),
+        "--out",
+        str(out),
+        "--tokens",
+        "2048",
+        "--seeds",
+        "2",
+        "--windows",
+        "2",
+    ]
     result = CliRunner().invoke(ablate, arguments)
     assert result.exit_code == 0, result.output
     written = json.loads((out / "ablation.json").read_text())
-    assert written["losses"]["mixture"]["books"]["difference"] < 0  # it is trained on what is held out
+    assert (
+        written["losses"]["mixture"]["books"]["difference"] < 0
+    )  # it is trained on what is held out
     assert written["texts"] == facts
     assert "mixture: " in result.output
     assert "<svg" in (out / "ablation.html").read_text()

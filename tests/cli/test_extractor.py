@@ -16,7 +16,8 @@ def call(*args: str) -> Result:
 def test_a_page_is_shown_block_by_block_and_escaped(tmp_path: Path) -> None:
     page = tmp_path / "a&b.html"
     page.write_text(
-        "<title>x</title><ul><li><a href=/>Home &lt;b&gt;</a></ul><p>" + "A long sentence, about a mill, is here. " * 8
+        "<title>x</title><ul><li><a href=/>Home &lt;b&gt;</a></ul><p>"
+        + "A long sentence, about a mill, is here. " * 8
     )
     result = call("extract", "--show", str(page), "--out", str(tmp_path / "shown.html"))
     assert result.exit_code == 0, result.output
@@ -35,7 +36,9 @@ def test_either_inputs_or_a_page(tmp_path: Path) -> None:
 
 
 def test_a_missing_page_is_said_in_one_sentence(tmp_path: Path) -> None:
-    result = call("extract", "--show", str(tmp_path / "no.html"), "--out", str(tmp_path / "out.html"))
+    result = call(
+        "extract", "--show", str(tmp_path / "no.html"), "--out", str(tmp_path / "out.html")
+    )
     assert result.exit_code == 1
     assert "no.html" in result.output
     assert "Traceback" not in result.output
@@ -44,7 +47,13 @@ def test_a_missing_page_is_said_in_one_sentence(tmp_path: Path) -> None:
 def test_options_of_blocks_need_blocks(tmp_path: Path) -> None:
     (tmp_path / "in.txt").write_text("some text")
     result = call(
-        "extract", str(tmp_path / "in.txt"), "--extractor", "none", "--markdown", "--out", str(tmp_path / "run")
+        "extract",
+        str(tmp_path / "in.txt"),
+        "--extractor",
+        "none",
+        "--markdown",
+        "--out",
+        str(tmp_path / "run"),
     )
     assert result.exit_code == 1
     assert 'need extractor = "blocks"' in result.output

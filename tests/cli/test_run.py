@@ -24,7 +24,9 @@ def call(*args: str) -> Result:
 
 @pytest.fixture
 def recipe(tmp_path: Path) -> str:
-    (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "one two three"}\n{"id": "2", "text": "four five six"}\n')
+    (tmp_path / "in.jsonl").write_text(
+        '{"id": "1", "text": "one two three"}\n{"id": "2", "text": "four five six"}\n'
+    )
     (tmp_path / "r.toml").write_text(RECIPE)
     return str(tmp_path / "r.toml")
 
@@ -92,17 +94,26 @@ def test_another_recipe_is_never_written_over_silently(recipe: str, tmp_path: Pa
 
 @pytest.mark.parametrize(
     ("content", "expected"),
-    [(b"", "the files hold no records"), (bytes(range(128, 250)), "of 1 records 1 undecodable; look at")],
+    [
+        (b"", "the files hold no records"),
+        (bytes(range(128, 250)), "of 1 records 1 undecodable; look at"),
+    ],
 )
-def test_an_input_without_documents_is_one_sentence(recipe: str, tmp_path: Path, content: bytes, expected: str) -> None:
+def test_an_input_without_documents_is_one_sentence(
+    recipe: str, tmp_path: Path, content: bytes, expected: str
+) -> None:
     (tmp_path / "in.jsonl").write_bytes(content)
     result = call("run", recipe, "--out", str(tmp_path / "run"))
     assert result.exit_code == 1
     assert f"no documents in a: {expected}" in result.output
 
 
-@pytest.mark.parametrize("arguments", [["--from", "extract"], ["--from", "extract", "--update"], []])
-def test_nothing_is_removed_from_a_directory_that_is_no_run(recipe: str, tmp_path: Path, arguments: list[str]) -> None:
+@pytest.mark.parametrize(
+    "arguments", [["--from", "extract"], ["--from", "extract", "--update"], []]
+)
+def test_nothing_is_removed_from_a_directory_that_is_no_run(
+    recipe: str, tmp_path: Path, arguments: list[str]
+) -> None:
     home = tmp_path / "home"
     (home / "documents").mkdir(parents=True)
     (home / "documents" / "thesis.txt").write_text("years of work")
@@ -117,7 +128,10 @@ def test_a_refused_recipe_removes_nothing(recipe: str, tmp_path: Path) -> None:
     out = str(tmp_path / "run")
     assert call("run", recipe, "--out", out).exit_code == 0
     before = sorted((tmp_path / "run").rglob("*"))
-    for refused in (["--from", "extract", "--set", "seed=5"], ["--from", "dedup", "--until", "extract"]):
+    for refused in (
+        ["--from", "extract", "--set", "seed=5"],
+        ["--from", "dedup", "--until", "extract"],
+    ):
         assert call("run", recipe, "--out", out, *refused).exit_code == 1
         assert sorted((tmp_path / "run").rglob("*")) == before
 
@@ -168,7 +182,9 @@ def test_no_permission(recipe: str, tmp_path: Path) -> None:
     assert "permission denied" in result.output
 
 
-def test_a_full_disk_is_said_and_loses_nothing(recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_said_and_loses_nothing(
+    recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import errno
 
     from curation import store
@@ -217,10 +233,20 @@ def test_ctrl_c_is_130_and_the_run_goes_on_later(sample_folder: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2, 1.6])
-def test_ctrl_c_while_it_starts_says_so_and_nothing_else(sample_folder: Path, tmp_path: Path, seconds: float) -> None:
+def test_ctrl_c_while_it_starts_says_so_and_nothing_else(
+    sample_folder: Path, tmp_path: Path, seconds: float
+) -> None:
     """A terminal sends it to the whole process group: workers, and what they are forked from, must not answer."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "curation", "run", str(sample_folder / "recipe.toml"), "--out", str(tmp_path / "run")],
+        [
+            sys.executable,
+            "-m",
+            "curation",
+            "run",
+            str(sample_folder / "recipe.toml"),
+            "--out",
+            str(tmp_path / "run"),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -34,7 +34,9 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 def test_kept_and_removed_hold_every_input_row_once(tmp_path: Path) -> None:
     rows = [{"id": str(i), "text": TEXT + f" {i % 3}", "n": i} for i in range(9)]
-    result = call("dedup", jsonl(tmp_path / "a.jsonl", rows), "--out", str(tmp_path / "o"), "--workers", "1")
+    result = call(
+        "dedup", jsonl(tmp_path / "a.jsonl", rows), "--out", str(tmp_path / "o"), "--workers", "1"
+    )
     assert result.exit_code == 0, result.output
     kept, removed = read(tmp_path / "o" / "kept"), read(tmp_path / "o" / "removed")
     assert sorted(row["n"] for row in kept + removed) == list(range(9))
@@ -49,7 +51,8 @@ def test_an_earlier_run_is_the_index_of_the_next(tmp_path: Path) -> None:
     text = " ".join(f"{TEXT} {i}" for i in range(5))
     old = jsonl(tmp_path / "old.jsonl", [{"id": "o", "text": text, "url": "http://old/"}])
     new = jsonl(
-        tmp_path / "new.jsonl", [{"id": "n", "text": text + " more"}, {"id": "m", "text": "quite another text"}]
+        tmp_path / "new.jsonl",
+        [{"id": "n", "text": text + " more"}, {"id": "m", "text": "quite another text"}],
     )
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
     assert call("dedup", old, "--out", first, "--workers", "1").exit_code == 0
@@ -62,31 +65,55 @@ def test_an_earlier_run_is_the_index_of_the_next(tmp_path: Path) -> None:
     assert "http://old/" in explained.output
     assert "1 of input left" in call("clusters", second).output
     assert call("check", second).exit_code == 0
-    refused = call("dedup", new, "--index", first, "--out", str(tmp_path / "third"), "--bands", "9", "--workers", "1")
+    refused = call(
+        "dedup",
+        new,
+        "--index",
+        first,
+        "--out",
+        str(tmp_path / "third"),
+        "--bands",
+        "9",
+        "--workers",
+        "1",
+    )
     assert refused.exit_code == 1
     assert "made with dedup.bands = 20, and here it is 9" in " ".join(refused.output.split())
     assert not (tmp_path / "third").exists()
 
 
 def test_a_run_that_removes_nothing_can_be_explained(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": TEXT}, {"id": "y", "text": "quite another text"}])
+    path = jsonl(
+        tmp_path / "a.jsonl", [{"id": "x", "text": TEXT}, {"id": "y", "text": "quite another text"}]
+    )
     assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
     result = call("explain", str(tmp_path / "o"), "x")
     assert result.exit_code == 0, result.output
 
 
 def test_columns_called_as_ours_are_kept_under_another_name(tmp_path: Path) -> None:
-    rows = [{"id": str(i), "text": TEXT, "reason": "mine", "jaccard": "mine", "piece": "p"} for i in range(2)]
-    assert call("dedup", jsonl(tmp_path / "a.jsonl", rows), "--out", str(tmp_path / "o")).exit_code == 0
+    rows = [
+        {"id": str(i), "text": TEXT, "reason": "mine", "jaccard": "mine", "piece": "p"}
+        for i in range(2)
+    ]
+    assert (
+        call("dedup", jsonl(tmp_path / "a.jsonl", rows), "--out", str(tmp_path / "o")).exit_code
+        == 0
+    )
     (kept,), (removed,) = read(tmp_path / "o" / "kept"), read(tmp_path / "o" / "removed")
     assert (kept["id"], kept["input_reason"], kept["input_jaccard"]) == ("0", "mine", "mine")
-    assert (removed["reason"], removed["input_reason"], removed["jaccard"]) == ("exact_duplicate", "mine", 1.0)
+    assert (removed["reason"], removed["input_reason"], removed["jaccard"]) == (
+        "exact_duplicate",
+        "mine",
+        1.0,
+    )
 
 
 def test_files_of_different_types_make_one_table(tmp_path: Path) -> None:
     a = jsonl(tmp_path / "a.jsonl", [{"id": "1", "text": "one", "x": 1}])
     b = jsonl(
-        tmp_path / "b.jsonl", [{"id": "2", "text": "two", "x": "s"}, {"id": "3", "text": "six", "x": (1 << 64) - 1}]
+        tmp_path / "b.jsonl",
+        [{"id": "2", "text": "two", "x": "s"}, {"id": "3", "text": "six", "x": (1 << 64) - 1}],
     )
     result = call("dedup", a, b, "--out", str(tmp_path / "o"))
     assert result.exit_code == 0, result.output
@@ -109,11 +136,19 @@ def test_parquet_of_any_types(tmp_path: Path) -> None:
     result = call("dedup", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o"))
     assert result.exit_code == 0, result.output
     (row,) = read(tmp_path / "o" / "kept")
-    assert (row["day"], row["price"], row["list"], row["kind"]) == ("2020-01-02", "1.50", [1, 2], "a")
+    assert (row["day"], row["price"], row["list"], row["kind"]) == (
+        "2020-01-02",
+        "1.50",
+        [1, 2],
+        "a",
+    )
 
 
 def test_another_input_leaves_nothing_of_the_old_one(tmp_path: Path) -> None:
-    a, b = (jsonl(tmp_path / f"{n}.jsonl", [{"id": n, "text": f"text of {n}", "label": "OLD"}]) for n in "ab")
+    a, b = (
+        jsonl(tmp_path / f"{n}.jsonl", [{"id": n, "text": f"text of {n}", "label": "OLD"}])
+        for n in "ab"
+    )
     out = str(tmp_path / "o")
     assert call("dedup", a, b, "--out", out).exit_code == 0
     assert len(read(tmp_path / "o" / "kept")) == 2
@@ -136,7 +171,9 @@ def test_copies_of_a_reference_leave_even_without_words(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", rows)
     assert call("dedup", path, "--against", reference, "--out", str(tmp_path / "o")).exit_code == 0
     assert [row["id"] for row in read(tmp_path / "o" / "kept")] == ["2"]
-    removed = {row["id"]: (row["kept_id"], row["kept_dataset"]) for row in read(tmp_path / "o" / "removed")}
+    removed = {
+        row["id"]: (row["kept_id"], row["kept_dataset"]) for row in read(tmp_path / "o" / "removed")
+    }
     assert removed == {"1": ("r", "reference"), "3": ("s", "reference"), "4": ("s", "reference")}
 
 
@@ -145,8 +182,16 @@ def test_pieces_can_be_read_again(tmp_path: Path) -> None:
     filler = " ".join(f"some{i}" for i in range(60))
     path = jsonl(tmp_path / "a.jsonl", [{"id": "x", "text": f"{filler} {quote} {filler}"}])
     benchmark = jsonl(tmp_path / "b.jsonl", [{"q": quote}])
-    assert call("decontaminate", path, "--benchmarks", benchmark, "--out", str(tmp_path / "o")).exit_code == 0
-    assert [(row["id"], row["piece"]) for row in read(tmp_path / "o" / "kept")] == [("x", 0), ("x", 1)]
+    assert (
+        call(
+            "decontaminate", path, "--benchmarks", benchmark, "--out", str(tmp_path / "o")
+        ).exit_code
+        == 0
+    )
+    assert [(row["id"], row["piece"]) for row in read(tmp_path / "o" / "kept")] == [
+        ("x", 0),
+        ("x", 1),
+    ]
     assert {row["gram"] for row in read(tmp_path / "o" / "hits.parquet")} == {quote}
     result = call("tokenize", str(tmp_path / "o" / "kept"), "--out", str(tmp_path / "t"))
     assert result.exit_code == 0, result.output

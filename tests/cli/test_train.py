@@ -25,23 +25,32 @@ def test_help_has_an_example_and_documents_every_option(command: click.Command) 
 
 def test_help_names_every_size() -> None:
     text = " ".join(CliRunner().invoke(train, ["--help"]).output.split())
-    assert f"{', '.join(list(SIZES)[:2])}, or one of the paper's: {', '.join(list(SIZES)[2:])}." in text
+    assert (
+        f"{', '.join(list(SIZES)[:2])}, or one of the paper's: {', '.join(list(SIZES)[2:])}."
+        in text
+    )
 
 
 def test_the_command_line_does_not_import_torch() -> None:
     code = "import sys, curation.cli.train; print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert result.stdout.strip() == "[]"
 
 
 @pytest.mark.parametrize(
-    ("command", "arguments"), [(train, ["x", "--out", "y"]), (generate, ["x"])], ids=["train", "generate"]
+    ("command", "arguments"),
+    [(train, ["x", "--out", "y"]), (generate, ["x"])],
+    ids=["train", "generate"],
 )
 def test_without_torch_it_says_what_to_install(
     command: click.Command, arguments: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "torch" else find(name))
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "torch" else find(name)
+    )
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, MissingExtra)
     assert str(result.exception) == (
@@ -55,7 +64,9 @@ def test_the_plan_needs_no_torch() -> None:
         "import sys; sys.modules['torch'] = None\n"  # importing it fails
         f"from curation.cli import main; main({arguments!r})"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert "174,604,259,328 parameters" in result.stdout
     assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40% utilisation" in result.stdout
     assert "FSDP 64 x tensor 8" in result.stdout

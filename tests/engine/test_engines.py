@@ -37,7 +37,8 @@ def table(tmp_path: Path) -> store.Table:
         path = str(tmp_path / f"{part}.parquet")
         rows = range(part * 100, part * 100 + 100)
         batch = pa.record_batch(
-            [list(rows), [str(i * 7919 % 300).encode() for i in rows], [f"s{i % 3}" for i in rows]], schema=ROWS
+            [list(rows), [str(i * 7919 % 300).encode() for i in rows], [f"s{i % 3}" for i in rows]],
+            schema=ROWS,
         )
         with store.TableWriter(path, ROWS, "d") as writer:
             writer.write(batch)
@@ -56,9 +57,13 @@ def test_a_failing_task_is_one_line_with_item_and_cause(engine: Engine) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_sql_writes_one_sorted_file_a_value(engine: Engine, table: store.Table, tmp_path: Path) -> None:
+def test_sql_writes_one_sorted_file_a_value(
+    engine: Engine, table: store.Table, tmp_path: Path
+) -> None:
     query = "SELECT a % 4 AS p, a, b, s FROM t WHERE a >= 10"
-    parts = engine.sql(query, {"t": table}, str(tmp_path / "q"), ROWS, "d", partition_by="p", sort_by=["b", "a"])
+    parts = engine.sql(
+        query, {"t": table}, str(tmp_path / "q"), ROWS, "d", partition_by="p", sort_by=["b", "a"]
+    )
     assert [value for value, _ in parts] == [0, 1, 2, 3]
     assert sum(rows for _, rows in parts) == 290
     for value, rows in parts:
@@ -79,8 +84,20 @@ def test_sql_takes_paths_by_their_letters(local: LocalEngine, tmp_path: Path) ->
     assert store.read_table(str(tmp_path / "q" / "00000.parquet")).column("a").to_pylist() == [0]
 
 
-def test_sql_without_rows_still_writes_a_table(engine: Engine, table: store.Table, tmp_path: Path) -> None:
-    assert engine.sql("SELECT * FROM t WHERE a < 0", {"t": table}, str(tmp_path / "q"), ROWS, "d", sort_by=["a"]) == []
+def test_sql_without_rows_still_writes_a_table(
+    engine: Engine, table: store.Table, tmp_path: Path
+) -> None:
+    assert (
+        engine.sql(
+            "SELECT * FROM t WHERE a < 0",
+            {"t": table},
+            str(tmp_path / "q"),
+            ROWS,
+            "d",
+            sort_by=["a"],
+        )
+        == []
+    )
     assert store.read_table(str(tmp_path / "q" / "00000.parquet")).num_rows == 0
     empty = store.Table((), ROWS)
     engine.sql("SELECT * FROM t", {"t": empty}, str(tmp_path / "e"), ROWS, "d", sort_by=["a"])
@@ -96,7 +113,15 @@ def test_both_engines_write_the_same_bytes(
             SELECT a, b, s, row_number() OVER (PARTITION BY s ORDER BY b, a) AS place FROM t
         ) x WHERE place <= 60"""
     for name, engine in (("l", local), ("s", spark_engine)):
-        engine.sql(query, {"t": table}, str(tmp_path / name), ROWS, "d", partition_by="p", sort_by=["b", "a"])
+        engine.sql(
+            query,
+            {"t": table},
+            str(tmp_path / name),
+            ROWS,
+            "d",
+            partition_by="p",
+            sort_by=["b", "a"],
+        )
     assert sorted(os.listdir(tmp_path / "l")) == [f"{p:05d}.parquet" for p in range(5)]
     for name in os.listdir(tmp_path / "l"):
         assert (tmp_path / "l" / name).read_bytes() == (tmp_path / "s" / name).read_bytes()
@@ -109,8 +134,17 @@ def test_runs_and_parts_of_sorted_rows(tmp_path: Path) -> None:
         pa.record_batch([[], []], schema=schema),
         pa.record_batch([[2, 5], [4, 5]], schema=schema),
     ]
-    assert [(value, rows.num_rows) for value, rows in runs(batches, "p")] == [(0, 2), (2, 1), (2, 1), (5, 1)]
-    assert list(write_parts(iter(batches), str(tmp_path), schema, "d", "p")) == [(0, 2), (2, 2), (5, 1)]
+    assert [(value, rows.num_rows) for value, rows in runs(batches, "p")] == [
+        (0, 2),
+        (2, 1),
+        (2, 1),
+        (5, 1),
+    ]
+    assert list(write_parts(iter(batches), str(tmp_path), schema, "d", "p")) == [
+        (0, 2),
+        (2, 2),
+        (5, 1),
+    ]
 
 
 def test_nothing_half_written_when_the_source_fails(tmp_path: Path) -> None:
@@ -132,7 +166,9 @@ def test_shuffle_brings_each_part_its_rows_in_order(engine: Engine, tmp_path: Pa
         cloudpickle.register_pickle_by_value(toy_shuffle)
     emit = partial(toy_shuffle.emit, 7)
     order = ["key", "item"]
-    results: list[Any] = engine.shuffle("toy", emit, [0, 1, 2], 5, toy_shuffle.reduce, toy_shuffle.SCHEMA, order)
+    results: list[Any] = engine.shuffle(
+        "toy", emit, [0, 1, 2], 5, toy_shuffle.reduce, toy_shuffle.SCHEMA, order
+    )
     assert [part for part, _ in results] == [0, 1, 2, 3, 4]
     assert results[4][1] == []
     for part, rows in results:
@@ -141,9 +177,13 @@ def test_shuffle_brings_each_part_its_rows_in_order(engine: Engine, tmp_path: Pa
     assert sum(len(rows) for _, rows in results) == 3 * 40
 
 
-def test_what_a_killed_run_spilled_is_cleared_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_killed_run_spilled_is_cleared_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    dead = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    dead = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True
+    )
     for owner in (int(dead.stdout), os.getpid()):
         (tmp_path / f"{SPILL}{owner}-x").mkdir()
     LocalEngine(1).close()

@@ -35,7 +35,10 @@ def make_shards(tmp_path: Path) -> Callable[..., Path]:
     """Writes shards of the given lengths; tokens count upwards with a little noise, so they can be learnt."""
 
     def make(
-        lengths: tuple[int, ...] = (700, 900), validation: int = 100, dtype: str = "uint16", seed: int = 1
+        lengths: tuple[int, ...] = (700, 900),
+        validation: int = 100,
+        dtype: str = "uint16",
+        seed: int = 1,
     ) -> Path:
         folder = tmp_path / f"shards-{dtype}-{seed}"
         folder.mkdir()

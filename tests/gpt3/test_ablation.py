@@ -13,13 +13,21 @@ from curation.gpt3.sizes import Size
 MakeShards = Callable[..., Path]
 
 
-def test_every_arm_and_seed_is_trained_once_and_scored(size: Size, make_shards: MakeShards, tmp_path: Path) -> None:
+def test_every_arm_and_seed_is_trained_once_and_scored(
+    size: Size, make_shards: MakeShards, tmp_path: Path
+) -> None:
     arms = {"raw": make_shards(seed=1), "mixture": make_shards(seed=2)}
     held = {"books": make_shards(seed=3)}
     said: list[str] = []
     result = measure(arms, held, tmp_path / "models", size, 320, 2, 5, said.append)
     assert len(said) == 4
-    assert result["settings"] == {"size": "test", "tokens": 320, "seeds": 2, "windows": 5, "context": 16}
+    assert result["settings"] == {
+        "size": "test",
+        "tokens": 320,
+        "seeds": 2,
+        "windows": 5,
+        "context": 16,
+    }
     raw, mixture = result["losses"]["raw"]["books"], result["losses"]["mixture"]["books"]
     assert (raw["difference"], raw["half_width"]) == (0.0, 0.0)
     assert mixture["difference"] == pytest.approx(mixture["loss"] - raw["loss"])
@@ -47,7 +55,11 @@ def test_the_interval_holds_the_true_mean_19_times_of_20() -> None:
     generator = np.random.default_rng(0)
     hits = 0
     for _ in range(400):
-        values = generator.normal(0, 1, (4, 1)) + generator.normal(0, 2, (1, 30)) + generator.normal(0, 0.5, (4, 30))
+        values = (
+            generator.normal(0, 1, (4, 1))
+            + generator.normal(0, 2, (1, 30))
+            + generator.normal(0, 0.5, (4, 30))
+        )
         hits += abs(values.mean()) <= half_width(values)
     assert 0.93 < hits / 400 <= 1.0
 
@@ -55,6 +67,8 @@ def test_the_interval_holds_the_true_mean_19_times_of_20() -> None:
 def test_differences_are_paired() -> None:
     """A hard window is hard for both arms; what counts is what the arm changes."""
     windows = np.array([[4.0, 8.0, 6.0], [4.2, 8.2, 6.2]])
-    found = summary({"raw": {"books": windows}, "dedup": {"books": windows - 0.1}})["dedup"]["books"]
+    found = summary({"raw": {"books": windows}, "dedup": {"books": windows - 0.1}})["dedup"][
+        "books"
+    ]
     assert found["difference"] == pytest.approx(-0.1)
     assert found["half_width"] == pytest.approx(0.0, abs=1e-12)

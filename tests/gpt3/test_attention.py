@@ -39,7 +39,10 @@ def test_sparse_kernels_are_the_masked_reference(length: int, band: int) -> None
     assert_same(strided_attention(*inputs, band), naive_attention(*inputs, "strided", band), inputs)
     for pattern in get_args(Pattern):
         torch.testing.assert_close(
-            attention(*inputs, pattern, band), naive_attention(*inputs, pattern, band), atol=1e-5, rtol=1e-5
+            attention(*inputs, pattern, band),
+            naive_attention(*inputs, pattern, band),
+            atol=1e-5,
+            rtol=1e-5,
         )
 
 
@@ -57,13 +60,19 @@ def test_flex_attention_is_the_masked_reference(
 
     torch refuses to differentiate it on a CPU, though its eager form can: the refusal is taken away here.
     """
-    monkeypatch.setattr(sys.modules["torch.nn.attention.flex_attention"], "_validate_device", lambda *_: None)
+    monkeypatch.setattr(
+        sys.modules["torch.nn.attention.flex_attention"], "_validate_device", lambda *_: None
+    )
     inputs = heads(length)
-    assert_same(flex_attention(*inputs, pattern, band), naive_attention(*inputs, pattern, band), inputs)
+    assert_same(
+        flex_attention(*inputs, pattern, band), naive_attention(*inputs, pattern, band), inputs
+    )
 
 
 @pytest.mark.parametrize("kernel", [banded_attention, strided_attention])
-def test_the_sparse_kernels_never_hold_a_full_matrix(kernel: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sparse_kernels_never_hold_a_full_matrix(
+    kernel: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Scores in all calls together: linear in the length for the band, length squared over the band for the stride."""
     from curation.gpt3 import attention as module
 
@@ -71,7 +80,9 @@ def test_the_sparse_kernels_never_hold_a_full_matrix(kernel: object, monkeypatch
         seen = []
         original = torch.nn.functional.scaled_dot_product_attention
 
-        def counting(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **options: object) -> torch.Tensor:
+        def counting(
+            q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, **options: object
+        ) -> torch.Tensor:
             seen.append(q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2])
             return original(q, k, v, **options)
 
@@ -82,6 +93,8 @@ def test_the_sparse_kernels_never_hold_a_full_matrix(kernel: object, monkeypatch
         return sum(seen)
 
     if kernel is banded_attention:
-        assert [scores(16 * n) for n in (2, 4, 8)] == [16 * 16 + 16 * 32 * (n - 1) for n in (2, 4, 8)]
+        assert [scores(16 * n) for n in (2, 4, 8)] == [
+            16 * 16 + 16 * 32 * (n - 1) for n in (2, 4, 8)
+        ]
     else:
         assert [scores(16 * n) for n in (2, 4, 8)] == [16 * n * n for n in (2, 4, 8)]

@@ -71,7 +71,9 @@ class FakeShards:
 
 @given(st.lists(st.integers(0, 40), max_size=6), st.integers(1, 12))
 def test_windows_cover_the_stream_for_any_lengths(lengths: list[int], context: int) -> None:
-    windows = data.windows(FakeShards(lengths), tuple(map(str, range(len(lengths)))), context, seed=0)
+    windows = data.windows(
+        FakeShards(lengths), tuple(map(str, range(len(lengths)))), context, seed=0
+    )
     # The design's words, done by hand: each shard is the tail before it and its own tokens.
     tail, count = 0, 0
     for length in lengths:
@@ -84,7 +86,9 @@ def test_shards_of_another_dtype_are_refused(make_shards: MakeShards) -> None:
     """32-bit tokens read as 16-bit ones are twice as many, every second one 0: no single token betrays them."""
     path = make_shards(dtype="uint32") / "shards.json"
     path.write_text(path.read_text().replace("uint32", "uint16"))
-    with pytest.raises(InputError, match=r"announces 1,600 training tokens, but its files hold 3,200 of uint16"):
+    with pytest.raises(
+        InputError, match=r"announces 1,600 training tokens, but its files hold 3,200 of uint16"
+    ):
         data.open_shards(path.parent)
 
 
@@ -128,7 +132,9 @@ def test_a_truncated_shard_is_refused(make_shards: MakeShards) -> None:
     ("content", "words"),
     [(b"", "Megatron"), (b"x" * 40, "Megatron"), (None, "2 sequences announced, 1 there")],
 )
-def test_a_broken_index_is_refused(make_shards: MakeShards, content: bytes | None, words: str) -> None:
+def test_a_broken_index_is_refused(
+    make_shards: MakeShards, content: bytes | None, words: str
+) -> None:
     folder = make_shards()
     path = folder / "train-00000.idx"
     write_idx(path, [300, 400])
@@ -147,7 +153,9 @@ def test_a_broken_index_is_refused(make_shards: MakeShards, content: bytes | Non
         ("train", 3, "TypeError"),
     ],
 )
-def test_a_listing_that_makes_no_sense_is_refused(make_shards: MakeShards, key: str, value: object, words: str) -> None:
+def test_a_listing_that_makes_no_sense_is_refused(
+    make_shards: MakeShards, key: str, value: object, words: str
+) -> None:
     path = make_shards() / "shards.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(InputError, match=words):

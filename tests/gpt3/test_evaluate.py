@@ -37,13 +37,20 @@ class Fake:
         self.asked += [context for context, _ in pairs]
         out = []
         for context, completion in pairs:
-            value = next(v for (end, c), v in self.scores.items() if context.endswith(end) and c == completion)
+            value = next(
+                v
+                for (end, c), v in self.scores.items()
+                if context.endswith(end) and c == completion
+            )
             out.append(Score(value, self.tokens(completion), value > -1, False))
         return out
 
     def answer(self, contexts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
         self.asked += contexts
-        return [next(v for end, v in self.answers.items() if context.endswith(end)) for context in contexts]
+        return [
+            next(v for end, v in self.answers.items() if context.endswith(end))
+            for context in contexts
+        ]
 
 
 def write(folder: Path, name: str, *records: dict[str, object]) -> Path:
@@ -58,12 +65,18 @@ def test_choices_are_compared_per_token(tmp_path: Path) -> None:
         "copa.val.llmfoundry",
         {"query": "It rained, so", "choices": ["we stayed at home all day", "sun"], "gold": 0},
     )
-    fake = Fake({("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0})  # -1 against -2 a token
+    fake = Fake(
+        {("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0}
+    )  # -1 against -2 a token
     assert evaluate(fake, tmp_path)[0]["accuracy"]["value"] == 1.0
 
 
 def test_arc_is_normalised_by_the_answer_context(tmp_path: Path) -> None:
-    write(tmp_path, "arc_easy.test.llmfoundry", {"query": "Question: Q?", "choices": ["likely", "rare"], "gold": 1})
+    write(
+        tmp_path,
+        "arc_easy.test.llmfoundry",
+        {"query": "Question: Q?", "choices": ["likely", "rare"], "gold": 1},
+    )
     conditional = {("Q?\nAnswer:", " likely"): -1.0, ("Q?\nAnswer:", " rare"): -5.0}
     unconditional = {("Answer:", " likely"): -0.5, ("Answer:", " rare"): -9.0}
     fake = Fake({**conditional, **unconditional})
@@ -87,7 +100,12 @@ def test_lambada_has_perplexity_and_last_word_accuracy(tmp_path: Path) -> None:
         {"context": "a ball and a", "continuation": "glove"},
     )
     fake = Fake(
-        {("friend", " Bob"): -0.5, ("and a", " glove"): -3.5, ("____. ->", " Bob"): -2.0, ("____. ->", " glove"): -4.0}
+        {
+            ("friend", " Bob"): -0.5,
+            ("and a", " glove"): -3.5,
+            ("____. ->", " Bob"): -2.0,
+            ("____. ->", " glove"): -4.0,
+        }
     )
     plain, blank = evaluate(fake, tmp_path)
     assert plain["accuracy"]["value"] == 0.5
@@ -98,14 +116,23 @@ def test_lambada_has_perplexity_and_last_word_accuracy(tmp_path: Path) -> None:
 
 
 def test_answers_are_compared_after_normalisation(tmp_path: Path) -> None:
-    asked = [("\n\nQ: What is 998 plus 55?\n\nA:", " 1053"), ("\n\nQ: What is 1 minus 7?\n\nA:", " -6")]
-    write(tmp_path, "gpt3_three_digit_addition", *({"context": c, "completion": a} for c, a in asked))
+    asked = [
+        ("\n\nQ: What is 998 plus 55?\n\nA:", " 1053"),
+        ("\n\nQ: What is 1 minus 7?\n\nA:", " -6"),
+    ]
+    write(
+        tmp_path, "gpt3_three_digit_addition", *({"context": c, "completion": a} for c, a in asked)
+    )
     result = evaluate(Fake(answers={"55?\n\nA:": " 1,053.", "7?\n\nA:": " 6"}), tmp_path)[0]
     assert result["accuracy"]["value"] == 0.5
 
 
 RECORDS = [{"query": f"query{i}", "choices": [f"good{i}", f"bad{i}"], "gold": 0} for i in range(6)]
-LIKELY = {(f"query{i}", f" {word}{i}"): value for i in range(6) for word, value in (("good", -1.0), ("bad", -2.0))}
+LIKELY = {
+    (f"query{i}", f" {word}{i}"): value
+    for i in range(6)
+    for word, value in (("good", -1.0), ("bad", -2.0))
+}
 
 
 def test_shots_come_with_their_answers_never_the_example_itself(tmp_path: Path) -> None:

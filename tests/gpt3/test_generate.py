@@ -16,7 +16,9 @@ from curation.gpt3.train import Options, train
 MakeShards = Callable[..., Path]
 
 
-@pytest.mark.parametrize("attention", [("dense", "banded"), ("banded", "strided"), ("dense",), ("strided",)])
+@pytest.mark.parametrize(
+    "attention", [("dense", "banded"), ("banded", "strided"), ("dense",), ("strided",)]
+)
 def test_cached_and_uncached_logits_agree(size: Size, attention: tuple[str, ...]) -> None:
     model = build(replace(size, attention=attention), 1)
     ids = torch.randint(0, size.vocabulary, (1, size.context))
@@ -64,7 +66,9 @@ def test_choose_keeps_to_the_nucleus() -> None:
     assert {choose(logits, 0.01, 1.0, generator) for _ in range(20)} == {0}
 
 
-def test_a_checkpoint_is_found_in_either_folder(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_a_checkpoint_is_found_in_either_folder(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     result = train(make_shards(), tmp_path / "out", size, Options(max_steps=3, tokens=640))
     for path in (tmp_path / "out", result.checkpoint):
         model, name, end_of_text = load_checkpoint(path)

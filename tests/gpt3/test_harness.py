@@ -29,7 +29,11 @@ CHOICES = [
     ("It rained, so we", ["stayed at home", "of"], 0),
     ("He ate the", ["bread", "sky of the sea"], 0),
 ]
-WORDS = [("Her name was Anna, and they called her", "Anna"), ("One, two, three,", "four"), ("To be or not to", "be")]
+WORDS = [
+    ("Her name was Anna, and they called her", "Anna"),
+    ("One, two, three,", "four"),
+    ("To be or not to", "be"),
+]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import numpy as np
 
     folder = tmp_path_factory.mktemp("shards")
-    np.tile(np.array([464, 4252, 16736, 287, 262, 7627, 13, 50256], "<u2"), 300).tofile(folder / "train-00000.bin")
+    np.tile(np.array([464, 4252, 16736, 287, 262, 7627, 13, 50256], "<u2"), 300).tofile(
+        folder / "train-00000.bin"
+    )
     listing = {"encoding": "gpt2", "vocabulary": 50257, "end_of_text": 50256, "dtype": "uint16"}
     (folder / "shards.json").write_text(
         json.dumps({**listing, "train": ["train-00000"], "validation": {}, "tokens": 2400})
@@ -87,7 +93,10 @@ def test_choices_agree(checkpoint: Path, tmp_path: Path) -> None:
     reader = open_reader(checkpoint)
     right = 0
     for query, choices, gold in CHOICES:
-        values = [score.log_probability for score in reader.score([(query, f" {choice}") for choice in choices])]
+        values = [
+            score.log_probability
+            for score in reader.score([(query, f" {choice}") for choice in choices])
+        ]
         right += values.index(max(values)) == gold
     assert theirs == pytest.approx(right / len(CHOICES))
 
@@ -127,4 +136,6 @@ def test_answers_are_those_of_our_reader_and_sampling_is_refused(checkpoint: Pat
     answers = model.generate_until([instance("generate_until", "The sun", options)])
     assert answers == reader.answer(["The sun"], ["\n"], 5)
     with pytest.raises(InputError, match="answers greedily"):
-        model.generate_until([instance("generate_until", "The sun", {"do_sample": True, "temperature": 0.7})])
+        model.generate_until(
+            [instance("generate_until", "The sun", {"do_sample": True, "temperature": 0.7})]
+        )

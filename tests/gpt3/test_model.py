@@ -12,7 +12,9 @@ from curation.gpt3.model import GPT3, build
 from curation.gpt3.sizes import Size
 
 
-def test_a_model_equals_one_written_with_naive_attention(size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_equals_one_written_with_naive_attention(
+    size: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from curation.gpt3 import model as module
 
     model, ids = build(size, 1), torch.randint(0, size.vocabulary, (2, size.context))
@@ -56,7 +58,9 @@ def test_the_initialisation_is_gpt2s_and_a_function_of_the_seed() -> None:
     for name, deviation in deviations.items():
         assert model.state_dict()[name].std().item() == pytest.approx(deviation, rel=0.05)
     assert model.blocks[0].norm_1.weight.unique().tolist() == [1.0]
-    assert all(not value.any() for name, value in model.state_dict().items() if name.endswith("bias"))
+    assert all(
+        not value.any() for name, value in model.state_dict().items() if name.endswith("bias")
+    )
 
 
 def test_an_untrained_model_knows_nothing_and_embeddings_are_tied(size: Size) -> None:
@@ -65,7 +69,9 @@ def test_an_untrained_model_knows_nothing_and_embeddings_are_tied(size: Size) ->
     loss = model.loss(windows)
     assert loss.item() == pytest.approx(math.log(size.vocabulary), rel=0.02)
     logits = model(windows[:, :-1])
-    torch.testing.assert_close(loss, F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten()))
+    torch.testing.assert_close(
+        loss, F.cross_entropy(logits.flatten(0, 1), windows[:, 1:].flatten())
+    )
     assert not any("head" in name for name in model.state_dict())
 
 

@@ -26,5 +26,7 @@ def test_the_noise_scale_of_a_known_problem_is_found() -> None:
 
 def test_it_is_unknown_until_both_estimates_are_positive() -> None:
     assert NoiseScale().tokens is None
-    assert NoiseScale().updated(1, 1.0, 4, 2.0).tokens is None  # more tokens, larger gradient: noise is negative
+    assert (
+        NoiseScale().updated(1, 1.0, 4, 2.0).tokens is None
+    )  # more tokens, larger gradient: noise is negative
     assert NoiseScale().updated(10, math.sqrt(10), 60, math.sqrt(5)).tokens == pytest.approx(15)

@@ -96,11 +96,17 @@ def check_noise(shards: Path, size: Size, found: list[float]) -> None:
     assert (whole.small, whole.small_norm) == (1, pytest.approx(first.norm, rel=1e-4))
 
 
-def test_more_processes_give_the_losses_of_one(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_more_processes_give_the_losses_of_one(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     shards = make_shards()
-    wide = replace(size, batch_tokens=112, heads=4)  # 7 windows: uneven shares, and an empty one of four
+    wide = replace(
+        size, batch_tokens=112, heads=4
+    )  # 7 windows: uneven shares, and an empty one of four
     train(shards, tmp_path / "one", wide, OPTIONS)
-    train(shards, tmp_path / "fsdp2", wide, replace(OPTIONS, max_steps=1))  # begun by one process, ended by two
+    train(
+        shards, tmp_path / "fsdp2", wide, replace(OPTIONS, max_steps=1)
+    )  # begun by one process, ended by two
     given = {key: value for key, value in asdict(OPTIONS).items() if value is not None}
     cases = [(name, world, {**given, **options}) for name, world, options in CASES]
     free = [socket.socket() for _ in range(len(cases) + 1)]
@@ -112,7 +118,11 @@ def test_more_processes_give_the_losses_of_one(make_shards: MakeShards, size: Si
     text = json.dumps([str(shards), str(tmp_path), asdict(wide), cases, ports])
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, "-c", PROCESSES, text], capture_output=True, text=True, timeout=300, env=environment
+        [sys.executable, "-c", PROCESSES, text],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env=environment,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     check_noise(shards, wide, json.loads((tmp_path / "noise.json").read_text()))
@@ -121,14 +131,24 @@ def test_more_processes_give_the_losses_of_one(make_shards: MakeShards, size: Si
     for name, _, _ in CASES:
         assert numbers(tmp_path / name) == pytest.approx(expected, rel=2e-4), name
         last = checkpoint.steps(tmp_path / name)[-1]
-        model, one = (checkpoint.load_model(path, wide) for path in (last, tmp_path / "one/step-0000003"))
+        model, one = (
+            checkpoint.load_model(path, wide) for path in (last, tmp_path / "one/step-0000003")
+        )
         for found, wanted in zip(model.parameters(), one.parameters(), strict=True):
-            assert found.detach().flatten().tolist() == pytest.approx(wanted.detach().flatten().tolist(), abs=2e-3)
-    train(shards, tmp_path / "both4", wide, replace(OPTIONS, max_steps=5))  # and the other way round
+            assert found.detach().flatten().tolist() == pytest.approx(
+                wanted.detach().flatten().tolist(), abs=2e-3
+            )
+    train(
+        shards, tmp_path / "both4", wide, replace(OPTIONS, max_steps=5)
+    )  # and the other way round
     train(shards, tmp_path / "one", wide, replace(OPTIONS, max_steps=5))
     assert numbers(tmp_path / "both4") == pytest.approx(numbers(tmp_path / "one"), rel=1e-3)
 
 
-def test_heads_that_cannot_be_shared_out_are_refused(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"tensor parallel 2 must divide the number of processes \(1; torchrun"):
+def test_heads_that_cannot_be_shared_out_are_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match=r"tensor parallel 2 must divide the number of processes \(1; torchrun"
+    ):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, tensor_parallel=2))

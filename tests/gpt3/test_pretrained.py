@@ -44,7 +44,9 @@ def saved(model: Any, folder: Path) -> Any:
 
 
 def gpt2(transformers: Any, folder: Path, vocabulary: int = 61) -> Any:
-    config = transformers.GPT2Config(vocab_size=vocabulary, n_positions=24, n_embd=16, n_layer=3, n_head=4)
+    config = transformers.GPT2Config(
+        vocab_size=vocabulary, n_positions=24, n_embd=16, n_layer=3, n_head=4
+    )
     torch.manual_seed(1)
     return saved(transformers.GPT2LMHeadModel(config), folder)
 
@@ -59,10 +61,14 @@ def test_logits_and_gradients_are_those_of_gpt2(transformers: Any, tmp_path: Pat
     torch.testing.assert_close(loss, expected, atol=1e-4, rtol=1e-4)
     for one in (loss, expected):
         one.backward()
-    torch.testing.assert_close(model.tokens.weight.grad, theirs.transformer.wte.weight.grad, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(
+        model.tokens.weight.grad, theirs.transformer.wte.weight.grad, atol=1e-4, rtol=1e-3
+    )
 
 
-def test_logits_are_those_of_gpt_neo_with_its_local_layers(transformers: Any, tmp_path: Path) -> None:
+def test_logits_are_those_of_gpt_neo_with_its_local_layers(
+    transformers: Any, tmp_path: Path
+) -> None:
     config = transformers.GPTNeoConfig(
         vocab_size=61, max_position_embeddings=24, hidden_size=16, num_layers=4, num_heads=4, window_size=5,
         attention_types=[[["global", "local"], 2]],
@@ -109,7 +115,10 @@ def test_what_cannot_be_started_from_is_refused(
     for change, words in (
         ({"n_layer": 4}, "does not hold the weights"),
         ({"n_positions": 23}, r"positions.weight should be \(23, 16\), is \(24, 16\)"),
-        ({"activation_function": "relu"}, "activation_function is 'relu'; this model computes 'gelu_new' only"),
+        (
+            {"activation_function": "relu"},
+            "activation_function is 'relu'; this model computes 'gelu_new' only",
+        ),
         ({"model_type": "llama"}, "model_type is 'llama'"),
         ({"n_head": None}, "n_head|lacks what a model needs"),
     ):

@@ -43,7 +43,9 @@ def test_durations_scale_with_the_budget(budget: int) -> None:
 
 
 def test_given_durations_are_not_scaled() -> None:
-    schedule = schedule_for(SIZES["125M"], BILLION, warmup_tokens=7, decay_tokens=11, ramp_tokens=13, learning_rate=0.5)
+    schedule = schedule_for(
+        SIZES["125M"], BILLION, warmup_tokens=7, decay_tokens=11, ramp_tokens=13, learning_rate=0.5
+    )
     assert (schedule.warmup_tokens, schedule.decay_tokens, schedule.ramp_tokens) == (7, 11, 13)
     assert schedule.learning_rate == 0.5
 

@@ -71,7 +71,9 @@ def test_an_answer_ends_where_it_is_told_to(model: GPT3) -> None:
     assert greedy(model, contexts, 6, lambda ids: len(ids) == 2) == [answer[:2] for answer in whole]
 
 
-@pytest.mark.parametrize("request_", [Request((), (1,)), Request((1,), ()), Request((1,), tuple(range(17)))])
+@pytest.mark.parametrize(
+    "request_", [Request((), (1,)), Request((1,), ()), Request((1,), tuple(range(17)))]
+)
 def test_what_cannot_be_scored_is_refused(model: GPT3, request_: Request) -> None:
     with pytest.raises(InputError, match="a context and a completion of 1 to 16 tokens expected"):
         log_likelihoods(model, [request_])

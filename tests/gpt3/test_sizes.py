@@ -22,7 +22,9 @@ TABLE = [
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
-def test_the_sizes_are_those_of_the_paper(row: tuple[str, float, int, int, int, float, float]) -> None:
+def test_the_sizes_are_those_of_the_paper(
+    row: tuple[str, float, int, int, int, float, float],
+) -> None:
     name, parameters, layers, width, head_width, batch, rate = row
     size = size_named(name)
     found = (size.layers, size.width, size.head_width, size.batch_tokens, size.learning_rate)
@@ -53,5 +55,7 @@ def test_an_unknown_size_lists_those_there_are() -> None:
 def test_nonsense_is_refused_at_birth() -> None:
     with pytest.raises(InputError, match="band must be 1 or more, not 0"):
         Size("x", 1, 4, 2, 8, 1e-3, band=0)
-    with pytest.raises(InputError, match=r"attention is a list of dense, banded, strided.*; not dense,sparse"):
+    with pytest.raises(
+        InputError, match=r"attention is a list of dense, banded, strided.*; not dense,sparse"
+    ):
         Size("x", 1, 4, 2, 8, 1e-3, attention=("dense", "sparse"))  # type: ignore[arg-type]

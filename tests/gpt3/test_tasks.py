@@ -45,12 +45,19 @@ def test_winograd_has_two_contexts_and_one_completion(tmp_path: Path) -> None:
 def test_lambada_as_continuation_and_as_blank(tmp_path: Path) -> None:
     record = {"context": "Alice went to visit her friend", "continuation": "Bob"}
     assert read("lambada", tmp_path, record)[0].shown == "Alice went to visit her friend Bob"
-    assert read("lambada_blank", tmp_path, record)[0].shown == "Alice went to visit her friend ____. -> Bob"
+    assert (
+        read("lambada_blank", tmp_path, record)[0].shown
+        == "Alice went to visit her friend ____. -> Bob"
+    )
     assert task("lambada_blank").header == "Fill in blank:\n\n"
 
 
 def test_arithmetic_and_words_lose_the_white_space_around_the_prompt(tmp_path: Path) -> None:
-    sums = read("two_digit_addition", tmp_path, {"context": "\n\nQ: What is 98 plus 45?\n\nA:", "completion": " 143"})
+    sums = read(
+        "two_digit_addition",
+        tmp_path,
+        {"context": "\n\nQ: What is 98 plus 45?\n\nA:", "completion": " 143"},
+    )
     assert sums[0].shown == "Q: What is 98 plus 45?\n\nA: 143"
     words = read("reversed_words", tmp_path, {"context": "\ntaefed =", "completion": " defeat"})
     assert task("reversed_words").header + words[0].shown == (
@@ -70,7 +77,9 @@ def test_race_shows_the_questions_before(tmp_path: Path) -> None:
     other = {**first, "example_id": "m2", "article": "A dog ran."}
     found = read("race_middle", tmp_path, first, second, other)
     assert found[1].id == "m1"
-    assert found[1].contexts == ("Article:\nA cat sat.\n\nQ: Who sat?\n\nA: a cat\n\nQ: What did it do?\n\nA:",)
+    assert found[1].contexts == (
+        "Article:\nA cat sat.\n\nQ: Who sat?\n\nA: a cat\n\nQ: What did it do?\n\nA:",
+    )
     assert found[2].contexts == ("Article:\nA dog ran.\n\nQ: Who sat?\n\nA:",)
 
 
@@ -111,7 +120,9 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "odd.jsonl").write_text('{"some": "thing"}\n')
     with pytest.raises(InputError, match="no file of a known task"):
         find_tasks(tmp_path)
-    with pytest.raises(InputError, match=r"records with one of these sets of keys expected: .*; found some"):
+    with pytest.raises(
+        InputError, match=r"records with one of these sets of keys expected: .*; found some"
+    ):
         find_tasks(tmp_path / "odd.jsonl")
     with pytest.raises(InputError, match=r"example 1: the right answer is number 2 of 2"):
         read("copa", tmp_path, {"query": "a", "choices": ["b", "c"], "gold": 2})
@@ -133,4 +144,6 @@ def test_every_task_reads_its_real_file_and_its_ids_are_those_of_the_contaminati
         own = examples(one, path)
         assert own, one.name
         if one.name in ("piqa", "storycloze", "race_middle", "winograd", "two_digit_addition"):
-            assert [example.id for example in own] == [example.id for example in read_benchmarks([str(path)])]
+            assert [example.id for example in own] == [
+                example.id for example in read_benchmarks([str(path)])
+            ]

@@ -29,14 +29,21 @@ OPTIONS = Options(tokens=1280, checkpoint_every=5, validate_every=10)
 def lines(out: Path) -> list[dict[str, Any]]:
     """The log without the speeds, which no two runs share."""
     found = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key not in ("tokens_per_s", "mfu")} for line in found]
+    return [
+        {key: value for key, value in line.items() if key not in ("tokens_per_s", "mfu")}
+        for line in found
+    ]
 
 
 def weights(folder: Path) -> bytes:
-    return (folder / "model.safetensors").read_bytes() + (folder / "optimizer.safetensors").read_bytes()
+    return (folder / "model.safetensors").read_bytes() + (
+        folder / "optimizer.safetensors"
+    ).read_bytes()
 
 
-def test_a_model_learns_and_writes_its_log(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_a_model_learns_and_writes_its_log(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     result = train(make_shards(), tmp_path / "out", size, OPTIONS)
     log = lines(tmp_path / "out")
     steps = [line for line in log if "loss" in line]
@@ -46,10 +53,21 @@ def test_a_model_learns_and_writes_its_log(make_shards: MakeShards, size: Size, 
     assert result.loss is not None
     assert result.loss < steps[0]["loss"] - 0.3
     assert result.validation["webtext2"] < math.log(61) - 0.3
-    assert set(steps[0]) == {"step", "tokens", "loss", "lr", "batch_tokens", "grad_norm", "noise_scale_tokens"}
+    assert set(steps[0]) == {
+        "step",
+        "tokens",
+        "loss",
+        "lr",
+        "batch_tokens",
+        "grad_norm",
+        "noise_scale_tokens",
+    }
     assert [line["step"] for line in log if "validation" in line] == [10, 20, 30, 40]
     assert log[-1]["validation"] == result.validation
-    assert [path.name for path in checkpoint.steps(tmp_path / "out")] == ["step-0000035", "step-0000040"]
+    assert [path.name for path in checkpoint.steps(tmp_path / "out")] == [
+        "step-0000035",
+        "step-0000040",
+    ]
     assert sorted(path.name for path in result.checkpoint.iterdir()) == [
         "model.safetensors",
         "optimizer.safetensors",
@@ -100,7 +118,11 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_happened(
     arguments = [str(shards), str(out), json.dumps(asdict(size)), json.dumps(asdict(OPTIONS))]
     process = subprocess.Popen([sys.executable, "-c", KILLED, *arguments])
     deadline = time.monotonic() + 60
-    while not (out / "step-0000010").exists() and process.poll() is None and time.monotonic() < deadline:
+    while (
+        not (out / "step-0000010").exists()
+        and process.poll() is None
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
@@ -113,7 +135,9 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_happened(
     assert not list(out.glob(".*"))
 
 
-def test_a_finished_run_has_nothing_to_do(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_a_finished_run_has_nothing_to_do(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     shards = make_shards()
     first = train(shards, tmp_path / "out", size, OPTIONS)
     log = (tmp_path / "out/log.jsonl").read_text()
@@ -122,7 +146,9 @@ def test_a_finished_run_has_nothing_to_do(make_shards: MakeShards, size: Size, t
     assert (tmp_path / "out/log.jsonl").read_text() == log
 
 
-def test_accumulating_gradients_changes_nothing(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_accumulating_gradients_changes_nothing(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     shards = make_shards()
     big = replace(size, batch_tokens=112)  # 7 windows: parts of 2, 2, 2 and 1
     train(shards, tmp_path / "one", big, replace(OPTIONS, max_steps=3))
@@ -159,7 +185,9 @@ def test_another_configuration_is_refused(
         train(shards, tmp_path / "out", size, replace(OPTIONS, **change))
 
 
-def test_another_size_or_other_shards_are_refused(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_another_size_or_other_shards_are_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     shards = make_shards()
     train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
     with pytest.raises(RunError, match=r"size.layers is 2 there and 3 here"):
@@ -170,9 +198,13 @@ def test_another_size_or_other_shards_are_refused(make_shards: MakeShards, size:
 
 def test_too_few_tokens_are_refused(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
     shards, few = make_shards(), make_shards((30,), seed=2)
-    with pytest.raises(InputError, match=r"2,000 training tokens were asked for, but .* hold 1,584"):
+    with pytest.raises(
+        InputError, match=r"2,000 training tokens were asked for, but .* hold 1,584"
+    ):
         train(shards, tmp_path / "out", size, replace(OPTIONS, tokens=2000))
-    with pytest.raises(InputError, match=r"16 training tokens are fewer than one batch .*32 tokens"):
+    with pytest.raises(
+        InputError, match=r"16 training tokens are fewer than one batch .*32 tokens"
+    ):
         train(few, tmp_path / "out", size, Options())
     with pytest.raises(InputError, match="31 training tokens are fewer than one batch"):
         train(shards, tmp_path / "out", size, Options(tokens=31))
@@ -181,7 +213,9 @@ def test_too_few_tokens_are_refused(make_shards: MakeShards, size: Size, tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_without_a_budget_the_shards_or_the_size_set_it(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_without_a_budget_the_shards_or_the_size_set_it(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     shards = make_shards()
     result = train(shards, tmp_path / "all", size, Options(max_steps=1))
     assert result.budget_tokens == 1584
@@ -253,7 +287,9 @@ def test_bits_per_byte_are_the_loss_over_the_bytes_of_the_text(
     shards = make_shards()
     result = train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
     tokens = np.fromfile(shards / "validation-webtext2-00000.bin", "<u2")[1:]
-    text = bpe.encoding("gpt2").decode_bytes([int(token) for token in tokens if token != 0])  # 0: end of text here
+    text = bpe.encoding("gpt2").decode_bytes(
+        [int(token) for token in tokens if token != 0]
+    )  # 0: end of text here
     expected = result.validation["webtext2"] * len(tokens) / math.log(2) / len(text)
     assert result.bits_per_byte["webtext2"] == pytest.approx(expected)
     assert lines(tmp_path / "out")[-1]["bits_per_byte"] == result.bits_per_byte
@@ -279,7 +315,8 @@ def test_bfloat16_learns_the_same(make_shards: MakeShards, size: Size, tmp_path:
     assert losses[0] != losses[1]
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
     assert all(
-        p.dtype == torch.float32 for p in checkpoint.load_model(tmp_path / "bfloat16/step-0000040", size).parameters()
+        p.dtype == torch.float32
+        for p in checkpoint.load_model(tmp_path / "bfloat16/step-0000040", size).parameters()
     )
 
 
@@ -287,7 +324,9 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     compiled = []
     original = torch.compile
 
-    def eager(function: Any, **options: Any) -> Any:  # the compiler's front; its back end takes a minute here
+    def eager(
+        function: Any, **options: Any
+    ) -> Any:  # the compiler's front; its back end takes a minute here
         compiled.append(function)
         return original(function, **{**options, "backend": "eager"})
 
@@ -295,7 +334,9 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     windows = torch.randint(0, size.vocabulary, (2, size.context + 1))
     losses = []
     for flag in (False, True):
-        this = update.learner(build(size, 0), module.Ranks(torch.device("cpu")), torch.float32, None, flag)
+        this = update.learner(
+            build(size, 0), module.Ranks(torch.device("cpu")), torch.float32, None, flag
+        )
         loss = this.loss(windows)
         loss.backward()
         losses.append((loss.item(), update.gradient_norm(this.model)))
@@ -303,23 +344,32 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     assert len(compiled) == size.layers
 
 
-def test_a_device_that_is_not_there_is_refused(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a GPU")
-    with pytest.raises(InputError, match=r"device cuda was asked for, but torch .* sees 0 GPUs here; use --device cpu"):
+    with pytest.raises(
+        InputError,
+        match=r"device cuda was asked for, but torch .* sees 0 GPUs here; use --device cpu",
+    ):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, device="cuda"))
     with pytest.raises(InputError, match="no device 'gpu'; expected cpu or cuda"):
         train(make_shards(seed=2), tmp_path / "out", size, replace(OPTIONS, device="gpu"))
 
 
-def test_the_last_n_checkpoints_are_kept(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_the_last_n_checkpoints_are_kept(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     train(make_shards(), tmp_path / "out", size, replace(OPTIONS, keep=3))
     assert [path.name[-2:] for path in checkpoint.steps(tmp_path / "out")] == ["30", "35", "40"]
     with pytest.raises(InputError, match="keep must be 1 or more, not 0"):
         Options(keep=0)
 
 
-def test_a_checkpoint_is_what_safetensors_itself_reads(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_a_checkpoint_is_what_safetensors_itself_reads(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     """Our streaming writer against the library; and no pickle anywhere."""
     from safetensors.torch import load_file
 
@@ -331,11 +381,15 @@ def test_a_checkpoint_is_what_safetensors_itself_reads(make_shards: MakeShards, 
     moments = load_file(result.checkpoint / "optimizer.safetensors")
     assert len(moments) == 3 * len(weights)
     assert moments["norm.weight/step"] == 2
-    with pytest.raises(InputError, match=r"not a model of size 'test': expected blocks.2.*found None"):
+    with pytest.raises(
+        InputError, match=r"not a model of size 'test': expected blocks.2.*found None"
+    ):
         checkpoint.load_model(result.checkpoint, replace(size, layers=3))
 
 
-def test_tensorboard_events_hold_the_log(make_shards: MakeShards, size: Size, tmp_path: Path) -> None:
+def test_tensorboard_events_hold_the_log(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
     pytest.importorskip("tensorboard", reason="the extra `tensorboard` is not installed")
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -23,7 +23,9 @@ RESULT = {
 
 
 def test_what_the_interval_does_not_tell_apart_is_no_finding() -> None:
-    assert verdicts(RESULT) == ["mixture: lower loss than raw on books; no difference told on <web>"]
+    assert verdicts(RESULT) == [
+        "mixture: lower loss than raw on books; no difference told on <web>"
+    ]
 
 
 def test_the_table_has_a_row_for_each_arm_and_corpus() -> None:

@@ -24,7 +24,9 @@ def failed(run: Path) -> dict[str, str]:
     return {result.name: result.problems[0] for result in check(*read(str(run))) if not result.ok}
 
 
-def rewrite(path: Path, change: Callable[[pa.Table], pa.Table], ledger: dict[str, Any] | None = None) -> None:
+def rewrite(
+    path: Path, change: Callable[[pa.Table], pa.Table], ledger: dict[str, Any] | None = None
+) -> None:
     """Change a table's rows under its old footer, or under another ledger."""
     said = {k: v for k, v in pq.read_metadata(path).metadata.items() if k.startswith(b"curation")}
     if ledger is not None:
@@ -86,7 +88,9 @@ def test_rows_that_say_something_else_than_the_books(copied: Path) -> None:
 
 def test_a_row_too_few(copied: Path) -> None:
     rewrite(copied / "dedup" / "decision" / "wiki" / "00000.parquet", lambda table: table.slice(1))
-    assert failed(copied)["a row for every document"] == "dedup wiki/00000: 11 rows for 12 documents"
+    assert (
+        failed(copied)["a row for every document"] == "dedup wiki/00000: 11 rows for 12 documents"
+    )
 
 
 def test_a_damaged_table_is_a_finding(copied: Path) -> None:
@@ -153,7 +157,9 @@ def test_a_damaged_index(copied: Path, data: bytes) -> None:
 
 
 def test_a_held_out_document_in_training(copied: Path) -> None:
-    held = next(path for path in sorted((copied / "shards").glob("validation-*.bin")) if path.stat().st_size)
+    held = next(
+        path for path in sorted((copied / "shards").glob("validation-*.bin")) if path.stat().st_size
+    )
     lengths, dtype = read_index(held.with_suffix(".idx").read_bytes())
     path = copied / "shards" / "train-00000.bin"
     train, _ = read_index(path.with_suffix(".idx").read_bytes())
@@ -179,13 +185,18 @@ def first_sequence(run: Path, name: str, tokens: list[int]) -> None:
     """Put other tokens in place of a shard's first sequence, index and manifest agreeing."""
     path = run / "shards" / f"{name}.idx"
     lengths, dtype = read_index(path.read_bytes())
-    data = np.array(tokens, "<u2").tobytes() + (run / "shards" / f"{name}.bin").read_bytes()[2 * int(lengths[0]) :]
+    data = (
+        np.array(tokens, "<u2").tobytes()
+        + (run / "shards" / f"{name}.bin").read_bytes()[2 * int(lengths[0]) :]
+    )
     path.write_bytes(index_bytes(np.concatenate([[len(tokens)], lengths[1:]]), dtype))
     overwrite(run, name, data)
 
 
 @pytest.mark.parametrize(("words", "found"), [(13, True), (12, False)])
-def test_a_benchmark_passage_in_a_shard(copied: Path, tiny_run: Path, words: int, found: bool) -> None:
+def test_a_benchmark_passage_in_a_shard(
+    copied: Path, tiny_run: Path, words: int, found: bool
+) -> None:
     quote = json.loads((tiny_run.parent / "lamps.jsonl").read_text())["text"]
     text = "They say: " + " — ".join(quote.upper().split()[:words]) + "!"
     first_sequence(copied, "train-00001", [*encoding("gpt2").encode_ordinary(text), 50_256])
@@ -201,7 +212,10 @@ def test_a_gram_that_is_ignored_for_being_common_may_stay(
 ) -> None:
     quote = " ".join(f"said{i}" for i in range(13))
     (tmp_path / "quiz.jsonl").write_text(json.dumps({"text": quote}) + "\n")
-    rows = [{"id": str(i), "text": f"{' '.join(f'w{i}x{k}' for k in range(80))} {quote}"} for i in range(11)]
+    rows = [
+        {"id": str(i), "text": f"{' '.join(f'w{i}x{k}' for k in range(80))} {quote}"}
+        for i in range(11)
+    ]
     table = {
         "stages": ["extract", "decontaminate", "tokenize", "mix"],
         "decontaminate": {"benchmarks": [str(tmp_path / "quiz.jsonl")]},

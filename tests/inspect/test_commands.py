@@ -46,8 +46,8 @@ def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
 
 
 def test_importing_the_commands_imports_only_click() -> None:
-    code = (
-        "import sys; import curation.cli.inspect; print([m for m in ('pyarrow', 'numpy', 'rich') if m in sys.modules])"
-    )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    code = "import sys; import curation.cli.inspect; print([m for m in ('pyarrow', 'numpy', 'rich') if m in sys.modules])"
+    said = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
     assert said.strip() == "[]"

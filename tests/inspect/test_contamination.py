@@ -19,7 +19,9 @@ def test_the_table_and_the_json_tell_of_dirty_examples(tiny_run: Path) -> None:
     assert "lamps" in told.output
     assert "books 1 → 0" in told.output
     rows = json.loads(CliRunner().invoke(commands.contamination, [str(tiny_run), "--json"]).output)
-    assert [(row["benchmark"], row["dirty_before"], row["dirty_after"]) for row in rows] == [("lamps", 1, 0)]
+    assert [(row["benchmark"], row["dirty_before"], row["dirty_after"]) for row in rows] == [
+        ("lamps", 1, 0)
+    ]
 
 
 def test_a_run_without_a_study_says_so(dedup_run: Path) -> None:
@@ -58,6 +60,9 @@ def test_the_page_shows_some_or_those_of_one_benchmark(tiny_run: Path, tmp_path:
 def test_texts_are_escaped(copied: Path, tmp_path: Path, text: str) -> None:
     from curation.inspect.cuts import Cut, _page
 
-    html = _page([Cut("a", text, text, text * 3, None, ((0, 20),), ((20, 60),), (((2, 9), text, (text,)),))], text)
+    html = _page(
+        [Cut("a", text, text, text * 3, None, ((0, 20),), ((20, 60),), (((2, 9), text, (text,)),))],
+        text,
+    )
     assert text not in html
     parsed(html)

@@ -21,7 +21,10 @@ def _corpus(n: int) -> list[str]:
     """Texts that share two thirds of their words with ten others or so."""
     rng = random.Random(1)
     themes = [[f"t{i}w{k}" for k in range(60)] for i in range(n // 10)]
-    return [" ".join([*rng.choice(themes), *(f"o{rng.randrange(10**6)}" for _ in range(30))]) for _ in range(n)]
+    return [
+        " ".join([*rng.choice(themes), *(f"o{rng.randrange(10**6)}" for _ in range(30))])
+        for _ in range(n)
+    ]
 
 
 def test_pairs_expected_are_those_that_meet() -> None:
@@ -47,13 +50,27 @@ def test_pairs_expected_are_those_that_meet() -> None:
 @pytest.fixture
 def articles(tmp_path: Path) -> Path:
     path = tmp_path / "a.jsonl"
-    path.write_text("".join(json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(_corpus(50))))
+    path.write_text(
+        "".join(
+            json.dumps({"id": str(i), "text": text}) + "\n" for i, text in enumerate(_corpus(50))
+        )
+    )
     return path
 
 
 def test_a_plan_for_files_leaves_nothing(articles: Path) -> None:
     before = sorted(os.listdir(articles.parent))
-    command = ["dedup", str(articles), "--plan", "--bands", "auto", "--min-jaccard", "0.7", "--workers", "1"]
+    command = [
+        "dedup",
+        str(articles),
+        "--plan",
+        "--bands",
+        "auto",
+        "--min-jaccard",
+        "0.7",
+        "--workers",
+        "1",
+    ]
     result = CliRunner().invoke(main, command, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert "all 50 documents; 50 drawn, 50 of them compared" in result.output
@@ -63,9 +80,13 @@ def test_a_plan_for_files_leaves_nothing(articles: Path) -> None:
     assert sorted(os.listdir(articles.parent)) == before
 
 
-def test_a_plan_for_a_run_reads_its_recipe_and_changes_nothing(articles: Path, tiny_run: Path) -> None:
+def test_a_plan_for_a_run_reads_its_recipe_and_changes_nothing(
+    articles: Path, tiny_run: Path
+) -> None:
     plan = (tiny_run / "plan.json").read_bytes()
-    result = CliRunner().invoke(main, ["dedup", str(tiny_run), "--plan", "--rows", "4"], catch_exceptions=False)
+    result = CliRunner().invoke(
+        main, ["dedup", str(tiny_run), "--plan", "--rows", "4"], catch_exceptions=False
+    )
     assert result.exit_code == 0, result.output
     assert "What 20 bands of 4 find" in result.output
     assert (tiny_run / "plan.json").read_bytes() == plan
@@ -73,7 +94,10 @@ def test_a_plan_for_a_run_reads_its_recipe_and_changes_nothing(articles: Path, t
 
 @pytest.mark.parametrize(
     ("options", "said"),
-    [([], "--out is needed (or --plan)"), (["--plan", "--bands", "x"], 'a number or "auto" expected')],
+    [
+        ([], "--out is needed (or --plan)"),
+        (["--plan", "--bands", "x"], 'a number or "auto" expected'),
+    ],
 )
 def test_what_cannot_be_planned(articles: Path, options: list[str], said: str) -> None:
     result = CliRunner().invoke(main, ["dedup", str(articles), *options])

@@ -13,7 +13,10 @@ from curation.inspect.duplicates import missed
 from curation.inspect.page import page
 from curation.inspect.report import report
 
-LEAKY: dict[str, Any] = {"stages": ["extract", "dedup"], "dedup": {"bands": 1, "rows": 12}}  # finds one pair in ten
+LEAKY: dict[str, Any] = {
+    "stages": ["extract", "dedup"],
+    "dedup": {"bands": 1, "rows": 12},
+}  # finds one pair in ten
 
 
 def _rows(pairs: int, alone: int) -> list[dict[str, str]]:
@@ -23,11 +26,15 @@ def _rows(pairs: int, alone: int) -> list[dict[str, str]]:
         words = [f"w{rng.randrange(5000)}" for _ in range(90)]
         rows.append({"id": f"{number}", "text": " ".join(words)})
         if number < pairs:
-            rows.append({"id": f"{number} again", "text": " ".join([*words[:86], "x", *words[87:]])})  # Jaccard 0.89
+            rows.append(
+                {"id": f"{number} again", "text": " ".join([*words[:86], "x", *words[87:]])}
+            )  # Jaccard 0.89
     return rows
 
 
-def test_all_compared_is_a_count_and_bands_that_leak_are_seen(run_recipe: Callable[..., Any]) -> None:
+def test_all_compared_is_a_count_and_bands_that_leak_are_seen(
+    run_recipe: Callable[..., Any],
+) -> None:
     opened = run_recipe({"a": _rows(60, 40)}, LEAKY)
     found = report(*opened)["duplicates"]
     assert found["missed"]["found"] == 60 - found["removed"]
@@ -51,7 +58,9 @@ def test_a_sample_tells_the_whole_without_bias(run_recipe: Callable[..., Any]) -
         assert 100 < found["sample"] < 220
         estimates.append(found["estimate"])
         held += found["low"] <= truth["found"] <= found["high"]
-    assert np.mean(estimates) == pytest.approx(truth["found"], rel=4 * np.std(estimates) / 40**0.5 / truth["found"])
+    assert np.mean(estimates) == pytest.approx(
+        truth["found"], rel=4 * np.std(estimates) / 40**0.5 / truth["found"]
+    )
     assert held >= 36
 
 

@@ -28,11 +28,19 @@ def an_id(run: Path, table: str, dataset: str, wanted: str | None) -> str:
     """The first survivor with this reason in a decision table."""
     reasons = pq.read_table(run / table / "decision" / dataset / "00000.parquet")
     kind = "survivors" if dataset == "crawl" and table != "classify" else "documents"
-    ids = pq.read_table(run / kind / dataset / "00000.parquet", columns=["id"]).column(0).to_pylist()
-    return str(next(i for i, r in zip(ids, reasons.column("reason").to_pylist(), strict=True) if r == wanted))
+    ids = (
+        pq.read_table(run / kind / dataset / "00000.parquet", columns=["id"]).column(0).to_pylist()
+    )
+    return str(
+        next(
+            i for i, r in zip(ids, reasons.column("reason").to_pylist(), strict=True) if r == wanted
+        )
+    )
 
 
-def test_low_quality_shows_the_draw_it_would_have_needed(opened: tuple[Context, Plan], tiny_run: Path) -> None:
+def test_low_quality_shows_the_draw_it_would_have_needed(
+    opened: tuple[Context, Plan], tiny_run: Path
+) -> None:
     text = told(opened, an_id(tiny_run, "classify", "crawl", "low_quality"))
     verdict = next(line for line in text.splitlines() if line.startswith("removed"))
     assert verdict.startswith("removed by classify: low_quality (score 0.")
@@ -41,7 +49,9 @@ def test_low_quality_shows_the_draw_it_would_have_needed(opened: tuple[Context, 
     assert "dedup" not in text
 
 
-def test_near_duplicate_names_its_survivor_and_shows_the_difference(opened: tuple[Context, Plan]) -> None:
+def test_near_duplicate_names_its_survivor_and_shows_the_difference(
+    opened: tuple[Context, Plan],
+) -> None:
     text = told(opened, "page-31")
     assert "removed by dedup: duplicate of wiki-1 in wiki (Jaccard 0.9" in text
     assert "-summer-" in text
@@ -99,7 +109,9 @@ def test_every_chunk_lies_where_explain_says(opened: tuple[Context, Plan], tiny_
         lengths, dtype = read_index(path.with_suffix(".idx").read_bytes())
         ends = np.cumsum(lengths) * dtype.itemsize
         data = path.read_bytes()
-        shards[path.stem] = [data[e - n * dtype.itemsize : e] for e, n in zip(ends, lengths, strict=True)]
+        shards[path.stem] = [
+            data[e - n * dtype.itemsize : e] for e, n in zip(ends, lengths, strict=True)
+        ]
     seen = 0
     for shard in plan.shards:
         tokens = store.read_table(context.table("tokens", shard)).to_pylist()

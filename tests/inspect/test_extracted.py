@@ -16,7 +16,8 @@ from curation.inspect.report import report
 from curation.plan import read
 
 STORY = "".join(
-    f"<p>The keeper of mill {n} told a long story, which nobody in the village has forgotten.</p>" for n in range(9)
+    f"<p>The keeper of mill {n} told a long story, which nobody in the village has forgotten.</p>"
+    for n in range(9)
 )
 
 
@@ -37,7 +38,10 @@ def archive(path: Path, pages: int) -> None:
 
 def test_pages_are_read_again_or_said_to_be_gone(tmp_path: Path, local: LocalEngine) -> None:
     archive(tmp_path / "a.warc.gz", 5)
-    told = {"stages": ["extract"], "dataset": [{"name": "crawl", "files": str(tmp_path / "a.warc.gz")}]}
+    told = {
+        "stages": ["extract"],
+        "dataset": [{"name": "crawl", "files": str(tmp_path / "a.warc.gz")}],
+    }
     out = str(tmp_path / "run")
     pipeline.run(recipe.parse(told), out, local, say=lambda _: None)
     context, plan = read(out)

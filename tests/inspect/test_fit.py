@@ -38,10 +38,16 @@ def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
     found = kept_by_alpha(*finished)["datasets"]["web"]
     assert sum(found["counts"]) == 100
     for alpha in (1.0, 3.0, 20.0):
-        context, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha, "heldout": 0.3}})
+        context, plan = run_recipe(
+            DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha, "heldout": 0.3}}
+        )
         (shard,) = plan.of("web")
         keep = store.read_table(context.decision("classify", shard)).column("keep").to_numpy()
-        score = store.read_table(context.table("classify", shard, "evidence")).column("score").to_numpy()
+        score = (
+            store.read_table(context.table("classify", shard, "evidence"))
+            .column("score")
+            .to_numpy()
+        )
         bands = np.histogram(score[keep], np.linspace(0, 1, 11))[0].tolist()
         assert found["kept"][ALPHAS.index(alpha)] == bands
 
@@ -50,14 +56,19 @@ def test_alpha_is_fitted_to_documents_that_the_fit_never_saw(finished: tuple[Con
     context, plan = finished
     found = alpha_report(context, plan)
     assert found is not None
-    fit, heldout = found["fit"], model_report(context.path("classify", "model"))["report"]["datasets"]["good"]  # type: ignore[index]
+    fit, heldout = (
+        found["fit"],
+        model_report(context.path("classify", "model"))["report"]["datasets"]["good"],
+    )  # type: ignore[index]
     assert fit["documents"] == heldout["documents"] > 0
     assert (fit["dataset"], sum(fit["counts"])) == ("good", fit["documents"])
     assert sum(fit["expected"]) == pytest.approx(fit["documents"], abs=0.01)
     assert fit["low"] < fit["alpha"] < fit["high"]
 
 
-def test_scores_that_no_alpha_fits_are_refused_with_the_reason(finished: tuple[Context, Any]) -> None:
+def test_scores_that_no_alpha_fits_are_refused_with_the_reason(
+    finished: tuple[Context, Any],
+) -> None:
     context, plan = finished
     found = alpha_report(context, plan, "web")
     assert found is not None
@@ -67,7 +78,9 @@ def test_scores_that_no_alpha_fits_are_refused_with_the_reason(finished: tuple[C
         alpha_report(context, plan, "wub")
 
 
-def test_documents_by_score_are_near_it_and_have_the_fate_they_are_shown_with(finished: tuple[Context, Any]) -> None:
+def test_documents_by_score_are_near_it_and_have_the_fate_they_are_shown_with(
+    finished: tuple[Context, Any],
+) -> None:
     context, plan = finished
     rows = by_score(context, plan, "web", n=2)
     texts = {row["id"]: row["text"] for row in DATASETS["crawl:web"]}
@@ -95,14 +108,18 @@ def test_the_commands_show_it(finished: tuple[Context, Any]) -> None:
     assert "What each alpha keeps of web" in shown.output
 
 
-def test_the_commands_refuse_what_is_not_there(tmp_path: Path, run_recipe: Callable[..., Any]) -> None:
+def test_the_commands_refuse_what_is_not_there(
+    tmp_path: Path, run_recipe: Callable[..., Any]
+) -> None:
     assert "not a model" in call("model", str(tmp_path)).output
     context, _ = run_recipe(DATASETS, {"stages": ["extract"]})
     shown = call("alpha", context.out)
     assert (shown.exit_code, "classify has not scored" in shown.output) == (1, True)
 
 
-def test_a_model_without_a_report_is_still_shown(finished: tuple[Context, Any], tmp_path: Path) -> None:
+def test_a_model_without_a_report_is_still_shown(
+    finished: tuple[Context, Any], tmp_path: Path
+) -> None:
     shutil.copytree(finished[0].path("classify", "model"), tmp_path / "model")
     (tmp_path / "model" / "report.json").unlink()
     shown = call("model", str(tmp_path / "model"))
@@ -129,7 +146,9 @@ def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[Context, Any]
 
 def test_alarms_are_on_the_page(finished: tuple[Context, Any]) -> None:
     context, plan = finished
-    idle = Context(context.out, replace(context.recipe, classify=replace(context.recipe.classify, alpha=0.1)))
+    idle = Context(
+        context.out, replace(context.recipe, classify=replace(context.recipe.classify, alpha=0.1))
+    )
     books = store.read_json(context.path("ledger.json"))["classify"]
     assert report(idle, plan)["warnings"][0] == classify.alarms(books, 0.1)[0]
 

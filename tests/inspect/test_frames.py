@@ -14,14 +14,20 @@ from curation.plan import Plan, read
 from curation.store.tables import GROUP_ROWS
 
 
-def test_kept_share_at_the_recipes_alpha_is_what_classify_kept(opened: tuple[Context, Plan]) -> None:
+def test_kept_share_at_the_recipes_alpha_is_what_classify_kept(
+    opened: tuple[Context, Plan],
+) -> None:
     context, plan = opened
     table = frames.scores(context, plan, "crawl")
     kept = frames.kept_share(
-        table.column("score").to_numpy(), table.column("u").to_numpy(), [context.recipe.classify.alpha]
+        table.column("score").to_numpy(),
+        table.column("u").to_numpy(),
+        [context.recipe.classify.alpha],
     )
     assert kept[0] == np.mean(table.column("keep").to_numpy())
-    assert np.array_equal(frames.margins(table, context.recipe.classify.alpha) > 0, table.column("keep").to_numpy())
+    assert np.array_equal(
+        frames.margins(table, context.recipe.classify.alpha) > 0, table.column("keep").to_numpy()
+    )
 
 
 def test_a_larger_alpha_keeps_less() -> None:
@@ -34,7 +40,10 @@ def test_a_larger_alpha_keeps_less() -> None:
 def test_near_threshold_tells_both_sides(opened: tuple[Context, Plan]) -> None:
     rows = frames.near_threshold(*opened, "crawl", n=3, chars=20).to_pylist()
     assert [row["kept"] for row in rows] == [True] * 3 + [False] * 3
-    assert all((row["draw"] > row["needed"]) == row["kept"] and len(row["text"]) <= 20 and row["id"] for row in rows)
+    assert all(
+        (row["draw"] > row["needed"]) == row["kept"] and len(row["text"]) <= 20 and row["id"]
+        for row in rows
+    )
 
 
 def test_duplicate_pairs_hold_both_texts(opened: tuple[Context, Plan]) -> None:

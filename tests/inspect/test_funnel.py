@@ -35,7 +35,11 @@ def test_every_stage_adds_up_for_each_dataset_and_the_total(opened: tuple[Contex
         kept = None
         for stage in dict.fromkeys(line.stage for line in flow.lines):
             came = flow.find(stage, "in")
-            rest = [line.documents for line in flow.lines if line.stage == stage and line.outcome != "in"]
+            rest = [
+                line.documents
+                for line in flow.lines
+                if line.stage == stage and line.outcome != "in"
+            ]
             assert came is not None
             assert came.documents == sum(rest)
             assert kept in (None, came.documents)
@@ -44,7 +48,10 @@ def test_every_stage_adds_up_for_each_dataset_and_the_total(opened: tuple[Contex
 
 def test_shares_are_those_of_the_shards(opened: tuple[Context, Plan], tiny_run: Path) -> None:
     flows = funnel(*opened)
-    assert flows[-1].placed == sum(path.stat().st_size for path in (tiny_run / "shards").glob("train-*.bin")) // 2
+    assert (
+        flows[-1].placed
+        == sum(path.stat().st_size for path in (tiny_run / "shards").glob("train-*.bin")) // 2
+    )
     assert sum(flow.share or 0 for flow in flows[:-1]) == pytest.approx(1)
     assert [flow.planned for flow in flows[:-1]] == [pytest.approx(x) for x in (0.3, 0.2, 0.5)]
 
@@ -56,13 +63,26 @@ def test_table_marks_estimates_and_fits_100_columns(opened: tuple[Context, Plan]
     assert "~" in rows["documents"]
     assert "~" not in rows["kept"]
     assert "characters per token" in text
-    for reason in ("missing_text", "low_quality", "duplicate", "exact_duplicate", "no_piece_left", "text cut out"):
+    for reason in (
+        "missing_text",
+        "low_quality",
+        "duplicate",
+        "exact_duplicate",
+        "no_piece_left",
+        "text cut out",
+    ):
         assert f"- {reason}" in text
 
 
 def test_many_datasets_stand_below_each_other_within_100_columns() -> None:
-    lines = (Line("extract", "in", 10**9, 10**12, 10**11, False), Line("extract", "kept", 10**9, 10**12, 10**11, False))
-    flows = [Flow(f"a-rather-long-dataset-name-{i}", lines, 4.0, None, None, None, None) for i in range(9)]
+    lines = (
+        Line("extract", "in", 10**9, 10**12, 10**11, False),
+        Line("extract", "kept", 10**9, 10**12, 10**11, False),
+    )
+    flows = [
+        Flow(f"a-rather-long-dataset-name-{i}", lines, 4.0, None, None, None, None)
+        for i in range(9)
+    ]
     text = printed([*flows, Flow("total", lines, None, None, None, None, None)])
     assert max(map(len, text.splitlines())) <= 100
     assert text.count("1.00B") == 2 * 10

@@ -38,7 +38,9 @@ def test_another_budget_can_be_tried(tiny_run: Path) -> None:
     assert "crawl  " not in output
 
 
-def test_a_plan_of_other_runs_writes_nothing(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_of_other_runs_writes_nothing(
+    tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     output = told(f"mine={tiny_run}", "--weights", "mine=1", "--tokens", "500", "--plan")
     assert "mine" in output

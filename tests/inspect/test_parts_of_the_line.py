@@ -42,7 +42,10 @@ def test_one_step_has_a_funnel_report_and_checks(dedup_run: Path) -> None:
     opened = read(str(dedup_run))
     assert all(result.ok for result in check(*opened))
     assert "Duplicates" in page(report(*opened))
-    assert sample(*opened, reason="exact_duplicate")[0].evidence["kept_dataset"] in ("wiki", "crawl")
+    assert sample(*opened, reason="exact_duplicate")[0].evidence["kept_dataset"] in (
+        "wiki",
+        "crawl",
+    )
 
 
 def test_a_reference_dataset_is_not_in_the_total(dedup_run: Path) -> None:

@@ -17,7 +17,9 @@ from curation.plan import Plan, read
 def test_the_page_stands_alone(opened: tuple[Context, Plan]) -> None:
     html = page(report(*opened))
     checked = parsed(html)
-    assert not [value for name, value in checked.attributes if name in ("src", "href", "onload", "onclick")]
+    assert not [
+        value for name, value in checked.attributes if name in ("src", "href", "onload", "onclick")
+    ]
     assert "url(" not in html
     assert "@import" not in html
     for title in (
@@ -53,17 +55,30 @@ def test_the_same_run_gives_the_same_bytes(copied: Path) -> None:
 def test_numbers_are_those_of_the_tables(opened: tuple[Context, Plan]) -> None:
     data, books = report(*opened), pipeline.books(*opened)
     crawl = data["scores"]["datasets"]["crawl"]
-    assert sum(crawl["counts"]) == books["classify"]["crawl"]["in"][0] == sum(b["documents"] for b in crawl["bands"])
+    assert (
+        sum(crawl["counts"])
+        == books["classify"]["crawl"]["in"][0]
+        == sum(b["documents"] for b in crawl["bands"])
+    )
     assert sum(crawl["kept"]) == books["classify"]["crawl"]["kept"][0]
     assert "kept" not in data["scores"]["datasets"]["wiki"]
-    assert sum(row["documents"] for row in data["languages"]["crawl"]) == books["extract"]["crawl"]["kept"][0]
-    assert sum(row["kept"] for row in data["languages"]["crawl"]) == books["tokenize"]["crawl"]["kept"][0]
+    assert (
+        sum(row["documents"] for row in data["languages"]["crawl"])
+        == books["extract"]["crawl"]["kept"][0]
+    )
+    assert (
+        sum(row["kept"] for row in data["languages"]["crawl"])
+        == books["tokenize"]["crawl"]["kept"][0]
+    )
     assert sum(data["lengths"]["datasets"]["crawl"]) == books["tokenize"]["crawl"]["kept"][0]
     assert data["duplicates"]["removed"] == 3
     assert data["duplicates"]["exact"] == 1
     assert data["duplicates"]["cluster_sizes"] == {"2": 3}
     assert sum(data["duplicates"]["jaccard_counts"]) == 2
-    assert data["model"]["heldout"] == store.read_json(opened[0].path("classify", "model", "card.json"))["heldout"]
+    assert (
+        data["model"]["heldout"]
+        == store.read_json(opened[0].path("classify", "model", "card.json"))["heldout"]
+    )
 
 
 def test_benchmark_hits_documents_and_cuts(opened: tuple[Context, Plan]) -> None:
@@ -72,11 +87,21 @@ def test_benchmark_hits_documents_and_cuts(opened: tuple[Context, Plan]) -> None
     hits = documents = cuts = 0
     for shard in plan.shards:
         decided = store.read_table(context.decision("decontaminate", shard)).to_pylist()
-        evidence = store.read_table(context.table("decontaminate", shard, "evidence")).column("row").to_pylist()
+        evidence = (
+            store.read_table(context.table("decontaminate", shard, "evidence"))
+            .column("row")
+            .to_pylist()
+        )
         hits += sum(decided[r]["keep"] is not None for r in evidence)
         documents += sum(bool(d["cuts"]) for d in decided)
         cuts += sum(len(d["cuts"] or ()) for d in decided)
-    assert row == {"benchmark": "lamps", "examples": 1, "hits": hits, "documents": documents, "cuts": cuts}
+    assert row == {
+        "benchmark": "lamps",
+        "examples": 1,
+        "hits": hits,
+        "documents": documents,
+        "cuts": cuts,
+    }
     assert hits > 0
 
 

@@ -18,9 +18,16 @@ def ids(opened: tuple[Context, Plan], **asked: object) -> list[str | None]:
 
 
 @pytest.mark.parametrize("stage", ["classify", "dedup", "decontaminate", "tokenize"])
-def test_a_large_enough_sample_is_everything_the_stage_removed(opened: tuple[Context, Plan], stage: str) -> None:
+def test_a_large_enough_sample_is_everything_the_stage_removed(
+    opened: tuple[Context, Plan], stage: str
+) -> None:
     books = pipeline.books(*opened)[stage]
-    removed = sum(n[0] for ledger in books.values() for r, n in ledger.items() if r not in ("in", "kept", "cut"))
+    removed = sum(
+        n[0]
+        for ledger in books.values()
+        for r, n in ledger.items()
+        if r not in ("in", "kept", "cut")
+    )
     assert len(set(ids(opened, stage=stage, n=1000))) == removed
 
 
@@ -31,7 +38,9 @@ def test_without_a_stage_what_is_kept_at_the_end(opened: tuple[Context, Plan]) -
     assert all(one.evidence["tokens"] > 0 for one in found)
 
 
-def test_a_small_sample_is_the_start_of_a_large_one_and_depends_on_the_seed(opened: tuple[Context, Plan]) -> None:
+def test_a_small_sample_is_the_start_of_a_large_one_and_depends_on_the_seed(
+    opened: tuple[Context, Plan],
+) -> None:
     assert ids(opened, n=3) == ids(opened, n=9)[:3]
     assert ids(opened, n=9, seed=1) != ids(opened, n=9)
 
@@ -40,7 +49,9 @@ def test_reason_alone_finds_its_stage(opened: tuple[Context, Plan]) -> None:
     found = sample(*opened, reason="duplicate", n=100)
     assert {one.id for one in found} == {"page-31", "page-32"}
     assert {one.evidence["kept_id"] for one in found} == {"wiki-1", "wiki-2"}
-    assert all(one.evidence["jaccard"] >= 0.8 and one.evidence["score"] is not None for one in found)
+    assert all(
+        one.evidence["jaccard"] >= 0.8 and one.evidence["score"] is not None for one in found
+    )
 
 
 def test_dataset_narrows(opened: tuple[Context, Plan]) -> None:

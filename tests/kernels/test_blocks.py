@@ -43,7 +43,9 @@ class Visible(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self.depth:
-            self.found += "".join(c for c in data if not c.isspace() and c not in "\u200b\u200e\u200f")
+            self.found += "".join(
+                c for c in data if not c.isspace() and c not in "\u200b\u200e\u200f"
+            )
 
 
 TAGS = [
@@ -114,8 +116,13 @@ def test_blocks(html: str, expected: list[str]) -> None:
 
 
 def test_nodes_know_their_names_and_parents() -> None:
-    nodes, blocks = cut("<div class='entryContent' style='display: none'><nav id=main-Menu><p>x</nav><p>y</div>")
-    bits = [{name for name, bit in v.CATEGORY_BIT.items() if nodes.names[i] & bit} for i in range(len(nodes.tag))]
+    nodes, blocks = cut(
+        "<div class='entryContent' style='display: none'><nav id=main-Menu><p>x</nav><p>y</div>"
+    )
+    bits = [
+        {name for name, bit in v.CATEGORY_BIT.items() if nodes.names[i] & bit}
+        for i in range(len(nodes.tag))
+    ]
     p = int(blocks.node[0])
     assert v.NAMES[nodes.tag[p] - 1] == "p"
     assert bits[nodes.parent[p]] == {"body", "navigation"}
@@ -153,7 +160,11 @@ def test_features_have_their_names_and_are_numbers() -> None:
     assert [r["own.is_repeated"] for r in row] == [0, 0, 0, 1, 1]
     assert [r["inside.nav"] for r in row] == [1, 0, 0, 0, 0]
     assert [r["distance.after_h1"] for r in row] == [-1, 0, 1, 2, 3]
-    assert row[1]["neighbour+1.chars"] == row[2]["own.chars"] == len("It stood by the river, and ran. " * 9) - 1
+    assert (
+        row[1]["neighbour+1.chars"]
+        == row[2]["own.chars"]
+        == len("It stood by the river, and ran. " * 9) - 1
+    )
     y = forest.context(np.linspace(0, 1, 5), nodes, blocks, tree)
     assert y.shape == (5, len(forest.context_names())) == (5, forest.CONTEXT)
     assert np.isfinite(y).all()
@@ -220,10 +231,14 @@ def test_a_packed_forest_says_what_lightgbm_says() -> None:
     x = rng.normal(size=(800, 6)).astype(np.float32)
     y = (x[:, 0] * x[:, 1] + x[:, 2] > 0).astype(np.float32)
     model = lightgbm.train(
-        {"objective": "binary", "verbose": -1, "num_threads": 1, "seed": 0}, lightgbm.Dataset(x, y), 20
+        {"objective": "binary", "verbose": -1, "num_threads": 1, "seed": 0},
+        lightgbm.Dataset(x, y),
+        20,
     )
     made = packed(model.dump_model()["tree_info"])
-    found = forest.probabilities(made, np.ascontiguousarray(x[:, :4]), np.ascontiguousarray(x[:, 4:]))
+    found = forest.probabilities(
+        made, np.ascontiguousarray(x[:, :4]), np.ascontiguousarray(x[:, 4:])
+    )
     assert found == pytest.approx(model.predict(x), abs=1e-5)
 
 
@@ -235,11 +250,19 @@ def test_a_line_as_scikit_learn_has_it() -> None:
     draws = np.random.default_rng(3)
     x = (draws.normal(size=(4000, 6)) * np.array([1, 10, 100, 1, 1, 1])).astype(np.float32)
     x[:, 5] = x[:, 5] > 1
-    y = draws.random(4000) < 1 / (1 + np.exp(-(x[:, 0] - np.sign(x[:, 1]) * np.log1p(np.abs(x[:, 1])) + x[:, 5])))
+    y = draws.random(4000) < 1 / (
+        1 + np.exp(-(x[:, 0] - np.sign(x[:, 1]) * np.log1p(np.abs(x[:, 1])) + x[:, 5]))
+    )
     weight = draws.random(4000)
     line = fitted_line(Table(x, y, weight / weight.mean()))
-    squashed = np.clip((np.sign(x) * np.log1p(np.abs(x)) - line.mean) / line.scale, -forest.LINE_CLIP, forest.LINE_CLIP)
-    oracle = LogisticRegression(C=1 / (6e-4 * 4000), tol=1e-8, max_iter=1000).fit(squashed, y, weight / weight.mean())
+    squashed = np.clip(
+        (np.sign(x) * np.log1p(np.abs(x)) - line.mean) / line.scale,
+        -forest.LINE_CLIP,
+        forest.LINE_CLIP,
+    )
+    oracle = LogisticRegression(C=1 / (6e-4 * 4000), tol=1e-8, max_iter=1000).fit(
+        squashed, y, weight / weight.mean()
+    )
     np.testing.assert_allclose(line.weight, oracle.coef_[0], atol=2e-3)
     p = draws.random(4000)
     expected = 0.7 * p + np.where(p < 0.02, 0, 0.3 * oracle.predict_proba(squashed)[:, 1])

@@ -13,7 +13,9 @@ from curation.kernels.buckets import CROSSED, GONE, MOST, OLD, REFERENCE, bucket
 MANY = settings(deadline=None, max_examples=1000)
 BUCKET = 80  # more than CLOSE
 ROLES = st.sampled_from([0, OLD, OLD | GONE])
-MEMBERS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=BUCKET)  # of a sketch's pieces
+MEMBERS = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(0, 7)), max_size=BUCKET
+)  # of a sketch's pieces
 
 
 def pairs(members: list[Any], roles: list[int] | None = None) -> set[tuple[int, int]]:
@@ -36,15 +38,22 @@ def test_documents_added_later_change_no_pair(members: list[Any], size: int) -> 
 
 @MANY
 @given(MEMBERS, st.data())
-def test_old_documents_keep_their_place_and_those_gone_are_not_offered(members: list[Any], data: st.DataObject) -> None:
-    roles = sorted(data.draw(st.lists(ROLES, min_size=len(members), max_size=len(members))), key=lambda role: role == 0)
+def test_old_documents_keep_their_place_and_those_gone_are_not_offered(
+    members: list[Any], data: st.DataObject
+) -> None:
+    roles = sorted(
+        data.draw(st.lists(ROLES, min_size=len(members), max_size=len(members))),
+        key=lambda role: role == 0,
+    )
     expected = {(a, b) for a, b in pairs(members) if not roles[b] & OLD and not roles[a] & GONE}
     assert pairs(members, roles) == expected
 
 
 @MANY
 @given(MEMBERS, st.lists(st.integers(0, BUCKET), max_size=3), st.randoms(use_true_random=False))
-def test_batch_after_batch_removes_what_one_run_does(members: list[Any], cuts: list[int], rng: random.Random) -> None:
+def test_batch_after_batch_removes_what_one_run_does(
+    members: list[Any], cuts: list[int], rng: random.Random
+) -> None:
     """Whatever pairs are alike: each batch sees the earlier ones as old, and what they lost as gone."""
     alike = {(a, b) for a in range(len(members)) for b in range(len(members)) if rng.random() < 0.4}
 
@@ -56,7 +65,10 @@ def test_batch_after_batch_removes_what_one_run_does(members: list[Any], cuts: l
     gone: set[int] = set()
     start = 0
     for end in [*sorted(cuts), len(members)]:
-        roles = [(OLD | GONE if i in gone else OLD) if i < start else 0 for i in range(min(end, len(members)))]
+        roles = [
+            (OLD | GONE if i in gone else OLD) if i < start else 0
+            for i in range(min(end, len(members)))
+        ]
         gone |= lost(pairs(members[: len(roles)], roles))
         start = end
     assert gone == lost(pairs(members))
@@ -84,7 +96,12 @@ def test_a_small_bucket_is_compared_whole_and_strangers_never() -> None:
 
 
 @MANY
-@given(st.lists(st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda e: e[0] != e[1]), max_size=40))
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 12), st.integers(0, 12)).filter(lambda e: e[0] != e[1]),
+        max_size=40,
+    )
+)
 def test_leaving_is_the_walk_in_order_of_priority(edges: list[tuple[int, int]]) -> None:
     edges = sorted({(min(e), max(e)) for e in edges}, key=lambda e: (e[1], e[0]))
     stays: dict[int, bool] = {}
@@ -107,7 +124,9 @@ def hidden(clusters: int, boilerplate: int) -> tuple[np.ndarray, np.ndarray, np.
     at = np.arange(120)
     sets = np.where(at < shared, at, 1_000_000 + 120 * cluster[:, None] + at)
     for _ in range(4):
-        sets[np.arange(len(sets)), rng.integers(0, 120, len(sets))] = rng.integers(1 << 40, 1 << 50, len(sets))
+        sets[np.arange(len(sets)), rng.integers(0, 120, len(sets))] = rng.integers(
+            1 << 40, 1 << 50, len(sets)
+        )
     sets[starts] = np.where(at < shared[starts], at, 1_000_000 + 120 * cluster[starts, None] + at)
     order = np.concatenate([[0], 1 + rng.permutation(len(sets) - 1)])
     chosen = np.sort(sets[order], axis=1)
@@ -124,17 +143,27 @@ def test_a_thousand_clusters_are_found_in_a_bucket_of_two_hundred_thousand_near_
     assert len(a) < 8 * n
     seeks = cluster[b] >= 0
     measured = [
-        (first, doc, *minhash.overlap(values[indptr[first] : indptr[first + 1]], values[indptr[doc] : indptr[doc + 1]]))
+        (
+            first,
+            doc,
+            *minhash.overlap(
+                values[indptr[first] : indptr[first + 1]], values[indptr[doc] : indptr[doc + 1]]
+            ),
+        )
         for first, doc in sorted(
             set(zip(a[seeks].tolist(), b[seeks].tolist(), strict=True)), key=lambda e: (e[1], e[0])
         )
     ]
-    alike = np.array([(first, doc) for first, doc, shared, total in measured if shared >= 0.8 * total])
+    alike = np.array(
+        [(first, doc) for first, doc, shared, total in measured if shared >= 0.8 * total]
+    )
     assert (cluster[alike[:, 0]] == cluster[alike[:, 1]]).all()
     left = leaving(alike[:, 0], alike[:, 1], n)
     copies = int((cluster >= 0).sum()) - 1000
     found = len(np.unique(cluster[left]))
     assert found >= 995
     assert left.sum() >= 0.99 * copies
-    settled = np.unique(b[(cluster[b] < 0) & (a == 0)])  # near copies of the first page are compared with it
+    settled = np.unique(
+        b[(cluster[b] < 0) & (a == 0)]
+    )  # near copies of the first page are compared with it
     assert len(settled) == 200_000 - 1

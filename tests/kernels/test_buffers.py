@@ -18,7 +18,11 @@ def texts_of(array):
     return [data[s:e].tobytes().decode() for s, e in pairwise(offsets)]
 
 
-@given(st.lists(st.one_of(st.none(), st.text())), st.sampled_from([pa.string(), pa.large_string()]), st.data())
+@given(
+    st.lists(st.one_of(st.none(), st.text())),
+    st.sampled_from([pa.string(), pa.large_string()]),
+    st.data(),
+)
 def test_texts_come_back_from_any_slice(texts, kind, data):
     expected = [text or "" for text in texts]
     array = pa.array(texts, kind)
@@ -42,13 +46,19 @@ def test_bytes_behind_a_null_do_not_count():
     hidden = pa.Array.from_buffers(
         pa.string(),
         2,
-        [pa.py_buffer(b"\x02"), pa.py_buffer(np.array([0, 3, 5], np.int32)), pa.py_buffer(b"abcde")],
+        [
+            pa.py_buffer(b"\x02"),
+            pa.py_buffer(np.array([0, 3, 5], np.int32)),
+            pa.py_buffer(b"abcde"),
+        ],
     )
     assert hidden.to_pylist() == [None, "de"]
     assert texts_of(hidden) == ["", "de"]
 
 
-@pytest.mark.parametrize("array", [pa.chunked_array([], pa.string()), pa.array([], pa.large_string())])
+@pytest.mark.parametrize(
+    "array", [pa.chunked_array([], pa.string()), pa.array([], pa.large_string())]
+)
 def test_no_rows(array):
     assert texts_of(array) == []
 

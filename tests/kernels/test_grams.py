@@ -38,7 +38,10 @@ def reference_hits(documents, fields, width):
 def hits_of(documents, table):
     hits = scan(*text_buffers(pa.array(documents, pa.string())), table)
     assert all(column.dtype == np.int64 for column in hits)
-    return [(d, s, e, table.gram_text(g)) for d, s, e, g in zip(*(column.tolist() for column in hits), strict=True)]
+    return [
+        (d, s, e, table.gram_text(g))
+        for d, s, e, g in zip(*(column.tolist() for column in hits), strict=True)
+    ]
 
 
 @settings(deadline=None, max_examples=400)
@@ -57,7 +60,9 @@ def test_table_numbers_grams_by_first_appearance_and_names_ten_examples(fields, 
         for gram, _, _ in grams_of(text, width):
             owners.setdefault(gram, set()).add(example)
     assert [table.gram_text(g) for g in range(len(table))] == list(owners)
-    assert [table.examples_of(g) for g in range(len(table))] == [sorted(who)[:10] for who in owners.values()]
+    assert [table.examples_of(g) for g in range(len(table))] == [
+        sorted(who)[:10] for who in owners.values()
+    ]
 
 
 @COMPILES
@@ -105,7 +110,8 @@ def test_equal_hashes_make_no_hit():
     arrays = [readonly(x) for x in (table.pool, table.starts, table.ends, hashes, slots)]
     data = readonly(np.frombuffer(b"a, B", np.uint8))
     found = [
-        _lookup(data, start, end, *unicode_table(), np.uint64(5), *arrays) for start, end in ((0, 4), (0, 1), (3, 4))
+        _lookup(data, start, end, *unicode_table(), np.uint64(5), *arrays)
+        for start, end in ((0, 4), (0, 1), (3, 4))
     ]
     assert found == [0, -1, -1]
 
@@ -139,7 +145,10 @@ SPANS = st.integers(1, 60).flatmap(
 def test_cuts_and_pieces_are_those_of_marked_characters(case, margin):
     chars, hits = case
     cut = [any(s - margin <= at < e + margin for s, e in hits) for at in range(chars)]
-    starts, ends = np.array([s for s, _ in hits], np.int64), np.array([e for _, e in hits], np.int64)
+    starts, ends = (
+        np.array([s for s, _ in hits], np.int64),
+        np.array([e for _, e in hits], np.int64),
+    )
     cut_starts, cut_ends = merge_cuts(starts, ends, chars, margin)
     left_starts, left_ends = pieces(cut_starts, cut_ends, chars)
     edges = np.flatnonzero(np.diff([False, *cut, False])).reshape(-1, 2)
@@ -156,7 +165,9 @@ def test_no_hits_and_no_text():
 
 
 def test_real_passages_of_a_benchmark_are_found(shared_data):
-    lines = (shared_data / "benchmarks" / "boolq.val.llmfoundry.jsonl").read_text().split("\n")[:300]
+    lines = (
+        (shared_data / "benchmarks" / "boolq.val.llmfoundry.jsonl").read_text().split("\n")[:300]
+    )
     queries = [json.loads(line)["query"] for line in lines if line]
     table = build_table(queries, range(len(queries)))
     documents = [f"Said before. {queries[7]} — said after.", "Nothing of the sort here."]

@@ -16,7 +16,9 @@ COMPILES = settings(deadline=None)  # the first call compiles
 
 SCALINGS = ("tf", "binary", "l2", "log-l2")
 ODD = "aAb Σσς'.,-1\t\n\x0b\f\r\x1c\x85\u00a0İıßẞŉǅĲΑ\u0345\u0301é中ー😀\u200d\ufeff"
-TEXTS = st.lists(st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])), max_size=40))
+TEXTS = st.lists(
+    st.text(st.one_of(st.sampled_from(ODD), st.characters(exclude_categories=["Cs"])), max_size=40)
+)
 
 
 def murmur_of(token):
@@ -72,7 +74,9 @@ def test_murmur3_is_the_slow_one(token):
 @COMPILES
 @given(TEXTS, st.sampled_from([1, 2, 64, 1 << 18]))
 def test_counts_are_those_of_the_reference_tokens(texts, num_features):
-    expected = [Counter(murmur_of(token) % num_features for token in tokenize(text)) for text in texts]
+    expected = [
+        Counter(murmur_of(token) % num_features for token in tokenize(text)) for text in texts
+    ]
     assert counts_of(texts, num_features) == expected
 
 
@@ -123,7 +127,11 @@ def test_what_is_refused():
 # Capitals of DerivedAge.txt, age 14.0: unknown to Java 17.
 _ADDED_IN_14 = frozenset([0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x10596)])
 # What Java 17 knows of the basic plane (its word iterator, which decides on final sigmas, can stop inside a surrogate pair).
-JAVA = [chr(c) for c in range(0x10000) if unicodedata.ucd_3_2_0.category(chr(c)) not in ("Cs", "Cn", "Co")]
+JAVA = [
+    chr(c)
+    for c in range(0x10000)
+    if unicodedata.ucd_3_2_0.category(chr(c)) not in ("Cs", "Cn", "Co")
+]
 
 
 def odd_texts():
@@ -134,7 +142,9 @@ def odd_texts():
         if unicodedata.category(chr(c)) not in ("Cs", "Cn", "Co") and c not in _ADDED_IN_14
     ]
     rng = np.random.default_rng(0)
-    texts = ["".join(known[i : i + 50]) for i in range(0, len(known), 50) if "Σ" not in known[i : i + 50]]
+    texts = [
+        "".join(known[i : i + 50]) for i in range(0, len(known), 50) if "Σ" not in known[i : i + 50]
+    ]
     # The JDK's word iterator can stop inside a surrogate pair, so sigmas are not mixed with such letters.
     near = [c for c in known if ord(c) < 0x10000 and unicodedata.ucd_3_2_0.category(c) != "Cn"]
     for _ in range(5000):
@@ -142,7 +152,17 @@ def odd_texts():
         chosen[rng.integers(len(chosen))] = near[rng.integers(len(near))]
         chosen.insert(int(rng.integers(len(chosen) + 1)), "Σ")
         texts.append("".join(chosen))
-    return [*texts, "", " ", "  ", " a", "a ", "\t\n", "  Hello  World\t\tfoo \n bar ", "x" * 100_000]
+    return [
+        *texts,
+        "",
+        " ",
+        "  ",
+        " a",
+        "a ",
+        "\t\n",
+        "  Hello  World\t\tfoo \n bar ",
+        "x" * 100_000,
+    ]
 
 
 def spark_differs(spark, texts):
@@ -151,8 +171,12 @@ def spark_differs(spark, texts):
 
     frame = spark.createDataFrame([(text,) for text in texts], ["text"])
     words = Tokenizer(inputCol="text", outputCol="words").transform(frame)
-    rows = HashingTF(inputCol="words", outputCol="tf").transform(words).select("words", "tf").collect()
-    expected = [dict(zip(row.tf.indices.tolist(), row.tf.values.tolist(), strict=True)) for row in rows]
+    rows = (
+        HashingTF(inputCol="words", outputCol="tf").transform(words).select("words", "tf").collect()
+    )
+    expected = [
+        dict(zip(row.tf.indices.tolist(), row.tf.values.tolist(), strict=True)) for row in rows
+    ]
     counted = counts_of(texts)
     return [
         text
@@ -171,7 +195,11 @@ def test_parity_with_pyspark_ml_on_the_sample(spark, sample_run):
     from curation import plan, store
 
     context, made = plan.read(str(sample_run))
-    texts = [t for s in made.shards for t in store.read_table(context.documents(s), ["text"])["text"].to_pylist()]
+    texts = [
+        t
+        for s in made.shards
+        for t in store.read_table(context.documents(s), ["text"])["text"].to_pylist()
+    ]
     assert len(texts) > 100
     assert spark_differs(spark, texts) == []
 
@@ -179,7 +207,9 @@ def test_parity_with_pyspark_ml_on_the_sample(spark, sample_run):
 @pytest.mark.spark
 @pytest.mark.parametrize("name", ["wikipedia", "books", "webtext", "lowquality", "multilingual"])
 def test_parity_with_pyspark_ml_on_real_texts(spark, shared_data, name):
-    texts = pq.read_table(shared_data / "text" / f"{name}.parquet", columns=["text"])["text"].to_pylist()
+    texts = pq.read_table(shared_data / "text" / f"{name}.parquet", columns=["text"])[
+        "text"
+    ].to_pylist()
     texts = [text[:50_000] for text in texts[:: max(1, len(texts) // 400)]]
     assert spark_differs(spark, texts) == []
 
@@ -187,7 +217,11 @@ def test_parity_with_pyspark_ml_on_real_texts(spark, shared_data, name):
 @pytest.mark.spark
 @settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
-    st.lists(st.text(st.one_of(st.sampled_from(JAVA), st.sampled_from(ODD)), max_size=60), min_size=50, max_size=200)
+    st.lists(
+        st.text(st.one_of(st.sampled_from(JAVA), st.sampled_from(ODD)), max_size=60),
+        min_size=50,
+        max_size=200,
+    )
 )
 def test_parity_with_pyspark_ml_on_made_up_unicode(spark, texts):
     assert spark_differs(spark, texts) == []

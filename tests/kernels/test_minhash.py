@@ -18,7 +18,9 @@ SETS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=30).map(
 
 
 def sets_of(texts, features, shingle_words=5):
-    indptr, values = feature_sets(*text_buffers(pa.array(texts, pa.string())), features, shingle_words)
+    indptr, values = feature_sets(
+        *text_buffers(pa.array(texts, pa.string())), features, shingle_words
+    )
     rows = [values[s:e] for s, e in pairwise(indptr)]
     assert all((row[1:] > row[:-1]).all() for row in rows)
     return [row.tolist() for row in rows]
@@ -35,12 +37,16 @@ def shingles_of(text, width):
 def pair(shared, only, rng):
     """Two sets of random features with that many shared, and that many more in each."""
     drawn = rng.integers(-(2**63), 2**63, shared + 2 * only)
-    return np.sort(drawn[: shared + only]), np.sort(np.concatenate([drawn[:shared], drawn[shared + only :]]))
+    return np.sort(drawn[: shared + only]), np.sort(
+        np.concatenate([drawn[:shared], drawn[shared + only :]])
+    )
 
 
 def signed(sets, seed, k):
     indptr = np.cumsum([0] + [len(values) for values in sets])
-    return signatures(indptr, np.concatenate([np.zeros(0, np.int64), *sets]), *permutations(seed, k))
+    return signatures(
+        indptr, np.concatenate([np.zeros(0, np.int64), *sets]), *permutations(seed, k)
+    )
 
 
 @COMPILES
@@ -67,7 +73,9 @@ def test_shingles_meet_where_their_words_do(texts, width):
 def test_a_long_text_has_shingles_across_blocks():
     text = " ".join(str(k) for k in range(20_000))
     assert len(sets_of([text], "shingle")[0]) == 20_000 - 4
-    assert sets_of([text[:-1] + "9"], "shingle")[0] == sets_of([text], "shingle")[0]  # it ended in 9
+    assert (
+        sets_of([text[:-1] + "9"], "shingle")[0] == sets_of([text], "shingle")[0]
+    )  # it ended in 9
 
 
 def test_short_and_empty_texts():
@@ -95,7 +103,9 @@ def test_a_signature_is_the_least_image_of_its_own_document(sets, seed):
     found = signed(sets, seed, 7)
     assert found.shape == (len(sets), 7)
     for row, values in zip(found, sets, strict=True):
-        images = np.array([signed([values[k : k + 1]], seed, 7)[0] for k in range(len(values))], np.uint64)
+        images = np.array(
+            [signed([values[k : k + 1]], seed, 7)[0] for k in range(len(values))], np.uint64
+        )
         expected = images.min(axis=0) if len(values) else np.full(7, 2**64 - 1, np.uint64)
         assert row.tolist() == expected.tolist()
 
@@ -113,9 +123,15 @@ def test_images_are_uniform_even_for_neighbouring_integers(first):
 def test_each_member_is_the_least_equally_often():
     # Min-wise independence by chi-square with 9 degrees of freedom: 33.7 is passed once in 10,000.
     k = 20_000
-    for members in (np.arange(10), np.arange(10) * 2**32, np.array([0, 1, 3, 7, 500, 501, 502, 4000, 2**17, 2**18])):
+    for members in (
+        np.arange(10),
+        np.arange(10) * 2**32,
+        np.array([0, 1, 3, 7, 500, 501, 502, 4000, 2**17, 2**18]),
+    ):
         a, b = permutations(3, k)
-        images = np.stack([signatures(np.array([0, 1]), members[m : m + 1], a, b)[0] for m in range(10)])
+        images = np.stack(
+            [signatures(np.array([0, 1]), members[m : m + 1], a, b)[0] for m in range(10)]
+        )
         counts = np.bincount(images.argmin(axis=0), minlength=10)
         assert ((counts - k / 10) ** 2 / (k / 10)).sum() < 33.7
 
@@ -174,7 +190,9 @@ def test_the_permutations_spread_pairs_of_features_evenly():
     k = 40_000
     for pair in ((0, 1), (1, 2), (5, 5 + 2**32), (-1, 1), (7, 14)):
         a, b = permutations(11, k)
-        images = [signatures(np.array([0, 1]), np.array([x]), a, b)[0] >> np.uint64(61) for x in pair]
+        images = [
+            signatures(np.array([0, 1]), np.array([x]), a, b)[0] >> np.uint64(61) for x in pair
+        ]
         counts = np.bincount((images[0] * np.uint64(8) + images[1]).astype(np.int64), minlength=64)
         assert ((counts - k / 64) ** 2 / (k / 64)).sum() < 120.6
 
@@ -190,7 +208,9 @@ def test_on_texts_the_estimate_has_datasketchs_error_and_no_bias(features, width
             f"v{x}" if u < 0.01 * number else word
             for x, u, word in zip(range(300), rng.random(300), words, strict=True)
         ]
-        indptr, values = feature_sets(*text_buffers(pa.array([" ".join(words), " ".join(changed)])), features, width)
+        indptr, values = feature_sets(
+            *text_buffers(pa.array([" ".join(words), " ".join(changed)])), features, width
+        )
         one, two = values[: indptr[1]], values[indptr[1] :]
         shared, total = overlap(one, two)
         signed_here = signatures(indptr, values, *permutations(number, k))

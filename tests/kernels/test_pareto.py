@@ -36,7 +36,9 @@ def law(n: int, alpha: float, seed: int = 0) -> np.ndarray:
 
 
 @pytest.mark.parametrize("alpha", [0.5, 2.0, 9.0, 60.0])
-def test_the_fit_finds_the_alpha_that_made_the_scores_and_its_interval_holds_it(alpha: float) -> None:
+def test_the_fit_finds_the_alpha_that_made_the_scores_and_its_interval_holds_it(
+    alpha: float,
+) -> None:
     fit = pareto.fit_alpha(law(20_000, alpha))
     assert fit.low < alpha < fit.high
     assert fit.high - fit.low < 0.1 * alpha + 0.2
@@ -50,7 +52,9 @@ def test_the_fit_is_the_maximum_of_the_likelihood() -> None:
         x = 1 - score
         return -float(np.sum(np.log(alpha) - (alpha + 1) * np.log1p(x) - np.log(1 - 2**-alpha)))
 
-    best = optimize.minimize_scalar(loss, bounds=(0.01, 50), method="bounded", options={"xatol": 1e-9})
+    best = optimize.minimize_scalar(
+        loss, bounds=(0.01, 50), method="bounded", options={"xatol": 1e-9}
+    )
     fit = pareto.fit_alpha(score)
     assert fit.alpha == pytest.approx(best.x, abs=1e-4)
     assert [2 * (loss(edge) - best.fun) for edge in (fit.low, fit.high)] == pytest.approx(
@@ -67,19 +71,27 @@ def test_the_interval_holds_the_truth_in_19_of_20_runs() -> None:
 def test_the_distance_is_that_of_kolmogorov_and_smirnov() -> None:
     score = law(300, 4.0) ** 2
     fit = pareto.fit_alpha(score)
-    assert fit.distance == pytest.approx(stats.kstest(1 - score, lambda x: pareto.law_share(x, fit.alpha)).statistic)
+    assert fit.distance == pytest.approx(
+        stats.kstest(1 - score, lambda x: pareto.law_share(x, fit.alpha)).statistic
+    )
 
 
 @pytest.mark.parametrize(
-    ("score", "why"), [([], "no scores"), ([0.5, 0.1, 0.2], "no alpha gives"), ([1.0, 1.0], "every score is 1")]
+    ("score", "why"),
+    [([], "no scores"), ([0.5, 0.1, 0.2], "no alpha gives"), ([1.0, 1.0], "every score is 1")],
 )
 def test_what_no_alpha_fits_is_refused_with_the_reason(score: list[float], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         pareto.fit_alpha(np.array(score, float))
 
 
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1, exclude_max=True)), max_size=30), st.floats(0.5, 50))
-def test_a_higher_alpha_keeps_a_part_of_what_a_lower_one_keeps(pairs: list[tuple[float, float]], alpha: float) -> None:
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1, exclude_max=True)), max_size=30),
+    st.floats(0.5, 50),
+)
+def test_a_higher_alpha_keeps_a_part_of_what_a_lower_one_keeps(
+    pairs: list[tuple[float, float]], alpha: float
+) -> None:
     score, u = np.array(pairs, float).reshape(-1, 2).T
     edges = np.linspace(0, 1, 11)
     low, high = pareto.kept_counts(score, u, [alpha, alpha + 1], edges)

@@ -33,7 +33,11 @@ def test_equals_the_plain_measure(texts: list[str]) -> None:
 
 
 def test_many_lines_of_which_few_are_new() -> None:
-    texts = ["\n".join(f"line {i % 700}" for i in range(5000)), "x\n" * 100_000, "\n".join(map(str, range(3000)))]
+    texts = [
+        "\n".join(f"line {i % 700}" for i in range(5000)),
+        "x\n" * 100_000,
+        "\n".join(map(str, range(3000))),
+    ]
     found = repeated_chars(*text_buffers(pa.array(texts)))
     assert found.tolist() == [plainly(text) for text in texts]
     assert found[1].tolist() == [200_000, 99_999, 0]

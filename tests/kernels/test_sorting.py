@@ -19,7 +19,13 @@ def check(values: np.ndarray, bits: int) -> None:
     np.testing.assert_array_equal(made, np.sort(values))
 
 
-@given(arrays(np.int64, st.integers(0, 300), elements=st.integers(-(2**63), 2**63 - 1) | st.sampled_from(EXTREMES)))
+@given(
+    arrays(
+        np.int64,
+        st.integers(0, 300),
+        elements=st.integers(-(2**63), 2**63 - 1) | st.sampled_from(EXTREMES),
+    )
+)
 def test_signed_numbers(values: np.ndarray) -> None:
     check(values, 64)
 

@@ -29,7 +29,9 @@ def all_cells():
 
 def test_the_packaged_table_is_what_its_maker_makes():
     if unicodedata.unidata_version != unicode_version():
-        pytest.skip(f"this Python has Unicode {unicodedata.unidata_version}, the table {unicode_version()}")
+        pytest.skip(
+            f"this Python has Unicode {unicodedata.unidata_version}, the table {unicode_version()}"
+        )
     made = unicode_arrays()
     pages, cells = unicode_table()
     assert np.array_equal(made["pages"], pages)

@@ -13,7 +13,11 @@ KNOWN = st.characters(exclude_categories=["Cs"])
 
 def words_of_kernel(text, slots):
     data = np.frombuffer(text.encode(), np.uint8)
-    starts, ends, hashes = np.empty(slots, np.int64), np.empty(slots, np.int64), np.empty(slots, np.uint64)
+    starts, ends, hashes = (
+        np.empty(slots, np.int64),
+        np.empty(slots, np.int64),
+        np.empty(slots, np.uint64),
+    )
     found, i = [], 0
     while True:
         i, n = next_words(data, i, len(data), *unicode_table(), starts, ends, hashes, 0)

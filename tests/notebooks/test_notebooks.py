@@ -29,12 +29,18 @@ def run(name: str) -> tuple[str, int]:
 
 
 def test_filter_statistics_is_committed_without_outputs() -> None:
-    cells = [cell for cell in nbformat.read(FOLDER / "01_filter_statistics.ipynb", 4).cells if cell.cell_type == "code"]
+    cells = [
+        cell
+        for cell in nbformat.read(FOLDER / "01_filter_statistics.ipynb", 4).cells
+        if cell.cell_type == "code"
+    ]
     assert cells
     assert all(not cell.outputs and cell.execution_count is None for cell in cells)
 
 
-def test_filter_statistics_runs_from_top_to_bottom(sample_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filter_statistics_runs_from_top_to_bottom(
+    sample_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("CURATION_RUN", str(sample_run))
     said, pictures = run("01_filter_statistics.ipynb")
     assert "after dedup" in said  # the funnel
@@ -49,9 +55,15 @@ def test_scaling_is_committed_whole_or_without_outputs_and_names_no_machine() ->
     assert not re.search(r"/(tmp|home|work|root)/", said)
 
 
-def test_scaling_runs_from_top_to_bottom(sample_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scaling_runs_from_top_to_bottom(
+    sample_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("torch", reason="the extra `train` is not installed")
-    for name, value in (("RUN", str(sample_run)), ("SCALING_TOKENS", "4096"), ("SCALING_OUT", str(tmp_path))):
+    for name, value in (
+        ("RUN", str(sample_run)),
+        ("SCALING_TOKENS", "4096"),
+        ("SCALING_OUT", str(tmp_path)),
+    ):
         monkeypatch.setenv(f"CURATION_{name}", value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # does not wait for a busy second core
     said, pictures = run("02_scaling.ipynb")

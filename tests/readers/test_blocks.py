@@ -25,7 +25,9 @@ SENTENCES = [
     for name in ("wheel", "keeper", "roof", "stone", "garden", "door")
     for thing in ("pride", "doubt", "debt")
 ]
-MENU = "".join(f"<li><a href=/{n}>{n}</a></li>" for n in ("Home", "Sports", "Weather", "Contact", "About us"))
+MENU = "".join(
+    f"<li><a href=/{n}>{n}</a></li>" for n in ("Home", "Sports", "Weather", "Contact", "About us")
+)
 PAGE = f"""<html><head><title>The old mill - River News</title></head><body>
 <nav class="main-menu"><ul>{MENU}</ul></nav><div class="content"><article><h1>The old mill</h1>
 {"".join(f"<p>{s}</p>" for s in SENTENCES)}
@@ -44,7 +46,8 @@ def test_a_thread_served_in_noscript_is_read() -> None:
     page = PAGE.replace("<body>", "<body><noscript>").replace("</body>", "</noscript></body>")
     assert all(sentence in curation.extract_text(page.encode()) for sentence in SENTENCES)
     beside = PAGE.replace(
-        "</article>", f"</article><noscript><p>{SENTENCES[0].replace('mill', 'pixel')}</p></noscript>"
+        "</article>",
+        f"</article><noscript><p>{SENTENCES[0].replace('mill', 'pixel')}</p></noscript>",
     )
     assert "pixel" not in curation.extract_text(beside.encode())
 
@@ -58,7 +61,9 @@ def test_options() -> None:
     body = PAGE.encode()
     assert curation.extract_text(body, headline="in").startswith("The old mill\n\nThe wheel")
     assert curation.extract_text(body, headline="out").startswith("The wheel")
-    assert curation.extract_text(body, headline="in", markdown=True).startswith("# The old mill\n\n")
+    assert curation.extract_text(body, headline="in", markdown=True).startswith(
+        "# The old mill\n\n"
+    )
     assert "my father" in curation.extract_text(body, comments=True)
     with pytest.raises(ValueError, match='"judged", "in" or "out"'):
         curation.extract_text(body, headline="no")  # type: ignore[arg-type]
@@ -70,7 +75,9 @@ def test_options() -> None:
 def test_every_extractor_finds_the_story(extractor: str) -> None:
     if extractor == "trafilatura":
         pytest.importorskip("trafilatura", reason="the extra `trafilatura` is not installed")
-    assert SENTENCES[3] in curation.extract_text(PAGE.encode("utf-16"), url="http://a.example/", extractor=extractor)
+    assert SENTENCES[3] in curation.extract_text(
+        PAGE.encode("utf-16"), url="http://a.example/", extractor=extractor
+    )
 
 
 def test_blocks_are_listed_with_their_scores() -> None:
@@ -126,18 +133,35 @@ def test_hostile_pages_end_quickly(name: str) -> None:
     curation.extract_text(b"<p>compile first</p>")
     began = time.process_time()
     assert outcome(BOMBS[name]) in ("text", "too_large", "undecodable")
-    assert time.process_time() - began < 10  # minutes and gigabytes are what is caught here; a second is usual
+    assert (
+        time.process_time() - began < 10
+    )  # minutes and gigabytes are what is caught here; a second is usual
 
 
 @settings(deadline=None, max_examples=60)
 @given(
     st.lists(
-        st.sampled_from([b"<p>", b"</div>", b"<table><tr>", b"text ", b"<h1>A", b"&nbsp;", b"\xff", b"<br>", b"<li>"]),
+        st.sampled_from(
+            [
+                b"<p>",
+                b"</div>",
+                b"<table><tr>",
+                b"text ",
+                b"<h1>A",
+                b"&nbsp;",
+                b"\xff",
+                b"<br>",
+                b"<li>",
+            ]
+        ),
         max_size=30,
     )
 )
 def test_any_page_gives_text_or_a_reason(pieces: list[bytes]) -> None:
-    assert outcome(b"".join(pieces), headline="in", comments=True, markdown=True) in ("text", "undecodable")
+    assert outcome(b"".join(pieces), headline="in", comments=True, markdown=True) in (
+        "text",
+        "undecodable",
+    )
 
 
 def test_real_pages_give_text_or_a_reason(shared_data: Path) -> None:
@@ -176,7 +200,9 @@ def lessons(path: Path, sources: int) -> str:
         (PAGE.replace("mill", f"mill{i}"), truth.replace("mill", f"mill{i}"), f"s{i % sources}")
         for i in range(2 * sources)
     ]
-    table = [{"html": page.encode(), "truth": text, "source": source} for page, text, source in rows]
+    table = [
+        {"html": page.encode(), "truth": text, "source": source} for page, text, source in rows
+    ]
     pq.write_table(pa.Table.from_pylist(table), path)
     return str(path)
 
@@ -187,7 +213,9 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 
     pages = lessons(tmp_path / "pages.parquet", 3)
     how = Forests(trees=(3, 3), min_leaf=2)
-    cards = [train_files([pages], str(tmp_path / f"{k}.npz"), how, lambda line: None) for k in range(2)]
+    cards = [
+        train_files([pages], str(tmp_path / f"{k}.npz"), how, lambda line: None) for k in range(2)
+    ]
     assert cards[0] == cards[1]
     assert (tmp_path / "0.npz").read_bytes() == (tmp_path / "1.npz").read_bytes()
     assert cards[0]["scores"]["mean"]["f1"] > 0.5
@@ -199,7 +227,9 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="three sources"):
         train_files([pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s2"])
     with pytest.raises(InputError, match="three sources"):
-        train_files([lessons(tmp_path / "few.parquet", 2)], str(tmp_path / "x.npz"), how, lambda line: None)
+        train_files(
+            [lessons(tmp_path / "few.parquet", 2)], str(tmp_path / "x.npz"), how, lambda line: None
+        )
 
 
 def test_a_source_only_scored_teaches_nothing() -> None:
@@ -207,11 +237,14 @@ def test_a_source_only_scored_teaches_nothing() -> None:
     from curation.readers.blocks_training import Forests, lesson, train
 
     pages = [
-        lesson(PAGE.replace("mill", f"mill{i}").encode(), None, "\n".join(SENTENCES), f"s{i % 4}") for i in range(8)
+        lesson(PAGE.replace("mill", f"mill{i}").encode(), None, "\n".join(SENTENCES), f"s{i % 4}")
+        for i in range(8)
     ]
     how = Forests(trees=(2, 2), min_leaf=2)
     model, folds = train(pages, how, lambda line: None, only_scored=["s3"])
-    alone, _ = train([page for page in pages if page.source != "s3"], how, lambda line: None, folds=False)
+    alone, _ = train(
+        [page for page in pages if page.source != "s3"], how, lambda line: None, folds=False
+    )
     assert sorted(folds) == ["s0", "s1", "s2", "s3"]
     for one in (model, folds["s3"]):
         ours, theirs = blocks.model_arrays(one), blocks.model_arrays(alone)
@@ -223,4 +256,6 @@ def test_training_asks_for_its_columns(tmp_path: Path) -> None:
 
     pq.write_table(pa.table({"html": [b"x"]}), tmp_path / "bad.parquet")
     with pytest.raises(InputError, match="source, truth missing"):
-        train_files([str(tmp_path / "bad.parquet")], str(tmp_path / "x.npz"), Forests(), lambda line: None)
+        train_files(
+            [str(tmp_path / "bad.parquet")], str(tmp_path / "x.npz"), Forests(), lambda line: None
+        )

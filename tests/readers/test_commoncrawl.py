@@ -52,7 +52,13 @@ PATHS = [f"segments/{i:05}.warc.gz" for i in range(1000)]
 
 @pytest.mark.parametrize(
     ("shards", "expected"),
-    [("", PATHS), ("0:100", PATHS[:100]), ("990:", PATHS[990:]), (":3", PATHS[:3]), ("998:2000", PATHS[998:])],
+    [
+        ("", PATHS),
+        ("0:100", PATHS[:100]),
+        ("990:", PATHS[990:]),
+        (":3", PATHS[:3]),
+        ("998:2000", PATHS[998:]),
+    ],
 )
 def test_slices(shards: str, expected: list[str]) -> None:
     assert select(PATHS, shards, 0) == expected

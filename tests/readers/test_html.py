@@ -11,14 +11,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.readers.encoding import codec_for, decoded
-from curation.readers.html import EXTRACTORS, MAX_ATTRIBUTES, MAX_DEPTH, check_shape, clean_text, page_text
+from curation.readers.html import (
+    EXTRACTORS,
+    MAX_ATTRIBUTES,
+    MAX_DEPTH,
+    check_shape,
+    clean_text,
+    page_text,
+)
 from curation.readers.records import Page, PageError
 
-STORY = "The whole story of the little mill by the river is told here, and it is a long one indeed. " * 4
+STORY = (
+    "The whole story of the little mill by the river is told here, and it is a long one indeed. "
+    * 4
+)
 PAGE = f"<html><body><nav><a href=/>Home</a> <a href=/b>Shop</a></nav><article><h1>Mill</h1><p>{STORY}</p></article></body></html>"
 
 
-def page(body: bytes | str, content_type: str | None = "text/html", *, is_text: bool = False) -> Page:
+def page(
+    body: bytes | str, content_type: str | None = "text/html", *, is_text: bool = False
+) -> Page:
     data = body.encode() if isinstance(body, str) else body
     return Page(data, "http://a.example/", None, None, content_type, 0, is_text)
 
@@ -43,7 +55,11 @@ def reason_of(make: Callable[[], str]) -> str | None:
 
 
 CASES = {
-    "utf-8 under a wrong header": ("<p>Grüße".encode(), "text/html; charset=iso-8859-1", "<p>Grüße"),
+    "utf-8 under a wrong header": (
+        "<p>Grüße".encode(),
+        "text/html; charset=iso-8859-1",
+        "<p>Grüße",
+    ),
     "utf-8 mark": (b"\xef\xbb\xbf" + b"<p>Gr\xc3\xbc", None, "<p>Grü"),
     "false utf-8 mark": (b"\xef\xbb\xbf<meta charset=windows-1252><p>caf\xe9", None, None),
     "utf-16 mark": ("\ufeff<p>Grüße".encode("utf-16-le"), None, "<p>Grüße"),
@@ -55,7 +71,8 @@ CASES = {
         "<meta charset=windows-1251>Привет",
     ),
     "meta": (
-        b'<meta http-equiv=Content-Type content="text/html; charset=Shift_JIS">' + "日本①".encode("cp932"),
+        b'<meta http-equiv=Content-Type content="text/html; charset=Shift_JIS">'
+        + "日本①".encode("cp932"),
         "text/html",
         None,
     ),
@@ -64,9 +81,21 @@ CASES = {
         "application/xhtml+xml",
         None,
     ),
-    "latin1 means windows-1252": (b"\x93quoted\x94 \x80", "text/html; charset=latin1", "“quoted” €"),
-    "iso-2022-jp": ("<p>日本語".encode("iso2022_jp"), "text/html; charset=iso-2022-jp", "<p>日本語"),
-    "unknown label": ("<p>caf\xe9 ol\xe9".encode("latin-1"), "text/html; charset=x-nonsense", "<p>café olé"),
+    "latin1 means windows-1252": (
+        b"\x93quoted\x94 \x80",
+        "text/html; charset=latin1",
+        "“quoted” €",
+    ),
+    "iso-2022-jp": (
+        "<p>日本語".encode("iso2022_jp"),
+        "text/html; charset=iso-2022-jp",
+        "<p>日本語",
+    ),
+    "unknown label": (
+        "<p>caf\xe9 ol\xe9".encode("latin-1"),
+        "text/html; charset=x-nonsense",
+        "<p>café olé",
+    ),
 }
 
 
@@ -81,12 +110,15 @@ def test_encodings(name):
 
 
 def test_a_wrong_label_gives_way_to_detection():
-    body = ("<p>" + "Съешь же ещё этих мягких французских булок, да выпей чаю. " * 5).encode("cp1251")
+    body = ("<p>" + "Съешь же ещё этих мягких французских булок, да выпей чаю. " * 5).encode(
+        "cp1251"
+    )
     assert decoded(body, "text/html; charset=utf-8") == body.decode("cp1251")
 
 
 @pytest.mark.parametrize(
-    "label", ["base64", "rot13", "hex", "unicode_escape", "utf-7", "idna", "", None, "é", "a" * 5000, "\0"]
+    "label",
+    ["base64", "rot13", "hex", "unicode_escape", "utf-7", "idna", "", None, "é", "a" * 5000, "\0"],
 )
 def test_labels_that_are_no_encodings(label):
     assert codec_for(label) is None
@@ -111,7 +143,12 @@ def test_clean_text_keeps_its_promises(text):
 
 @given(st.binary(max_size=400), st.sampled_from(EXTRACTORS))
 def test_any_bytes_give_text_or_a_reason(body, extractor):
-    assert reason_of(lambda: page_text(page(body), extractor)) in (None, "empty", "undecodable", "too_large")
+    assert reason_of(lambda: page_text(page(body), extractor)) in (
+        None,
+        "empty",
+        "undecodable",
+        "too_large",
+    )
 
 
 BOMBS = {
@@ -150,7 +187,11 @@ def test_bombs_are_refused_before_the_parser_sees_them(name):
 @pytest.mark.parametrize("name", HARMLESS)
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 def test_odd_pages_pass(name, extractor):
-    assert reason_of(lambda: page_text(page(HARMLESS[name]), extractor)) in (None, "empty", "undecodable")
+    assert reason_of(lambda: page_text(page(HARMLESS[name]), extractor)) in (
+        None,
+        "empty",
+        "undecodable",
+    )
 
 
 @pytest.mark.parametrize("extractor", EXTRACTORS)
@@ -162,7 +203,11 @@ def test_many_marks_on_a_letter_are_refused_before_they_are_put_in_order(extract
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 def test_bombs_cost_any_extractor_little(extractor):
     for name in BOMBS:
-        assert reason_of(lambda name=name: page_text(page(BOMBS[name]), extractor)) in (None, "empty", "too_large")
+        assert reason_of(lambda name=name: page_text(page(BOMBS[name]), extractor)) in (
+            None,
+            "empty",
+            "too_large",
+        )
 
 
 def test_the_limits_of_shape():

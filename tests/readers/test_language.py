@@ -19,7 +19,17 @@ def test_languages():
 
 
 def test_one_answer_for_each_text_whatever_it_is():
-    texts = ["", "\n\n", " ", "\0\r\n", "12345", "\x1b[0m", "a" * 1_000_000, "line\nline\rline", "\U0001f600"]
+    texts = [
+        "",
+        "\n\n",
+        " ",
+        "\0\r\n",
+        "12345",
+        "\x1b[0m",
+        "a" * 1_000_000,
+        "line\nline\rline",
+        "\U0001f600",
+    ]
     codes, scores = languages(texts)
     assert len(codes) == len(scores) == len(texts)
     assert all(0 <= score <= 1 for score in scores)

@@ -32,7 +32,9 @@ def page(title: str, text: str, ns: int = 0, redirect: str = "", number: int = 1
 
 PAGES = [
     page(
-        "Mühle (Bau)", f"'''{WORDS}'''\n== Siehe ==\n* [[Fluss]]\n[[Kategorie:Bau]][[Datei:A.png|mini|Bild]]", number=12
+        "Mühle (Bau)",
+        f"'''{WORDS}'''\n== Siehe ==\n* [[Fluss]]\n[[Kategorie:Bau]][[Datei:A.png|mini|Bild]]",
+        number=12,
     ),
     page("Mill", "#REDIRECT [[Mühle]]", redirect="Mühle"),
     page("Mill 2", "#WEITERLEITUNG [[Mühle]]"),
@@ -74,7 +76,9 @@ def test_every_packing():
 
 def test_a_dump_cut_anywhere_gives_its_whole_pages():
     plain = read(DUMP)
-    ends = list(itertools.accumulate((len(one.encode()) for one in PAGES), initial=len(HEAD.encode())))
+    ends = list(
+        itertools.accumulate((len(one.encode()) for one in PAGES), initial=len(HEAD.encode()))
+    )
     for cut in range(ends[0] + 1, len(DUMP) - 1, 97):
         found = read(DUMP[:cut])
         whole = sum(1 for end in ends[1:] if end - 1 <= cut)
@@ -83,12 +87,18 @@ def test_a_dump_cut_anywhere_gives_its_whole_pages():
     many = b"".join(map(bz2.compress, [HEAD.encode(), *(one.encode() for one in PAGES)]))
     assert read(many)[:-1] == plain
     packed = bz2.compress(DUMP)
-    assert [one.reason for one in read(bz2.compress(HEAD.encode()) + packed[: len(packed) // 2])] == ["truncated"]
+    assert [
+        one.reason for one in read(bz2.compress(HEAD.encode()) + packed[: len(packed) // 2])
+    ] == ["truncated"]
 
 
 def test_damage_stops_with_one_reject():
     wrong = (
-        HEAD.encode() + PAGES[0].encode() + b"<page><title>x</nonsense></page>" + PAGES[5].encode() + b"</mediawiki>"
+        HEAD.encode()
+        + PAGES[0].encode()
+        + b"<page><title>x</nonsense></page>"
+        + PAGES[5].encode()
+        + b"</mediawiki>"
     )
     assert [getattr(one, "reason", "ok") for one in read(wrong)] == ["ok", "malformed"]
 
@@ -105,7 +115,9 @@ def test_entities_of_its_own_are_refused():
         read(BOMB.encode())
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b"<html><p>", b"<rss></rss>", b"\x00\x01", b"BZh9" + b"\0" * 50])
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b"<html><p>", b"<rss></rss>", b"\x00\x01", b"BZh9" + b"\0" * 50]
+)
 def test_what_is_no_dump_is_an_input_error(data):
     with pytest.raises(InputError, match=r"wiki\.xml: not a MediaWiki dump"):
         read(data)
@@ -148,7 +160,22 @@ def test_any_markup_gives_text(markup):
     assert isinstance(wikitext_text(markup), str)
 
 
-HURTFUL = ["[[", "{{", "{{a|", "'' ", "<b>", "{|\n", "[http://a ", "==a\n", "<ref>", "<!--", "[[a|", "(;", "{{{", "\t "]
+HURTFUL = [
+    "[[",
+    "{{",
+    "{{a|",
+    "'' ",
+    "<b>",
+    "{|\n",
+    "[http://a ",
+    "==a\n",
+    "<ref>",
+    "<!--",
+    "[[a|",
+    "(;",
+    "{{{",
+    "\t ",
+]
 
 
 @pytest.mark.parametrize("part", HURTFUL)
@@ -165,4 +192,6 @@ def test_real_dump(shared_data):
     assert all(len(one.text) >= STUB_CHARS for one in articles)
     for mark in ("{{", "[[", "<ref", "{|", "'''"):
         assert sum(mark in one.text for one in articles) <= 1
-    assert articles[0].text.startswith("Anarchism is a political philosophy that advocates self-governed societies")
+    assert articles[0].text.startswith(
+        "Anarchism is a political philosophy that advocates self-governed societies"
+    )

@@ -19,7 +19,11 @@ from curation.readers import tables
 from curation.readers.records import Document, Reject
 from curation.readers.tables import gutenberg_body, read_table_file, read_text_file
 
-ROWS = [{"id": 7, "text": "one\nline", "url": "http://a/", "score": 0.5}, {"id": "b", "text": "Grüße"}, {"text": ""}]
+ROWS = [
+    {"id": 7, "text": "one\nline", "url": "http://a/", "score": 0.5},
+    {"id": "b", "text": "Grüße"},
+    {"text": ""},
+]
 ZSTD = zstandard.ZstdCompressor(write_checksum=True)
 PACKED = {"": bytes, ".gz": gzip.compress, ".zst": ZSTD.compress, ".bz2": bz2.compress}
 
@@ -29,7 +33,9 @@ def read(data: bytes, name: str = "a.jsonl", **columns: str) -> list[Document | 
 
 
 def lines(*rows: object) -> bytes:
-    return b"".join(row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows)
+    return b"".join(
+        row if isinstance(row, bytes) else json.dumps(row).encode() + b"\n" for row in rows
+    )
 
 
 @pytest.mark.parametrize("packing", PACKED)
@@ -93,7 +99,9 @@ def test_a_line_too_long_costs_itself(monkeypatch):
 
 @pytest.mark.parametrize("packing", [".gz", ".zst", ".bz2"])
 def test_a_file_that_breaks_off(packing):
-    rows = [{"text": f"{n} " + bytes(n % 256 for n in range(n, n + 500)).hex()} for n in range(2000)]
+    rows = [
+        {"text": f"{n} " + bytes(n % 256 for n in range(n, n + 500)).hex()} for n in range(2000)
+    ]
     data = PACKED[packing](lines(*rows))
     found = read(data[: len(data) * 2 // 3])
     assert isinstance(found[-1], Reject)
@@ -112,9 +120,15 @@ def test_any_lines(parts):
     assert len(found) == wanted
 
 
-@given(st.lists(st.fixed_dictionaries({"text": st.text(max_size=20), "id": st.text(max_size=5)}), max_size=5))
+@given(
+    st.lists(
+        st.fixed_dictionaries({"text": st.text(max_size=20), "id": st.text(max_size=5)}), max_size=5
+    )
+)
 def test_round_trip(rows):
-    assert [(one.text, one.id) for one in read(lines(*rows))] == [(row["text"], row["id"]) for row in rows]
+    assert [(one.text, one.id) for one in read(lines(*rows))] == [
+        (row["text"], row["id"]) for row in rows
+    ]
 
 
 def parquet(table: pa.Table, **options: object) -> bytes:
@@ -137,7 +151,13 @@ def test_parquet():
         }
     )
     found = read(parquet(table), "a.parquet")
-    extra = {"when": "2020-01-02T00:00:00", "price": "1.50", "tags": ["x"], "bad": None, "raw": "ok"}
+    extra = {
+        "when": "2020-01-02T00:00:00",
+        "price": "1.50",
+        "tags": ["x"],
+        "bad": None,
+        "raw": "ok",
+    }
     assert found[0] == Document("a", id="1", url="http://a/", offset=0, extra=extra)
     assert (found[1].reason, found[1].offset) == ("missing_text", 1)
     assert found[2].id is None
@@ -147,8 +167,15 @@ def test_parquet():
 
 def test_parquet_in_batches_and_string_types():
     texts = [f"text {n}" for n in range(1000)]
-    for kind in (pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int32(), pa.string())):
-        found = read(parquet(pa.table({"text": pa.array(texts).cast(kind)}), row_group_size=300), "a.parquet")
+    for kind in (
+        pa.string(),
+        pa.large_string(),
+        pa.binary(),
+        pa.dictionary(pa.int32(), pa.string()),
+    ):
+        found = read(
+            parquet(pa.table({"text": pa.array(texts).cast(kind)}), row_group_size=300), "a.parquet"
+        )
         assert [one.text for one in found] == texts
         assert [one.offset for one in found] == list(range(1000))
 
@@ -185,7 +212,9 @@ def test_text_files():
         assert one.text == "Emma Woodhouse, handsome, clever, and rich.\n*** A break of stars ***"
     (plain,) = read_text_file(io.BytesIO("Just a cafe\u0301.\r\n".encode()), "a.txt")
     assert plain == Document("Just a café.", offset=0)
-    (latin,) = read_text_file(io.BytesIO("Il était une fois un café très agréable".encode("cp1252")), "a.txt")
+    (latin,) = read_text_file(
+        io.BytesIO("Il était une fois un café très agréable".encode("cp1252")), "a.txt"
+    )
     assert latin.text == "Il était une fois un café très agréable"
 
 
@@ -217,7 +246,9 @@ def test_gutenberg_credits_go_and_books_that_mention_it_stay():
     new = "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\n\n\nProduced by A and\nB for Project Gutenberg.\n\n\n"
     for front in (old, new, new + "This etext was prepared by C.\n\n"):
         assert (
-            gutenberg_body(front + "X\n\nProduced by magic.\n\nEnd of this Project Gutenberg Etext\n").strip()
+            gutenberg_body(
+                front + "X\n\nProduced by magic.\n\nEnd of this Project Gutenberg Etext\n"
+            ).strip()
             == "X\n\nProduced by magic."
         )
 
@@ -229,4 +260,6 @@ def test_real_gutenberg_editions(shared_data):
         assert "THE SMALL PRINT!" not in book.text.upper(), row["path"]
         assert "END OF THIS PROJECT" not in book.text.upper(), row["path"]
         if "readme" not in row["path"]:
-            assert 10_000 < len(row["text"].replace("\r", "")) - len(book.text) < 21_000, row["path"]
+            assert 10_000 < len(row["text"].replace("\r", "")) - len(book.text) < 21_000, row[
+                "path"
+            ]

@@ -37,14 +37,22 @@ class Pipe(io.RawIOBase):
 
 def read(data: bytes, name: str = "a.warc.gz", limit: int = LIMIT) -> list[Page | Reject | Skipped]:
     found = list(read_archive(io.BytesIO(data), name, max_page_bytes=limit))
-    assert list(read_archive(Pipe(data), name, max_page_bytes=limit)) == found, "the same from a pipe"
+    assert list(read_archive(Pipe(data), name, max_page_bytes=limit)) == found, (
+        "the same from a pipe"
+    )
     offsets = [one.offset for one in found if isinstance(one, Page)]
     assert offsets == sorted(set(offsets))
     return found
 
 
-def http(body: bytes, *headers: str, status: str = "200 OK", content_type: str | None = "text/html") -> bytes:
-    lines = [f"HTTP/1.1 {status}", *([f"Content-Type: {content_type}"] if content_type else []), *headers]
+def http(
+    body: bytes, *headers: str, status: str = "200 OK", content_type: str | None = "text/html"
+) -> bytes:
+    lines = [
+        f"HTTP/1.1 {status}",
+        *([f"Content-Type: {content_type}"] if content_type else []),
+        *headers,
+    ]
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
@@ -73,7 +81,8 @@ WAYS = {
         gzip.compress(b"".join(records[n : n + 2])) for n in range(0, len(records), 2)
     ),
     "gzip blocks": lambda records: b"".join(
-        gzip.compress(b"".join(records)[n : n + 5000]) for n in range(0, sum(map(len, records)), 5000)
+        gzip.compress(b"".join(records)[n : n + 5000])
+        for n in range(0, sum(map(len, records)), 5000)
     ),
     "zstd": lambda records: b"".join(map(zstandard.compress, records)),
     "zstd one": lambda records: zstandard.compress(b"".join(records)),
@@ -94,7 +103,11 @@ def test_every_packing_gives_every_page(way):
     assert bodies(found) == BODIES
     assert len(found) == len(RECORDS)
     first = found[0]
-    assert (first.url, first.record_id, first.date) == ("http://a.example/0", "<urn:uuid:0>", "2019-08-17T00:00:01Z")
+    assert (first.url, first.record_id, first.date) == (
+        "http://a.example/0",
+        "<urn:uuid:0>",
+        "2019-08-17T00:00:01Z",
+    )
     assert (first.content_type, first.is_text) == ("text/html", False)
     assert len({one.offset for one in found}) == len(found), "offsets tell records apart"
 
@@ -110,7 +123,9 @@ def test_an_offset_is_where_the_record_stands(way):
 @pytest.mark.parametrize("version", ["0.17", "0.18", "1.0", "1.1"])
 @pytest.mark.parametrize("end", ["\r\n", "\n"])
 def test_versions_and_line_ends(version, end):
-    data = b"".join(record(n, http(body), version=version, end=end) for n, body in enumerate(BODIES))
+    data = b"".join(
+        record(n, http(body), version=version, end=end) for n, body in enumerate(BODIES)
+    )
     assert bodies(read(data)) == bodies(read(gzip.compress(data))) == BODIES
 
 
@@ -176,7 +191,10 @@ CODINGS = {
 @pytest.mark.parametrize("is_chunked", [False, True])
 def test_encoded_bodies(coding, is_chunked):
     body = CODINGS[coding](HTML)
-    headers = [f"Content-Encoding: {coding}", *(["Transfer-Encoding: chunked"] if is_chunked else [])]
+    headers = [
+        f"Content-Encoding: {coding}",
+        *(["Transfer-Encoding: chunked"] if is_chunked else []),
+    ]
     found = read(record(0, http(chunked(body) if is_chunked else body, *headers)))
     assert bodies(found) == [HTML]
 
@@ -247,7 +265,10 @@ def test_a_flipped_bit_costs_one_record(way, number):
     packed[number] = bytes(wrong)
     found = read(b"".join(packed))
     lost = [body for body in BODIES if body not in bodies(found)]
-    assert lost in ([], [BODIES[number]])  # zstd frames carry no checksum here: the page itself may differ
+    assert lost in (
+        [],
+        [BODIES[number]],
+    )  # zstd frames carry no checksum here: the page itself may differ
     assert len(found) == len(RECORDS)
 
 
@@ -270,7 +291,10 @@ def test_an_archive_cut_anywhere_gives_its_whole_records(way):
         assert got == BODIES[: len(got)]
         if way in ("plain", "gzip", "zstd"):
             whole = sum(1 for n in range(1, 9) if len(WAYS[way](RECORDS[:n])) <= cut)
-            assert len(got) in (whole, whole + 1)  # without its last line ends a plain record is whole
+            assert len(got) in (
+                whole,
+                whole + 1,
+            )  # without its last line ends a plain record is whole
             assert len(reasons(found)) <= 1
 
 
@@ -282,7 +306,9 @@ def test_a_length_that_lies_costs_no_other_record(length):
     )  # else it cannot be told from a big one
     for way in ways:
         found = read(WAYS[way]([*RECORDS[:3], wrong, *RECORDS[4:]]))
-        assert [body for body in bodies(found) if body in BODIES] == [b for b in BODIES if b != BODIES[3]]
+        assert [body for body in bodies(found) if body in BODIES] == [
+            b for b in BODIES if b != BODIES[3]
+        ]
         assert reasons(found)
 
 
@@ -293,7 +319,9 @@ def test_junk_between_records_is_one_loss(junk):
         packed = [WAYS[way]([one]) for one in RECORDS]
         for place in (0, 4, 8):
             found = read(b"".join([*packed[:place], junk, *packed[place:]]))
-            if place or (way == "plain" and junk[0] != 0x1F):  # in front, junk hides how the rest is packed
+            if place or (
+                way == "plain" and junk[0] != 0x1F
+            ):  # in front, junk hides how the rest is packed
                 assert bodies(found) == BODIES
             assert len(reasons(found)) == 1
 
@@ -319,7 +347,9 @@ def test_arc():
         assert found[2].date == "2008-04-30T20:48:25Z"
         assert found[2].url == "http://a.example/with space 0"
         assert reasons(found) == ["http_status"]
-    records = [one.replace(b"with space ", b"") for one in records]  # a lost place is found by addresses without blanks
+    records = [
+        one.replace(b"with space ", b"") for one in records
+    ]  # a lost place is found by addresses without blanks
     broken = [*records[:4], records[4][:1000], *records[5:]]
     for way in ("plain", "gzip"):
         assert bodies(read(WAYS[way](broken), "x.arc")) == [b for b in BODIES if b != BODIES[2]]
@@ -374,11 +404,15 @@ def test_mutated_archives_neither_raise_nor_hang(way):
 def test_real_archives_agree_with_warcio(shared_data):
     """Every record that warcio sees in the undamaged archives, ours sees; nothing raises on any file."""
     totals = collections.Counter()
-    for path in sorted((shared_data / "archives").iterdir()) + sorted((shared_data / "archives-broken").iterdir()):
+    for path in sorted((shared_data / "archives").iterdir()) + sorted(
+        (shared_data / "archives-broken").iterdir()
+    ):
         with path.open("rb") as stream:
             ours = list(read_archive(stream, path.name, max_page_bytes=10_000_000))
         totals.update(type(one).__name__ for one in ours)
-        is_hurt = any(isinstance(one, Reject) and one.reason in ("malformed", "truncated") for one in ours)
+        is_hurt = any(
+            isinstance(one, Reject) and one.reason in ("malformed", "truncated") for one in ours
+        )
         if "broken" in path.parent.name or is_hurt:
             continue
         with path.open("rb") as stream:
@@ -395,5 +429,7 @@ def test_real_crawl(shared_data):
     for path in sorted((shared_data / "crawl").glob("*.warc.gz"))[:1]:
         with path.open("rb") as stream:
             found += read_archive(stream, path.name, max_page_bytes=10_000_000)
-    counts = collections.Counter(getattr(one, "kind", None) or getattr(one, "reason", "page") for one in found)
+    counts = collections.Counter(
+        getattr(one, "kind", None) or getattr(one, "reason", "page") for one in found
+    )
     assert counts == {"warcinfo": 1, "request": 484, "page": 484, "metadata": 484}

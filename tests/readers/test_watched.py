@@ -15,7 +15,9 @@ from curation.readers import watched
 from curation.readers.html import Form, page_text
 from curation.readers.records import Page, PageError
 
-STORY = "The whole story of the little mill by the river is told here, and it is a long one indeed. "
+STORY = (
+    "The whole story of the little mill by the river is told here, and it is a long one indeed. "
+)
 
 
 def page(body: str) -> Page:
@@ -69,7 +71,9 @@ def test_a_child_killed_from_outside_costs_nothing() -> None:
     assert made.texts(PAGES) == expected
 
 
-def test_an_extractor_that_always_dies_is_no_matter_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_extractor_that_always_dies_is_no_matter_of_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(watched, "COMMAND", "from tests_child import serve; serve({})")
     monkeypatch.setattr(watched, "MAX_CRASHES", 3)
     made = watched.Watched("none", Form(), 5.0)
@@ -91,7 +95,11 @@ def test_the_child_ends_with_its_owner() -> None:
         "from curation.readers.html import Form; from curation.readers.watched import Watched, _TRIAL; import os\n"
         "w = Watched('none', Form(), 30.0); w.texts([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
     )
-    pid = int(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True).stdout)
+    pid = int(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        ).stdout
+    )
     for _ in range(200):
         try:
             os.kill(pid, signal.SIGCONT)

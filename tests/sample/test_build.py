@@ -71,7 +71,9 @@ def records(path: Path) -> list[tuple[str, str, bytes]]:
     with path.open("rb") as stream:
         for record in ArchiveIterator(stream):
             content = record.content_stream().read()
-            found.append((record.rec_type, record.rec_headers.get_header("WARC-Target-URI") or "", content))
+            found.append(
+                (record.rec_type, record.rec_headers.get_header("WARC-Target-URI") or "", content)
+            )
     return found
 
 
@@ -79,8 +81,12 @@ def test_two_builds_are_equal_bytes(built: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(main, [str(tmp_path / "again")])
     assert result.exit_code == 0, result.output
     names = sorted(str(p.relative_to(built)) for p in built.rglob("*") if p.is_file())
-    assert names == sorted(str(p.relative_to(tmp_path / "again")) for p in tmp_path.rglob("*") if p.is_file())
-    assert [n for n in names if (built / n).read_bytes() != (tmp_path / "again" / n).read_bytes()] == []
+    assert names == sorted(
+        str(p.relative_to(tmp_path / "again")) for p in tmp_path.rglob("*") if p.is_file()
+    )
+    assert [
+        n for n in names if (built / n).read_bytes() != (tmp_path / "again" / n).read_bytes()
+    ] == []
 
 
 def test_archives_and_truth_hold_the_same_urls(built: Path) -> None:
@@ -100,7 +106,10 @@ def test_each_fetch_is_a_triple_and_ids_are_unique(built: Path) -> None:
         triples = len(response) // 3
         assert response[: 3 * triples] == ["request", "response", "metadata"] * triples
         with path.open("rb") as stream:
-            ids += [record.rec_headers.get_header("WARC-Record-ID") for record in ArchiveIterator(stream)]
+            ids += [
+                record.rec_headers.get_header("WARC-Record-ID")
+                for record in ArchiveIterator(stream)
+            ]
     assert len(ids) == len(set(ids))
 
 
@@ -146,7 +155,9 @@ def test_counts_per_kind() -> None:
     }
 
 
-@pytest.mark.parametrize("row", [row for row in CRAWL if row["similar"]], ids=lambda row: row["url"])
+@pytest.mark.parametrize(
+    "row", [row for row in CRAWL if row["similar"]], ids=lambda row: row["url"]
+)
 def test_planted_similarities_hold(row: dict[str, Any]) -> None:
     assert row["duplicate_of"] == row["similar"][0]["to"]
     for pair in row["similar"]:
@@ -190,17 +201,28 @@ def test_quotations_are_as_long_as_the_truth_says() -> None:
 
 def test_no_other_document_quotes_the_benchmark() -> None:
     benchmark = set().union(*(grams(words(row["passage"]), 13) for row in rows("benchmark.jsonl")))
-    planted = {row.get("url") or row["id"] for row in truth() if any(q["words"] >= 13 for q in row["quotes"])}
+    planted = {
+        row.get("url") or row["id"]
+        for row in truth()
+        if any(q["words"] >= 13 for q in row["quotes"])
+    }
     texts = {url: page.text for url, page in PAGES.items()}
     texts |= {row["id"]: row["text"] for row in rows("webtext2.jsonl")}
     texts |= {path.stem: path.read_text("utf-8") for path in ROOT.glob("books*/*.txt")}
-    assert {name for name, text in texts.items() if grams(words(text), 13) & benchmark} == planted - {"Violin"}
+    assert {
+        name for name, text in texts.items() if grams(words(text), 13) & benchmark
+    } == planted - {"Violin"}
 
 
 def test_the_disclaimer_stands_in_more_than_ten_documents() -> None:
     exempt = [row["id"] for row in truth() if row["kind"] == "exempt_quote"]
     assert len(exempt) > 10
-    assert all(quote["example"] == "b11" for row in truth() if row["kind"] == "exempt_quote" for quote in row["quotes"])
+    assert all(
+        quote["example"] == "b11"
+        for row in truth()
+        if row["kind"] == "exempt_quote"
+        for quote in row["quotes"]
+    )
 
 
 def test_the_commonplace_book_is_cut_into_more_than_ten_pieces() -> None:
@@ -216,12 +238,18 @@ def test_the_commonplace_book_is_cut_into_more_than_ten_pieces() -> None:
     assert len([piece for piece in re.split("\0+", pieces) if piece.strip()]) == 13
 
 
-@pytest.mark.parametrize("row", [row for row in CRAWL if row["kind"] == "quotes_benchmark"], ids=lambda r: r["url"])
+@pytest.mark.parametrize(
+    "row", [row for row in CRAWL if row["kind"] == "quotes_benchmark"], ids=lambda r: r["url"]
+)
 def test_both_sides_of_a_quotation_survive_its_cut(row: dict[str, Any]) -> None:
     text = extracted(row["url"])
-    passage = next(r["passage"] for r in rows("benchmark.jsonl") if r["id"] == row["quotes"][0]["example"])
+    passage = next(
+        r["passage"] for r in rows("benchmark.jsonl") if r["id"] == row["quotes"][0]["example"]
+    )
     shared = [
-        m for m in re.finditer(r"\S+", text) if grams(words(text[m.start() :])[:12], 12) & grams(words(passage), 12)
+        m
+        for m in re.finditer(r"\S+", text)
+        if grams(words(text[m.start() :])[:12], 12) & grams(words(passage), 12)
     ]
     assert shared[0].start() >= 700
     assert len(text) - shared[-1].end() >= 700

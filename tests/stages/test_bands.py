@@ -15,7 +15,12 @@ def test_chosen_bands_find_what_they_must_at_the_least_cost(min_jaccard: float) 
     bands, rows = choose(min_jaccard, 128)
     assert bands * rows <= 128
     assert chance(min_jaccard, bands, rows) >= FOUND
-    others = [(b, r) for r in range(1, 129) for b in range(1, 128 // r + 1) if chance(min_jaccard, b, r) >= FOUND]
+    others = [
+        (b, r)
+        for r in range(1, 129)
+        for b in range(1, 128 // r + 1)
+        if chance(min_jaccard, b, r) >= FOUND
+    ]
     below = min_jaccard / 2
     assert chance(below, bands, rows) == min(chance(below, b, r) for b, r in others)
 
@@ -29,13 +34,18 @@ def test_datasketch_misses_at_the_threshold_what_these_bands_find() -> None:
 def test_bands_of_a_recipe_are_given_or_chosen() -> None:
     assert parse({"dataset": DATASET, "stages": ["dedup"]}).dedup.banding() == (20, 6)
     table = {"bands": "auto", "min_jaccard": 0.5, "hashes": 200}
-    assert parse({"dataset": DATASET, "stages": ["dedup"], "dedup": table}).dedup.banding() == choose(0.5, 200)
+    assert parse(
+        {"dataset": DATASET, "stages": ["dedup"], "dedup": table}
+    ).dedup.banding() == choose(0.5, 200)
 
 
 @pytest.mark.parametrize(
     ("table", "said"),
     [
-        ({"bands": "auto", "hashes": 4}, "hashes: 4 cannot find pairs of a Jaccard similarity of 0.2"),
+        (
+            {"bands": "auto", "hashes": 4},
+            "hashes: 4 cannot find pairs of a Jaccard similarity of 0.2",
+        ),
         ({"bands": 0}, "bands: at least 1 expected, got 0"),
         ({"bands": "some"}, "dedup: bands: "),
     ],

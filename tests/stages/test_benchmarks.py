@@ -12,7 +12,9 @@ from curation.errors import InputError, RecipeError, RunError
 from curation.stages.benchmarks import Layout, read_benchmarks, read_catalogue
 
 
-def fields(folder: Path, name: str, record: dict[str, Any], catalogue: str = "") -> list[tuple[str, ...]]:
+def fields(
+    folder: Path, name: str, record: dict[str, Any], catalogue: str = ""
+) -> list[tuple[str, ...]]:
     path = folder / f"{name}.jsonl"
     path.write_text(json.dumps(record) + "\n")
     return [example.fields for example in read_benchmarks((str(path),), catalogue)]
@@ -22,20 +24,35 @@ def fields(folder: Path, name: str, record: dict[str, Any], catalogue: str = "")
     ("name", "record", "expected"),
     [
         ("lambada_openai.test", {"context": "a b", "continuation": " c"}, ("a b c",)),
-        ("gpt3_sum_of_digits", {"context": "\n\nQ: What is 2?\n\nA:", "completion": " 2"}, ("What is 2?\n", " 2")),
+        (
+            "gpt3_sum_of_digits",
+            {"context": "\n\nQ: What is 2?\n\nA:", "completion": " 2"},
+            ("What is 2?\n", " 2"),
+        ),
         ("anli_r1.dev", {"context": "c", "statement": "s", "reason": "no", "uid": "u"}, ("c", "s")),
-        ("copa.val.llmfoundry", {"query": "so", "choices": ["x", "y"], "gold": 1}, ("so x", "so y")),
+        (
+            "copa.val.llmfoundry",
+            {"query": "so", "choices": ["x", "y"], "gold": 1},
+            ("so x", "so y"),
+        ),
         (
             "boolq.val.llmfoundry",
             {"query": "Passage: It is.\nQuestion: is it?\n", "choices": ["no", "yes"]},
             ("It is.", "is it?\n"),
         ),
-        ("winogrande.dev", {"sentence": "A or B so _ won.", "option1": "A", "qID": "1"}, ("A or B so ", " won.")),
+        (
+            "winogrande.dev",
+            {"sentence": "A or B so _ won.", "option1": "A", "qID": "1"},
+            ("A or B so ", " won."),
+        ),
         (
             "squad_v2",
             {
                 "paragraphs": [
-                    {"context": "c", "qas": [{"question": "q", "answers": [{"text": "t", "answer_start": 1}]}]}
+                    {
+                        "context": "c",
+                        "qas": [{"question": "q", "answers": [{"text": "t", "answer_start": 1}]}],
+                    }
                 ]
             },
             ("c", "q", "t"),
@@ -47,11 +64,20 @@ def fields(folder: Path, name: str, record: dict[str, Any], catalogue: str = "")
         ),
         (
             "storycloze_2016",
-            {f"InputSentence{i}": f"s{i}." for i in (1, 2, 3, 4)} | {"RandomFifthSentenceQuiz1": "e1"},
+            {f"InputSentence{i}": f"s{i}." for i in (1, 2, 3, 4)}
+            | {"RandomFifthSentenceQuiz1": "e1"},
             ("s1. s2. s3. s4.", "e1"),
         ),
-        ("my_own", {"id": "x", "q": "one", "label": "no", "more": {"a": ["two", {"url": "no"}]}}, ("one", "two")),
-        ("scores_as_values", {"targets": {"a whole answer": 1, "another one": 0}}, ("a whole answer", "another one")),
+        (
+            "my_own",
+            {"id": "x", "q": "one", "label": "no", "more": {"a": ["two", {"url": "no"}]}},
+            ("one", "two"),
+        ),
+        (
+            "scores_as_values",
+            {"targets": {"a whole answer": 1, "another one": 0}},
+            ("a whole answer", "another one"),
+        ),
     ],
 )
 def test_the_catalogue_knows_which_fields_count(
@@ -62,7 +88,9 @@ def test_the_catalogue_knows_which_fields_count(
 
 def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
     path = tmp_path / "own.toml"
-    path.write_text('[[benchmark]]\nnames = ["lambada*"]\nfields = ["question"]\nsynthetic = true\nid = "key"\n')
+    path.write_text(
+        '[[benchmark]]\nnames = ["lambada*"]\nfields = ["question"]\nsynthetic = true\nid = "key"\n'
+    )
     (tmp_path / "lambada.jsonl").write_text('{"question": "q", "context": "c", "key": 7}\n')
     (example,) = read_benchmarks((str(tmp_path / "lambada.jsonl"),), str(path))
     assert (example.fields, example.synthetic, example.id) == (("q",), True, "7")
@@ -75,7 +103,8 @@ def test_a_file_without_the_catalogues_fields_is_named(tmp_path: Path) -> None:
     path = tmp_path / "anli_new.jsonl"
     path.write_text('{"premise": "p"}\n' * 100)
     with pytest.raises(
-        InputError, match=r"anli_new\.jsonl: 100 records in a row hold no text under context, statement"
+        InputError,
+        match=r"anli_new\.jsonl: 100 records in a row hold no text under context, statement",
     ):
         list(read_benchmarks((str(path),)))
 
@@ -85,7 +114,9 @@ def test_every_real_benchmark_has_texts_under_a_table_of_the_catalogue(shared_da
 
     layouts = read_catalogue()
     for path in sorted((shared_data / "benchmarks").glob("*.jsonl")):
-        assert any(fnmatchcase(path.stem, name) for layout in layouts for name in layout.names), path.stem
+        assert any(fnmatchcase(path.stem, name) for layout in layouts for name in layout.names), (
+            path.stem
+        )
         examples = list(read_benchmarks((str(path),)))
         assert sum(bool(example.fields) for example in examples) >= 0.999 * len(examples), path.stem
 
@@ -105,7 +136,9 @@ def test_arrays_are_mapped_and_read_only(tmp_path: Path) -> None:
     assert Layout().names == ("*",)
 
 
-def test_packed_benchmarks_are_read_and_other_files_are_not_left_out_silently(tmp_path: Path) -> None:
+def test_packed_benchmarks_are_read_and_other_files_are_not_left_out_silently(
+    tmp_path: Path,
+) -> None:
     import gzip
 
     import zstandard

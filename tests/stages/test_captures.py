@@ -62,7 +62,9 @@ http://third.example/
 
 
 def page(url: str, day: int) -> bytes:
-    words = " ".join(f"Sentence {i} of {url} as it was on day {day}, told at some length." for i in range(12))
+    words = " ".join(
+        f"Sentence {i} of {url} as it was on day {day}, told at some length." for i in range(12)
+    )
     return f"<html><head><title>{url}</title></head><body><article><p>{words}</p></article></body></html>".encode()
 
 
@@ -72,13 +74,20 @@ def made_crawl() -> tuple[dict[str, bytes], list[dict[str, Any]]]:
     writers = [WARCWriter(out, gzip=True) for out in outs]
     rows = []
     for url, day, status, number in PAGES:
-        http = StatusAndHeaders(f"{status} X", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1")
+        http = StatusAndHeaders(
+            f"{status} X", [("Content-Type", "text/html; charset=utf-8")], protocol="HTTP/1.1"
+        )
         start = outs[number].tell()
         date = datetime.datetime(2019, 8, day, tzinfo=datetime.UTC)
         fields = {"WARC-Date": date.strftime("%Y-%m-%dT%H:%M:%SZ")}
         body = page(url, day)
         record = writers[number].create_warc_record(
-            url, "response", io.BytesIO(body), len(body), warc_headers_dict=fields, http_headers=http
+            url,
+            "response",
+            io.BytesIO(body),
+            len(body),
+            warc_headers_dict=fields,
+            http_headers=http,
         )
         writers[number].write_record(record)
         rows.append(
@@ -92,11 +101,15 @@ def made_crawl() -> tuple[dict[str, bytes], list[dict[str, Any]]]:
                 "warc_record_length": outs[number].tell() - start,
             }
         )
-    return {f"/crawl-data/CC/segments/1/warc/CC-{i:05}.warc.gz": outs[i].getvalue() for i in (0, 1)}, rows
+    return {
+        f"/crawl-data/CC/segments/1/warc/CC-{i:05}.warc.gz": outs[i].getvalue() for i in (0, 1)
+    }, rows
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Internet, recipe.Recipe]]:
+def world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[tuple[Internet, recipe.Recipe]]:
     """The server, and a recipe whose list and index lie in the test's folder."""
     monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
     monkeypatch.setattr(captures, "SHARD_RECORDS", 4)
@@ -120,7 +133,12 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Int
                     "index": str(tmp_path / "index/**.parquet"),
                 }
             ],
-            "download": {"base_url": server.url, "requests_per_second": 2000, "max_attempts": 2, "timeout_s": 30},
+            "download": {
+                "base_url": server.url,
+                "requests_per_second": 2000,
+                "max_attempts": 2,
+                "timeout_s": 30,
+            },
         }
         yield server, recipe.parse(table)
 
@@ -133,7 +151,11 @@ def test_every_address_is_a_document_or_counted(
     context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
     assert said[0].startswith("To stream: web: 3 records of 7 addresses")
     assert len(plan.shards) == 2
-    rows = [row for shard in plan.shards for row in store.read_table(context.documents(shard)).to_pylist()]
+    rows = [
+        row
+        for shard in plan.shards
+        for row in store.read_table(context.documents(shard)).to_pylist()
+    ]
     assert [(row["url"], row["date"][:10], row["archive"]) for row in rows] == [
         ("http://second.example/a?b=2&a=1", "2019-08-05", "CC-00000.warc.gz"),
         ("https://www.first.example/story", "2019-08-09", "CC-00001.warc.gz"),
@@ -150,8 +172,14 @@ def test_every_address_is_a_document_or_counted(
     assert sorted(path for path, _ in server.seen) == [
         f"/crawl-data/CC/segments/1/warc/CC-0000{i}.warc.gz" for i in (0, 1, 1)
     ]
-    assert all(asked and asked.startswith("bytes=") and not asked.endswith("-") for _, asked in server.seen)
-    rejects = [row for shard in plan.shards for row in store.read_table(context.table("rejects", shard)).to_pylist()]
+    assert all(
+        asked and asked.startswith("bytes=") and not asked.endswith("-") for _, asked in server.seen
+    )
+    rejects = [
+        row
+        for shard in plan.shards
+        for row in store.read_table(context.table("rejects", shard)).to_pylist()
+    ]
     assert {row["url"] for row in rejects if row["reason"] == "not_in_index"} == {
         "http://gone.example/",
         "http://never.example/crawled",
@@ -168,10 +196,20 @@ def test_the_documents_are_those_of_the_whole_archives(
     (tmp_path / "all").mkdir()
     for path, data in server.files.items():
         (tmp_path / "all" / path.rpartition("/")[2]).write_bytes(data)
-    whole = recipe.parse({"stages": ["extract"], "dataset": [{"name": "web", "files": [str(tmp_path / "all")]}]})
+    whole = recipe.parse(
+        {"stages": ["extract"], "dataset": [{"name": "web", "files": [str(tmp_path / "all")]}]}
+    )
     context2, plan2 = pipeline.run(whole, str(tmp_path / "run2"), local, say=lambda line: None)
-    known = [row for shard in plan2.shards for row in store.read_table(context2.documents(shard)).to_pylist()]
-    rows = [row for shard in plan.shards for row in store.read_table(context.documents(shard)).to_pylist()]
+    known = [
+        row
+        for shard in plan2.shards
+        for row in store.read_table(context2.documents(shard)).to_pylist()
+    ]
+    rows = [
+        row
+        for shard in plan.shards
+        for row in store.read_table(context.documents(shard)).to_pylist()
+    ]
     assert len(known) == 5
     assert all(row in known for row in rows)
 
@@ -183,7 +221,8 @@ def test_a_record_that_cannot_be_fetched_is_counted_and_asked_for_again(
     archive = "/crawl-data/CC/segments/1/warc/CC-00000.warc.gz"
     server.acts[archive] = ["slow_down"] * 9
     with pytest.raises(
-        InputError, match=r"'web': 1 of 7 addresses could not be read \(download.max_failed allows 1%\)"
+        InputError,
+        match=r"'web': 1 of 7 addresses could not be read \(download.max_failed allows 1%\)",
     ):
         pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
     server.acts[archive] = ["cut", "ignore_range"]
@@ -199,7 +238,9 @@ def test_an_index_at_web_addresses_is_fetched_first(
     for file in sorted((tmp_path / "index").rglob("*.parquet")):
         server.files["/" + file.name] = file.read_bytes()
         addresses.append(server.url + file.name)
-    remote_ = dataclasses.replace(made, dataset=(dataclasses.replace(made.dataset[0], index=tuple(addresses)),))
+    remote_ = dataclasses.replace(
+        made, dataset=(dataclasses.replace(made.dataset[0], index=tuple(addresses)),)
+    )
     context, plan = pipeline.run(remote_, str(tmp_path / "run"), local, say=lambda line: None)
     assert pipeline.books(context, plan)["extract"]["web"]["kept"][0] == 3
     assert len(list((tmp_path / "run/downloads/web/_index").iterdir())) == 2
@@ -213,16 +254,24 @@ def test_spark_looks_up_the_same(
     found = []
     for name, engine in (("a", local), ("b", spark_engine)):
         pipeline.run(made, str(tmp_path / name), engine, say=lambda line: None)
-        files = store.listing(str(tmp_path / name / "downloads")) + store.listing(str(tmp_path / name / "documents"))
+        files = store.listing(str(tmp_path / name / "downloads")) + store.listing(
+            str(tmp_path / name / "documents")
+        )
         found.append([(file.name, Path(file.path).read_bytes()) for file in files])
     assert found[0] == found[1]
     assert len(found[0]) == 4
 
 
-def test_an_index_without_its_columns_or_an_empty_list_is_named(tmp_path: Path, local: LocalEngine) -> None:
+def test_an_index_without_its_columns_or_an_empty_list_is_named(
+    tmp_path: Path, local: LocalEngine
+) -> None:
     pq.write_table(pa.table({"url": ["x"]}), tmp_path / "i.parquet")
     (tmp_path / "urls.txt").write_text("\n")
-    dataset = {"name": "web", "urls": str(tmp_path / "urls.txt"), "index": [str(tmp_path / "i.parquet")]}
+    dataset = {
+        "name": "web",
+        "urls": str(tmp_path / "urls.txt"),
+        "index": [str(tmp_path / "i.parquet")],
+    }
     made = recipe.parse({"stages": ["extract"], "dataset": [dataset]})
     with pytest.raises(InputError, match="no column 'url_surtkey'"):
         pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)

@@ -22,7 +22,11 @@ JUNK = "buy cheap click here free offer login cart sale best price casino bonus 
 def _rows(words: list[str], n: int, seed: int) -> list[dict[str, Any]]:
     rng = random.Random(seed)
     return [
-        {"id": f"{seed}-{i}", "url": f"http://s{i % 17}.example/{i}", "text": " ".join(rng.choices(words, k=60))}
+        {
+            "id": f"{seed}-{i}",
+            "url": f"http://s{i % 17}.example/{i}",
+            "text": " ".join(rng.choices(words, k=60)),
+        }
         for i in range(n)
     ]
 
@@ -34,7 +38,9 @@ TABLE: dict[str, Any] = {"stages": ["extract", "classify"], "classify": {"C": 1.
 def test_good_scores_above_junk_and_survivors_point_back(run_recipe: Callable[..., Any]) -> None:
     context, plan = run_recipe(DATASETS, TABLE)
     (shard,) = plan.of("web")
-    score = store.read_table(context.table("classify", shard, "evidence")).column("score").to_numpy()
+    score = (
+        store.read_table(context.table("classify", shard, "evidence")).column("score").to_numpy()
+    )
     assert stats.mannwhitneyu(score[:20], score[20:], alternative="greater").pvalue < 1e-6
     decision = store.read_table(context.decision("classify", shard))
     keep = decision.column("keep").to_numpy()
@@ -45,7 +51,9 @@ def test_good_scores_above_junk_and_survivors_point_back(run_recipe: Callable[..
     assert set(decision.column("reason").to_pylist()) == {None, "low_quality"}
 
 
-def test_another_alpha_decides_again_from_the_stored_evidence(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_another_alpha_decides_again_from_the_stored_evidence(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     context, plan = run_recipe(DATASETS, TABLE)
     (shard,) = plan.of("web")
     evidence = Path(context.table("classify", shard, "evidence"))
@@ -60,15 +68,22 @@ def test_another_alpha_decides_again_from_the_stored_evidence(run_recipe: Callab
     assert keep.tolist() == (pareto_draw(u, 50.0) > 1 - score).tolist()
 
 
-def test_a_model_of_another_run_gives_the_same_scores(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_a_model_of_another_run_gives_the_same_scores(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     context, plan = run_recipe(DATASETS, TABLE)
     model = {"model": context.path("classify", "model"), "alpha": 2.0}
     other, _ = run_recipe({"crawl:web": []}, {**TABLE, "classify": model}, out="other")
     (shard,) = plan.of("web")
-    scores = [store.read_table(c.table("classify", shard, "evidence")).column("score") for c in (context, other)]
+    scores = [
+        store.read_table(c.table("classify", shard, "evidence")).column("score")
+        for c in (context, other)
+    ]
     assert scores[0].equals(scores[1])
     with pytest.raises(RecipeError, match="scaling"):
-        run_recipe({"crawl:web": []}, {**TABLE, "classify": {**model, "scaling": "tf"}}, out="third")
+        run_recipe(
+            {"crawl:web": []}, {**TABLE, "classify": {**model, "scaling": "tf"}}, out="third"
+        )
 
 
 def test_no_positives_is_one_clear_sentence(run_recipe: Callable[..., Any]) -> None:
@@ -81,7 +96,11 @@ def test_one_class_only_is_one_clear_sentence(run_recipe: Callable[..., Any]) ->
     with pytest.raises(RecipeError, match="'good' is among the positives and the negatives"):
         run_recipe(DATASETS, both)
     with pytest.raises(InputError, match="no negatives to fit on"):
-        run_recipe({"good": DATASETS["good"], "crawl:blank": [{"id": "1", "text": "  "}]}, TABLE, out="blank")
+        run_recipe(
+            {"good": DATASETS["good"], "crawl:blank": [{"id": "1", "text": "  "}]},
+            TABLE,
+            out="blank",
+        )
 
 
 @pytest.mark.parametrize(
@@ -95,7 +114,9 @@ def test_one_class_only_is_one_clear_sentence(run_recipe: Callable[..., Any]) ->
         ("alpha", 0, "alpha: more than 0"),
     ],
 )
-def test_a_bad_setting_is_refused_by_name(run_recipe: Callable[..., Any], key: str, value: Any, said: str) -> None:
+def test_a_bad_setting_is_refused_by_name(
+    run_recipe: Callable[..., Any], key: str, value: Any, said: str
+) -> None:
     with pytest.raises(RecipeError, match=said):
         run_recipe(DATASETS, {**TABLE, "classify": {key: value}})
 
@@ -115,14 +136,20 @@ def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]
     assert pipeline.warnings(context) == []
 
 
-def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(tmp_path: Path, local: Any) -> None:
+def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(
+    tmp_path: Path, local: Any
+) -> None:
     """A text of 50 MB is scored like any other; what is no text is counted under its reason."""
     texts = [row["text"].encode() for row in DATASETS["crawl:web"]]
     odd = [b"", b" \n\t ", b"caf\xff\xfe broken", b"word " * 10_000_000]
     values = pa.array([*texts, *odd], pa.binary())
-    column = pa.Array.from_buffers(pa.string(), len(values), values.buffers())  # Arrow does not look at the bytes
+    column = pa.Array.from_buffers(
+        pa.string(), len(values), values.buffers()
+    )  # Arrow does not look at the bytes
     pq.write_table(pa.table({"text": column}), tmp_path / "web.parquet")
-    pq.write_table(pa.table({"text": [row["text"] for row in DATASETS["good"]]}), tmp_path / "good.parquet")
+    pq.write_table(
+        pa.table({"text": [row["text"] for row in DATASETS["good"]]}), tmp_path / "good.parquet"
+    )
     described = [
         {"name": "good", "files": [str(tmp_path / "good.parquet")]},
         {"name": "web", "role": "crawl", "files": [str(tmp_path / "web.parquet")]},
@@ -133,6 +160,8 @@ def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(tmp_path: Path,
     reasons = {reason: counts[0] for reason, counts in books["extract"]["web"].items()}
     assert reasons == {"in": 104, "kept": 101, "empty": 2, "undecodable": 1}
     (shard,) = plan.of("web")
-    score = store.read_table(context.table("classify", shard, "evidence")).column("score").to_numpy()
+    score = (
+        store.read_table(context.table("classify", shard, "evidence")).column("score").to_numpy()
+    )
     assert len(score) == 101
     assert ((score >= 0) & (score <= 1)).all()

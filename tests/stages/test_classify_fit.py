@@ -23,13 +23,18 @@ from curation.stages.classify import ClassifyConfig
 
 
 def fitted(context: Context) -> tuple[dict[str, Any], dict[str, Any]]:
-    return tuple(store.read_json(context.path("classify", "model", name)) for name in ("card.json", "report.json"))  # type: ignore[return-value]
+    return tuple(
+        store.read_json(context.path("classify", "model", name))
+        for name in ("card.json", "report.json")
+    )  # type: ignore[return-value]
 
 
 def training(context: Context, plan: Any, **changes: Any) -> classify_fit.Training:
     made = context.recipe
     classes = {"positive": made.positives(), "negative": made.negatives()}
-    tables = {d: classify_fit.features(context, plan.of(d)) for names in classes.values() for d in names}
+    tables = {
+        d: classify_fit.features(context, plan.of(d)) for names in classes.values() for d in names
+    }
     return classify_fit.training_set(tables, classes, replace(made.classify, **changes), made.seed)
 
 
@@ -37,7 +42,9 @@ def training(context: Context, plan: Any, **changes: Any) -> classify_fit.Traini
 
 
 def test_the_budget_of_a_class_is_spread_by_weight(run_recipe: Callable[..., Any]) -> None:
-    context, plan = run_recipe({"a": _rows(GOOD, 10, 1), "b": _rows(GOOD, 100, 2)}, {"stages": ["extract"]})
+    context, plan = run_recipe(
+        {"a": _rows(GOOD, 10, 1), "b": _rows(GOOD, 100, 2)}, {"stages": ["extract"]}
+    )
     for most, weights, expected in (
         (40, {}, {"a": 1.0, "b": 0.3}),
         (10, {}, {"a": 0.5, "b": 0.05}),
@@ -49,7 +56,9 @@ def test_the_budget_of_a_class_is_spread_by_weight(run_recipe: Callable[..., Any
         assert classify_sample.shares(own, plan, ["a", "b"]) == pytest.approx(expected)
 
 
-def test_the_sample_depends_on_contents_not_on_files(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_the_sample_depends_on_contents_not_on_files(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     table = {**TABLE, "classify": {"max_documents": 40}}
     context, plan = run_recipe(DATASETS, table)
     reordered = {"good": DATASETS["good"], "crawl:other": DATASETS["crawl:web"][::-1]}
@@ -60,7 +69,9 @@ def test_the_sample_depends_on_contents_not_on_files(run_recipe: Callable[..., A
     assert 20 < len(one) < 60
 
 
-def test_windows_cut_long_documents_and_a_class_stays_bounded(run_recipe: Callable[..., Any]) -> None:
+def test_windows_cut_long_documents_and_a_class_stays_bounded(
+    run_recipe: Callable[..., Any],
+) -> None:
     book = {"id": "book", "url": "http://book.example/", "text": " ".join(GOOD * 400)}
     datasets = {"good": DATASETS["good"], "books": [book], "crawl:web": DATASETS["crawl:web"]}
     windows = {"window_chars": 400, "max_documents": 1000}
@@ -69,7 +80,9 @@ def test_windows_cut_long_documents_and_a_class_stays_bounded(run_recipe: Callab
     assert table.column("window").to_pylist() == list(range(len(book["text"]) // 400))
     whole = Counter(tokenize(book["text"]))
     assert sum(map(sum, table.column("counts").to_pylist())) == whole.total()
-    context, plan = run_recipe(datasets, {**TABLE, "classify": {**windows, "max_documents": 20}}, out="few")
+    context, plan = run_recipe(
+        datasets, {**TABLE, "classify": {**windows, "max_documents": 20}}, out="few"
+    )
     assert 2 < classify_fit.features(context, plan.of("books")).num_rows < 25
 
 
@@ -81,7 +94,11 @@ def test_windows_put_together_are_the_text(windows: int) -> None:
 
 
 def test_weights_share_a_class_between_its_datasets(run_recipe: Callable[..., Any]) -> None:
-    datasets = {"good": DATASETS["good"], "books": _rows(GOOD, 4, 7), "crawl:web": DATASETS["crawl:web"]}
+    datasets = {
+        "good": DATASETS["good"],
+        "books": _rows(GOOD, 4, 7),
+        "crawl:web": DATASETS["crawl:web"],
+    }
     context, plan = run_recipe(datasets, {**TABLE, "classify": {"heldout": 0.0}})
     found = training(context, plan, weights={"books": 3.0})
     sums = [found.weight[found.dataset == place].sum() for place in range(3)]
@@ -103,7 +120,10 @@ def test_the_same_data_gives_the_same_model_bytes(run_recipe: Callable[..., Any]
 def test_the_card_counts_and_names_the_training_sets(run_recipe: Callable[..., Any]) -> None:
     context, plan = run_recipe(DATASETS, TABLE)
     card, report = fitted(context)
-    good, web = card["training"]["positive"]["datasets"]["good"], card["training"]["negative"]["datasets"]["web"]
+    good, web = (
+        card["training"]["positive"]["datasets"]["good"],
+        card["training"]["negative"]["datasets"]["web"],
+    )
     assert (good["documents"], web["documents"], web["sites"]) == (60, 100, 17)
     table = classify_fit.features(context, plan.of("good"))
     keys = b"".join(content + bytes(4) for content in table.column("content").to_pylist())
@@ -136,7 +156,9 @@ def test_c_is_chosen_on_one_half_of_the_held_out_sites_and_measured_on_the_other
         run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "heldout": 0.0}}, out="none")
 
 
-def test_the_weights_are_the_minimum_of_the_stated_objective(run_recipe: Callable[..., Any]) -> None:
+def test_the_weights_are_the_minimum_of_the_stated_objective(
+    run_recipe: Callable[..., Any],
+) -> None:
     found = training(*run_recipe(DATASETS, TABLE))
     rows = np.ones(len(found.y), bool)
     w, intercept = classify_fit.regression(found, rows, 1.0, "balanced", tol=1e-10)
@@ -149,15 +171,23 @@ def test_the_weights_are_the_minimum_of_the_stated_objective(run_recipe: Callabl
 # ---- the report ------------------------------------------------------------------------------------------------------------------------
 
 
-def test_the_strongest_tokens_come_from_the_training_text_with_their_collisions(run_recipe: Callable[..., Any]) -> None:
+def test_the_strongest_tokens_come_from_the_training_text_with_their_collisions(
+    run_recipe: Callable[..., Any],
+) -> None:
     _, report = fitted(run_recipe(DATASETS, TABLE)[0])
-    shown = {side: {f["tokens"][0]["token"] for f in rows} for side, rows in report["strongest"].items()}
+    shown = {
+        side: {f["tokens"][0]["token"] for f in rows} for side, rows in report["strongest"].items()
+    }
     assert shown["negative"] <= set(JUNK)
     assert shown["positive"] <= set(GOOD)
-    counts = Counter(word for rows in DATASETS.values() for row in rows for word in row["text"].split())
+    counts = Counter(
+        word for rows in DATASETS.values() for row in rows for word in row["text"].split()
+    )
     for side in report["strongest"].values():
         for feature in side:
-            assert feature["tokens"] == [{"token": t["token"], "count": counts[t["token"]]} for t in feature["tokens"]]
+            assert feature["tokens"] == [
+                {"token": t["token"], "count": counts[t["token"]]} for t in feature["tokens"]
+            ]
             assert feature["distinct_tokens"] == len(feature["tokens"])
 
 
@@ -166,7 +196,9 @@ def test_the_figures_add_up(run_recipe: Callable[..., Any]) -> None:
     assert sum(band["documents"] for band in report["calibration"]) == report["documents"]
     assert sum(sum(own["scores"]) for own in report["datasets"].values()) == report["documents"]
     assert 0.7 < report["auc"] <= 1  # a fifth of the crawl is good
-    assert [one["documents"] for one in report["curve"]] == sorted(one["documents"] for one in report["curve"])
+    assert [one["documents"] for one in report["curve"]] == sorted(
+        one["documents"] for one in report["curve"]
+    )
     assert report["curve"][-1]["auc"] == report["auc"]
 
 
@@ -182,7 +214,9 @@ def test_calibration_weighs_classes_as_the_fit_does() -> None:
 
 @pytest.mark.spark
 @pytest.mark.parametrize(("scaling", "c"), [("log-l2", 100.0), ("tf", 0.01)])
-def test_coefficients_agree_with_pyspark_ml(spark: Any, sample_run: Path, scaling: Any, c: float) -> None:
+def test_coefficients_agree_with_pyspark_ml(
+    spark: Any, sample_run: Path, scaling: Any, c: float
+) -> None:
     """Same objective: regParam = 1 / (C * sum of weights), no standardization. Tolerance: 1 % of the largest coefficient for the fit that
     `classify` makes, 0.0001 of it for one that is run on until nothing changes. Spark gets the features that occur; the others are 0."""
     from pyspark.ml.classification import LogisticRegression
@@ -199,7 +233,11 @@ def test_coefficients_agree_with_pyspark_ml(spark: Any, sample_run: Path, scalin
     ]
     frame = spark.createDataFrame(data, ["features", "label", "weight"]).coalesce(1).cache()
     theirs = LogisticRegression(
-        regParam=1 / (c * weight.sum()), standardization=False, weightCol="weight", maxIter=500, tol=1e-10
+        regParam=1 / (c * weight.sum()),
+        standardization=False,
+        weightCol="weight",
+        maxIter=500,
+        tol=1e-10,
     ).fit(frame)
     coefficients = np.zeros(found.x.shape[1])
     coefficients[used] = theirs.coefficients.toArray()

@@ -37,7 +37,11 @@ def replace_arrays(folder: Path, **arrays: Any) -> None:
 
 def test_a_model_comes_back_as_it_was_written(folder: Path, tmp_path: Path) -> None:
     model = load_model(str(folder))
-    assert (model.weights.tolist(), model.intercept, model.scaling) == (list(range(NUM_FEATURES)), -1.5, "tf")
+    assert (model.weights.tolist(), model.intercept, model.scaling) == (
+        list(range(NUM_FEATURES)),
+        -1.5,
+        "tf",
+    )
     assert model.identity == hashlib.sha256((folder / "model.npz").read_bytes()).hexdigest()
     copy_model(str(folder), str(tmp_path / "copy"))
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
@@ -51,7 +55,9 @@ def test_anybody_can_read_it_without_this_package_and_without_pickle(folder: Pat
     assert json.loads((folder / "card.json").read_text())["features"] == NUM_FEATURES
 
 
-def test_a_copied_model_does_not_keep_the_report_of_the_one_before(folder: Path, tmp_path: Path) -> None:
+def test_a_copied_model_does_not_keep_the_report_of_the_one_before(
+    folder: Path, tmp_path: Path
+) -> None:
     write_model(str(tmp_path / "other"), np.ones(NUM_FEATURES), 0.0, CARD)
     copy_model(str(tmp_path / "other"), str(folder))
     assert not (folder / "report.json").exists()
@@ -77,7 +83,10 @@ def test_arrays_of_another_kind_are_refused(folder: Path) -> None:
     for arrays, said in (
         ({"weights": np.zeros(8), "intercept": 0.0}, "another feature size"),
         ({"w": np.zeros(8)}, "`weights` and `intercept` expected"),
-        ({"weights": np.array([None, "code"], object), "intercept": 0.0}, "`weights` and `intercept` expected"),
+        (
+            {"weights": np.array([None, "code"], object), "intercept": 0.0},
+            "`weights` and `intercept` expected",
+        ),
         ({"weights": np.full(NUM_FEATURES, np.nan), "intercept": 0.0}, "finite weights expected"),
     ):
         replace_arrays(folder, **arrays)

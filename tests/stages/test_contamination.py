@@ -26,7 +26,9 @@ def test_n_is_the_fifth_percentile_within_8_and_13() -> None:
 @pytest.fixture
 def said() -> Callable[[int], str]:
     chance = random.Random(1)
-    return lambda n: " ".join(f"{chance.choice('abcdefgh')}{chance.randrange(10_000)}" for _ in range(n))
+    return lambda n: " ".join(
+        f"{chance.choice('abcdefgh')}{chance.randrange(10_000)}" for _ in range(n)
+    )
 
 
 def studied(
@@ -39,10 +41,18 @@ def studied(
     paths = []
     for name, texts in benchmarks.items():
         path = folder / f"{name}.jsonl"
-        path.write_text("".join(json.dumps({"id": f"{name}{i}", "text": t}) + "\n" for i, t in enumerate(texts)))
+        path.write_text(
+            "".join(json.dumps({"id": f"{name}{i}", "text": t}) + "\n" for i, t in enumerate(texts))
+        )
         paths.append(str(path))
-    rows = {name: [{"id": f"{name}-{i}", "text": t} for i, t in enumerate(texts)] for name, texts in datasets.items()}
-    table = {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": paths, **options}}
+    rows = {
+        name: [{"id": f"{name}-{i}", "text": t} for i, t in enumerate(texts)]
+        for name, texts in datasets.items()
+    }
+    table = {
+        "stages": ["extract", "decontaminate"],
+        "decontaminate": {"benchmarks": paths, **options},
+    }
     context, plan = run_recipe(rows, table)
     dirty = Path(context.out, "decontaminate", "dirty.jsonl").read_text().splitlines()
     summary = json.loads(Path(context.out, "decontaminate", "contamination.json").read_text())
@@ -62,7 +72,12 @@ def test_examples_are_dirty_before_the_cuts_and_clean_after(
     )
     assert dirty == [
         {"benchmark": "quiz", "id": "quiz0", "before": ["a", "b"], "after": []},
-        {"benchmark": "quiz", "id": "quiz1", "before": ["a"], "after": ["a"]},  # ignored as too common: it stays
+        {
+            "benchmark": "quiz",
+            "id": "quiz1",
+            "before": ["a"],
+            "after": ["a"],
+        },  # ignored as too common: it stays
     ]
     (row,) = summary
     assert row == {
@@ -82,14 +97,22 @@ def test_each_benchmark_has_its_own_n(
     short, long = said(9), said(40)
     eleven = " ".join(long.split()[:11])
     summary, dirty, _ = studied(
-        run_recipe, tmp_path, {"a": [f"{said(60)} {short} {said(60)} {eleven} x"]}, {"nine": [short], "forty": [long]}
+        run_recipe,
+        tmp_path,
+        {"a": [f"{said(60)} {short} {said(60)} {eleven} x"]},
+        {"nine": [short], "forty": [long]},
     )
-    assert [(row["benchmark"], row["n"], row["dirty_before"]) for row in summary] == [("nine", 9, 1), ("forty", 13, 0)]
+    assert [(row["benchmark"], row["n"], row["dirty_before"]) for row in summary] == [
+        ("nine", 9, 1),
+        ("forty", 13, 0),
+    ]
     assert [row["id"] for row in dirty] == ["nine0"]
     assert dirty[0]["after"] == ["a"]  # nine words are no gram of the cuts
 
 
-def test_random_corpora_are_as_dirty_as_the_reference_says(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_random_corpora_are_as_dirty_as_the_reference_says(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     chance = random.Random(3)
 
     def text(n: int) -> str:
@@ -111,7 +134,11 @@ def test_random_corpora_are_as_dirty_as_the_reference_says(run_recipe: Callable[
     for shard in plan.shards:
         rows = store.read_table(context.decision("decontaminate", shard)).to_pylist()
         for whole, row in zip(datasets[shard.dataset], rows, strict=True):
-            spans = [(s["start"], s["end"]) for s in row["pieces"] or ()] if row["cuts"] else [(0, len(whole))]
+            spans = (
+                [(s["start"], s["end"]) for s in row["pieces"] or ()]
+                if row["cuts"]
+                else [(0, len(whole))]
+            )
             after.setdefault(shard.dataset, []).extend(whole[a:b] for a, b in spans)
     expected = []
     for name, examples in benchmarks.items():
@@ -126,7 +153,9 @@ def test_random_corpora_are_as_dirty_as_the_reference_says(run_recipe: Callable[
                 for side in (datasets, after)
             ]
             if any(sides):
-                expected.append({"benchmark": name, "id": f"{name}{i}", "before": sides[0], "after": sides[1]})
+                expected.append(
+                    {"benchmark": name, "id": f"{name}{i}", "before": sides[0], "after": sides[1]}
+                )
     assert dirty == expected
     assert {bool(row["after"]) for row in dirty} == {True, False}
 
@@ -138,10 +167,15 @@ def test_a_run_again_changes_nothing_and_another_rule_changes_what_follows(
     texts = {"a": [f"{said(90)} {quoted} {said(90)}"]}
     args = run_recipe, tmp_path, texts, {"quiz": [quoted]}
     _, first, (context, _) = studied(*args)
-    written = {path: path.stat().st_mtime_ns for path in Path(context.out, "decontaminate").rglob("*.*")}
+    written = {
+        path: path.stat().st_mtime_ns for path in Path(context.out, "decontaminate").rglob("*.*")
+    }
     studied_again = run_recipe(
         {"a": []},
-        {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": [str(tmp_path / "quiz.jsonl")]}},
+        {
+            "stages": ["extract", "decontaminate"],
+            "decontaminate": {"benchmarks": [str(tmp_path / "quiz.jsonl")]},
+        },
     )
     assert {path: path.stat().st_mtime_ns for path in written} == written
     assert studied_again
@@ -155,6 +189,7 @@ def test_no_study_where_none_is_asked_for(
     (tmp_path / "quiz.jsonl").write_text(json.dumps({"text": said(20)}) + "\n")
     benchmark = {"benchmarks": [str(tmp_path / "quiz.jsonl")], "study": False}
     context, _ = run_recipe(
-        {"a": [{"id": "1", "text": "x"}]}, {"stages": ["extract", "decontaminate"], "decontaminate": benchmark}
+        {"a": [{"id": "1", "text": "x"}]},
+        {"stages": ["extract", "decontaminate"], "decontaminate": benchmark},
     )
     assert not Path(context.out, "decontaminate", "contamination.json").exists()

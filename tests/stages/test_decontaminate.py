@@ -56,7 +56,9 @@ def test_more_than_ten_pieces_remove_the_document() -> None:
 
 def _benchmark(folder: Path, *passages: str) -> str:
     path = folder / "quiz.jsonl"
-    path.write_text("".join(json.dumps({"id": f"q{i}", "passage": p}) + "\n" for i, p in enumerate(passages)))
+    path.write_text(
+        "".join(json.dumps({"id": f"q{i}", "passage": p}) + "\n" for i, p in enumerate(passages))
+    )
     return str(path)
 
 
@@ -86,7 +88,10 @@ def test_quotes_are_found_whatever_their_case_and_punctuation(
         "twelve": f"{before} {' '.join(parts[:12])} {after}",
         "clean": f"{before} {after}",
     }
-    table = {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": [_benchmark(tmp_path, quote)]}}
+    table = {
+        "stages": ["extract", "decontaminate"],
+        "decontaminate": {"benchmarks": [_benchmark(tmp_path, quote)]},
+    }
     context, plan = run_recipe({"a": [{"id": k, "text": v} for k, v in texts.items()]}, table)
     rows = _decisions(context, plan)
     assert {k: r["cuts"] is not None for k, r in rows.items()} == {
@@ -106,11 +111,20 @@ def test_quotes_are_found_whatever_their_case_and_punctuation(
 
 @pytest.mark.parametrize(("documents", "cut_out"), [(10, True), (11, False)])
 def test_a_gram_in_more_than_ten_documents_is_ignored(
-    run_recipe: Callable[..., Any], tmp_path: Path, words: Callable[[int], str], documents: int, cut_out: bool
+    run_recipe: Callable[..., Any],
+    tmp_path: Path,
+    words: Callable[[int], str],
+    documents: int,
+    cut_out: bool,
 ) -> None:
     quote = words(13)
-    rows = [{"id": str(i), "text": f"{words(80)} {quote} {words(80)} {quote}"} for i in range(documents)]
-    table = {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": [_benchmark(tmp_path, quote)]}}
+    rows = [
+        {"id": str(i), "text": f"{words(80)} {quote} {words(80)} {quote}"} for i in range(documents)
+    ]
+    table = {
+        "stages": ["extract", "decontaminate"],
+        "decontaminate": {"benchmarks": [_benchmark(tmp_path, quote)]},
+    }
     context, plan = run_recipe({"a": rows}, table)
     assert all((row["cuts"] is not None) == cut_out for row in _decisions(context, plan).values())
 
@@ -135,11 +149,15 @@ def test_grams_do_not_cross_the_fields_of_an_example(
     run_recipe: Callable[..., Any], tmp_path: Path, words: Callable[[int], str]
 ) -> None:
     a, b = words(8), words(8)
-    (tmp_path / "quiz.jsonl").write_text(json.dumps({"question": a, "answers": [b, {"text": b}]}) + "\n")
+    (tmp_path / "quiz.jsonl").write_text(
+        json.dumps({"question": a, "answers": [b, {"text": b}]}) + "\n"
+    )
     benchmark = str(tmp_path / "quiz.jsonl")
     assert [e.fields for e in read_benchmarks((benchmark,))] == [(a, b, b)]
     table = {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": [benchmark]}}
-    context, plan = run_recipe({"a": [{"id": "x", "text": f"{words(50)} {a} {b} {words(50)}"}]}, table)
+    context, plan = run_recipe(
+        {"a": [{"id": "x", "text": f"{words(50)} {a} {b} {words(50)}"}]}, table
+    )
     assert _decisions(context, plan)["x"]["cuts"] is None
 
 

@@ -23,13 +23,23 @@ from curation.stages.benchmarks import forms
 from curation.stages.decontaminate import DecontaminateConfig, cut
 
 FOLDER = Path(__file__).parents[1] / "golden" / "decontamination"
-CASES = [json.loads(line) for line in (FOLDER / "cases.jsonl").read_text(encoding="utf-8").split("\n") if line]
+CASES = [
+    json.loads(line)
+    for line in (FOLDER / "cases.jsonl").read_text(encoding="utf-8").split("\n")
+    if line
+]
 
 
 def found(row: dict[str, Any], chars: int) -> dict[str, Any]:
     """A row of the decision table as the cases have it."""
-    cuts, pieces = ([[s["start"], s["end"]] for s in row[name] or ()] for name in ("cuts", "pieces"))
-    return {"cuts": cuts, "pieces": pieces or ([] if row["reason"] else [[0, chars]]), "reason": row["reason"]}
+    cuts, pieces = (
+        [[s["start"], s["end"]] for s in row[name] or ()] for name in ("cuts", "pieces")
+    )
+    return {
+        "cuts": cuts,
+        "pieces": pieces or ([] if row["reason"] else [[0, chars]]),
+        "reason": row["reason"],
+    }
 
 
 def expected(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -37,23 +47,39 @@ def expected(documents: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def plain(outcomes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: [list(s) for s in v] if isinstance(v, list) else v for k, v in o.items()} for o in outcomes]
+    return [
+        {k: [list(s) for s in v] if isinstance(v, list) else v for k, v in o.items()}
+        for o in outcomes
+    ]
 
 
 def through_the_stage(
-    run_recipe: Callable[..., Any], folder: Path, documents: list[str], examples: list[list[str]], **options: int
+    run_recipe: Callable[..., Any],
+    folder: Path,
+    documents: list[str],
+    examples: list[list[str]],
+    **options: int,
 ) -> list[dict[str, Any]]:
     path = folder / "golden.jsonl"
     path.write_text("".join(json.dumps({"fields": fields}) + "\n" for fields in examples))
     rows = [{"id": f"{i:05d}", "text": text} for i, text in enumerate(documents)]
     context, plan = run_recipe(
         {"a": rows[::2], "b": rows[1::2]},
-        {"stages": ["extract", "decontaminate"], "decontaminate": {"benchmarks": [str(path)], **options}},
+        {
+            "stages": ["extract", "decontaminate"],
+            "decontaminate": {"benchmarks": [str(path)], **options},
+        },
     )
     out: dict[str, dict[str, Any]] = {}
     for shard in plan.shards:
         ids = store.read_table(context.documents(shard), ["id"]).column(0).to_pylist()
-        out |= dict(zip(ids, store.read_table(context.decision("decontaminate", shard)).to_pylist(), strict=True))
+        out |= dict(
+            zip(
+                ids,
+                store.read_table(context.decision("decontaminate", shard)).to_pylist(),
+                strict=True,
+            )
+        )
     return [found(out[row["id"]], len(row["text"])) for row in rows]
 
 
@@ -64,7 +90,9 @@ def test_reference_and_stage_give_what_a_golden_case_expects(
     documents = [d["text"] for d in case["documents"]]
     examples = [example["fields"] for example in case["benchmark"]]
     assert plain(reference(documents, examples)) == expected(case["documents"])
-    assert through_the_stage(run_recipe, tmp_path, documents, examples) == expected(case["documents"])
+    assert through_the_stage(run_recipe, tmp_path, documents, examples) == expected(
+        case["documents"]
+    )
 
 
 def test_cases_are_what_make_py_makes(tmp_path: Path) -> None:
@@ -95,11 +123,20 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-def in_memory(documents: list[str], examples: list[list[str]], **options: int) -> list[dict[str, Any]]:
+def in_memory(
+    documents: list[str], examples: list[list[str]], **options: int
+) -> list[dict[str, Any]]:
     """The stage's kernels and decision, without its files."""
     config = DecontaminateConfig(**options)
-    fields = [(form, i) for i, example in enumerate(examples) for field in example for form in forms(field)]
-    table = grams.build_table([text for text, _ in fields], [i for _, i in fields], config.gram_words)
+    fields = [
+        (form, i)
+        for i, example in enumerate(examples)
+        for field in example
+        for form in forms(field)
+    ]
+    table = grams.build_table(
+        [text for text, _ in fields], [i for _, i in fields], config.gram_words
+    )
     hits = grams.scan(*text_buffers(pa.array(documents, pa.string())), table)
     pairs = np.unique(np.stack([hits.gram, hits.document]), axis=1)[0]
     common = np.flatnonzero(np.bincount(pairs, minlength=len(table)) > config.max_documents)
@@ -119,17 +156,22 @@ def in_memory(documents: list[str], examples: list[list[str]], **options: int) -
 def test_random_corpora_are_cut_as_the_reference_cuts_them(
     documents: list[str], examples: list[list[str]], options: dict[str, int]
 ) -> None:
-    assert in_memory(documents, examples, **options) == plain(reference(documents, examples, **options))
+    assert in_memory(documents, examples, **options) == plain(
+        reference(documents, examples, **options)
+    )
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_random_corpora_through_the_whole_stage(seed: int, run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_random_corpora_through_the_whole_stage(
+    seed: int, run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     chance = random.Random(seed)
     said = [[chance.choice("abcdefgh") + chance.choice("12") for _ in range(30)] for _ in range(5)]
 
     def text(words: int) -> str:
         return "".join(
-            f"{chance.choice('abcdefgh')}{chance.choice('12')}{chance.choice(BETWEEN)}" for _ in range(words)
+            f"{chance.choice('abcdefgh')}{chance.choice('12')}{chance.choice(BETWEEN)}"
+            for _ in range(words)
         )
 
     documents = []
@@ -137,8 +179,16 @@ def test_random_corpora_through_the_whole_stage(seed: int, run_recipe: Callable[
         quote = chance.choice(said)
         start = chance.randrange(25)
         quoted = chance.choice(BETWEEN).join(quote[start : start + chance.randrange(12)]).upper()
-        documents.append(text(chance.randrange(60)) + " " + quoted + " " + text(chance.randrange(60)) + "x")
-    options = {"gram_words": 5, "margin_chars": 20, "min_piece_chars": 30, "max_pieces": 1, "max_documents": 6}
+        documents.append(
+            text(chance.randrange(60)) + " " + quoted + " " + text(chance.randrange(60)) + "x"
+        )
+    options = {
+        "gram_words": 5,
+        "margin_chars": 20,
+        "min_piece_chars": 30,
+        "max_pieces": 1,
+        "max_documents": 6,
+    }
     examples = [[" ".join(words)] for words in said]
     outcomes = plain(reference(documents, examples, **options))
     assert through_the_stage(run_recipe, tmp_path, documents, examples, **options) == outcomes

@@ -42,7 +42,9 @@ def _reference(context: Any) -> dict[int, int]:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(run_recipe: Callable[..., Any], seed: int) -> None:
+def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(
+    run_recipe: Callable[..., Any], seed: int
+) -> None:
     rows = copies_of_copies(seed)
     context, _ = run_recipe({"a": rows[:60], "b": rows[60:]}, TABLE)
     removed = {
@@ -63,7 +65,9 @@ def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(run_recipe: Cal
     assert len(removed) > 20
 
 
-def test_every_removal_names_a_survivor_and_its_measured_similarity(run_recipe: Callable[..., Any]) -> None:
+def test_every_removal_names_a_survivor_and_its_measured_similarity(
+    run_recipe: Callable[..., Any],
+) -> None:
     rows = copies_of_copies(9)
     texts = {row["id"]: row["text"] for row in rows}
     context, plan = run_recipe({"a": rows[:60], "b": rows[60:]}, TABLE)
@@ -72,7 +76,9 @@ def test_every_removal_names_a_survivor_and_its_measured_similarity(run_recipe: 
     for id_, fate in removed.items():
         assert fates[fate["kept_id"]]["keep"]
         assert fate["jaccard"] >= 0.8
-        assert fate["jaccard"] == pytest.approx(_jaccard(texts[id_], texts[fate["kept_id"]]), abs=1e-12)
+        assert fate["jaccard"] == pytest.approx(
+            _jaccard(texts[id_], texts[fate["kept_id"]]), abs=1e-12
+        )
         assert (fate["reason"] == "exact_duplicate") == (texts[id_] == texts[fate["kept_id"]])
 
 
@@ -96,14 +102,20 @@ def test_a_page_that_grew_a_line_a_day_for_a_thousand_days(run_recipe: Callable[
     got = {id_ for id_, fate in fates_of(context, plan, "a").items() if not fate["keep"]}
     (shard,) = plan.shards
     assert {shard.doc(row) for row, r in enumerate(rows) if r["id"] in got} == set(expected)
-    assert 10 <= len(rows) - len(got) < 60  # neither one survivor, as connected components would leave, nor all
+    assert (
+        10 <= len(rows) - len(got) < 60
+    )  # neither one survivor, as connected components would leave, nor all
 
 
-def test_earlier_datasets_win_and_nothing_leaves_them_for_a_later_one(run_recipe: Callable[..., Any]) -> None:
+def test_earlier_datasets_win_and_nothing_leaves_them_for_a_later_one(
+    run_recipe: Callable[..., Any],
+) -> None:
     rng = random.Random(1)
     texts = [random_text(rng) for _ in range(10)]
     first = [{"id": f"f{i}", "text": t} for i, t in enumerate(texts)]
-    second = [{"id": f"s{i}", "text": t + " and one tail"} for i, t in enumerate(texts)]  # longer: would win by length
+    second = [
+        {"id": f"s{i}", "text": t + " and one tail"} for i, t in enumerate(texts)
+    ]  # longer: would win by length
     context, plan = run_recipe({"a": first, "b": second}, TABLE)
     assert all(fate["keep"] for fate in fates_of(context, plan, "a").values())
     fates = fates_of(context, plan, "b")
@@ -114,8 +126,16 @@ def test_earlier_datasets_win_and_nothing_leaves_them_for_a_later_one(run_recipe
 def test_against_a_reference_only_the_input_loses(run_recipe: Callable[..., Any]) -> None:
     rng = random.Random(2)
     text = random_text(rng)
-    reference = [{"id": "r0", "text": text}, {"id": "r1", "text": text + " x"}, {"id": "r2", "text": text}]
-    rows = [{"id": "i0", "text": text + " y z"}, {"id": "i1", "text": random_text(rng)}, {"id": "i2", "text": text}]
+    reference = [
+        {"id": "r0", "text": text},
+        {"id": "r1", "text": text + " x"},
+        {"id": "r2", "text": text},
+    ]
+    rows = [
+        {"id": "i0", "text": text + " y z"},
+        {"id": "i1", "text": random_text(rng)},
+        {"id": "i2", "text": text},
+    ]
     table = {**TABLE, "dedup": {"across": [["ref", "input"]]}}
     context, plan = run_recipe({"reference:ref": reference, "input": rows}, table)
     assert all(fate["keep"] for fate in fates_of(context, plan, "ref").values())
@@ -124,20 +144,30 @@ def test_against_a_reference_only_the_input_loses(run_recipe: Callable[..., Any]
     assert fates["i2"]["kept_dataset"] == "ref"
 
 
-def test_texts_without_words_stay_unless_they_are_exact_copies(run_recipe: Callable[..., Any]) -> None:
-    rows = [{"id": str(i), "text": t} for i, t in enumerate(["...", "!!!", "...", "one", "one", "two words"])]
+def test_texts_without_words_stay_unless_they_are_exact_copies(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rows = [
+        {"id": str(i), "text": t}
+        for i, t in enumerate(["...", "!!!", "...", "one", "one", "two words"])
+    ]
     context, plan = run_recipe({"a": rows}, TABLE)
     fates = fates_of(context, plan, "a")
     assert [fates[str(i)]["keep"] for i in range(6)] == [True, True, False, True, False, True]
 
 
-def test_another_threshold_reuses_signatures_and_measurements(run_recipe: Callable[..., Any]) -> None:
+def test_another_threshold_reuses_signatures_and_measurements(
+    run_recipe: Callable[..., Any],
+) -> None:
     from pathlib import Path
 
     rows = copies_of_copies(3)
     context, plan = run_recipe({"a": rows}, TABLE)
     (shard,) = plan.shards
-    files = [context.table("dedup", shard, "evidence"), context.path("dedup", "pairs", "measured", "00000.parquet")]
+    files = [
+        context.table("dedup", shard, "evidence"),
+        context.path("dedup", "pairs", "measured", "00000.parquet"),
+    ]
     before = [Path(f).stat().st_mtime_ns for f in files]
     few = sum(not f["keep"] for f in fates_of(context, plan, "a").values())
     run_recipe({"a": rows}, {**TABLE, "dedup": {"min_jaccard": 0.5}})
@@ -149,6 +179,8 @@ def test_scopes_of_all_and_of_pairs() -> None:
     datasets = [{"name": n, "files": ["x"]} for n in ("web", "crawl", "books")]
     everything = recipe.parse({"stages": ["dedup"], "dataset": datasets})
     assert dedup_candidates.scopes(everything) == ((0, 0, 0, 0), (0, 1, 0, 0), (0, 2, 0, 0))
-    pairs = recipe.parse({"stages": ["dedup"], "dataset": datasets, "dedup": {"across": [["web", "crawl"]]}})
+    pairs = recipe.parse(
+        {"stages": ["dedup"], "dataset": datasets, "dedup": {"across": [["web", "crawl"]]}}
+    )
     assert dedup_candidates.scopes(pairs)[3:] == ((3, 0, 1, 1), (3, 1, 1, 0))
     assert np.unique([s for s, *_ in dedup_candidates.scopes(pairs)]).tolist() == [0, 1, 2, 3]

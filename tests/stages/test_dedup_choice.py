@@ -16,7 +16,9 @@ from curation.stages.dedup_candidates import scopes
 from curation.stages.dedup_index import Member
 
 CORPORA = 3000
-Fates = dict[int, tuple[int, int, int, bool]]  # document -> the one it leaves for, shared, total, exact copy
+Fates = dict[
+    int, tuple[int, int, int, bool]
+]  # document -> the one it leaves for, shared, total, exact copy
 
 
 def corpora(seed: int) -> tuple[list[dict[str, Any]], list[tuple[int, int, int, int]]]:
@@ -36,12 +38,22 @@ def corpora(seed: int) -> tuple[list[dict[str, Any]], list[tuple[int, int, int, 
             copied = rng.choice(firsts) if firsts and not chain and rng.random() < 0.15 else number
             if copied == number:
                 firsts.append(number)
-            content = documents[copied]["content"] if copied != number else number.to_bytes(16, "little")
+            content = (
+                documents[copied]["content"] if copied != number else number.to_bytes(16, "little")
+            )
             documents.append({"priority": number // 3, "tie": number % 3, "content": content})
         for b in firsts:
             for a in (a for a in firsts if a < b and (b - a <= 3 if chain else rng.random() < 0.5)):
                 pairs.append(
-                    (a, b, *((9, 10) if chain else rng.choice([(9, 10), (8, 10), (799_999, 1_000_000), (1, 3)])))
+                    (
+                        a,
+                        b,
+                        *(
+                            (9, 10)
+                            if chain
+                            else rng.choice([(9, 10), (8, 10), (799_999, 1_000_000), (1, 3)])
+                        ),
+                    )
                 )
     return documents, pairs
 
@@ -65,20 +77,34 @@ def walked(documents: list[dict[str, Any]], pairs: list[tuple[int, int, int, int
     return fates
 
 
-def decided(folder: Path, engine: Any, shards: int, documents: list[dict[str, Any]], pairs: list[Any]) -> Fates:
+def decided(
+    folder: Path, engine: Any, shards: int, documents: list[dict[str, Any]], pairs: list[Any]
+) -> Fates:
     """What the stage's queries say of the same, the documents dealt out to some shards."""
-    context = Context(str(folder), recipe.parse({"stages": ["dedup"], "dataset": [{"name": "a", "files": ["x"]}]}))
+    context = Context(
+        str(folder), recipe.parse({"stages": ["dedup"], "dataset": [{"name": "a", "files": ["x"]}]})
+    )
     members = [Member(context, Shard("a", i, i, 0, ()), i, 0, 0, False) for i in range(shards)]
     dealt = random.Random(shards)
     where: list[list[int]] = [[] for _ in members]
     for number in range(len(documents)):
         dealt.choice(where).append(number)
     doc = {
-        number: member.doc(row) for member, held in zip(members, where, strict=True) for row, number in enumerate(held)
+        number: member.doc(row)
+        for member, held in zip(members, where, strict=True)
+        for row, number in enumerate(held)
     }
     for member, held in zip(members, where, strict=True):
         rows = [
-            {"doc": doc[n], "id": f"{n:06d}", "dataset": 0, "chars": 9, "features": 9, "repetitive": 0, **documents[n]}
+            {
+                "doc": doc[n],
+                "id": f"{n:06d}",
+                "dataset": 0,
+                "chars": 9,
+                "features": 9,
+                "repetitive": 0,
+                **documents[n],
+            }
             for n in held
         ]
         with store.TableWriter(member.documents, schema.DEDUP_DOCUMENTS, f"{shards}") as writer:
@@ -89,21 +115,36 @@ def decided(folder: Path, engine: Any, shards: int, documents: list[dict[str, An
         for name, key in ((f"priority_{side}", "priority"), (f"tie_{side}", "tie"))
     }
     a, b, shared, total = zip(*pairs, strict=True)
-    columns = {**order, "a": [doc[n] for n in a], "b": [doc[n] for n in b], "shared": shared, "total": total}
+    columns = {
+        **order,
+        "a": [doc[n] for n in a],
+        "b": [doc[n] for n in b],
+        "shared": shared,
+        "total": total,
+    }
     path = context.path("measured.parquet")
     with store.TableWriter(path, schema.PAIRS, f"{shards}") as writer:
         writer.write(pa.table(columns).select(schema.PAIRS.names).cast(schema.PAIRS))
     root = context.path("pairs")
-    copies = choice.exact_copies(engine, members, scopes(context.recipe), store.join(root, "copies"), [])
-    removed = choice.choose(engine, 0.8, store.Table((path,), schema.PAIRS), copies, members, root, [])
+    copies = choice.exact_copies(
+        engine, members, scopes(context.recipe), store.join(root, "copies"), []
+    )
+    removed = choice.choose(
+        engine, 0.8, store.Table((path,), schema.PAIRS), copies, members, root, []
+    )
     number_of = {d: n for n, d in doc.items()}
     rows = [row for path in removed.paths for row in store.read_table(path).to_pylist()]
     assert all(int(row["kept_id"]) == number_of[row["kept"]] for row in rows)
-    return {number_of[r["doc"]]: (number_of[r["kept"]], r["shared"], r["total"], bool(r["exact"])) for r in rows}
+    return {
+        number_of[r["doc"]]: (number_of[r["kept"]], r["shared"], r["total"], bool(r["exact"]))
+        for r in rows
+    }
 
 
 @pytest.mark.parametrize("shards", [1, 2, 7])
-def test_the_choice_is_the_plain_walk_for_any_number_of_shards(tmp_path: Path, local: Any, shards: int) -> None:
+def test_the_choice_is_the_plain_walk_for_any_number_of_shards(
+    tmp_path: Path, local: Any, shards: int
+) -> None:
     documents, pairs = corpora(shards)
     expected = walked(documents, pairs)
     assert decided(tmp_path, local, shards, documents, pairs) == expected

@@ -16,7 +16,10 @@ from curation.stages.dedup_index import chain, members, names, own
 
 
 def _dedup(index: Any = None, **settings: Any) -> dict[str, Any]:
-    return {**TABLE, "dedup": {"alarm": "warn", **({"index": index.out} if index else {}), **settings}}
+    return {
+        **TABLE,
+        "dedup": {"alarm": "warn", **({"index": index.out} if index else {}), **settings},
+    }
 
 
 def _batches(seed: int) -> dict[str, list[dict[str, Any]]]:
@@ -40,13 +43,17 @@ def test_batch_after_batch_decides_as_one_run_over_all(run_recipe: Callable[...,
     assert {fate["kept_dataset"] for fate in fates} == {"one", "two", "three"}
 
 
-def test_what_the_index_removed_stays_removed_and_is_nobodys_survivor(run_recipe: Callable[..., Any]) -> None:
+def test_what_the_index_removed_stays_removed_and_is_nobodys_survivor(
+    run_recipe: Callable[..., Any],
+) -> None:
     """b left for a; a copy of b, exact or near, leaves for a where it is like a, and stays where it is not."""
     rng = random.Random(4)
     words = random_text(rng, 300).split()
     a, b = " ".join(words), " ".join(words[:255])  # 0.85 of the shingles
     c = " ".join([*words[30:255], *random_text(rng, 5).split()])  # like b, not like a
-    index, plan = run_recipe({"old": [{"id": "a", "text": a}, {"id": "b", "text": b}]}, _dedup(), out="first")
+    index, plan = run_recipe(
+        {"old": [{"id": "a", "text": a}, {"id": "b", "text": b}]}, _dedup(), out="first"
+    )
     assert not fates_of(index, plan, "old")["b"]["keep"]
     rows = [{"id": "b2", "text": b}, {"id": "b3", "text": b + " x"}, {"id": "c", "text": c}]
     new, plan = run_recipe({"new": rows}, _dedup(index), out="second")
@@ -58,15 +65,25 @@ def test_what_the_index_removed_stays_removed_and_is_nobodys_survivor(run_recipe
     }
 
 
-def test_only_candidates_of_the_index_are_read_again(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_only_candidates_of_the_index_are_read_again(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     """An index without the texts of documents that resemble nothing new serves as well; nothing in it is written."""
     rng = random.Random(6)
     index, plan = run_recipe(
-        {"old": [{"id": f"o{i}", "text": random_text(rng)} for i in range(20)]}, _dedup(), out="first"
+        {"old": [{"id": f"o{i}", "text": random_text(rng)} for i in range(20)]},
+        _dedup(),
+        out="first",
     )
-    before = {path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()}
-    new, plan = run_recipe({"new": [{"id": "n", "text": random_text(rng)}]}, _dedup(index), out="second")
-    assert {path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()} == before
+    before = {
+        path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()
+    }
+    new, plan = run_recipe(
+        {"new": [{"id": "n", "text": random_text(rng)}]}, _dedup(index), out="second"
+    )
+    assert {
+        path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()
+    } == before
     (old, mine) = members(new, plan)
     assert own([old, mine]) == [mine]
     assert not store.listing(new.path("dedup", "pairs", "wanted"))  # nobody's text was asked for
@@ -104,14 +121,27 @@ def test_pairs_may_name_what_only_the_index_has(run_recipe: Callable[..., Any]) 
     }
     index, _ = run_recipe(held, _dedup(**pairs), out="first")
     Path(index.out).with_name("crawl.jsonl").unlink()
-    rows = [{"id": "n", "text": text + " x"}, {"id": "m", "text": other}, {"id": "k", "text": third + " x"}]
+    rows = [
+        {"id": "n", "text": text + " x"},
+        {"id": "m", "text": other},
+        {"id": "k", "text": third + " x"},
+    ]
     new, plan = run_recipe({"crawl": rows}, _dedup(index, **pairs), out="second")
     assert names(new) == ("crawl", "web", "books")
-    fates = {id_: (fate["kept_dataset"], fate["kept_id"]) for id_, fate in fates_of(new, plan, "crawl").items()}
-    assert fates == {"n": ("web", "w"), "m": ("crawl", "c"), "k": (None, None)}  # books was not to be compared
+    fates = {
+        id_: (fate["kept_dataset"], fate["kept_id"])
+        for id_, fate in fates_of(new, plan, "crawl").items()
+    }
+    assert fates == {
+        "n": ("web", "w"),
+        "m": ("crawl", "c"),
+        "k": (None, None),
+    }  # books was not to be compared
 
 
-def test_an_index_that_is_none_or_lost_its_tables_is_refused(run_recipe: Callable[..., Any], tmp_path: Path) -> None:
+def test_an_index_that_is_none_or_lost_its_tables_is_refused(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
     rows = {"new": [{"id": "b", "text": "three"}]}
     old = {"old": [{"id": "a", "text": "one two"}]}
     with pytest.raises(RunError, match="nowhere: the index is not there"):
@@ -126,7 +156,9 @@ def test_an_index_that_is_none_or_lost_its_tables_is_refused(run_recipe: Callabl
     with pytest.raises(RunError, match="would be its own index"):
         run_recipe(rows, _dedup(second), out="second")
     shutil.rmtree(Path(index.out, "documents"))
-    with pytest.raises(RunError, match=r"documents/old/00000.parquet: missing or damaged, and the index needs it"):
+    with pytest.raises(
+        RunError, match=r"documents/old/00000.parquet: missing or damaged, and the index needs it"
+    ):
         run_recipe({"third": rows["new"]}, _dedup(second), out="third")
     shutil.rmtree(index.out)
     with pytest.raises(RunError, match=r"first: the index of .*second is not there"):

@@ -15,7 +15,11 @@ from curation.errors import InputError
 
 def _decisions(context: Any, plan: Any, dataset: str) -> list[tuple[bool, str | None, str | None]]:
     """(keep, reason, kept_id) of every document of a dataset, in order."""
-    rows = [row for s in plan.of(dataset) for row in store.read_table(context.decision("dedup", s)).to_pylist()]
+    rows = [
+        row
+        for s in plan.of(dataset)
+        for row in store.read_table(context.decision("dedup", s)).to_pylist()
+    ]
     return [(row["keep"], row["reason"], row["kept_id"]) for row in rows]
 
 
@@ -25,12 +29,16 @@ def test_one_document_stays(run_recipe: Callable[..., Any]) -> None:
 
 
 def test_of_documents_all_equal_one_stays(run_recipe: Callable[..., Any]) -> None:
-    context, plan = run_recipe({"a": [{"id": f"{i:02d}", "text": "the same text"} for i in range(30)]}, TABLE)
+    context, plan = run_recipe(
+        {"a": [{"id": f"{i:02d}", "text": "the same text"} for i in range(30)]}, TABLE
+    )
     decided = _decisions(context, plan, "a")
     assert decided == [(True, None, None)] + [(False, "exact_duplicate", "00")] * 29
 
 
-def test_of_near_copies_in_one_bucket_all_leave_for_the_longest(run_recipe: Callable[..., Any]) -> None:
+def test_of_near_copies_in_one_bucket_all_leave_for_the_longest(
+    run_recipe: Callable[..., Any],
+) -> None:
     text = random_text(random.Random(0), 400)
     rows = [{"id": f"{i:03d}", "text": f"{text} {'x' * (300 - i)}"} for i in range(300)]
     context, plan = run_recipe({"a": rows}, TABLE)
@@ -38,15 +46,26 @@ def test_of_near_copies_in_one_bucket_all_leave_for_the_longest(run_recipe: Call
     assert decided == [(True, None, None)] + [(False, "duplicate", "000")] * 299
 
 
-def test_empty_texts_never_become_documents_and_texts_of_blanks_neither(run_recipe: Callable[..., Any]) -> None:
-    rows = [{"id": "x", "text": ""}, {"id": "y", "text": " \n\t"}, {"id": "z", "text": "some text"}, {"id": "n"}]
+def test_empty_texts_never_become_documents_and_texts_of_blanks_neither(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rows = [
+        {"id": "x", "text": ""},
+        {"id": "y", "text": " \n\t"},
+        {"id": "z", "text": "some text"},
+        {"id": "n"},
+    ]
     context, plan = run_recipe({"a": rows}, TABLE)
     assert list(fates_of(context, plan, "a")) == ["z"]
 
 
-def test_a_text_shorter_than_a_shingle_is_one_shingle_of_all_its_words(run_recipe: Callable[..., Any]) -> None:
+def test_a_text_shorter_than_a_shingle_is_one_shingle_of_all_its_words(
+    run_recipe: Callable[..., Any],
+) -> None:
     texts = ["one two", "One, two!", "two one", "one two three", "..."]
-    context, plan = run_recipe({"a": [{"id": f"{i}", "text": t} for i, t in enumerate(texts)]}, TABLE)
+    context, plan = run_recipe(
+        {"a": [{"id": f"{i}", "text": t} for i, t in enumerate(texts)]}, TABLE
+    )
     kept = [id_ for id_, fate in fates_of(context, plan, "a").items() if fate["keep"]]
     assert kept == ["1", "2", "3", "4"]  # of the first two, which are the same words, the longer
 
@@ -62,15 +81,27 @@ def test_rows_without_ids_are_decided_each_by_itself(run_recipe: Callable[..., A
     assert reasons[3:] == [None, None]
 
 
-def test_repeated_ids_are_refused_because_survivors_are_named_by_them(run_recipe: Callable[..., Any]) -> None:
-    with pytest.raises(InputError, match=r"dataset 'a': the id 'same' is there 2 times; ids must be unique"):
-        run_recipe({"a": [{"id": "same", "text": "some text"}, {"id": "same", "text": "another"}]}, TABLE)
+def test_repeated_ids_are_refused_because_survivors_are_named_by_them(
+    run_recipe: Callable[..., Any],
+) -> None:
+    with pytest.raises(
+        InputError, match=r"dataset 'a': the id 'same' is there 2 times; ids must be unique"
+    ):
+        run_recipe(
+            {"a": [{"id": "same", "text": "some text"}, {"id": "same", "text": "another"}]}, TABLE
+        )
 
 
 @pytest.mark.parametrize("rows", [[], [{"id": "r", "text": ""}]])
-def test_against_a_reference_without_documents_nothing_leaves_for_it(run_recipe: Callable[..., Any], rows: Any) -> None:
+def test_against_a_reference_without_documents_nothing_leaves_for_it(
+    run_recipe: Callable[..., Any], rows: Any
+) -> None:
     text = random_text(random.Random(2))
-    mine = [{"id": "a", "text": text}, {"id": "b", "text": text + " x"}, {"id": "c", "text": "another"}]
+    mine = [
+        {"id": "a", "text": text},
+        {"id": "b", "text": text + " x"},
+        {"id": "c", "text": "another"},
+    ]
     table = {**TABLE, "dedup": {"across": [["ref", "input"]]}}
     context, plan = run_recipe({"reference:ref": rows, "input": mine}, table)
     assert {id_: fate["keep"] for id_, fate in fates_of(context, plan, "input").items()} == {

@@ -32,7 +32,10 @@ def wet(number: int, pages: int = 12) -> bytes:
         text = f"Page {page} of archive {number} tells of the harbour.\n".encode() * 40
         text += random.Random(100 * number + page).randbytes(10_000).hex(" ", 4).encode()
         url = f"http://site{number}.example/{page}"
-        headers = {"WARC-Record-ID": f"<urn:uuid:{number}-{page}>", "WARC-Date": "2019-08-20T00:00:00Z"}
+        headers = {
+            "WARC-Record-ID": f"<urn:uuid:{number}-{page}>",
+            "WARC-Date": "2019-08-20T00:00:00Z",
+        }
         record = writer.create_warc_record(
             url, "conversion", io.BytesIO(text), len(text), "text/plain", warc_headers_dict=headers
         )
@@ -50,7 +53,9 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
         yield server
 
 
-def crawl(server: Internet, stages: tuple[str, ...] = ("download", "extract"), **keys: Any) -> recipe.Recipe:
+def crawl(
+    server: Internet, stages: tuple[str, ...] = ("download", "extract"), **keys: Any
+) -> recipe.Recipe:
     dataset = {"name": "cc", "role": "crawl", "crawls": [CRAWL], **keys}
     polite = {
         "base_url": server.url,
@@ -66,14 +71,26 @@ def documents(context: Any, plan: Any) -> list[bytes]:
     return [Path(context.documents(shard)).read_bytes() for shard in plan.shards]
 
 
-def test_a_crawl_is_fetched_once_and_its_list_kept(server: Internet, tmp_path: Path, local: LocalEngine) -> None:
+def test_a_crawl_is_fetched_once_and_its_list_kept(
+    server: Internet, tmp_path: Path, local: LocalEngine
+) -> None:
     said: list[str] = []
     made = crawl(server, archives="0:3")
     server.acts["/" + NAMES[1]] = ["serve", "slow_down", "slow_down", "cut"]
     context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
     assert len(plan.shards) == 3
     size = sum(len(server.files["/" + name]) for name in NAMES[:3])
-    assert said[0].split() == ["To", "fetch:", "cc", "3", "files", f"{size / 1e3:.1f}", "KB", "from", server.url[7:-1]]
+    assert said[0].split() == [
+        "To",
+        "fetch:",
+        "cc",
+        "3",
+        "files",
+        f"{size / 1e3:.1f}",
+        "KB",
+        "from",
+        server.url[7:-1],
+    ]
     assert said[1].startswith("In all")
     assert "25 Mbit/s" in said[1]
     before = documents(context, plan)
@@ -84,24 +101,44 @@ def test_a_crawl_is_fetched_once_and_its_list_kept(server: Internet, tmp_path: P
     assert len(said) == 2
 
 
-def test_a_stream_gives_the_bytes_of_a_download(server: Internet, tmp_path: Path, local: LocalEngine) -> None:
-    fetched = documents(*pipeline.run(crawl(server), str(tmp_path / "a"), local, say=lambda line: None))
+def test_a_stream_gives_the_bytes_of_a_download(
+    server: Internet, tmp_path: Path, local: LocalEngine
+) -> None:
+    fetched = documents(
+        *pipeline.run(crawl(server), str(tmp_path / "a"), local, say=lambda line: None)
+    )
     server.acts["/" + NAMES[2]] = ["cut", "slow_down", "ignore_range", "cut", "lie"]
     said: list[str] = []
     streamed = documents(
-        *pipeline.run(crawl(server, ("extract",), stream=True), str(tmp_path / "b"), local, say=said.append)
+        *pipeline.run(
+            crawl(server, ("extract",), stream=True), str(tmp_path / "b"), local, say=said.append
+        )
     )
     assert streamed == fetched
     assert said[0].startswith("To stream:")
-    assert [p.name for p in (tmp_path / "b" / "downloads").iterdir()] == ["_lists"], "only the list is on disk"
+    assert [p.name for p in (tmp_path / "b" / "downloads").iterdir()] == ["_lists"], (
+        "only the list is on disk"
+    )
 
 
 @pytest.mark.spark
-def test_spark_does_the_same(server: Internet, tmp_path: Path, local: LocalEngine, spark_engine: Any) -> None:
-    fetched = documents(*pipeline.run(crawl(server), str(tmp_path / "a"), local, say=lambda line: None))
-    assert documents(*pipeline.run(crawl(server), str(tmp_path / "b"), spark_engine, say=lambda line: None)) == fetched
+def test_spark_does_the_same(
+    server: Internet, tmp_path: Path, local: LocalEngine, spark_engine: Any
+) -> None:
+    fetched = documents(
+        *pipeline.run(crawl(server), str(tmp_path / "a"), local, say=lambda line: None)
+    )
+    assert (
+        documents(
+            *pipeline.run(crawl(server), str(tmp_path / "b"), spark_engine, say=lambda line: None)
+        )
+        == fetched
+    )
     streamed = crawl(server, ("extract",), stream=True)
-    assert documents(*pipeline.run(streamed, str(tmp_path / "c"), spark_engine, say=lambda line: None)) == fetched
+    assert (
+        documents(*pipeline.run(streamed, str(tmp_path / "c"), spark_engine, say=lambda line: None))
+        == fetched
+    )
 
 
 def test_only_the_first_bytes_are_read_and_the_cut_record_counted(
@@ -115,7 +152,11 @@ def test_only_the_first_bytes_are_read_and_the_cut_record_counted(
     assert books["truncated"][0] == 1
     assert books["in"][0] == books["kept"][0] + 1
     assert (f"/{NAMES[0]}", f"bytes=0-{int(size * 0.55) - 1}") in server.seen
-    whole = documents(*pipeline.run(crawl(server, archives="0:1"), str(tmp_path / "b"), local, say=lambda line: None))
+    whole = documents(
+        *pipeline.run(
+            crawl(server, archives="0:1"), str(tmp_path / "b"), local, say=lambda line: None
+        )
+    )
     prefix = store.read_table(context.documents(plan.shards[0])).to_pylist()
     (tmp_path / "whole.parquet").write_bytes(whole[0])
     assert store.read_table(str(tmp_path / "whole.parquet")).to_pylist()[: len(prefix)] == prefix
@@ -153,7 +194,11 @@ def test_a_stream_that_stays_broken_is_told_and_asked_for_again(
     assert 36 < books["kept"][0] < 48
     (warning,) = pipeline.warnings(context)
     assert "1 files or records of cc" in warning
-    rejects = [row for shard in plan.shards for row in store.read_table(context.table("rejects", shard)).to_pylist()]
+    rejects = [
+        row
+        for shard in plan.shards
+        for row in store.read_table(context.table("rejects", shard)).to_pylist()
+    ]
     (lost,) = [row for row in rejects if row["reason"] == "unreachable"]
     assert lost["url"] == server.url + NAMES[1]
     assert "503" in lost["detail"]
@@ -165,22 +210,35 @@ def test_a_stream_that_stays_broken_is_told_and_asked_for_again(
 
 
 @pytest.mark.parametrize("stream", [False, True])
-def test_too_many_broken_files_stop_the_run(server: Internet, tmp_path: Path, local: LocalEngine, stream: bool) -> None:
+def test_too_many_broken_files_stop_the_run(
+    server: Internet, tmp_path: Path, local: LocalEngine, stream: bool
+) -> None:
     for name in NAMES[:2]:
         del server.files["/" + name]
-    with pytest.raises(InputError, match=r"'cc': 2 of 4 files could not be (fetched|read) .*max_failed allows 30%"):
-        pipeline.run(crawl(server, stream=stream), str(tmp_path / "run"), local, say=lambda line: None)
+    with pytest.raises(
+        InputError, match=r"'cc': 2 of 4 files could not be (fetched|read) .*max_failed allows 30%"
+    ):
+        pipeline.run(
+            crawl(server, stream=stream), str(tmp_path / "run"), local, say=lambda line: None
+        )
 
 
-def test_files_and_benchmarks_by_address(server: Internet, tmp_path: Path, local: LocalEngine) -> None:
+def test_files_and_benchmarks_by_address(
+    server: Internet, tmp_path: Path, local: LocalEngine
+) -> None:
     passage = " ".join(f"word{i}" for i in range(30))
     server.files["/a/test.jsonl"] = json.dumps({"question": passage}).encode() + b"\n"
     server.files["/books/pg1.txt"] = (f"A book. {passage} " + "It goes on and on. " * 60).encode()
     server.files["/books/pg2.txt"] = b"Another book, clean. " * 60
     table = {
         "stages": ["download", "extract", "decontaminate"],
-        "dataset": [{"name": "books", "files": [server.url + "books/pg1.txt", server.url + "books/pg2.txt"]}],
-        "decontaminate": {"benchmarks": [server.url + "a/test.jsonl#name=quiz.jsonl"], "study": False},
+        "dataset": [
+            {"name": "books", "files": [server.url + "books/pg1.txt", server.url + "books/pg2.txt"]}
+        ],
+        "decontaminate": {
+            "benchmarks": [server.url + "a/test.jsonl#name=quiz.jsonl"],
+            "study": False,
+        },
         "download": {"requests_per_second": 2000},
     }
     said: list[str] = []
@@ -190,20 +248,32 @@ def test_files_and_benchmarks_by_address(server: Internet, tmp_path: Path, local
     assert [file.name for shard in plan.shards for file in shard.files] == ["pg1.txt", "pg2.txt"]
     assert pipeline.books(context, plan)["decontaminate"]["books"]["cut"][1] > 100
     del server.files["/a/test.jsonl"]
-    with pytest.raises(InputError, match=r"decontaminate.benchmarks: 1 of 1 files could not be fetched"):
+    with pytest.raises(
+        InputError, match=r"decontaminate.benchmarks: 1 of 1 files could not be fetched"
+    ):
         pipeline.run(recipe.parse(table), str(tmp_path / "other"), local, say=said.append)
 
 
-def test_json_lines_can_be_streamed_and_parquet_cannot(server: Internet, tmp_path: Path, local: LocalEngine) -> None:
-    server.files["/t.jsonl"] = b'{"id": "a", "text": "one two", "n": 1}\n{"id": "b", "text": "three"}\n'
+def test_json_lines_can_be_streamed_and_parquet_cannot(
+    server: Internet, tmp_path: Path, local: LocalEngine
+) -> None:
+    server.files["/t.jsonl"] = (
+        b'{"id": "a", "text": "one two", "n": 1}\n{"id": "b", "text": "three"}\n'
+    )
     dataset = {"name": "t", "files": [server.url + "t.jsonl"], "stream": True}
     table = {"stages": ["extract"], "dataset": [dataset], "download": {"requests_per_second": 2000}}
-    context, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
+    context, plan = pipeline.run(
+        recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None
+    )
     rows = store.read_table(context.documents(plan.shards[0])).to_pylist()
     assert [(row["id"], row["extra"]) for row in rows] == [("a", {"n": 1}), ("b", None)]
     server.files["/t.jsonl"] += b'{"id": "c", "text": "new"}\n'
-    context, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
-    assert len(store.read_table(context.documents(plan.shards[0]))) == 3, "a changed file is read again"
+    context, plan = pipeline.run(
+        recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None
+    )
+    assert len(store.read_table(context.documents(plan.shards[0]))) == 3, (
+        "a changed file is read again"
+    )
     table["dataset"] = [{**dataset, "files": [server.url + "t.parquet"]}]
     with pytest.raises(InputError, match="cannot be streamed"):
         pipeline.run(recipe.parse(table), str(tmp_path / "other"), local, say=lambda line: None)

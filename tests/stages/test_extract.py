@@ -18,10 +18,16 @@ TABLE = {"stages": ["extract"]}
 
 
 def _documents(context: Any, plan: Any) -> list[dict[str, Any]]:
-    return [row for shard in plan.shards for row in store.read_table(context.documents(shard)).to_pylist()]
+    return [
+        row
+        for shard in plan.shards
+        for row in store.read_table(context.documents(shard)).to_pylist()
+    ]
 
 
-def test_other_columns_travel_in_extra_and_mixed_types_as_json(run_recipe: Callable[..., Any]) -> None:
+def test_other_columns_travel_in_extra_and_mixed_types_as_json(
+    run_recipe: Callable[..., Any],
+) -> None:
     rows = [
         {"id": "1", "text": "one", "n": 1, "mixed": 1, "deep": {"x": [1]}},
         {"id": "2", "text": "two", "n": 2.5, "mixed": "s", "flag": True},
@@ -35,9 +41,13 @@ def test_other_columns_travel_in_extra_and_mixed_types_as_json(run_recipe: Calla
 
 
 def test_parquet_columns_keep_their_types(tmp_path: Path, local: LocalEngine) -> None:
-    table = pa.table({"text": ["x y", None], "tags": [["a"], []], "when": pa.array([1, 2], pa.int32())})
+    table = pa.table(
+        {"text": ["x y", None], "tags": [["a"], []], "when": pa.array([1, 2], pa.int32())}
+    )
     pq.write_table(table, tmp_path / "t.parquet")
-    made = recipe.parse({**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.parquet")]}]})
+    made = recipe.parse(
+        {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.parquet")]}]}
+    )
     context, plan = pipeline.run(made, str(tmp_path / "run"), local)
     (row,) = _documents(context, plan)
     assert row["extra"] == {"tags": ["a"], "when": 1}
@@ -55,11 +65,18 @@ def test_every_line_is_a_document_or_a_listed_reject(tmp_path: Path, local: Loca
         b'{"text": "also"}',
     ]
     (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
-    made = recipe.parse({**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.jsonl.gz")]}]})
+    made = recipe.parse(
+        {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.jsonl.gz")]}]}
+    )
     context, plan = pipeline.run(made, str(tmp_path / "run"), local)
     rejects = store.read_table(context.table("rejects", plan.shards[0])).to_pylist()
     assert len(_documents(context, plan)) + len(rejects) == len(lines)
-    assert sorted(r["reason"] for r in rejects) == ["empty", "malformed", "missing_text", "undecodable"]
+    assert sorted(r["reason"] for r in rejects) == [
+        "empty",
+        "malformed",
+        "missing_text",
+        "undecodable",
+    ]
 
 
 def test_a_repeated_id_is_an_error_that_names_it(run_recipe: Callable[..., Any]) -> None:
@@ -68,12 +85,16 @@ def test_a_repeated_id_is_an_error_that_names_it(run_recipe: Callable[..., Any])
         run_recipe({"a": rows}, TABLE)
 
 
-def test_ids_of_archives_and_tables_without_ids_do_not_depend_on_the_folder(tmp_path: Path, local: LocalEngine) -> None:
+def test_ids_of_archives_and_tables_without_ids_do_not_depend_on_the_folder(
+    tmp_path: Path, local: LocalEngine
+) -> None:
     found = []
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "t.jsonl").write_text(json.dumps({"text": "hello"}) + "\n")
-        made = recipe.parse({**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / folder / "t.jsonl")]}]})
+        made = recipe.parse(
+            {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / folder / "t.jsonl")]}]}
+        )
         context, plan = pipeline.run(made, str(tmp_path / f"run-{folder}"), local)
         found.append(Path(context.documents(plan.shards[0])).read_bytes())
     assert found[0] == found[1]
@@ -81,8 +102,14 @@ def test_ids_of_archives_and_tables_without_ids_do_not_depend_on_the_folder(tmp_
 
 def test_only_the_wanted_languages_stay(run_recipe: Callable[..., Any]) -> None:
     rows = [
-        {"id": "en", "text": "The committee will meet again on Thursday to discuss the proposal in detail."},
-        {"id": "de", "text": "Der Ausschuss wird am Donnerstag erneut zusammentreten, um den Vorschlag zu beraten."},
+        {
+            "id": "en",
+            "text": "The committee will meet again on Thursday to discuss the proposal in detail.",
+        },
+        {
+            "id": "de",
+            "text": "Der Ausschuss wird am Donnerstag erneut zusammentreten, um den Vorschlag zu beraten.",
+        },
     ]
     context, plan = run_recipe({"a": rows}, {**TABLE, "extract": {"languages": ["en"]}})
     assert [row["id"] for row in _documents(context, plan)] == ["en"]
@@ -91,7 +118,9 @@ def test_only_the_wanted_languages_stay(run_recipe: Callable[..., Any]) -> None:
     assert reject["detail"].startswith("de ")
 
 
-def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, local: LocalEngine) -> None:
+def test_a_missing_column_is_named_with_those_that_are_there(
+    tmp_path: Path, local: LocalEngine
+) -> None:
     (tmp_path / "t.jsonl").write_text('{"body": "hello"}\n')
     dataset = {"name": "a", "files": [str(tmp_path / "t.jsonl")]}
     with pytest.raises(Exception, match="body"):
@@ -101,7 +130,9 @@ def test_a_missing_column_is_named_with_those_that_are_there(tmp_path: Path, loc
     assert _documents(context, plan)[0]["text"] == "hello"
 
 
-def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(tmp_path: Path, local: LocalEngine) -> None:
+def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(
+    tmp_path: Path, local: LocalEngine
+) -> None:
     bodies = [
         b"<p>" + b"A short page of a few words. " * 9,
         b"<p>" + b"<i>x</i> " * 400_000,

@@ -21,7 +21,10 @@ COMMON = [f"common{i}" for i in range(34)]
 
 def _text(rng: random.Random, words: int = 120) -> str:
     """Prose of its own: half of the words are the language's commonest, the others from 30,000."""
-    return " ".join(rng.choice(COMMON) if rng.random() < 0.5 else f"w{rng.randrange(30_000)}" for _ in range(words))
+    return " ".join(
+        rng.choice(COMMON) if rng.random() < 0.5 else f"w{rng.randrange(30_000)}"
+        for _ in range(words)
+    )
 
 
 def _corpus(n: int, copies: int) -> list[str]:
@@ -40,16 +43,22 @@ def _survivors_by_the_literal_rule(texts: list[str]) -> int:
         firsts.append(first[inverse])
     links = np.concatenate(firsts), np.tile(np.arange(len(texts)), 10)
     n = len(texts)
-    components, _ = connected_components(coo_array((np.ones(len(links[0])), links), (n, n)), directed=False)
+    components, _ = connected_components(
+        coo_array((np.ones(len(links[0])), links), (n, n)), directed=False
+    )
     return int(components)
 
 
-def test_the_literal_rule_deletes_the_corpus_and_ours_the_copies(run_recipe: Callable[..., Any]) -> None:
+def test_the_literal_rule_deletes_the_corpus_and_ours_the_copies(
+    run_recipe: Callable[..., Any],
+) -> None:
     texts = _corpus(1000, 50)
     assert _survivors_by_the_literal_rule(texts) <= 10
     preset = {"features": "unigram", "bands": 5, "rows": 2, "min_jaccard": 0.8}
     table = {"stages": ["extract", "dedup"], "dedup": preset}
-    context, plan = run_recipe({"a": [{"id": f"d{i}", "text": text} for i, text in enumerate(texts)]}, table)
+    context, plan = run_recipe(
+        {"a": [{"id": f"d{i}", "text": text} for i, text in enumerate(texts)]}, table
+    )
     (shard,) = plan.shards
     keep = store.read_table(context.decision("dedup", shard), ["keep"]).column(0).to_pylist()
     assert sum(keep) == 950

@@ -8,7 +8,9 @@ from curation.stages import mix
 from curation.stages.mixture import PAPER, bound, paper_epochs, paper_notes, plan_mixture, spread
 
 
-@pytest.mark.parametrize(("epochs", "shards"), [(0.3, 4), (1.0, 8), (2.5, 4), (3.7, 7), (40.2, 3), (0.05, 10)])
+@pytest.mark.parametrize(
+    ("epochs", "shards"), [(0.3, 4), (1.0, 8), (2.5, 4), (3.7, 7), (40.2, 3), (0.05, 10)]
+)
 def test_spread_is_the_variance_of_the_draws(epochs: float, shards: int) -> None:
     keys = [i.to_bytes(4, "little") for i in range(4000)]
     placed = np.zeros((len(keys), shards))
@@ -34,7 +36,8 @@ def runs(seed: int, lengths: np.ndarray, epochs: float, shards: int) -> np.ndarr
 
 
 @pytest.mark.parametrize(
-    ("epochs", "seeds"), [(0.37, range(250)), (1.0, range(250, 500)), (2.6, range(500, 750)), (0.04, range(750, 1000))]
+    ("epochs", "seeds"),
+    [(0.37, range(250)), (1.0, range(250, 500)), (2.6, range(500, 750)), (0.04, range(750, 1000))],
 )
 def test_no_false_alarm_in_1000_correct_runs(epochs: float, seeds: range) -> None:
     """Chunk lengths with a heavy tail: most are short, some are 32,768 tokens."""
@@ -47,7 +50,9 @@ def test_no_false_alarm_in_1000_correct_runs(epochs: float, seeds: range) -> Non
             (placed.sum(), epochs * lengths.sum(), None),
             *((p, epochs * lengths.sum() / shards, s) for s, p in enumerate(placed)),
         ]:
-            allowed = bound((lengths**2).sum() * spread(epochs, shards, shard), lengths.max(), shards + 1)
+            allowed = bound(
+                (lengths**2).sum() * spread(epochs, shards, shard), lengths.max(), shards + 1
+            )
             closest = max(closest, abs(got - mean) / allowed)
     assert closest < 1
     assert closest > 0.1  # a bound that nothing comes near would find nothing

@@ -42,10 +42,14 @@ def _rows() -> list[dict[str, str]]:
 def _fates(context: Any, plan: Any, dataset: str) -> dict[str, dict[str, Any]]:
     (shard,) = plan.of(dataset)
     ids = store.read_table(context.survivors(shard), ["id"]).column(0).to_pylist()
-    return dict(zip(ids, store.read_table(context.decision("dedup", shard)).to_pylist(), strict=True))
+    return dict(
+        zip(ids, store.read_table(context.decision("dedup", shard)).to_pylist(), strict=True)
+    )
 
 
-def test_repetitive_documents_leave_under_their_reason_and_take_part_in_nothing(run_recipe: Callable[..., Any]) -> None:
+def test_repetitive_documents_leave_under_their_reason_and_take_part_in_nothing(
+    run_recipe: Callable[..., Any],
+) -> None:
     context, plan = run_recipe({"a": _rows()}, TABLE)
     fates = _fates(context, plan, "a")
     reasons = {id_: fate["reason"] for id_, fate in fates.items()}
@@ -78,12 +82,29 @@ def test_every_view_of_a_run_can_show_them(run_recipe: Callable[..., Any]) -> No
     assert "Repeated lines" in page(found)
 
 
-def test_they_stay_by_default_and_where_they_are_only_compared_with(run_recipe: Callable[..., Any]) -> None:
+def test_they_stay_by_default_and_where_they_are_only_compared_with(
+    run_recipe: Callable[..., Any],
+) -> None:
     context, plan = run_recipe({"a": _rows()}, {"stages": ["extract", "dedup"]})
     assert "repetitive" not in {fate["reason"] for fate in _fates(context, plan, "a").values()}
     (shard,) = plan.of("a")
-    measured = store.read_table(context.table("dedup", shard, "evidence"), ["repeated_lines", "repetitive"])
-    assert [round(share, 2) for share in measured.column(0).to_pylist()] == [0, 0.65, 0.65, 0, 0.07, 0]
+    measured = store.read_table(
+        context.table("dedup", shard, "evidence"), ["repeated_lines", "repetitive"]
+    )
+    assert [round(share, 2) for share in measured.column(0).to_pylist()] == [
+        0,
+        0.65,
+        0.65,
+        0,
+        0.07,
+        0,
+    ]
     assert set(measured.column(1).to_pylist()) == {0}
-    context, plan = run_recipe({"reference:ref": _rows(), "a": [{"id": "x", "text": "two words"}]}, TABLE, out="other")
-    assert {fate["reason"] for fate in _fates(context, plan, "ref").values()} == {None, "duplicate", "exact_duplicate"}
+    context, plan = run_recipe(
+        {"reference:ref": _rows(), "a": [{"id": "x", "text": "two words"}]}, TABLE, out="other"
+    )
+    assert {fate["reason"] for fate in _fates(context, plan, "ref").values()} == {
+        None,
+        "duplicate",
+        "exact_duplicate",
+    }

@@ -31,7 +31,10 @@ def rows(name: str, n: int, words: int = 120) -> list[dict[str, Any]]:
 
 def table(**settings: Any) -> dict[str, Any]:
     weights = {"a": 60, "b": 41}
-    return {"stages": ["extract", "tokenize", "mix"], "mix": {"weights": weights, "shards": 3, **settings}}
+    return {
+        "stages": ["extract", "tokenize", "mix"],
+        "mix": {"weights": weights, "shards": 3, **settings},
+    }
 
 
 def sequences(out: str, name: str) -> list[np.ndarray[Any, Any]]:
@@ -51,16 +54,23 @@ def sequences(out: str, name: str) -> list[np.ndarray[Any, Any]]:
     assert len(index) == at + 12 * n + 8 * documents
     assert bounds.tolist() == list(range(n + 1))
     data = Path(out, "shards", name + ".bin").read_bytes()
-    return [np.frombuffer(data, "<u2", length, pointer) for length, pointer in zip(lengths, pointers, strict=True)]
+    return [
+        np.frombuffer(data, "<u2", length, pointer)
+        for length, pointer in zip(lengths, pointers, strict=True)
+    ]
 
 
 @pytest.fixture
 def mixed(run_recipe: Callable[..., Any]) -> Any:
-    return run_recipe({"a": rows("a", 60), "b": rows("b", 40)}, table(tokens=40_000, validation=0.1, parquet=True))
+    return run_recipe(
+        {"a": rows("a", 60), "b": rows("b", 40)}, table(tokens=40_000, validation=0.1, parquet=True)
+    )
 
 
 def test_megatron_reads_the_shards(mixed: Any) -> None:
-    reader = pytest.importorskip("megatron.core.datasets.indexed_dataset", reason="megatron-core is not installed")
+    reader = pytest.importorskip(
+        "megatron.core.datasets.indexed_dataset", reason="megatron-core is not installed"
+    )
     context, _ = mixed
     for name in ("train-00000", "train-00002", "validation-a-00000"):
         ours = sequences(context.out, name)
@@ -86,7 +96,10 @@ def test_every_sample_leads_back_to_its_url(mixed: Any) -> None:
     urls, texts = {}, {}
     for shard in plan.shards:
         for row in store.read_table(context.documents(shard), ["id", "url", "text"]).to_pylist():
-            urls[shard.dataset, row["id"]], texts[shard.dataset, row["id"]] = row["url"], row["text"]
+            urls[shard.dataset, row["id"]], texts[shard.dataset, row["id"]] = (
+                row["url"],
+                row["text"],
+            )
     for name in ("train-00000", "train-00001", "train-00002", "validation-b-00000"):
         found = pq.read_table(context.path("shards", name + ".parquet")).to_pylist()
         own = sequences(context.out, name)
@@ -104,16 +117,21 @@ def test_a_mixture_without_the_tables_has_none(mixed: Any, run_recipe: Callable[
     assert [p.name for p in Path(context.out, "shards").glob("*.parquet")] == ["manifest.parquet"]
 
 
-def test_within_an_epoch_no_chunk_repeats_and_none_is_missing(run_recipe: Callable[..., Any]) -> None:
+def test_within_an_epoch_no_chunk_repeats_and_none_is_missing(
+    run_recipe: Callable[..., Any],
+) -> None:
     """Epoch by epoch, in the order of the shards: the first complete ones hold each chunk once, the last one none twice."""
     context, _ = run_recipe(
         {"a": rows("a", 60), "b": rows("b", 40)}, table(tokens=80_000, validation=0.0, parquet=True)
     )
     mixture = {
-        row["dataset"]: row for row in json.loads(Path(context.out, "shards", "shards.json").read_text())["mixture"]
+        row["dataset"]: row
+        for row in json.loads(Path(context.out, "shards", "shards.json").read_text())["mixture"]
     }
     read = [
-        row for i in range(3) for row in pq.read_table(context.path("shards", f"train-{i:05d}.parquet")).to_pylist()
+        row
+        for i in range(3)
+        for row in pq.read_table(context.path("shards", f"train-{i:05d}.parquet")).to_pylist()
     ]
     for name, n in (("a", 60), ("b", 40)):
         own = [row for row in read if row["dataset"] == name]
@@ -134,10 +152,13 @@ def test_a_document_longer_than_a_shard(run_recipe: Callable[..., Any]) -> None:
     """A book of ten shards' tokens is spread over all of them, in parts, and comes together again."""
     book = {"id": "book", "text": " ".join(f"{k * 7919 % 100_003}" for k in range(120_000))}
     context, plan = run_recipe(
-        {"a": [book], "b": rows("b", 40)}, table(tokens=400_000, shards=20, validation=0.0, parquet=True)
+        {"a": [book], "b": rows("b", 40)},
+        table(tokens=400_000, shards=20, validation=0.0, parquet=True),
     )
     (shard,) = plan.of("a")
-    whole = np.frombuffer(store.read_table(context.table("tokens", shard)).column("tokens")[0].as_py()[0], "<u2")
+    whole = np.frombuffer(
+        store.read_table(context.table("tokens", shard)).column("tokens")[0].as_py()[0], "<u2"
+    )
     per_shard = json.loads(Path(context.out, "shards", "shards.json").read_text())["tokens"] / 20
     assert len(whole) > 5 * per_shard
     parts, homes = {}, set()
@@ -163,18 +184,27 @@ def test_no_tokens_are_left(run_recipe: Callable[..., Any]) -> None:
 def test_weights_that_do_not_fit_the_datasets(run_recipe: Callable[..., Any]) -> None:
     with pytest.raises(RecipeError, match=r"mix\.weights: no dataset 'c'"):
         run_recipe(
-            {"a": rows("a", 5)}, {"stages": ["extract", "tokenize", "mix"], "mix": {"weights": {"a": 1, "c": 1}}}
+            {"a": rows("a", 5)},
+            {"stages": ["extract", "tokenize", "mix"], "mix": {"weights": {"a": 1, "c": 1}}},
         )
     with pytest.raises(RecipeError, match="not all 0"):
-        run_recipe({"a": []}, {"stages": ["extract", "tokenize", "mix"], "mix": {"weights": {"a": 0}}})
+        run_recipe(
+            {"a": []}, {"stages": ["extract", "tokenize", "mix"], "mix": {"weights": {"a": 0}}}
+        )
     mix = {"weights": {"a": 7}, "shards": 2, "validation": 0.0}
-    context, _ = run_recipe({"a": [], "b": rows("b", 5)}, {"stages": ["extract", "tokenize", "mix"], "mix": mix})
+    context, _ = run_recipe(
+        {"a": [], "b": rows("b", 5)}, {"stages": ["extract", "tokenize", "mix"], "mix": mix}
+    )
     made = json.loads(Path(context.out, "shards", "shards.json").read_text())
-    assert [(row["dataset"], row["weight"]) for row in made["mixture"]] == [("a", 1.0)]  # b has none: it takes no part
+    assert [(row["dataset"], row["weight"]) for row in made["mixture"]] == [
+        ("a", 1.0)
+    ]  # b has none: it takes no part
 
 
 def test_more_shards_than_documents_and_a_budget_of_zero(run_recipe: Callable[..., Any]) -> None:
-    context, _ = run_recipe({"a": rows("a", 3), "b": rows("b", 2)}, table(tokens=0, shards=30, validation=0.0))
+    context, _ = run_recipe(
+        {"a": rows("a", 3), "b": rows("b", 2)}, table(tokens=0, shards=30, validation=0.0)
+    )
     found = [len(sequences(context.out, f"train-{i:05d}")) for i in range(30)]
     assert 0 < sum(found) <= 5
     assert found.count(0) >= 25

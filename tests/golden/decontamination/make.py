@@ -54,7 +54,9 @@ def document(id_: str, *parts: str) -> dict[str, Any]:
     long = [[start, end] for start, end in stays if end - start >= LEAST]
     reason = None
     if cuts:
-        reason = "too_many_pieces" if len(stays) > MOST_PIECES else None if long else "no_piece_left"
+        reason = (
+            "too_many_pieces" if len(stays) > MOST_PIECES else None if long else "no_piece_left"
+        )
     return {
         "id": id_,
         "text": text,
@@ -66,7 +68,9 @@ def document(id_: str, *parts: str) -> dict[str, Any]:
 
 def spans(gone: list[bool], value: bool) -> list[list[int]]:
     edges = [
-        i for i in range(len(gone) + 1) if (i < len(gone) and gone[i] == value) != (i > 0 and gone[i - 1] == value)
+        i
+        for i in range(len(gone) + 1)
+        if (i < len(gone) and gone[i] == value) != (i > 0 and gone[i - 1] == value)
     ]
     return [[start, end] for start, end in zip(edges[::2], edges[1::2], strict=True)]
 
@@ -90,14 +94,28 @@ def lengths() -> Iterator[dict[str, Any]]:
     yield case("words-12", "twelve words in a row are no gram", whole, around(words(12)))
     yield case("words-13", "thirteen are one", whole, around(Match(words(13))))
     yield case("words-22", "ten grams that overlap are one cut", whole, around(Match(words(22))))
-    yield case("words-23", "eleven grams that overlap are one cut, not eleven pieces", whole, around(Match(words(23))))
+    yield case(
+        "words-23",
+        "eleven grams that overlap are one cut, not eleven pieces",
+        whole,
+        around(Match(words(23))),
+    )
     yield case("words-40", "a long quotation is one cut", whole, around(Match(words(40))))
-    yield case("example-of-12-words", "an example shorter than a gram removes nothing", [words(12)], around(words(40)))
+    yield case(
+        "example-of-12-words",
+        "an example shorter than a gram removes nothing",
+        [words(12)],
+        around(words(40)),
+    )
     fields = [[words(20), " ".join(QUOTE[20:])]]
     inner = Match(words(20)), " ", Match(" ".join(QUOTE[20:]))
-    yield case("fields", "both fields are found", fields, document("d", filler(1000), *inner, filler(1000)))
+    yield case(
+        "fields", "both fields are found", fields, document("d", filler(1000), *inner, filler(1000))
+    )
     across = [[words(8), " ".join(QUOTE[8:16])]]
-    yield case("across-fields", "grams never cross the fields of an example", across, around(words(16)))
+    yield case(
+        "across-fields", "grams never cross the fields of an example", across, around(words(16))
+    )
 
 
 def spellings() -> Iterator[dict[str, Any]]:
@@ -118,15 +136,22 @@ def spellings() -> Iterator[dict[str, Any]]:
         around(Match(plain)),
     )
     joined = plain.replace("it s", "its").replace("don t", "dont")
-    yield case("dropped-apostrophes", "an apostrophe left out makes another word", [curly], around(joined))
+    yield case(
+        "dropped-apostrophes", "an apostrophe left out makes another word", [curly], around(joined)
+    )
     dashed = " — ".join(QUOTE[:13])
-    yield case("lone-dashes", "a dash between two spaces is no word", [words(13)], around(Match(dashed)))
+    yield case(
+        "lone-dashes", "a dash between two spaces is no word", [words(13)], around(Match(dashed))
+    )
     yield case("case", "lower case is compared", [words(13)], around(Match(words(13).upper())))
     lines = "\n\t".join(QUOTE[:13])
     yield case("white-space", "any white space separates", [words(13)], around(Match(lines)))
     wide = {ord(x) + i: ord(full) + i for x, full in ("aａ", "AＡ") for i in range(26)}
     yield case(
-        "full-width-letters", "full-width letters are other letters", [words(13)], around(words(13).translate(wide))
+        "full-width-letters",
+        "full-width letters are other letters",
+        [words(13)],
+        around(words(13).translate(wide)),
     )
     yield case(
         "full-width-case",
@@ -148,17 +173,26 @@ def spellings() -> Iterator[dict[str, Any]]:
         around(Match(normalize("NFD", composed))),
     )
     yield case(
-        "combining-in-benchmark", "and the other way round", [normalize("NFD", composed)], around(Match(composed))
+        "combining-in-benchmark",
+        "and the other way round",
+        [normalize("NFD", composed)],
+        around(Match(composed)),
     )
     bare = "cafe naive role Angstrom fiance elan senor uber facade jalapeno creme brulee voila"
     yield case("no-accents", "a letter without its accent is another", [composed], around(bare))
     symbols = "a $ b + c = d | e ^ f ` g ~ h < i > j © k ° l € m"
     yield case(
-        "symbols", "symbols break words as punctuation does", ["a b c d e f g h i j k l m"], around(Match(symbols))
+        "symbols",
+        "symbols break words as punctuation does",
+        ["a b c d e f g h i j k l m"],
+        around(Match(symbols)),
     )
     invisible = "\u200b".join(QUOTE[:13])
     yield case(
-        "zero-width", "a zero width space (a format character) breaks words", [words(13)], around(Match(invisible))
+        "zero-width",
+        "a zero width space (a format character) breaks words",
+        [words(13)],
+        around(Match(invisible)),
     )
     yield case(
         "beyond-16-bits",
@@ -173,19 +207,43 @@ def frequencies() -> Iterator[dict[str, Any]]:
     yield case("ten-documents", "a gram in ten documents is cut from all", [words(13)], *quoted)
     common = [document(f"d{i:02}", filler(500), words(13), filler(500)) for i in range(11)]
     yield case("eleven-documents", "a gram in eleven documents is ignored", [words(13)], *common)
-    often = [document(f"d{i:02}", filler(500), *([Match(words(13)), filler(500)] * 3)) for i in range(10)]
-    yield case("ten-documents-thrice", "documents are counted, not occurrences", [words(13)], *often)
+    often = [
+        document(f"d{i:02}", filler(500), *([Match(words(13)), filler(500)] * 3)) for i in range(10)
+    ]
+    yield case(
+        "ten-documents-thrice", "documents are counted, not occurrences", [words(13)], *often
+    )
     mixed = [document(f"d{i:02}", filler(500), words(13), filler(500)) for i in range(10)]
     last = " ".join(QUOTE[1:14])
     mixed.append(document("d10", filler(500), words(1) + " ", Match(last), filler(500)))
-    yield case("one-common-of-two", "only the common gram is ignored, not its neighbour", [words(14)], *mixed)
+    yield case(
+        "one-common-of-two",
+        "only the common gram is ignored, not its neighbour",
+        [words(14)],
+        *mixed,
+    )
 
 
 def places() -> Iterator[dict[str, Any]]:
     quote = [words(13)]
-    yield case("at-the-start", "a match at the very start", quote, document("d", Match(words(13)), filler(1000)))
-    yield case("at-the-end", "a match at the very end", quote, document("d", filler(1000), Match(words(13))))
-    yield case("nothing-else", "a document that is nothing but the match", quote, document("d", Match(words(13))))
+    yield case(
+        "at-the-start",
+        "a match at the very start",
+        quote,
+        document("d", Match(words(13)), filler(1000)),
+    )
+    yield case(
+        "at-the-end",
+        "a match at the very end",
+        quote,
+        document("d", filler(1000), Match(words(13))),
+    )
+    yield case(
+        "nothing-else",
+        "a document that is nothing but the match",
+        quote,
+        document("d", Match(words(13))),
+    )
     two = Match(words(13))
     for apart, why in (
         (150, "two matches 150 characters apart are one cut"),
@@ -193,18 +251,35 @@ def places() -> Iterator[dict[str, Any]]:
         (401, "401 characters apart leave a piece of one character, which is counted and dropped"),
         (450, "450 characters apart leave a piece of 50, which is counted and dropped"),
     ):
-        yield case(f"apart-{apart}", why, quote, document("d", filler(1000), two, filler(apart), two, filler(1000)))
+        yield case(
+            f"apart-{apart}",
+            why,
+            quote,
+            document("d", filler(1000), two, filler(apart), two, filler(1000)),
+        )
     yield case(
-        "piece-199", "a piece of 199 characters is dropped", quote, document("d", "x" + filler(398), two, filler(1000))
+        "piece-199",
+        "a piece of 199 characters is dropped",
+        quote,
+        document("d", "x" + filler(398), two, filler(1000)),
     )
     yield case(
-        "piece-200", "a piece of 200 characters stays", quote, document("d", "x" + filler(399), two, filler(1000))
+        "piece-200",
+        "a piece of 200 characters stays",
+        quote,
+        document("d", "x" + filler(399), two, filler(1000)),
     )
     yield case(
-        "short-and-clean", "a document that was not cut stays, however short", quote, document("d", "Nothing shared.")
+        "short-and-clean",
+        "a document that was not cut stays, however short",
+        quote,
+        document("d", "Nothing shared."),
     )
     yield case(
-        "no-piece-left", "pieces of 199 on both sides", quote, document("d", "x" + filler(398), two, filler(398) + "x")
+        "no-piece-left",
+        "pieces of 199 on both sides",
+        quote,
+        document("d", "x" + filler(398), two, filler(398) + "x"),
     )
 
 
@@ -217,9 +292,13 @@ def counts() -> Iterator[dict[str, Any]]:
 
     yield case("ten-pieces", "ten pieces stay", quote, pieces(10))
     yield case("eleven-pieces", "eleven remove the document", quote, pieces(11))
-    yield case("eleven-short-pieces", "pieces too short to stay count as well", quote, pieces(11, 450))
+    yield case(
+        "eleven-short-pieces", "pieces too short to stay count as well", quote, pieces(11, 450)
+    )
     ended = document("d", filler(700), *([two, filler(700)] * 9), two)
-    yield case("ten-cuts-ten-pieces", "a cut that reaches the end makes no piece after it", quote, ended)
+    yield case(
+        "ten-cuts-ten-pieces", "a cut that reaches the end makes no piece after it", quote, ended
+    )
     touching = document("d", filler(700), *([two, filler(390)] * 30), filler(700))
     yield case("thirty-matches-one-cut", "cuts are counted after they are merged", quote, touching)
 
@@ -227,7 +306,9 @@ def counts() -> Iterator[dict[str, Any]]:
 def main() -> None:
     cases = [c for group in (lengths, spellings, frequencies, places, counts) for c in group()]
     path = Path(__file__).with_name("cases.jsonl")
-    path.write_text("".join(json.dumps(c, ensure_ascii=False) + "\n" for c in cases), encoding="utf-8")
+    path.write_text(
+        "".join(json.dumps(c, ensure_ascii=False) + "\n" for c in cases), encoding="utf-8"
+    )
     print(f"{len(cases)} cases, {path.stat().st_size:,} bytes")
 
 
