@@ -1,6 +1,6 @@
 # curation. `make` alone lists what there is. Everything goes into .venv, build, dist and out.
 PYTHON ?= python3
-RECIPE ?= out/sample/recipe.toml
+RECIPE ?= out/demo/recipe.toml
 OUT ?= out/run
 MASTER ?=
 ARGS ?=
@@ -27,11 +27,11 @@ help: ## this list
 	@echo "PYTHON=python3.12 make ... chooses the interpreter; ARGS='--set classify.alpha=3' goes to the run."
 
 ifeq ($(MASTER),)
-curate: .venv/.curate $(filter out/sample/recipe.toml,$(RECIPE)) ## the whole line on Spark: the sample, or RECIPE=my.toml OUT=DIR [MASTER=spark://host:7077]
-	@$(BIN)/curation run $(RECIPE) --out $(OUT) --engine spark $(if $(filter out/sample/recipe.toml,$(RECIPE)),--update) $(ARGS)
+curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) ## the whole line on Spark: the demo corpus, or RECIPE=my.toml OUT=DIR [MASTER=spark://host:7077]
+	@$(BIN)/curation run $(RECIPE) --out $(OUT) --engine spark $(if $(filter out/demo/recipe.toml,$(RECIPE)),--update) $(ARGS)
 	@$(BIN)/curation report $(OUT)
 else
-curate: .venv/.curate $(filter out/sample/recipe.toml,$(RECIPE)) dist/environment.tar.gz
+curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) dist/environment.tar.gz
 	@JAVA_HOME="$$($(BIN)/python -c 'from curation.engine.spark import java_home; print(java_home(".venv"))')" \
 	    PYSPARK_DRIVER_PYTHON=$(BIN)/python PYSPARK_PYTHON=./environment/bin/python \
 	    $(BIN)/spark-submit --master $(MASTER) --archives dist/environment.tar.gz#environment \
@@ -44,7 +44,7 @@ train: .venv/.train ## a very small GPT-3 on the shards, for SECONDS=60, and som
 	@$(BIN)/curation train $(OUT) --size tiny --out out/model --seconds $(SECONDS)
 
 test: .venv/.all ## set-up and the whole test suite
-	@echo "Compiling the kernels, the first time only ..." && $(BIN)/python -m curation.warm
+	@echo "Compiling the kernels, the first time only ..." && $(BIN)/python -m curation.pipeline.compile
 	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: .venv/.all ## ruff and mypy
@@ -75,8 +75,8 @@ clean: ## remove all that these commands made, the environment and out/ too
 	@$(PIP) install --no-compile -c constraints.txt -e '.[$(EXTRAS_$*)]'
 	@touch $@
 
-out/sample/recipe.toml: $(filter curation/sample/% curation/recipes/sample.toml,$(SOURCES)) | .venv/.curate
-	@$(BIN)/python -m curation.sample out/sample
+out/demo/recipe.toml: $(filter curation/demo/% curation/recipes/demo.toml,$(SOURCES)) | .venv/.curate
+	@$(BIN)/python -m curation.demo out/demo
 	@touch $@
 
 # ---- the package -----------------------------------------------------------------------------------------------------

@@ -3,8 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from curation.readers.html import extract_blocks as extract_blocks
-    from curation.readers.html import extract_text as extract_text
+    from curation.readers.html import extract_blocks, extract_text
 
 __version__ = "0.1.0"
 __all__ = ["__version__", "extract_blocks", "extract_text"]

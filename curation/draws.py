@@ -6,21 +6,11 @@ on partitioning, order, engine or file names, and identical texts share their fa
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import xxhash
-
-
-def content_hash(text: bytes) -> bytes:
-    """The 16 bytes that stand for a text: xxh3-128 of its UTF-8 bytes.
-
-    >>> content_hash(b"hello").hex()
-    'b5e9c1ad071b3e7fc779cfaa5e523818'
-    """
-    return xxhash.xxh3_128_digest(text)
 
 
 def _key(seed: int, purpose: str) -> int:
@@ -43,14 +33,3 @@ def uniforms(seed: int, purpose: str, contents: Iterable[bytes]) -> npt.NDArray[
     key, digest = _key(seed, purpose), xxhash.xxh3_64_intdigest
     hashes = np.fromiter((digest(content, key) for content in contents), np.uint64)
     return (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
-
-
-def digest(*parts: object) -> str:
-    """A short name for a configuration: the first 16 hex digits of the sha256 of the parts' `repr`s, joined.
-
-    Parts must have a stable `repr`: strings, numbers, tuples and frozen dataclasses of those.
-
-    >>> digest("classify", 1, ("a", 2.0))
-    'a6d74f814c38a63a'
-    """
-    return hashlib.sha256("\x1f".join(map(repr, parts)).encode()).hexdigest()[:16]

@@ -27,12 +27,14 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation import pipeline, recipe, store
+from curation import store
 from curation.engine.local import LocalEngine
 from curation.kernels.buffers import text_buffers
 from curation.kernels.hashingtf import NUM_FEATURES, logits
-from curation.stages import classify
-from curation.stages.classify_model import load_model, write_model
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.stages.classify import stage as classify
+from curation.stages.classify.model import load_model, write_model
 
 START = (
     "import time; w, c = time.perf_counter(), time.process_time()\n"
@@ -78,9 +80,9 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         }
     )
     with contextlib.closing(LocalEngine(1)) as engine:
-        context, plan = pipeline.run(made, str(folder / "run"), engine, say=lambda line: None)
+        rundir, plan = pipeline.run(made, str(folder / "run"), engine, say=lambda line: None)
     (shard,) = plan.shards
-    documents = context.documents(shard)
+    documents = rundir.documents(shard)
     column = pa.concat_tables(
         [pa.Table.from_batches([b]) for b in store.read_groups(documents, ["text"])]
     )["text"]
@@ -97,9 +99,9 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
             offsets, data, weights, 0.0, scaling
         )
     for scaling in ("tf", "log-l2"):
-        write_model(context.path("classify", "model"), weights, 0.0, {"scaling": scaling})
-        identity = load_model(context.path("classify", "model")).identity
-        sides[f"stage, {scaling}"] = _stage(context, shard, scaling, identity, weights)
+        write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
+        identity = load_model(rundir.path("classify", "model")).identity
+        sides[f"stage, {scaling}"] = _stage(rundir, shard, scaling, identity, weights)
     if theirs is not None:
         sides["pyspark.ml, tf"] = theirs
     best = {name: (float("inf"), float("inf")) for name in sides}
@@ -122,13 +124,11 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         print(f"largest difference of scores: {np.abs(found - ours[order]).max():.1e}")
 
 
-def _stage(
-    context: Any, shard: Any, scaling: str, identity: str, weights: Any
-) -> Callable[[], Any]:
+def _stage(rundir: Any, shard: Any, scaling: str, identity: str, weights: Any) -> Callable[[], Any]:
     def run() -> None:
-        write_model(context.path("classify", "model"), weights, 0.0, {"scaling": scaling})
-        store.delete(context.table("classify", shard, "evidence"))
-        classify.score_shard(context, identity, shard)
+        write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
+        store.delete(rundir.table("classify", shard, "evidence"))
+        classify.score_shard(rundir, identity, shard)
 
     return run
 
@@ -190,13 +190,13 @@ def fit_time(positives: Path, negatives: Path, folder: Path) -> None:
         described.append({"name": name, "role": role, "files": [str(place)]})
     made = recipe.parse({"stages": ["extract", "classify"], "dataset": described})
     with contextlib.closing(LocalEngine(1)) as engine:
-        context, plan = pipeline.run(
+        rundir, plan = pipeline.run(
             made, str(folder / "fit"), engine, until="extract", say=lambda line: None
         )
         peak = _watch_memory(
-            lambda: classify.fit_model(context, plan, engine, context.path("classify", "model"))
+            lambda: classify.fit_model(rundir, plan, engine, rundir.path("classify", "model"))
         )
-    card = store.read_json(context.path("classify", "model", "card.json"))
+    card = store.read_json(rundir.path("classify", "model", "card.json"))
     documents = sum(part["documents"] for part in card["training"].values())
     print(
         f"fit on {documents:,} documents of {FIT_CHARS:,} characters, one core, with its report: {peak}"

@@ -14,9 +14,10 @@ from typing import Any
 import click
 import numpy as np
 
-from curation import draws, plan, store
-from curation.stages.classify_fit import Training, features, regression, training_set
-from curation.stages.classify_measure import measure
+from curation import draws, store
+from curation.rundir import plan
+from curation.stages.classify.fit import Training, features, regression, training_set
+from curation.stages.classify.measure import measure
 
 TRIED = {
     "tf": (0.01,),
@@ -31,15 +32,15 @@ HELD_SOURCES = 0.3
 @click.argument("run")
 def main(run: str) -> None:
     """Fit every scaling and print how it does on what was held out."""
-    context, made = plan.read(run)
-    classes = {"positive": context.recipe.positives(), "negative": context.recipe.negatives()}
-    sources = source_of_documents(context, made)
+    rundir, made = plan.read(run)
+    classes = {"positive": rundir.recipe.positives(), "negative": rundir.recipe.negatives()}
+    sources = source_of_documents(rundir, made)
     for scaling, values in TRIED.items():
-        config = dataclasses.replace(context.recipe.classify, scaling=scaling, heldout=0.1)
+        config = dataclasses.replace(rundir.recipe.classify, scaling=scaling, heldout=0.1)
         tables = {
-            name: features(context, made.of(name)) for names in classes.values() for name in names
+            name: features(rundir, made.of(name)) for names in classes.values() for name in names
         }
-        training = training_set(tables, classes, config, context.recipe.seed)
+        training = training_set(tables, classes, config, rundir.recipe.seed)
         keys = [
             (name, content)
             for name, t in tables.items()
@@ -48,7 +49,7 @@ def main(run: str) -> None:
         splits = {"site": training.held}
         if sources:
             splits["source"] = held_by_source(
-                training, [sources.get(key) for key in keys], context.recipe.seed
+                training, [sources.get(key) for key in keys], rundir.recipe.seed
             )
         for name, held in splits.items():
             for c in values:
@@ -62,11 +63,11 @@ def main(run: str) -> None:
                 print(f"{line}  ({found['documents']:,} held out)", flush=True)
 
 
-def source_of_documents(context: Any, made: Any) -> dict[tuple[str, bytes], str]:
+def source_of_documents(rundir: Any, made: Any) -> dict[tuple[str, bytes], str]:
     """(dataset, content) -> source, of the trusted datasets that have such a column."""
     out = {}
-    for shard in made.of(*context.recipe.positives()):
-        path = context.documents(shard)
+    for shard in made.of(*rundir.recipe.positives()):
+        path = rundir.documents(shard)
         if "extra" in store.read_schema(path).names:
             table = store.read_table(path, ["content", "extra"])
             for content, extra in zip(*(table.column(i).to_pylist() for i in (0, 1)), strict=True):

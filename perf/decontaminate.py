@@ -14,8 +14,10 @@ import click
 from line import Memory
 from parts import Parts
 
-from curation import pipeline, recipe, store
+from curation import store
 from curation.engine.local import LocalEngine
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
 
 
 def warm(_: int) -> int:
@@ -49,16 +51,16 @@ def main(files: tuple[str, ...], benchmarks: str, workers: int) -> None:
             engine.map("start", warm, [0] * workers)
             memory.take()
             start = time.perf_counter()
-            context, plan = pipeline.run(made, out + "/run", engine, say=lambda _: None)
+            rundir, plan = pipeline.run(made, out + "/run", engine, say=lambda _: None)
             whole = time.perf_counter() - start
         finally:
             engine.close()
         size = sum(
             len(text.as_buffer())
             for shard in plan.shards
-            for text in store.read_table(context.documents(shard), ["text"]).column(0)
+            for text in store.read_table(rundir.documents(shard), ["text"]).column(0)
         )
-        card = store.read_json(context.path("decontaminate", "benchmarks", "card.json"))
+        card = store.read_json(rundir.path("decontaminate", "benchmarks", "card.json"))
         click.echo(
             f"{size / 1e6:.1f} MB of text, {card['examples']:,} examples, {card['grams']:,} grams, table {card['bytes'] / 1e6:.0f} MB"
         )

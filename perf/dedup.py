@@ -35,7 +35,7 @@ def main(texts: Path, datatrove: str | None, workers: int, rounds: int) -> None:
     print(
         f"{texts.name}: {table.num_rows:,} documents, {size:.1f} MB of text, {workers} workers, load {load()}"
     )
-    subprocess.run([sys.executable, "-m", "curation.warm"], check=True)
+    subprocess.run([sys.executable, "-m", "curation.pipeline.compile"], check=True)
     best: dict[str, float] = {}
     with tempfile.TemporaryDirectory() as folder:
         pieces = Path(folder, "pieces")

@@ -29,11 +29,13 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from curation import pipeline, recipe, store
+from curation import store
 from curation.engine.local import LocalEngine
 from curation.kernels import minhash
 from curation.kernels.buffers import text_buffers
 from curation.kernels.pairs import similar_pairs
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
 
 PEER = Path(__file__).with_name("peers") / "datatrove_dedup.py"
 THRESHOLDS = (0.6, 0.7, 0.8, 0.85, 0.9, 0.95)
@@ -108,11 +110,11 @@ def sample(data: Path, engine: LocalEngine, out: Path) -> tuple[list[str], list[
             ],
         }
     )
-    context, plan = pipeline.run(made, str(out), engine, say=lambda _: None)
+    rundir, plan = pipeline.run(made, str(out), engine, say=lambda _: None)
     rows = [
         row
         for shard in plan.shards
-        for row in store.read_table(context.documents(shard), ["id", "text"]).to_pylist()
+        for row in store.read_table(rundir.documents(shard), ["id", "text"]).to_pylist()
     ]
     found = [(row["id"], row["text"]) for row in rows]
     web = pq.read_table(data / "text/webtext.parquet", columns=["id", "text"])
@@ -206,10 +208,10 @@ def ours(
                 "dedup": table,
             }
         )
-        context, plan = pipeline.run(made, str(out), engine, update=True, say=lambda _: None)
+        rundir, plan = pipeline.run(made, str(out), engine, update=True, say=lambda _: None)
         (shard,) = plan.shards
-        stays = store.read_table(context.decision("dedup", shard), ["keep"]).column(0).to_pylist()
-        names = store.read_table(context.documents(shard), ["id"]).column(0).to_pylist()
+        stays = store.read_table(rundir.decision("dedup", shard), ["keep"]).column(0).to_pylist()
+        names = store.read_table(rundir.documents(shard), ["id"]).column(0).to_pylist()
         by_id = dict(zip(names, stays, strict=True))
         return np.array([by_id[id_] for id_ in ids])
 

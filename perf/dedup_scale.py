@@ -26,14 +26,15 @@ import psutil
 import pyarrow as pa
 from parts import Parts
 
-from curation import recipe as recipes
-from curation import schema, store
-from curation.context import Context, Shard
+from curation import store
 from curation.kernels import minhash
-from curation.stages import dedup
-from curation.stages.dedup_candidates import spread
-from curation.stages.dedup_index import Member
-from curation.warm import compile_kernels
+from curation.pipeline.compile import compile_kernels
+from curation.recipe import reading as recipes
+from curation.rundir import schema
+from curation.rundir.directory import RunDirectory, Shard
+from curation.stages.dedup import stage as dedup
+from curation.stages.dedup.candidates import spread
+from curation.stages.dedup.index import IndexedShard
 
 PER_SHARD = 100_000
 GROUP = 10  # documents numbered in a row, of which up to six are near copies of the first
@@ -59,14 +60,14 @@ def features(numbers: Int64s) -> Int64s:
     )
 
 
-def made_up(member: Member, rows: Int64s) -> Iterator[tuple[int, int, Int64s, Int64s]]:
+def made_up(member: IndexedShard, rows: Int64s) -> Iterator[tuple[int, int, Int64s, Int64s]]:
     """What stands in for `text_features`."""
     for first in range(0, len(rows), 8192):
         some = features(member.shard.ordinal * PER_SHARD + rows[first : first + 8192])
         yield first, first + len(some), np.arange(0, some.size + 1, FEATURES), some.reshape(-1)
 
 
-def evidence(member: Member) -> None:
+def evidence(member: IndexedShard) -> None:
     """A shard's document and band tables, as `dedup.sign_shard` writes them."""
     config, seed = member.context.recipe.dedup, member.context.recipe.seed
     each, rows_of_a_band = config.banding()
@@ -165,16 +166,16 @@ def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple
     tables = {"stages": ["dedup"], "memory_gb": memory_gb, "dataset": dataset}
     parts = Parts()
     with tempfile.TemporaryDirectory() as out:
-        context = Context(out, recipes.parse(tables))
+        rundir = RunDirectory(out, recipes.parse(tables))
         shards = [Shard("web", i, i, 0, ()) for i in range(documents // PER_SHARD)]
-        members = [Member(context, shard, shard.ordinal, 0, 0, False) for shard in shards]
+        members = [IndexedShard(rundir, shard, shard.ordinal, 0, 0, False) for shard in shards]
         engine = engine_of(kind, workers, memory_gb, parts)
         try:
             compile_kernels(engine, ["dedup"])
             engine.map("made up", evidence, members)
             with Memory() as memory:
                 start, begun = time.perf_counter(), processor_s()
-                removed = dedup.choose(context, engine, members, made_up)
+                removed = dedup.choose(rundir, engine, members, made_up)
                 tasks = [
                     (member, removed.path(member.ordinal), removed.identity) for member in members
                 ]
@@ -195,7 +196,7 @@ def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple
     return seconds, memory.peak / 1e9
 
 
-def check(members: list[Member], documents: int) -> None:
+def check(members: list[IndexedShard], documents: int) -> None:
     """Fail unless what left are near copies, for their source, and nearly all of them."""
     left = found = 0
     for member in members:

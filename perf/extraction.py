@@ -27,8 +27,10 @@ from resiliparse.extract.html2text import extract_plain_text
 from rich.console import Console
 from rich.table import Table
 
-from curation.readers import blocks, blocks_training, html
+from curation.blocks import extractor as blocks
+from curation.readers import html
 from curation.readers.encoding import decoded
+from curation.tools import train_extractor as blocks_training
 
 Row = dict[str, Any]
 

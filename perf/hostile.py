@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.table import Table
 
 from curation.readers.html import EXTRACTORS, Form
+from curation.readers.page_sandbox import Watched
 from curation.readers.records import Page
-from curation.readers.watched import Watched
 
 STORY = (
     "The whole story of the little mill by the river is told here, and it is a long one indeed. "

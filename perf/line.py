@@ -17,9 +17,10 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from curation import pipeline, recipe
 from curation.engine.local import LocalEngine
-from curation.ledger import total
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.rundir.ledger import total
 
 
 class Memory:
@@ -75,11 +76,11 @@ def main(recipe_path: str, workers: int) -> None:
         try:
             for stage in made.stages:
                 start = time.perf_counter()
-                context, plan = pipeline.run(
+                rundir, plan = pipeline.run(
                     made, out + "/run", engine, until=stage, say=lambda line: None
                 )
                 seconds = time.perf_counter() - start
-                books = total(pipeline.books(context, plan).get(stage, {}).values())
+                books = total(pipeline.ledgers(rundir, plan).get(stage, {}).values())
                 documents, chars, _ = books.get("in", [0, 0, 0])
                 if stage == "extract":  # what it reads is archives, not text
                     chars = sum(file.size for shard in plan.shards for file in shard.files)

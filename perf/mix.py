@@ -15,8 +15,12 @@ import pyarrow as pa
 from line import Memory
 from parts import Parts
 
-from curation import draws, pipeline, recipe, schema, store
+from curation import store
+from curation.digests import text_digest
 from curation.engine.local import LocalEngine
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.rundir import schema
 
 
 def made_up(folder: Path, tokens: int) -> None:
@@ -36,7 +40,7 @@ def made_up(folder: Path, tokens: int) -> None:
                     [True] * len(sizes),
                     [None] * len(sizes),
                     [f"{name}{left}.{i}" for i in range(len(sizes))],
-                    [draws.content_hash(d) for d in data],
+                    [text_digest(d) for d in data],
                     [[n] for n in sizes.tolist()],
                     [[d] for d in data],
                 ]
@@ -66,7 +70,7 @@ def main(run: str | None, tokens: int, workers: int) -> None:
         engine = LocalEngine(workers, 1.0, parts)
         try:
             engine.map("start", abs, [1] * workers)
-            context, _ = pipeline.run(
+            rundir, _ = pipeline.run(
                 recipe.parse({"stages": ["mix"], "dataset": source, "mix": mix}),
                 out + "/run",
                 engine,
@@ -74,7 +78,7 @@ def main(run: str | None, tokens: int, workers: int) -> None:
             )
         finally:
             engine.close()
-        placed = store.read_json(context.path("shards", "shards.json"))["tokens"]
+        placed = store.read_json(rundir.path("shards", "shards.json"))["tokens"]
         click.echo("\n".join(parts.lines(placed / 1e6, "million tokens", "mix")))
         click.echo("largest worker {} MB, parent {} MB".format(*memory.take()))
 

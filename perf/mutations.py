@@ -25,11 +25,13 @@ import click
 import numpy as np
 import zstandard
 
-from curation import ledger, plan, recipe, store
-from curation.context import Context
+from curation import store
 from curation.readers.records import Page, Reject, Skipped
 from curation.readers.warc import read_archive
-from curation.stages.extract import extract_shard
+from curation.recipe import reading as recipe
+from curation.rundir import ledger, plan
+from curation.rundir.directory import RunDirectory
+from curation.stages.extract.stage import extract_shard
 
 FILES_A_SHARD = 250
 MAX_BYTES = 60_000  # of an archive taken from a folder
@@ -244,12 +246,12 @@ def _extracted(folder: Path) -> collections.Counter[str]:
     made = recipe.parse(
         {"stages": ["extract"], "extract": {"max_page_bytes": 1 << 20}, "dataset": [config]}
     )
-    context = Context(str(folder / "run"), made)
+    rundir = RunDirectory(str(folder / "run"), made)
     (shard,) = plan.make(made, str(folder / "run")).shards
-    books = extract_shard(context, {"a": None}, made.download.patience(1), shard).ledger
+    books = extract_shard(rundir, {"a": None}, made.download.patience(1), shard).ledger
     ledger.check("extract", str(shard), books)
-    documents = store.read_table(context.documents(shard)).column("archive").to_pylist()
-    rejects = store.read_table(context.table("rejects", shard)).to_pylist()
+    documents = store.read_table(rundir.documents(shard)).column("archive").to_pylist()
+    rejects = store.read_table(rundir.table("rejects", shard)).to_pylist()
     listed = collections.Counter(documents) + collections.Counter(row["archive"] for row in rejects)
     skipped = 0
     for file in shard.files:

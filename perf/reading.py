@@ -28,12 +28,14 @@ from typing import Any
 import click
 import psutil
 
-from curation import ledger, plan, recipe
-from curation.context import Context
-from curation.readers import html, language, warc, watched
+from curation.readers import html, language, page_sandbox, warc
 from curation.readers.encoding import decoded
 from curation.readers.records import Page
-from curation.stages.extract import ExtractConfig, extract_shard
+from curation.recipe import reading as recipe
+from curation.recipe.tables import ExtractConfig
+from curation.rundir import ledger, plan
+from curation.rundir.directory import RunDirectory
+from curation.stages.extract.stage import extract_shard
 
 CRAWL = "../shared/data/crawl"
 PEER = Path(__file__).parent / "peers" / "datatrove_reading.py"
@@ -59,7 +61,7 @@ def extract(files: list[Path]) -> tuple[int, int]:
         made = recipe.parse({"stages": ["extract"], "dataset": [config]})
         (shard,) = plan.make(made, out).shards
         books = extract_shard(
-            Context(out, made), {"a": None}, made.download.patience(1), shard
+            RunDirectory(out, made), {"a": None}, made.download.patience(1), shard
         ).ledger
     kept = ledger.documents(books, ledger.KEPT)
     return ledger.documents(books, ledger.IN) - ledger.documents(books, "not_a_page"), kept
@@ -109,7 +111,9 @@ def in_turn(files: list[Path], rounds: int) -> None:
     language.languages(["warm"])
     config = ExtractConfig()
     start, _ = timed(
-        lambda: watched.watched(config.extractor, html.Form(), config.max_page_s).texts(pages[:1])
+        lambda: page_sandbox.watched(config.extractor, html.Form(), config.max_page_s).texts(
+            pages[:1]
+        )
     )
     click.echo(f"a worker's child starts in {start[0]:.1f} s of processor time, once")
     best: dict[str, Times] = {}
@@ -144,9 +148,9 @@ def _passes(files: list[Path], times: int, line: Connection) -> None:
 
 def memory(files: list[Path], times: int = 4) -> None:
     """Peaks of the resident memory of a fresh worker and its child, pass by pass."""
-    context = multiprocessing.get_context("spawn")
-    ours, theirs = context.Pipe()
-    worker = context.Process(target=_passes, args=(files, times, theirs))
+    rundir = multiprocessing.get_context("spawn")
+    ours, theirs = rundir.Pipe()
+    worker = rundir.Process(target=_passes, args=(files, times, theirs))
     worker.start()
     theirs.close()
     process, peaks, pages = psutil.Process(worker.pid), [0], 0

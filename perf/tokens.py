@@ -13,9 +13,11 @@ import time
 import click
 from parts import Parts
 
-from curation import pipeline, recipe, store
+from curation import store
 from curation.engine.local import LocalEngine
 from curation.kernels.bpe import encoding
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
 
 
 def warm(_: int) -> int:
@@ -35,10 +37,10 @@ def main(files: tuple[str, ...]) -> None:
         try:
             pipeline.run(made, out + "/run", engine, until="extract", say=lambda _: None)
             engine.map("start", warm, [0])
-            context, plan = pipeline.run(made, out + "/run", engine, say=lambda _: None)
+            rundir, plan = pipeline.run(made, out + "/run", engine, say=lambda _: None)
         finally:
             engine.close()
-        paths = [context.documents(shard) for shard in plan.shards]
+        paths = [rundir.documents(shard) for shard in plan.shards]
         texts = [
             text
             for path in paths

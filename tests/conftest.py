@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
-from curation.context import Context
 from curation.engine.local import LocalEngine
-from curation.plan import Plan
+from curation.rundir.directory import RunDirectory
+from curation.rundir.plan import Plan
 
 settings.register_profile(
     "untimed", deadline=None
@@ -68,7 +68,7 @@ def spark(spark_engine: Any) -> Any:
 @pytest.fixture(scope="session")
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample corpus, built once: archives, trusted files, benchmark and recipe.toml."""
-    from curation.sample.build import build_sample
+    from curation.demo.build import build_sample
 
     folder = tmp_path_factory.mktemp("sample")
     build_sample(folder)
@@ -80,7 +80,8 @@ def sample_run(
     sample_folder: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> Path:
     """A finished run of the sample on the local engine; copy it before breaking anything."""
-    from curation import pipeline, recipe
+    from curation.pipeline import line as pipeline
+    from curation.recipe import reading as recipe
 
     out = tmp_path_factory.mktemp("runs") / "sample"
     pipeline.run(
@@ -90,7 +91,7 @@ def sample_run(
 
 
 @pytest.fixture
-def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[Context, Plan]]:
+def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[RunDirectory, Plan]]:
     """Runs a recipe given as a table over datasets given as lists of rows; returns the run's context and plan."""
 
     def run(
@@ -98,8 +99,9 @@ def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[Contex
         table: dict[str, Any],
         engine: Any = None,
         out: str = "run",
-    ) -> tuple[Context, Plan]:
-        from curation import pipeline, recipe
+    ) -> tuple[RunDirectory, Plan]:
+        from curation.pipeline import line as pipeline
+        from curation.recipe import reading as recipe
 
         described = []
         for name, rows in datasets.items():

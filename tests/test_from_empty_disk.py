@@ -16,9 +16,11 @@ import pytest
 from internet import Internet, internet
 from warcio.warcwriter import WARCWriter
 
-from curation import pipeline, recipe, store
+from curation import store
 from curation.engine.local import LocalEngine
-from curation.stages import benchmarks
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.stages.decontaminate import benchmarks
 from curation.store import remote
 
 ROOT = Path(__file__).parents[1]
@@ -101,7 +103,7 @@ def test_from_an_empty_disk_to_shards(world: Internet, tmp_path: Path, local: Lo
         if "pg84" in path or "piqa" in path
     }
     said: list[str] = []
-    context, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
     told = [line.split()[:4] for line in said[:4]]
     assert [(row[1], row[2], row[3]) for row in told] == [
         ("fetch:", "benchmarks", "10"),
@@ -110,7 +112,7 @@ def test_from_an_empty_disk_to_shards(world: Internet, tmp_path: Path, local: Lo
         ("stream:", "commoncrawl", "10"),
     ]
     assert said[4].startswith("In all")
-    books = pipeline.books(context, plan)
+    books = pipeline.ledgers(rundir, plan)
     assert {d: counts["kept"][0] > 0 for d, counts in books["extract"].items()} == dict.fromkeys(
         made.names(), True
     )

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from curation import recipe
+from curation.recipe.line import STAGES
+from curation.recipe.tables import Recipe
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = sorted((ROOT / "curation").rglob("*.py"))
@@ -86,7 +87,7 @@ def imports(path: Path, *, at_top: bool = False) -> set[str]:
 
 
 def layer(module: str) -> str | None:
-    """The layer of a module such as `curation.stages.dedup`, None for what all may use."""
+    """The layer of a module such as `curation.stages.dedup.stage`, None for what all may use."""
     parts = module.split(".")
     return parts[1] if parts[0] == "curation" and len(parts) > 1 and parts[1] in LAYERS else None
 
@@ -170,9 +171,9 @@ def test_files_and_functions_are_short(path: Path) -> None:
             assert (node.end_lineno or 0) - node.lineno + 1 <= 60, node.name
 
 
-@pytest.mark.parametrize("stage", recipe.STAGES)
+@pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_has_one_name_in_five_places(stage: str) -> None:
-    fields = {f.name: f for f in dataclasses.fields(recipe.Recipe)}
+    fields = {f.name: f for f in dataclasses.fields(Recipe)}
     assert fields[stage].type == f"{stage.capitalize()}Config"
     tree = ast.parse((ROOT / "curation" / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
     assert f"{stage.capitalize()}Config" in {
@@ -197,9 +198,9 @@ def test_a_job_starts_from_its_own_folder(job: str) -> None:
 
 
 def test_there_is_no_config_or_job_without_a_stage() -> None:
-    tables = {f.name for f in dataclasses.fields(recipe.Recipe) if str(f.type).endswith("Config")}
-    assert tables == set(recipe.STAGES)
-    assert {p.stem for p in (ROOT / "jobs").glob("*.py")} == {*recipe.STAGES, "curate"}
+    tables = {f.name for f in dataclasses.fields(Recipe) if str(f.type).endswith("Config")}
+    assert tables == set(STAGES)
+    assert {p.stem for p in (ROOT / "jobs").glob("*.py")} == {*STAGES, "curate"}
 
 
 def test_no_file_names_a_package_index() -> None:

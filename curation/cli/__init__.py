@@ -10,8 +10,8 @@ from typing import Any
 
 import click
 
-from curation import __version__
 from curation.errors import CurationError, system_sentence
+from curation.version import __version__
 
 COMMANDS = {  # in the order of the help page
     "run": "run:run",

@@ -1,4 +1,4 @@
-"""`curation ablate`: texts by `curation.ablation`, models by `curation.gpt3.ablation`, the page by `curation.inspect.ablation`."""
+"""`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the page by `curation.web.ablation`."""
 
 from __future__ import annotations
 
@@ -78,12 +78,13 @@ def ablate(
     from curation.cli.train import require_torch
 
     require_torch("curation ablate")
-    from curation import ablation, store
-    from curation import recipe as recipes
+    from curation import store
     from curation.cli.progress import Steps
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
-    from curation.inspect.ablation import page, table
+    from curation.recipe import reading as recipes
+    from curation.tools import ablation
+    from curation.web.ablation import page, table
 
     loaded = recipes.load(recipe, overrides)
     with Steps() as steps:

@@ -18,36 +18,37 @@ def show_run_plan(run: str, settings: dict[str, Any], workers: int | None) -> No
     """The plan of a run directory under its own recipe, with the settings given on the command line."""
     import dataclasses
 
-    from curation import plan as plans
     from curation import store
-    from curation.context import Context
     from curation.errors import RunError
+    from curation.rundir import plan as plans
+    from curation.rundir.directory import RunDirectory
 
-    context, plan = plans.read(run)
+    rundir, plan = plans.read(run)
     source = click.get_current_context().get_parameter_source
     given = {
         key: value
         for key, value in settings.items()
         if source(key) is click.core.ParameterSource.COMMANDLINE
     }
-    config = dataclasses.replace(context.recipe.dedup, **given)
-    context = Context(run, dataclasses.replace(context.recipe, dedup=config))
-    shards = [shard for shard in plan.shards if store.exists(context.survivors(shard))]
+    config = dataclasses.replace(rundir.recipe.dedup, **given)
+    rundir = RunDirectory(run, dataclasses.replace(rundir.recipe, dedup=config))
+    shards = [shard for shard in plan.shards if store.exists(rundir.survivors(shard))]
     if not shards:
         raise RunError(f"{run}: nothing has been extracted or classified yet; run the recipe first")
-    documents = sum(store.need_footer(context.survivors(shard)).rows for shard in shards)
-    _show(context, shards, float(documents), workers)
+    documents = sum(store.need_footer(rundir.survivors(shard)).rows for shard in shards)
+    _show(rundir, shards, float(documents), workers)
 
 
 def show_plan(tables: dict[str, Any], workers: int | None) -> None:
     """The plan for files: some of them, drawn by the seed, are extracted into a folder that is gone afterwards."""
     import tempfile
 
-    from curation import pipeline, store
-    from curation import plan as plans
-    from curation import recipe as recipes
+    from curation import store
     from curation.engine.local import LocalEngine
-    from curation.inspect.dedup_plan import sampled_shards
+    from curation.inspect.evidence.dedup_plan import sampled_shards
+    from curation.pipeline import line as pipeline
+    from curation.recipe import reading as recipes
+    from curation.rundir import plan as plans
 
     recipe = recipes.parse(tables, "command line")
     shards = list(plans.make(recipe, ".").shards)
@@ -68,31 +69,31 @@ def show_plan(tables: dict[str, Any], workers: int | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(workers or 0)
         try:
-            context, plan = pipeline.run(
+            rundir, plan = pipeline.run(
                 drawn, store.join(folder, "run"), engine, until="extract", say=lambda _: None
             )
         finally:
             engine.close()
         documents = 0.0
         for name in recipe.names():
-            found = sum(store.need_footer(context.documents(shard)).rows for shard in plan.of(name))
+            found = sum(store.need_footer(rundir.documents(shard)).rows for shard in plan.of(name))
             documents += found * _bytes(shards, name) / max(1, _bytes(chosen, name))
-        _show(context, list(plan.shards), documents, workers)
+        _show(rundir, list(plan.shards), documents, workers)
 
 
 def _bytes(shards: list[Any], dataset: str) -> int:
     return sum(file.size for shard in shards if shard.dataset == dataset for file in shard.files)
 
 
-def _show(context: Any, shards: list[Any], documents: float, workers: int | None) -> None:
+def _show(rundir: Any, shards: list[Any], documents: float, workers: int | None) -> None:
     import os
 
     from rich.console import Console
 
-    from curation.inspect.dedup_plan import look, plan_view, sampled_shards
+    from curation.inspect.evidence.dedup_plan import look, plan_view, sampled_shards
 
     console = Console()
     console = console if console.width >= 120 else Console(width=120)
-    sample = look(context, sampled_shards(context.recipe, shards))
-    for part in plan_view(context.recipe, sample, documents, workers or os.cpu_count() or 1):
+    sample = look(rundir, sampled_shards(rundir.recipe, shards))
+    for part in plan_view(rundir.recipe, sample, documents, workers or os.cpu_count() or 1):
         console.print(part)

@@ -48,7 +48,7 @@ def train_extractor(
     Example:
       curation train-extractor pages.parquet mixed.parquet --out blocks.npz
     """
-    from curation.readers import blocks_training
+    from curation.tools import train_extractor as blocks_training
 
     how = blocks_training.Forests(trees=trees, seed=seed)
     card = blocks_training.train_files(
@@ -73,8 +73,8 @@ def show_page(page: str, out: str) -> None:
     import curation
     from curation import store
     from curation.errors import InputError
-    from curation.inspect.blocks import blocks_page
     from curation.readers.records import PageError
+    from curation.web.blocks import blocks_page
 
     try:
         blocks = curation.extract_blocks(store.read_bytes(page))

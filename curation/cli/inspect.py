@@ -17,8 +17,8 @@ def report(run: str) -> None:
     Example:
       curation report RUN
     """
-    from curation import plan
-    from curation.inspect.report import write_report
+    from curation.rundir import plan
+    from curation.web.report import write_report
 
     path = write_report(*plan.read(run))
     click.echo(f"Wrote {path} (and {path.removesuffix('.html')}.json)")
@@ -37,8 +37,8 @@ def explain(run: str, key: str) -> None:
     """
     from rich.console import Console
 
-    from curation import plan
-    from curation.inspect.explain import explain as explained
+    from curation.inspect.terminal.explain import explain as explained
+    from curation.rundir import plan
 
     explained(*plan.read(run), key, Console())
 
@@ -69,8 +69,8 @@ def sample(
     """
     from rich.console import Console
 
-    from curation import plan
-    from curation.inspect.sample import show
+    from curation.inspect.terminal.show import show
+    from curation.rundir import plan
 
     show(
         *plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed
@@ -97,8 +97,8 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
     """
     from rich.console import Console
 
-    from curation import plan
-    from curation.inspect.clusters import show
+    from curation.inspect.terminal.clusters import show
+    from curation.rundir import plan
 
     show(*plan.read(run), Console(), dataset=dataset, n=count)
 
@@ -114,9 +114,9 @@ def check(run: str) -> None:
     """
     from rich.console import Console
 
-    from curation import plan
-    from curation.inspect.check import check as checked
-    from curation.inspect.check import check_table
+    from curation.inspect.check.check import check as checked
+    from curation.inspect.check.check import check_table
+    from curation.rundir import plan
 
     results = checked(*plan.read(run))
     Console().print(check_table(results))
@@ -153,12 +153,13 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     """
     from rich.console import Console
 
-    from curation import plan, store
-    from curation.inspect.contamination import contamination_table, need_contamination
-    from curation.inspect.cuts import write_cuts
+    from curation import store
+    from curation.inspect.evidence.contamination import contamination_table, need_contamination
+    from curation.rundir import plan
+    from curation.web.cuts import write_cuts
 
-    context, planned = plan.read(run)
-    rows = need_contamination(context)
+    rundir, planned = plan.read(run)
+    rows = need_contamination(rundir)
     if as_json:
         import json
 
@@ -168,5 +169,5 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
         (console if console.width >= WIDE else Console(width=WIDE)).print(contamination_table(rows))
         click.echo(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")
     if cuts:
-        shown = write_cuts(context, planned, cuts, benchmark=benchmark, n=count)
+        shown = write_cuts(rundir, planned, cuts, benchmark=benchmark, n=count)
         click.echo(f"Wrote {cuts}: {shown:,} documents", err=as_json)

@@ -21,9 +21,9 @@ def model(folder: str) -> None:
 
     from curation import store
     from curation.errors import InputError
-    from curation.inspect.fit import model_report
-    from curation.inspect.fit_show import show_model
-    from curation.stages.classify_model import load_model
+    from curation.inspect.evidence.fit import model_report
+    from curation.inspect.terminal.fit import show_model
+    from curation.stages.classify.model import load_model
 
     inside = store.join(folder, "classify", "model")
     place = inside if store.exists(inside) else folder
@@ -53,8 +53,8 @@ def alpha(run: str, dataset: str | None) -> None:
     """
     from rich.console import Console
 
-    from curation import plan
-    from curation.inspect.fit import alpha_report, need
-    from curation.inspect.fit_show import show_alpha
+    from curation.inspect.evidence.fit import alpha_report, need
+    from curation.inspect.terminal.fit import show_alpha
+    from curation.rundir import plan
 
     show_alpha(need(alpha_report(*plan.read(run), dataset), run), Console())

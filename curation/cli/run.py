@@ -10,7 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.recipe import Recipe
+    from curation.recipe.tables import Recipe
 
 
 FUNNEL_COLUMNS = 104
@@ -67,10 +67,10 @@ def run(
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark")
     if engine == "local":
-        from curation.engine import forked
+        from curation.engine import forkserver
 
-        forked.start()  # before what takes long to import
-    from curation import recipe as recipes
+        forkserver.start()  # before what takes long to import
+    from curation.recipe import reading as recipes
 
     execute(
         recipes.load(recipe, overrides),
@@ -118,17 +118,17 @@ def execute(
     """Run a recipe with progress on the terminal, and show its funnel at the end."""
     from rich.console import Console
 
-    from curation import pipeline
     from curation.cli.progress import Steps
     from curation.errors import AlarmError
-    from curation.inspect.funnel import funnel, funnel_table
+    from curation.inspect.evidence.funnel import funnel, funnel_table
+    from curation.pipeline import line as pipeline
 
     out = out.rstrip("/") or out
     signal.signal(signal.SIGTERM, _terminated)
     with Steps() as steps:
         made = _engine(engine, master, workers, recipe, steps)
         try:
-            context, plan = pipeline.run(recipe, out, made, say=steps.say, **options)
+            rundir, plan = pipeline.run(recipe, out, made, say=steps.say, **options)
         except AlarmError:
             _show_largest_cluster(out)
             raise
@@ -139,8 +139,8 @@ def execute(
         console.width < FUNNEL_COLUMNS
     ):  # a file, a pipe, or a narrow window: whole lines are better than cut numbers
         console = Console(width=FUNNEL_COLUMNS)
-    console.print(funnel_table(funnel(context, plan)))
-    for warning in pipeline.warnings(context):
+    console.print(funnel_table(funnel(rundir, plan)))
+    for warning in pipeline.warnings(rundir):
         console.print(f"[yellow]![/] {warning}", highlight=False)
     console.print(
         f"Run directory: {out}    Look at it: curation report {out}",
@@ -153,8 +153,8 @@ def _show_largest_cluster(out: str) -> None:
     """What raised the alarm is best seen: the largest cluster, with some of its texts and what they have in common."""
     from rich.console import Console
 
-    from curation import plan as plans
-    from curation.inspect import clusters
+    from curation.inspect.terminal import clusters
+    from curation.rundir import plan as plans
 
     clusters.show(*plans.read(out), Console(stderr=True), dataset=None, n=1)
 
@@ -189,7 +189,7 @@ def job(stage: str | None) -> None:
     @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE")
     @click.option("--update", is_flag=True)
     def command(recipe: str, out: str, overrides: tuple[str, ...], update: bool) -> None:
-        from curation import recipe as recipes
+        from curation.recipe import reading as recipes
 
         execute(recipes.load(recipe, overrides), out, engine="spark", until=stage, update=update)
 

@@ -35,11 +35,11 @@ def _common(command: Callable[..., None], out_required: bool = True) -> Callable
 def _run(
     tables: dict[str, Any], out: str, workers: int | None, update: bool, export: bool = True
 ) -> None:
-    from curation.engine import forked
+    from curation.engine import forkserver
 
-    forked.start()  # before what takes long to import
-    from curation import recipe as recipes
+    forkserver.start()  # before what takes long to import
     from curation.cli.run import execute
+    from curation.recipe import reading as recipes
 
     if "extract" in tables["stages"]:
         tables.setdefault("extract", {"table_languages": False})
@@ -492,22 +492,22 @@ def _show_plan(run: str | None, tables: dict[str, Any]) -> None:
 
     from rich.console import Console
 
-    from curation import plan as plans
-    from curation import recipe as recipes
-    from curation.context import Context
-    from curation.inspect.mixture import mixture_plan, plan_view
+    from curation.inspect.evidence.mixture import mixture_plan, plan_view
+    from curation.recipe import reading as recipes
+    from curation.rundir import plan as plans
+    from curation.rundir.directory import RunDirectory
 
     if run is None:
-        context = Context(".", recipes.parse(tables, "command line"))
-        plan = plans.make(context.recipe, ".")
+        rundir = RunDirectory(".", recipes.parse(tables, "command line"))
+        plan = plans.make(rundir.recipe, ".")
     else:
-        context, plan = plans.read(run)
-        changed = dataclasses.replace(context.recipe.mix, **tables)
-        stages = tuple(dict.fromkeys((*context.recipe.stages, "mix")))
-        context = Context(run, dataclasses.replace(context.recipe, mix=changed, stages=stages))
+        rundir, plan = plans.read(run)
+        changed = dataclasses.replace(rundir.recipe.mix, **tables)
+        stages = tuple(dict.fromkeys((*rundir.recipe.stages, "mix")))
+        rundir = RunDirectory(run, dataclasses.replace(rundir.recipe, mix=changed, stages=stages))
     console = Console()
     console = console if console.width >= PLAN_COLUMNS else Console(width=PLAN_COLUMNS)
-    for part in plan_view(context, mixture_plan(context, plan)):
+    for part in plan_view(rundir, mixture_plan(rundir, plan)):
         console.print(part)
 
 

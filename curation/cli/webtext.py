@@ -23,11 +23,11 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
     from rich.console import Console
     from rich.table import Table
 
-    from curation import webtext
     from curation.cli.progress import Steps
     from curation.cli.steps import absolute
     from curation.engine.local import LocalEngine
     from curation.readers.submissions import REASONS
+    from curation.tools import webtext
 
     with Steps() as steps:
         engine = LocalEngine(workers or 0, progress=steps)

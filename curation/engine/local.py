@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 
 from curation import store
-from curation.engine import forked
+from curation.engine import forkserver
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent, write_parts
 from curation.engine.sorting import connect, in_order, part_runs, reduce_part, view
 from curation.errors import CurationError, TaskError, system_sentence
@@ -44,7 +44,7 @@ class LocalEngine:
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
-        forked.start()
+        forkserver.start()
         _clear_spills()
         self._connection: Any = None
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
@@ -142,9 +142,11 @@ class LocalEngine:
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
             self._pool = ProcessPoolExecutor(
-                self.workers, forked.CONTEXT, _start_worker, (dict(os.environ),)
+                self.workers, forkserver.CONTEXT, _start_worker, (dict(os.environ),)
             )
-            with forked.no_interrupt():  # none is left without what its parent was about to send it
+            with (
+                forkserver.no_interrupt()
+            ):  # none is left without what its parent was about to send it
                 for _ in range(self.workers):
                     self._pool.submit(int)  # starts one, unless another is idle by now
         return self._pool

@@ -22,7 +22,7 @@ from curation.readers.encoding import decoded
 from curation.readers.records import Page, PageError
 
 if TYPE_CHECKING:
-    from curation.readers.blocks import Block
+    from curation.blocks.extractor import Block
 
 EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
@@ -87,7 +87,7 @@ def extract_text(
 
 def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Block]:
     """The blocks of a page with their scores, kept and not, in the order of the page. Raises PageError as `page_text` does."""
-    from curation.readers import blocks
+    from curation.blocks import extractor as blocks
 
     text = _decoded(Page(html, None, None, None, content_type, 0))
     check_repeats(text)
@@ -124,7 +124,7 @@ def _decoded(page: Page) -> str:
 
 def _by_blocks(text: str, form: Form) -> str:
     """The learned extractor's text; resiliparse's where no choice of blocks promises much and it finds any."""
-    from curation.readers import blocks
+    from curation.blocks import extractor as blocks
 
     check_repeats(text)
     found = blocks.judge(text)

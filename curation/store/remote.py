@@ -343,7 +343,7 @@ def _not_a_page(url: str, head: bytes, content_type: str) -> None:
 def _session() -> Any:
     import requests
 
-    from curation import __version__
+    from curation.version import __version__
 
     session = requests.Session()
     session.headers["User-Agent"] = f"curation/{__version__}"

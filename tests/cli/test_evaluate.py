@@ -98,7 +98,7 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
     np = pytest.importorskip("numpy")
     torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
     torch.set_num_threads(1)  # does not wait for a busy second core
-    from curation import ablation
+    from curation.tools import ablation
 
     folders = {}
     for name, step in (("raw", 3), ("mixture", 1), ("books", 1)):

@@ -265,7 +265,7 @@ def test_ctrl_c_while_it_starts_says_so_and_nothing_else(
 
 
 def test_init_writes_a_recipe_that_loads_and_never_over_another(tmp_path: Path) -> None:
-    from curation import recipe as recipes
+    from curation.recipe import reading as recipes
 
     path = str(tmp_path / "recipe.toml")
     assert call("init", path).exit_code == 0

@@ -77,7 +77,7 @@ def test_only_the_trainer_imports_torch() -> None:
     code = (
         "import sys, pkgutil, importlib, curation; sys.modules['torch'] = None\n"
         "names = [m.name for m in pkgutil.walk_packages(curation.__path__, 'curation.')]\n"
-        "skipped = ('curation.gpt3', 'curation.engine.spark', 'curation.__main__', 'curation.sample.__main__')\n"
+        "skipped = ('curation.gpt3', 'curation.engine.spark', 'curation.__main__', 'curation.demo.__main__')\n"
         "for name in names:\n"
         "    if not name.startswith(skipped): importlib.import_module(name)\n"
         "print(len(names))"

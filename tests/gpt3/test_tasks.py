@@ -135,7 +135,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not BENCHMARKS.is_dir(), reason="no ../shared/data")
 def test_every_task_reads_its_real_file_and_its_ids_are_those_of_the_contamination_report() -> None:
-    from curation.stages.benchmarks import read_benchmarks
+    from curation.stages.decontaminate.benchmarks import read_benchmarks
 
     found = find_tasks(BENCHMARKS)
     assert {task.name for task, _ in found} == {task.name for task in tasks.TASKS}

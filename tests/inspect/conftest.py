@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from curation import pipeline, recipe
-from curation.context import Context
 from curation.engine.local import LocalEngine
-from curation.plan import Plan, read
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.recipe.tables import Recipe
+from curation.rundir.directory import RunDirectory
+from curation.rundir.plan import Plan, read
 
 QUOTE = "the seven lamps of the old harbour were lit each evening by a keeper named Orla Finch who never once was late"
 
@@ -81,7 +83,7 @@ def page(number: int, text: str, id_: int | None = None) -> dict[str, str]:
     }
 
 
-def tiny_recipe(folder: Path) -> recipe.Recipe:
+def tiny_recipe(folder: Path) -> Recipe:
     names = (("wiki", "trusted"), ("books", "trusted"), ("crawl", "crawl"))
     return recipe.parse(
         {
@@ -109,7 +111,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory, local: LocalEngine) -> Pa
 
 
 @pytest.fixture(scope="session")
-def opened(tiny_run: Path) -> tuple[Context, Plan]:
+def opened(tiny_run: Path) -> tuple[RunDirectory, Plan]:
     return read(str(tiny_run))
 
 

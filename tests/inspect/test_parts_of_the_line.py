@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from curation.inspect.check import check
-from curation.inspect.explain import explain
-from curation.inspect.funnel import funnel, funnel_table
-from curation.inspect.page import page
-from curation.inspect.report import report
-from curation.inspect.sample import sample
-from curation.plan import read
+from curation.inspect.check.check import check
+from curation.inspect.evidence.funnel import funnel, funnel_table
+from curation.inspect.terminal.explain import explain
+from curation.inspect.terminal.show import sample
+from curation.rundir.plan import read
+from curation.web.page import page
+from curation.web.report import report
 
 
 def told(run: Path, key: str | None = None) -> str:

@@ -192,13 +192,14 @@ def test_parity_with_pyspark_ml(spark):
 
 @pytest.mark.spark
 def test_parity_with_pyspark_ml_on_the_sample(spark, sample_run):
-    from curation import plan, store
+    from curation import store
+    from curation.rundir import plan
 
-    context, made = plan.read(str(sample_run))
+    rundir, made = plan.read(str(sample_run))
     texts = [
         t
         for s in made.shards
-        for t in store.read_table(context.documents(s), ["text"])["text"].to_pylist()
+        for t in store.read_table(rundir.documents(s), ["text"])["text"].to_pylist()
     ]
     assert len(texts) > 100
     assert spark_differs(spark, texts) == []

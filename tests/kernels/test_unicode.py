@@ -3,10 +3,10 @@ import unicodedata
 
 import numpy as np
 import pytest
+from curation.kernels.make_unicode import unicode_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.kernels.make_unicode import unicode_arrays
 from curation.kernels.unicode import (
     BREAK,
     DELTA_SHIFT,

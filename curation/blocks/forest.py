@@ -1,0 +1,250 @@
+"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the best number of blocks to keep.
+
+A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and stop after a third of the trees. The trap:
+children of a node lie behind it and a leaf has feature -1, so a forest from elsewhere must be laid out so too (`pack_forest`).
+
+Shape letters: B blocks, F features, K nodes of all trees, R trees.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from curation.blocks import text as t
+from curation.blocks.text import Blocks, Doubles, Floats, Keys, Nodes
+from curation.blocks.tree import Tree
+
+CONTEXT = 22
+_AROUND = (-3, -2, -1, 1, 2, 3)
+_CONTEXT_NAMES = ("before", "after", "own", *(f"neighbour{d:+d}" for d in _AROUND), *(f"container{k}" for k in range(4)), "same_class",
+                  "page", "log_words", "container_share", "third_container_share", "after_first", "before_last", "done",
+                  "half_share")  # fmt: skip
+_FAR = 999
+_FIRST_LOOK = 26  # trees after which a hopeless block is given up
+_HOPELESS = -2.5  # log-odds
+LINE_SHARE = 0.3
+LINE_CLIP = 4.0
+_NO_HOPE = 0.02
+
+
+class Forest(NamedTuple):
+    """Trees whose leaves add up to log-odds. A row goes to `left` where x[feature] <= threshold, else to left + 1."""
+
+    feature: npt.NDArray[np.int16]  # [K], -1 marks a leaf
+    threshold: npt.NDArray[np.float32]  # [K], of a leaf the value
+    left: npt.NDArray[np.int32]  # [K]
+    root: npt.NDArray[np.int32]  # [R]
+
+
+class Line(NamedTuple):
+    """Logistic regression: log-odds = bias + sum(weight * clip((squash(x) - mean) / scale)), `squash` sign(x) log(1 + |x|), `clip` to 4."""
+
+    weight: npt.NDArray[np.float32]  # [F + CONTEXT]
+    mean: npt.NDArray[np.float32]  # [F + CONTEXT], of the squashed features
+    scale: npt.NDArray[np.float32]  # [F + CONTEXT]
+    bias: npt.NDArray[np.float32]  # [1]
+
+
+class Model(NamedTuple):
+    """Two forests, the second of which sees what the first said, and a line that sees the same as the second."""
+
+    first: Forest
+    second: Forest
+    line: Line
+
+
+def context_names() -> list[str]:
+    """Names of the columns of `context`."""
+    return [f"first.{name}" for name in _CONTEXT_NAMES]
+
+
+@njit(cache=True, nogil=True)
+def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
+    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside it."""
+    out = np.empty(x.shape[0])
+    _walk(forest, x, extra, out)
+    return out
+
+
+@njit(cache=True, nogil=True, _nrt=False)  # references uncounted, as in `blocks.scan`
+def _walk(forest: Forest, x: Floats, extra: Floats, out: Doubles) -> None:
+    count, width = x.shape
+    trees = forest.root.shape[0]
+    for b in range(count):
+        total = 0.0
+        for tree in range(trees):
+            if tree == _FIRST_LOOK and total < _HOPELESS:
+                break
+            at = forest.root[tree]
+            feature = forest.feature[at]
+            while feature >= 0:
+                value = x[b, feature] if feature < width else extra[b, feature - width]
+                at = forest.left[at] + (0 if value <= forest.threshold[at] else 1)
+                feature = forest.feature[at]
+            total += forest.threshold[at]
+        out[b] = 1.0 / (1.0 + np.exp(-total))
+
+
+@njit(cache=True, nogil=True)
+def mixed(p: Doubles, line: Line, x: Floats, extra: Floats) -> Doubles:
+    """float64[B]: probabilities p with the line's beside them, at `LINE_SHARE`; blocks that p has no hope for only lose that share."""
+    at_zero = np.empty(line.weight.shape[0])
+    bias = np.float64(line.bias[0])
+    for k in range(at_zero.shape[0]):
+        at_zero[k] = line.weight[k] * _clipped(-line.mean[k] / line.scale[k])
+        bias += at_zero[k]
+    out = p * (1.0 - LINE_SHARE)
+    _add_line(line, at_zero, bias, p, x, extra, out)
+    return out
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _add_line(
+    line: Line, at_zero: Doubles, bias: float, p: Doubles, x: Floats, extra: Floats, out: Doubles
+) -> None:
+    count, width = x.shape
+    for b in range(count):
+        if p[b] < _NO_HOPE:
+            continue
+        total = bias
+        for k in range(at_zero.shape[0]):
+            value = x[b, k] if k < width else extra[b, k - width]
+            if value != 0:
+                squashed = np.log1p(value) if value > 0 else -np.log1p(-value)
+                total += (
+                    line.weight[k] * _clipped((squashed - line.mean[k]) / line.scale[k])
+                    - at_zero[k]
+                )
+        out[b] += LINE_SHARE / (1.0 + np.exp(-total))
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _clipped(value: float) -> float:
+    return min(max(value, -LINE_CLIP), LINE_CLIP)
+
+
+@njit(cache=True, nogil=True)
+def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
+    """float32[B, CONTEXT]: what a first forest thought (p float64[B]) of a block's neighbours, containers and likes."""
+    count = p.shape[0]
+    y = np.zeros((count, CONTEXT), np.float32)
+    words = lengths(blocks) + 1.0
+    weight, hoped = _sums(p, words, nodes, blocks)
+    _decayed(p, words, y)
+    likes = _like(p, words, tree.class_key)
+    first, last, kept = -1, -1, 0.0
+    for b in range(count):
+        if p[b] > 0.5:
+            kept += words[b]
+            if words[b] >= 9:
+                first = b if first < 0 else first
+                last = b
+    done = 0.0
+    whole, hope = max(weight[0], 1e-9), max(hoped[0], 1e-9)
+    half = tree.landmarks[1]
+    for b in range(count):
+        row = y[b]
+        row[2] = p[b]
+        k = 3
+        for d in _AROUND:
+            row[k] = p[b + d] if 0 <= b + d < count else 0.0
+            k += 1
+        node = blocks.node[b]
+        row[16] = hoped[node] / hope
+        for level in range(4):
+            if level == 2:
+                row[17] = hoped[node] / hope
+            row[k] = hoped[node] / max(weight[node], 1e-9)
+            k += 1
+            node = nodes.parent[node]
+        row[13] = likes[b]
+        row[14] = hoped[0] / whole
+        row[15] = np.log2(1.0 + kept)
+        row[18] = b - first if first >= 0 else _FAR
+        row[19] = last - b if last >= 0 else _FAR
+        row[20] = done / hope
+        row[21] = hoped[half] / hope
+        done += p[b] * words[b]
+    return y
+
+
+@njit(cache=True, nogil=True)
+def lengths(blocks: Blocks) -> Doubles:
+    """float64[B]: words of each block; two wide characters (Chinese, Japanese) make one."""
+    return blocks.counts[:, t.WORDS].astype(np.float64) + 0.5 * blocks.counts[:, t.WIDE_CHARS]
+
+
+@njit(cache=True, nogil=True)
+def _sums(p: Doubles, words: Doubles, nodes: Nodes, blocks: Blocks) -> tuple[Doubles, Doubles]:
+    """([N] words, [N] words times probability) of each element and all below it."""
+    n = nodes.parent.shape[0]
+    weight, hoped = np.zeros(n), np.zeros(n)
+    for b in range(p.shape[0]):
+        weight[blocks.node[b]] += words[b]
+        hoped[blocks.node[b]] += words[b] * p[b]
+    for i in range(n - 1, 0, -1):
+        weight[nodes.parent[i]] += weight[i]
+        hoped[nodes.parent[i]] += hoped[i]
+    return weight, hoped
+
+
+@njit(cache=True, nogil=True)
+def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
+    """Columns 0 and 1: the mean probability of what comes before and after, nearer blocks weighing more."""
+    count = p.shape[0]
+    for column in range(2):
+        hoped, weight = 0.0, 0.0
+        for step in range(count):
+            b = step if column == 0 else count - 1 - step
+            y[b, column] = hoped / (weight + 1e-6)
+            length = min(words[b], 60.0)
+            hoped = 0.7 * hoped + p[b] * length
+            weight = 0.7 * weight + length
+
+
+@njit(cache=True, nogil=True)
+def _like(p: Doubles, words: Doubles, keys: Keys) -> Doubles:
+    """[B]: the mean probability of the blocks with an equal key."""
+    order = np.argsort(keys)
+    out = np.zeros(p.shape[0])
+    i = 0
+    while i < p.shape[0]:
+        j = i
+        hoped, weight = 0.0, 0.0
+        while j < p.shape[0] and keys[order[j]] == keys[order[i]]:
+            hoped += p[order[j]] * words[order[j]]
+            weight += words[order[j]]
+            j += 1
+        for k in range(i, j):
+            out[order[k]] = hoped / weight
+        i = j
+    return out
+
+
+@njit(cache=True, nogil=True)
+def best_threshold(p: Doubles, words: Doubles, low: float, high: float) -> tuple[float, float]:
+    """(threshold, expected F1) of keeping the blocks with p >= threshold, words float[B] each, the threshold held in [low, high].
+
+    Keeping the k most probable blocks is expected to give F1 = 2 sum(p w over the k) / (sum(w over the k) + sum(p w over all)).
+
+    >>> threshold, f1 = best_threshold(np.array([0.9, 0.1, 0.8]), np.array([10.0, 10.0, 10.0]), 0.05, 0.95)
+    >>> round(threshold, 3), round(f1, 3)
+    (0.8, 0.895)
+    """
+    order = np.argsort(-p)
+    hoped = 0.0
+    for b in range(p.shape[0]):
+        hoped += p[b] * (words[b] + 0.25)
+    right, kept, best, threshold = 0.0, 0.0, -1.0, 0.5
+    for b in order:
+        weight = words[b] + 0.25
+        right += p[b] * weight
+        kept += weight
+        expected = 2 * right / (kept + hoped + 1e-9)
+        if expected > best:
+            best, threshold = expected, p[b]
+    return min(max(threshold, low), high), best

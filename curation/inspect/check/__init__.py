@@ -1,0 +1,1 @@
+"""Tests of a finished run: ledgers, indexes, shards and mixture."""

@@ -1,0 +1,121 @@
+"""Finding one document or reject by its id or URL, by row-group statistics: groups that cannot hold it are not read.
+
+Cost: the footers of every shard, and the id and url columns of the few groups whose range the key falls into.
+
+Trap: statistics are left out for very long values; such a group is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+
+from curation import store
+from curation.errors import RunError
+from curation.stages.dedup.index import chain
+
+if TYPE_CHECKING:
+    from curation.rundir.directory import RunDirectory, Shard
+    from curation.rundir.plan import Plan
+
+COLUMNS = (
+    "id",
+    "record_id",
+    "url",
+    "date",
+    "language",
+    "language_score",
+    "archive",
+    "offset",
+)  # all but the text
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A row of documents/, without its text."""
+
+    shard: Shard
+    row: int
+    columns: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundReject:
+    """A row of rejects/."""
+
+    shard: Shard
+    columns: dict[str, Any]
+
+
+def find(rundir: RunDirectory, plan: Plan, key: str) -> tuple[list[Found], list[FoundReject]]:
+    """Every document whose id or url is `key`, and every reject whose url is."""
+    documents, rejects = [], []
+    for shard in plan.shards:
+        path = rundir.documents(shard)
+        if store.exists(path):
+            documents += [
+                Found(shard, row, columns)
+                for row, columns in _matches(path, key, ("id", "url"), COLUMNS)
+            ]
+        path = rundir.table("rejects", shard)
+        if store.exists(path):
+            names = ("url", "archive", "offset", "reason", "detail")
+            rejects += [
+                FoundReject(shard, columns) for _, columns in _matches(path, key, ("url",), names)
+            ]
+    return documents, rejects
+
+
+def find_id(rundir: RunDirectory, plan: Plan, dataset: str, id_: str) -> tuple[str, int]:
+    """The documents table and the row in it of an id that some table names, in this run or one that it has as an index.
+
+    Raises RunError where it is not there.
+    """
+    for run, shards in ((rundir, plan), *chain(rundir)):
+        for shard in shards.of(dataset):
+            for row, _ in _matches(run.documents(shard), id_, ("id",), ("id",)):
+                return run.documents(shard), row
+    raise RunError(
+        f"{rundir.out}: {dataset} has no document {id_!r}, which another table names; run `curation check` on it"
+    )
+
+
+def _matches(
+    path: str, key: str, where: tuple[str, ...], columns: tuple[str, ...]
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Rows of a table with `key` in one of the columns `where`."""
+    with store.open_input(path) as stream:
+        file = pq.ParquetFile(stream)
+        places = [
+            i for i in range(file.metadata.num_columns) if file.schema.column(i).path in where
+        ]
+        start = 0
+        for group in range(file.num_row_groups):
+            metadata = file.metadata.row_group(group)
+            if any(
+                _may_hold(metadata.column(place).statistics, key, metadata.num_rows)
+                for place in places
+            ):
+                held = file.read_row_group(group, columns=list(where))
+                values = [held.column(name).to_pylist() for name in where]
+                rows = [
+                    i for i in range(held.num_rows) if any(column[i] == key for column in values)
+                ]
+                if rows:
+                    whole = file.read_row_group(group, columns=list(columns)).take(rows).to_pylist()
+                    yield from (
+                        (start + row, found) for row, found in zip(rows, whole, strict=True)
+                    )
+            start += metadata.num_rows
+
+
+def _may_hold(statistics: Any, key: str, rows: int) -> bool:
+    """Whether a column chunk can hold a value, by its statistics."""
+    if statistics is None:
+        return True
+    if not statistics.has_min_max:
+        return not (statistics.has_null_count and statistics.null_count == rows)
+    return bool(statistics.min.encode() <= key.encode() <= statistics.max.encode())

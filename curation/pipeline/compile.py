@@ -1,0 +1,126 @@
+"""Compiles the kernels before the work begins, each once.
+
+Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the stages, every
+worker would compile the same kernel at the same moment, under a label that says nothing of it. Later runs find them compiled.
+`python -m curation.pipeline.compile` does it as part of a set-up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from curation.engine.base import Engine
+
+_TEXT = "The miller wound the sluice at dawn, and by noon the whole yard smelled of flour, wet oak and horses."
+
+
+def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
+    """Compile what the stages call and is not there yet, spread over the engine's workers."""
+    needed = [
+        name
+        for name, (stage, kernel, _) in _PARTS.items()
+        if stage in stages and not _is_compiled(kernel)
+    ]
+    engine.map("compile kernels", _compile, needed)
+
+
+def _is_compiled(kernel: str) -> bool:
+    """Whether Numba's file of a kernel is newer than all sources. Where it keeps files elsewhere, no; that costs two seconds."""
+    folder = Path(__file__).parents[1] / "kernels"
+    made = [file.stat().st_mtime for file in (folder / "__pycache__").glob(f"{kernel}-*.nbi")]
+    return bool(made) and max(made) > max(file.stat().st_mtime for file in folder.glob("*.py"))
+
+
+def _compile(part: str) -> None:
+    """Numba leaves a file that is still good as it is; touched, it says so the next time."""
+    _, kernel, run = _PARTS[part]
+    run()
+    with contextlib.suppress(OSError):  # it may belong to somebody else
+        for file in (Path(__file__).parents[1] / "kernels" / "__pycache__").glob(f"{kernel}-*.nbi"):
+            os.utime(file)
+
+
+def _page_cutting() -> None:
+    from curation.blocks.extractor import cut
+
+    cut(f"<html><title>Mill</title><p>{_TEXT}</p>")
+
+
+def _page_judging() -> None:
+    """On one block by hand, so that another worker may compile what cuts pages."""
+    from curation.blocks import text
+    from curation.blocks.extractor import judged, shipped_model, vocabulary
+    from curation.blocks.features import features
+
+    data = np.frombuffer(_TEXT.encode(), np.uint8).copy()
+    end = np.array([len(data)], np.int32)
+    zero, two = np.zeros(1, np.int32), np.zeros(2, np.int32)
+    nodes = text.Nodes(two, two, two.astype(np.int64), two.astype(np.uint64), two)
+    blocks = text.Blocks(zero, end, zero + 1, np.ones((1, text.COLUMNS), np.float32), data)
+    x, tree = features(nodes, blocks, vocabulary())
+    judged(nodes, blocks, tree, x, shipped_model()).text()
+
+
+def _features() -> None:
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.feature_tokens import feature_tokens
+    from curation.kernels.hashingtf import NUM_FEATURES, logits, term_counts
+
+    texts = text_buffers(pa.array([_TEXT]))
+    term_counts(*texts)
+    logits(*texts, np.zeros(NUM_FEATURES), 0.0, "log-l2")
+    feature_tokens(*texts, [1])
+
+
+def _signatures() -> None:
+    from curation.kernels.buckets import bucket_pairs, leaving
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.minhash import feature_sets, overlaps, permutations, signatures
+    from curation.kernels.repeats import repeated_chars
+
+    texts, none = text_buffers(pa.array([_TEXT])), np.zeros(0, np.int64)
+    repeated_chars(*texts)
+    indptr, values = feature_sets(*texts, "shingle")
+    feature_sets(*texts, "unigram")
+    signatures(indptr, values, *permutations(0, 4))
+    overlaps(indptr, values, np.array([-1]), values)
+    leaving(none, none, 0)
+    bucket_pairs(none, none, none, np.zeros(0, np.int8))
+
+
+def _grams() -> None:
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.grams import build_table, scan
+    from curation.kernels.overlap import build_ngrams, mark_seen, normalised_texts
+
+    texts = text_buffers(pa.array([_TEXT]))
+    scan(*texts, build_table([_TEXT], [0], 5))
+    table, _, _ = build_ngrams(normalised_texts([_TEXT]), [5])
+    mark_seen(*texts, table, np.zeros(len(table), bool))
+
+
+_PARTS: dict[
+    str, tuple[str, str, Callable[[], None]]
+] = {  # stage, the kernel compiled last, how; what takes longest first
+    "cutting pages": ("extract", "blocks._scan", _page_cutting),
+    "judging blocks": ("extract", "blocks_join.joined", _page_judging),
+    "features": ("classify", "feature_tokens._feature_tokens", _features),
+    "grams": ("decontaminate", "overlap._mark", _grams),
+    "signatures": ("dedup", "buckets._pairs", _signatures),
+}
+
+
+if __name__ == "__main__":
+    from curation.engine.local import LocalEngine
+
+    local = LocalEngine(2)
+    try:
+        compile_kernels(local, [stage for stage, _, _ in _PARTS.values()])
+    finally:
+        local.close()

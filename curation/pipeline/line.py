@@ -1,0 +1,119 @@
+"""The line: a list of stages and a for loop.
+
+    download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
+
+Each stage reads what the ones before committed and commits its own; a stage whose output is there and valid costs a look at its footers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from curation import store
+from curation.engine.base import Engine
+from curation.errors import RecipeError
+from curation.pipeline import export as exports
+from curation.pipeline.compile import compile_kernels
+from curation.recipe.line import STAGES, stage_named
+from curation.recipe.tables import Recipe
+from curation.rundir import ledger
+from curation.rundir import plan as plans
+from curation.rundir.directory import RunDirectory
+from curation.rundir.lock import Lock
+from curation.rundir.plan import Plan
+from curation.stages.classify import stage as classify
+from curation.stages.decontaminate import stage as decontaminate
+from curation.stages.dedup import index as dedup_index
+from curation.stages.dedup import stage as dedup
+from curation.stages.download import stage as download
+from curation.stages.extract import stage as extract
+from curation.stages.mix import stage as mix
+from curation.stages.tokenize import stage as tokenize
+
+# Each has `run(rundir, plan, engine)` and `warnings(rundir)`. `download` has `fetch` instead of `run`:
+# the plan is made from what it brought.
+MODULES: dict[str, ModuleType] = {
+    "download": download,
+    "extract": extract,
+    "classify": classify,
+    "dedup": dedup,
+    "decontaminate": decontaminate,
+    "tokenize": tokenize,
+    "mix": mix,
+}
+
+
+def run(
+    recipe: Recipe,
+    out: str,
+    engine: Engine,
+    *,
+    again_from: str | None = None,
+    until: str | None = None,
+    update: bool = False,
+    export: bool = False,
+    say: Callable[[str], None] = print,
+) -> tuple[RunDirectory, Plan]:
+    """Run a recipe into the directory `out`, reusing whatever is there and valid.
+
+    Args:
+        again_from: make this stage and those after it again, whatever is there.
+        until: stop after this stage.
+        update: run again under a changed recipe, where `out` was made by another.
+        export: write kept/ and removed/ of the dataset `input`, for a step on somebody's own files.
+        say: told one line at a time what a person should know.
+
+    Raises:
+        CurationError: one clear sentence; what finished stays, and the same call goes on from there.
+    """
+    for stage in (again_from, until):
+        if stage is not None and stage not in recipe.stages:
+            raise RecipeError(
+                f"no stage {stage!r} in this recipe; it has {', '.join(recipe.stages)}"
+            )
+    rundir = RunDirectory(out, recipe)
+    wanted = [stage for stage in STAGES if stage in recipe.stages]
+    if again_from and until and wanted.index(again_from) > wanted.index(until):
+        raise RecipeError(
+            f"--from {again_from} comes after --until {until}; nothing would be made again"
+        )
+    plans.admit(rundir, update)  # before anything is written or removed
+    dedup_index.chain(rundir)  # and what it builds on
+    with Lock(out, say):
+        plans.admit(rundir, update)
+        store.sweep(out)
+        if again_from:
+            for stage in wanted[wanted.index(again_from) :]:
+                for folder in stage_named(stage).folders:
+                    store.delete(rundir.path(folder))
+        # also where the stage is left out: streamed archives need their lists
+        download.fetch(rundir, engine, say)
+        plan = plans.make(recipe, out)
+        plans.commit(rundir, plan)
+        wanted = wanted[: wanted.index(until) + 1] if until else wanted
+        compile_kernels(engine, wanted)
+        for stage in wanted:
+            if stage != "download":
+                MODULES[stage].run(rundir, plan, engine)
+        if export:
+            exports.run(rundir, plan, engine)
+        store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan))
+    return rundir, plan
+
+
+def warnings(rundir: RunDirectory) -> list[str]:
+    """The warnings of a finished run, a line each, in the order of the stages."""
+    return [line for stage in STAGES for line in MODULES[stage].warnings(rundir)]
+
+
+def ledgers(rundir: RunDirectory, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:
+    """The ledgers of a run, from the footers of its tables: stage -> dataset -> ledger; stages not yet run are absent."""
+    out: dict[str, dict[str, ledger.Ledger]] = {}
+    for stage in rundir.recipe.stages:
+        for dataset in rundir.recipe.names():
+            paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
+            footers = [store.footer(path) for path in paths if path]
+            if footers and all(footers):
+                out.setdefault(stage, {})[dataset] = ledger.total(f.ledger for f in footers if f)
+    return out

@@ -1,0 +1,190 @@
+"""A recipe: one TOML file that says where the corpora are and what each stage does.
+
+Each table is the config class of the stage of the same name (`[dedup]` is `tables.py: DedupConfig`), with its defaults there. An
+unknown key or a bad value is refused with its place, what was expected and, where a name is nearly right, what was meant.
+Paths are relative to the recipe's own folder.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from curation import store
+from curation.errors import RecipeError
+from curation.recipe.tables import Recipe, did_you_mean
+
+
+def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe file. `overrides` are `table.key=value` with a TOML value; a bare word is taken as a string."""
+    try:
+        table = tomllib.loads(store.read_bytes(path).decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise RecipeError(f"{path}: not a TOML file: {error}") from error
+    for override in overrides:
+        _override(table, override)
+    recipe = parse(table, path)
+    folder = (
+        path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
+    )
+    return _resolve(recipe, folder)
+
+
+def parse(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
+    """A recipe from its TOML tables."""
+    return typing.cast(Recipe, _build(Recipe, table, where))
+
+
+def as_dict(recipe: Recipe) -> dict[str, Any]:
+    """The recipe with every default filled in, as JSON can hold it."""
+    return typing.cast(dict[str, Any], _plain(dataclasses.asdict(recipe)))
+
+
+def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """What differs between two recipes, a line each.
+
+    >>> changes({"seed": 0, "mix": {"tokens": 5}}, {"seed": 1, "mix": {"tokens": 5}})
+    ['seed: 0 -> 1']
+    """
+    out = []
+    for key in sorted(set(old) | set(new)):
+        a, b = old.get(key), new.get(key)
+        if isinstance(a, dict) and isinstance(b, dict):
+            out += changes(a, b, f"{prefix}{key}.")
+        elif key == "dataset" and isinstance(a, list) and isinstance(b, list):
+            out += changes({d["name"]: d for d in a}, {d["name"]: d for d in b}, "dataset ")
+            if [d["name"] for d in a] != [d["name"] for d in b]:
+                out.append(
+                    f"datasets: {', '.join(d['name'] for d in a)} -> {', '.join(d['name'] for d in b)}"
+                )
+        elif a != b:
+            out.append(f"{prefix}{key}: {_short(a)} -> {_short(b)}")
+    return out
+
+
+def _short(value: Any) -> str:
+    text = "nothing" if value is None else str(value)
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _resolve(recipe: Recipe, folder: str) -> Recipe:
+    def absolute(path: str) -> str:
+        if not path or store.is_remote(path):
+            return path
+        joined = store.join(folder, path)
+        return joined if store.is_remote(joined) else os.path.normpath(joined)
+
+    datasets = tuple(
+        dataclasses.replace(
+            d,
+            files=tuple(map(absolute, d.files)),
+            urls=absolute(d.urls),
+            index=tuple(map(absolute, d.index)),
+        )
+        for d in recipe.dataset
+    )
+    return dataclasses.replace(
+        recipe,
+        dataset=datasets,
+        classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
+        dedup=dataclasses.replace(recipe.dedup, index=absolute(recipe.dedup.index)),
+        decontaminate=dataclasses.replace(
+            recipe.decontaminate,
+            benchmarks=tuple(map(absolute, recipe.decontaminate.benchmarks)),
+            catalogue=absolute(recipe.decontaminate.catalogue),
+        ),
+    )
+
+
+def _override(table: dict[str, Any], text: str) -> None:
+    name, equals, value = text.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise RecipeError(f"--set {text}: table.key=value expected, for instance classify.alpha=5")
+    try:
+        parsed = tomllib.loads(f"v = {value}")["v"]
+    except tomllib.TOMLDecodeError:
+        parsed = value
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+        if not isinstance(table, dict):
+            raise RecipeError(f"--set {text}: {key!r} is not a table")
+    table[keys[-1]] = parsed
+
+
+def _build(cls: Any, table: Any, where: str) -> Any:
+    if not isinstance(table, Mapping):
+        raise RecipeError(f"{where}: a table expected, got {table!r}")
+    hints = typing.get_type_hints(cls)
+    values = {}
+    for key, value in table.items():
+        if key not in hints:
+            raise RecipeError(f"{where}: no key {key!r}{did_you_mean(key, list(hints))}")
+        values[key] = _convert(hints[key], value, f"{where}: {key}")
+    for f in dataclasses.fields(cls):
+        missing = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
+        if missing and f.name not in values:
+            raise RecipeError(f"{where}: the key {f.name!r} is missing")
+    try:
+        return cls(**values)
+    except ValueError as error:
+        raise RecipeError(f"{where}: {error}") from error
+
+
+def _convert(kind: Any, value: Any, where: str) -> Any:
+    """A TOML value as the annotated type of its key: scalars, tuples, dicts of numbers, choices, nested tables."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        return _build(kind, value, where)
+    if origin is Literal:
+        if value in args and type(value) in {type(a) for a in args}:
+            return value
+        raise RecipeError(
+            f"{where}: one of {', '.join(map(repr, args))} expected, got {value!r}{_meant_choice(value, args)}"
+        )
+    if origin in (types.UnionType, typing.Union):
+        for option in args:
+            try:
+                return _convert(option, value, where)
+            except RecipeError:
+                continue
+        raise RecipeError(f"{where}: {kind} expected, got {value!r}")
+    if origin is tuple:
+        if isinstance(value, str) and args[0] is str and len(args) == 2 and args[1] is ...:
+            value = [value]
+        if (
+            not isinstance(value, Sequence)
+            or isinstance(value, str)
+            or (args[-1] is not ... and len(value) != len(args))
+        ):
+            raise RecipeError(f"{where}: a list expected, got {value!r}")
+        return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict:
+        if not isinstance(value, Mapping):
+            raise RecipeError(f"{where}: a table expected, got {value!r}")
+        return {k: _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
+    if kind is float and type(value) in (int, float):
+        if not math.isfinite(value):
+            raise RecipeError(f"{where}: a finite number expected, got {value!r}")
+        return float(value)
+    if type(value) is kind:
+        return value
+    raise RecipeError(f"{where}: {kind.__name__} expected, got {value!r}")
+
+
+def _meant_choice(value: Any, args: Sequence[Any]) -> str:
+    close = difflib.get_close_matches(str(value), [str(a) for a in args], 1)
+    return f"; did you mean {close[0]!r}?" if close else ""

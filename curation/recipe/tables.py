@@ -1,0 +1,394 @@
+"""Every key of a recipe on one page: its type, default, bounds and one sentence of help.
+
+The reference of recipe keys, the options of the commands and their help texts are made from these
+classes. A key is named once, here. Nothing in this module reads files or knows what a stage does.
+
+Trap: the classes' `repr` enters the digests of run tables, so renaming a class or key changes them.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal
+
+from curation import store
+from curation.kernels.bands import choose_bands
+from curation.recipe.line import STAGES
+
+Scaling = Literal["tf", "binary", "l2", "log-l2"]
+
+
+def key(default: Any, help: str, **bounds: float) -> Any:
+    """A key with its default, its help sentence, and its bounds.
+
+    Bounds: `least` and `most` are allowed values, `above` and `below` are not. They hold for
+    numbers, and for each value of a table of numbers; text such as "auto" has none.
+    """
+    metadata = {"help": help, **bounds}
+    if isinstance(default, dict):
+        return field(default_factory=dict, metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def expected(bounds: Mapping[str, Any]) -> str:
+    """What a number's bounds ask for, in words.
+
+    >>> expected({"least": 1}), expected({"above": 0}), expected({"least": 0, "below": 1})
+    ('at least 1', 'more than 0', 'a number in [0, 1)')
+    """
+    low = f"[{bounds['least']:g}" if "least" in bounds else f"({bounds.get('above', 0):g}"
+    high = f"{bounds['most']:g}]" if "most" in bounds else f"{bounds.get('below', 0):g})"
+    if "most" not in bounds and "below" not in bounds:
+        return f"at least {bounds['least']:g}" if "least" in bounds else f"more than {low[1:]}"
+    return f"a number in {low}, {high}"
+
+
+def _check_bounds(table: Any) -> None:
+    """Raise ValueError with the key's name where a number is outside its bounds."""
+    for f in fields(table):
+        bounds, value = f.metadata, getattr(table, f.name)
+        items = value.items() if isinstance(value, dict) else [("", value)]
+        for name, number in items:
+            if isinstance(number, bool) or not isinstance(number, int | float):
+                continue
+            inside = (
+                number >= bounds.get("least", number)
+                and number <= bounds.get("most", number)
+                and ("above" not in bounds or number > bounds["above"])
+                and ("below" not in bounds or number < bounds["below"])
+            )
+            if not inside:
+                where = f"{f.name}.{name}" if name else f.name
+                raise ValueError(f"{where}: {expected(bounds)} expected, got {number}")
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadConfig:
+    """[download]: where crawls are, and how requests are sent."""
+
+    base_url: str = key("https://data.commoncrawl.org/", "Where the archives of crawls are.")
+    requests_per_second: float = key(5.0, "Requests of all workers together.", above=0)
+    max_attempts: int = key(8, "Tries of one request before it is given up.", least=1)
+    timeout_s: float = key(60.0, "Seconds without an answer before a try ends.", above=0)
+    max_failed: float = key(
+        0.01, "Share of a dataset's files that may stay unreachable.", least=0, most=1
+    )
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+
+    def patience(self, workers: int) -> store.Patience:
+        """One worker's part of the budget of requests."""
+        return store.Patience(self.max_attempts, self.timeout_s, workers / self.requests_per_second)
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractConfig:
+    """[extract]: how pages become text, and in which languages."""
+
+    extractor: Literal["blocks", "resiliparse", "trafilatura", "turbohtml", "none"] = key(
+        "blocks", "What finds the main text of a page."
+    )
+    headline: Literal["judged", "in", "out"] = key(
+        "judged", 'With "blocks": the headline as the model judges it, always in, or out.'
+    )
+    comments: bool = key(False, 'With "blocks": take readers\' comments too.')
+    markdown: bool = key(False, 'With "blocks": mark headings with "#".')
+    languages: tuple[str, ...] = key(
+        (), "Keep only these languages (fastText codes); all when empty."
+    )
+    table_languages: bool = key(True, "Also guess the language of rows of tables.")
+    max_page_bytes: int = key(10 << 20, "A larger page is refused as `too_large`.", least=1)
+    max_page_s: float = key(
+        30.0, "Processor seconds after which a page is refused as `too_slow`.", above=0
+    )
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        if self.languages and not self.table_languages:
+            raise ValueError(
+                "languages: they cannot be kept by language with table_languages = false"
+            )
+        form = (self.headline, self.comments, self.markdown)
+        if self.extractor != "blocks" and form != ("judged", False, False):
+            raise ValueError(
+                f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}'
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifyConfig:
+    """[classify]: the quality classifier and the Pareto rule (GPT-3, appendix A).
+
+    The paper does not state feature scaling, regularisation, class balance and training size.
+    `gpt3.toml` has its raw term frequencies; the defaults separate held-out sites best.
+    """
+
+    scaling: Scaling = key("log-l2", "How term counts become features.")
+    alpha: float = key(9.0, "Pareto shape: the higher, the stricter.", above=0)
+    C: float | Literal["auto"] = key(
+        100.0, 'Inverse regularisation; "auto" takes the least log loss on held-out sites.', above=0
+    )
+    class_weight: Literal["balanced", "none"] = key("balanced", "Whether both classes weigh alike.")
+    positives: tuple[str, ...] = key((), "Datasets to learn as good; the trusted ones when empty.")
+    negatives: tuple[str, ...] = key((), "Datasets to learn as unfiltered; the crawls when empty.")
+    max_documents: int = key(
+        100_000, "Documents of each class, shared between its datasets.", least=1
+    )
+    weights: dict[str, float] = key(
+        {}, "Weight of a dataset in its class; 1 when not named.", above=0
+    )
+    window_chars: int = key(
+        0, "Long documents are learned from in windows of about this length; 0: whole.", least=0
+    )
+    heldout: float = key(0.1, "Share of sites that the fit does not see.", least=0, below=1)
+    model: str = key("", "Folder of a fitted model (RUN/classify/model), instead of fitting one.")
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+
+
+@dataclass(frozen=True, slots=True)
+class DedupConfig:
+    """[dedup]: signatures, bands and threshold of near duplicates.
+
+    The defaults are word 5-grams and 20 bands of 6; `gpt3.toml` has the paper's 10 hashes on
+    unigrams.
+    """
+
+    features: Literal["unigram", "shingle"] = key("shingle", "What a document is a set of.")
+    shingle_words: int = key(5, "Words of a shingle.", least=1)
+    bands: int | Literal["auto"] = key(
+        20, 'Bands of a signature; "auto" chooses bands and rows for `min_jaccard`.', least=1
+    )
+    rows: int = key(6, "Hashes of a band.", least=1)
+    hashes: int = key(128, 'With bands = "auto": hashes to choose from.', least=1)
+    min_jaccard: float = key(0.8, "Jaccard similarity to remove at.", above=0, most=1)
+    across: Literal["all"] | tuple[tuple[str, str], ...] = key(
+        "all", "Which datasets are compared: all with all, or pairs, from left to right."
+    )
+    within: bool = key(
+        True, "With pairs in `across`: compare within the second of each and those not named too."
+    )
+    index: str = key("", "An earlier run: its documents stay, and come before all of this run's.")
+    max_removed: float = key(
+        0.7, "Share of a dataset that may be removed before the alarm.", above=0, most=1
+    )
+    max_cluster: float = key(
+        0.05,
+        "Share of a dataset that may be duplicates of one document before the alarm.",
+        above=0,
+        most=1,
+    )
+    alarm: Literal["stop", "warn"] = key("stop", "What the alarm does.")
+    max_repeated_lines: float = key(
+        1.0, "Remove documents with a larger share of text in repeated lines.", least=0, most=1
+    )
+    max_repeated_paragraphs: float = key(1.0, "The same by paragraphs.", least=0, most=1)
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        self.banding()
+
+    def banding(self) -> tuple[int, int]:
+        """Bands, and rows of a band. Raises ValueError where `hashes` are too few to choose from."""
+        if self.bands == "auto":
+            return choose_bands(self.min_jaccard, self.hashes)
+        return self.bands, self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class DecontaminateConfig:
+    """[decontaminate]: benchmark overlap (GPT-3, appendix C.1)."""
+
+    benchmarks: tuple[str, ...] = key((), "Benchmark files: JSONL files, folders or patterns.")
+    catalogue: str = key("", "A TOML file that says which fields of which benchmark count.")
+    gram_words: int = key(13, "Words of a gram.", least=1)
+    margin_chars: int = key(200, "Characters cut on each side of a hit.", least=0)
+    min_piece_chars: int = key(200, "Shorter pieces are dropped.", least=0)
+    max_pieces: int = key(10, "A document in more pieces is removed.", least=0)
+    max_documents: int = key(10, "Grams in more documents are ignored.", least=0)
+    study: bool = key(True, "Also say which examples stay dirty (appendix C.2).")
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizeConfig:
+    """[tokenize]: byte-pair tokens."""
+
+    encoding: str = key("gpt2", "A name that tiktoken knows; `gpt2` needs no network.")
+
+
+@dataclass(frozen=True, slots=True)
+class MixConfig:
+    """[mix]: the weighted mixture and its shards (GPT-3, section 2.2)."""
+
+    tokens: int = key(
+        0, "Tokens of the whole mixture; 0: until the first dataset is used up.", least=0
+    )
+    shards: int = key(8, "Training shards.", least=1)
+    validation: float = key(0.001, "Share of documents held out.", least=0, below=1)
+    weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0)
+    parquet: bool = key(
+        False, "Also write each shard as a table that names every chunk's document."
+    )
+
+    def __post_init__(self) -> None:
+        _check_bounds(self)
+        if self.weights and not sum(self.weights.values()):
+            raise ValueError(f"weights: not all 0 expected, got {self.weights}")
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """[[dataset]]: one corpus. The order of the tables is their priority in dedup: the first wins.
+
+    `trusted` corpora are kept whole by `classify` and are its positives; `crawl` is filtered, and
+    is its negatives; `reference` takes part in a stage only to be compared with and is never mixed.
+    """
+
+    name: str
+    role: Literal["trusted", "crawl", "reference"] = key("trusted", "What the corpus is for.")
+    files: tuple[str, ...] = key((), "Files, folders, patterns or addresses.")
+    format: Literal["auto", "archive", "mediawiki", "table", "text"] = key(
+        "auto", "What the files are; `auto` goes by their names."
+    )
+    crawls: tuple[str, ...] = key((), "Crawls of Common Crawl, instead of `files`.")
+    kind: Literal["warc", "wet"] = key("wet", "With `crawls`: which archives.")
+    archives: str = key(
+        "", 'With `crawls`: "0:100" or "sample:20" of each crawl\'s archives; all when empty.'
+    )
+    stream: bool = key(False, "Read at the address; nothing is downloaded.")
+    first_mb: float = key(
+        0.0, "With `stream`: only so many million bytes of each file; 0: all.", least=0
+    )
+    urls: str = key("", "A list of addresses, one a line, looked up in `index`.")
+    index: tuple[str, ...] = key((), "Parquet files of Common Crawl's columnar index.")
+    archives_per_shard: int = key(1, "Input files of one shard.", least=1)
+    text_column: str = key("text", "The column that holds the text.")
+    id_column: str = key("id", "The column that holds the id.")
+    url_column: str = key("url", "The column that holds the address.")
+
+    def __post_init__(self) -> None:
+        name = self.name
+        if not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] in "._":
+            raise ValueError(
+                "name: letters and digits, and after the first '-', '_' and '.', expected, "
+                f"got {name!r}"
+            )
+        if bool(self.files) + bool(self.crawls) + bool(self.urls) != 1:
+            raise ValueError(
+                f"dataset {name!r}: give either `files`, `crawls`, or `urls` and `index`"
+            )
+        if bool(self.urls) != bool(self.index):
+            raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
+        _check_bounds(self)
+        if self.first_mb and not self.stream:
+            raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
+        if self.stream and any("#" in text and store.address(text).digest for text in self.files):
+            raise ValueError(
+                f"dataset {name!r}: a digest can only be checked of a whole file; "
+                "leave it or `stream` out"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """The whole recipe. `stages` may leave stages out; those that stand keep their order."""
+
+    dataset: tuple[Dataset, ...]
+    seed: int = key(0, "Every random decision depends on it and on the content.")
+    memory_gb: float = key(
+        2.0, "For each query of the local engine, which spills to disk beyond it.", above=0
+    )
+    stages: tuple[str, ...] = key(STAGES, "The stages to run.")
+    download: DownloadConfig = field(default_factory=DownloadConfig)
+    extract: ExtractConfig = field(default_factory=ExtractConfig)
+    classify: ClassifyConfig = field(default_factory=ClassifyConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    decontaminate: DecontaminateConfig = field(default_factory=DecontaminateConfig)
+    tokenize: TokenizeConfig = field(default_factory=TokenizeConfig)
+    mix: MixConfig = field(default_factory=MixConfig)
+
+    def __post_init__(self) -> None:
+        names = self.names()
+        if not names:
+            raise ValueError("at least one [[dataset]] expected")
+        if twice := {n for n in names if names.count(n) > 1}:
+            raise ValueError(f"two datasets are called {min(twice)!r}")
+        for stage in self.stages:
+            if stage not in STAGES:
+                raise ValueError(f"stages: no stage {stage!r}{did_you_mean(stage, STAGES)}")
+        _check_bounds(self)
+        for dataset in self.dataset:
+            remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
+            if remote and not dataset.stream and "download" not in self.stages:
+                raise ValueError(
+                    f"dataset {dataset.name!r}: its files are at addresses; "
+                    'put "download" into `stages`, or stream = true'
+                )
+        for table, name, used in self._dataset_names():
+            if table in self.stages and (wrong := [n for n in used if n not in names]):
+                raise ValueError(
+                    f"{table}.{name}: no dataset {wrong[0]!r}{did_you_mean(wrong[0], names)}"
+                )
+        if "decontaminate" in self.stages and not self.decontaminate.benchmarks:
+            raise ValueError(
+                "decontaminate.benchmarks: at least one file expected "
+                "(or leave the stage out of `stages`)"
+            )
+        if "mix" in self.stages and not self.mix.weights:
+            raise ValueError(
+                "mix.weights: a weight for each dataset expected, "
+                "for instance { crawl = 60, books = 40 }"
+            )
+
+    def _dataset_names(self) -> list[tuple[str, str, Sequence[str]]]:
+        # an index has datasets of its own, and the same pairs
+        free = self.dedup.across == "all" or self.dedup.index
+        across = () if free else [n for pair in self.dedup.across for n in pair]
+        return [
+            ("classify", "positives", self.classify.positives),
+            ("classify", "negatives", self.classify.negatives),
+            ("classify", "weights", tuple(self.classify.weights)),
+            ("dedup", "across", across),
+            ("mix", "weights", tuple(self.mix.weights)),
+        ]
+
+    def names(self) -> tuple[str, ...]:
+        """The datasets' names, in their order."""
+        return tuple(d.name for d in self.dataset)
+
+    def place(self, name: str) -> int:
+        """Position of a dataset in the recipe, which is its priority."""
+        return self.names().index(name)
+
+    def named(self, name: str) -> Dataset:
+        """The dataset of this name."""
+        return self.dataset[self.place(name)]
+
+    def filtered(self, name: str) -> bool:
+        """Whether `classify` decides on this dataset."""
+        return "classify" in self.stages and self.named(name).role == "crawl"
+
+    def positives(self) -> tuple[str, ...]:
+        """The datasets that the classifier learns as good."""
+        return self.classify.positives or tuple(d.name for d in self.dataset if d.role == "trusted")
+
+    def negatives(self) -> tuple[str, ...]:
+        """The datasets that the classifier learns as unfiltered."""
+        return self.classify.negatives or tuple(d.name for d in self.dataset if d.role == "crawl")
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, or all.
+
+    >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
+    ("; did you mean 'dedup'?", '; known: dedup, mix')
+    """
+    close = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -1,0 +1,1 @@
+"""What a run directory is: where its files are, its shards, plan, lock, schemas and ledgers."""

@@ -1,0 +1,75 @@
+"""A query over a run's tables, run once: its rows are in a folder of the run directory, with a manifest after them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from curation import store
+from curation.digests import config_digest
+from curation.engine.base import Engine, part_path
+
+MANIFEST = pa.schema([("value", pa.int64()), ("rows", pa.int64())])
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """A query's committed rows: the folder, the partition values that have rows, and their identity."""
+
+    out: str
+    schema: pa.Schema
+    values: tuple[int, ...]
+    rows: int
+    identity: str
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        return tuple(part_path(self.out, value) for value in self.values)
+
+    def path(self, value: int) -> str | None:
+        """The file of one partition value, None where it has no rows."""
+        return part_path(self.out, value) if value in self.values else None
+
+    @property
+    def table(self) -> store.Table:
+        return store.Table(self.paths, self.schema)
+
+
+def run_query(
+    engine: Engine,
+    text: str,
+    tables: Mapping[str, store.Table],
+    out: str,
+    schema: pa.Schema,
+    made_from: Sequence[str],
+    *,
+    partition_by: str | None = None,
+    sort_by: Sequence[str],
+) -> QueryResult:
+    """Run a query once: its rows lie in `out`, its manifest after them. `made_from` are the identities of what the tables hold."""
+    digest = config_digest(
+        "query", text, tuple(schema.names), tuple(made_from), partition_by, tuple(sort_by)
+    )
+    manifest = store.join(out, "_manifest.parquet")
+    if not store.done(manifest, digest):
+        store.delete(out)  # files of another digest must not be taken for this one's
+        parts = engine.sql(
+            text, tables, out, schema, digest, partition_by=partition_by, sort_by=sort_by
+        )
+        if partition_by is None and not parts:
+            parts = [(0, 0)]
+        with store.TableWriter(manifest, MANIFEST, digest) as writer:
+            writer.write(
+                pa.record_batch([[v for v, _ in parts], [n for _, n in parts]], schema=MANIFEST)
+            )
+    listed = store.read_table(manifest)
+    values, rows = listed.column("value").to_pylist(), sum(listed.column("rows").to_pylist())
+    return QueryResult(out, schema, tuple(values), rows, digest)
+
+
+def columns_of(paths: Sequence[str], schema: pa.Schema, *columns: str) -> store.Table:
+    """Some tables, or some of their columns, for `sql`."""
+    chosen = [schema.field(name) for name in columns] if columns else list(schema)
+    return store.Table(tuple(paths), pa.schema(chosen))

@@ -1,0 +1,1 @@
+"""GPT-3's quality filter. The stage is in `stage.py`."""

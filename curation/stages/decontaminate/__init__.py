@@ -1,0 +1,1 @@
+"""Benchmark overlap. The stage is in `stage.py`."""

@@ -1,0 +1,315 @@
+"""Benchmark files: which texts make an example, and the gram table of them all.
+
+A catalogue (TOML) says which fields of a record count; one for the common sets comes with the package, benchmarks.toml beside this file.
+
+Cost: seconds, once a run. Memory: the texts of all benchmarks while the table is made; afterwards its arrays, which workers on a local disk
+map and share (sizes in benchmarks/card.json).
+
+Trap: in some sets the texts are the keys of an object and its values are scores; such keys are taken.
+"""
+
+from __future__ import annotations
+
+import functools
+import gzip
+import itertools
+import re
+import tomllib
+import unicodedata
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import zstandard
+
+from curation import store
+from curation.digests import config_digest, text_digest
+from curation.errors import InputError, RecipeError
+from curation.rundir import sources
+
+if TYPE_CHECKING:
+    from curation.kernels.grams import GramTable
+    from curation.rundir.directory import RunDirectory
+
+VERSION = 3
+EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
+ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
+IDS = (
+    "id",
+    "ID",
+    "uid",
+    "eid",
+    "qid",
+    "qId",
+    "qID",
+    "example_id",
+    "task_id",
+    "InputStoryid",
+)  # the first that a record has
+NO_TEXT = re.compile(
+    r"(?i)(.*[_ ]?id|idx|label|gold|split|source|url|type|category)$"
+)  # keys, where no catalogue knows the file
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """One table of a catalogue: how the records of some files are read. No `fields` means every string."""
+
+    names: tuple[str, ...] = ("*",)
+    fields: tuple[str, ...] = ()
+    separators: tuple[str, ...] = ()
+    synthetic: bool = False
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One example of a benchmark. Grams never cross from one of its `fields` to the next."""
+
+    benchmark: str
+    id: str
+    fields: tuple[str, ...]
+    synthetic: bool = False
+
+
+def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Example]:
+    """Every record of every JSONL file, plain, gzip or zstd; lines end at \\n only. Other files in a folder are left out.
+
+    Raises InputError naming file and line where a line is not a JSON object, and the file where the catalogue's fields are in no record.
+    """
+    layouts = read_catalogue(catalogue)
+    for pattern in patterns:
+        for file in store.find(pattern):
+            name = file.name.rpartition("/")[2].removesuffix(".gz").removesuffix(".zst")
+            if not name.endswith((".jsonl", ".json")):
+                if file.path == pattern:
+                    raise InputError(
+                        f"{pattern}: a benchmark in .jsonl, .jsonl.gz or .jsonl.zst expected; convert the file"
+                    )
+            else:
+                name = name.removesuffix(".jsonl").removesuffix(".json")
+                layout = next(
+                    (one for one in layouts if any(fnmatchcase(name, n) for n in one.names)),
+                    Layout(),
+                )
+                yield from _examples(file.path, name, layout)
+
+
+def _unpacked(path: str) -> bytes:
+    data = store.read_bytes(path)
+    try:
+        if path.endswith(".gz"):
+            return gzip.decompress(data)
+        if path.endswith(".zst"):
+            with zstandard.ZstdDecompressor().stream_reader(
+                data, read_across_frames=True
+            ) as reader:
+                return bytes(reader.readall())
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        raise InputError(f"{path}: cannot be unpacked ({error}); fetch the file again") from error
+    return data
+
+
+def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
+    empty = 0
+    paths = [[path.strip() for path in field.split(" + ")] for field in layout.fields]
+    separator = (
+        re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
+    )
+    for number, line in enumerate(_unpacked(path).split(b"\n")):
+        if not line.strip():
+            continue
+        try:
+            record = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise InputError(f"{path}, line {number + 1}: not JSON ({error})") from error
+        if not isinstance(record, dict):
+            raise InputError(
+                f"{path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}"
+            )
+        fields = tuple(_fields(record, paths, separator))
+        empty = 0 if fields else empty + 1
+        if empty == 100:
+            raise InputError(
+                f"{path}: 100 records in a row hold no text under {', '.join(layout.fields) or 'any key'}; name the "
+                "fields of this file in a catalogue (decontaminate.catalogue)"
+            )
+        key = layout.id or next((key for key in IDS if key in record), "")
+        yield Example(name, str(record.get(key, number)), fields, layout.synthetic)
+
+
+def read_catalogue(path: str = "") -> list[Layout]:
+    """The tables of a user's catalogue, then those that come with the package. Raises RecipeError where it is no catalogue."""
+    own = files("curation.stages.decontaminate").joinpath("benchmarks.toml").read_bytes()
+    out = []
+    for where, data in ([(path, store.read_bytes(path))] if path else []) + [
+        ("benchmarks.toml", own)
+    ]:
+        try:
+            tables = tomllib.loads(data.decode("utf-8")).get("benchmark", [])
+            for table in tables:
+                values: dict[str, Any] = {
+                    k: tuple(v) if isinstance(v, list) else v for k, v in table.items()
+                }
+                out.append(Layout(**values))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
+            raise RecipeError(f"{where}: not a catalogue of benchmarks: {error}") from error
+    return out
+
+
+def _fields(
+    record: dict[str, Any], paths: list[list[str]], separator: re.Pattern[str] | None
+) -> Iterator[str]:
+    """The texts of a record; `paths` are those of the parts of each field."""
+    texts = (
+        itertools.chain.from_iterable(_joined(record, parts) for parts in paths)
+        if paths
+        else _all(record)
+    )
+    for text in texts:
+        for part in separator.split(text) if separator else (text,):
+            if part and not part.isspace():
+                yield part
+
+
+def _joined(record: dict[str, Any], paths: list[str]) -> Iterator[str]:
+    if len(paths) == 1:
+        yield from _at(record, paths[0])
+    else:
+        parts = itertools.product(*(tuple(_at(record, path)) for path in paths))
+        yield from (" ".join(part.strip() for part in some) for some in parts)
+
+
+def _at(value: Any, path: str) -> Iterator[str]:
+    """The strings at a dotted path, through lists; the path's whole name is tried first, as keys may hold dots."""
+    if isinstance(value, list):
+        for one in value:
+            yield from _at(one, path)
+    elif isinstance(value, dict):
+        if path in value:
+            yield from _all(value[path])
+        elif "." in path:
+            key, _, rest = path.partition(".")
+            yield from _at(value.get(key), rest)
+
+
+def _all(value: Any) -> Iterator[str]:
+    """Every string of a value; of an object of scores its keys; nothing under keys that hold no text."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        if (
+            value
+            and all(isinstance(inner, int | float) for inner in value.values())
+            and any(" " in key for key in value)
+        ):
+            yield from value
+        for key, inner in value.items():
+            if not NO_TEXT.match(key):
+                yield from _all(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _all(inner)
+
+
+def forms(text: str) -> list[str]:
+    """A benchmark's text as given, and with composed and decomposed accents where that differs: documents may have either.
+
+    >>> [len(form) for form in forms("cafe\\u0301")], forms("cafe")
+    ([5, 4], ['cafe'])
+    """
+    if text.isascii():
+        return [text]
+    return list(
+        dict.fromkeys(
+            (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
+        )
+    )
+
+
+# ---- the gram table --------------------------------------------------------------------------------------------------------------------
+
+
+def asked(rundir: RunDirectory) -> str:
+    """What the benchmarks' texts depend on: the files as they are, and the catalogue."""
+    config = rundir.recipe.decontaminate
+    found = [
+        (f.name, f.size, f.tag)
+        for pattern in sources.here(rundir, config.benchmarks)
+        for f in store.find(pattern)
+    ]
+    return config_digest(
+        "decontaminate/benchmarks", VERSION, found, read_catalogue(config.catalogue)
+    )
+
+
+def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
+    """Write the gram table of the benchmarks that `read` gives once, its card last; returns its identity."""
+    from curation.kernels import grams
+
+    config = rundir.recipe.decontaminate
+    wanted = config_digest(asked(rundir), config.gram_words)
+    folder = rundir.path("decontaminate", "benchmarks")
+    card_path = store.join(folder, "card.json")
+    if store.exists(card_path):
+        card = store.read_json(card_path)
+        if card.get("asked") == wanted:
+            return str(card["identity"])
+        store.delete(card_path)  # its arrays are about to change
+    texts: list[str] = []
+    owners: list[int] = []
+    examples: list[tuple[int, str, str]] = []
+    for number, example in enumerate(read()):
+        examples.append((number, example.benchmark, example.id))
+        written = [form for field in example.fields for form in forms(field)]
+        texts += written
+        owners += [number] * len(written)
+    if not examples:
+        raise InputError(
+            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files expected"
+        )
+    table = grams.build_table(texts, owners, config.gram_words)
+    identity = write_arrays(
+        folder, {name: getattr(table, name) for name in ARRAYS}, str(config.gram_words)
+    )
+    with store.TableWriter(store.join(folder, "examples.parquet"), EXAMPLES, identity) as writer:
+        columns = [
+            pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)
+        ]
+        writer.write(pa.record_batch(columns, schema=EXAMPLES))
+    said = {
+        "asked": wanted,
+        "identity": identity,
+        "examples": len(examples),
+        "grams": len(table),
+        "gram_words": config.gram_words,
+        "bytes": sum(getattr(table, name).nbytes for name in ARRAYS),
+    }
+    store.write_json(card_path, said)
+    return identity
+
+
+def write_arrays(folder: str, arrays: dict[str, Any], also: str = "") -> str:
+    """Write each array to `<name>.npy`; returns an identity of them all, and of `also`."""
+    parts = [also]
+    for name, array in arrays.items():
+        store.write_array(store.join(folder, f"{name}.npy"), array)
+        parts.append(f"{name} {text_digest(np.ascontiguousarray(array).tobytes()).hex()}")
+    return config_digest(*parts)
+
+
+@functools.lru_cache(maxsize=1)
+def load_table(folder: str, identity: str) -> GramTable:
+    """The gram table, once a worker; mapped where the folder is local."""
+    from curation.kernels.grams import GramTable
+
+    gram_words = store.read_json(store.join(folder, "card.json"))["gram_words"]
+    return GramTable(
+        gram_words, **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS}
+    )

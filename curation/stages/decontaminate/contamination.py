@@ -1,0 +1,286 @@
+"""The study of appendix C.2: which examples of each benchmark are dirty, that is, share an n-gram with the training text.
+
+N is the 5th percentile of the benchmark's example lengths in words, at least 8 (1 for sets made by a program), at most 13. The
+length of an example is that of its longest field, as grams never cross fields. An example is dirty if any of its N-grams occurs in
+any training document; said once for the text as dedup left it and once for the pieces that the cuts left. An example without N words
+in a row in any field has no gram: it is counted as short, and clean.
+
+Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of the cuts), two bits a gram.
+
+Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common (`max_documents`) count here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import orjson
+import pyarrow as pa
+
+from curation import store
+from curation.digests import config_digest
+from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.results import ShardResult, run_once
+from curation.rundir.survivors import survivor_groups
+from curation.stages.decontaminate import benchmarks
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.kernels.overlap import NgramTable
+
+VERSION = 1
+PERCENTILE, LEAST, MOST = 5, 8, 13
+ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
+SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
+STUDIED = pa.schema(
+    [
+        ("benchmark", pa.string()),
+        ("id", pa.string()),
+        ("n", pa.int64()),
+        ("words", pa.int64()),  # of its longest field
+        ("before", pa.list_(pa.int64())),  # datasets (places in the recipe) that make it dirty
+        ("after", pa.list_(pa.int64())),
+    ]
+)
+Int64s = npt.NDArray[np.int64]
+
+
+def run(
+    rundir: RunDirectory,
+    engine: Engine,
+    shards: Sequence[Shard],
+    read: Callable[[], Sequence[benchmarks.Example]],
+) -> None:
+    """Study the benchmarks that `read` gives.
+
+    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under decontaminate/.
+    """
+    identity = _prepare(rundir, read)
+    made = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
+    _conclude(rundir, identity, shards, [m.identity for m in made])
+
+
+def gram_length(lengths: Int64s, synthetic: bool) -> int:
+    """N for examples of these lengths in words.
+
+    >>> gram_length(np.array([3, 40, 50]), False), gram_length(np.array([10, 11]), False), gram_length(np.array([2]), True)
+    (8, 10, 2)
+    """
+    found = int(np.percentile(lengths, PERCENTILE, method="lower"))
+    return min(max(found, 1 if synthetic else LEAST), MOST)
+
+
+# ---- the table -------------------------------------------------------------------------------------------------------------------------
+
+
+def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]]) -> str:
+    """Write the n-gram table and, for each example, its benchmark, length and grams; the card last. Returns an identity."""
+    from curation.kernels import overlap
+
+    asked = config_digest(
+        "contamination", VERSION, benchmarks.asked(rundir), PERCENTILE, LEAST, MOST
+    )
+    folder = rundir.path("decontaminate", "study")
+    card = store.join(folder, "card.json")
+    if store.exists(card):
+        if store.read_json(card).get("asked") == asked:
+            return str(store.read_json(card)["identity"])
+        store.delete(card)  # its arrays are about to change
+    examples = read()
+    written = [
+        [form for field in example.fields for form in benchmarks.forms(field)]
+        for example in examples
+    ]
+    texts = overlap.normalised_texts([text for own in written for text in own])
+    owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
+    lengths = np.zeros(len(examples), np.int64)
+    np.maximum.at(lengths, owners, texts.words)
+    names = np.array([example.benchmark for example in examples])
+    n = np.zeros(len(examples), np.int64)
+    for name in dict.fromkeys(names.tolist()):
+        own = names == name
+        n[own] = gram_length(lengths[own], examples[int(np.argmax(own))].synthetic)
+    table, grams, fields = overlap.build_ngrams(texts, n[owners])
+    example_of = owners[fields]
+    indptr = np.searchsorted(example_of, np.arange(len(examples) + 1))
+    arrays = {name: getattr(table, name) for name in ARRAYS}
+    arrays |= {
+        "example_indptr": indptr,
+        "example_grams": grams.astype(np.int32),
+        "example_n": n,
+        "example_words": lengths,
+    }
+    identity = benchmarks.write_arrays(folder, arrays)
+    store.write_bytes(
+        store.join(folder, "names.json"),
+        orjson.dumps([(example.benchmark, example.id) for example in examples]),
+    )
+    size = sum(getattr(table, name).nbytes for name in ARRAYS)
+    store.write_json(
+        card, {"asked": asked, "identity": identity, "grams": len(table), "bytes": size}
+    )
+    return identity
+
+
+@functools.lru_cache(maxsize=1)
+def load_ngrams(folder: str, identity: str) -> NgramTable:
+    """The n-gram table, once a worker; mapped where the folder is local."""
+    from curation.kernels.overlap import NgramTable
+
+    return NgramTable(
+        **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS}
+    )
+
+
+# ---- a shard ---------------------------------------------------------------------------------------------------------------------------
+
+
+def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
+    """Write which grams occur in a shard's documents: as dedup left them, and in the pieces that stay."""
+    path = rundir.table("decontaminate", shard, "study")
+    decision = rundir.decision("decontaminate", shard)
+    made_from = [store.need_footer(p).identity for p in (rundir.survivors(shard), decision)]
+    digest = config_digest("contamination/seen", VERSION, table_identity, made_from)
+
+    def make() -> ShardResult:
+        from curation.kernels import overlap
+        from curation.kernels.buffers import text_buffers
+
+        table = load_ngrams(rundir.path("decontaminate", "study"), table_identity)
+        same, changed, after = (
+            np.zeros(len(table), bool) for _ in range(3)
+        )  # uncut documents; cut ones; their pieces
+        decided = store.read_table(decision, ["keep", "cuts", "pieces"]).combine_chunks()
+        for group in survivor_groups(rundir, shard, ["text"], None):
+            rows = decided.slice(group.start, group.batch.num_rows)
+            keep, cuts = (rows.column(name).combine_chunks() for name in ("keep", "cuts"))
+            whole = np.asarray(keep.is_valid()) & np.asarray(cuts.is_null())
+            cut = np.flatnonzero(np.asarray(cuts.is_valid()))
+            text = group.batch.column(0)
+            left = pa.array(_pieces(text, cut, rows.column("pieces")), pa.string())
+            for texts, seen in (
+                (text.filter(pa.array(whole)), same),
+                (text.take(pa.array(cut)), changed),
+                (left, after),
+            ):
+                overlap.mark_seen(*text_buffers(texts), table, seen)
+        return _write(path, digest, same | changed, same | after)
+
+    return run_once(path, digest, make)
+
+
+def _pieces(text: pa.Array, rows: Int64s, pieces: Any) -> list[str]:
+    """The texts of the pieces that stay of some documents."""
+    out = []
+    for row in rows.tolist():
+        whole = text[row].as_py()
+        out += [whole[span["start"] : span["end"]] for span in pieces[row].as_py() or ()]
+    return out
+
+
+def _write(
+    path: str, digest: str, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]
+) -> ShardResult:
+    grams = np.flatnonzero(before | after)
+    with store.TableWriter(path, SEEN, digest) as writer:
+        columns = [pa.array(grams), pa.array(before[grams]), pa.array(after[grams])]
+        writer.write(pa.record_batch(columns, schema=SEEN))
+    return ShardResult(digest)
+
+
+# ---- all of them -----------------------------------------------------------------------------------------------------------------------
+
+
+def _conclude(
+    rundir: RunDirectory, identity: str, shards: Sequence[Shard], made_from: list[str]
+) -> None:
+    """Which examples are dirty, by whom; the Parquet table comes last and says that all is written."""
+    names = rundir.recipe.names()
+    digest = config_digest("contamination/examples", VERSION, identity, names, made_from)
+    path = rundir.path("decontaminate", "study", "examples.parquet")
+    if store.done(path, digest):
+        return
+    folder = rundir.path("decontaminate", "study")
+    arrays = ("example_indptr", "example_grams", "example_n", "example_words")
+    indptr, grams, n, lengths = (
+        store.read_array(store.join(folder, f"{name}.npy")) for name in arrays
+    )
+    grams_seen = int(store.read_json(store.join(folder, "card.json"))["grams"])
+    datasets = list(dict.fromkeys(shard.dataset for shard in shards))
+    dirty = np.zeros((2, len(datasets), len(n)), bool)  # before and after
+    for at, dataset in enumerate(datasets):
+        seen = np.zeros((2, grams_seen), bool)
+        for shard in shards:
+            if shard.dataset == dataset:
+                rows = store.read_table(rundir.table("decontaminate", shard, "study"))
+                for side in (0, 1):
+                    seen[side, rows.column(0).to_numpy()] |= rows.column(side + 1).to_numpy()
+        for side in (0, 1):
+            total = np.concatenate([[0], np.cumsum(seen[side][grams])])
+            dirty[side, at] = total[indptr[1:]] > total[indptr[:-1]]
+    listed = orjson.loads(store.read_bytes(store.join(folder, "names.json")))
+    _write_conclusion(rundir, datasets, dirty, listed, n, np.diff(indptr) == 0)
+    places = np.array([rundir.recipe.place(name) for name in datasets], np.int64)
+    columns = [
+        *(pa.array(column, pa.string()) for column in zip(*listed, strict=True)),
+        pa.array(n),
+        pa.array(lengths),
+        *(_lists(dirty[side].T, places) for side in (0, 1)),
+    ]
+    with store.TableWriter(path, STUDIED, digest) as writer:
+        writer.write(pa.record_batch(columns, schema=STUDIED))
+
+
+def _lists(marks: npt.NDArray[np.bool_], values: Int64s) -> pa.ListArray:
+    """Of each row of marks (bool[n, values]) the values that are marked."""
+    offsets = np.concatenate([[0], np.cumsum(marks.sum(axis=1))]).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(values[np.nonzero(marks)[1]]))
+
+
+def _write_conclusion(
+    rundir: RunDirectory,
+    datasets: list[str],
+    dirty: npt.NDArray[np.bool_],
+    listed: list[list[str]],
+    n: Int64s,
+    short: npt.NDArray[np.bool_],
+) -> None:
+    """contamination.json: a row for each benchmark; dirty.jsonl: an object for each dirty example."""
+    names = np.array([benchmark for benchmark, _ in listed])
+    rows = []
+    for name in dict.fromkeys(names.tolist()):
+        own = names == name
+        counts = dirty[:, :, own]
+        rows.append(
+            {
+                "benchmark": name,
+                "n": int(n[own][0]),
+                "examples": int(own.sum()),
+                "short": int(short[own].sum()),
+                "dirty_before": int(counts[0].any(axis=0).sum()),
+                "dirty_after": int(counts[1].any(axis=0).sum()),
+                "datasets": {
+                    dataset: {"before": int(counts[0, at].sum()), "after": int(counts[1, at].sum())}
+                    for at, dataset in enumerate(datasets)
+                },
+            }
+        )
+    store.write_json(rundir.path("decontaminate", "contamination.json"), rows)
+    lines = []
+    for i in np.flatnonzero(dirty.any(axis=(0, 1))).tolist():
+        before, after = (
+            [d for at, d in enumerate(datasets) if dirty[side, at, i]] for side in (0, 1)
+        )
+        lines.append(
+            orjson.dumps(
+                {"benchmark": listed[i][0], "id": listed[i][1], "before": before, "after": after}
+            )
+        )
+    store.write_bytes(
+        rundir.path("decontaminate", "dirty.jsonl"), b"".join(line + b"\n" for line in lines)
+    )

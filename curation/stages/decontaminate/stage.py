@@ -1,0 +1,243 @@
+"""decontaminate: what overlaps with a benchmark is cut out (GPT-3, appendix C).
+
+A gram is 13 words in a row shared with a benchmark example; each hit and 200 characters on each side are cut, a document that falls into
+more than ten pieces leaves, and pieces shorter than 200 characters are dropped. Grams that occur in more than ten distinct documents of
+the whole run, as it stands after dedup, are ignored.
+
+Cost: one scan of every survivor's text (evidence); document frequencies by SQL; cuts from the evidence alone. Memory: the gram table (its
+size is in benchmarks/card.json) once a worker, and a row group.
+
+Trap: offsets are code points of the original text, half-open; hits that overlap are one cut, not several.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curation import store
+from curation.digests import config_digest
+from curation.recipe.tables import DecontaminateConfig
+from curation.rundir import ledger, schema, sources
+from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.queries import QueryResult, run_query
+from curation.rundir.results import ShardResult, check_ledgers, run_once
+from curation.rundir.survivors import RowGroup, char_lengths, survivor_groups
+from curation.stages.decontaminate import benchmarks, contamination
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.rundir.plan import Plan
+
+VERSION = 2
+FREQUENCY = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
+
+
+def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
+    """Read the benchmarks, find hits, count documents per gram, cut."""
+    recipe = rundir.recipe
+    shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
+    asked = recipe.decontaminate
+    patterns = sources.here(rundir, asked.benchmarks)
+    read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
+    identity = benchmarks.prepare(rundir, read)
+    engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)
+    counted = engine.map("decontaminate: count", partial(count_shard, rundir), shards)
+    common = _common_grams(rundir, engine, shards, [m.identity for m in counted])
+    made = dict(
+        zip(
+            shards,
+            engine.map("decontaminate: cut", partial(cut_shard, rundir, common), shards),
+            strict=True,
+        )
+    )
+    check_ledgers(rundir, "decontaminate", made)
+    if recipe.decontaminate.study:
+        contamination.run(rundir, engine, shards, read)
+    return made
+
+
+def warnings(rundir: RunDirectory) -> list[str]:
+    """Nothing yet: what this stage removes is in its ledger."""
+    return []
+
+
+# ---- evidence --------------------------------------------------------------------------------------------------------------------------
+
+
+def scan_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
+    """Write every hit in a shard's survivors, whatever dedup says of them."""
+    path = rundir.table("decontaminate", shard, "evidence")
+    digest = config_digest(
+        "decontaminate/evidence",
+        VERSION,
+        table_identity,
+        store.need_footer(rundir.survivors(shard)).identity,
+    )
+
+    def make() -> ShardResult:
+        from curation.kernels import grams
+        from curation.kernels.buffers import text_buffers
+
+        table = benchmarks.load_table(rundir.path("decontaminate", "benchmarks"), table_identity)
+        with store.TableWriter(path, schema.HITS, digest) as writer:
+            for group in survivor_groups(rundir, shard, ["text"], None):
+                text = group.batch.column(0)
+                hits = grams.scan(*text_buffers(text), table)
+                chars = char_lengths(text)[hits.document] if len(hits.document) else hits.document
+                columns = [hits.document + group.start, chars, hits.start, hits.end, hits.gram]
+                writer.write(pa.record_batch(columns, schema=schema.HITS))
+        return ShardResult(digest)
+
+    return run_once(path, digest, make)
+
+
+def count_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
+    """Write in how many documents of a shard, of those dedup keeps, each gram occurs."""
+    path = rundir.table("decontaminate", shard, "frequency")
+    evidence = rundir.table("decontaminate", shard, "evidence")
+    before = rundir.decided_before("decontaminate", shard)
+    made_from = [store.need_footer(p).identity for p in (evidence, before) if p]
+    digest = config_digest("decontaminate/frequency", VERSION, made_from)
+
+    def make() -> ShardResult:
+        hits = store.read_table(evidence, ["row", "gram"])
+        rows, gram = (hits.column(name).to_numpy() for name in ("row", "gram"))
+        if before:
+            keep = store.read_table(before, ["keep"]).column(0).combine_chunks().fill_null(False)
+            stays = keep.to_numpy(zero_copy_only=False)[rows]
+            rows, gram = rows[stays], gram[stays]
+        once_each = np.unique(np.stack([gram, rows]), axis=1)[0] if len(rows) else gram
+        grams, documents = np.unique(once_each, return_counts=True)
+        with store.TableWriter(path, FREQUENCY, digest) as writer:
+            writer.write(pa.record_batch([grams, documents.astype(np.int64)], schema=FREQUENCY))
+        return ShardResult(digest)
+
+    return run_once(path, digest, make)
+
+
+def _common_grams(
+    rundir: RunDirectory, engine: Engine, shards: list[Shard], identities: list[str]
+) -> QueryResult:
+    """The grams that occur in more documents than `max_documents`: they are ignored."""
+    most = rundir.recipe.decontaminate.max_documents
+    paths = tuple(rundir.table("decontaminate", shard, "frequency") for shard in shards)
+    return run_query(
+        engine,
+        f"""SELECT gram, documents FROM (
+            SELECT gram, CAST(SUM(documents) AS BIGINT) AS documents FROM frequency GROUP BY gram
+        ) f WHERE documents > {most}""",
+        {"frequency": store.Table(paths, FREQUENCY)},
+        rundir.path("decontaminate", "common"),
+        FREQUENCY,
+        identities,
+        sort_by=["gram"],
+    )
+
+
+# ---- decisions -------------------------------------------------------------------------------------------------------------------------
+
+
+def cut_shard(rundir: RunDirectory, common: QueryResult, shard: Shard) -> ShardResult:
+    """Write the decision of one shard: what is cut from each document, and what is left."""
+    config = rundir.recipe.decontaminate
+    path = rundir.decision("decontaminate", shard)
+    evidence = rundir.table("decontaminate", shard, "evidence")
+    before = rundir.decided_before("decontaminate", shard)
+    made_from = [store.need_footer(p).identity for p in (evidence, before) if p]
+    rule = (config.margin_chars, config.min_piece_chars, config.max_pieces)
+    digest = config_digest("decontaminate/decision", VERSION, rule, common.identity, made_from)
+
+    def make() -> ShardResult:
+        ignored = np.concatenate(
+            [store.read_table(p, ["gram"]).column(0).to_numpy() for p in common.paths]
+        )
+        hits = store.read_table(evidence)
+        hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
+        columns = {name: hits.column(name).to_numpy() for name in ("row", "start", "end")}
+        books: ledger.Ledger = {}
+        with store.TableWriter(path, schema.DECONTAMINATED, digest, books) as writer:
+            for group in survivor_groups(rundir, shard, ["text"], before):
+                writer.write(_cut_group(config, group, columns, books))
+        return ShardResult(digest, books)
+
+    return run_once(path, digest, make)
+
+
+def _cut_group(
+    config: DecontaminateConfig,
+    group: RowGroup,
+    hits: dict[str, npt.NDArray[np.int64]],
+    books: ledger.Ledger,
+) -> pa.RecordBatch:
+    chars = char_lengths(group.batch.column(0))
+    open_ = group.open()
+    n = group.batch.num_rows
+    columns = {name: np.full(n, None, object) for name in ("keep", "reason", "cuts", "pieces")}
+    columns["keep"][open_] = True
+    first, last = np.searchsorted(hits["row"], [group.start, group.start + n])
+    rows = hits["row"][first:last]
+    lost = 0
+    for row in np.unique(rows):
+        at = int(row) - group.start
+        if not open_[at]:
+            continue
+        a, b = first + np.searchsorted(rows, row), first + np.searchsorted(rows, row, "right")
+        outcome = cut(config, hits["start"][a:b], hits["end"][a:b], int(chars[at]))
+        columns["cuts"][at] = outcome.cuts
+        if outcome.reason:
+            columns["keep"][at], columns["reason"][at] = False, outcome.reason
+            ledger.add(books, outcome.reason, 1, int(chars[at]))
+        else:
+            columns["pieces"][at] = outcome.pieces
+            lost += int(chars[at]) - sum(p["end"] - p["start"] for p in outcome.pieces)
+    stays = columns["keep"] == True  # noqa: E712  an object array: None is neither
+    ledger.add(books, ledger.IN, int(open_.sum()), int(chars[open_].sum()))
+    ledger.add(books, ledger.KEPT, int(stays.sum()), int(chars[stays].sum()) - lost)
+    if lost:
+        ledger.add(books, ledger.CUT, 0, lost)
+    arrays = [pa.array(columns[f.name], f.type, from_pandas=False) for f in schema.DECONTAMINATED]
+    return pa.record_batch(arrays, schema=schema.DECONTAMINATED)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a document's hits lead to: spans cut, spans that stay, and the reason where it leaves."""
+
+    cuts: list[dict[str, int]]
+    pieces: list[dict[str, int]]
+    reason: str | None
+
+
+def cut(
+    config: DecontaminateConfig,
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    chars: int,
+) -> Outcome:
+    """Appendix C.1 for one document with hits [starts, ends) in `chars` code points.
+
+    >>> cut(DecontaminateConfig(), np.array([1000]), np.array([1070]), 3000).pieces
+    [{'start': 0, 'end': 800}, {'start': 1270, 'end': 3000}]
+    """
+    from curation.kernels import grams
+
+    cut_starts, cut_ends = grams.merge_cuts(starts, ends, chars, config.margin_chars)
+    piece_starts, piece_ends = grams.pieces(cut_starts, cut_ends, chars)
+    cuts = _spans(cut_starts, cut_ends)
+    if len(piece_starts) > config.max_pieces:
+        return Outcome(cuts, [], "too_many_pieces")
+    long = piece_ends - piece_starts >= config.min_piece_chars
+    if not long.any():
+        return Outcome(cuts, [], "no_piece_left")
+    return Outcome(cuts, _spans(piece_starts[long], piece_ends[long]), None)
+
+
+def _spans(starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]) -> list[dict[str, int]]:
+    return [{"start": a, "end": b} for a, b in zip(starts.tolist(), ends.tolist(), strict=True)]

@@ -1,0 +1,1 @@
+"""Near duplicates. The stage is in `stage.py`."""

@@ -1,0 +1,341 @@
+"""dedup: near duplicates leave, each with a measured similarity to a document that stays (GPT-3, appendix A.2).
+
+Bands of MinHash signatures propose pairs, the exact Jaccard of the full feature sets disposes: a document is removed iff a verified pair
+links it to one of higher priority that is *kept*. So every removal names its survivor, no chain merges strangers, and the result is unique
+given the pairs. Exact copies are found first, by the hash of their text, and only one of them takes part.
+
+Cost: signatures once per survivor; pairs linear in the size of a bucket; texts are read again only for candidates, whose feature sets meet
+by shuffle at the pair's centre and are dropped after comparison. The order of work is in `run`; the pairs and the choice are in
+`dedup_choice.py`.
+
+Trap: `across = "all"` compares every dataset with every other; a list of pairs compares within each dataset, and from left to right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curation import store
+from curation.digests import config_digest
+from curation.errors import AlarmError, RecipeError
+from curation.recipe.tables import DedupConfig
+from curation.rundir import ledger, schema
+from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.queries import QueryResult
+from curation.rundir.results import ShardResult, check_ledgers, run_once
+from curation.rundir.survivors import char_lengths, survivor_groups
+from curation.stages.dedup import choice
+from curation.stages.dedup import index as dedup_index
+from curation.stages.dedup.candidates import candidates, scopes
+from curation.stages.dedup.verify import verify
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.rundir.plan import Plan
+    from curation.stages.dedup.index import IndexedShard
+    from curation.stages.dedup.verify import Features
+
+VERSION = 3
+REMOVES = ("exact_duplicate", "duplicate", "repetitive")
+ALARM_FROM = 1000  # documents of a dataset
+
+
+def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
+    """Sign, propose, verify, choose, decide."""
+    all_shards = dedup_index.members(rundir, plan)
+    own = dedup_index.own(all_shards)
+    engine.map("dedup: sign", sign_shard, own)
+    removed = choose(rundir, engine, all_shards)
+    tasks = [(member, removed.path(member.ordinal), removed.identity) for member in own]
+    decided = engine.map("dedup: decide", partial(decide_shard, dedup_index.names(rundir)), tasks)
+    made = dict(zip(plan.shards, decided, strict=True))
+    check_ledgers(rundir, "dedup", made)
+    clusters = choice.clusters(
+        engine, removed, all_shards, store.join(_pairs(rundir), "clusters"), []
+    )
+    _raise_alarm(rundir, made, clusters)
+    return made
+
+
+def _pairs(rundir: RunDirectory) -> str:
+    return rundir.path("dedup", "pairs")
+
+
+def choose(
+    rundir: RunDirectory,
+    engine: Engine,
+    all_shards: Sequence[IndexedShard],
+    features: Features | None = None,
+) -> QueryResult:
+    """The documents that leave, from the evidence of all shards; `features` stands in for texts where there are none."""
+    config, root = rundir.recipe.dedup, _pairs(rundir)
+    identities = [
+        store.need_footer(path).identity
+        for m in all_shards
+        for path in (m.documents, m.decision)[: 1 + m.old]
+    ]
+    rows = scopes(rundir.recipe, dedup_index.names(rundir))
+    copies = choice.exact_copies(engine, all_shards, rows, store.join(root, "copies"), identities)
+    wanted = candidates(engine, all_shards, config.banding()[0], copies, rows, root, identities)
+    measured = verify(engine, all_shards, wanted, root, shape(config), features)
+    return choice.choose(engine, config.min_jaccard, measured, copies, all_shards, root, identities)
+
+
+def _raise_alarm(
+    rundir: RunDirectory, made: dict[Shard, ShardResult], clusters: store.Table
+) -> None:
+    """Write what is alarming to dedup/alarms.json; raise AlarmError for it unless the recipe says to go on."""
+    books: dict[str, ledger.Ledger] = {}
+    for name in rundir.recipe.names():
+        books[name] = ledger.total(
+            result.ledger for shard, result in made.items() if shard.dataset == name
+        )
+    largest = dict.fromkeys(books, 0)
+    for path in clusters.paths:
+        for row in store.read_table(path).to_pylist():
+            name = rundir.recipe.names()[row["dataset"]]
+            largest[name] = max(largest[name], row["documents"])
+    found = alarms(books, largest, rundir.recipe.dedup)
+    store.write_json(rundir.path("dedup", "alarms.json"), found)
+    if found and rundir.recipe.dedup.alarm == "stop":
+        raise AlarmError(
+            f"dedup: {found[0]}. `curation clusters {rundir.out}` shows what the largest clusters hold; where that is right, "
+            'run again with dedup.alarm = "warn" (--alarm warn) and --update, and it goes on from here'
+        )
+
+
+def alarms(
+    books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], config: DedupConfig
+) -> list[str]:
+    """What would be a corpus eaten, a line each: dataset -> its books, dataset -> documents that left for one and the same.
+
+    Datasets of fewer than 1,000 documents raise none: their shares say little.
+
+    >>> alarms({"web": {"in": [2000, 0, 0], "duplicate": [1520, 0, 0]}}, {"web": 60}, DedupConfig())
+    ['web loses 76.0 % of its documents (dedup.max_removed is 70 %)']
+    >>> alarms({"web": {"in": [2000, 0, 0], "duplicate": [200, 0, 0]}}, {"web": 160}, DedupConfig())
+    ['one document stands for 8.0 % of web (dedup.max_cluster is 5 %)']
+    """
+    out = []
+    for name, found in books.items():
+        came = ledger.documents(found, ledger.IN)
+        if came < ALARM_FROM:
+            continue
+        left = sum(ledger.documents(found, reason) for reason in REMOVES)
+        if left > config.max_removed * came:
+            limit = f"dedup.max_removed is {100 * config.max_removed:g} %"
+            out.append(f"{name} loses {100 * left / came:.1f} % of its documents ({limit})")
+        if largest[name] > config.max_cluster * came:
+            limit = f"dedup.max_cluster is {100 * config.max_cluster:g} %"
+            out.append(
+                f"one document stands for {100 * largest[name] / came:.1f} % of {name} ({limit})"
+            )
+    return out
+
+
+def warnings(rundir: RunDirectory) -> list[str]:
+    """The alarms of a finished run's deduplication, a line each."""
+    path = rundir.path("dedup", "alarms.json")
+    return [f"dedup: {line}" for line in store.read_json(path)] if store.exists(path) else []
+
+
+# ---- signatures ------------------------------------------------------------------------------------------------------------------------
+
+
+def shape(config: DedupConfig) -> tuple[str, int]:
+    """The kind of feature set: its name, and words of a shingle."""
+    return (config.features, config.shingle_words if config.features == "shingle" else 1)
+
+
+def sign_shard(member: IndexedShard) -> ShardResult:
+    """Write a shard's document table (one row a survivor) and its band keys (documents with features only)."""
+    rundir, shard = member.rundir, member.shard
+    config = rundir.recipe.dedup
+    path, bands_path = member.documents, member.bands
+    upstream = store.need_footer(rundir.survivors(shard)).identity
+    role = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)].role
+    allowed = (config.max_repeated_lines, config.max_repeated_paragraphs, role)
+    settings = (shape(config), *config.banding(), rundir.recipe.seed, allowed)
+    place = (member.level, rundir.recipe.place(shard.dataset), shard.batch, member.ordinal)
+    digest = config_digest("dedup/evidence", VERSION, settings, place, upstream)
+
+    def make() -> ShardResult:
+        with (  # the bands are committed first, the documents that vouch for them last
+            store.TableWriter(path, schema.DEDUP_DOCUMENTS, digest) as documents,
+            store.TableWriter(bands_path, schema.BANDS, digest) as bands,
+        ):
+            for group in survivor_groups(rundir, shard, ["id", "text", "content"], None):
+                table, keys = _sign(member, group.start, group.batch)
+                documents.write(table)
+                bands.write(keys)
+        return ShardResult(digest)
+
+    return run_once(path, digest, make, bands_path)
+
+
+def _sign(
+    member: IndexedShard, start: int, batch: pa.RecordBatch
+) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+    from curation.kernels import minhash
+    from curation.kernels.buffers import text_buffers
+
+    recipe = member.rundir.recipe
+    config = recipe.dedup
+    bands, rows = config.banding()
+    k = bands * rows
+    indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *shape(config))  # type: ignore[arg-type]
+    signed = minhash.signatures(
+        indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1)
+    )
+    sizes = np.diff(indptr)
+    n = batch.num_rows
+    doc = member.doc(start) + np.arange(n, dtype=np.int64)
+    chars = char_lengths(batch.column("text"))
+    dataset = recipe.place(member.shard.dataset)
+    priority = priorities(member.level, dataset, member.shard.batch, chars)
+    contents = batch.column("content").cast(pa.binary())
+    tie = np.array(
+        [int.from_bytes(content[:8], "big", signed=True) for content in contents.to_pylist()],
+        np.int64,
+    )
+    lines, paragraphs, repetitive = _repeats(
+        config, batch.column("text"), recipe.dataset[dataset].role
+    )
+    least = signed[:, -1].copy().view(np.int64)
+    columns = (
+        np.full(n, dataset, np.int64),
+        contents,
+        priority,
+        tie,
+        chars,
+        sizes.astype(np.int64),
+        least,
+    )
+    documents = pa.record_batch(
+        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive],
+        schema=schema.DEDUP_DOCUMENTS,
+    )
+    some = np.flatnonzero((sizes > 0) & (repetitive == 0))
+    keys = minhash.band_keys(signed[some, :k], bands, rows)
+    offsets = np.arange(0, bands * len(some) + 1, bands, dtype=np.int32)
+    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.reshape(-1)))
+    sketch = minhash.sketches(signed[some, k:-1])
+    return documents, pa.record_batch(
+        [doc[some], priority[some], tie[some], sketch, lists], schema=schema.BANDS
+    )
+
+
+def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArray[Any], ...]:
+    """Shares of each text's characters in lines and in paragraphs that it said before, and 1 where one is more than allowed.
+
+    What is only compared with (`reference`) never leaves.
+    """
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.repeats import repeated_chars
+
+    chars, *repeated = repeated_chars(*text_buffers(texts)).T
+    lines, paragraphs = (part / np.maximum(chars, 1) for part in repeated)
+    over = (lines > config.max_repeated_lines) | (paragraphs > config.max_repeated_paragraphs)
+    return lines, paragraphs, (over & (role != "reference")).astype(np.int64)
+
+
+def priorities(
+    level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7, 12, 12 and 32 bits.
+
+    >>> priorities(0, 0, 0, np.array([5, 6])) > priorities(0, 0, 0, np.array([6, 5]))
+    array([ True, False])
+    """
+    for what, number in (("datasets", dataset), ("crawls of a dataset", batch)):
+        if number >= 4096:
+            raise RecipeError(
+                f"dedup: at most 4,096 {what} can be told apart, and this is number {number + 1:,}"
+            )
+    head = level << 56 | dataset << 44 | batch << 32
+    return head + (0xFFFFFFFF - np.minimum(chars, 0xFFFFFFFF)).astype(np.int64)
+
+
+# ---- decisions -------------------------------------------------------------------------------------------------------------------------
+
+
+def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str]) -> ShardResult:
+    """Write the decision of one shard, row-aligned to its survivors."""
+    member, removed_path, removed_identity = task
+    upstream = store.need_footer(member.documents).identity
+    digest = config_digest(
+        "dedup/decision", VERSION, removed_identity, tuple(names), member.ordinal, upstream
+    )
+
+    def make() -> ShardResult:
+        books: ledger.Ledger = {}
+        removed = _Removed.read(names, member, removed_path)
+        start = 0
+        with store.TableWriter(member.decision, schema.DEDUPED, digest, books) as writer:
+            for group in store.read_groups(member.documents, ["chars", "repetitive"]):
+                batch, reasons = removed.decide(start, group.column(1).to_numpy() == 1)
+                writer.write(batch)
+                start += group.num_rows
+                chars = group.column(0).to_numpy()
+                for reason in (None, *REMOVES):
+                    these = reasons == reason
+                    ledger.add(
+                        books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum())
+                    )
+                ledger.add(books, ledger.IN, len(chars), int(chars.sum()))
+            for reason in REMOVES:
+                if not books.get(reason, [0])[0]:
+                    books.pop(reason, None)
+        return ShardResult(digest, books)
+
+    return run_once(member.decision, digest, make)
+
+
+@dataclass(frozen=True, slots=True)
+class _Removed:
+    """The removed rows of one shard: row (int64, ascending) and the columns of the decision."""
+
+    rows: npt.NDArray[np.int64]
+    table: pa.Table
+
+    @classmethod
+    def read(cls, datasets: Sequence[str], member: IndexedShard, path: str | None) -> _Removed:
+        if path is None:
+            return cls(np.zeros(0, np.int64), pa.Table.from_batches([], choice.REMOVED))
+        table = store.read_table(path)
+        table = table.append_column(
+            "kept_name", pa.array(datasets).take(table.column("kept_dataset"))
+        )
+        return cls(table.column("doc").to_numpy() - member.doc(0), table)
+
+    def decide(
+        self, start: int, repetitive: npt.NDArray[np.bool_]
+    ) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
+        n = len(repetitive)
+        first, last = np.searchsorted(self.rows, [start, start + n])
+        some = self.table.slice(first, last - first)
+        at = self.rows[first:last] - start
+        keep = ~repetitive
+        keep[at] = False
+        columns: dict[str, npt.NDArray[np.object_]] = {
+            name: np.full(n, None, object) for name in ("reason", "kept_id", "kept_name", "jaccard")
+        }
+        columns["reason"][repetitive] = "repetitive"
+        if len(at):
+            exact = some.column("exact").to_numpy()
+            columns["reason"][at] = np.where(exact == 1, "exact_duplicate", "duplicate")
+            columns["jaccard"][at] = (
+                some.column("shared").to_numpy() / some.column("total").to_numpy()
+            )
+            for name in ("kept_id", "kept_name"):
+                columns[name][at] = some.column(name).to_pylist()
+        return pa.record_batch([pa.array(keep), *columns.values()], schema=schema.DEDUPED), columns[
+            "reason"
+        ]

@@ -1,0 +1,1 @@
+"""Fetches what is at addresses. The stage is in `stage.py`."""

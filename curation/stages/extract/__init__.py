@@ -1,0 +1,1 @@
+"""Input files to documents. The stage is in `stage.py`."""

@@ -1,0 +1,1 @@
+"""Tokens to training shards. The stage is in `stage.py`."""

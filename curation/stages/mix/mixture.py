@@ -1,0 +1,141 @@
+"""The plan of a mixture: how often each dataset is read, and how far chance may lead from it.
+
+Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs (GPT-3, section 2.2). Pure arithmetic; no files.
+
+Trap: the weights of the paper's table 2.2 add to 101 and its epochs do not all follow from its own numbers: see PAPER.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curation.errors import InputError
+
+MOST_UNUSED = 0.5  # of all tokens, where the mixture chose its own length
+MOST_EPOCHS = 4.0  # a dataset repeated more often than this is warned about
+FALSE_ALARM = 1e-6  # chance that a correct run is called wrong, over all its comparisons
+PAPER_TOKENS = 300  # billions, of the training of every model
+PAPER = (  # table 2.2: dataset, tokens (billions), weight (percent), epochs when training for 300 billion tokens
+    ("Common Crawl (filtered)", 410, 60, 0.44),
+    ("WebText2", 19, 22, 2.9),
+    ("Books1", 12, 8, 1.9),
+    ("Books2", 55, 8, 0.43),
+    ("Wikipedia", 3, 3, 3.4),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One dataset's part in the mixture."""
+
+    dataset: str
+    weight: float  # normalised
+    tokens: int  # there are, without validation
+    validation_tokens: int
+    epochs: float
+
+
+def plan_mixture(
+    weights: Mapping[str, float], budget: int, counted: Mapping[str, Sequence[int]]
+) -> list[Share]:
+    """Weights, tokens and epochs of each dataset of `counted` (tokens for training, tokens held out), in its order.
+
+    A budget of 0 takes each token of the dataset that the weights exhaust first, once. Raises InputError where a dataset with a weight
+    has no tokens.
+
+    >>> [share.epochs for share in plan_mixture({"web": 60, "wiki": 41}, 1010, {"web": (1200, 0), "wiki": (205, 9)})]
+    [0.5, 2.0]
+    """
+    whole = sum(weights.values())
+    rows = []
+    for name, (train, held) in counted.items():
+        if not weights.get(name):
+            continue
+        if not train:
+            raise InputError(
+                f"mix: dataset {name!r} has weight {weights[name]:g} but no tokens are left of it; "
+                "`curation report` shows where they went. Set its weight to 0 to go on without it"
+            )
+        rows.append((name, weights[name] / whole, train, held))
+    tokens = budget or min(train / weight for _, weight, train, _ in rows)
+    return [
+        Share(name, weight, train, held, weight * tokens / train)
+        for name, weight, train, held in rows
+    ]
+
+
+def mixture_warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Unused and often repeated datasets, a line each: from the `mixture` of shards.json."""
+    unused = sum(row["tokens"] for row in mixture) - sum(
+        min(1.0, row["epochs"]) * row["tokens"] for row in mixture
+    )
+    share = unused / max(1, sum(row["tokens"] for row in mixture))
+    scarce = max(mixture, key=lambda row: row["epochs"])
+    out = [
+        f"mix: {share:.0%} of the tokens are not used: without a budget (mix.tokens) the mixture ends where {scarce['dataset']} does"
+    ]
+    return (out if share > MOST_UNUSED and abs(scarce["epochs"] - 1) < 1e-9 else []) + [
+        f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} rarely help"
+        for row in mixture
+        if row["epochs"] > MOST_EPOCHS
+    ]
+
+
+# ---- chance ----------------------------------------------------------------------------------------------------------------------------
+
+
+def spread(epochs: float, shards: int, shard: int | None = None) -> float:
+    """Variance of how often one chunk is placed in a token shard, or (None) in all of them together.
+
+    Copy e lies anywhere in [e / epochs, (e + 1) / epochs) with the same chance, each copy drawn for itself.
+
+    >>> round(spread(2.0, 1), 9), spread(0.5, 4), round(spread(2.0, 4, 0), 9)
+    (0.0, 0.25, 0.25)
+    """
+    start, end = (0.0, 1.0) if shard is None else (shard / shards, (shard + 1) / shards)
+    total = 0.0
+    for epoch in range(math.floor(start * epochs), math.ceil(end * epochs)):
+        chance = max(0.0, min(end * epochs, epoch + 1) - max(start * epochs, epoch))
+        total += chance * (1 - chance)
+    return total
+
+
+def bound(
+    variance: float, longest: float, comparisons: int, false_alarm: float = FALSE_ALARM
+) -> float:
+    """How far a sum of independent chunk lengths may lie from its mean: Bernstein's inequality, true for chunks of any lengths.
+
+    `variance` of the sum (squared chunk lengths times `spread`), `longest` chunk; all of `comparisons` sums lie within their bounds
+    with probability 1 - false_alarm.
+    """
+    log = math.log(2 * comparisons / false_alarm)
+    return longest * log / 3 + math.sqrt((longest * log / 3) ** 2 + 2 * variance * log)
+
+
+# ---- the paper's table -----------------------------------------------------------------------------------------------------------------
+
+
+def paper_epochs(tokens: float, weight: float) -> float:
+    """The epochs that follow from the paper's own tokens (billions) and weight (percent of 101), in training for 300 billion tokens.
+
+    >>> round(paper_epochs(3, 3), 2)
+    2.97
+    """
+    return weight / sum(row[2] for row in PAPER) * PAPER_TOKENS / tokens
+
+
+def paper_notes() -> list[str]:
+    """What does not fit in table 2.2, a line each."""
+    total = sum(row[2] for row in PAPER)
+    notes = [f"the weights add to {total} %: they are divided by {total} here"]
+    for name, tokens, weight, epochs in PAPER:
+        follows = paper_epochs(tokens, weight)
+        if abs(follows - epochs) > 0.05 * epochs:
+            notes.append(
+                f"{name}: {weight} % of {PAPER_TOKENS} billion tokens from {tokens} billion are {follows:.2f} epochs "
+                f"({weight * PAPER_TOKENS / 100 / tokens:.2f} with weights as printed), not {epochs}"
+            )
+    return notes

@@ -1,0 +1,367 @@
+"""mix: the weighted mixture without replacement, packed into token shards (GPT-3, section 2.2 and table 2.2).
+
+Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs. Copy e of a chunk stands at position
+(e + uniform(seed, "mix/e", content and chunk number)) / epochs_d of the whole; positions of 1 and more do not take part. The shard is
+floor(position * shards), the order inside it that of position. One formula: the weights hold in expectation in every shard, every
+complete epoch ends before the next begins, and nothing depends on engine or order.
+
+Cost: reads the tokens once, moves them once by shuffle. Memory: a row group while emitting, one batch while writing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curation import draws, store
+from curation.digests import config_digest
+from curation.errors import InputError
+from curation.kernels import indexed
+from curation.rundir import schema
+from curation.rundir.directory import RunDirectory, Shard
+from curation.stages.mix.mixture import Share, mixture_warnings, plan_mixture
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.rundir.plan import Plan
+
+VERSION = 2
+CHUNK_TOKENS = 32_768  # a longer piece is placed in parts, else one book fills whole batches
+BATCH_BYTES = 4 << 20
+
+
+def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
+    """Write the training and validation shards, their manifest and `shards.json`."""
+    shards = [s for s in plan.shards if s.dataset in rundir.recipe.mix.weights]
+    if "tokenize" not in rundir.recipe.stages:
+        _borrow_tokens(rundir, engine, shards)
+    counted = engine.map("mix: count", partial(count_shard, rundir), shards)
+    shares = shares_of(rundir, shards, counted)
+    identities = tuple(
+        store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
+    )
+    digest = config_digest("mix", VERSION, rundir.recipe.mix, rundir.recipe.seed, identities)
+    manifest = rundir.path("shards", "manifest.parquet")
+    names = shard_names(rundir)
+    if not store.done(manifest, digest):
+        _drop_others(rundir, names)
+        rows = engine.shuffle(
+            "mix",
+            partial(emit_chunks, rundir, shares),
+            shards,
+            len(names),
+            partial(write_shard, rundir, names, digest),
+            schema.CHUNKS,
+            ["key", "content", "dataset", "id", "chunk", "epoch"],
+        )
+        store.write_json(rundir.path("shards", "shards.json"), _shards_json(rundir, shares, rows))
+        with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
+            writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))
+    return shares
+
+
+def warnings(rundir: RunDirectory) -> list[str]:
+    """What the mixture of a finished run leaves unused or repeats often, a line each."""
+    path = rundir.path("shards", "shards.json")
+    return mixture_warnings(store.read_json(path)["mixture"]) if store.exists(path) else []
+
+
+def _borrow_tokens(rundir: RunDirectory, engine: Engine, shards: list[Shard]) -> None:
+    """A recipe that does not tokenize names token tables of other runs as its files: bring them here, encoding first.
+
+    Raises InputError where they are not of one encoding, or no token tables.
+    """
+    encodings = {}
+    for shard in shards:
+        folder = shard.files[0].path.rpartition("/")[0].rpartition("/")[0]
+        path = store.join(folder, "encoding.json")
+        if not store.exists(path):
+            raise InputError(
+                f"{folder}: no tokens/ of a finished run there; make one with `curation tokenize`"
+            )
+        encodings[folder] = store.read_json(path)
+    if len({facts["encoding"] for facts in encodings.values()}) > 1:
+        told = ", ".join(f"{folder} has {facts['encoding']}" for folder, facts in encodings.items())
+        raise InputError(f"mix: token shards of one encoding expected, but {told}")
+    store.write_json(rundir.path("tokens", "encoding.json"), next(iter(encodings.values())))
+    engine.map("mix: gather", partial(borrow_shard, rundir), shards)
+
+
+def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
+    """Copy one token table from the run that made it, unless it is here."""
+    source, path = shard.files[0].path, rundir.table("tokens", shard)
+    theirs = store.need_footer(source)
+    if not store.done(path, theirs.digest):
+        store.write_bytes(path, store.read_bytes(source))
+    return theirs.rows
+
+
+# ---- the plan --------------------------------------------------------------------------------------------------------------------------
+
+
+def token_path(rundir: RunDirectory, shard: Shard) -> str:
+    """The table of a shard's tokens; where this recipe does not tokenize and has not run, that of the run that made it."""
+    path = rundir.table("tokens", shard)
+    return path if "tokenize" in rundir.recipe.stages or store.exists(path) else shard.files[0].path
+
+
+def count_shard(rundir: RunDirectory, shard: Shard) -> list[int]:
+    """Tokens of a shard: for training, and held out."""
+    train = held = 0
+    for batch in store.read_groups(token_path(rundir, shard), ["content", "counts"]):
+        offsets = batch.column(1).offsets.to_numpy()
+        sums = np.concatenate([[0], np.cumsum(batch.column(1).values.to_numpy(), dtype=np.int64)])
+        counts = sums[offsets[1:]] - sums[offsets[:-1]]
+        out = held_out(rundir, batch.column(0))
+        train += int(counts[~out].sum())
+        held += int(counts[out].sum())
+    return [train, held]
+
+
+def held_out(rundir: RunDirectory, content: pa.Array) -> npt.NDArray[np.bool_]:
+    """By document draw, so that the same text is never on both sides."""
+    return (
+        draws.uniforms(rundir.recipe.seed, "validation", content.to_pylist())
+        < rundir.recipe.mix.validation
+    )
+
+
+def shares_of(rundir: RunDirectory, shards: list[Shard], counted: list[list[int]]) -> list[Share]:
+    """The plan of the mixture from the tokens of each shard."""
+    totals = {
+        name: tuple(
+            sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name)
+            for i in (0, 1)
+        )
+        for name in rundir.recipe.names()
+    }
+    return plan_mixture(rundir.recipe.mix.weights, rundir.recipe.mix.tokens, totals)
+
+
+def shard_names(rundir: RunDirectory) -> list[str]:
+    """Training shards, then one validation shard a dataset."""
+    train = [f"train-{number:05d}" for number in range(rundir.recipe.mix.shards)]
+    return train + [
+        f"validation-{name}-00000"
+        for name in rundir.recipe.names()
+        if rundir.recipe.mix.weights.get(name)
+    ]
+
+
+def _shards_json(
+    rundir: RunDirectory, shares: list[Share], rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the trainer reads first."""
+    return {
+        **store.read_json(rundir.path("tokens", "encoding.json")),
+        "train": [row["name"] for row in rows if row["split"] == "train"],
+        "validation": {s.dataset: [f"validation-{s.dataset}-00000"] for s in shares},
+        "tokens": sum(row["tokens"] for row in rows if row["split"] == "train"),
+        "mixture": [
+            {
+                "dataset": s.dataset,
+                "weight": s.weight,
+                "tokens": s.tokens,
+                "validation_tokens": s.validation_tokens,
+                "epochs": s.epochs,
+            }
+            for s in shares
+        ],
+    }
+
+
+def _drop_others(rundir: RunDirectory, names: list[str]) -> None:
+    """Remove shards that this mixture does not have: a reader of the folder must not find them."""
+    folder = rundir.path("shards")
+    for file in store.listing(folder):
+        stem, _, kind = file.name.rpartition(".")
+        if stem not in names or (kind == "parquet" and not rundir.recipe.mix.parquet):
+            store.delete(file.path)
+
+
+# ---- placing chunks --------------------------------------------------------------------------------------------------------------------
+
+
+def positions(seed: int, epoch: int, keys: list[bytes], epochs: float) -> npt.NDArray[np.float64]:
+    """Where copy `epoch` of each chunk stands in [0, 1): 1 and more means that it takes no part. float64[n]."""
+    return (epoch + draws.uniforms(seed, f"mix/{epoch}", keys)) / epochs
+
+
+def emit_chunks(
+    rundir: RunDirectory, shares: list[Share], shard: Shard
+) -> Iterator[pa.RecordBatch]:
+    """Every copy of every chunk of a shard that takes part, with its place."""
+    share = {s.dataset: s for s in shares}.get(shard.dataset)
+    if share is None:
+        return
+    width = np.dtype(store.read_json(rundir.path("tokens", "encoding.json"))["dtype"]).itemsize
+    place = rundir.recipe.place(shard.dataset)
+    training = rundir.recipe.mix.shards
+    validation_part = training + [s.dataset for s in shares].index(shard.dataset)
+    for batch in store.read_groups(rundir.table("tokens", shard), ["id", "content", "tokens"]):
+        held = held_out(rundir, batch.column("content"))
+        for out in (False, True):
+            chunks = _chunks(batch.filter(pa.array(held == out)), width)
+            if not chunks.keys:
+                continue
+            if out:
+                at = draws.uniforms(rundir.recipe.seed, "mix/validation", chunks.keys)
+                yield from _rows(
+                    chunks, np.arange(len(at)), at, np.full(len(at), validation_part), place, 0
+                )
+                continue
+            for epoch in range(int(np.ceil(share.epochs))):
+                at = positions(rundir.recipe.seed, epoch, chunks.keys, share.epochs)
+                inside = np.flatnonzero(at < 1.0)
+                part = np.minimum((at[inside] * training).astype(np.int64), training - 1)
+                yield from _rows(chunks, inside, at[inside], part, place, epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunks:
+    """Chunks of some documents: parallel lists; `keys` are content and chunk number, what a draw is made for."""
+
+    keys: list[bytes]
+    ids: list[str]
+    content: list[bytes]
+    numbers: list[int]
+    tokens: list[bytes]
+
+
+def _chunks(batch: pa.RecordBatch, width: int) -> _Chunks:
+    chunks = _Chunks([], [], [], [], [])
+    step = CHUNK_TOKENS * width
+    for id_, content, pieces in zip(
+        *(batch.column(n).to_pylist() for n in ("id", "content", "tokens")), strict=True
+    ):
+        number = 0
+        for piece in pieces or ():
+            for start in range(0, len(piece), step):
+                chunks.keys.append(content + number.to_bytes(4, "little"))
+                chunks.ids.append(id_)
+                chunks.content.append(content)
+                chunks.numbers.append(number)
+                chunks.tokens.append(piece[start : start + step])
+                number += 1
+    return chunks
+
+
+def _rows(
+    chunks: _Chunks,
+    chosen: npt.NDArray[np.int64],
+    at: npt.NDArray[np.float64],
+    part: npt.NDArray[np.int64],
+    place: int,
+    epoch: int,
+) -> Iterator[pa.RecordBatch]:
+    """Rows of schema.CHUNKS, some megabytes at a time."""
+    key = (at * 2.0**63).astype(np.int64)
+    sizes = np.cumsum([len(chunks.tokens[i]) for i in chosen.tolist()], dtype=np.int64)
+    total = int(sizes[-1]) if len(sizes) else 0
+    bounds = np.searchsorted(sizes, np.arange(BATCH_BYTES, total + BATCH_BYTES, BATCH_BYTES))
+    start = 0
+    for bound in bounds:
+        end = min(int(bound) + 1, len(chosen))
+        if end <= start:
+            continue
+        some = chosen[start:end].tolist()
+        n = len(some)
+        columns = [
+            part[start:end].astype(np.int64),
+            key[start:end],
+            [chunks.content[i] for i in some],
+            np.full(n, place, np.int64),
+            [chunks.ids[i] for i in some],
+            [chunks.numbers[i] for i in some],
+            np.full(n, epoch, np.int64),
+            [chunks.tokens[i] for i in some],
+        ]
+        yield pa.record_batch(
+            [pa.array(c, f.type) for c, f in zip(columns, schema.CHUNKS, strict=True)],
+            schema=schema.CHUNKS,
+        )
+        start = end
+
+
+# ---- writing shards --------------------------------------------------------------------------------------------------------------------
+
+
+def write_shard(
+    rundir: RunDirectory,
+    names: list[str],
+    digest: str,
+    part: int,
+    batches: Iterator[pa.RecordBatch],
+) -> dict[str, Any]:
+    """Write one shard's `.bin` (and `.parquet`, where asked for), then its `.idx`; returns its manifest row."""
+    facts = store.read_json(rundir.path("tokens", "encoding.json"))
+    dtype = np.dtype(facts["dtype"]).newbyteorder("<")
+    name = names[part]
+    datasets = np.zeros(len(rundir.recipe.dataset), np.int64)
+    lengths: list[npt.NDArray[np.int64]] = []
+    ends = 0
+    state = hashlib.sha256()
+    with contextlib.ExitStack() as files:
+        file = files.enter_context(store.atomic(rundir.path("shards", name + ".bin")))
+        table = None
+        if rundir.recipe.mix.parquet:
+            path = rundir.path("shards", name + ".parquet")
+            table = files.enter_context(
+                store.TableWriter(path, schema.packed(facts["dtype"]), digest)
+            )
+        for batch in batches:
+            data, sizes = _bytes_of(batch.column("tokens"), dtype)
+            file.write(data)
+            state.update(data)
+            lengths.append(sizes)
+            np.add.at(datasets, batch.column("dataset").to_numpy(), sizes)
+            tokens = np.frombuffer(data, dtype)
+            ends += int((tokens == facts["end_of_text"]).sum())
+            if table is not None:
+                table.write(_packed(rundir, batch, tokens, sizes))
+    sequences = np.concatenate([np.zeros(0, np.int64), *lengths])
+    store.write_bytes(rundir.path("shards", name + ".idx"), indexed.index_bytes(sequences, dtype))
+    return {
+        "name": name,
+        "split": "train" if part < rundir.recipe.mix.shards else "validation",
+        "tokens": int(sequences.sum()),
+        "sequences": len(sequences),
+        "ends": ends,
+        "dataset_tokens": datasets.tolist(),
+        "sha256": state.hexdigest(),
+    }
+
+
+def _bytes_of(column: pa.Array, dtype: npt.DTypeLike) -> tuple[memoryview, npt.NDArray[np.int64]]:
+    """The chunks of a batch end to end, and how many tokens each has."""
+    offsets = np.frombuffer(column.buffers()[1], np.int32)[
+        column.offset : column.offset + len(column) + 1
+    ]
+    data = memoryview(column.buffers()[2] or b"")[offsets[0] : offsets[-1]]
+    return data, np.diff(offsets).astype(np.int64) // np.dtype(dtype).itemsize
+
+
+def _packed(
+    rundir: RunDirectory,
+    batch: pa.RecordBatch,
+    tokens: npt.NDArray[Any],
+    sizes: npt.NDArray[np.int64],
+) -> pa.RecordBatch:
+    """The same chunks as rows that name their documents."""
+    names = pa.array(rundir.recipe.names()).take(batch.column("dataset"))
+    offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int32)
+    values = pa.array(tokens.astype(tokens.dtype.newbyteorder("="), copy=False))
+    columns = [
+        names,
+        *(batch.column(n) for n in ("id", "chunk", "epoch")),
+        pa.ListArray.from_arrays(offsets, values),
+    ]
+    return pa.record_batch(columns, schema=schema.packed(str(values.type)))

@@ -1,0 +1,1 @@
+"""Documents to tokens. The stage is in `stage.py`."""

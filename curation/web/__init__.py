@@ -1,0 +1,1 @@
+"""Pages that people look at in a browser: the report and its parts."""

@@ -1,0 +1,64 @@
+"""The report's pages, block by block: read again from their archives, or said not to be there."""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from pathlib import Path
+
+from checked_html import parsed
+
+from curation.engine.local import LocalEngine
+from curation.inspect.evidence.extracted import extracted_pages
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.rundir.plan import read
+from curation.web.page import page
+from curation.web.report import report
+
+STORY = "".join(
+    f"<p>The keeper of mill {n} told a long story, which nobody in the village has forgotten.</p>"
+    for n in range(9)
+)
+
+
+def archive(path: Path, pages: int) -> None:
+    """Pages with a menu and a story, each in its own compressed member."""
+    members = []
+    for n in range(pages):
+        html = f"<ul><li><a href=/>Home &lt;{n}&gt;</a></ul><div class=story><h1>Mill {n}</h1>{STORY}</div>".encode()
+        block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n" + html
+        head = (
+            f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Record-ID: <urn:uuid:{n}>\r\nWARC-Date: 2019-08-17T00:00:01Z\r\n"
+            f"WARC-Target-URI: http://mill.example/{n}\r\nContent-Type: application/http; msgtype=response\r\n"
+            f"Content-Length: {len(block)}\r\n\r\n"
+        )
+        members.append(gzip.compress(head.encode() + block + b"\r\n\r\n"))
+    path.write_bytes(b"".join(members))
+
+
+def test_pages_are_read_again_or_said_to_be_gone(tmp_path: Path, local: LocalEngine) -> None:
+    archive(tmp_path / "a.warc.gz", 5)
+    told = {
+        "stages": ["extract"],
+        "dataset": [{"name": "crawl", "files": str(tmp_path / "a.warc.gz")}],
+    }
+    out = str(tmp_path / "run")
+    pipeline.run(recipe.parse(told), out, local, say=lambda _: None)
+    rundir, plan = read(out)
+    found = extracted_pages(rundir, plan)
+    assert found is not None
+    assert [one["kept"] for one in found] == [True] * 3
+    for one in found:
+        number = one["url"][-1]
+        assert one["blocks"][0] | {"score": 0} == {
+            "text": f"Home <{number}>", "score": 0, "kept": False, "tag": "li", "link_share": 0.875,
+        }  # fmt: skip
+        assert sum(block["kept"] for block in one["blocks"]) >= 9
+    assert found == extracted_pages(rundir, plan)
+    shown = parsed(page(report(rundir, plan)))
+    assert "Pages, block by block" in shown.text
+    assert f"Home <{found[0]['url'][-1]}>" in shown.text
+    shutil.move(tmp_path / "a.warc.gz", tmp_path / "gone.warc.gz")
+    assert [one["blocks"] for one in extracted_pages(rundir, plan) or []] == [None] * 3
+    assert "not to be found in its archive again" in parsed(page(report(rundir, plan))).text

@@ -1,0 +1,50 @@
+"""What is compiled before the work is what the work calls, and is compiled once."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from curation.engine.local import LocalEngine
+from curation.pipeline import compile as warm
+
+
+class _Heard:
+    """An engine that only listens."""
+
+    workers = 1
+
+    def __init__(self) -> None:
+        self.items: list[Any] = []
+
+    def map(self, label: str, task: Any, items: Any) -> list[Any]:
+        self.items += items
+        return []
+
+
+def test_every_part_compiles_the_kernel_it_is_known_by(local: LocalEngine) -> None:
+    warm.compile_kernels(local, ["extract", "classify", "dedup", "decontaminate"])
+    heard: Any = _Heard()
+    warm.compile_kernels(heard, ["extract", "classify", "dedup", "decontaminate"])
+    assert heard.items == []
+
+
+def test_only_what_a_run_needs_and_after_a_change_is_compiled(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(warm, "__file__", str(tmp_path / "warm.py"))
+    (tmp_path / "kernels" / "__pycache__").mkdir(parents=True)
+    source = tmp_path / "kernels" / "buckets.py"
+    source.touch()
+    (tmp_path / "kernels" / "__pycache__" / "buckets._pairs-1.nbi").touch()
+    os.utime(source, (time.time() - 9, time.time() - 9))
+    heard: Any = _Heard()
+    warm.compile_kernels(heard, ["dedup", "tokenize"])
+    assert heard.items == []
+    os.utime(source, (time.time() + 9, time.time() + 9))
+    warm.compile_kernels(heard, ["dedup", "tokenize"])
+    assert heard.items == ["signatures"]

@@ -1,0 +1,110 @@
+"""A page on which the extractor hangs or dies costs itself: the others' texts come, in their order."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from curation.errors import CurationError
+from curation.readers import page_sandbox
+from curation.readers.html import Form, page_text
+from curation.readers.records import Page, PageError
+
+STORY = (
+    "The whole story of the little mill by the river is told here, and it is a long one indeed. "
+)
+
+
+def page(body: str) -> Page:
+    return Page(body.encode(), None, None, None, "text/html", 0)
+
+
+PAGES = [page(f"<html><p>{STORY * n}</p>") for n in range(1, 6)]
+HEAVY = page("<p>" + "<i>x</i> " * 400_000)  # seconds for any extractor
+
+
+def reasons(found: list[str | PageError]) -> list[str | None]:
+    return [one.reason if isinstance(one, PageError) else None for one in found]
+
+
+def test_the_same_texts_as_in_this_process_and_pages_without_any() -> None:
+    made = page_sandbox.PageSandbox("none", Form(), 30.0)
+    found = made.texts([*PAGES, page("  "), page("<div>" * 10_000)])
+    assert found[:-2] == [page_text(one, "none") for one in PAGES]
+    assert reasons(found[-2:]) == ["empty", "too_large"]
+    assert made.texts([]) == []
+
+
+def test_a_page_that_takes_too_long_costs_itself() -> None:
+    made = page_sandbox.PageSandbox("none", Form(), 0.05)
+    found = made.texts([*PAGES[:3], HEAVY, *PAGES[3:]])
+    assert reasons(found) == [None, None, None, "too_slow", None, None]
+    assert found[4:] == [page_text(one, "none") for one in PAGES[3:]]
+
+
+def test_a_sleeping_page_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child of a test sleeps where it should extract."""
+    monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
+    made = page_sandbox.PageSandbox("none", Form(), 0.02)
+    assert reasons(made.texts([PAGES[0], page("sleep"), PAGES[1]])) == [None, "too_slow", None]
+
+
+def test_a_page_that_kills_the_extractor_costs_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
+    made = page_sandbox.PageSandbox("none", Form(), 5.0)
+    found = made.texts([PAGES[0], page("segfault"), page("raise"), PAGES[1]])
+    assert reasons(found) == [None, "crashed", "crashed", None]
+    assert isinstance(found[1], PageError)
+    assert "SIGSEGV" in str(found[1].detail)
+
+
+def test_a_child_killed_from_outside_costs_nothing() -> None:
+    made = page_sandbox.PageSandbox("none", Form(), 30.0)
+    expected = made.texts(PAGES)
+    assert made._child is not None
+    made._child.kill()
+    assert made.texts(PAGES) == expected
+
+
+def test_an_extractor_that_always_dies_is_no_matter_of_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
+    monkeypatch.setattr(page_sandbox, "MAX_CRASHES", 3)
+    made = page_sandbox.PageSandbox("none", Form(), 5.0)
+    with pytest.raises(CurationError, match="3 pages in a row"):
+        made.texts([page("segfault")] * 4)
+    monkeypatch.setattr(page_sandbox, "COMMAND", "raise SystemExit(7)  # {}")
+    with pytest.raises(CurationError, match="did not start: it ended with code 7"):
+        page_sandbox.PageSandbox("none", Form(), 5.0).texts(PAGES)
+
+
+def test_the_child_ends_with_its_owner() -> None:
+    made = page_sandbox.PageSandbox("none", Form(), 30.0)
+    made.texts(PAGES[:1])
+    child = made._child
+    assert isinstance(child, subprocess.Popen)
+    del made
+    assert child.poll() is not None
+    code = (
+        "from curation.readers.html import Form; from curation.readers.page_sandbox import Watched, _TRIAL; import os\n"
+        "w = Watched('none', Form(), 30.0); w.texts([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
+    )
+    pid = int(
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, check=True, text=True
+        ).stdout
+    )
+    for _ in range(200):
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            break
+        time.sleep(0.02)
+    else:
+        pytest.fail("the child outlived its owner")

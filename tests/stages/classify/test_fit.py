@@ -1,0 +1,250 @@
+"""The fit: what it learns from, what it says of itself, and that it is the regression it claims to be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from stages.test_classify import DATASETS, GOOD, JUNK, TABLE, _rows
+
+from curation import store
+from curation.errors import InputError
+from curation.kernels.hashingtf import tokenize
+from curation.recipe.tables import ClassifyConfig
+from curation.rundir import plan as plans
+from curation.rundir.directory import RunDirectory
+from curation.stages.classify import fit as classify_fit
+from curation.stages.classify import measure as classify_measure
+from curation.stages.classify import sample as classify_sample
+
+
+def fitted(rundir: RunDirectory) -> tuple[dict[str, Any], dict[str, Any]]:
+    return tuple(
+        store.read_json(rundir.path("classify", "model", name))
+        for name in ("card.json", "report.json")
+    )  # type: ignore[return-value]
+
+
+def training(rundir: RunDirectory, plan: Any, **changes: Any) -> classify_fit.Training:
+    made = rundir.recipe
+    classes = {"positive": made.positives(), "negative": made.negatives()}
+    tables = {
+        d: classify_fit.features(rundir, plan.of(d)) for names in classes.values() for d in names
+    }
+    return classify_fit.training_set(tables, classes, replace(made.classify, **changes), made.seed)
+
+
+# ---- the sample ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_budget_of_a_class_is_spread_by_weight(run_recipe: Callable[..., Any]) -> None:
+    rundir, plan = run_recipe(
+        {"a": _rows(GOOD, 10, 1), "b": _rows(GOOD, 100, 2)}, {"stages": ["extract"]}
+    )
+    for most, weights, expected in (
+        (40, {}, {"a": 1.0, "b": 0.3}),
+        (10, {}, {"a": 0.5, "b": 0.05}),
+        (10, {"a": 4.0}, {"a": 0.8, "b": 0.02}),
+        (1000, {"b": 0.001}, {"a": 1.0, "b": 1.0}),
+    ):
+        config = ClassifyConfig(max_documents=most, weights=weights)
+        own = RunDirectory(rundir.out, replace(rundir.recipe, classify=config))
+        assert classify_sample.shares(own, plan, ["a", "b"]) == pytest.approx(expected)
+
+
+def test_the_sample_depends_on_contents_not_on_files(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
+    table = {**TABLE, "classify": {"max_documents": 40}}
+    rundir, plan = run_recipe(DATASETS, table)
+    reordered = {"good": DATASETS["good"], "crawl:other": DATASETS["crawl:web"][::-1]}
+    other, other_plan = run_recipe(reordered, table, out="other")
+    one = classify_fit.features(rundir, plan.of("web")).column("content").to_pylist()
+    two = classify_fit.features(other, other_plan.of("other")).column("content").to_pylist()
+    assert one == two
+    assert 20 < len(one) < 60
+
+
+def test_windows_cut_long_documents_and_a_class_stays_bounded(
+    run_recipe: Callable[..., Any],
+) -> None:
+    book = {"id": "book", "url": "http://book.example/", "text": " ".join(GOOD * 400)}
+    datasets = {"good": DATASETS["good"], "books": [book], "crawl:web": DATASETS["crawl:web"]}
+    windows = {"window_chars": 400, "max_documents": 1000}
+    rundir, plan = run_recipe(datasets, {**TABLE, "classify": windows})
+    table = classify_fit.features(rundir, plan.of("books"))
+    assert table.column("window").to_pylist() == list(range(len(book["text"]) // 400))
+    whole = Counter(tokenize(book["text"]))
+    assert sum(map(sum, table.column("counts").to_pylist())) == whole.total()
+    rundir, plan = run_recipe(
+        datasets, {**TABLE, "classify": {**windows, "max_documents": 20}}, out="few"
+    )
+    assert 2 < classify_fit.features(rundir, plan.of("books")).num_rows < 25
+
+
+@pytest.mark.parametrize("windows", [1, 2, 7, 300])
+def test_windows_put_together_are_the_text(windows: int) -> None:
+    for text in (" ".join(GOOD * 9), "x" * 1000, "a b" * 300, ""):
+        cut = [classify_sample.window_text(text, k, windows) for k in range(windows)]
+        assert "".join(cut) == text
+
+
+def test_weights_share_a_class_between_its_datasets(run_recipe: Callable[..., Any]) -> None:
+    datasets = {
+        "good": DATASETS["good"],
+        "books": _rows(GOOD, 4, 7),
+        "crawl:web": DATASETS["crawl:web"],
+    }
+    rundir, plan = run_recipe(datasets, {**TABLE, "classify": {"heldout": 0.0}})
+    found = training(rundir, plan, weights={"books": 3.0})
+    sums = [found.weight[found.dataset == place].sum() for place in range(3)]
+    assert found.names == ("good", "books", "web")
+    assert sums == pytest.approx([64 / 4, 64 * 3 / 4, 100])
+    assert (training(rundir, plan).weight == 1).all()
+
+
+# ---- the model -------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_same_data_gives_the_same_model_bytes(run_recipe: Callable[..., Any]) -> None:
+    runs = [run_recipe(DATASETS, TABLE, out=out)[0] for out in ("one", "two")]
+    for name in ("model.npz", "report.json", "card.json"):
+        one, two = (Path(rundir.path("classify", "model", name)).read_bytes() for rundir in runs)
+        assert one == two
+
+
+def test_the_card_counts_and_names_the_training_sets(run_recipe: Callable[..., Any]) -> None:
+    rundir, plan = run_recipe(DATASETS, TABLE)
+    card, report = fitted(rundir)
+    good, web = (
+        card["training"]["positive"]["datasets"]["good"],
+        card["training"]["negative"]["datasets"]["web"],
+    )
+    assert (good["documents"], web["documents"], web["sites"]) == (60, 100, 17)
+    table = classify_fit.features(rundir, plan.of("good"))
+    keys = b"".join(content + bytes(4) for content in table.column("content").to_pylist())
+    assert good["sha256"] == hashlib.sha256(keys).hexdigest()
+    assert good["fitted"] + web["fitted"] + report["documents"] == 160
+    changed = [*DATASETS["good"][:-1], {"id": "x", "text": "another one"}]
+    other, _ = run_recipe({"fine": changed, "crawl:web": DATASETS["crawl:web"]}, TABLE, out="other")
+    theirs = fitted(other)[0]["training"]
+    assert theirs["positive"]["datasets"]["fine"]["sha256"] != good["sha256"]
+    assert theirs["negative"]["datasets"]["web"]["sha256"] == web["sha256"]
+
+
+def test_no_site_is_both_learned_from_and_measured_on(run_recipe: Callable[..., Any]) -> None:
+    found = training(*run_recipe(DATASETS, TABLE), heldout=0.4)
+    assert found.held.any()
+    assert not set(found.site[found.held]) & set(found.site[~found.held])
+
+
+def test_c_is_chosen_on_one_half_of_the_held_out_sites_and_measured_on_the_other(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "heldout": 0.5}})
+    card, report = fitted(rundir)
+    assert [one["C"] for one in report["tried"]] == list(classify_fit.TRIED_C)
+    least = min(report["tried"], key=lambda one: one["log_loss"])
+    assert card["C"] == least["C"]
+    held = int(training(rundir, plan, heldout=0.5).held.sum())
+    assert report["documents"] + least["documents"] == held
+    with pytest.raises(InputError, match="auto"):
+        run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "heldout": 0.0}}, out="none")
+
+
+def test_the_weights_are_the_minimum_of_the_stated_objective(
+    run_recipe: Callable[..., Any],
+) -> None:
+    found = training(*run_recipe(DATASETS, TABLE))
+    rows = np.ones(len(found.y), bool)
+    w, intercept = classify_fit.regression(found, rows, 1.0, "balanced", tol=1e-10)
+    weight = classify_measure.class_weights(found.y, "balanced")
+    residual = weight * (classify_measure.sigmoid(found.x @ w + intercept) - found.y)
+    np.testing.assert_allclose(found.x.T @ residual + w, 0, atol=1e-5)
+    assert residual.sum() == pytest.approx(0, abs=1e-5)
+
+
+# ---- the report ------------------------------------------------------------------------------------------------------------------------
+
+
+def test_the_strongest_tokens_come_from_the_training_text_with_their_collisions(
+    run_recipe: Callable[..., Any],
+) -> None:
+    _, report = fitted(run_recipe(DATASETS, TABLE)[0])
+    shown = {
+        side: {f["tokens"][0]["token"] for f in rows} for side, rows in report["strongest"].items()
+    }
+    assert shown["negative"] <= set(JUNK)
+    assert shown["positive"] <= set(GOOD)
+    counts = Counter(
+        word for rows in DATASETS.values() for row in rows for word in row["text"].split()
+    )
+    for side in report["strongest"].values():
+        for feature in side:
+            assert feature["tokens"] == [
+                {"token": t["token"], "count": counts[t["token"]]} for t in feature["tokens"]
+            ]
+            assert feature["distinct_tokens"] == len(feature["tokens"])
+
+
+def test_the_figures_add_up(run_recipe: Callable[..., Any]) -> None:
+    _, report = fitted(run_recipe(DATASETS, {**TABLE, "classify": {"heldout": 0.4, "C": 10.0}})[0])
+    assert sum(band["documents"] for band in report["calibration"]) == report["documents"]
+    assert sum(sum(own["scores"]) for own in report["datasets"].values()) == report["documents"]
+    assert 0.7 < report["auc"] <= 1  # a fifth of the crawl is good
+    assert [one["documents"] for one in report["curve"]] == sorted(
+        one["documents"] for one in report["curve"]
+    )
+    assert report["curve"][-1]["auc"] == report["auc"]
+
+
+def test_calibration_weighs_classes_as_the_fit_does() -> None:
+    y = np.array([1, 0, 0, 0])
+    weight = classify_measure.class_weights(y, "balanced")
+    (band,) = classify_measure._calibration(y, np.full(4, 0.5), weight, np.linspace(0, 1, 3))
+    assert (band["documents"], band["positive"], band["score"]) == (4, 0.5, 0.5)
+
+
+# ---- parity with pyspark.ml ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(("scaling", "c"), [("log-l2", 100.0), ("tf", 0.01)])
+def test_coefficients_agree_with_pyspark_ml(
+    spark: Any, sample_run: Path, scaling: Any, c: float
+) -> None:
+    """Same objective: regParam = 1 / (C * sum of weights), no standardization. Tolerance: 1 % of the largest coefficient for the fit that
+    `classify` makes, 0.0001 of it for one that is run on until nothing changes. Spark gets the features that occur; the others are 0."""
+    from pyspark.ml.classification import LogisticRegression
+    from pyspark.ml.linalg import Vectors
+
+    found = training(*plans.read(str(sample_run)), scaling=scaling)
+    rows = np.ones(len(found.y), bool)
+    weight = classify_measure.class_weights(found.y, "balanced")
+    used = np.unique(found.x.indices)
+    x = found.x[:, used].sorted_indices()
+    data = [
+        (Vectors.sparse(len(used), row.indices.tolist(), row.data.tolist()), float(y), float(one))
+        for row, y, one in zip(x, found.y, weight, strict=True)
+    ]
+    frame = spark.createDataFrame(data, ["features", "label", "weight"]).coalesce(1).cache()
+    theirs = LogisticRegression(
+        regParam=1 / (c * weight.sum()),
+        standardization=False,
+        weightCol="weight",
+        maxIter=500,
+        tol=1e-10,
+    ).fit(frame)
+    coefficients = np.zeros(found.x.shape[1])
+    coefficients[used] = theirs.coefficients.toArray()
+    largest = np.abs(coefficients).max()
+    for tol, share in ((classify_fit.TOL, 1e-2), (1e-9, 1e-4)):
+        w, intercept = classify_fit.regression(found, rows, c, "balanced", tol)
+        np.testing.assert_allclose(w, coefficients, rtol=0, atol=share * largest)
+        assert intercept == pytest.approx(theirs.intercept, abs=share * largest)

@@ -1,0 +1,105 @@
+"""The model folder: what is written can be read, by anybody, and what is not a model is refused in one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from curation.errors import InputError
+from curation.stages.classify.model import NUM_FEATURES, copy_model, load_model, write_model
+
+CARD: dict[str, Any] = {"scaling": "tf"}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    write_model(str(tmp_path / "m"), np.arange(NUM_FEATURES, dtype=float), -1.5, CARD, {"auc": 0.5})
+    return tmp_path / "m"
+
+
+def change(folder: Path, **values: Any) -> None:
+    card = folder / "card.json"
+    card.write_text(json.dumps({**json.loads(card.read_text()), **values}))
+
+
+def replace_arrays(folder: Path, **arrays: Any) -> None:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    (folder / "model.npz").write_bytes(buffer.getvalue())
+    change(folder, sha256=hashlib.sha256(buffer.getvalue()).hexdigest())
+
+
+def test_a_model_comes_back_as_it_was_written(folder: Path, tmp_path: Path) -> None:
+    model = load_model(str(folder))
+    assert (model.weights.tolist(), model.intercept, model.scaling) == (
+        list(range(NUM_FEATURES)),
+        -1.5,
+        "tf",
+    )
+    assert model.identity == hashlib.sha256((folder / "model.npz").read_bytes()).hexdigest()
+    copy_model(str(folder), str(tmp_path / "copy"))
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == {
+        p.name: p.read_bytes() for p in (tmp_path / "copy").iterdir()
+    }
+
+
+def test_anybody_can_read_it_without_this_package_and_without_pickle(folder: Path) -> None:
+    with np.load(folder / "model.npz", allow_pickle=False) as arrays:
+        assert set(arrays) == {"weights", "intercept"}
+    assert json.loads((folder / "card.json").read_text())["features"] == NUM_FEATURES
+
+
+def test_a_copied_model_does_not_keep_the_report_of_the_one_before(
+    folder: Path, tmp_path: Path
+) -> None:
+    write_model(str(tmp_path / "other"), np.ones(NUM_FEATURES), 0.0, CARD)
+    copy_model(str(tmp_path / "other"), str(folder))
+    assert not (folder / "report.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"format": 2}, "format 1 expected, got 2"),
+        ({"format": None}, "format 1 expected, got None"),
+        ({"features": 1 << 20}, "another feature size"),
+        ({"scaling": "idf"}, "a scaling of tf, binary, l2, log-l2 expected, got 'idf'"),
+        ({"sha256": "0"}, "sha256 differs"),
+    ],
+)
+def test_a_card_of_another_kind_is_refused(folder: Path, values: dict[str, Any], said: str) -> None:
+    change(folder, **values)
+    with pytest.raises(InputError, match=said):
+        load_model(str(folder))
+
+
+def test_arrays_of_another_kind_are_refused(folder: Path) -> None:
+    for arrays, said in (
+        ({"weights": np.zeros(8), "intercept": 0.0}, "another feature size"),
+        ({"w": np.zeros(8)}, "`weights` and `intercept` expected"),
+        (
+            {"weights": np.array([None, "code"], object), "intercept": 0.0},
+            "`weights` and `intercept` expected",
+        ),
+        ({"weights": np.full(NUM_FEATURES, np.nan), "intercept": 0.0}, "finite weights expected"),
+    ):
+        replace_arrays(folder, **arrays)
+        with pytest.raises(InputError, match=said):
+            load_model(str(folder))
+
+
+def test_what_is_no_model_is_refused(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="not a model"):
+        load_model(str(tmp_path))
+    (folder / "model.npz").write_bytes((folder / "model.npz").read_bytes()[:-1])
+    with pytest.raises(InputError, match="sha256 differs"):
+        load_model(str(folder))
+    (folder / "card.json").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        load_model(str(folder))

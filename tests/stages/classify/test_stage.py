@@ -1,0 +1,165 @@
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from scipy import stats
+
+from curation import store
+from curation.errors import InputError, RecipeError
+from curation.kernels.pareto import pareto_draw
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+
+GOOD = "the river rose slowly through spring while farmers watched quiet fields and wrote letters about rain".split()  # noqa: SIM905
+JUNK = "buy cheap click here free offer login cart sale best price casino bonus deal now".split()  # noqa: SIM905
+
+
+def _rows(words: list[str], n: int, seed: int) -> list[dict[str, Any]]:
+    rng = random.Random(seed)
+    return [
+        {
+            "id": f"{seed}-{i}",
+            "url": f"http://s{i % 17}.example/{i}",
+            "text": " ".join(rng.choices(words, k=60)),
+        }
+        for i in range(n)
+    ]
+
+
+DATASETS = {"good": _rows(GOOD, 60, 1), "crawl:web": _rows(GOOD, 20, 2) + _rows(JUNK, 80, 3)}
+TABLE: dict[str, Any] = {"stages": ["extract", "classify"], "classify": {"C": 1.0, "alpha": 2.0}}
+
+
+def test_good_scores_above_junk_and_survivors_point_back(run_recipe: Callable[..., Any]) -> None:
+    rundir, plan = run_recipe(DATASETS, TABLE)
+    (shard,) = plan.of("web")
+    score = store.read_table(rundir.table("classify", shard, "evidence")).column("score").to_numpy()
+    assert stats.mannwhitneyu(score[:20], score[20:], alternative="greater").pvalue < 1e-6
+    decision = store.read_table(rundir.decision("classify", shard))
+    keep = decision.column("keep").to_numpy()
+    survivors = store.read_table(rundir.survivors(shard))
+    assert survivors.column("row").to_pylist() == np.flatnonzero(keep).tolist()
+    texts = store.read_table(rundir.documents(shard)).column("text").to_pylist()
+    assert survivors.column("text").to_pylist() == [texts[i] for i in np.flatnonzero(keep)]
+    assert set(decision.column("reason").to_pylist()) == {None, "low_quality"}
+
+
+def test_another_alpha_decides_again_from_the_stored_evidence(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
+    rundir, plan = run_recipe(DATASETS, TABLE)
+    (shard,) = plan.of("web")
+    evidence = Path(rundir.table("classify", shard, "evidence"))
+    model = Path(rundir.path("classify", "model", "model.npz")).stat().st_mtime_ns
+    before = evidence.stat().st_mtime_ns
+    run_recipe(DATASETS, {**TABLE, "classify": {"C": 1.0, "alpha": 50.0}})
+    assert evidence.stat().st_mtime_ns == before
+    assert Path(rundir.path("classify", "model", "model.npz")).stat().st_mtime_ns == model
+    keep = store.read_table(rundir.decision("classify", shard)).column("keep").to_numpy()
+    found = store.read_table(str(evidence))
+    score, u = found.column("score").to_numpy(), found.column("u").to_numpy()
+    assert keep.tolist() == (pareto_draw(u, 50.0) > 1 - score).tolist()
+
+
+def test_a_model_of_another_run_gives_the_same_scores(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
+    rundir, plan = run_recipe(DATASETS, TABLE)
+    model = {"model": rundir.path("classify", "model"), "alpha": 2.0}
+    other, _ = run_recipe({"crawl:web": []}, {**TABLE, "classify": model}, out="other")
+    (shard,) = plan.of("web")
+    scores = [
+        store.read_table(c.table("classify", shard, "evidence")).column("score")
+        for c in (rundir, other)
+    ]
+    assert scores[0].equals(scores[1])
+    with pytest.raises(RecipeError, match="scaling"):
+        run_recipe(
+            {"crawl:web": []}, {**TABLE, "classify": {**model, "scaling": "tf"}}, out="third"
+        )
+
+
+def test_no_positives_is_one_clear_sentence(run_recipe: Callable[..., Any]) -> None:
+    with pytest.raises(RecipeError, match="no positives"):
+        run_recipe({"crawl:web": DATASETS["crawl:web"]}, TABLE)
+
+
+def test_one_class_only_is_one_clear_sentence(run_recipe: Callable[..., Any]) -> None:
+    both = {**TABLE, "classify": {"positives": ["good"], "negatives": ["good"]}}
+    with pytest.raises(RecipeError, match="'good' is among the positives and the negatives"):
+        run_recipe(DATASETS, both)
+    with pytest.raises(InputError, match="no negatives to fit on"):
+        run_recipe(
+            {"good": DATASETS["good"], "crawl:blank": [{"id": "1", "text": "  "}]},
+            TABLE,
+            out="blank",
+        )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("C", 0, "C: more than 0"),
+        ("C", "best", "C: "),
+        ("weights", {"good": 0}, "weights.good: more than 0"),
+        ("weights", {"goood": 1}, "no dataset 'goood'; did you mean 'good'"),
+        ("window_chars", -1, "window_chars: at least 0"),
+        ("alpha", 0, "alpha: more than 0"),
+    ],
+)
+def test_a_bad_setting_is_refused_by_name(
+    run_recipe: Callable[..., Any], key: str, value: Any, said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        run_recipe(DATASETS, {**TABLE, "classify": {key: value}})
+
+
+def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]) -> None:
+    web = {"good": DATASETS["good"], "crawl:junk": _rows(JUNK, 300, 5)}
+    rundir, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 3.0}})
+    line, seen = pipeline.warnings(rundir)
+    assert line.startswith("junk keeps")
+    assert "of junk as negatives" in seen
+    assert "12.50 % of those of score 0" in line
+    rundir, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 0.01}})
+    line, seen = pipeline.warnings(rundir)
+    assert "hardly filtered" in line
+    few = {"C": 1.0, "alpha": 5.0, "max_documents": 40}
+    rundir, _ = run_recipe(DATASETS, {**TABLE, "classify": few}, out="well")
+    assert pipeline.warnings(rundir) == []
+
+
+def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(
+    tmp_path: Path, local: Any
+) -> None:
+    """A text of 50 MB is scored like any other; what is no text is counted under its reason."""
+    texts = [row["text"].encode() for row in DATASETS["crawl:web"]]
+    odd = [b"", b" \n\t ", b"caf\xff\xfe broken", b"word " * 10_000_000]
+    values = pa.array([*texts, *odd], pa.binary())
+    column = pa.Array.from_buffers(
+        pa.string(), len(values), values.buffers()
+    )  # Arrow does not look at the bytes
+    pq.write_table(pa.table({"text": column}), tmp_path / "web.parquet")
+    pq.write_table(
+        pa.table({"text": [row["text"] for row in DATASETS["good"]]}), tmp_path / "good.parquet"
+    )
+    described = [
+        {"name": "good", "files": [str(tmp_path / "good.parquet")]},
+        {"name": "web", "role": "crawl", "files": [str(tmp_path / "web.parquet")]},
+    ]
+    made = recipe.parse({**TABLE, "dataset": described})
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    books = pipeline.ledgers(rundir, plan)
+    reasons = {reason: counts[0] for reason, counts in books["extract"]["web"].items()}
+    assert reasons == {"in": 104, "kept": 101, "empty": 2, "undecodable": 1}
+    (shard,) = plan.of("web")
+    score = store.read_table(rundir.table("classify", shard, "evidence")).column("score").to_numpy()
+    assert len(score) == 101
+    assert ((score >= 0) & (score <= 1)).all()

@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from curation import store
+from curation.engine.local import LocalEngine
+from curation.errors import InputError
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+
+TABLE = {"stages": ["extract"]}
+
+
+def _documents(rundir: Any, plan: Any) -> list[dict[str, Any]]:
+    return [
+        row
+        for shard in plan.shards
+        for row in store.read_table(rundir.documents(shard)).to_pylist()
+    ]
+
+
+def test_other_columns_travel_in_extra_and_mixed_types_as_json(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rows = [
+        {"id": "1", "text": "one", "n": 1, "mixed": 1, "deep": {"x": [1]}},
+        {"id": "2", "text": "two", "n": 2.5, "mixed": "s", "flag": True},
+    ]
+    rundir, plan = run_recipe({"a": rows}, TABLE)
+    extra = [row["extra"] for row in _documents(rundir, plan)]
+    assert extra == [
+        {"n": 1.0, "mixed": "1", "deep": '{"x":[1]}', "flag": None},
+        {"n": 2.5, "mixed": "s", "deep": None, "flag": True},
+    ]
+
+
+def test_parquet_columns_keep_their_types(tmp_path: Path, local: LocalEngine) -> None:
+    table = pa.table(
+        {"text": ["x y", None], "tags": [["a"], []], "when": pa.array([1, 2], pa.int32())}
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    made = recipe.parse(
+        {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.parquet")]}]}
+    )
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    (row,) = _documents(rundir, plan)
+    assert row["extra"] == {"tags": ["a"], "when": 1}
+    books = pipeline.ledgers(rundir, plan)["extract"]["a"]
+    assert books == {"in": [2, 3, 0], "kept": [1, 3, 0], "missing_text": [1, 0, 0]}
+
+
+def test_every_line_is_a_document_or_a_listed_reject(tmp_path: Path, local: LocalEngine) -> None:
+    lines = [
+        b'{"text": "good"}',
+        b"{not json",
+        b'{"text": 5}',
+        b'{"text": "\xff"}',
+        b'{"text": "  "}',
+        b'{"text": "also"}',
+    ]
+    (tmp_path / "t.jsonl.gz").write_bytes(gzip.compress(b"\n".join(lines)))
+    made = recipe.parse(
+        {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.jsonl.gz")]}]}
+    )
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    rejects = store.read_table(rundir.table("rejects", plan.shards[0])).to_pylist()
+    assert len(_documents(rundir, plan)) + len(rejects) == len(lines)
+    assert sorted(r["reason"] for r in rejects) == [
+        "empty",
+        "malformed",
+        "missing_text",
+        "undecodable",
+    ]
+
+
+def test_a_repeated_id_is_an_error_that_names_it(run_recipe: Callable[..., Any]) -> None:
+    rows = [{"id": "same", "text": str(i)} for i in range(2)]
+    with pytest.raises(InputError, match=r"'a': the id 'same' is there 2 times"):
+        run_recipe({"a": rows}, TABLE)
+
+
+def test_ids_of_archives_and_tables_without_ids_do_not_depend_on_the_folder(
+    tmp_path: Path, local: LocalEngine
+) -> None:
+    found = []
+    for folder in ("x", "y"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "t.jsonl").write_text(json.dumps({"text": "hello"}) + "\n")
+        made = recipe.parse(
+            {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / folder / "t.jsonl")]}]}
+        )
+        rundir, plan = pipeline.run(made, str(tmp_path / f"run-{folder}"), local)
+        found.append(Path(rundir.documents(plan.shards[0])).read_bytes())
+    assert found[0] == found[1]
+
+
+def test_only_the_wanted_languages_stay(run_recipe: Callable[..., Any]) -> None:
+    rows = [
+        {
+            "id": "en",
+            "text": "The committee will meet again on Thursday to discuss the proposal in detail.",
+        },
+        {
+            "id": "de",
+            "text": "Der Ausschuss wird am Donnerstag erneut zusammentreten, um den Vorschlag zu beraten.",
+        },
+    ]
+    rundir, plan = run_recipe({"a": rows}, {**TABLE, "extract": {"languages": ["en"]}})
+    assert [row["id"] for row in _documents(rundir, plan)] == ["en"]
+    (reject,) = store.read_table(rundir.table("rejects", plan.shards[0])).to_pylist()
+    assert reject["reason"] == "language"
+    assert reject["detail"].startswith("de ")
+
+
+def test_a_missing_column_is_named_with_those_that_are_there(
+    tmp_path: Path, local: LocalEngine
+) -> None:
+    (tmp_path / "t.jsonl").write_text('{"body": "hello"}\n')
+    dataset = {"name": "a", "files": [str(tmp_path / "t.jsonl")]}
+    with pytest.raises(Exception, match="body"):
+        pipeline.run(recipe.parse({**TABLE, "dataset": [dataset]}), str(tmp_path / "run"), local)
+    made = recipe.parse({**TABLE, "dataset": [{**dataset, "text_column": "body"}]})
+    rundir, plan = pipeline.run(made, str(tmp_path / "run2"), local)
+    assert _documents(rundir, plan)[0]["text"] == "hello"
+
+
+def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(
+    tmp_path: Path, local: LocalEngine
+) -> None:
+    bodies = [
+        b"<p>" + b"A short page of a few words. " * 9,
+        b"<p>" + b"<i>x</i> " * 400_000,
+        b"<p>" + b"Another one, after it. " * 9,
+    ]
+    records = [
+        b"WARC/1.0\r\nWARC-Type: resource\r\nWARC-Target-URI: http://a.example/%d\r\nContent-Type: text/html\r\n"
+        b"Content-Length: %d\r\n\r\n%s\r\n\r\n" % (number, len(body), body)
+        for number, body in enumerate(bodies)
+    ]
+    (tmp_path / "a.warc.gz").write_bytes(b"".join(map(gzip.compress, records)))
+    config = {"extractor": "none", "max_page_s": 0.05}
+    dataset = {"name": "a", "files": [str(tmp_path / "a.warc.gz")]}
+    made = recipe.parse({**TABLE, "extract": config, "dataset": [dataset]})
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    assert [row["url"][-1] for row in _documents(rundir, plan)] == ["0", "2"]
+    (reject,) = store.read_table(rundir.table("rejects", plan.shards[0])).to_pylist()
+    assert (reject["reason"], reject["url"]) == ("too_slow", "http://a.example/1")
+    assert reject["offset"] == len(gzip.compress(records[0]))
+    (warning,) = pipeline.warnings(rundir)
+    assert "1 pages as too_slow" in warning
+    assert "other bytes" in warning

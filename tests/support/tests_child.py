@@ -1,0 +1,28 @@
+"""The child process of `readers.watched` as tests want it: its page says what happens to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+from curation.readers import page_sandbox
+from curation.readers.html import Form
+from curation.readers.records import Page
+
+
+def extracted(page: Page, extractor: str, form: Form) -> str:
+    """The page's bytes as text, unless they are one of three words."""
+    word = page.body.decode()
+    if word == "sleep":
+        time.sleep(3600)
+    elif word == "segfault":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    elif word == "raise":
+        raise RuntimeError("as a parser with a bug does")
+    return word
+
+
+def serve(line_number: int) -> None:
+    page_sandbox.page_text = extracted
+    page_sandbox.serve(line_number)
