@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from curation.cli import look as commands
+from curation.cli import inspect as commands
 from curation.errors import RunError
 
 

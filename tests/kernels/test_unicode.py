@@ -3,9 +3,9 @@ import unicodedata
 
 import numpy as np
 import pytest
-from curation.kernels.make_unicode import unicode_arrays
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_unicode import unicode_arrays
 
 from curation.kernels.unicode import (
     BREAK,

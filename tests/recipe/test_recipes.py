@@ -13,7 +13,7 @@ from curation.recipe import reading as recipe
 from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "curation" / "recipes").glob("*.toml"))
 PAGE = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
 

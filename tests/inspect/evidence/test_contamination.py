@@ -7,7 +7,7 @@ import pytest
 from checked_html import parsed
 from click.testing import CliRunner
 
-from curation.cli import look as commands
+from curation.cli import inspect as commands
 from curation.errors import RunError
 from curation.rundir.plan import read
 from curation.web.cuts import cuts, write_cuts

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from stages.test_classify import DATASETS, TABLE
+from stages.classify.test_stage import DATASETS, TABLE
 
 from curation import store
 from curation.cli import main

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stages.test_classify import DATASETS, GOOD, JUNK, TABLE, _rows
+from stages.classify.test_stage import DATASETS, GOOD, JUNK, TABLE, _rows
 
 from curation import store
 from curation.errors import InputError

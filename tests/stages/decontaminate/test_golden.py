@@ -23,7 +23,7 @@ from curation.recipe.tables import DecontaminateConfig
 from curation.stages.decontaminate.benchmarks import forms
 from curation.stages.decontaminate.stage import cut
 
-FOLDER = Path(__file__).parents[1] / "golden" / "decontamination"
+FOLDER = Path(__file__).parents[2] / "golden" / "decontamination"
 CASES = [
     json.loads(line)
     for line in (FOLDER / "cases.jsonl").read_text(encoding="utf-8").split("\n")
