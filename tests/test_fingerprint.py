@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from curation.stages.classify_model import load_model
 from golden import fingerprint
 
 from curation.engine.local import LocalEngine
@@ -18,6 +20,15 @@ def test_the_sample_run_has_the_stored_fingerprint(
     stored = json.loads(fingerprint.STORED.read_text(encoding="utf-8"))
     if message := fingerprint.differences(stored, fingerprint.run_fingerprint(tmp_path / "run")):
         pytest.fail(message, pytrace=False)
+
+
+def test_a_fit_on_the_sample_agrees_with_the_stored_model(sample_run: Path) -> None:
+    """Linear algebra libraries differ by machine, so a fit agrees to 1e-6 and not to the last bit."""
+    fitted = load_model(str(sample_run / "classify" / "model"))
+    stored = load_model(str(fingerprint.FOLDER / "model"))
+    assert np.count_nonzero(stored.weights) > 5000
+    np.testing.assert_allclose(fitted.weights, stored.weights, rtol=0, atol=1e-6)
+    assert fitted.intercept == pytest.approx(stored.intercept, abs=1e-6)
 
 
 def test_a_difference_names_the_stage_and_its_version() -> None:

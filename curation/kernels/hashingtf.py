@@ -19,6 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays
+from curation.kernels.elementary import log_of
 from curation.kernels.sorting import sort_spread
 from curation.kernels.unicode import java_lower, lower_bytes, lowered_capacity, unicode_table
 
@@ -27,7 +28,7 @@ FEATURE_BITS = 18
 NUM_FEATURES = 1 << FEATURE_BITS
 _TF, _BINARY, _L2, _LOG_L2 = range(4)
 # From one table, so that training (numpy) and scoring (Numba) cannot differ in a last bit.
-_LOG1P = readonly(np.array([math.log1p(count) for count in range(1024)]))
+_LOG1P = readonly(np.array([log_of.py_func(1.0 + count) for count in range(1024)]))
 _SPLIT = re.compile("[ \t\n\x0b\f\r]")
 
 
@@ -100,7 +101,7 @@ def scale(
     if code == _LOG_L2:
         values = _LOG1P[np.minimum(counts, len(_LOG1P) - 1)]
         for i in np.flatnonzero(np.asarray(counts) >= len(_LOG1P)):
-            values[i] = math.log1p(counts[i])
+            values[i] = log_of.py_func(1.0 + counts[i])
     if code in (_L2, _LOG_L2):
         lengths = np.diff(indptr)
         filled = lengths > 0  # reduceat would repeat a neighbour's value for an empty document
@@ -277,7 +278,7 @@ def _logits(offsets, data, pages, cells, weights, intercept, scaling, log1p):  #
             if scaling == _BINARY:
                 value = 1.0
             elif scaling == _LOG_L2:
-                value = log1p[count] if count < len(log1p) else math.log1p(value)
+                value = log1p[count] if count < len(log1p) else log_of(1.0 + value)
             total += value * weights[feature]
             squares += value * value
         if scaling >= _L2 and n > 0:

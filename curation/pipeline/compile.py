@@ -69,12 +69,13 @@ def _page_judging() -> None:
 
 def _features() -> None:
     from curation.kernels.buffers import text_buffers
+    from curation.kernels.elementary import powers, sigmoid
     from curation.kernels.feature_tokens import feature_tokens
     from curation.kernels.hashingtf import NUM_FEATURES, logits, term_counts
 
     texts = text_buffers(pa.array([_TEXT]))
     term_counts(*texts)
-    logits(*texts, np.zeros(NUM_FEATURES), 0.0, "log-l2")
+    powers(sigmoid(logits(*texts, np.zeros(NUM_FEATURES), 0.0, "log-l2")), 1.0)
     feature_tokens(*texts, [1])
 
 

@@ -14,39 +14,35 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from curation import pipeline, recipe
+from curation.demo.build import build_sample
 from curation.engine.base import Engine
 from curation.engine.local import LocalEngine
-from curation.sample.build import build_sample
-from curation.stages import (
-    benchmarks,
-    classify,
-    classify_sample,
-    contamination,
-    decontaminate,
-    dedup,
-    dedup_candidates,
-    dedup_choice,
-    dedup_verify,
-    extract,
-    extract_columns,
-    mix,
-    tokenize,
-)
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipe
+from curation.stages.classify import sample as classify_sample
+from curation.stages.classify import stage as classify
+from curation.stages.decontaminate import benchmarks, contamination
+from curation.stages.decontaminate import stage as decontaminate
+from curation.stages.dedup import candidates, choice, verify
+from curation.stages.dedup import stage as dedup
+from curation.stages.extract import columns
+from curation.stages.extract import stage as extract
+from curation.stages.mix import stage as mix
+from curation.stages.tokenize import stage as tokenize
 
 FOLDER = Path(__file__).parent
 STORED = FOLDER / "fingerprint.json"
 COMMAND = "python tests/golden/fingerprint.py"
 VERSIONS = {  # what a run directory holds, in the order of the line -> the module with its `VERSION`
-    "documents/_columns": extract_columns,
+    "documents/_columns": columns,
     "documents": extract,
     "rejects": extract,
     "classify/features": classify_sample,
     "classify": classify,
     "survivors": classify,
-    "dedup/pairs/links": dedup_candidates,
-    "dedup/pairs/measured": dedup_verify,
-    "dedup/pairs/rest": dedup_choice,
+    "dedup/pairs/links": candidates,
+    "dedup/pairs/measured": verify,
+    "dedup/pairs/rest": choice,
     "dedup": dedup,
     "decontaminate/benchmarks": benchmarks,
     "decontaminate/study": contamination,

@@ -51,6 +51,8 @@ def measure(
     """Figures of a fit on some rows; None where a class is missing there."""
     from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
+    from curation.kernels.elementary import sigmoid
+
     y = training.y[rows]
     logit = training.x[rows] @ w + intercept
     score = sigmoid(logit)
@@ -77,10 +79,6 @@ def measure(
         for place, name in enumerate(training.names)
     }
     return found
-
-
-def sigmoid(logit: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -700.0, 700.0))))
 
 
 def _calibration(

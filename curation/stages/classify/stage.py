@@ -30,14 +30,13 @@ from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once, stored_ledgers
 from curation.rundir.survivors import char_lengths
 from curation.stages.classify.fit import fit_model
-from curation.stages.classify.measure import sigmoid
 from curation.stages.classify.model import Model, copy_model, load_model
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 1
+VERSION = 2
 ALARM_FLOOR = 1.5  # a dataset that keeps less than this many times the rule's floor has hardly a good document
 ALARM_SEEN = 0.5  # one of which the fit saw more as negatives is scored too low
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
@@ -140,6 +139,7 @@ def score_shard(rundir: RunDirectory, model_identity: str, shard: Shard) -> Shar
 
     def make() -> ShardResult:
         from curation.kernels.buffers import text_buffers
+        from curation.kernels.elementary import sigmoid
         from curation.kernels.hashingtf import logits
 
         model = load_model(rundir.path("classify", "model"))
