@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from curation.stages.classify_model import load_model
 from golden import fingerprint
 
 from curation.engine.local import LocalEngine
+from curation.stages.classify.model import load_model
 
 
 def test_the_sample_run_has_the_stored_fingerprint(
