@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -160,11 +159,8 @@ def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: 
     return LocalEngine(workers, recipe.memory_gb, progress=steps)
 
 
-def job(stage: str | None) -> None:
-    """A job for spark-submit: the line up to `stage` (all of it for None) on the session that spark-submit made.
-
-    Reads RECIPE and --out from the command line, as `curation run` does.
-    """
+def run_job(stage: str | None, arguments: list[str]) -> None:
+    """Run the line up to `stage`, all of it for None, on the session that spark-submit made."""
 
     @click.command(
         help=f"The line up to {stage or 'its end'}, on the Spark session that spark-submit made."
@@ -181,4 +177,4 @@ def job(stage: str | None) -> None:
     from curation.cli import Commands
 
     group = Commands(name="job", commands={"job": command})
-    group.main(args=["job", *sys.argv[1:]])
+    group.main(args=["job", *arguments])

@@ -22,12 +22,11 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
     Example:
       curation webtext-urls RS_2019-*.zst --out urls.txt
     """
-    from rich.table import Table
-
     from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.cli.steps import absolute
     from curation.engine.local import LocalEngine
+    from curation.inspect.format import plain_table
     from curation.readers.submissions import REASONS
     from curation.tools import webtext
 
@@ -37,10 +36,7 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
             counts = webtext.run(inputs, absolute(out), engine, min_score)
         finally:
             engine.close()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(style="dim")
+    table = plain_table(["", "", ""], left=(1, 2), show_header=False)
     table.add_row(f"{counts['submissions']:,}", "submissions", "")
     for reason, meaning in REASONS.items():
         if counts.get(reason):
