@@ -152,7 +152,6 @@ def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: 
     if kind == "spark":
         from curation.engine.spark import SparkEngine
 
-        steps.say("Starting Spark ...")
         return SparkEngine(master, workers, recipe.memory_gb, progress=steps)
     from curation.engine.local import LocalEngine
 

@@ -250,7 +250,7 @@ def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
         caption_style="dim",
         caption_justify="left",
     )
-    columns = [["", *labels]]
+    columns: list[list[str]] = [["", *labels]]
     for i, flow in enumerate(flows):
         cells = [("docs", _unit(flows)), *(cells[i] for _, _, cells in rows)]
         both = not narrow or i == len(flows) - 1
@@ -261,8 +261,8 @@ def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
         name = Text(_short(flow.dataset, LONGEST_NAME), justify="right")
         table.add_column(name, justify="right", no_wrap=True, style=style)
         column.append(name.plain)
-    for style, *cells in zip(["dim", *(style for _, style, _ in rows)], *columns, strict=False):
-        table.add_row(*(escape(cell) for cell in cells), style=style)
+    for i, style in enumerate(["dim", *(style for _, style, _ in rows)]):
+        table.add_row(*(escape(column[i]) for column in columns), style=style)
     return table, sum(max(map(len, column)) + gap for column in columns)
 
 
