@@ -39,6 +39,7 @@ ORDER = (
     "inspect",
     "web",
     "cli",
+    "spark_job",
     "__init__",
     "__main__",
 )

@@ -82,11 +82,11 @@ def ablate(
     from curation.cli.progress import Steps
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
-    from curation.recipe import reading as recipes
+    from curation.recipe import reading
     from curation.tools import ablation
     from curation.web.ablation import page, table
 
-    loaded = recipes.load(recipe, overrides)
+    loaded = reading.load(recipe, overrides)
     with Steps() as steps:
         engine = LocalEngine(workers or 0, loaded.memory_gb, progress=steps)
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 RUN = click.argument("run", metavar="DIR")
-WIDE = 130
 
 
 @click.command()
@@ -35,12 +34,11 @@ def explain(run: str, key: str) -> None:
       curation explain RUN https://example.org/page
       curation explain RUN wikipedia-000042
     """
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.inspect.terminal.explain import explain as explained
     from curation.rundir import plan
 
-    explained(*plan.read(run), key, Console())
+    explained(*plan.read(run), key, console())
 
 
 @click.command()
@@ -67,13 +65,12 @@ def sample(
       curation sample RUN --stage dedup --dataset commoncrawl -n 3
       curation sample RUN --reason low_quality --seed 1
     """
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.inspect.terminal.show import show
     from curation.rundir import plan
 
     show(
-        *plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed
+        *plan.read(run), console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed
     )
 
 
@@ -95,12 +92,11 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
     Example:
       curation clusters RUN -n 3
     """
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.inspect.terminal.clusters import show
     from curation.rundir import plan
 
-    show(*plan.read(run), Console(), dataset=dataset, n=count)
+    show(*plan.read(run), console(), dataset=dataset, n=count)
 
 
 @click.command()
@@ -112,14 +108,13 @@ def check(run: str) -> None:
     Example:
       curation check RUN
     """
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.inspect.check.check import check as checked
     from curation.inspect.check.check import check_table
     from curation.rundir import plan
 
     results = checked(*plan.read(run))
-    Console().print(check_table(results))
+    console().print(check_table(results))
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)
 
@@ -151,9 +146,8 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
       curation contamination RUN
       curation contamination RUN --cuts cuts.html --benchmark boolq.val
     """
-    from rich.console import Console
-
     from curation import store
+    from curation.cli.console import console
     from curation.inspect.evidence.contamination import contamination_table, need_contamination
     from curation.rundir import plan
     from curation.web.cuts import write_cuts
@@ -165,8 +159,7 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
 
         click.echo(json.dumps(rows, indent=2))
     else:
-        console = Console()
-        (console if console.width >= WIDE else Console(width=WIDE)).print(contamination_table(rows))
+        console().print(contamination_table(rows))
         click.echo(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")
     if cuts:
         shown = write_cuts(rundir, planned, cuts, benchmark=benchmark, n=count)

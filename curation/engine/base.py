@@ -35,10 +35,15 @@ class Engine(Protocol):
     they committed stays.
     """
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """Tasks that run at the same time."""
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`task` of each item; results in the order of the items."""
+
+    def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """As `map`, for what this machine needs before the first of the other verbs."""
 
     def sql(
         self,

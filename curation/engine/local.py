@@ -76,6 +76,8 @@ class LocalEngine:
             raise task_error(label, items[first], failed[first])
         return [results[i] for i in range(len(items))]
 
+    map_here = map
+
     def sql(
         self,
         query: str,

@@ -9,6 +9,7 @@ which that runtime lacks and this work does not need.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -26,6 +28,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
+from curation.engine.local import LocalEngine
 from curation.engine.sorting import part_runs, reduce_part
 from curation.errors import CurationError, MissingExtra, RunError, TaskError, system_sentence
 
@@ -45,16 +48,27 @@ class SparkEngine:
         memory_gb: float = 2.0,
         progress: Progress = silent,
     ) -> None:
-        try:
-            import pandas  # noqa: F401  mapInArrow needs it
-            import pyspark  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra("the Spark engine", "spark") from error
+        if any(importlib.util.find_spec(name) is None for name in ("pandas", "pyspark")):
+            raise MissingExtra("the Spark engine", "spark")
         self.memory_gb = memory_gb
         self.progress = progress
         self._folder = tempfile.mkdtemp(prefix="curation-spark-")
-        self._spark = _session(master, workers, self._folder)
-        self.workers = int(self._spark.sparkContext.defaultParallelism)
+        self._master, self._asked_workers = master, workers
+        self._session: Any = None
+
+    @property
+    def _spark(self) -> Any:
+        """The session, started by the first verb that needs it: a finished run needs none."""
+        if self._session is None:
+            self.progress("start Spark", 0, 1)
+            self._session = _session(self._master, self._asked_workers, self._folder)
+            self.progress("start Spark", 1, 1)
+        return self._session
+
+    @property
+    def workers(self) -> int:
+        """Tasks that run at the same time."""
+        return int(self._spark.sparkContext.defaultParallelism)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
@@ -71,6 +85,22 @@ class SparkEngine:
             if failure:
                 raise TaskError(f"{label} failed on {_name(items[number])}: {failure}")
         return [result for _, _, result in outcomes]
+
+    def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """As `map`. On this machine, worker processes do it while Spark starts."""
+        if _submitted() or not (self._master or "local").startswith("local"):
+            return self.map(label, task, items)
+        if not items:
+            return []
+        local = LocalEngine(self._asked_workers, self.memory_gb, self.progress)
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                session = thread.submit(lambda: self._spark)
+                results = local.map(label, task, items)
+                session.result()
+        finally:
+            local.close()
+        return results
 
     def sql(
         self,
@@ -130,7 +160,8 @@ class SparkEngine:
         return [results[part] for part in range(parts)]
 
     def close(self) -> None:
-        self._spark.stop()
+        if self._session is not None:
+            self._session.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, table: store.Table) -> Any:
@@ -312,17 +343,13 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
     import pyspark
     from pyspark.sql import SparkSession
 
-    submitted = (
-        "PYSPARK_GATEWAY_PORT" in os.environ
-    )  # spark-submit already runs a JVM and knows the master
-    builder = SparkSession.builder.appName("curation")
+    submitted = _submitted()
     if not submitted:
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
         os.environ.setdefault("SPARK_WORKER_DIR", os.path.join(folder, "work"))
         os.environ["JAVA_HOME"] = java_home(folder)
         master = master or f"local[{workers or '*'}]"
-        builder = builder.master(master)
     settings = {
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -341,37 +368,47 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.driver.extraJavaOptions": _quiet(folder),
         }
-    for key, value in settings.items():
-        builder = builder.config(key, value)
     if submitted:
+        builder = SparkSession.builder.appName("curation")
+        for key, value in settings.items():
+            builder = builder.config(key, value)
         return builder.getOrCreate()
-    return _started(builder, os.path.join(folder, "jvm.log"))
+    settings |= {"spark.app.name": "curation", "spark.master": str(master)}
+    return _started(settings, os.path.join(folder, "jvm.log"))
 
 
-def _started(builder: Any, log: str) -> Any:
-    """The session, its JVM's chatter sent to a file: what goes wrong later comes as exceptions. Raises RunError where it cannot start."""
-    ours = os.dup(2)
-    with open(log, "wb") as file:
-        os.dup2(file.fileno(), 2)
+def _submitted() -> bool:
+    """Whether spark-submit runs a JVM already, and knows the master."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _started(settings: Mapping[str, str], log: str) -> Any:
+    """The session, what its JVM prints sent to a file: what goes wrong later comes as exceptions.
+
+    Raises RunError where it cannot start.
+    """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
     try:
-        return builder.getOrCreate()
+        with open(log, "wb") as file:
+            gateway = launch_gateway(conf, {"stderr": file})
+        return SparkSession(SparkContext(conf=conf, gateway=gateway))
     except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
-        with open(log, encoding="utf-8", errors="replace") as said:
-            lines = [line.strip() for line in said if "rror" in line or "xception" in line]
+        with open(log, encoding="utf-8", errors="replace") as printed:
+            lines = [line.strip() for line in printed if "rror" in line or "xception" in line]
         thrown = [
             line.strip(": ")
             for line in str(error).splitlines()
             if line.startswith((": ", "Caused by"))
         ]
-        cause = (
-            thrown[-1:] or lines[:1] or str(error).splitlines()[:1] or ["no word from the JVM"]
-        )[0]
+        causes = thrown[-1:] or lines[:1] or str(error).splitlines()[:1]
         raise RunError(
-            f"Spark could not start: {cause}; look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
+            f"Spark could not start: {causes[0] if causes else 'the JVM gave no reason'}; "
+            f"look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
         ) from error
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
 
 
 def _quiet(folder: str) -> str:

@@ -27,7 +27,7 @@ def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
         for name, (stage, kernel, _) in _PARTS.items()
         if stage in stages and not _is_compiled(kernel)
     ]
-    engine.map("compile kernels", _compile, needed)
+    engine.map_here("compile kernels", _compile, needed)
 
 
 def _is_compiled(kernel: str) -> bool:

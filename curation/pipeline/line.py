@@ -7,7 +7,8 @@ Each stage reads what the ones before committed and commits its own; a stage who
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 
 from curation import store
@@ -15,6 +16,7 @@ from curation.engine.base import Engine
 from curation.errors import RecipeError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
+from curation.pipeline.finished import is_finished
 from curation.recipe.line import STAGES, stage_named
 from curation.recipe.tables import Recipe
 from curation.rundir import ledger
@@ -92,14 +94,24 @@ def run(
         plan = plans.make(recipe, out)
         plans.commit(rundir, plan)
         wanted = wanted[: wanted.index(until) + 1] if until else wanted
-        compile_kernels(engine, wanted)
-        for stage in wanted:
-            if stage != "download":
-                MODULES[stage].run(rundir, plan, engine)
-        if export:
-            exports.run(rundir, plan, engine)
+        run_stages = partial(_run_stages, wanted, export)
+        if not again_from and is_finished(rundir, plan, run_stages):
+            say("Every table is there already: nothing to do.")
+        else:
+            compile_kernels(engine, wanted)
+            run_stages(rundir, plan, engine)
         store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan))
     return rundir, plan
+
+
+def _run_stages(
+    stages: Sequence[str], export: bool, rundir: RunDirectory, plan: Plan, engine: Engine
+) -> None:
+    for stage in stages:
+        if stage != "download":
+            MODULES[stage].run(rundir, plan, engine)
+    if export:
+        exports.run(rundir, plan, engine)
 
 
 def warnings(rundir: RunDirectory) -> list[str]:

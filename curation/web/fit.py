@@ -5,6 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from curation.inspect.format import measure
 from curation.inspect.terminal.fit import token_list
 from curation.kernels.pareto import law_density
 from curation.web import charts, markup
@@ -122,13 +123,13 @@ def _calibration_table(bands: list[Data]) -> str:
 
 def _curve_table(curve: list[Data]) -> str:
     rows = [
-        [f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"])] for one in curve
+        [f"{one['documents']:,}", measure(one["auc"]), measure(one["log_loss"])] for one in curve
     ]
     return markup.table(["training documents", "AUC", "log loss"], rows)
 
 
 def _tried_table(tried: list[Data]) -> str:
-    rows = [[f"{one['C']:g}", _number(one["auc"]), _number(one["log_loss"])] for one in tried]
+    rows = [[f"{one['C']:g}", measure(one["auc"]), measure(one["log_loss"])] for one in tried]
     return markup.table(["C", "AUC", "log loss"], rows)
 
 
@@ -160,7 +161,3 @@ def _alphas(found: Data, own: Data) -> str:
         )
     classes = ["left", *("stay" if alpha == found["alpha"] else "" for alpha in found["alphas"])]
     return markup.table(["alpha", "kept", "share", *bands], rows, classes)
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"

@@ -9,7 +9,7 @@ from html import escape
 from typing import Any
 
 from curation.inspect.evidence.contamination import HEAD, cells
-from curation.inspect.evidence.funnel import volume
+from curation.inspect.format import compact
 from curation.web import charts, markup
 from curation.web.blocks import BLOCK_STYLE, block_row
 from curation.web.duplicates import duplicates_section, repeats_section
@@ -126,7 +126,7 @@ def _flow_cells(flow: Data, stage: str, outcome: str) -> tuple[str, str]:
     documents = f"{sign}{line['documents']:,}" if line["documents"] or not sign else ""
     if line["tokens"] is None or not line["chars"] or outcome == "in":
         return documents, ""
-    return documents, ("" if line["exact"] else "~") + volume(line["tokens"])
+    return documents, ("" if line["exact"] else "~") + compact(line["tokens"])
 
 
 def _scores(scores: Data | None, model: Data | None) -> str:

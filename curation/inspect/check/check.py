@@ -28,6 +28,7 @@ from curation.inspect.check.shards import (
     shares,
 )
 from curation.inspect.evidence import frames
+from curation.inspect.format import plain_table
 from curation.kernels.bpe import encoding
 from curation.recipe.line import DECIDING
 from curation.rundir import ledger
@@ -74,7 +75,7 @@ def check(rundir: RunDirectory, plan: Plan) -> list[Result]:
 
 def check_table(results: list[Result]) -> Table:
     """One line a check; the first problems of those that fail."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
+    table = plain_table(["", "", ""], left=(0, 1, 2), show_header=False)
     for result in results:
         mark = Text("pass", style="green") if result.ok else Text("FAIL", style="bold red")
         detail = (

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from curation import store
 from curation.errors import RunError
+from curation.inspect.format import percent, plain_table
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
@@ -67,16 +68,12 @@ HEAD = (
 
 
 def _dirty(dirty: int, examples: int) -> list[str]:
-    return [f"{dirty:,}", f"{dirty / examples:.1%}"] if dirty else ["0", ""]
+    return [f"{dirty:,}", percent(dirty / examples)] if dirty else ["0", ""]
 
 
 def contamination_table(rows: Rows) -> Table:
     """The benchmarks with dirty examples, most of them first, then one line for the clean ones."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(HEAD):
-        table.add_column(
-            name, justify="left" if i in (0, len(HEAD) - 1) else "right", overflow="fold"
-        )
+    table = plain_table(HEAD, left=(0, len(HEAD) - 1))
     dirty = [row for row in rows if row["dirty_before"]]
     for row in sorted(
         dirty, key=lambda row: (-row["dirty_before"] / row["examples"], row["benchmark"])

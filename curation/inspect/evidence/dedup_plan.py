@@ -24,7 +24,7 @@ from rich.text import Text
 from curation import draws, store
 from curation.errors import InputError
 from curation.inspect.evidence import frames
-from curation.inspect.evidence.funnel import number
+from curation.inspect.format import duration, number, percent, plain_table
 from curation.kernels.bands import chance_found, choose_bands
 
 if TYPE_CHECKING:
@@ -197,15 +197,14 @@ def plan_view(
         f"{recipe.memory_gb:g} GB for the joins, which spill to disk beyond it (memory_gb)"
     )
     yield Text(
-        f"  time    {_time(sign)} to sign {megabytes:,.0f} MB of text on {workers} workers, {_time(compare)} to measure pairs; "
+        f"  time    {duration(sign)} to sign {megabytes:,.0f} MB of text on {workers} workers, {duration(compare)} to measure pairs; "
         "reading the input and the joins come on top (docs/performance.md)"
     )
 
 
 def _curve(config: DedupConfig, bands: int, rows: int) -> Table:
-    table = _table(
-        f"What {bands} bands of {rows} find (1 - (1 - J^{rows})^{bands})", ["Jaccard", "found", ""]
-    )
+    title = f"What {bands} bands of {rows} find (1 - (1 - J^{rows})^{bands})"
+    table = plain_table(["Jaccard", "found", ""], title=title, left=(0, 2))
     for jaccard in sorted({*SHOWN, config.min_jaccard}):
         found = chance_found(jaccard, bands, rows)
         style = (
@@ -216,7 +215,9 @@ def _curve(config: DedupConfig, bands: int, rows: int) -> Table:
             else "dim"
         )
         mark = "  <- min_jaccard" if jaccard == config.min_jaccard else ""
-        table.add_row(f"{jaccard:g}", f"{found:.2%}", "█" * round(BAR * found) + mark, style=style)
+        table.add_row(
+            f"{jaccard:g}", percent(found, 2), "█" * round(BAR * found) + mark, style=style
+        )
     return table
 
 
@@ -230,7 +231,7 @@ def _alternatives(config: DedupConfig, sample: Sample, documents: float) -> Tabl
         "measured at most",
         "disk",
     ]
-    table = _table("Pairs of documents, as the sample's similarities have it", head)
+    table = plain_table(head, title="Pairs of documents, as the sample's similarities have it")
     shapes = {config.banding(): "these"}
     for hashes in HASHES:
         try:
@@ -242,7 +243,7 @@ def _alternatives(config: DedupConfig, sample: Sample, documents: float) -> Tabl
         cells = [number(round(n)) for n in (row.meeting, row.unlike, row.measured)]
         table.add_row(
             f"{bands} x {rows} ({name})",
-            f"{chance_found(config.min_jaccard, bands, rows):.2%}",
+            percent(chance_found(config.min_jaccard, bands, rows), 2),
             *cells,
             _bytes(row.disk_bytes),
             style="bold" if name == "these" else "",
@@ -262,34 +263,3 @@ def _bytes(size: float) -> str:
         if size >= u or n == "kB"
     )
     return f"{size / unit:.{0 if unit < 1e9 else 1}f} {name}"
-
-
-def _time(seconds: float) -> str:
-    """A rough time.
-
-    >>> _time(3.2), _time(300), _time(40_000)
-    ('3 s', '5 min', '11 h')
-    """
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 120
-        else f"{seconds / 60:.0f} min"
-        if seconds < 7200
-        else f"{seconds / 3600:.0f} h"
-    )
-
-
-def _table(title: str, head: list[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for i, name in enumerate(head):
-        table.add_column(
-            name, justify="left" if i in (0, 2) and not name else "right", no_wrap=True
-        )
-    return table

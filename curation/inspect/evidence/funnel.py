@@ -7,7 +7,7 @@ per token of what survived; such numbers carry a "~".
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
@@ -16,6 +16,7 @@ from rich.text import Text
 
 from curation import store
 from curation.errors import RunError
+from curation.inspect.format import compact, number, percent
 from curation.rundir import ledger
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 WIDTH = 100
+LONGEST_NAME = 18
+LOSS = "  - "  # opens the label of what a stage removed
+PLACED = "in training shards"
 TOTAL = "total"
 
 
@@ -197,80 +201,84 @@ def _mixture(rundir: RunDirectory) -> dict[str, tuple[int, float, float, float]]
 Row = tuple[str, str, list[tuple[str, str]]]  # label, style, and (documents, tokens) for each flow
 
 
-def funnel_table(flows: Sequence[Flow]) -> Table:
-    """The funnel for a terminal of 100 columns: the line from top to bottom, the datasets from left to right.
+def funnel_table(flows: Sequence[Flow], width: int = WIDTH) -> Table:
+    """The funnel for a terminal of `width` columns: stages from top to bottom, datasets side by side.
 
-    Too many datasets for one row of columns stand below each other, the total last.
+    Where documents and tokens of every dataset do not fit, only the total has its tokens beside its
+    documents. Where that does not fit either, the smallest datasets are counted together.
     """
     flows = flows[:1] if len(flows) == 2 else flows  # the total of one dataset says nothing new
-    rows = _rows(flows)
-    label = max(len(name) for name, _, _ in rows)
-    widths = [_widths(flow, [cells[i] for _, _, cells in rows]) for i, flow in enumerate(flows)]
-    grid = Table.grid(padding=(0, 0))
-    for block in _blocks([sum(w) + 3 for w in widths], WIDTH - label - 2):
-        if grid.row_count:
-            grid.add_row("")
-        grid.add_row(_block(flows, rows, block, widths, label))
-    outer = Table(
-        title="What came in, what left, what stays",
-        title_style="bold",
-        title_justify="left",
-        box=None,
-        show_header=False,
-        width=None,
-    )
-    outer.caption, outer.caption_style, outer.caption_justify = _caption(flows), "dim", "left"
-    outer.add_column()
-    outer.add_row(grid)
-    return outer
-
-
-def _block(
-    flows: Sequence[Flow],
-    rows: Sequence[Row],
-    block: Sequence[int],
-    widths: list[tuple[int, int]],
-    label: int,
-) -> Table:
-    table = Table(
-        box=None, padding=(0, 2, 0, 0), pad_edge=False, show_edge=False, header_style="bold"
-    )
-    table.add_column("", width=label, no_wrap=True)
-    for i in block:
-        style = "bold" if flows[i].dataset == TOTAL and len(flows) > 2 else ""
-        width = sum(widths[i]) + 1
-        table.add_column(
-            Text(_short(flows[i].dataset, width), justify="right"),
-            justify="right",
-            width=width,
-            no_wrap=True,
-            style=style,
-        )
-    unit = _unit(flows)
-    heads = [f"{'docs':>{widths[i][0]}} {unit:>{widths[i][1]}}" for i in block]
-    table.add_row("", *heads, style="dim")
-    for name, style, cells in rows:
-        shown = [f"{cells[i][0]:>{widths[i][0]}} {cells[i][1]:>{widths[i][1]}}" for i in block]
-        table.add_row(escape(name), *shown, style=style)
+    table, needed = _table(flows, narrow=False)
+    names = len(flows) - 1
+    while needed > width and names >= 0:
+        table, needed = _table(_largest(flows, names), narrow=True)
+        names -= 1
     return table
 
 
-def _widths(flow: Flow, cells: Sequence[tuple[str, str]]) -> tuple[int, int]:
-    left, right = max(4, *(len(a) for a, _ in cells)), max(6, *(len(b) for _, b in cells))
-    return left, max(right, min(len(flow.dataset), 18) - left - 1)
+def _largest(flows: Sequence[Flow], names: int) -> Sequence[Flow]:
+    """The `names` largest datasets in their order, the others as one flow, and the total."""
+    *datasets, total = flows
+    by_size = sorted(datasets, key=lambda flow: -max((x.documents for x in flow.lines), default=0))
+    largest = [flow for flow in datasets if flow in by_size[:names]]
+    others = [flow for flow in datasets if flow not in largest]
+    if not others:
+        return flows
+    together = replace(
+        _total(others),
+        dataset=f"{len(others)} others",
+        share=sum(flow.share or 0 for flow in others) if total.share else None,
+        planned=sum(flow.planned or 0 for flow in others) if total.planned else None,
+    )
+    return [*largest, together, total]
 
 
-def _blocks(widths: Sequence[int], room: int) -> list[list[int]]:
-    """Which columns stand side by side."""
-    blocks: list[list[int]] = [[]]
-    used = 0
-    for i, width in enumerate(widths):
-        if blocks[-1] and used + width > room:
-            blocks.append([])
-            used = 0
-        blocks[-1].append(i)
-        used += width
-    return blocks
+def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
+    """The table and the columns it needs. `narrow`: tokens beside documents for the last flow only."""
+    rows = _rows(flows)
+    labels = ["tokens in shards" if narrow and name == PLACED else name for name, _, _ in rows]
+    gap = 1 if narrow else 2
+    table = Table(
+        title="Documents and tokens, stage by stage",
+        title_style="bold",
+        title_justify="left",
+        box=None,
+        padding=(0, gap, 0, 0),
+        pad_edge=False,
+        header_style="bold",
+        caption=_caption(flows),
+        caption_style="dim",
+        caption_justify="left",
+    )
+    columns: list[list[str]] = [["", *labels]]
+    for i, flow in enumerate(flows):
+        cells = [("docs", _unit(flows)), *(cells[i] for _, _, cells in rows)]
+        both = not narrow or i == len(flows) - 1
+        columns.append(_column(flow.dataset, cells) if both else _documents(["", *labels], cells))
+    table.add_column("", no_wrap=True)
+    for flow, column in zip(flows, columns[1:], strict=True):
+        style = "bold" if flow.dataset == TOTAL and len(flows) > 2 else ""
+        name = Text(_short(flow.dataset, LONGEST_NAME), justify="right")
+        table.add_column(name, justify="right", no_wrap=True, style=style)
+        column.append(name.plain)
+    for i, style in enumerate(["dim", *(style for _, style, _ in rows)]):
+        table.add_row(*(escape(column[i]) for column in columns), style=style)
+    return table, sum(max(map(len, column)) + gap for column in columns)
+
+
+def _column(name: str, cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Documents and tokens beside each other, aligned, at least as wide as the name above them."""
+    left, right = (max(len(cell[side]) for cell in cells) for side in (0, 1))
+    right = max(right, min(len(name), LONGEST_NAME) - left - 1)
+    return [f"{documents:>{left}} {tokens:>{right}}" for documents, tokens in cells]
+
+
+def _documents(labels: Sequence[str], cells: Sequence[tuple[str, str]]) -> list[str]:
+    """Documents only; what has none, a dataset's part of the shards, in tokens."""
+    return [
+        documents or ("" if label.startswith(LOSS) else tokens)
+        for label, (documents, tokens) in zip(labels, cells, strict=True)
+    ]
 
 
 def _rows(flows: Sequence[Flow]) -> list[Row]:
@@ -291,7 +299,7 @@ def _rows(flows: Sequence[Flow]) -> list[Row]:
                 name = "text cut out" if outcome == ledger.CUT else outcome
                 rows.append(
                     (
-                        f"  - {name}",
+                        f"{LOSS}{name}",
                         "dim red",
                         [_loss(flow.find(stage, outcome), flows) for flow in flows],
                     )
@@ -307,11 +315,9 @@ def _rows(flows: Sequence[Flow]) -> list[Row]:
                 )
             )
     if any(flow.placed is not None for flow in flows):
-        rows.append(
-            ("in training shards", "bold cyan", [("", volume(flow.placed)) for flow in flows])
-        )
-        rows.append(("  share", "cyan", [("", _percent(flow.share)) for flow in flows]))
-        rows.append(("  planned", "dim", [("", _percent(flow.planned)) for flow in flows]))
+        rows.append((PLACED, "bold cyan", [("", compact(flow.placed)) for flow in flows]))
+        rows.append(("  share", "cyan", [("", percent(flow.share)) for flow in flows]))
+        rows.append(("  planned", "dim", [("", percent(flow.planned)) for flow in flows]))
         rows.append(
             (
                 "  epochs",
@@ -339,8 +345,8 @@ def _loss(line: Line | None, flows: Sequence[Flow]) -> tuple[str, str]:
 
 def _volume(line: Line, flows: Sequence[Flow]) -> str:
     if _unit(flows) == "chars":
-        return volume(line.chars)
-    return ("" if line.exact else "~") + volume(line.tokens)
+        return compact(line.chars)
+    return ("" if line.exact else "~") + compact(line.tokens)
 
 
 def _unit(flows: Sequence[Flow]) -> str:
@@ -358,36 +364,6 @@ def _caption(flows: Sequence[Flow]) -> str:
         if flow.chars_per_token and flow.dataset != TOTAL
     ]
     return f"~ estimated: characters / characters per token of what survived ({', '.join(parts)})."
-
-
-def number(value: int) -> str:
-    """Documents: whole below a million, then three digits and a unit.
-
-    >>> [number(n) for n in (0, 999_999, 1_234_567)]
-    ['0', '999,999', '1.23M']
-    """
-    return f"{value:,}" if value < 1_000_000 else volume(value)
-
-
-def volume(value: int | None) -> str:
-    """Tokens or characters: whole below ten thousand, then three digits and a unit.
-
-    >>> [volume(n) for n in (9_999, 10_000, 999_950, 1_234_567, 20_008_672, 3 * 10**11)]
-    ['9,999', '10.0K', '1.00M', '1.23M', '20.0M', '300B']
-    """
-    if value is None or value < 10_000:
-        return "" if value is None else f"{value:,}"
-    size, unit = next(
-        (s, u)
-        for s, u in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "K"))
-        if value >= 0.9995 * s
-    )
-    scaled = value / size
-    return f"{scaled:.{max(0, 2 - (scaled >= 9.995) - (scaled >= 99.95))}f}{unit}"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
 
 
 def _epochs(epochs: float) -> str:

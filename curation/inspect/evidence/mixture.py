@@ -14,6 +14,7 @@ from rich.text import Text
 
 from curation import store
 from curation.errors import RunError
+from curation.inspect.format import percent, plain_table
 from curation.stages.mix import stage as mix
 from curation.stages.mix.mixture import (
     PAPER,
@@ -93,20 +94,22 @@ def _plan_table(rundir: RunDirectory, rows: list[dict[str, Any]]) -> Table:
     title = f"The mixture: {budget:,.0f} tokens ({said} asked for) in {rundir.recipe.mix.shards:,} shards"
     achieved = "placed" in rows[0]
     head = ["dataset", "tokens", "held out", "weight", "epochs", "in the mixture"]
-    table = _table(title, head + (["placed", "share", "epochs placed"] if achieved else []))
+    table = plain_table(
+        head + (["placed", "share", "epochs placed"] if achieved else []), title=title
+    )
     whole = sum(row["placed"] for row in rows) if achieved else 0
     for row in rows:
         cells = [
             row["dataset"],
             f"{row['tokens']:,}",
             f"{row['validation_tokens']:,}",
-            f"{row['weight']:.2%}",
+            percent(row["weight"], 2),
         ]
         cells += [f"{row['epochs']:,.2f}", f"{row['planned']:,.0f}"]
         if achieved:
             cells += [
                 f"{row['placed']:,}",
-                f"{row['placed'] / max(whole, 1):.2%}",
+                percent(row["placed"] / max(whole, 1), 2),
                 f"{row['placed'] / row['tokens']:,.2f}",
             ]
         table.add_row(*cells)
@@ -115,28 +118,14 @@ def _plan_table(rundir: RunDirectory, rows: list[dict[str, Any]]) -> Table:
 
 def _paper_table() -> Table:
     head = ["dataset", "tokens", "weight", "of 101", "epochs printed", "epochs that follow"]
-    table = _table(f"Table 2.2 of the paper, for {PAPER_TOKENS} billion tokens", head)
+    table = plain_table(head, title=f"Table 2.2 of the paper, for {PAPER_TOKENS} billion tokens")
     for name, tokens, weight, epochs in PAPER:
         cells = [
             f"{tokens} billion",
             f"{weight} %",
-            f"{weight / 101:.2%}",
+            percent(weight / 101, 2),
             f"{epochs:g}",
             f"{paper_epochs(tokens, weight):.2f}",
         ]
         table.add_row(name, *cells)
-    return table
-
-
-def _table(title: str, head: list[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
     return table

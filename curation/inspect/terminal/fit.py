@@ -9,7 +9,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+
+from curation.inspect.format import measure, plain_table
 
 Data = dict[str, Any]
 BAR = 40  # characters of the longest bar
@@ -27,7 +28,7 @@ def show_model(model: Data, console: Console) -> None:
         console.print("There is no report.json beside the card: how the fit went is not known.")
         return
     figures = "  ".join(
-        f"{key} {_number(report[key])}" for key in ("auc", "average_precision", "f1", "log_loss")
+        f"{key} {measure(report[key])}" for key in ("auc", "average_precision", "f1", "log_loss")
     )
     console.print(
         f"On {report['documents']:,} documents of held-out sites: [bold]{figures}[/]",
@@ -42,7 +43,7 @@ def show_model(model: Data, console: Console) -> None:
                 name,
                 f"{own['documents']:,}",
                 f"{own['sites']:,}",
-                _number(own["auc"]),
+                measure(own["auc"]),
                 _sparks(own["scores"]),
             )
             for name, own in report["datasets"].items()
@@ -68,7 +69,7 @@ def show_model(model: Data, console: Console) -> None:
             "C, on the other half of the held-out sites",
             ("C", "AUC", "log loss"),
             [
-                (f"{one['C']:g}", _number(one["auc"]), _number(one["log_loss"]))
+                (f"{one['C']:g}", measure(one["auc"]), measure(one["log_loss"]))
                 for one in report["tried"]
             ],
         )
@@ -77,7 +78,7 @@ def show_model(model: Data, console: Console) -> None:
         "Learning curve",
         ("training documents", "AUC", "log loss"),
         [
-            (f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"]))
+            (f"{one['documents']:,}", measure(one["auc"]), measure(one["log_loss"]))
             for one in report["curve"]
         ],
     )
@@ -184,20 +185,10 @@ def _training(model: Data, console: Console) -> None:
 def _lines(
     console: Console, title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]
 ) -> None:
-    table = Table(
-        title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for i, name in enumerate(head):
-        table.add_column(
-            name,
-            justify="left"
-            if i == 0 or name in ("tokens", "", "dataset", "scores 0 to 1")
-            else "right",
-        )
-    for row in rows:
-        table.add_row(*map(escape, row))
+    text = ("tokens", "", "dataset", "scores 0 to 1")
+    left = {i for i, name in enumerate(head) if i == 0 or name in text}
     console.print()
-    console.print(table)
+    console.print(plain_table(head, rows, title=title, left=left))
 
 
 def _bar(found: float, law: float) -> str:
@@ -214,7 +205,3 @@ def _sparks(counts: list[int]) -> str:
     """
     top = math.log1p(max([1, *counts]))
     return "".join(" ▁▂▃▄▅▆▇█"[math.ceil(8 * math.log1p(count) / top)] for count in counts)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -24,6 +24,7 @@ from rich.text import Text
 from curation import draws, store
 from curation.errors import InputError, RunError
 from curation.inspect.evidence import frames
+from curation.inspect.format import plain_table
 from curation.inspect.terminal.explain import clean
 from curation.rundir.schema import REASONS
 
@@ -257,12 +258,11 @@ def _said(value: Any) -> str:
 
 
 def _rejects_table(found: list[Sampled]) -> Table:
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for name in ("reason", "url", "detail", "where"):
-        table.add_column(name, style="bold" if name == "reason" else "", overflow="fold")
+    table = plain_table(["reason", "url", "detail", "where"], left=range(4))
     for one in found:
         told = one.evidence
         where = f"{one.dataset} {clean(told['archive'] or '')} {told['offset']}"
-        cells = (told["reason"], clean(one.url or "", 200), clean(told["detail"] or "", 200))
-        table.add_row(*map(Text, cells), Text(where, style="dim"))
+        cells = (clean(one.url or "", 200), clean(told["detail"] or "", 200))
+        reason = Text(told["reason"], style="bold")
+        table.add_row(reason, *map(Text, cells), Text(where, style="dim"))
     return table

@@ -43,8 +43,10 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
     ]
     streamed = [source for source in wanted if not source.destination]
     announce(rundir, fetched, [] if store.exists(rundir.path("plan.json")) else streamed, say)
-    patience = rundir.recipe.download.patience(engine.workers)
-    outcomes = engine.map("download", partial(fetch_file, patience), fetched)
+    outcomes: list[str] = []
+    if fetched:  # an engine need not start where there is nothing to fetch
+        patience = rundir.recipe.download.patience(engine.workers)
+        outcomes = engine.map("download", partial(fetch_file, patience), fetched)
     failed = [(source, why) for source, why in zip(fetched, outcomes, strict=True) if why]
     _report(rundir, wanted, failed)
     for dataset in rundir.recipe.dataset:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,9 @@ from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
 
 
-def printed(flows: list[Flow]) -> str:
-    console = Console(width=100, record=True, file=io.StringIO())
-    console.print(funnel_table(flows))
+def printed(flows: list[Flow], width: int = 100) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    console.print(funnel_table(flows, width))
     return console.export_text()
 
 
@@ -76,18 +77,39 @@ def test_table_marks_estimates_and_fits_100_columns(opened: tuple[RunDirectory, 
         assert f"- {reason}" in text
 
 
-def test_many_datasets_stand_below_each_other_within_100_columns() -> None:
-    lines = (
-        Line("extract", "in", 10**9, 10**12, 10**11, False),
-        Line("extract", "kept", 10**9, 10**12, 10**11, False),
-    )
-    flows = [
-        Flow(f"a-rather-long-dataset-name-{i}", lines, 4.0, None, None, None, None)
-        for i in range(9)
-    ]
-    text = printed([*flows, Flow("total", lines, None, None, None, None, None)])
-    assert max(map(len, text.splitlines())) <= 100
-    assert text.count("1.00B") == 2 * 10
+def many(datasets: int) -> list[Flow]:
+    """Datasets of which each is larger than the one before, and their total."""
+    flows = []
+    for i in range(1, datasets + 1):
+        lines = tuple(
+            Line("extract", outcome, i * 10**8, 10**12, 10**11, False) for outcome in ("in", "kept")
+        )
+        flows.append(Flow(f"a-rather-long-name-{i:02}", lines, 4.0, None, None, None, None))
+    lines = tuple(Line("extract", name, 10**10, 10**13, 10**12, False) for name in ("in", "kept"))
+    return [*flows, Flow("total", lines, None, None, None, None, None)]
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_many_datasets_the_largest_are_shown_and_the_others_together(width: int) -> None:
+    text = printed(many(12), width)
+    assert max(map(len, text.splitlines())) <= width
+    assert "others" in text
+    assert "a-rather-long-nam…" in text
+    shown = text.count("a-rather-long-nam…")
+    others = sum(i * 10**8 for i in range(1, 13 - shown))
+    assert f"{others / 1e9:.2f}B" in text
+    assert f"{12 - shown} others" in text
+
+
+def test_a_wide_terminal_shows_all_datasets() -> None:
+    assert "others" not in printed(many(12), 400)
+
+
+def test_five_datasets_and_their_total_fit_80_columns() -> None:
+    flows = [replace(flow, dataset=f"dataset{i}") for i, flow in enumerate(many(5)[:-1])]
+    text = printed([*flows, many(5)[-1]], 80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert all(f"dataset{i}" in text for i in range(5))
 
 
 def test_a_half_finished_run_is_counted_in_characters(half_run: Path) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from curation.cli import steps
+from curation.cli.mix import mix
 from curation.errors import RunError
 from curation.inspect.evidence.mixture import mixture_plan
 from curation.rundir.plan import read
 
 
 def told(*arguments: str) -> str:
-    done = CliRunner().invoke(steps.mix, list(arguments), catch_exceptions=False)
+    done = CliRunner().invoke(mix, list(arguments), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
@@ -52,7 +52,7 @@ def test_what_is_missing_is_said(tiny_run: Path, half_run: Path) -> None:
         ((f"a={tiny_run}", "--plan"), "--weights"),
         ((f"a={tiny_run}", "--weights", "a=1", "--tokens", "5"), "--out"),
     ):
-        done = CliRunner().invoke(steps.mix, list(arguments))
+        done = CliRunner().invoke(mix, list(arguments))
         assert done.exit_code == 2
         assert word in done.output
     with pytest.raises(RunError, match="no tokens yet"):
