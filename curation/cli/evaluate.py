@@ -61,7 +61,8 @@ def evaluate(
     device: str | None,
     out: Path | None,
 ) -> None:
-    """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last words, free-form answers.
+    """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last
+    words, free-form answers.
 
     \b
     Example:
@@ -93,11 +94,14 @@ def evaluate(
 
 
 def line(result: dict[str, Any]) -> str:
-    """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its end."""
+    """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its
+    end.
+    """
     accuracy, perplexity = result["accuracy"], result.get("perplexity")
     notes = (
         [
-            f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, {perplexity['high']:,.4g}]"
+            f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, "
+            f"{perplexity['high']:,.4g}]"
         ]
         if perplexity
         else []
@@ -105,7 +109,8 @@ def line(result: dict[str, Any]) -> str:
     for side in ("clean", "dirty"):
         if side in result and result[side]["examples"]:
             notes.append(
-                f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}"
+                f"{side} {_percent(result[side]['accuracy']['value'])} of "
+                f"{result[side]['examples']}"
             )
     if result["cut"]:
         notes.append(f"{result['cut']} cut to fit the window")

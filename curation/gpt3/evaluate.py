@@ -1,14 +1,18 @@
-"""Zero-, one- and few-shot evaluation (GPT-3, sections 2.4 and 3): tasks of `tasks.py`, scored by `scoring.py`.
+"""Zero-, one- and few-shot evaluation (GPT-3, sections 2.4 and 3): tasks of `tasks.py`, scored by
+`scoring.py`.
 
-Each example is asked after K others with their answers, drawn anew for it by a seed: from the training split where the benchmark folder
-holds one, otherwise from the other examples of the set, never itself. Where K do not fit into the model's window, fewer are shown, and
-`shots` says how many on average.
+Each example is asked after K others with their answers, drawn anew for it by a seed: from the
+training split where the benchmark folder holds one, otherwise from the other examples of the set,
+never itself. Where K do not fit into the model's window, fewer are shown, and `shots` says how many
+on average.
 
-Choices are compared per token, or, for ARC, OpenBookQA and RACE, by P(completion | context) / P(completion | answer context). Free-form
-answers are written greedily (the paper used a beam of 4) up to a line's end.
+Choices are compared per token, or, for ARC, OpenBookQA and RACE, by P(completion | context) /
+P(completion | answer context). Free-form answers are written greedily (the paper used a beam of 4)
+up to a line's end.
 
-Cost: one pass over context and completion for each option; with shots the context is read again for each. Trap: intervals (95 %, Wilson's
-for shares) tell how far the set itself could be off, not how the choice of shots matters: try another seed for that.
+Cost: one pass over context and completion for each option; with shots the context is read again for
+each. Trap: intervals (95 %, Wilson's for shares) tell how far the set itself could be off, not how
+the choice of shots matters: try another seed for that.
 """
 
 from __future__ import annotations
@@ -44,7 +48,9 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class Reader:
-    """A model with its tokens: scores and answers texts. The one thing a test, or another model, has to stand in for."""
+    """A model with its tokens: scores and answers texts. The one thing a test, or another model,
+    has to stand in for.
+    """
 
     model: GPT3
     encoding: Encoding
@@ -58,7 +64,9 @@ class Reader:
         return len(self.encoding.encode_ordinary(text))
 
     def request(self, context: str, completion: str) -> Request:
-        """Tokens of both: white space at the context's end goes to the completion, and no context means a document's start."""
+        """Tokens of both: white space at the context's end goes to the completion, and no context
+        means a document's start.
+        """
         bare = context.rstrip()
         ids = self.encoding.encode_ordinary(bare)
         whole = self.encoding.encode_ordinary(context + completion)
@@ -71,7 +79,9 @@ class Reader:
         return log_likelihoods(self.model, [self.request(*pair) for pair in pairs])
 
     def answer(self, contexts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
-        """What the model writes after each context, up to the first of `stops`, end-of-text, or `max_tokens` tokens."""
+        """What the model writes after each context, up to the first of `stops`, end-of-text, or
+        `max_tokens` tokens.
+        """
 
         def text(ids: list[int]) -> str:
             return self.encoding.decode([token for token in ids if token != self.end_of_text])
@@ -91,7 +101,9 @@ class Reader:
 
 
 def open_reader(checkpoint: Path, device: str | None = "cpu") -> Reader:
-    """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there is one)."""
+    """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there
+    is one).
+    """
     from curation.kernels import bpe
 
     model, name, end_of_text = load_checkpoint(checkpoint, device_named(device))
@@ -111,8 +123,9 @@ def evaluate(
 ) -> list[dict[str, Any]]:
     """A result for each task (see `measure`), told to `say` as they come.
 
-    limit: at most so many examples of a task, drawn by `seed`. dirty: file stem -> ids of examples that the training text overlaps with;
-    with it the clean and the dirty examples are scored apart too.
+    limit: at most so many examples of a task, drawn by `seed`. dirty: file stem -> ids of examples
+    that the training text overlaps with; with it the clean and the dirty examples are scored apart
+    too.
     """
     out = []
     for task, path in find_tasks(benchmarks, names):
@@ -149,7 +162,9 @@ def measure(
     shots: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Scores of the examples `own[i]` for i in `chosen`: metrics with intervals, shots shown on average, contexts that were cut."""
+    """Scores of the examples `own[i]` for i in `chosen`: metrics with intervals, shots shown on
+    average, contexts that were cut.
+    """
     prompts = [_prompt(reader, task, own, i, pool, shots, seed) for i in chosen]
     asked = [own[i] for i in chosen]
     scorer = _answers if task.kind == "answer" else _cloze if task.kind == "cloze" else _choices
@@ -211,13 +226,15 @@ def _prompt(
 
 
 def _draw(seed: int, task: str, place: str, count: int, wanted: int) -> list[int]:
-    """`wanted` different numbers below `count` (all, where there are fewer), in a random order: a function of the arguments."""
+    """`wanted` different numbers below `count` (all, where there are fewer), in a random order: a
+    function of the arguments.
+    """
     key = xxhash.xxh3_64_intdigest(f"gpt3/shots/{seed}/{task}/{place}".encode())
     chosen: list[int] = np.random.default_rng(key).permutation(count)[:wanted].tolist()
     return chosen
 
 
-# ---- one row an example ----------------------------------------------------------------------------------------------------------------
+# ---- one row an example --------------------------------------------------------------------------
 
 Rows = list[dict[str, float]]
 
@@ -275,7 +292,8 @@ def _answers(
 
 
 def normalised(answer: str) -> str:
-    """An answer as it is compared: lower case, one space between words, no full stop at the end, no commas within numbers.
+    """An answer as it is compared: lower case, one space between words, no full stop at the end, no
+    commas within numbers.
 
     >>> normalised(" 1,053.") == normalised("1053"), normalised("-6") == normalised("6")
     (True, False)
@@ -284,11 +302,13 @@ def normalised(answer: str) -> str:
     return text.rstrip(".").rstrip()
 
 
-# ---- figures ---------------------------------------------------------------------------------------------------------------------------
+# ---- figures -------------------------------------------------------------------------------------
 
 
 def metrics(rows: Rows, task: Task) -> dict[str, Any]:
-    """`accuracy`, and for a cloze `perplexity` of the word, each with its 95 % interval; None where there is no example."""
+    """`accuracy`, and for a cloze `perplexity` of the word, each with its 95 % interval; None where
+    there is no example.
+    """
     right = [row["right"] for row in rows]
     out: dict[str, Any] = {"accuracy": share(int(sum(right)), len(right))}
     if task.kind == "cloze":
@@ -335,7 +355,8 @@ def apart(dirty: Sequence[bool], rows: Rows, task: Task) -> dict[str, Any]:
 
 
 def read_dirty(path: Path) -> dict[str, set[str]]:
-    """Benchmark -> ids of its dirty examples, as the training text stood at the end: from a run's `decontaminate/dirty.jsonl`.
+    """Benchmark -> ids of its dirty examples, as the training text stood at the end: from a run's
+    `decontaminate/dirty.jsonl`.
 
     `path` is a run directory or that file. Raises InputError where it is neither.
     """
@@ -344,7 +365,8 @@ def read_dirty(path: Path) -> dict[str, set[str]]:
     file = path / "decontaminate" / "dirty.jsonl" if path.is_dir() else path
     if not file.is_file():
         raise InputError(
-            f"{path}: no contamination report there (decontaminate/dirty.jsonl); run `curation run` with decontaminate.study"
+            f"{path}: no contamination report there (decontaminate/dirty.jsonl); run `curation "
+            "run` with decontaminate.study"
         )
     out: dict[str, set[str]] = {}
     for record in read_records(file):

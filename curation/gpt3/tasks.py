@@ -1,11 +1,14 @@
-"""Evaluation tasks: how a record of a benchmark file becomes a prompt (GPT-3, sections 2.4 and 3, wordings of appendix G).
+"""Evaluation tasks: how a record of a benchmark file becomes a prompt (GPT-3, sections 2.4 and 3,
+wordings of appendix G).
 
-A task is a row of TASKS: the file, a function from its records to examples, and how answers are compared. Files that no row knows are read
-by the shape of their records (`task_for`), so that one's own sets can be used.
+A task is a row of TASKS: the file, a function from its records to examples, and how answers are
+compared. Files that no row knows are read by the shape of their records (`task_for`), so that one's
+own sets can be used.
 
 kinds:
-    choice   several completions of one context; the likeliest wins: per token, or (`answer_context`, for ARC, OpenBookQA and RACE)
-             by P(completion | context) / P(completion | answer context)
+    choice   several completions of one context; the likeliest wins: per token, or
+             (`answer_context`, for ARC, OpenBookQA and RACE) by
+             P(completion | context) / P(completion | answer context)
     partial  one completion of several contexts ("partial evaluation", Winograd and Winogrande)
     cloze    one word: perplexity, and whether it is the likeliest
     answer   free-form, written greedily and compared after normalisation
@@ -32,7 +35,9 @@ BLANK = "Fill in blank:\n\n"
 
 @dataclass(frozen=True)
 class Example:
-    """One context, or one for each option (partial); the completions; the right one's place; the record's id in its file."""
+    """One context, or one for each option (partial); the completions; the right one's place; the
+    record's id in its file.
+    """
 
     id: str
     contexts: tuple[str, ...]
@@ -50,7 +55,9 @@ class Example:
 
 @dataclass(frozen=True)
 class Task:
-    """`files` names a file (without .jsonl); `pool` another one to draw shots from, else they come from the other examples of the set."""
+    """`files` names a file (without .jsonl); `pool` another one to draw shots from, else they come
+    from the other examples of the set.
+    """
 
     name: str
     files: str
@@ -131,7 +138,9 @@ def read_openbookqa(records: list[Record]) -> Parts:
 
 
 def read_race(records: list[Record]) -> Parts:
-    """The article, its questions that come before with their right answers (figures G.1 and G.3), and the question."""
+    """The article, its questions that come before with their right answers (figures G.1 and G.3),
+    and the question.
+    """
     before: list[str] = []
     article = None
     for record in records:
@@ -247,7 +256,8 @@ SHAPES: tuple[tuple[set[str], Kind, Callable[[list[Record]], Parts]], ...] = (
 
 
 def find_tasks(path: Path, names: Iterable[str] = ()) -> list[tuple[Task, Path]]:
-    """The tasks that `path`, a folder of JSONL files or one such file, has files for; only those called `names` where any are named.
+    """The tasks that `path`, a folder of JSONL files or one such file, has files for; only those
+    called `names` where any are named.
 
     Raises InputError where a task has no file there, or nothing is found.
     """
@@ -258,11 +268,13 @@ def find_tasks(path: Path, names: Iterable[str] = ()) -> list[tuple[Task, Path]]
     wanted = set(names)
     if missing := wanted - {task.name for task, _ in found}:
         raise InputError(
-            f"{path} has no file for the task {min(missing)!r}; there are {', '.join(task.name for task, _ in found) or 'none'}"
+            f"{path} has no file for the task {min(missing)!r}; there are "
+            f"{', '.join(task.name for task, _ in found) or 'none'}"
         )
     if not found:
         raise InputError(
-            f"{path} holds no file of a known task; give a JSONL file itself to have it read by the shape of its records"
+            f"{path} holds no file of a known task; give a JSONL file itself to have it read by "
+            "the shape of its records"
         )
     return [(task, file) for task, file in found if not wanted or task.name in wanted]
 
@@ -276,7 +288,8 @@ def task_for(path: Path) -> Task:
             return Task(path.stem, path.stem, kind, read, id="id" if "id" in keys else "")
     shapes = "; ".join(", ".join(sorted(needed)) for needed, _, _ in SHAPES)
     raise InputError(
-        f"{path}: records with one of these sets of keys expected: {shapes}; found {', '.join(sorted(keys)) or 'none'}"
+        f"{path}: records with one of these sets of keys expected: {shapes}; found "
+        f"{', '.join(sorted(keys)) or 'none'}"
     )
 
 
@@ -297,7 +310,8 @@ def shot_pool(task: Task, path: Path) -> list[Example]:
     ]
     if not files:
         raise InputError(
-            f"{path.parent} has no {task.pool}.jsonl, from which shots of {task.name} are drawn; use --shots 0"
+            f"{path.parent} has no {task.pool}.jsonl, from which shots of {task.name} are drawn; "
+            "use --shots 0"
         )
     return _examples(task, files[0], task.pool_read or task.read)
 
@@ -319,7 +333,8 @@ def _examples(
             )
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}, example {len(out) + 1}: not a record of {task.name} ({type(error).__name__}: {error})"
+            f"{path}, example {len(out) + 1}: not a record of {task.name} ({type(error).__name__}: "
+            f"{error})"
         ) from error
     return out
 

@@ -54,8 +54,8 @@ def test_a_line_says_what_was_cut_and_what_is_dirty() -> None:
     text = line({**result, **sides, "perplexity": {"value": 1234.5, "low": 1000.0, "high": 1500.0}})
     assert text.split()[:4] == ["lambada", "90", "2.5", "50.0"]
     assert (
-        "perplexity 1,234 [1,000, 1,500]; clean 50.0 % of 80; dirty 90.0 % of 10; 3 cut to fit the window"
-        in text
+        "perplexity 1,234 [1,000, 1,500]; clean 50.0 % of 80; dirty 90.0 % of 10; 3 cut to fit the "
+        "window" in text
     )
 
 
@@ -123,7 +123,8 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(ablation, "prepare", lambda *args, **options: texts)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        '[[dataset]]\nname = "books"\nfiles = "books"\n[mix.weights]\nbooks = 1\n[decontaminate]\nbenchmarks = "b"\n'
+        '[[dataset]]\nname = "books"\nfiles = "books"\n[mix.weights]\nbooks = 1\n'
+        '[decontaminate]\nbenchmarks = "b"\n'
     )
     out = tmp_path / "out"
     arguments = [
@@ -140,9 +141,8 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
     result = CliRunner().invoke(ablate, arguments)
     assert result.exit_code == 0, result.output
     written = json.loads((out / "ablation.json").read_text())
-    assert (
-        written["losses"]["mixture"]["books"]["difference"] < 0
-    )  # it is trained on what is held out
+    # It is trained on what is held out.
+    assert written["losses"]["mixture"]["books"]["difference"] < 0
     assert written["texts"] == facts
     assert "mixture: " in result.output
     assert "<svg" in (out / "ablation.html").read_text()

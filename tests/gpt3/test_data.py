@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import strategies as st
 
 from curation.errors import InputError
 from curation.gpt3 import data
+from curation.kernels.indexed import index_bytes
 
 MakeShards = Callable[..., Path]
 
@@ -83,7 +83,9 @@ def test_windows_cover_the_stream_for_any_lengths(lengths: list[int], context: i
 
 
 def test_shards_of_another_dtype_are_refused(make_shards: MakeShards) -> None:
-    """32-bit tokens read as 16-bit ones are twice as many, every second one 0: no single token betrays them."""
+    """32-bit tokens read as 16-bit ones are twice as many, every second one 0: no single token
+    betrays them.
+    """
     path = make_shards(dtype="uint32") / "shards.json"
     path.write_text(path.read_text().replace("uint32", "uint16"))
     with pytest.raises(
@@ -107,8 +109,7 @@ def test_a_run_directory_is_taken_for_its_shards(make_shards: MakeShards, tmp_pa
 
 
 def write_idx(path: Path, lengths: list[int]) -> None:
-    header = struct.pack("<9sQBQQ", b"MMIDIDX\x00\x00", 1, 8, len(lengths), len(lengths) + 1)
-    path.write_bytes(header + np.array(lengths, "<i4").tobytes())
+    path.write_bytes(index_bytes(np.array(lengths), np.dtype("<u2")))
 
 
 def test_a_truncated_shard_is_refused(make_shards: MakeShards) -> None:
@@ -130,7 +131,11 @@ def test_a_truncated_shard_is_refused(make_shards: MakeShards) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "Megatron"), (b"x" * 40, "Megatron"), (None, "2 sequences announced, 1 there")],
+    [
+        (b"", "Megatron"),
+        (b"x" * 40, "Megatron"),
+        (None, "bytes for 2 sequences; run `curation mix` again"),
+    ],
 )
 def test_a_broken_index_is_refused(
     make_shards: MakeShards, content: bytes | None, words: str

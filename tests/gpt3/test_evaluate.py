@@ -19,7 +19,9 @@ from curation.gpt3.sizes import Size  # noqa: E402
 
 
 class Fake:
-    """Stands in for `Reader`: log probabilities by (end of context, completion), answers by end of context; keeps what it was asked."""
+    """Stands in for `Reader`: log probabilities by (end of context, completion), answers by end of
+    context; keeps what it was asked.
+    """
 
     def __init__(
         self,
@@ -65,9 +67,8 @@ def test_choices_are_compared_per_token(tmp_path: Path) -> None:
         "copa.val.llmfoundry",
         {"query": "It rained, so", "choices": ["we stayed at home all day", "sun"], "gold": 0},
     )
-    fake = Fake(
-        {("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0}
-    )  # -1 against -2 a token
+    # -1 against -2 a token.
+    fake = Fake({("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0})
     assert evaluate(fake, tmp_path)[0]["accuracy"]["value"] == 1.0
 
 
@@ -155,10 +156,11 @@ def test_shots_come_with_their_answers_never_the_example_itself(tmp_path: Path) 
 def test_as_many_shots_as_fit(tmp_path: Path) -> None:
     write(tmp_path, "copa.val.llmfoundry", *RECORDS)
     result = evaluate(Fake(LIKELY, window=6), tmp_path, shots=5)[0]
+    # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted.
     assert (result["shots_asked"], result["shots"]) == (
         5,
         2.0,
-    )  # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted
+    )
 
 
 def test_shots_of_a_training_split(tmp_path: Path) -> None:

@@ -287,9 +287,8 @@ def test_bits_per_byte_are_the_loss_over_the_bytes_of_the_text(
     shards = make_shards()
     result = train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
     tokens = np.fromfile(shards / "validation-webtext2-00000.bin", "<u2")[1:]
-    text = bpe.encoding("gpt2").decode_bytes(
-        [int(token) for token in tokens if token != 0]
-    )  # 0: end of text here
+    # 0: end of text here.
+    text = bpe.encoding("gpt2").decode_bytes([int(token) for token in tokens if token != 0])
     expected = result.validation["webtext2"] * len(tokens) / math.log(2) / len(text)
     assert result.bits_per_byte["webtext2"] == pytest.approx(expected)
     assert lines(tmp_path / "out")[-1]["bits_per_byte"] == result.bits_per_byte
@@ -324,9 +323,8 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     compiled = []
     original = torch.compile
 
-    def eager(
-        function: Any, **options: Any
-    ) -> Any:  # the compiler's front; its back end takes a minute here
+    # The compiler's front; its back end takes a minute here.
+    def eager(function: Any, **options: Any) -> Any:
         compiled.append(function)
         return original(function, **{**options, "backend": "eager"})
 
