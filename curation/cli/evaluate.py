@@ -16,7 +16,8 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
     "--benchmarks",
     type=click.Path(path_type=Path, exists=True),
     required=True,
-    help="A folder of JSONL files under their usual names, or one file of your own.",
+    multiple=True,
+    help="A folder of JSONL files under their usual names, or one file; may be repeated.",
 )
 @click.option(
     "--task",
@@ -52,7 +53,7 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
 )
 def evaluate(
     checkpoint: Path,
-    benchmarks: Path,
+    benchmarks: tuple[Path, ...],
     tasks: tuple[str, ...],
     shots: int,
     limit: int | None,
@@ -85,12 +86,18 @@ def evaluate(
         limit=limit,
         seed=seed,
         dirty=dirty,
-        say=lambda r: click.echo(line(r)),
+        say=_show,
     )
     if out:
         settings = {"checkpoint": str(checkpoint), "shots": shots, "limit": limit, "seed": seed}
         store.write_json(str(out), {**settings, "results": results})
         click.echo(f"{out}")
+
+
+def _show(result: dict[str, Any]) -> None:
+    click.echo(line(result))
+    for warning in result.get("warnings", ()):
+        click.echo(f"Warning: {warning}", err=True)
 
 
 def line(result: dict[str, Any]) -> str:

@@ -26,9 +26,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
+from curation import store
 from curation.errors import InputError
 from curation.kernels.indexed import read_index
 
@@ -55,12 +57,39 @@ class Shards:
         return self.folder / f"{name}.bin"
 
     def digest(self) -> str:
-        """sha256 of what training depends on: encoding, dtype, the names and lengths of the train
-        shards.
+        """sha256 of what a position in the train shards depends on: the shards themselves.
+
+        That is encoding, token type, and the name, length and content of each, in their order.
         """
-        lengths = [[name, self.tokens(name)] for name in self.train]
-        text = json.dumps([self.encoding, self.vocabulary, self.dtype.str, lengths])
+        noted = _noted_sha256(self.folder)
+        parts = [
+            [name, self.tokens(name), noted.get(name) or store.sha256(str(self.path(name)))]
+            for name in self.train
+        ]
+        text = json.dumps([self.encoding, self.vocabulary, self.dtype.str, parts])
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _noted_sha256(folder: Path) -> dict[str, str]:
+    """Shard -> sha256 of its `.bin`, from the manifest that `mix` writes last.
+
+    A shard that is newer than the manifest is left out, and so are all where the manifest cannot be
+    read: their content must be.
+    """
+    manifest = folder / "manifest.parquet"
+    if not manifest.is_file():
+        return {}
+    try:
+        rows = store.read_table(str(manifest), ["name", "sha256"]).to_pylist()
+    except (pa.ArrowInvalid, KeyError):
+        return {}
+    written = manifest.stat().st_mtime_ns
+    files = ((row, folder / f"{row['name']}.bin") for row in rows)
+    return {
+        row["name"]: row["sha256"]
+        for row, file in files
+        if file.is_file() and file.stat().st_mtime_ns <= written
+    }
 
 
 def open_shards(path: Path) -> Shards:

@@ -198,7 +198,7 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
         "schedule": asdict(schedule),
         "encoding": shards.encoding,
         "end_of_text": shards.end_of_text,
-        "shards": shards.digest(),
+        "shards_sha256": shards.digest(),
         "init_from": None if options.init_from is None else options.init_from.name,
     }
     return _Plan(
@@ -210,6 +210,12 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     """Model, optimiser and position: those of the newest checkpoint in `out`, or fresh ones."""
     found = checkpoint.steps(out)
     state = checkpoint.read_state(found[-1]) if found else State(0, 0, 0, plan.config)
+    if state.config.get("shards_sha256") != plan.config["shards_sha256"]:
+        raise RunError(
+            f"{out} holds checkpoints trained on other shards than those in {plan.shards.folder} "
+            "(or made before checkpoints noted them), where their position in the data means "
+            "nothing; train into another folder, or give the shards that they were trained on"
+        )
     difference = _difference("", state.config, plan.config)
     if difference:
         raise RunError(

@@ -74,12 +74,19 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     size = Size("test", 1, 8, 1, 64, 1e-2, context=64, band=16)
     model = train(tmp_path, tmp_path / "model", size, Options(tokens=64)).checkpoint
     (tmp_path / "mine.jsonl").write_text(
-        '{"query": "The sun", "choices": ["shines", "soup"], "gold": 0}\n' * 3
+        "".join(
+            f'{{"query": "The sun {i}", "choices": ["shines", "soup"], "gold": 0}}\n'
+            for i in range(3)
+        )
     )
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"question": "Where?", "answer": "here"}\n')
     arguments = [
         str(model),
         "--benchmarks",
         str(tmp_path / "mine.jsonl"),
+        "--benchmarks",
+        str(other),
         "--shots",
         "1",
         "--out",
@@ -88,7 +95,7 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     result = CliRunner().invoke(evaluate, arguments)
     assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "r.json").read_text())
-    assert written["results"][0]["task"] == "mine"
+    assert [row["task"] for row in written["results"]] == ["mine", "other"]
     assert written["results"][0]["shots"] == 1.0
     assert written["shots"] == 1
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -174,3 +178,25 @@ def test_tokens_of_another_vocabulary_are_refused(make_shards: MakeShards) -> No
     tokens.tofile(folder / "train-00000.bin")
     with pytest.raises(InputError, match=r"holds token 5000 .* ends at 60"):
         opened(folder).window(0)
+
+
+def test_the_digest_is_that_of_the_content(make_shards: MakeShards) -> None:
+    folder = make_shards()
+    before = data.open_shards(folder).digest()
+    first = folder / "train-00000.bin"
+    rows = [
+        {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(folder.glob("*.bin"))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "manifest.parquet")
+    assert data.open_shards(folder).digest() == before
+    tokens = np.fromfile(first, "<u2")
+    tokens[::-1].tofile(first)
+    newer = (folder / "manifest.parquet").stat().st_mtime_ns + 1
+    os.utime(first, ns=(newer, newer))
+    assert data.open_shards(folder).digest() != before
+    tokens.tofile(first)
+    listing = folder / "shards.json"
+    text = json.loads(listing.read_text())
+    listing.write_text(json.dumps({**text, "train": text["train"][::-1]}))
+    assert data.open_shards(folder).digest() != before

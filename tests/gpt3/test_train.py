@@ -406,3 +406,14 @@ def test_without_tensorboard_it_says_what_to_install(
     monkeypatch.setattr(log, "find_spec", lambda name: None)
     with pytest.raises(MissingExtra, match=r"curation\[tensorboard\]"):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, tensorboard=True))
+
+
+def test_other_shards_of_equal_length_are_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    first, other = make_shards(seed=1), make_shards(seed=2)
+    train(first, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
+    with pytest.raises(RunError, match="trained on other shards than those in"):
+        train(other, tmp_path / "out", size, replace(OPTIONS, max_steps=2))
+    moved = first.rename(tmp_path / "moved")
+    assert train(moved, tmp_path / "out", size, replace(OPTIONS, max_steps=2)).step == 2
