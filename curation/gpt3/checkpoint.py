@@ -219,8 +219,7 @@ def _opened(path: Path) -> Iterator[Any]:
     except (OSError, SafetensorError) as error:
         raise InputError(
             f"{path} cannot be read ({type(error).__name__}: {error}); remove {path.parent} to go "
-            "on from "
-            "the checkpoint before it"
+            "on from the checkpoint before it"
         ) from error
 
 

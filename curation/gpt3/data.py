@@ -131,8 +131,7 @@ def open_shards(path: Path) -> Shards:
     if raw.get("tokens", found) != found:
         raise InputError(
             f"{listing} announces {raw['tokens']:,} training tokens, but its files hold {found:,} "
-            f"of {dtype}: they are "
-            "of another dtype, or cut short; run `curation mix` again"
+            f"of {dtype}: they are of another dtype, or cut short; run `curation mix` again"
         )
     return shards
 
@@ -147,16 +146,14 @@ def _check_shard(shards: Shards, name: str) -> None:
     if size % width:
         raise InputError(
             f"{path} has {size:,} bytes, not a multiple of {width} as {shards.dtype.name} tokens "
-            "need: "
-            "it is cut short or of another dtype; run `curation mix` again"
+            "need: it is cut short or of another dtype; run `curation mix` again"
         )
     announced = _index_tokens(path.with_suffix(".idx"))
     if announced is not None and announced * width != size:
         raise InputError(
             f"{path} has {size:,} bytes, but its .idx announces {announced:,} tokens of {width} "
-            "bytes "
-            f"({announced * width:,} bytes): it is cut short or of another dtype; run `curation "
-            "mix` again"
+            f"bytes ({announced * width:,} bytes): it is cut short or of another dtype; run "
+            "`curation mix` again"
         )
 
 
@@ -230,10 +227,9 @@ class Windows:
             if part.size and int(part.max()) >= self.shards.vocabulary:
                 raise InputError(
                     f"{self.shards.path(name)} holds token {int(part.max())} near token "
-                    f"{offset:,}, but its "
-                    f"vocabulary ({self.shards.encoding}) ends at {self.shards.vocabulary - 1}: "
-                    "the shard "
-                    "was written with another encoding or dtype; run `curation mix` again"
+                    f"{offset:,}, but its vocabulary ({self.shards.encoding}) ends at "
+                    f"{self.shards.vocabulary - 1}: the shard was written with another encoding or "
+                    "dtype; run `curation mix` again"
                 )
             parts.append(part)
             start, count, shard = start + len(part), count - len(part), shard + 1

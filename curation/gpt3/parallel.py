@@ -111,8 +111,7 @@ def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Itera
     if tensor < 1 or world % tensor or size.heads % tensor:
         raise InputError(
             f"tensor parallel {tensor} must divide the number of processes ({world}; torchrun "
-            "--nproc-per-node "
-            f"sets it) and the {size.heads} heads of size {size.name!r}"
+            f"--nproc-per-node sets it) and the {size.heads} heads of size {size.name!r}"
         )
     if world == 1:
         yield Ranks(device_named(device_name))

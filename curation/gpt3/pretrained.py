@@ -84,8 +84,7 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
     if not path.is_file():
         raise InputError(
             f"{folder} has no model.safetensors; other forms (pytorch_model.bin is a pickle, "
-            "several files) are not "
-            "read: save it again with transformers' save_pretrained"
+            "several files) are not read: save it again with transformers' save_pretrained"
         )
     shapes = {name: value.shape for name, value in empty(size).named_parameters()}
     parameters = dict(model.named_parameters())
@@ -97,8 +96,7 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
                 if value.shape != shapes[name]:
                     raise InputError(
                         f"{path} does not fit its config.json: {name} should be "
-                        f"{tuple(shapes[name])}, "
-                        f"is {tuple(value.shape)}"
+                        f"{tuple(shapes[name])}, is {tuple(value.shape)}"
                     )
                 fill(parameters[name], value)
     # A file cut short; a tensor missing, or of another shape.
@@ -119,8 +117,7 @@ def _config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} is not a model to start from: expected config.json and model.safetensors "
-            "(GPT-2 or GPT-Neo "
-            "of Hugging Face), or state.json (a checkpoint)"
+            "(GPT-2 or GPT-Neo of Hugging Face), or state.json (a checkpoint)"
         ) from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is not a model's configuration ({error})") from error

@@ -68,8 +68,7 @@ class Size:
         if unknown or not self.attention:
             raise InputError(
                 f"size {self.name!r}: attention is a list of {', '.join(get_args(Pattern))}, "
-                "repeated over the "
-                f"layers; not {','.join(self.attention) or 'nothing'}"
+                f"repeated over the layers; not {','.join(self.attention) or 'nothing'}"
             )
 
     @property

@@ -159,9 +159,8 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
     if options.init_from is not None and size.vocabulary != shards.vocabulary:
         raise InputError(
             f"{options.init_from} has a vocabulary of {size.vocabulary:,} tokens, the shards in "
-            f"{shards.folder} one of "
-            f"{shards.vocabulary:,} ({shards.encoding}); tokenize with the encoding of those "
-            "weights"
+            f"{shards.folder} one of {shards.vocabulary:,} ({shards.encoding}); tokenize with the "
+            "encoding of those weights"
         )
     size = replace(size, vocabulary=shards.vocabulary)
     available = windows(shards, shards.train, size.context, options.seed)
@@ -169,10 +168,8 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
     if options.tokens is not None and options.tokens > tokens:
         raise InputError(
             f"{options.tokens:,} training tokens were asked for, but the train shards in "
-            f"{shards.folder} "
-            f"hold {tokens:,} in whole windows of {size.context}; ask for fewer, or raise `tokens` "
-            "in the "
-            "recipe's [mix]"
+            f"{shards.folder} hold {tokens:,} in whole windows of {size.context}; ask for fewer, "
+            "or raise `tokens` in the recipe's [mix]"
         )
     budget = options.tokens or min(size.tokens, tokens)
     schedule = schedule_for(
@@ -187,10 +184,8 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
     if budget < first:
         raise InputError(
             f"{budget:,} training tokens are fewer than one batch of size {size.name!r} ({first:,} "
-            "tokens); "
-            f"{shards.folder} holds {tokens:,} in whole windows of {size.context}: mix more, or "
-            "choose a "
-            "smaller size"
+            f"tokens); {shards.folder} holds {tokens:,} in whole windows of {size.context}: mix "
+            "more, or choose a smaller size"
         )
     config = {
         "size": asdict(size),
@@ -220,8 +215,7 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     if difference:
         raise RunError(
             f"{out} holds checkpoints of another configuration ({difference}); train into another "
-            "folder, or "
-            "repeat the options that the run was started with"
+            "folder, or repeat the options that the run was started with"
         )
     dtype = getattr(
         torch, options.dtype or ("bfloat16" if here.device.type == "cuda" else "float32")
@@ -332,10 +326,9 @@ def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, d
         kept = checkpoint.steps(out)
         raise RunError(
             f"the loss is {found.loss} and the gradient norm {found.norm} in step {after.step}, at "
-            "token "
-            f"{after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; start "
-            "again in "
-            f"another folder with a smaller learning rate (here {rate:.3g}) or a longer warm-up"
+            f"token {after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; "
+            f"start again in another folder with a smaller learning rate (here {rate:.3g}) or a "
+            "longer warm-up"
         )
     apply(this, found, rate)
     if found.small is not None:

@@ -57,7 +57,8 @@ def test_without_torch_it_says_what_to_install(
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, MissingExtra)
     assert str(result.exception) == (
-        f"curation {command.name} needs the optional part 'train': pip install 'curation[train]'"
+        f"curation {command.name} needs the optional part 'train'; in the folder of curation's "
+        "source, run pip install '.[train]'"
     )
 
 

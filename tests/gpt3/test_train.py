@@ -404,7 +404,7 @@ def test_without_tensorboard_it_says_what_to_install(
     from curation.gpt3 import log
 
     monkeypatch.setattr(log, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"curation\[tensorboard\]"):
+    with pytest.raises(MissingExtra, match=r"pip install \'\.\[tensorboard\]\'"):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, tensorboard=True))
 
 
