@@ -192,7 +192,7 @@ def test_another_size_or_other_shards_are_refused(
     train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
     with pytest.raises(RunError, match=r"size.layers is 2 there and 3 here"):
         train(shards, tmp_path / "out", replace(size, layers=3), OPTIONS)
-    with pytest.raises(RunError, match="shards is"):
+    with pytest.raises(RunError, match="trained on other shards"):
         train(make_shards((1600,), seed=2), tmp_path / "out", size, OPTIONS)
 
 
