@@ -17,7 +17,6 @@ the choice of shots matters: try another seed for that.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import time
@@ -30,14 +29,14 @@ from typing import Any, Protocol
 import numpy as np
 import xxhash
 
-from curation.errors import InputError
+from curation.gpt3.dirty import dirty_ids, join_warnings, read_dirty
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import Request, Score, greedy, log_likelihoods
-from curation.gpt3.tasks import Example, Task, examples, find_tasks, read_records, shot_pool
-from curation.kernels.examples import is_benchmark_of
+from curation.gpt3.tasks import Example, Task, examples, find_tasks, shot_pool
 
+__all__ = ["Reader", "evaluate", "measure", "open_reader", "read_dirty"]
 ANSWER_TOKENS = 24
 _Z = 1.96
 
@@ -145,7 +144,7 @@ def evaluate(
         if dirty is not None:
             ids = dirty_ids(dirty, path)
             result |= apart([of_file[i].id in (ids or ()) for i in chosen], rows, task)
-            result["warnings"] = _join_warnings(path, ids, {example.id for example in of_file})
+            result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
         results.append(
             {
                 "task": task.name,
@@ -156,28 +155,6 @@ def evaluate(
         )
         say(results[-1])
     return results
-
-
-def dirty_ids(dirty: Mapping[str, set[str]], path: Path) -> set[str] | None:
-    """The ids of a file's dirty examples; None where no benchmark of `dirty` is that file."""
-    file = str(path.resolve())
-    matches = [ids for name, ids in dirty.items() if is_benchmark_of(name, file)]
-    return set().union(*matches) if matches else None
-
-
-def _join_warnings(path: Path, dirty: set[str] | None, ids: set[str]) -> list[str]:
-    if dirty is None:
-        return [
-            f"{path}: the contamination report has no benchmark of this name, so nothing is known "
-            "of its examples; decontaminate with this file among the benchmarks"
-        ]
-    if unknown := dirty - ids:
-        return [
-            f"{path}: {len(unknown):,} of {len(dirty):,} dirty examples in the contamination "
-            f"report, such as {min(unknown)!r}, are ids of no example here and count as clean; "
-            "decontaminate with this very file"
-        ]
-    return []
 
 
 def measure(
@@ -377,25 +354,3 @@ def apart(dirty: Sequence[bool], rows: Rows, task: Task) -> dict[str, Any]:
         side: {"examples": len(of_side), **metrics(of_side, task)}
         for side, of_side in sides.items()
     }
-
-
-def read_dirty(path: Path) -> dict[str, set[str]]:
-    """Benchmark -> ids of its dirty examples, as the training text stood at the end.
-
-    `path` is a run directory, or a `dirty.jsonl` of one, which does not name the benchmarks without
-    a dirty example. Raises InputError where it is neither.
-    """
-    file = path / "decontaminate" / "dirty.jsonl" if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(
-            f"{path}: no contamination report there (decontaminate/dirty.jsonl); run "
-            "`curation run` with decontaminate.study"
-        )
-    report = file.with_name("contamination.json")
-    rows = json.loads(report.read_bytes()) if report.is_file() else []
-    ids: dict[str, set[str]] = {str(row["benchmark"]): set() for row in rows}
-    for _, record in read_records(file):
-        of_benchmark = ids.setdefault(str(record.get("benchmark")), set())
-        if record.get("after"):
-            of_benchmark.add(str(record.get("id")))
-    return ids
