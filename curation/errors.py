@@ -61,7 +61,8 @@ class MissingExtra(CurationError):
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs the optional part {extra!r}: pip install 'curation[{extra}]'"
+            f"{what} needs the optional part {extra!r}; in the folder of curation's source, run "
+            f"pip install '.[{extra}]'"
         )
 
 

@@ -1,7 +1,10 @@
-"""`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the page by `curation.web.ablation`."""
+"""`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the
+page by `curation.web.ablation`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -66,10 +69,12 @@ def ablate(
     overrides: tuple[str, ...],
     workers: int | None,
 ) -> None:
-    """Does curation help? Train the same small model on the raw crawl, after classify, after dedup, and on the whole
-    mixture of RECIPE, and compare their loss on held-out text of the trusted corpora.
+    """Does curation help? Train the same small model on the raw crawl, after classify, after dedup,
+    and on the whole mixture of RECIPE, and compare their loss on held-out text of the trusted
+    corpora.
 
-    Writes OUT/ablation.json and OUT/ablation.html. The same command goes on where it was interrupted.
+    Writes OUT/ablation.json and OUT/ablation.html. The same command goes on where it was
+    interrupted.
 
     \b
     Example:
@@ -93,13 +98,11 @@ def ablate(
             texts = ablation.prepare(loaded, str(out), engine, tokens, share=heldout, say=steps.say)
         finally:
             engine.close()
-    arms, held = (
-        {name: Path(path) for name, path in own.items()} for own in (texts.arms, texts.heldout)
+    arms, heldout_shards = (
+        {name: Path(path) for name, path in paths.items()} for paths in (texts.arms, texts.heldout)
     )
-    result = {
-        **measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo),
-        "texts": texts.facts,
-    }
+    losses = measure(arms, heldout_shards, out / "models", size, tokens, seeds, windows, click.echo)
+    result = {**asdict(losses), "texts": texts.facts}
     store.write_json(str(out / "ablation.json"), result)
     store.write_bytes(str(out / "ablation.html"), page(result).encode())
     click.echo(table(result))

@@ -150,7 +150,8 @@ def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = Tr
             import trafilatura
         except ImportError as error:
             raise InputError(
-                "the extractor trafilatura is not installed: pip install 'curation[trafilatura]'"
+                "the extractor trafilatura is not installed; in the folder of curation's source, "
+                "run pip install '.[trafilatura]'"
             ) from error
         return trafilatura.extract(text, url=url, include_comments=False) or ""
     main = extractor == "resiliparse"

@@ -27,7 +27,7 @@ from curation.blocks.extractor import Judged, block_texts, cut, judged, model_ar
 from curation.blocks.features import features
 from curation.blocks.forest import Model
 from curation.blocks.text import Blocks, Nodes
-from curation.errors import InputError
+from curation.errors import InputError, MissingExtra
 from curation.readers.encoding import decoded
 
 _TOKENS = re.compile(
@@ -148,11 +148,11 @@ def table(
 
 
 def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
-    """A forest that tells blocks of the truth from others. Raises InputError without LightGBM."""
+    """A forest that tells blocks of the truth from others. Raises MissingExtra without LightGBM."""
     try:
         import lightgbm
     except ImportError as error:
-        raise InputError("training needs LightGBM: pip install 'curation[extractor]'") from error
+        raise MissingExtra("training the extractor", "extractor") from error
     settings = {
         "objective": "binary", "num_leaves": how.leaves, "learning_rate": how.rate, "min_data_in_leaf": how.min_leaf,
         "lambda_l2": how.penalty, "feature_fraction": how.columns, "max_bin": 63, "seed": how.seed, "num_threads": 1,

@@ -1,4 +1,6 @@
-"""lm-eval and our own runner agree on a task; skips where lm-eval is not installed (the extra `lm-eval`)."""
+"""lm-eval and our own runner agree on a task; skips where lm-eval is not installed (the extra
+`lm-eval`).
+"""
 
 from __future__ import annotations
 
@@ -78,7 +80,9 @@ def harness(checkpoint: Path, folder: Path, config: dict[str, Any]) -> dict[str,
 
 
 def test_choices_agree(checkpoint: Path, tmp_path: Path) -> None:
-    """lm-eval's `acc` takes the option of the highest log probability, so that is what our scores are put to."""
+    """lm-eval's `acc` takes the option of the highest log probability, so that is what our scores
+    are put to.
+    """
     records = [{"query": q, "choices": c, "gold": g} for q, c, g in CHOICES]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     config = task(

@@ -24,34 +24,22 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import zstandard
 
 from curation import store
 from curation.digests import config_digest, text_digest
 from curation.errors import InputError, RecipeError
+from curation.kernels.examples import benchmark_name, example_id, json_records
 from curation.rundir import sources
 
 if TYPE_CHECKING:
     from curation.kernels.grams import GramTable
     from curation.rundir.directory import RunDirectory
 
-VERSION = 3
+VERSION = 4
 EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
 ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
-IDS = (
-    "id",
-    "ID",
-    "uid",
-    "eid",
-    "qid",
-    "qId",
-    "qID",
-    "example_id",
-    "task_id",
-    "InputStoryid",
-)  # the first that a record has
 NO_TEXT = re.compile(
     r"(?i)(.*[_ ]?id|idx|label|gold|split|source|url|type|category)$"
 )  # keys, where no catalogue knows the file
@@ -93,7 +81,7 @@ def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Ex
                         f"{pattern}: a benchmark in .jsonl, .jsonl.gz or .jsonl.zst expected; convert the file"
                     )
             else:
-                name = name.removesuffix(".jsonl").removesuffix(".json")
+                name = benchmark_name(name)
                 layout = next(
                     (one for one in layouts if any(fnmatchcase(name, n) for n in one.names)),
                     Layout(),
@@ -122,17 +110,7 @@ def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
     separator = (
         re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
     )
-    for number, line in enumerate(_unpacked(path).split(b"\n")):
-        if not line.strip():
-            continue
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number + 1}: not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise InputError(
-                f"{path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}"
-            )
+    for number, record in json_records(_unpacked(path), path):
         fields = tuple(_fields(record, paths, separator))
         empty = 0 if fields else empty + 1
         if empty == 100:
@@ -140,8 +118,7 @@ def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
                 f"{path}: 100 records in a row hold no text under {', '.join(layout.fields) or 'any key'}; name the "
                 "fields of this file in a catalogue (decontaminate.catalogue)"
             )
-        key = layout.id or next((key for key in IDS if key in record), "")
-        yield Example(name, str(record.get(key, number)), fields, layout.synthetic)
+        yield Example(name, example_id(record, number, layout.id), fields, layout.synthetic)
 
 
 def read_catalogue(path: str = "") -> list[Layout]:
