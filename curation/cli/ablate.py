@@ -78,13 +78,19 @@ def ablate(
     from curation.cli.train import require_torch
 
     require_torch("curation ablate")
+    from dataclasses import asdict
+
+    from rich.console import Console
+
     from curation import store
     from curation.cli.progress import Steps
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
+    from curation.inspect.evidence.ablation import ablation as ablation_result
+    from curation.inspect.terminal.ablation import ablation_parts
     from curation.recipe import reading as recipes
     from curation.tools import ablation
-    from curation.web.ablation import page, table
+    from curation.web.ablation import ablation_page
 
     loaded = recipes.load(recipe, overrides)
     with Steps() as steps:
@@ -96,11 +102,10 @@ def ablate(
     arms, held = (
         {name: Path(path) for name, path in own.items()} for own in (texts.arms, texts.heldout)
     )
-    result = {
-        **measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo),
-        "texts": texts.facts,
-    }
-    store.write_json(str(out / "ablation.json"), result)
-    store.write_bytes(str(out / "ablation.html"), page(result).encode())
-    click.echo(table(result))
+    measured = measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo)
+    result = ablation_result(measured, texts.facts)
+    store.write_json(str(out / "ablation.json"), asdict(result))
+    store.write_bytes(str(out / "ablation.html"), ablation_page(result).encode())
+    for part in ablation_parts(result):
+        Console().print(part, highlight=False, soft_wrap=True)
     click.echo(f"{out / 'ablation.html'}")

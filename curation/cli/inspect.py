@@ -69,17 +69,23 @@ def sample(
     """
     from rich.console import Console
 
-    from curation.inspect.terminal.show import show
+    from curation.inspect.evidence.sample import sample as sampled
+    from curation.inspect.terminal.sample import sample_parts
     from curation.rundir import plan
 
-    show(
-        *plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed
-    )
+    opened = plan.read(run)
+    documents = sampled(*opened, stage=stage, reason=reason, dataset=dataset, n=count, seed=seed)
+    if not documents:
+        removed = f"removed by {stage}" if stage else ""
+        what = " ".join(filter(None, (dataset, "documents", removed, reason)))
+        click.echo(f"There are no {what}." if stage or reason else "No documents are kept.")
+    for part in sample_parts(documents):
+        Console().print(part)
 
 
 @click.command()
 @RUN
-@click.option("--dataset", help="Only documents that left this dataset.")
+@click.option("--dataset", help="Only documents removed from this dataset.")
 @click.option(
     "-n",
     "count",
@@ -89,7 +95,7 @@ def sample(
     help="How many; the run lists 100 of each dataset.",
 )
 def clusters(run: str, dataset: str | None, count: int) -> None:
-    """Show the largest clusters of duplicates: what stays, some that left, and the words they share.
+    """Show the largest clusters of duplicates: the kept document, some removed, what they share.
 
     \b
     Example:
@@ -97,10 +103,15 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
     """
     from rich.console import Console
 
-    from curation.inspect.terminal.clusters import show
+    from curation.inspect.evidence.clusters import largest_clusters
+    from curation.inspect.terminal.clusters import cluster_panel
     from curation.rundir import plan
 
-    show(*plan.read(run), Console(), dataset=dataset, n=count)
+    shown = list(largest_clusters(*plan.read(run), dataset, count))
+    if not shown:
+        click.echo("No document was removed as a duplicate: there are no clusters.")
+    for cluster in shown:
+        Console().print(cluster_panel(cluster))
 
 
 @click.command()
@@ -115,7 +126,7 @@ def check(run: str) -> None:
     from rich.console import Console
 
     from curation.inspect.check.check import check as checked
-    from curation.inspect.check.check import check_table
+    from curation.inspect.terminal.check import check_table
     from curation.rundir import plan
 
     results = checked(*plan.read(run))
@@ -154,7 +165,8 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     from rich.console import Console
 
     from curation import store
-    from curation.inspect.evidence.contamination import contamination_table, need_contamination
+    from curation.inspect.evidence.contamination import need_contamination
+    from curation.inspect.terminal.contamination import contamination_table
     from curation.rundir import plan
     from curation.web.cuts import write_cuts
 
@@ -162,8 +174,9 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     rows = need_contamination(rundir)
     if as_json:
         import json
+        from dataclasses import asdict
 
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         console = Console()
         (console if console.width >= WIDE else Console(width=WIDE)).print(contamination_table(rows))

@@ -22,7 +22,7 @@ def model(folder: str) -> None:
     from curation import store
     from curation.errors import InputError
     from curation.inspect.evidence.fit import model_report
-    from curation.inspect.terminal.fit import show_model
+    from curation.inspect.terminal.fit import model_parts
     from curation.stages.classify.model import load_model
 
     inside = store.join(folder, "classify", "model")
@@ -31,7 +31,9 @@ def model(folder: str) -> None:
     found = model_report(place)
     if found is None:
         raise InputError(f"{folder}: neither a run with a model nor a model folder")
-    show_model(found, Console())
+    console = Console(highlight=False, soft_wrap=True)
+    for part in model_parts(found):
+        console.print(part)
 
 
 @click.command()
@@ -53,8 +55,10 @@ def alpha(run: str, dataset: str | None) -> None:
     """
     from rich.console import Console
 
-    from curation.inspect.evidence.fit import alpha_report, need
-    from curation.inspect.terminal.fit import show_alpha
+    from curation.inspect.evidence.fit import need_alpha_report
+    from curation.inspect.terminal.fit import alpha_parts
     from curation.rundir import plan
 
-    show_alpha(need(alpha_report(*plan.read(run), dataset), run), Console())
+    console = Console(highlight=False, soft_wrap=True)
+    for part in alpha_parts(need_alpha_report(*plan.read(run), dataset)):
+        console.print(part)

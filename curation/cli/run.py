@@ -120,7 +120,8 @@ def execute(
 
     from curation.cli.progress import Steps
     from curation.errors import AlarmError
-    from curation.inspect.evidence.funnel import funnel, funnel_table
+    from curation.inspect.evidence.flow import funnel
+    from curation.inspect.terminal.funnel import funnel_table
     from curation.pipeline import line as pipeline
 
     out = out.rstrip("/") or out
@@ -153,10 +154,12 @@ def _show_largest_cluster(out: str) -> None:
     """What raised the alarm is best seen: the largest cluster, with some of its texts and what they have in common."""
     from rich.console import Console
 
-    from curation.inspect.terminal import clusters
+    from curation.inspect.evidence.clusters import largest_clusters
+    from curation.inspect.terminal.clusters import cluster_panel
     from curation.rundir import plan as plans
 
-    clusters.show(*plans.read(out), Console(stderr=True), dataset=None, n=1)
+    for cluster in largest_clusters(*plans.read(out), n=1):
+        Console(stderr=True).print(cluster_panel(cluster))
 
 
 def _terminated(number: int, frame: Any) -> None:

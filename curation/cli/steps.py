@@ -492,7 +492,8 @@ def _show_plan(run: str | None, tables: dict[str, Any]) -> None:
 
     from rich.console import Console
 
-    from curation.inspect.evidence.mixture import mixture_plan, plan_view
+    from curation.inspect.evidence.mixture import mixture_plan
+    from curation.inspect.terminal.mixture import plan_parts
     from curation.recipe import reading as recipes
     from curation.rundir import plan as plans
     from curation.rundir.directory import RunDirectory
@@ -507,7 +508,7 @@ def _show_plan(run: str | None, tables: dict[str, Any]) -> None:
         rundir = RunDirectory(run, dataclasses.replace(rundir.recipe, mix=changed, stages=stages))
     console = Console()
     console = console if console.width >= PLAN_COLUMNS else Console(width=PLAN_COLUMNS)
-    for part in plan_view(rundir, mixture_plan(rundir, plan)):
+    for part in plan_parts(rundir, mixture_plan(rundir, plan)):
         console.print(part)
 
 

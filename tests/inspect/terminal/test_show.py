@@ -4,10 +4,10 @@ import io
 from pathlib import Path
 
 import pytest
+from curation.inspect.terminal.show import sample, show
 from rich.console import Console
 
 from curation.errors import InputError, RunError
-from curation.inspect.terminal.show import sample, show
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from curation.inspect.evidence.funnel import funnel, funnel_table
+from curation.inspect.terminal.show import sample
 from rich.console import Console
 
 from curation import store
 from curation.inspect.check.check import check
-from curation.inspect.evidence.funnel import funnel, funnel_table
 from curation.inspect.terminal.explain import explain
-from curation.inspect.terminal.show import sample
 from curation.pipeline.line import ledgers
 from curation.web.page import page
 from curation.web.report import report
