@@ -5,10 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from curation.inspect.evidence.funnel import Flow, Line, funnel, funnel_table
 from rich.console import Console
 
 from curation.errors import RunError
+from curation.inspect.evidence.flow import Flow, Line, funnel
+from curation.inspect.terminal.funnel import funnel_table
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
