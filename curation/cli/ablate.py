@@ -83,13 +83,17 @@ def ablate(
     from curation.cli.train import require_torch
 
     require_torch("curation ablate")
+
     from curation import store
+    from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
+    from curation.inspect.evidence.ablation import ablation as ablation_result
+    from curation.inspect.terminal.ablation import ablation_parts
     from curation.recipe import reading
     from curation.tools import ablation
-    from curation.web.ablation import page, table
+    from curation.web.ablation import ablation_page
 
     loaded = reading.load(recipe, overrides)
     with Steps() as steps:
@@ -102,8 +106,9 @@ def ablate(
         {name: Path(path) for name, path in paths.items()} for paths in (texts.arms, texts.heldout)
     )
     losses = measure(arms, heldout_shards, out / "models", size, tokens, seeds, windows, click.echo)
-    result = {**asdict(losses), "texts": texts.facts}
-    store.write_json(str(out / "ablation.json"), result)
-    store.write_bytes(str(out / "ablation.html"), page(result).encode())
-    click.echo(table(result))
+    result = ablation_result(asdict(losses), texts.facts)
+    store.write_json(str(out / "ablation.json"), asdict(result))
+    store.write_bytes(str(out / "ablation.html"), ablation_page(result).encode())
+    for part in ablation_parts(result):
+        console().print(part, highlight=False, soft_wrap=True)
     click.echo(f"{out / 'ablation.html'}")

@@ -89,8 +89,15 @@ def _show(rundir: Any, shards: list[Any], documents: float, workers: int | None)
     import os
 
     from curation.cli.console import console
-    from curation.inspect.evidence.dedup_plan import look, plan_view, sampled_shards
+    from curation.inspect.evidence.dedup_plan import (
+        compared_sample,
+        dedup_plan,
+        sampled_shards,
+    )
+    from curation.inspect.terminal.dedup_plan import plan_parts
 
-    sample = look(rundir, sampled_shards(rundir.recipe, shards))
-    for part in plan_view(rundir.recipe, sample, documents, workers or os.cpu_count() or 1):
+    sample = compared_sample(rundir, sampled_shards(rundir.recipe, shards))
+    cores = workers or os.cpu_count() or 1
+    plan = dedup_plan(rundir.recipe.dedup, sample, documents, cores)
+    for part in plan_parts(rundir.recipe, plan):
         console().print(part)

@@ -102,9 +102,10 @@ def _show_run_plan(run: str, keys: dict[str, Any]) -> None:
 
 def _print_plan(rundir: Any, run_plan: Any) -> None:
     from curation.cli.console import console
-    from curation.inspect.evidence.mixture import mixture_plan, plan_view
+    from curation.inspect.evidence.mixture import mixture_plan
+    from curation.inspect.terminal.mixture import plan_parts
 
-    for part in plan_view(rundir, mixture_plan(rundir, run_plan)):
+    for part in plan_parts(rundir, mixture_plan(rundir, run_plan)):
         console().print(part)
 
 

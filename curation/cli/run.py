@@ -112,7 +112,8 @@ def execute(
     from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.errors import AlarmError
-    from curation.inspect.evidence.funnel import funnel, funnel_table
+    from curation.inspect.evidence.flow import funnel
+    from curation.inspect.terminal.funnel import funnel_table
     from curation.pipeline import line
 
     out = out.rstrip("/") or out
@@ -137,10 +138,12 @@ def execute(
 def _show_largest_cluster(out: str) -> None:
     """The largest cluster of duplicates, which shows best what raised the alarm."""
     from curation.cli.console import console
-    from curation.inspect.terminal import clusters
+    from curation.inspect.evidence.clusters import largest_clusters
+    from curation.inspect.terminal.clusters import cluster_panel
     from curation.rundir import plan
 
-    clusters.show(*plan.read(out), console(stderr=True), dataset=None, n=1)
+    for cluster in largest_clusters(*plan.read(out), n=1):
+        console(stderr=True).print(cluster_panel(cluster))
 
 
 def _exit_on_sigterm(number: int, frame: Any) -> None:

@@ -26,7 +26,8 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
     from curation.cli.progress import Steps
     from curation.cli.steps import absolute
     from curation.engine.local import LocalEngine
-    from curation.inspect.format import plain_table
+    from curation.inspect.evidence.listing import listing
+    from curation.inspect.terminal.tables import table_of
     from curation.readers.submissions import REASONS
     from curation.tools import webtext
 
@@ -36,10 +37,9 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
             counts = webtext.run(inputs, absolute(out), engine, min_score)
         finally:
             engine.close()
-    table = plain_table(["", "", ""], left=(1, 2), show_header=False)
-    table.add_row(f"{counts['submissions']:,}", "submissions", "")
-    for reason, meaning in REASONS.items():
-        if counts.get(reason):
-            table.add_row(f"-{counts[reason]:,}", reason, meaning)
-    table.add_row(f"{counts['links']:,}", "links", f"in {out}")
+    rows = [(f"{counts['submissions']:,}", "submissions", "")]
+    rows += [(f"-{counts[r]:,}", r, text) for r, text in REASONS.items() if counts.get(r)]
+    rows.append((f"{counts['links']:,}", "links", f"in {out}"))
+    table = table_of(listing("", ("", "", ""), rows, left=(1, 2)))
+    table.show_header = False
     console().print(table)

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from curation import store
 from curation.recipe.line import LINE, stage_named
 from curation.recipe.tables import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Number = TypeVar("Number", int, "npt.NDArray[np.int64]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +50,8 @@ def document_number(ordinal: int, row: int) -> int:
     return (ordinal << 32) + row
 
 
-def ordinal_and_row(number: int) -> tuple[int, int]:
-    """The shard's ordinal and the row of a document number."""
+def ordinal_and_row(number: Number) -> tuple[Number, Number]:
+    """The shard's ordinal and the row of a document number, or those of an array of numbers."""
     return number >> 32, number & 0xFFFFFFFF
 
 

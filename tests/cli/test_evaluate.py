@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -54,8 +55,8 @@ def test_a_line_says_what_was_cut_and_what_is_dirty() -> None:
     text = line({**result, **sides, "perplexity": {"value": 1234.5, "low": 1000.0, "high": 1500.0}})
     assert text.split()[:4] == ["lambada", "90", "2.5", "50.0"]
     assert (
-        "perplexity 1,234 [1,000, 1,500]; clean 50.0 % of 80; dirty 90.0 % of 10; 3 cut to fit the "
-        "window" in text
+        "perplexity 1,234 [1,000, 1,500]; clean 50.0 % of 80; dirty 90.0 % of 10; 3 cut to fit the window"
+        in text
     )
 
 
@@ -74,19 +75,12 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     size = Size("test", 1, 8, 1, 64, 1e-2, context=64, band=16)
     model = train(tmp_path, tmp_path / "model", size, Options(tokens=64)).checkpoint
     (tmp_path / "mine.jsonl").write_text(
-        "".join(
-            f'{{"query": "The sun {i}", "choices": ["shines", "soup"], "gold": 0}}\n'
-            for i in range(3)
-        )
+        '{"query": "The sun", "choices": ["shines", "soup"], "gold": 0}\n' * 3
     )
-    other = tmp_path / "other.jsonl"
-    other.write_text('{"question": "Where?", "answer": "here"}\n')
     arguments = [
         str(model),
         "--benchmarks",
         str(tmp_path / "mine.jsonl"),
-        "--benchmarks",
-        str(other),
         "--shots",
         "1",
         "--out",
@@ -95,7 +89,7 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     result = CliRunner().invoke(evaluate, arguments)
     assert result.exit_code == 0, result.output
     written = json.loads((tmp_path / "r.json").read_text())
-    assert [row["task"] for row in written["results"]] == ["mine", "other"]
+    assert written["results"][0]["task"] == "mine"
     assert written["results"][0]["shots"] == 1.0
     assert written["shots"] == 1
 
@@ -122,16 +116,14 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
         (folders[name] / "shards.json").write_text(
             json.dumps({**listing, "train": ["train-00000"], "tokens": 2100})
         )
-    split = {"books": {"held_out": 1, "rest": 3, "of_a_held_out_site": 0}}
-    facts = {"split": split, "purged": {}, "mixtures": {}}
+    facts = ablation.TextFacts({"books": ablation.SplitCounts(rest=3, held_out=1)}, {}, {})
     texts = ablation.Texts(
         {k: str(folders[k]) for k in ("raw", "mixture")}, {"books": str(folders["books"])}, facts
     )
     monkeypatch.setattr(ablation, "prepare", lambda *args, **options: texts)
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(
-        '[[dataset]]\nname = "books"\nfiles = "books"\n[mix.weights]\nbooks = 1\n'
-        '[decontaminate]\nbenchmarks = "b"\n'
+        '[[dataset]]\nname = "books"\nfiles = "books"\n[mix.weights]\nbooks = 1\n[decontaminate]\nbenchmarks = "b"\n'
     )
     out = tmp_path / "out"
     arguments = [
@@ -148,8 +140,9 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
     result = CliRunner().invoke(ablate, arguments)
     assert result.exit_code == 0, result.output
     written = json.loads((out / "ablation.json").read_text())
-    # It is trained on what is held out.
-    assert written["losses"]["mixture"]["books"]["difference"] < 0
-    assert written["texts"] == facts
+    assert (
+        written["losses"]["mixture"]["books"]["difference"] < 0
+    )  # it is trained on what is held out
+    assert written["texts"] == dataclasses.asdict(facts)
     assert "mixture: " in result.output
     assert "<svg" in (out / "ablation.html").read_text()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from curation import store
 from curation.errors import RunError
+from curation.rundir.directory import document_number
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -45,7 +46,7 @@ class IndexedShard:
 
     def doc(self, row: int) -> int:
         """The number of a document, over all runs."""
-        return (self.ordinal << 32) + row
+        return document_number(self.ordinal, row)
 
     @property
     def documents(self) -> str:

@@ -19,11 +19,11 @@ def told(*arguments: str) -> str:
 
 def test_the_plan_of_a_run_stands_beside_what_was_achieved(tiny_run: Path) -> None:
     rows = mixture_plan(*read(str(tiny_run)))
-    assert [row["dataset"] for row in rows] == ["wiki", "books", "crawl"]
-    assert sum(row["weight"] for row in rows) == pytest.approx(1)
+    assert [row.dataset for row in rows] == ["wiki", "books", "crawl"]
+    assert sum(row.weight for row in rows) == pytest.approx(1)
     for row in rows:
-        assert row["planned"] == pytest.approx(row["epochs"] * row["tokens"])
-        assert row["placed"] >= 0
+        assert row.planned == pytest.approx(row.epochs * row.tokens)
+        assert row.placed >= 0
     output = told(str(tiny_run), "--plan")
     assert "epochs placed" in output
     assert "of 101" in output

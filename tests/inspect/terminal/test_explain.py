@@ -62,7 +62,7 @@ def test_exact_duplicate(opened: tuple[RunDirectory, Plan]) -> None:
     text = told(opened, "page-30")
     assert "removed by dedup: exact_duplicate of wiki-0 in wiki" in text
     assert "the texts are equal" in text
-    assert "left in its favour: 1" in told(opened, "wiki-0")
+    assert "its duplicates removed: 1" in told(opened, "wiki-0")
 
 
 def test_a_page_that_only_quotes_a_benchmark(opened: tuple[RunDirectory, Plan]) -> None:

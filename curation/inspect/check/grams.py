@@ -1,8 +1,9 @@
-"""Is any benchmark gram left in the token shards, other than those that decontaminate ignores for being common?
+"""Is any benchmark gram left in the token shards, other than common ones, which stay on purpose?
 
 Cost: every shard is decoded and scanned, about 20 MB of text a second. Memory: the gram table (mapped) and some megabytes.
 
-Trap: a gram that lies across two chunks of a long piece is not seen; the chunks need not stand side by side in a shard.
+Trap: a gram across two chunks of a long piece is not seen; the chunks need not be side by side in a
+shard.
 """
 
 from __future__ import annotations
@@ -16,12 +17,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curation import store
-from curation.inspect.check.shards import Problems
+from curation.inspect.check.shards import Problems, shard_index
 from curation.inspect.evidence.fate import common_grams, owners_of
 from curation.kernels import grams
 from curation.kernels.bpe import encoding
 from curation.kernels.buffers import text_buffers
-from curation.kernels.indexed import read_index
 from curation.stages.decontaminate.benchmarks import load_table
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def _texts(rundir: RunDirectory, name: str) -> Iterator[tuple[int, list[str]]]:
     """The number of the first sequence, and the texts of some; the end-of-text token is no text."""
     facts = store.read_json(rundir.path("tokens", "encoding.json"))
     dtype = np.dtype(facts["dtype"]).newbyteorder("<")
-    path, index = (rundir.path("shards", name + ending) for ending in (".bin", ".idx"))
-    if not (store.exists(path) and store.exists(index)):
+    path, index = rundir.path("shards", name + ".bin"), shard_index(rundir, name)
+    if index is None or not store.exists(path):
         return
     coder = encoding(facts["encoding"])
     words = [
@@ -59,7 +59,7 @@ def _texts(rundir: RunDirectory, name: str) -> Iterator[tuple[int, list[str]]]:
     ]
     sizes = np.array([len(word) for word in words], np.int64)
     pool, starts = np.frombuffer(b"".join(words), np.uint8), np.cumsum(sizes) - sizes
-    lengths, _ = read_index(store.read_bytes(index))
+    lengths, _ = index
     ends = np.cumsum(lengths)
     first = 0
     with store.open_input(path) as stream:
@@ -75,10 +75,10 @@ def _texts(rundir: RunDirectory, name: str) -> Iterator[tuple[int, list[str]]]:
 
 def _bytes(coder: Any, token: int) -> bytes:
     try:
-        found: bytes = coder.decode_single_token_bytes(token)
+        data: bytes = coder.decode_single_token_bytes(token)
     except KeyError:  # vocabularies have gaps
         return b""
-    return found
+    return data
 
 
 def _decoded(
@@ -88,7 +88,7 @@ def _decoded(
     starts: npt.NDArray[np.int64],
     sizes: npt.NDArray[np.int64],
 ) -> list[str]:
-    """The texts of sequences that end before `ends`; parts of a character at the border of two chunks are replaced."""
+    """The texts of sequences that end before `ends`; a character cut by a chunk's end is replaced."""
     tokens = (
         tokens[tokens < len(sizes)] if len(tokens) and int(tokens.max()) >= len(sizes) else tokens
     )

@@ -7,7 +7,8 @@ import pytest
 from rich.console import Console
 
 from curation.errors import InputError, RunError
-from curation.inspect.terminal.show import sample, show
+from curation.inspect.evidence.sample import sample
+from curation.inspect.terminal.sample import sample_parts
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
@@ -63,13 +64,15 @@ def test_rejects_are_listed_with_reason_and_detail(opened: tuple[RunDirectory, P
     assert one.url == "http://site50.example/lost"
     assert one.evidence["reason"] == "missing_text"
     console = Console(width=120, record=True, file=io.StringIO())
-    show(*opened, console, stage="extract", reason=None, dataset=None, n=10, seed=0)
+    for part in sample_parts(sample(*opened, stage="extract")):
+        console.print(part)
     assert "missing_text" in console.export_text()
 
 
 def test_panels_are_readable_and_markup_in_pages_is_text(opened: tuple[RunDirectory, Plan]) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
-    show(*opened, console, stage="dedup", reason=None, dataset=None, n=2, seed=0)
+    for part in sample_parts(sample(*opened, stage="dedup", n=2)):
+        console.print(part)
     text = console.export_text()
     assert "crawl page-3" in text
     assert "jaccard" in text
@@ -82,7 +85,7 @@ def test_panels_are_readable_and_markup_in_pages_is_text(opened: tuple[RunDirect
         ({"stage": "dedupe"}, "did you mean 'dedup'"),
         ({"reason": "low_qualty"}, "did you mean 'low_quality'"),
         ({"dataset": "crwl"}, "did you mean 'crawl'"),
-        ({"reason": "language"}, "nothing left for the reason 'language'"),
+        ({"reason": "language"}, "nothing was removed for the reason 'language'"),
         ({"stage": "extract", "reason": "not_a_page"}, "counted, not listed"),
     ],
 )

@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from curation.errors import RunError
-from curation.inspect.evidence.funnel import Flow, Line, funnel, funnel_table
+from curation.inspect.evidence.flow import Flow, Line, funnel
+from curation.inspect.terminal.funnel import funnel_table
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
