@@ -97,16 +97,18 @@ def test_a_failing_shuffle_names_the_item_or_the_part(
         engine.shuffle("toy", emit, items, 4, reduce, toy_shuffle.SCHEMA, ["key", "item"])
 
 
-def test_close_ends_workers_that_are_busy() -> None:
+def test_close_ends_workers_that_are_busy(tmp_path: Path) -> None:
     """As after a ctrl-C: what is under way is not waited for."""
     engine = LocalEngine(1)
-    (pid,) = engine.map("pid", toy_shuffle.process_number, [0])
+    started = tmp_path / "pid"
     with ThreadPoolExecutor(1) as threads:
-        sleeping = threads.submit(engine.map, "sleep", time.sleep, [600])
+        sleeping = threads.submit(engine.map, "sleep", toy_shuffle.sleep_long, [str(started)])
+        while not (started.exists() and started.read_text()):
+            time.sleep(0.01)
         engine.close()
-        with pytest.raises(TaskError, match=r"^sleep failed on 600: its worker process died"):
+        with pytest.raises(TaskError, match=r"^sleep failed on .*: its worker process died"):
             sleeping.result(timeout=60)
-    assert not store.process_alive(pid)
+    assert not store.process_alive(int(started.read_text()))
 
 
 def test_sql_writes_one_sorted_file_a_value(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -54,5 +55,8 @@ def root(item: tuple[str, float]) -> float:
     return math.sqrt(item[1])
 
 
-def process_number(_: int) -> int:
-    return os.getpid()
+def sleep_long(path: str) -> None:
+    """Write the worker's process number to `path`, and sleep for a minute."""
+    with open(path, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(60)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from curation import draws, store
 from curation.inspect.evidence import frames
 from curation.inspect.evidence.find import Found, find_id
-from curation.stages.dedup.index import members, own
+from curation.stages.dedup.index import indexed_shards, new_shards
 from curation.stages.mix import stage as mix
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def _duplicate(rundir: RunDirectory, plan: Plan, shard: Shard, row: int) -> Dupl
         if name in measured
     }
     if decided["keep"]:
-        left = _left_for(rundir, own(members(rundir, plan))[shard.ordinal].doc(row))
+        left = _left_for(rundir, new_shards(indexed_shards(rundir, plan))[shard.ordinal].doc(row))
         return Duplicate(True, left_for_it=left, **repeated)
     if decided["kept_id"] is None:
         return Duplicate(False, decided["reason"], **repeated)

@@ -23,7 +23,7 @@ from curation.errors import InputError, RunError
 from curation.inspect.evidence import frames
 from curation.inspect.terminal.explain import clean
 from curation.stages.dedup.candidates import SHARD
-from curation.stages.dedup.index import members
+from curation.stages.dedup.index import indexed_shards
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
@@ -113,7 +113,7 @@ def _left(rundir: RunDirectory, kept: int) -> Iterator[tuple[int, float]]:
 
 def _documents(rundir: RunDirectory, plan: Plan, docs: list[int]) -> Iterator[dict[str, Any]]:
     """id, url, text, dataset and number of some documents."""
-    all_shards = members(rundir, plan)
+    all_shards = indexed_shards(rundir, plan)
     for ordinal in sorted({doc // SHARD for doc in docs}):
         member = all_shards[ordinal]
         here = [doc for doc in docs if doc // SHARD == ordinal]
