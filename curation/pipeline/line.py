@@ -2,7 +2,8 @@
 
     download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
 
-Each stage reads what the ones before committed and commits its own; a stage whose output is there and valid costs a look at its footers.
+Each stage reads what the ones before committed and commits its own. A stage whose output is there and
+valid costs a reading of its footers.
 """
 
 from __future__ import annotations
@@ -63,8 +64,8 @@ def run(
         again_from: make this stage and those after it again, whatever is there.
         until: stop after this stage.
         update: run again under a changed recipe, where `out` was made by another.
-        export: write kept/ and removed/ of the dataset `input`, for a step on somebody's own files.
-        say: told one line at a time what a person should know.
+        export: write kept/ and removed/ of the dataset `input`, for a step on a user's own files.
+        say: receives messages for the user, one line at a time.
 
     Raises:
         CurationError: one clear sentence; what finished stays, and the same call goes on from there.
@@ -80,10 +81,12 @@ def run(
         raise RecipeError(
             f"--from {again_from} comes after --until {until}; nothing would be made again"
         )
-    plans.admit(rundir, update)  # before anything is written or removed
-    dedup_index.chain(rundir)  # and what it builds on
+    # Before anything is written or removed.
+    plans.check_directory(rundir, update)
+    # and the runs that its index is made of
+    dedup_index.index_runs(rundir)
     with Lock(out, say):
-        plans.admit(rundir, update)
+        plans.check_directory(rundir, update)
         store.sweep(out)
         if again_from:
             for stage in wanted[wanted.index(again_from) :]:
@@ -120,7 +123,10 @@ def warnings(rundir: RunDirectory) -> list[str]:
 
 
 def ledgers(rundir: RunDirectory, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:
-    """The ledgers of a run, from the footers of its tables: stage -> dataset -> ledger; stages not yet run are absent."""
+    """The ledgers of a run, from the footers of its tables: stage -> dataset -> ledger.
+
+    Stages not yet run are absent.
+    """
     out: dict[str, dict[str, ledger.Ledger]] = {}
     for stage in rundir.recipe.stages:
         for dataset in rundir.recipe.names():

@@ -57,7 +57,7 @@ def _known_formats(dataset: Dataset, files: list[store.File]) -> None:
 
 
 def _batches(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
-    batches = sources.files(rundir, dataset)
+    batches = sources.input_files(rundir, dataset)
     if dataset.crawls:
         return batches
     (files,) = batches
@@ -78,7 +78,7 @@ def _batches(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
     return [files]
 
 
-def admit(rundir: RunDirectory, update: bool) -> None:
+def check_directory(rundir: RunDirectory, update: bool) -> None:
     """Raise RunError where the directory holds another recipe's run and `update` was not asked for, or something that is no run."""
     path = rundir.path("plan.json")
     if store.exists(path):

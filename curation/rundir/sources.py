@@ -34,11 +34,11 @@ class Source:
         return self.address.url
 
 
-def of(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
+def remote_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
     """The remote files of a dataset, crawl by crawl, in the order of their names."""
     out: list[Source] = []
     for batch, crawl in enumerate(dataset.crawls):
-        out += _archives(rundir, dataset, crawl, batch)
+        out += _crawl_archives(rundir, dataset, crawl, batch)
     remote = [store.address(text) for text in dataset.files if store.is_web(text)]
     names = [address.name for address in remote]
     for name in names:
@@ -52,7 +52,7 @@ def of(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
     return out
 
 
-def benchmarks(rundir: RunDirectory) -> list[Source]:
+def remote_benchmarks(rundir: RunDirectory) -> list[Source]:
     """Those of `decontaminate` that lie at addresses."""
     if "decontaminate" not in rundir.recipe.stages:
         return []
@@ -64,14 +64,14 @@ def benchmarks(rundir: RunDirectory) -> list[Source]:
     ]
 
 
-def index(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
+def remote_index_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
     """The files of an index that lie at http(s) addresses, which cannot be read by columns."""
     addresses = [store.address(text) for text in dataset.index if store.is_web(text)]
     folder = rundir.path("downloads", dataset.name, "_index")
     return [Source(dataset.name, 0, one, store.join(folder, one.name)) for one in addresses]
 
 
-def here(rundir: RunDirectory, patterns: Sequence[str]) -> tuple[str, ...]:
+def local_patterns(rundir: RunDirectory, patterns: Sequence[str]) -> tuple[str, ...]:
     """Patterns of benchmarks, those at addresses replaced by where `download` brought them."""
     return tuple(
         rundir.path("downloads", BENCHMARKS, store.address(text).name)
@@ -81,15 +81,15 @@ def here(rundir: RunDirectory, patterns: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def list_place(rundir: RunDirectory, crawl: str, kind: str) -> str:
+def list_path(rundir: RunDirectory, crawl: str, kind: str) -> str:
     """Where a crawl's list of archives is kept, as it was published."""
     return rundir.path("downloads", "_lists", f"{crawl}.{kind}.paths.gz")
 
 
-def _archives(rundir: RunDirectory, dataset: Dataset, crawl: str, batch: int) -> list[Source]:
+def _crawl_archives(rundir: RunDirectory, dataset: Dataset, crawl: str, batch: int) -> list[Source]:
     from curation.readers import commoncrawl
 
-    place = list_place(rundir, crawl, dataset.kind)
+    place = list_path(rundir, crawl, dataset.kind)
     if not store.exists(place):
         raise InputError(
             f"{place}: the list of archives is not here; the stage `download` fetches it"
@@ -107,7 +107,7 @@ def _archives(rundir: RunDirectory, dataset: Dataset, crawl: str, batch: int) ->
     ]
 
 
-def present(wanted: Sequence[Source]) -> dict[str, store.File]:
+def fetched_files(wanted: Sequence[Source]) -> dict[str, store.File]:
     """Destination -> file of what has been fetched: one listing of each folder, where asking for each file would take a storage long."""
     folders = {source.destination.rpartition("/")[0] for source in wanted if source.destination}
     return {
@@ -115,7 +115,7 @@ def present(wanted: Sequence[Source]) -> dict[str, store.File]:
     }
 
 
-def files(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
+def input_files(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
     """The input files of a dataset, batch by batch: what its patterns find, what was fetched, and what is to be streamed.
 
     A file that could not be fetched is left out; `download` has counted and listed it.
@@ -124,13 +124,13 @@ def files(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
     for pattern in dataset.files:
         if not store.is_web(pattern):
             batches[0] += store.find(pattern)
-    wanted = of(rundir, dataset)
-    there = present(wanted)
+    wanted = remote_files(rundir, dataset)
+    fetched = fetched_files(wanted)
     for source in wanted:
         if not source.destination:
             batches[source.batch].append(_streamed(rundir, dataset, source))
-        elif source.destination in there:
-            batches[source.batch].append(there[source.destination])
+        elif source.destination in fetched:
+            batches[source.batch].append(fetched[source.destination])
     if dataset.urls:
         batches[0] += store.find(rundir.path("downloads", dataset.name, "captures"))
     if not any(batches):

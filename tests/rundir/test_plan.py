@@ -33,7 +33,7 @@ def inputs(tmp_path: Path) -> Path:
 
 def _commit(out: Path, made: Recipe, update: bool = False) -> RunDirectory:
     rundir = RunDirectory(str(out), made)
-    plan.admit(rundir, update)
+    plan.check_directory(rundir, update)
     plan.commit(rundir, plan.make(made, str(out)))
     return rundir
 

@@ -17,7 +17,7 @@ from curation import store
 from curation.errors import InputError, RunError
 from curation.inspect.evidence import frames
 from curation.rundir.directory import ordinal_and_row
-from curation.stages.dedup.index import members
+from curation.stages.dedup.index import indexed_shards
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
@@ -106,7 +106,7 @@ def _duplicates_of(rundir: RunDirectory, kept: int) -> Iterator[tuple[int, float
 
 def _documents(rundir: RunDirectory, plan: Plan, docs: list[int]) -> dict[int, ClusterDocument]:
     """Documents by number, of this run and those that it has as an index."""
-    all_shards = members(rundir, plan)
+    all_shards = indexed_shards(rundir, plan)
     ordinals, rows = ordinal_and_row(np.array(docs, np.int64))
     documents = {}
     for ordinal in np.unique(ordinals).tolist():

@@ -18,7 +18,7 @@ from curation import draws, store
 from curation.inspect.evidence import frames
 from curation.inspect.evidence.find import DocumentRow, find_id
 from curation.kernels.pareto import keep_chance
-from curation.stages.dedup.index import members, own
+from curation.stages.dedup.index import indexed_shards, new_shards
 from curation.stages.mix import stage as mix
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _duplicate(rundir: RunDirectory, plan: Plan, shard: Shard, row: int) -> Dupl
         if name in measured
     }
     if decided["keep"]:
-        doc = own(members(rundir, plan))[shard.ordinal].doc(row)
+        doc = new_shards(indexed_shards(rundir, plan))[shard.ordinal].doc(row)
         return Duplicate(True, duplicates=_duplicate_count(rundir, doc), **repeated)
     if decided["kept_id"] is None:
         return Duplicate(False, decided["reason"], **repeated)

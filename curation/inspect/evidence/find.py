@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from curation import store
 from curation.errors import RunError
-from curation.stages.dedup.index import chain
+from curation.stages.dedup.index import index_runs
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -67,7 +67,7 @@ def find_id(rundir: RunDirectory, plan: Plan, dataset: str, id_: str) -> tuple[s
 
     Raises RunError where it is not there.
     """
-    for run, shards in ((rundir, plan), *chain(rundir)):
+    for run, shards in ((rundir, plan), *index_runs(rundir)):
         for shard in shards.of(dataset):
             for row, _ in _matches(run.documents(shard), id_, ("id",), ("id",)):
                 return run.documents(shard), row

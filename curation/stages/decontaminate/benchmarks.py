@@ -218,7 +218,7 @@ def asked(rundir: RunDirectory) -> str:
     config = rundir.recipe.decontaminate
     found = [
         (f.name, f.size, f.tag)
-        for pattern in sources.here(rundir, config.benchmarks)
+        for pattern in sources.local_patterns(rundir, config.benchmarks)
         for f in store.find(pattern)
     ]
     return config_digest(

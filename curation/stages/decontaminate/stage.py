@@ -44,7 +44,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     recipe = rundir.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
     asked = recipe.decontaminate
-    patterns = sources.here(rundir, asked.benchmarks)
+    patterns = sources.local_patterns(rundir, asked.benchmarks)
     read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
     identity = benchmarks.prepare(rundir, read)
     engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)

@@ -64,7 +64,7 @@ class IndexedShard:
         return f"{self.rundir.out}: {self.shard}" if self.old else str(self.shard)
 
 
-def chain(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
+def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
     """The runs that a run builds on, the oldest first. Raises RunError where one is missing or was made otherwise."""
     from curation.rundir import plan as plans
 
@@ -83,7 +83,7 @@ def chain(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
                 "`curation run` wrote, and leave it where it is as long as others build on it"
             )
         index, plan = plans.read(path)
-        _alike(rundir, index)
+        _check_settings(rundir, index)
         found.append((index, plan))
         user = index
     if len(found) >= LEVELS:
@@ -91,7 +91,7 @@ def chain(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
     return found[::-1]
 
 
-def _alike(rundir: RunDirectory, index: RunDirectory) -> None:
+def _check_settings(rundir: RunDirectory, index: RunDirectory) -> None:
     """Raise RunError unless the index was made as this run is."""
     new, old = rundir.recipe, index.recipe
     if "dedup" not in old.stages:
@@ -111,16 +111,16 @@ def _alike(rundir: RunDirectory, index: RunDirectory) -> None:
             )
 
 
-def names(rundir: RunDirectory) -> tuple[str, ...]:
+def dataset_names(rundir: RunDirectory) -> tuple[str, ...]:
     """Datasets by number: the recipe's in their order, then those that only older runs have."""
-    older = [name for old, _ in chain(rundir) for name in old.recipe.names()]
+    older = [name for old, _ in index_runs(rundir) for name in old.recipe.names()]
     return tuple(dict.fromkeys((*rundir.recipe.names(), *older)))
 
 
-def members(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
+def indexed_shards(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
     """Every shard that takes part, by number: those of the index first. Raises RunError where the index lacks a table."""
-    older = chain(rundir)
-    numbers = {name: number for number, name in enumerate(names(rundir))}
+    older = index_runs(rundir)
+    numbers = {name: number for number, name in enumerate(dataset_names(rundir))}
     out: list[IndexedShard] = []
     for level, (run, shards) in enumerate([*older, (rundir, plan)]):
         for shard in shards.shards:
@@ -131,11 +131,11 @@ def members(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
             )
     for member in out:
         if member.old:
-            _whole(member)
+            _check_complete(member)
     return out
 
 
-def _whole(member: IndexedShard) -> None:
+def _check_complete(member: IndexedShard) -> None:
     for path in (
         member.documents,
         member.bands,
@@ -149,6 +149,6 @@ def _whole(member: IndexedShard) -> None:
             )
 
 
-def own(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:
+def new_shards(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:
     """The shards of this run."""
     return [member for member in all_shards if not member.old]

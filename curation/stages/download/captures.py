@@ -55,7 +55,7 @@ FROM numbered
 """
 
 
-def look_up(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int, int, int]:
+def write_captures(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int, int, int]:
     """Write downloads/<dataset>/captures/: a row for each address of the list, with the record to fetch where there is one.
 
     Returns the number of addresses, of records, and their stored bytes.
@@ -64,7 +64,9 @@ def look_up(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int
     """
     files = [file for text in dataset.index if not store.is_web(text) for file in store.find(text)]
     files += [
-        file for source in sources.index(rundir, dataset) for file in store.find(source.destination)
+        file
+        for source in sources.remote_index_files(rundir, dataset)
+        for file in store.find(source.destination)
     ]
     files = [file for file in files if file.path.endswith(".parquet")]
     if not files:

@@ -34,10 +34,12 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
     Raises InputError where more than `max_failed` of a dataset's files cannot be fetched, or a single benchmark.
     """
     _fetch_lists(rundir)
-    wanted = sources.benchmarks(rundir)
+    wanted = sources.remote_benchmarks(rundir)
     for dataset in rundir.recipe.dataset:
-        wanted += sources.of(rundir, dataset) + sources.index(rundir, dataset)
-    there = sources.present(wanted)
+        wanted += sources.remote_files(rundir, dataset) + sources.remote_index_files(
+            rundir, dataset
+        )
+    there = sources.fetched_files(wanted)
     fetched = [
         source for source in wanted if source.destination and source.destination not in there
     ]
@@ -51,7 +53,7 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
     _report(rundir, wanted, failed)
     for dataset in rundir.recipe.dataset:
         if dataset.urls:
-            addresses, records, size = captures.look_up(rundir, engine, dataset)
+            addresses, records, size = captures.write_captures(rundir, engine, dataset)
             pace = rundir.recipe.download.requests_per_second
             if not store.exists(rundir.path("plan.json")):
                 say(
@@ -78,7 +80,7 @@ def _fetch_lists(rundir: RunDirectory) -> None:
         (d.kind, crawl) for d in rundir.recipe.dataset for crawl in d.crawls
     ):
         url = config.base_url.rstrip("/") + "/" + commoncrawl.list_path(crawl, kind)
-        store.fetch(store.address(url), sources.list_place(rundir, crawl, kind), config.patience(1))
+        store.fetch(store.address(url), sources.list_path(rundir, crawl, kind), config.patience(1))
 
 
 def _report(
