@@ -73,7 +73,21 @@ def fit_model(rundir: RunDirectory, plan: Plan, engine: Engine, path: str) -> No
     card_path = store.join(path, "card.json")
     if store.exists(card_path) and store.read_json(card_path).get("digest") == digest:
         return
-    tables = {name: features(rundir, plan.of(name)) for name in share}
+    _fit(rundir, plan, engine, tasks, classes, digest, path)
+
+
+def _fit(
+    rundir: RunDirectory,
+    plan: Plan,
+    engine: Engine,
+    tasks: Sequence[tuple[Shard, float]],
+    classes: Mapping[str, Sequence[str]],
+    digest: str,
+    path: str,
+) -> None:
+    recipe, config = rundir.recipe, rundir.recipe.classify
+    datasets = [name for names in classes.values() for name in names]
+    tables = {name: features(rundir, plan.of(name)) for name in datasets}
     training = training_set(tables, classes, config, recipe.seed)
     chosen, tried = choose_c(training, config, recipe.seed)
     w, intercept = regression(training, ~training.held, chosen, config.class_weight)

@@ -203,8 +203,12 @@ def _conclude(
     names = rundir.recipe.names()
     digest = config_digest("contamination/examples", VERSION, identity, names, made_from)
     path = rundir.path("decontaminate", "study", "examples.parquet")
-    if store.done(path, digest):
-        return
+    run_once(path, digest, partial(_write_examples, rundir, shards, path, digest))
+
+
+def _write_examples(
+    rundir: RunDirectory, shards: Sequence[Shard], path: str, digest: str
+) -> ShardResult:
     folder = rundir.path("decontaminate", "study")
     arrays = ("example_indptr", "example_grams", "example_n", "example_words")
     indptr, grams, n, lengths = (
@@ -234,6 +238,7 @@ def _conclude(
     ]
     with store.TableWriter(path, STUDIED, digest) as writer:
         writer.write(pa.record_batch(columns, schema=STUDIED))
+    return ShardResult(digest)
 
 
 def _lists(marks: npt.NDArray[np.bool_], values: Int64s) -> pa.ListArray:

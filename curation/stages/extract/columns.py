@@ -49,7 +49,8 @@ def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, p
             continue
         inputs = [(f.name, f.size, f.tag) for shard in tables for f in shard.files]
         known = (dataset.text_column, dataset.id_column, dataset.url_column)
-        digest = config_digest("extract/columns", VERSION, inputs, known)
+        reading = (dataset.format, dataset.first_mb)
+        digest = config_digest("extract/columns", VERSION, inputs, known, reading)
         path = rundir.path("documents", "_columns", dataset.name + ".parquet")
         if not store.done(path, digest):
             types: Types = {}

@@ -27,6 +27,7 @@ from curation.errors import InputError
 from curation.kernels import indexed
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.results import ShardResult, run_once
 from curation.stages.mix.mixture import Share, mixture_warnings, plan_mixture
 
 if TYPE_CHECKING:
@@ -48,10 +49,12 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     identities = tuple(
         store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
     )
-    digest = config_digest("mix", VERSION, rundir.recipe.mix, rundir.recipe.seed, identities)
+    recipe = rundir.recipe
+    digest = config_digest("mix", VERSION, recipe.mix, recipe.seed, recipe.names(), identities)
     manifest = rundir.path("shards", "manifest.parquet")
     names = shard_names(rundir)
-    if not store.done(manifest, digest):
+
+    def make() -> ShardResult:
         _drop_others(rundir, names)
         rows = engine.shuffle(
             "mix",
@@ -65,6 +68,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
         store.write_json(rundir.path("shards", "shards.json"), _shards_json(rundir, shares, rows))
         with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
             writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))
+        return ShardResult(digest)
+
+    run_once(manifest, digest, make)
     return shares
 
 
