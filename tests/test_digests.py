@@ -18,6 +18,8 @@ import pytest
 from digests_of_a_run import run_digests
 
 from curation.recipe import reading as recipe
+from curation.recipe import tables
+from curation.recipe.line import STAGES
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.stages.download.captures import COLUMNS
@@ -133,9 +135,9 @@ NO_TABLE: dict[str, tuple[Any, str]] = {
 
 def _keys() -> set[str]:
     """Every key that a recipe can have, as `key`, `table.key` or `dataset.key`."""
-    out = {f"dataset.{f.name}" for f in dataclasses.fields(recipe.Dataset)}
-    for outer in dataclasses.fields(recipe.Recipe):
-        if outer.name in recipe.STAGES:
+    out = {f"dataset.{f.name}" for f in dataclasses.fields(tables.Dataset)}
+    for outer in dataclasses.fields(tables.Recipe):
+        if outer.name in STAGES:
             table = outer.default_factory()  # type: ignore[misc]
             out |= {f"{outer.name}.{inner.name}" for inner in dataclasses.fields(table)}
         elif outer.name != "dataset":

@@ -22,8 +22,7 @@ from curation import store
 from curation.pipeline import line as pipeline
 from curation.recipe.tables import Recipe
 from curation.rundir import plan as plans
-from curation.rundir import results as common
-from curation.rundir import sources
+from curation.rundir import results, sources
 from curation.rundir.directory import RunDirectory
 from curation.stages.classify import fit as classify_fit
 from curation.stages.classify import stage as classify
@@ -72,9 +71,9 @@ class _Run:
         self.digests: dict[str, str] = {}
         self.schemas: dict[str, pa.Schema] = {}
 
-    def once(self, path: str, digest: str, make: Any, beside: str = "") -> common.Made:
+    def run_once(self, path: str, digest: str, make: Any, beside: str = "") -> results.ShardResult:
         self.digests |= {one: digest for one in (path, beside) if one}
-        return common.Made(digest, BOOKS)
+        return results.ShardResult(digest, BOOKS)
 
     def footer(self, path: str) -> store.Footer:
         digest = self.digests.get(path, "of another run")
@@ -100,7 +99,7 @@ class _Run:
         self.digests[path] = digest
 
     def files(self, rundir: RunDirectory, dataset: Any) -> list[list[store.File]]:
-        """As `sources.files`; the table of captures has another size when it is another."""
+        """As `sources.input_files`; the table of captures has another size when it is another."""
         if not dataset.urls:
             return _FILES(rundir, dataset)
         path = rundir.path("downloads", dataset.name, "captures", "00000.parquet")
@@ -108,7 +107,7 @@ class _Run:
         return [[store.File(path, "00000.parquet", size, "")]]
 
 
-_FILES, _ONCE, _SHUFFLED = sources.files, common.once, dedup_candidates.shuffled
+_FILES, _ONCE, _SHUFFLED = sources.input_files, results.run_once, dedup_candidates.shuffled
 
 
 def run_digests(recipe: Recipe, out: Path) -> dict[str, str]:
@@ -116,20 +115,20 @@ def run_digests(recipe: Recipe, out: Path) -> dict[str, str]:
     run = _Run()
     rundir = RunDirectory(str(out), recipe)
     engine: Any = _Engine()
-    with pytest.MonkeyPatch.rundir() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         for name, replacement in _replacements(run):
             patch.setattr(name, replacement)
         for module in list(sys.modules.values()):
-            for name, original in (("once", _ONCE), ("shuffled", _SHUFFLED)):
+            for name, original in (("run_once", _ONCE), ("shuffled", _SHUFFLED)):
                 if vars(module).get(name) is original:  # each module has imported its own name
                     patch.setattr(module, name, getattr(run, name))
         for dataset in recipe.dataset:
             if dataset.urls:
-                captures.look_up(rundir, engine, dataset)
+                captures.write_captures(rundir, engine, dataset)
         plan = plans.make(recipe, str(out))
         for stage in recipe.stages:
-            if stage in pipeline.RUN:
-                pipeline.RUN[stage](rundir, plan, engine)
+            if stage != "download":
+                pipeline.MODULES[stage].run(rundir, plan, engine)
     return {
         os.path.relpath(path, out): digest
         for path, digest in run.digests.items()
@@ -152,11 +151,11 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
         "curation.store.read_schema",
         lambda path: run.schemas[path] if path in run.schemas else read_schema(path),
     )
-    yield f"{sources.__name__}.files", run.files
+    yield f"{sources.__name__}.input_files", run.files
     yield f"{classify.__name__}.load_model", run.model
     yield f"{classify_fit.__name__}._fit", run.fit
     yield f"{classify.__name__}._check_scaling", nothing
-    yield f"{classify.__name__}.close_books", nothing
+    yield f"{classify.__name__}.check_ledgers", nothing
     yield f"{dedup.__name__}._raise_alarm", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}
     yield f"{mix.__name__}.count_shard", lambda rundir, shard: [100, 10]
