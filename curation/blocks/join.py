@@ -11,13 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from curation.blocks import byte
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
 from curation.blocks.text import Blocks, Bools, Bytes, Int32s, Nodes
 from curation.blocks.tree import Tree
 
 _LI, _DT, _DD, _TR, _TABLE, _TD, _TH = (
-    v.TAG[name] for name in ("li", "dt", "dd", "tr", "table", "td", "th")
+    np.int64(v.TAG[name]) for name in ("li", "dt", "dd", "tr", "table", "td", "th")
 )
 _H1, _H6, _H3 = v.TAG["h1"], v.TAG["h6"], v.TAG["h3"]
 _KIND_H1, _KIND_H6 = v.KIND_H1, v.KIND_H6
@@ -91,7 +92,7 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     rows = _nearest(nodes, (_TR, _TR, _TR), _LI)
     cells = _nearest(nodes, (_TD, _TH, _TH), _TABLE)
     out = np.empty(blocks.text.shape[0] + 12 * kept.shape[0], np.uint8)
-    size, before = 0, -1
+    size, before = np.int64(0), -1
     for b in range(kept.shape[0]):
         if not kept[b]:
             continue
@@ -102,16 +103,17 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
             same = cells[node] == cells[last] and cells[node] != 0
             size = _gap(out, size, item, row, items[last], rows[last], same)
         if item and nodes.tag[item] == _LI and (before < 0 or items[blocks.node[before]] != item):
-            out[size], out[size + 1] = 45, 32
+            out[size], out[size + 1] = byte.HYPHEN, byte.SPACE
             size += 2
         if markdown and _H1 <= nodes.tag[node] <= _H6:
             for _ in range(nodes.tag[node] - _H1 + 1):
-                out[size] = 35
+                out[size] = byte.HASH
                 size += 1
-            out[size] = 32
+            out[size] = byte.SPACE
             size += 1
         length = blocks.end[b] - blocks.start[b]
-        out[size : size + length] = blocks.text[blocks.start[b] : blocks.end[b]]
+        for k in range(length):
+            out[size + k] = blocks.text[blocks.start[b] + k]
         size += length
         before = b
     return out[:size]
@@ -123,10 +125,10 @@ def _gap(
 ) -> int:
     """Write what stands between two blocks; `same` where one cell of a table holds both."""
     if row and row == last_row and not same:
-        out[size], out[size + 1], out[size + 2] = 32, 124, 32
+        out[size], out[size + 1], out[size + 2] = byte.SPACE, byte.BAR, byte.SPACE
         return size + 3
-    out[size] = 10
+    out[size] = byte.LINE_FEED
     if (item and last_item) or (row and last_row and not same):
         return size + 1
-    out[size + 1] = 10
+    out[size + 1] = byte.LINE_FEED
     return size + 2

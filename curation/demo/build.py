@@ -1,4 +1,4 @@
-"""Writes the sample: the trusted corpora, the benchmark, and the crawl pages as Common Crawl lays out its WARC files.
+"""Writes the demo corpus: the trusted corpora, the benchmark, and the crawl pages as Common Crawl lays out its WARC files.
 
 Each fetch becomes a request, a response (or revisit) and a metadata record; dates and record ids are derived from the
 url, so two builds are equal byte for byte (with one zlib). Costs under a second. Trap: the last archive ends in the
@@ -42,9 +42,12 @@ _INFO = {
 }
 
 
-def build_sample(directory: Path) -> None:
-    """Write the sample under `directory`: webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl, submissions.jsonl,
-    truth.jsonl, crawl/sample-0000{0,1,2}.warc.gz and recipe.toml. Files already there are replaced; the folder is made."""
+def build_demo(directory: Path) -> None:
+    """Write the demo corpus under `directory`, which is made; files already there are replaced.
+
+    webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl, submissions.jsonl, truth.jsonl,
+    crawl/sample-0000{0,1,2}.warc.gz and recipe.toml.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     for name in _TRUSTED:
         if (ROOT / name).is_dir():
@@ -74,11 +77,12 @@ def archives() -> dict[str, bytes]:
     bodies = {page.url: body(page) for page in order}
     dates = {page.url: _date(position) for position, page in enumerate(order)}
     size = -(-len(order) // ARCHIVES)
-    made = {}
+    contents = {}
     for number in range(ARCHIVES):
         name = f"sample-{number:05d}.warc.gz"
-        made[name] = _archive(name, order[number * size : (number + 1) * size], bodies, dates)
-    return made
+        fetches = order[number * size : (number + 1) * size]
+        contents[name] = _archive(name, fetches, bodies, dates)
+    return contents
 
 
 def _archive(

@@ -51,22 +51,25 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """Every page of the sample crawl, near duplicates resolved, in the order of the files."""
+    """Every page of the demo crawl, near duplicates resolved, in the order of the files."""
     trusted = {row["url"]: row["text"] for row in rows("webtext2.jsonl")}
-    found: dict[str, Page] = {}
+    pages_by_url: dict[str, Page] = {}
     for name in _FILES:
         entries = tomllib.loads((ROOT / "crawl" / f"{name}.toml").read_text("utf-8"))["page"]
         for entry in entries:
-            page = _resolved(entry, found, trusted)
-            if page.url in found:
+            page = _resolved(entry, pages_by_url, trusted)
+            if page.url in pages_by_url:
                 raise InputError(
-                    f"{name}.toml: expected each url once, {page.url} came twice; change one of them"
+                    f"{name}.toml: expected each url once, {page.url} came twice; "
+                    "change one of them"
                 )
-            found[page.url] = page
-    return list(found.values())
+            pages_by_url[page.url] = page
+    return list(pages_by_url.values())
 
 
-def _resolved(entry: dict[str, Any], found: dict[str, Page], trusted: dict[str, str]) -> Page:
+def _resolved(
+    entry: dict[str, Any], pages_by_url: dict[str, Page], trusted: dict[str, str]
+) -> Page:
     """The page of a TOML table: `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits."""
     entry = dict(entry)
     base, mirror, edits = (
@@ -74,15 +77,16 @@ def _resolved(entry: dict[str, Any], found: dict[str, Page], trusted: dict[str, 
         entry.pop("mirror_of", ""),
         entry.pop("replace", []),
     )
-    text = found[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
+    text = pages_by_url[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
     for old, new in edits:
         if text.count(old) != 1:
             raise InputError(
-                f"{entry['url']}: expected {old!r} once in {base}, found {text.count(old)}; edit `replace`"
+                f"{entry['url']}: expected {old!r} once in {base}, found {text.count(old)}; "
+                "edit `replace`"
             )
         text = text.replace(old, new)
     if base:
-        entry = {"title": found[base].title} | entry
+        entry = {"title": pages_by_url[base].title} | entry
     return Page(**(entry | {"text": text}))
 
 
@@ -138,6 +142,6 @@ def paragraphs(text: str) -> str:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a JSONL file of the sample: webtext2.jsonl, benchmark.jsonl or truth.jsonl."""
+    """The rows of a JSONL file of the demo corpus: webtext2.jsonl, benchmark.jsonl or truth.jsonl."""
     with (ROOT / name).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]

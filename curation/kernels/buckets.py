@@ -16,6 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import readonly
+from curation.kernels.growing import with_room
 from curation.kernels.minhash import PIECES
 
 Int64s = npt.NDArray[np.int64]
@@ -90,7 +91,7 @@ def _seeks(role):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untyped-def]
     n = len(keys)
-    a, b, size = np.empty(1024, np.int64), np.empty(1024, np.int64), 0
+    a, b, size = np.empty(1024, np.int64), np.empty(1024, np.int64), np.int64(0)
     start = 0
     while start < n:
         end = start + 1
@@ -98,14 +99,8 @@ def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untype
             end += 1
         came, first = (before, head) if start == 0 else (0, -1)
         if end - start > 1 or came:
-            room = size + MOST * (end - start)
-            if room > len(a):
-                longer = np.empty(2 * room, np.int64)
-                longer[:size] = a[:size]
-                a = longer
-                longer = np.empty(2 * room, np.int64)
-                longer[:size] = b[:size]
-                b = longer
+            a = with_room(a, size, MOST * (end - start))
+            b = with_room(b, size, MOST * (end - start))
             ahead = np.empty(end - start, np.int64)
             size = _by_priority(docs[start:end], roles[start:end], came, first, ahead, a, b, size)
             if ahead[-1] > ALL:

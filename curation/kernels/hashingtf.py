@@ -19,6 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays
+from curation.kernels.growing import with_room
 from curation.kernels.sorting import sort_spread
 from curation.kernels.unicode import java_lower, lower_bytes, lowered_capacity, unicode_table
 
@@ -28,6 +29,7 @@ NUM_FEATURES = 1 << FEATURE_BITS
 _TF, _BINARY, _L2, _LOG_L2 = range(4)
 # From one table, so that training (numpy) and scoring (Numba) cannot differ in a last bit.
 _LOG1P = readonly(np.array([math.log1p(count) for count in range(1024)]))
+_TAB, _BLANK = np.uint8(ord("\t")), np.uint8(ord(" "))
 _SPLIT = re.compile("[ \t\n\x0b\f\r]")
 
 
@@ -163,6 +165,12 @@ def _four_bytes(data: Bytes, i: int) -> np.uint32:
 
 
 @njit(cache=True, nogil=True)
+def is_space(b: np.uint8) -> bool:
+    """Return whether a byte is what Java's `\\s` matches: a blank or \\t to \\r; without a branch."""
+    return (b == _BLANK) | (np.uint8(b - _TAB) < np.uint8(5))
+
+
+@njit(cache=True, nogil=True)
 def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArray[np.int64]) -> int:
     """Write the feature of each token of a lower-cased text, in order; return how many. out holds length + 1.
 
@@ -172,10 +180,10 @@ def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArra
     for i in range(length):  # where tokens end, without a branch
         b = lowered[np.uint64(i)]
         out[np.uint64(n)] = i
-        n += np.int64((b == 32) | (np.uint8(b - np.uint8(9)) < np.uint8(5)))
+        n += np.int64(is_space(b))
     out[n] = length
     last = 0  # tokens up to the last one that is not empty
-    start = 0
+    start = np.int64(0)
     for k in range(n + 1):
         end = out[k]
         out[k] = np.int64(murmur3(lowered, start, end) & mask)
@@ -233,21 +241,15 @@ def _term_counts(offsets, data, pages, cells, bits):  # type: ignore[no-untyped-
     indices = np.empty(1024, np.int32)
     counts = np.empty(1024, np.int32)
     mask = np.uint32((1 << bits) - 1)
-    size = 0
+    size = np.int64(0)
     for d in range(len(offsets) - 1):
         n = document_features(
             data, offsets[d], offsets[d + 1], pages, cells, mask, scratch, seen, lowered
         )
-        found = seen[:n]
-        sort_spread(found, bits)
-        if size + n > len(indices):
-            room = np.empty(2 * len(indices) + n, np.int32)
-            room[:size] = indices[:size]
-            indices = room
-            room = np.empty(len(indices), np.int32)
-            room[:size] = counts[:size]
-            counts = room
-        for feature in found:
+        features = seen[:n]
+        sort_spread(features, bits)
+        indices, counts = with_room(indices, size, n), with_room(counts, size, n)
+        for feature in features:
             indices[size] = feature
             counts[size] = scratch[feature]
             scratch[feature] = 0

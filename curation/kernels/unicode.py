@@ -30,7 +30,7 @@ from curation.kernels.buffers import Bytes, Int, readonly
 
 BREAK, CASED, CLASS_SHIFT, DELTA_SHIFT = 1, 2, 2, 8
 OTHER, LETTER, DIGIT, MARK, IGNORE, QUOTE, MID_WORD, MID_NUMBER = range(8)
-SIGMA, FINAL_SIGMA, DOTTED_I = 0x3A3, 0x3C2, 0x130
+SIGMA, FINAL_SIGMA, DOTTED_I, DOT_ABOVE = 0x3A3, 0x3C2, 0x130, 0x307
 REPLACEMENT = 0xFFFD
 
 
@@ -148,9 +148,8 @@ def lower_bytes(
     n = 0
     i = start
     while i < end:
-        while (
-            i + 32 <= end
-        ):  # LLVM vectorises this; unsigned indices spare it the test for negative ones
+        # LLVM vectorises this; unsigned indices spare it the test for negative ones.
+        while i + 32 <= end:
             high = np.uint8(0)
             for k in range(np.uint64(32)):
                 b = data[np.uint64(i) + k]
@@ -170,10 +169,10 @@ def lower_bytes(
                 continue
             c, following = decode(data, i, end)
             if c == SIGMA and _is_final(data, start, i, end, pages, cells):
-                n = encode(FINAL_SIGMA, out, n)
+                n = encode(np.int64(FINAL_SIGMA), out, n)
             elif c == DOTTED_I:
-                out[n] = 0x69
-                n = encode(0x307, out, n + 1)
+                out[n] = ord("i")
+                n = encode(np.int64(DOT_ABOVE), out, n + 1)
             else:
                 n = encode(c + (cell_of(c, pages, cells) >> DELTA_SHIFT), out, n)
             i = following
@@ -190,8 +189,8 @@ def _is_final(
     cells: npt.NDArray[np.int32],
 ) -> bool:
     """Java's rule for the sigma at data[i]: a cased letter before it in its word, and none after."""
-    return _cased_in_word(data, start, i, end, -1, pages, cells) and not _cased_in_word(
-        data, start, i, end, 1, pages, cells
+    return _cased_in_word(data, start, i, end, np.int64(-1), pages, cells) and not _cased_in_word(
+        data, start, i, end, np.int64(1), pages, cells
     )
 
 

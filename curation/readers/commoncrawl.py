@@ -26,7 +26,8 @@ def list_path(crawl: str, kind: str) -> str:
     """Where a crawl's list of archives is, below the base address. Raises InputError for what is no crawl."""
     if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
         raise InputError(
-            f"expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', got {crawl!r} and {kind!r}"
+            "expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', "
+            f"got {crawl!r} and {kind!r}"
         )
     return f"crawl-data/{crawl}/{kind}.paths.gz"
 
@@ -77,8 +78,10 @@ def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
 
 
 def surt_key(url: str) -> str:
-    """The key by which Common Crawl's index sorts an address (column `url_surtkey`): host reversed, then path and sorted query,
-    all in lower case, without scheme, `www.`, default port, fragment and session ids. Addresses of one key are one page.
+    """Return the key by which Common Crawl's index sorts an address (column `url_surtkey`).
+
+    Host reversed, then path and sorted query, all in lower case, without scheme, `www.`, default port, fragment and
+    session ids. Addresses of one key are one page.
 
     >>> surt_key("https://www.Example.org:443/A/b/?z=1&y=2#top"), surt_key("http://example.org")
     ('org,example)/a/b?y=2&z=1', 'org,example)/')

@@ -111,18 +111,18 @@ def _meta_label(body: bytes, content_type: str | None) -> str | None:
     head = body[:_META_BYTES]
     match = _META_CHARSET.search(head) or _XML_ENCODING.match(head)
     label = match[1].decode("ascii", "replace").lower() if match else None
-    return (
-        "utf-8" if label and label.startswith("utf-16") else label
-    )  # it could be read, so it is not UTF-16
+    if label and label.startswith("utf-16"):  # the label could be read, so the page is not UTF-16
+        return "utf-8"
+    return label
 
 
 def _detected_label(body: bytes, content_type: str | None) -> str | None:
-    found: str | None = detect_encoding(body, max_len=_DETECT_BYTES, html5_compatible=False)
-    return found
+    label: str | None = detect_encoding(body, max_len=_DETECT_BYTES, html5_compatible=False)
+    return label
 
 
 def _wide_codec(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, told by where the zero bytes of its ASCII characters stand."""
+    """Return UTF-16 or UTF-32 for text without a mark, by where the zero bytes of its ASCII characters stand."""
     size = len(head) // 4
     if size < 2 or head.count(0) * 4 < len(head):
         return None

@@ -35,9 +35,8 @@ class _Window:
 
     def __init__(self, stream: BinaryIO, base: int) -> None:
         self._pieces = unpacked(stream, base)
-        self._anchors: list[
-            tuple[int, int]
-        ] = []  # (position in the unpacked bytes, archive offset)
+        # (position in the unpacked bytes, archive offset)
+        self._anchors: list[tuple[int, int]] = []
         self._position = 0  # of data[0] in the unpacked bytes
         self.data = bytearray()
         self.damage: Damage | None = None  # directly after data
@@ -65,7 +64,7 @@ class _Window:
             del self._anchors[0]
 
     def skip(self, size: int) -> bool:
-        """Drop `size` bytes without holding them all; False if damage, the end or a member with a record come before."""
+        """Drop `size` bytes, a piece at a time; False if damage, the end or a member with a record come before."""
         while True:
             here = min(size, len(self.data))
             for position, _ in self._anchors:
@@ -82,7 +81,7 @@ class _Window:
             self.has(_OVERLAP)
 
     def offset(self) -> int:
-        """Archive offset of data[0]: its member's, plus the position inside the unpacked member."""
+        """Return the archive offset of data[0]: its member's, plus the position inside the unpacked member."""
         if not self._anchors:
             return 0
         position, start = self._anchors[0]
@@ -180,9 +179,8 @@ class Framer:
             return self._cut(raw)
         follows = self._record_follows(raw.length)
         inner = None if follows else self._start(window.data, raw.length + _SLIP_BYTES)
-        if (
-            inner is None or inner >= raw.length - _SLIP_BYTES
-        ):  # a length a few bytes too long, as in edited files
+        # In edited files a length may be a few bytes too long.
+        if inner is None or inner >= raw.length - _SLIP_BYTES:
             end = raw.length if inner is None else min(inner, raw.length)
             raw.block = bytes(window.data[:end])
             window.drop(end)

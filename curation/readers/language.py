@@ -20,9 +20,9 @@ _ONE_LINE = str.maketrans("\n\r\x00", "   ")
 
 
 def languages(texts: Sequence[str]) -> tuple[list[str], list[float]]:
-    """The likeliest language (ISO 639 code of lid.176) of each text and its probability in [0, 1].
+    """Return the likeliest language (ISO 639 code of lid.176) of each text and its probability in [0, 1].
 
-    Judged by the first `READ_CHARS` characters with line ends replaced by blanks; a text without any word is "und".
+    Read from the first `READ_CHARS` characters with line ends replaced by blanks; a text without any word is "und".
     """
     codes: list[str] = []
     scores: list[float] = []

@@ -57,7 +57,7 @@ _BINARY_START = re.compile(
 
 @dataclass(slots=True)
 class Raw:
-    """A record as the archive holds it. `block` is None when it was over the limit and not read."""
+    """A record as it stands in the archive. `block` is None when it was over the limit and not read."""
 
     kind: str
     url: str | None
@@ -75,8 +75,8 @@ def raw_limit(max_page_bytes: int) -> int:
     return max_page_bytes + max_page_bytes // 8 + 65_536
 
 
-def judged(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
-    """The one thing that a record becomes. Never raises.
+def page_or_reject(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
+    """Return what a record becomes: a page, or why it is none. Never raises.
 
     Reasons: revisit, truncated (a continued record), too_large, http_status, not_html, empty, malformed.
     """
@@ -112,9 +112,7 @@ def _http_page(raw: Raw, block: bytes, limit: int) -> Page | Reject:
     match = _STATUS_LINE.match(block)
     if match is None:
         if not block.startswith(b"HTTP/") and _HTML_START.match(block[:4096]):
-            return _page(
-                raw, block, None, limit
-            )  # HTTP/0.9 and some ARC files: the body without any header
+            return _page(raw, block, None, limit)  # HTTP/0.9 and some ARC files have no header
         if not block.strip():
             return _reject(raw, "empty")
         return _reject(raw, "malformed", f"no HTTP status line but {block[:60]!r}")
@@ -222,9 +220,7 @@ def content_decoded(body: bytes, header: str, limit: int, *, is_cut: bool = Fals
             if not body.startswith(b"\x28\xb5\x2f\xfd"):
                 continue
             body = _zstd_decoded(body, limit, is_cut)
-        elif coding != "identity" and not _looks_plain(
-            body
-        ):  # servers write charsets and types in here
+        elif coding != "identity" and not _looks_plain(body):  # some servers write charsets here
             raise ValueError(f"content encoding {coding[:40]!r} is not gzip, deflate, br or zstd")
     return body
 
@@ -234,13 +230,11 @@ def _looks_plain(body: bytes) -> bool:
 
 
 def _inflated(body: bytes, limit: int, is_cut: bool) -> bytes:
-    wbits = (
-        31
-        if body.startswith(b"\x1f\x8b")
-        else 15
-        if body[:1] in (b"\x78", b"\x58", b"\x48")
-        else -15
-    )
+    wbits = -15  # deflate without a header
+    if body.startswith(b"\x1f\x8b"):
+        wbits = 31  # gzip
+    elif body[:1] in (b"\x78", b"\x58", b"\x48"):
+        wbits = 15  # zlib
     out: list[bytes] = []
     total = 0
     rest = body

@@ -20,6 +20,7 @@ import zstandard
 _READ_BYTES = 1 << 16
 _KEPT_BYTES = 32 << 20  # how far back the next member is looked for
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
+_ZSTD_READ_BYTES = 4096  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
 _GZIP_MAGIC = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
@@ -187,9 +188,7 @@ def _zstd_frame(
         return
     engine = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
     while not engine.eof:
-        chunk = source.take(
-            4096
-        )  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
+        chunk = source.take(_ZSTD_READ_BYTES)
         if not chunk:
             yield Damage(start, "truncated", "the zstd frame breaks off")
             return

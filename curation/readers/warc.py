@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from fastwarc.warc import ArchiveIterator, WarcRecord
 
 from curation.readers.framing import Framer
-from curation.readers.payload import Raw, clean_url, iso_date, judged, raw_limit
+from curation.readers.payload import Raw, clean_url, iso_date, page_or_reject, raw_limit
 from curation.readers.records import Page, Reject, Skipped
 from curation.readers.unpack import DICTIONARY_MAGIC
 
@@ -43,17 +43,17 @@ def read_archive(
     # The slow reader, which starts again in the middle, needs a dictionary from the front.
     fast = () if head == DICTIONARY_MAGIC else _fast_records(tape, raw_limit(max_page_bytes))
     for raw in fast:
-        yield judged(raw, max_page_bytes)
+        yield page_or_reject(raw, max_page_bytes)
         last = raw.offset
-    # What fastwarc did not vouch for; at the least the last record, read again to see that nothing follows it.
+    # What fastwarc did not read, and the last record once more, to see that nothing follows it.
     base, rest = tape.rewound(max(last, 0))
-    for found in Framer(
+    for record in Framer(
         rest, name, base=base, max_block=raw_limit(max_page_bytes), last_offset=base - 1
     ):
-        if isinstance(found, Reject):
-            yield found
-        elif found.offset > last:
-            yield judged(found, max_page_bytes)
+        if isinstance(record, Reject):
+            yield record
+        elif record.offset > last:
+            yield page_or_reject(record, max_page_bytes)
 
 
 class _Tape(io.RawIOBase):
@@ -145,9 +145,7 @@ def _fast_records(tape: _Tape, max_block: int) -> Iterator[Raw]:
 def _raw(record: WarcRecord, max_block: int) -> Raw | None:
     """A Raw from fastwarc's record; None if the record is of no known type or its block is not whole."""
     kind = _KINDS.get(int(record.record_type))
-    if kind is None or any(
-        "\n" in value for _, value in record.headers
-    ):  # it took one line end for all: two headers in one
+    if kind is None or any("\n" in value for _, value in record.headers):  # two headers read as one
         return None
     header = record.headers.get_bytes
 

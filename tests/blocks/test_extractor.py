@@ -222,7 +222,7 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert cards[0]["scores"]["mean"]["f1"] > 0.5
     with (tmp_path / "0.npz").open("rb") as stream:
         model = blocks.load_model(np.load(stream))
-    assert blocks.judge(PAGE, model).p.max() > 0.5
+    assert blocks.score_page(PAGE, model).p.max() > 0.5
     with pytest.raises(InputError, match=r"no page of s9; the sources are s0, s1, s2"):
         train_files([pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s9"])
     with pytest.raises(InputError, match="three sources"):

@@ -146,7 +146,7 @@ def test_a_thousand_clusters_are_found_in_a_bucket_of_two_hundred_thousand_near_
         (
             first,
             doc,
-            *minhash.overlap(
+            *minhash.intersection_and_union(
                 values[indptr[first] : indptr[first + 1]], values[indptr[doc] : indptr[doc + 1]]
             ),
         )

@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
 from curation.kernels.hashingtf import term_counts
-from curation.kernels.minhash import band_keys, feature_sets, overlap, permutations, signatures
+from curation.kernels.minhash import (
+    band_keys,
+    feature_sets,
+    intersection_and_union,
+    permutations,
+    signatures,
+)
 from curation.kernels.words import words
 
 COMPILES = settings(deadline=None)  # the first call compiles
@@ -64,7 +70,7 @@ def test_shingles_meet_where_their_words_do(texts, width):
     expected = [shingles_of(text, width) for text in texts]
     for a, wanted_a in zip(found, expected, strict=True):
         for b, wanted_b in zip(found, expected, strict=True):
-            assert overlap(np.array(a, np.int64), np.array(b, np.int64)) == (
+            assert intersection_and_union(np.array(a, np.int64), np.array(b, np.int64)) == (
                 len(wanted_a & wanted_b),
                 len(wanted_a | wanted_b),
             )
@@ -93,7 +99,7 @@ def test_short_and_empty_texts():
 @given(SETS, SETS)
 def test_overlap_is_that_of_sets(a, b):
     expected = len(set(a) & set(b)), len(set(a) | set(b))
-    assert overlap(np.array(a, np.int64), np.array(b, np.int64)) == expected
+    assert intersection_and_union(np.array(a, np.int64), np.array(b, np.int64)) == expected
 
 
 @COMPILES
@@ -212,7 +218,7 @@ def test_on_texts_the_estimate_has_datasketchs_error_and_no_bias(features, width
             *text_buffers(pa.array([" ".join(words), " ".join(changed)])), features, width
         )
         one, two = values[: indptr[1]], values[indptr[1] :]
-        shared, total = overlap(one, two)
+        shared, total = intersection_and_union(one, two)
         signed_here = signatures(indptr, values, *permutations(number, k))
         errors.append((signed_here[0] == signed_here[1]).mean() - shared / total)
         sketches = MinHash(k, seed=number + 1), MinHash(k, seed=number + 1)
