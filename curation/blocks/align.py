@@ -1,8 +1,9 @@
-"""Alignment of two token sequences: which tokens of a page its true text accounts for (labels to train on).
+"""Alignment of two token sequences: which tokens of a page its true text accounts for (labels to
+train on).
 
-Dynamic programming over both sequences, about 1.5 ns a cell and one byte of memory for each; the caller bounds the
-product. The trap: a plain longest common subsequence scatters the truth over the page's menus, so a match that follows
-a match is worth four.
+Dynamic programming over both sequences, about 1.5 ns a cell and one byte of memory for each; the
+caller bounds the product. The trap: a plain longest common subsequence scatters the truth over the
+page's menus, so a match that follows a match is worth four.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ _NEVER = -(10**8)
 
 @njit(cache=True, nogil=True)
 def matched(a: Int32s, b: Int32s) -> Bools:
-    """bool[len(a)]: the tokens of a int32[n] that are matched in the best alignment with b int32[m].
+    """bool[len(a)]: the tokens of a int32[n] that are matched in the best alignment with b
+    int32[m].
 
     >>> matched(np.array([7, 1, 2, 3, 9], np.int32), np.array([1, 2, 3, 7], np.int32)).tolist()
     [False, True, True, True, False]

@@ -1,10 +1,11 @@
 """A page -> its main text, block by block: the learned extractor.
 
-An HTML parser balances the page and a kernel cuts it into blocks. Two small forests and a logistic regression give the
-probability that each block is main text. Kept are the blocks above the threshold with the highest expected F1. About
-2 ms for a page of 100 kB, most of it in the parser; the first call loads the model and the compiled kernels (half a
-second, once). The trap: on a page unlike all training pages the expected F1 is low, and the caller should ask another
-extractor; `ScoredPage.is_strange` is then true.
+An HTML parser balances the page and a kernel cuts it into blocks. Two small forests and a logistic
+regression give the probability that each block is main text. Kept are the blocks above the
+threshold with the highest expected F1. About 2 ms for a page of 100 kB, most of it in the parser;
+the first call loads the model and the compiled kernels (half a second, once). The trap: on a page
+unlike all training pages the expected F1 is low, and the caller should ask another extractor;
+`ScoredPage.is_strange` is then true.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ _LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
 class Block:
     """A run of text of a page.
 
-    score: its probability of being main text; tag: its element; link_share: the share of its characters in links.
+    score: its probability of being main text; tag: its element; link_share: the share of its
+    characters in links.
     """
 
     text: str
@@ -52,7 +54,8 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPage:
-    """A page cut into blocks, p float64[B] their probabilities of being main text; kept are those of `threshold` or more."""
+    """A page cut into blocks, p float64[B] their probabilities of being main text; kept are those
+    of `threshold` or more."""
 
     nodes: Nodes
     blocks: Blocks
@@ -69,8 +72,8 @@ class ScoredPage:
     def kept(self, headline: bool | None = None, comments: bool = False) -> npt.NDArray[np.bool_]:
         """Return bool[B], the blocks to keep.
 
-        headline: True keeps the page's headline, False drops it, None leaves it to the model; comments: True adds the
-        blocks of readers' comments.
+        headline: True keeps the page's headline, False drops it, None leaves it to the model;
+        comments: True adds the blocks of readers' comments.
         """
         keep = self.p >= self.threshold
         if comments:
@@ -122,7 +125,10 @@ def shipped_model() -> Model:
 
 
 def load_model(arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
-    """Return the model in the arrays of an .npz file. Raises ValueError where it was made for other features."""
+    """Return the model in the arrays of an .npz file.
+
+    Raises ValueError where it was made for other features.
+    """
     names = [*feature_names(), *forest.context_names()]
     if list(arrays["features"]) != names:
         raise ValueError(
@@ -148,11 +154,12 @@ def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
 
 
 def cut(html: str) -> tuple[Nodes, Blocks] | None:
-    """Return elements and blocks of a page; None where it has no text or more than `MAX_BLOCKS` blocks.
+    """Return elements and blocks of a page; None where it has no text or more than `MAX_BLOCKS`
+    blocks.
 
-    Lone surrogates become "?". Where a page has under `_LITTLE_BYTES` of text, the content of `<noscript>` counts too
-    (forums serve their threads there). Where it has none, a title without an end tag is read as text: the parser has
-    put the page into it.
+    Lone surrogates become "?". Where a page has under `_LITTLE_BYTES` of text, the content of
+    `<noscript>` counts too (forums serve their threads there). Where it has none, a title without
+    an end tag is read as text: the parser has put the page into it.
     """
     balanced = _balanced(html)
     page = _scanned(balanced)
@@ -203,7 +210,8 @@ def score_page(html: str, model: Model | None = None) -> ScoredPage | None:
 def score_blocks(
     nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model
 ) -> ScoredPage:
-    """Return the page with the model's probabilities of its blocks, whose features are x float32[B, F]."""
+    """Return the page with the model's probabilities of its blocks, whose features are x float32[B,
+    F]."""
     p = forest.probabilities(model.first, x, _NOTHING)
     extra = forest.context(p, nodes, blocks, tree)
     p = forest.mixed((p + forest.probabilities(model.second, x, extra)) / 2, model.line, x, extra)

@@ -1,9 +1,10 @@
-"""The features of a block: about two hundred numbers from its text, its tags and names, its place and its surroundings.
+"""The features of a block: about two hundred numbers from its text, its tags and names, its place
+and its surroundings.
 
-`feature_names()` lists them in order, by group; docs/extraction.md explains each group. Linear in blocks and elements
-but for two sorts; about 1 microsecond a block. Where a loop makes no array, references are not counted
-(`_nrt=False`, as in `blocks.scan`). The trap: a model knows a feature by its column, so a changed order needs a new
-model.
+`feature_names()` lists them in order, by group; docs/extraction.md explains each group. Linear in
+blocks and elements but for two sorts; about 1 microsecond a block. Where a loop makes no array,
+references are not counted (`_nrt=False`, as in `blocks.scan`). The trap: a model knows a feature by
+its column, so a changed order needs a new model.
 
 Shape letters: N elements (0 is a root above all), B blocks, F features.
 """
@@ -20,73 +21,26 @@ from curation.blocks.tree import Tree, path_keys, tree_sums
 
 _CONTAINERS = 4
 _BEFORE_AND_AFTER = (-2, -1, 1, 2)
-_OWN = (
-    "chars",
-    "words",
-    "link_share",
-    "digit_share",
-    "capital_share",
-    "commas_per_100",
-    "sentences",
-    "marks",
-    "capital_word_share",
-    "stop_share",
-    "last_mark",
-    "first_sort",
-    "wide_share",
-    "images",
-    "kind",
-    "depth",
-    "place",
-    "chars_before_share",
-    "blocks_after",
-    "blocks_before",
-    "good_before_share",
-    "good_share",
-    "word_length",
-    "parent_kind",
-    "is_repeated",
-    "title_share",
-    "bold_share",
-)
-_CONTAINER = (
-    "log_chars",
-    "link_share",
-    "log_blocks",
-    "good_share",
-    "chars_per_block",
-    "commas_per_100",
-)
-_LANDMARKS = ("top_below", "top_steps", "top_good_share", "half_below", "half_steps", "half_good_share", "half_link_share",
-              "half_log_chars", "half_log_blocks", "most_below", "most_steps", "most_good_share", "most_link_share")  # fmt: skip
-_DISTANCES = (
-    "after_heading",
-    "after_h1",
-    "after_first_good",
-    "before_last_good",
-    "after_good",
-    "before_good",
-    "after_title",
-)
-_PAGE = (
-    "log_chars",
-    "link_share",
-    "good_share",
-    "log_blocks",
-    "top_score",
-    "second_score",
-    "top_good_share",
-    "most_link_share",
-)
-_GROUP = ("log_blocks", "log_chars", "link_share", "chars_per_block")
-_STEPS = (
-    "up_from_before",
-    "down_from_before",
-    "up_to_after",
-    "down_to_after",
-    "same_path_before",
-    "same_path_after",
-)
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(names.split())
+
+
+_OWN = _split("""chars words link_share digit_share capital_share commas_per_100 sentences marks
+    capital_word_share stop_share last_mark first_sort wide_share images kind depth place
+    chars_before_share blocks_after blocks_before good_before_share good_share word_length
+    parent_kind is_repeated title_share bold_share""")
+_CONTAINER = _split("""log_chars link_share log_blocks good_share chars_per_block commas_per_100""")
+_LANDMARKS = _split("""top_below top_steps top_good_share half_below half_steps half_good_share
+    half_link_share half_log_chars half_log_blocks most_below most_steps most_good_share most_link_share""")
+_DISTANCES = _split("""after_heading after_h1 after_first_good before_last_good after_good
+    before_good after_title""")
+_PAGE = _split("""log_chars link_share good_share log_blocks top_score second_score top_good_share
+    most_link_share""")
+_GROUP = _split("log_blocks log_chars link_share chars_per_block")
+_STEPS = _split("""up_from_before down_from_before up_to_after down_to_after same_path_before
+    same_path_after""")
 _NEIGHBOUR = ("chars", "words", "link_share", "stop_share", "last_mark", "kind", "good_share")
 _NEIGHBOUR_COLUMNS = tuple(_OWN.index(name) for name in _NEIGHBOUR)
 
@@ -109,7 +63,8 @@ FEATURES = _AT_NEIGHBOURS + len(_BEFORE_AND_AFTER) * len(_NEIGHBOUR)
 (_CHARS, _WORDS, _LINK_SHARE, _DIGIT_SHARE, _CAPITAL_SHARE, _COMMAS_PER_100, _SENTENCES, _MARKS,
  _CAPITAL_WORD_SHARE, _STOP_SHARE, _LAST_MARK, _FIRST_SORT, _WIDE_SHARE, _IMAGES, _KIND, _DEPTH,
  _PLACE, _CHARS_BEFORE_SHARE, _BLOCKS_AFTER, _BLOCKS_BEFORE, _GOOD_BEFORE_SHARE, _GOOD_SHARE,
- _WORD_LENGTH, _PARENT_KIND, _IS_REPEATED, _TITLE_SHARE, _BOLD_SHARE) = range(len(_OWN))  # fmt: skip
+ _WORD_LENGTH, _PARENT_KIND, _IS_REPEATED, _TITLE_SHARE,
+ _BOLD_SHARE) = range(len(_OWN))  # fmt: skip
 (_IN_LOG_CHARS, _IN_LINK_SHARE, _IN_LOG_BLOCKS, _IN_GOOD_SHARE, _IN_CHARS_PER_BLOCK,
  _IN_COMMAS_PER_100) = range(len(_CONTAINER))  # fmt: skip
 (_TOP_BELOW, _TOP_STEPS, _TOP_GOOD_SHARE, _HALF_BELOW, _HALF_STEPS, _HALF_GOOD_SHARE,
@@ -118,8 +73,9 @@ FEATURES = _AT_NEIGHBOURS + len(_BEFORE_AND_AFTER) * len(_NEIGHBOUR)
 (_AFTER_HEADING, _AFTER_H1, _AFTER_FIRST_GOOD, _BEFORE_LAST_GOOD, _AFTER_GOOD, _BEFORE_GOOD,
  _AFTER_TITLE) = range(_AT_DISTANCES, _AT_PAGE)  # fmt: skip
 (_PAGE_LOG_CHARS, _PAGE_LINK_SHARE, _PAGE_GOOD_SHARE, _PAGE_LOG_BLOCKS, _PAGE_TOP_SCORE,
- _PAGE_SECOND_SCORE, _PAGE_TOP_GOOD_SHARE, _PAGE_MOST_LINK_SHARE) = range(_AT_PAGE, _AT_PATHS)  # fmt: skip
-(_LIKE_LOG_BLOCKS, _LIKE_LOG_CHARS, _LIKE_LINK_SHARE, _LIKE_CHARS_PER_BLOCK) = range(len(_GROUP))  # fmt: skip
+ _PAGE_SECOND_SCORE, _PAGE_TOP_GOOD_SHARE,
+ _PAGE_MOST_LINK_SHARE) = range(_AT_PAGE, _AT_PATHS)  # fmt: skip
+_LIKE_LOG_BLOCKS, _LIKE_LOG_CHARS, _LIKE_LINK_SHARE, _LIKE_CHARS_PER_BLOCK = range(len(_GROUP))
 (_UP_FROM_BEFORE, _DOWN_FROM_BEFORE, _UP_TO_AFTER, _DOWN_TO_AFTER, _SAME_PATH_BEFORE,
  _SAME_PATH_AFTER) = range(_AT_STEPS, _AT_NEIGHBOURS)  # fmt: skip
 _STEPS_COLUMN, _GOOD_COLUMN, _LINK_COLUMN = 1, 2, 3  # behind `below` of each landmark
@@ -222,7 +178,8 @@ def _own(
 
 @njit(cache=True, nogil=True)
 def _is_repeated(blocks: Blocks, b: int, seen: Keys) -> bool:
-    """Whether an earlier block has the same text; enters this one in `seen` (which holds about four thousand)."""
+    """Whether an earlier block has the same text; enters this one in `seen` (which holds about four
+    thousand)."""
     h = _OFFSET
     for i in range(blocks.start[b], blocks.end[b]):
         h = (h ^ np.uint64(blocks.text[i])) * _PRIME
@@ -270,7 +227,8 @@ def _containers(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
 
 @njit(cache=True, nogil=True)
 def _meeting(nodes: Nodes, landmark: int) -> tuple[Int64s, Int64s, Int64s]:
-    """Return for each element: the lowest ancestor it shares with the landmark, the steps up to it, the last one below it."""
+    """Return for each element: the lowest ancestor it shares with the landmark, the steps up to it,
+    the last one below it."""
     n = nodes.parent.shape[0]
     on = np.zeros(n, np.bool_)
     at = landmark
@@ -380,7 +338,8 @@ def _groups(keys: Keys, blocks: Blocks, x: Floats, at: int) -> None:
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _steps(nodes: Nodes, blocks: Blocks, paths: Keys, x: Floats) -> None:
-    """Steps up from one block's container to the common ancestor with the next one's, and down from there."""
+    """Steps up from one block's container to the common ancestor with the next one's, and down from
+    there."""
     for b in range(1, blocks.start.shape[0]):
         i, j = blocks.node[b], blocks.node[b - 1]
         down, up = 0, 0

@@ -1,8 +1,9 @@
-"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the best number of blocks to keep.
+"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the
+best number of blocks to keep.
 
-A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and stop after a third of
-the trees. The trap: children of a node lie behind it and a leaf has feature -1, so a forest from elsewhere must be laid
-out so too (`train_extractor.packed`).
+A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and
+stop after a third of the trees. The trap: children of a node lie behind it and a leaf has feature
+-1, so a forest from elsewhere must be laid out so too (`train_extractor.packed`).
 
 Shape letters: B blocks, F features, K nodes of all trees, R trees.
 """
@@ -20,14 +21,18 @@ from curation.blocks.text import Blocks, Doubles, Floats, Keys, Nodes
 from curation.blocks.tree import Tree
 
 _AROUND = (-3, -2, -1, 1, 2, 3)
-_CONTEXT_NAMES = ("before", "after", "own", *(f"neighbour{d:+d}" for d in _AROUND), *(f"container{k}" for k in range(4)), "same_class",
-                  "page", "log_words", "container_share", "third_container_share", "after_first", "before_last", "done",
-                  "half_share")  # fmt: skip
+_CONTEXT_NAMES = (
+    *("before", "after", "own"),
+    *(f"neighbour{d:+d}" for d in _AROUND),
+    *(f"container{k}" for k in range(4)),
+    *("same_class", "page", "log_words", "container_share", "third_container_share"),
+    *("after_first", "before_last", "done", "half_share"),
+)
 CONTEXT = len(_CONTEXT_NAMES)
 _BEFORE, _AFTER, _OWN, _NEIGHBOURS = range(4)
 _CONTAINERS = _NEIGHBOURS + len(_AROUND)
-(_SAME_CLASS, _PAGE, _LOG_WORDS, _CONTAINER_SHARE, _THIRD_CONTAINER_SHARE, _AFTER_FIRST, _BEFORE_LAST, _DONE,
- _HALF_SHARE) = range(_CONTAINERS + 4, CONTEXT)  # fmt: skip
+(_SAME_CLASS, _PAGE, _LOG_WORDS, _CONTAINER_SHARE, _THIRD_CONTAINER_SHARE, _AFTER_FIRST,
+ _BEFORE_LAST, _DONE, _HALF_SHARE) = range(_CONTAINERS + 4, CONTEXT)  # fmt: skip
 _FAR = 999
 _FIRST_LOOK = 26  # trees after which a hopeless block is given up
 _HOPELESS = -2.5  # log-odds
@@ -37,7 +42,10 @@ _NO_HOPE = 0.02
 
 
 class Forest(NamedTuple):
-    """Trees whose leaves add up to log-odds. A row goes to `left` where x[feature] <= threshold, else to left + 1."""
+    """Trees whose leaves add up to log-odds.
+
+    A row goes to `left` where x[feature] <= threshold, else to left + 1.
+    """
 
     feature: npt.NDArray[np.int16]  # [K], -1 marks a leaf
     threshold: npt.NDArray[np.float32]  # [K], of a leaf the value
@@ -58,7 +66,8 @@ class Line(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Two forests, the second of which sees what the first said, and a line that sees the same as the second."""
+    """Two forests, the second of which sees what the first said, and a line that sees the same as
+    the second."""
 
     first: Forest
     second: Forest
@@ -72,7 +81,8 @@ def context_names() -> list[str]:
 
 @njit(cache=True, nogil=True)
 def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
-    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside it."""
+    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside
+    it."""
     out = np.empty(x.shape[0])
     _walk(forest, x, extra, out)
     return out
@@ -140,7 +150,8 @@ def _clipped(value: float) -> float:
 
 @njit(cache=True, nogil=True)
 def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
-    """Return float32[B, CONTEXT]: a first forest's probabilities (p float64[B]) of a block's neighbours and containers."""
+    """Return float32[B, CONTEXT]: a first forest's probabilities (p float64[B]) of a block's
+    neighbours and containers."""
     count = p.shape[0]
     y = np.zeros((count, CONTEXT), np.float32)
     words = lengths(blocks) + 1.0
@@ -205,7 +216,8 @@ def _sums(p: Doubles, words: Doubles, nodes: Nodes, blocks: Blocks) -> tuple[Dou
 
 @njit(cache=True, nogil=True)
 def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
-    """Fill _BEFORE and _AFTER: the mean probability of the blocks before and after, nearer blocks weighing more."""
+    """Fill _BEFORE and _AFTER: the mean probability of the blocks before and after, nearer blocks
+    weighing more."""
     count = p.shape[0]
     for column in (_BEFORE, _AFTER):
         hoped, weight = 0.0, 0.0
@@ -238,12 +250,13 @@ def _like(p: Doubles, words: Doubles, keys: Keys) -> Doubles:
 
 @njit(cache=True, nogil=True)
 def best_threshold(p: Doubles, words: Doubles, low: float, high: float) -> tuple[float, float]:
-    """Return (threshold, expected F1) of keeping the blocks with p >= threshold, which is cut to [low, high].
+    """Return (threshold, expected F1) of keeping the blocks with p >= threshold, which is cut to
+    [low, high].
 
-    words float64[B] are the words w of each block. Keeping the k most probable blocks is expected to give
-    F1 = 2 sum(p w over the k) / (sum(w over the k) + sum(p w over all)).
+    words float64[B] are the words w of each block. Keeping the k most probable blocks is expected
+    to give F1 = 2 sum(p w over the k) / (sum(w over the k) + sum(p w over all)).
 
-    >>> threshold, f1 = best_threshold(np.array([0.9, 0.1, 0.8]), np.array([10.0, 10.0, 10.0]), 0.05, 0.95)
+    >>> threshold, f1 = best_threshold(np.array([0.9, 0.1, 0.8]), np.full(3, 10.0), 0.05, 0.95)
     >>> round(threshold, 3), round(f1, 3)
     (0.8, 0.895)
     """

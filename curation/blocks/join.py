@@ -1,7 +1,8 @@
-"""Kept blocks -> readable text: paragraphs apart, list items marked, the cells of a table row on one line, the headline found.
+"""Kept blocks -> readable text: paragraphs apart, list items marked, the cells of a table row on
+one line, the headline found.
 
-Linear in elements and bytes, some 20 microseconds a page. The trap: a list item of three paragraphs is three blocks, and only the first of
-them gets the mark.
+Linear in elements and bytes, some 20 microseconds a page. The trap: a list item of three paragraphs
+is three blocks, and only the first of them gets the mark.
 
 Shape letters: N elements, B blocks.
 """
@@ -31,7 +32,8 @@ _HEADLINE_REACH = 60  # blocks before the first kept one
 def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> int:
     """The block that is the page's headline, -1 where none is found.
 
-    The last heading at or before the first kept paragraph that shares most of its words with the page's title; an `<h1>` does without them.
+    The last heading at or before the first kept paragraph that shares most of its words with the
+    page's title; an `<h1>` does without them.
     """
     first = -1
     for b in range(kept.shape[0]):
@@ -57,7 +59,8 @@ def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary
 
 @njit(cache=True, nogil=True)
 def is_comment(tree: Tree, blocks: Blocks) -> Bools:
-    """bool[B]: blocks inside an element that is named for comments and that read like text, not like its buttons."""
+    """bool[B]: blocks inside an element that is named for comments and that read like text, not
+    like its buttons."""
     count = blocks.start.shape[0]
     out = np.zeros(count, np.bool_)
     for b in range(count):
@@ -69,7 +72,8 @@ def is_comment(tree: Tree, blocks: Blocks) -> Bools:
 
 @njit(cache=True, nogil=True)
 def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
-    """[N]: the nearest element at or above each one whose tag is among `wanted`; an element of tag `ends` hides those above it."""
+    """[N]: the nearest element at or above each one whose tag is among `wanted`; an element of tag
+    `ends` hides those above it."""
     n = nodes.parent.shape[0]
     out = np.zeros(n, np.int32)
     for i in range(1, n):
@@ -85,8 +89,9 @@ def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
 def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     """uint8[any]: the text of the blocks where kept bool[B], UTF-8.
 
-    Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between " | ") a line feed; paragraphs
-    of one cell are apart as anywhere. With `markdown`, headings begin with one to six "#".
+    Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between "
+    | ") a line feed; paragraphs of one cell are apart as anywhere. With `markdown`, headings begin
+    with one to six "#".
     """
     items = _nearest(nodes, (_LI, _DT, _DD), _TABLE)
     rows = _nearest(nodes, (_TR, _TR, _TR), _LI)

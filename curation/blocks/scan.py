@@ -1,9 +1,10 @@
 """Balanced HTML -> a tree of elements and a list of text blocks, in one pass.
 
-A block is the text between two block-level tags (or two or more `<br>`), white space collapsed except inside `<pre>`;
-scripts, drawings, form controls and the like have no text. Takes what an HTML parser serialised: every element closed,
-attributes as name="value", entities only `&amp; &lt; &gt; &nbsp; &quot;`. Linear in bytes, about 5 ns a byte. The
-trap: on HTML that did not go through a parser nothing breaks, but the tree is wrong where end tags are missing.
+A block is the text between two block-level tags (or two or more `<br>`), white space collapsed
+except inside `<pre>`; scripts, drawings, form controls and the like have no text. Takes what an
+HTML parser serialised: every element closed, attributes as name="value", entities only `&amp; &lt;
+&gt; &nbsp; &quot;`. Linear in bytes, about 5 ns a byte. The trap: on HTML that did not go through a
+parser nothing breaks, but the tree is wrong where end tags are missing.
 
 Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 """
@@ -39,7 +40,6 @@ from curation.blocks.text import (
     Bytes,
     Int32s,
     Int64s,
-    Keys,
     Nodes,
     count_words,
     equals,
@@ -61,7 +61,8 @@ _SIGNATURE_BYTES = 40
 
 
 def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tuple[Nodes, Blocks]:
-    """Return the elements and the text blocks of serialised HTML (uint8[n], UTF-8), at most about `max_blocks`.
+    """Return the elements and the text blocks of serialised HTML (uint8[n], UTF-8), at most about
+    `max_blocks`.
 
     >>> html = (b'<html><head><title>Mill</title></head><body><p>The <b>old</b>  mill.</p>'
     ...         b'<script>x<y</script>Ends<br><br>here</body></html>')
@@ -131,8 +132,8 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
     )
 
 
-# Without Numba's run time (_nrt=False) arrays cannot be made and references are not counted. Counting them took two
-# thirds of the time.
+# Without Numba's run time (_nrt=False) arrays cannot be made and references are not counted.
+# Counting them took two thirds of the time.
 @njit(cache=True, nogil=True, _nrt=False)
 def _walk(
     html: Bytes,
@@ -145,7 +146,7 @@ def _walk(
     tally: Int64s,
 ) -> None:
     n = html.shape[0]
-    i = 0
+    i = np.int64(0)
     while i < n and state[BLOCKS] <= max_blocks:
         if html[i] != byte.LESS_THAN:
             if state[IN_SKIPPED]:
@@ -156,9 +157,7 @@ def _walk(
         elif i + 1 < n and (html[i + 1] == byte.EXCLAMATION or html[i + 1] == byte.QUESTION):
             i = _after_comment(html, i)
         elif i + 1 < n and html[i + 1] == byte.SLASH:
-            i = _end_tag(
-                html, i, words.tag_keys, words.tag_values, words.flags, nodes.tag, stack, state
-            )
+            i = _end_tag(html, i, words, nodes.tag, stack, state)
         else:
             i = _start_tag(html, i, words, nodes, blocks, stack, state)
 
@@ -192,17 +191,10 @@ def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _end_tag(
-    html: Bytes,
-    i: int,
-    keys: Keys,
-    values: Int64s,
-    flags: Int64s,
-    tags: Int32s,
-    stack: Int32s,
-    state: Int64s,
+    html: Bytes, i: int, words: v.Vocabulary, tags: Int32s, stack: Int32s, state: Int64s
 ) -> int:
     j, h = _tag_name(html, i + 2)
-    tag = look_up(keys, values, h)
+    tag = look_up(words.tag_keys, words.tag_values, h)
     while j < html.shape[0] and html[j] != byte.GREATER_THAN:
         j += 1
     top = state[AT_STACK] - 1
@@ -222,7 +214,7 @@ def _end_tag(
                 state[IN_PRE] -= 1
             if state[IN_SKIPPED] > state[AT_STACK]:
                 state[IN_SKIPPED] = 0
-    if not flags[tag] & _INLINE:
+    if not words.flags[tag] & _INLINE:
         state[IN_BLOCK] = 0
     return j + 1
 
@@ -299,7 +291,8 @@ def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
-    """Return the position behind the end tag of a raw text element whose start tag ended before i."""
+    """Return the position behind the end tag of a raw text element whose start tag ended before
+    i."""
     n = html.shape[0]
     while i + 1 < n:
         if html[i] == byte.LESS_THAN and html[i + 1] == byte.SLASH:
@@ -316,7 +309,8 @@ def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
 def _attributes(
     html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool
 ) -> tuple[int, int, np.uint64]:
-    """Return (position of the closing `>`, bits of CATEGORIES, signature) of the attributes of a tag."""
+    """Return (position of the closing `>`, bits of CATEGORIES, signature) of the attributes of a
+    tag."""
     n = html.shape[0]
     bits = 0
     signature = name
@@ -373,7 +367,8 @@ def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _name_bits(html: Bytes, start: int, end: int, words: v.Vocabulary) -> int:
-    """Return the bits of CATEGORIES of a name's parts, which end at camelCase humps and at other signs."""
+    """Return the bits of CATEGORIES of a name's parts, which end at camelCase humps and at other
+    signs."""
     bits = 0
     h = _OFFSET
     length = 0

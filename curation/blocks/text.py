@@ -1,8 +1,9 @@
-"""The text of blocks: its characters, then its words, counted by sort; the arrays that `blocks.scan` fills.
+"""The text of blocks: its characters, then its words, counted by sort; the arrays that
+`blocks.scan` fills.
 
-White space is collapsed to one space, a single `<br>` to a line feed; inside `<pre>` it stays. The trap: Chinese,
-Japanese and Korean have few spaces, so a wide character counts as three characters, and the number of words there
-says little.
+White space is collapsed to one space, a single `<br>` to a line feed; inside `<pre>` it stays. The
+trap: Chinese, Japanese and Korean have few spaces, so a wide character counts as three characters,
+and the number of words there says little.
 
 Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 """
@@ -27,14 +28,14 @@ Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 # Columns of `Blocks.counts`, then one for each of WORD_LISTS.
-(CHARS, LINK_CHARS, WORDS, DIGITS, CAPITALS, COMMAS, SENTENCES, MARKS, CAPITAL_WORDS, STOP_WORDS, LAST, FIRST, BOLD_CHARS, TITLE_WORDS,
- WIDE_CHARS, IMAGES) = range(16)  # fmt: skip
+(CHARS, LINK_CHARS, WORDS, DIGITS, CAPITALS, COMMAS, SENTENCES, MARKS, CAPITAL_WORDS, STOP_WORDS,
+ LAST, FIRST, BOLD_CHARS, TITLE_WORDS, WIDE_CHARS, IMAGES) = range(16)  # fmt: skip
 WORD_LIST = 16
 COLUMNS = WORD_LIST + len(v.WORD_LISTS)
 
 # What the scanner remembers, as places in one int64 array.
-(AT_STACK, IN_SKIPPED, IN_LINK, IN_BOLD, IN_PRE, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES, TITLE_FROM,
- TITLE_TO) = range(13)  # fmt: skip
+(AT_STACK, IN_SKIPPED, IN_LINK, IN_BOLD, IN_PRE, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES,
+ TITLE_FROM, TITLE_TO) = range(13)  # fmt: skip
 STATE = 13
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
@@ -103,9 +104,11 @@ def read_text(
     state: Int64s,
     tally: Int64s,
 ) -> int:
-    """Read the text from i to the next tag into the open block, or into a new one; return where the tag starts.
+    """Read the text from i to the next tag into the open block, or into a new one; return where the
+    tag starts.
 
-    `tally` int64[TALLY] is scratch: how many bytes of each sort of `vocabulary.SORTS`, entered in the counts at the end.
+    `tally` int64[TALLY] is scratch: how many bytes of each sort of `vocabulary.SORTS`, entered in
+    the counts at the end.
     """
     i = _first_visible(html, i, state)
     if i >= html.shape[0] or html[i] == byte.LESS_THAN:
@@ -119,7 +122,8 @@ def read_text(
 def _read_characters(
     html: Bytes, i: int, sorts: Bytes, blocks: Blocks, state: Int64s, tally: Int64s
 ) -> int:
-    """Append the characters up to the next tag to the open block and count them; return where the tag starts."""
+    """Append the characters up to the next tag to the open block and count them; return where the
+    tag starts."""
     n, text = html.shape[0], blocks.text
     tally[:] = 0
     out, end = state[OUT], state[OUT]
@@ -166,7 +170,8 @@ def _read_characters(
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
-    """Return where the first character stands that is no white space; inside `<pre>` in an open block, i itself."""
+    """Return where the first character stands that is no white space; inside `<pre>` in an open
+    block, i itself."""
     if state[IN_PRE] and state[IN_BLOCK]:
         return i
     while i < html.shape[0] and html[i] != byte.LESS_THAN:
@@ -197,7 +202,8 @@ def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> N
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
-    """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic too."""
+    """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic
+    too."""
     after = html[i + 1] if i + 1 < html.shape[0] else np.uint8(byte.SPACE)
     third = html[i + 2] if i + 2 < html.shape[0] else np.uint8(0)
     if (
@@ -233,7 +239,8 @@ def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, stat
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
-    """Return (byte, position after it): entities decoded, no-break spaces as spaces, marks of zero width as 0."""
+    """Return (byte, position after it): entities decoded, no-break spaces as spaces, marks of zero
+    width as 0."""
     n = html.shape[0]
     c = html[i]
     if c == byte.AMPERSAND:
@@ -260,7 +267,10 @@ def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
 
 @njit(cache=True, nogil=True)
 def count_words(title: Bytes, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
-    """Fill the columns of words for the first `n_blocks` blocks; `title` is the text of the page's title element."""
+    """Fill the columns of words for the first `n_blocks` blocks;
+
+    `title` is the text of the page's title element.
+    """
     _count_words(_title_table(title, words.letters), blocks, n_blocks, words)
 
 
@@ -335,7 +345,8 @@ def _title_table(title: Bytes, letters: Bytes) -> Keys:
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _last_mark(text: Bytes, start: int, end: int) -> int:
-    """Return how a block ends: 1 full stop or the like, 2 colon, 3 wide full stop or ellipsis, else 0."""
+    """Return how a block ends: 1 full stop or the like, 2 colon, 3 wide full stop or ellipsis, else
+    0."""
     c = text[end - 1]
     if (c == byte.QUOTE or c == byte.CLOSING_BRACKET) and end - 2 >= start:
         c = text[end - 2]

@@ -1,8 +1,10 @@
-"""The authored crawl pages: TOML files of texts, wrapped in site layouts, as the bytes a server would send.
+"""The authored crawl pages: TOML files of texts, wrapped in site layouts, as the bytes a server
+would send.
 
-A page of `crawl/*.toml` holds a text in a small mark-up and the layout of its site; a near duplicate names its base
-page and the words that differ, so what was planted can be read off. Costs a few milliseconds for all pages.
-Trap: the declared content type of a page may be a lie on purpose; `truth.jsonl` says which.
+A page of `crawl/*.toml` holds a text in a small mark-up and the layout of its site; a near
+duplicate names its base page and the words that differ, so what was planted can be read off. Costs
+a few milliseconds for all pages. Trap: the declared content type of a page may be a lie on purpose;
+`truth.jsonl` says which.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ _FILES = ("good", "quotes", "foreign", "spam", "boilerplate", "odd", "rejects", 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """One fetch: what the page holds (`layout`, `title`, `text`, or `raw`, or a binary `file`) and how it is served.
+    """One fetch: what the page holds (`layout`, `title`, `text`, or `raw`, or a binary `file`) and
+    how it is served.
 
-    `encoding` is the true one, `content_type` what the header claims. `cut_at` keeps that share of the body's bytes.
-    `transfer` is "", "gzip" or "chunked". A page with `revisit_of` has no body. `archive = "last"` places the page
-    at the end of the last archive, where it is cut.
+    `encoding` is the true one, `content_type` what the header claims. `cut_at` keeps that share of
+    the body's bytes. `transfer` is "", "gzip" or "chunked". A page with `revisit_of` has no body.
+    `archive = "last"` places the page at the end of the last archive, where it is cut.
     """
 
     url: str
@@ -70,7 +73,10 @@ def pages() -> list[Page]:
 def _resolved(
     entry: dict[str, Any], pages_by_url: dict[str, Page], trusted: dict[str, str]
 ) -> Page:
-    """The page of a TOML table: `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits."""
+    """The page of a TOML table:
+
+    `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits.
+    """
     entry = dict(entry)
     base, mirror, edits = (
         entry.pop("base", ""),
@@ -91,7 +97,8 @@ def _resolved(
 
 
 def body(page: Page) -> bytes:
-    """The body before any transfer coding: the layout around the text, in the page's true encoding."""
+    """The body before any transfer coding: the layout around the text, in the page's true
+    encoding."""
     if page.file:
         return (ROOT / "crawl" / page.file).read_bytes()
     if not page.layout:
@@ -109,7 +116,8 @@ def body(page: Page) -> bytes:
 
 
 def coded(content: bytes, transfer: str) -> bytes:
-    """The body as it goes over the wire: as it is, gzip-coded (no time stamp, so always equal) or in chunks.
+    """The body as it goes over the wire: as it is, gzip-coded (no time stamp, so always equal) or
+    in chunks.
 
     >>> coded(b"abc", "chunked")
     b'3\\r\\nabc\\r\\n0\\r\\n\\r\\n'
@@ -123,7 +131,8 @@ def coded(content: bytes, transfer: str) -> bytes:
 
 
 def paragraphs(text: str) -> str:
-    """HTML of the mark-up: blank lines part paragraphs, lines after "- " are a list, after "> " a quotation.
+    """HTML of the mark-up: blank lines part paragraphs, lines after "- " are a list, after "> " a
+    quotation.
 
     >>> paragraphs("One & two.\\n\\n> Said he.")
     '<p>One &amp; two.</p>\\n<blockquote><p>Said he.</p></blockquote>'
@@ -142,6 +151,7 @@ def paragraphs(text: str) -> str:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a JSONL file of the demo corpus: webtext2.jsonl, benchmark.jsonl or truth.jsonl."""
+    """The rows of a JSONL file of the demo corpus: webtext2.jsonl, benchmark.jsonl or
+    truth.jsonl."""
     with (ROOT / name).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]

@@ -1,7 +1,9 @@
-"""Which tokens of texts fall on given features: what makes a weight readable, and its hash collisions visible.
+"""Which tokens of texts fall on given features: what makes a weight readable, and its hash
+collisions visible.
 
-Costs what `term_counts` costs, and a copy of the tokens. Trap: HashingTF maps the whole vocabulary of a crawl to 2^18
-features; most features stand for several tokens, and a weight belongs to all of them.
+Costs what `term_counts` costs, and a copy of the tokens. Trap: HashingTF maps the whole vocabulary
+of a crawl to 2^18 features; most features stand for several tokens, and a weight belongs to all of
+them.
 """
 
 from __future__ import annotations

@@ -1,8 +1,10 @@
-"""A hash table over the distinct runs of words of some fields: what `grams` and `ngrams` look texts up in.
+"""A hash table over the distinct runs of words of some fields: what `grams` and `ngrams` look texts
+up in.
 
-A gram's words stand in a pool of the fields in lower case; its hash is that of `words.window_hashes`. Slots are
-open addressing at most half full; a filter of one bit for each hash, read from the hash's other end, answers most
-look-ups without touching them. Trap: equal hashes are not equal words, so every find is compared (`same_words`).
+A gram's words stand in a pool of the fields in lower case; its hash is that of
+`words.window_hashes`. Slots are open addressing at most half full; a filter of one bit for each
+hash, read from the hash's other end, answers most look-ups without touching them. Trap: equal
+hashes are not equal words, so every find is compared (`same_words`).
 """
 
 from __future__ import annotations
@@ -71,7 +73,8 @@ def normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # type: ignore[no-untyped-def]
-    """Return (gram and field of each occurrence, start, end and hash of each distinct gram); fills slots.
+    """Return (gram and field of each occurrence, start, end and hash of each distinct gram); fills
+    slots.
 
     Field f has grams of widths[f] words.
     """
@@ -135,7 +138,8 @@ def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) 
 
 @njit(cache=True, nogil=True)
 def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[no-untyped-def]
-    """Return whether the words of data[i:end] in lower case are those of pool[j:pool_end]; both begin and end with one."""
+    """Return whether the words of data[i:end] in lower case are those of pool[j:pool_end]; both
+    begin and end with one."""
     inside = True
     while i < end:
         c = np.int64(data[i])

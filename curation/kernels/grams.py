@@ -1,10 +1,11 @@
-"""Benchmark overlap of GPT-3's appendix C: which runs of 13 words a text shares with any benchmark example.
+"""Benchmark overlap of GPT-3's appendix C: which runs of 13 words a text shares with any benchmark
+example.
 
-A gram is so many words in a row (`curation.kernels.words`) within one field of one example. The table numbers
-the distinct grams; the scan finds them by rolling hash, about 100 MB/s a core, and compares the words
-themselves before it reports one, so a hash never makes a hit. Memory: the fields' words once, and about 60
-bytes a distinct gram. Trap: offsets are code points of the text as it was given, never of the lower-cased or
-stripped one.
+A gram is so many words in a row (`curation.kernels.words`) within one field of one example. The
+table numbers the distinct grams; the scan finds them by rolling hash, about 100 MB/s a core, and
+compares the words themselves before it reports one, so a hash never makes a hit. Memory: the
+fields' words once, and about 60 bytes a distinct gram. Trap: offsets are code points of the text as
+it was given, never of the lower-cased or stripped one.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ MAX_EXAMPLES = 10  # evidence names the first ten examples of a gram
 class Hits(NamedTuple):
     """One entry an occurrence, by document and start: all int64[hits].
 
-    document counts from 0 in the batch; start and end are code points of its text, half-open; gram is a
-    number of the table.
+    document counts from 0 in the batch; start and end are code points of its text, half-open; gram
+    is a number of the table.
     """
 
     document: Int64s
@@ -51,7 +52,8 @@ class Hits(NamedTuple):
 
 @dataclass(frozen=True)
 class GramTable:
-    """The distinct grams of the benchmarks, by number of first appearance; plain arrays, so it pickles."""
+    """The distinct grams of the benchmarks, by number of first appearance; plain arrays, so it
+    pickles."""
 
     gram_words: int
     pool: Bytes  # the fields' words in lower case, one space between
@@ -79,7 +81,8 @@ class GramTable:
 def build_table(
     texts: Sequence[str], example_of_field: npt.ArrayLike, gram_words: int = 13
 ) -> GramTable:
-    """Return the table of the grams in `texts`, fields of examples; field i belongs to example_of_field[i].
+    """Return the table of the grams in `texts`, fields of examples; field i belongs to
+    example_of_field[i].
 
     Raises ValueError unless there is one example number for each field and gram_words is 1 or more.
 
@@ -108,7 +111,8 @@ def build_table(
 
 
 def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
-    """Return every occurrence of a table's gram in the texts of `text_buffers`, verified word by word.
+    """Return every occurrence of a table's gram in the texts of `text_buffers`, verified word by
+    word.
 
     >>> table = build_table(["to be or not"], [0], gram_words=3)
     >>> hits = scan(*text_buffers(pa.array(["“To be”—or not?"])), table)
@@ -128,7 +132,8 @@ def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
 
 
 def merge_cuts(starts: Int64s, ends: Int64s, chars: int, margin: int) -> tuple[Int64s, Int64s]:
-    """Return (starts, ends) of what to cut from a text of `chars` code points: hits and `margin` around them.
+    """Return (starts, ends) of what to cut from a text of `chars` code points: hits and `margin`
+    around them.
 
     Clipped to the text; overlapping and touching ones merged; ascending. Appendix C.1, margin 200.
 
@@ -149,7 +154,8 @@ def merge_cuts(starts: Int64s, ends: Int64s, chars: int, margin: int) -> tuple[I
 
 
 def pieces(cut_starts: Int64s, cut_ends: Int64s, chars: int) -> tuple[Int64s, Int64s]:
-    """Return (starts, ends) of the non-empty pieces that the cuts leave of a text of `chars` code points.
+    """Return (starts, ends) of the non-empty pieces that the cuts leave of a text of `chars` code
+    points.
 
     >>> [part.tolist() for part in pieces(np.array([0, 40]), np.array([18, 70]), 100)]
     [[18, 70], [40, 100]]

@@ -1,6 +1,7 @@
 """Arrays that grow in kernels: appending n elements one by one copies each about once.
 
-Trap: Numba compiles assignments between slices together with the text of their errors, for seconds; so this is a loop.
+Trap: Numba compiles assignments between slices together with the text of their errors, for seconds;
+so this is a loop.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ T = TypeVar("T", bound=np.generic)
 
 @njit(cache=True, nogil=True)
 def with_room(array: npt.NDArray[T], size: int, more: int) -> npt.NDArray[T]:
-    """Return the array, or where `more` elements do not fit behind its first `size`, a longer copy of these.
+    """Return the array, or where `more` elements do not fit behind its first `size`, a longer copy
+    of these.
 
     >>> len(with_room(np.zeros(4), 3, 1)), len(with_room(np.zeros(4), 3, 2))
     (4, 10)

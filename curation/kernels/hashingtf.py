@@ -1,11 +1,12 @@
-"""Features of the quality classifier: Spark's Tokenizer and HashingTF, exactly, without an object per token.
+"""Features of the quality classifier: Spark's Tokenizer and HashingTF, exactly, without an object
+per token.
 
-pyspark.ml.feature.Tokenizer is Java's `text.toLowerCase().split("\\\\s")`: each of [ \\t\\n\\x0b\\f\\r]
-splits, empty tokens count, trailing empty ones do not, and the empty text is one empty token.
-pyspark.ml.feature.HashingTF is murmur3_x86_32 over a token's UTF-8 with seed 42, as a signed int,
-non-negative modulo the number of features. Costs about 4 ns a byte and a scratch array of one int32 a feature
-for each call. Trap: sums run in the order in which a document's features first appear, so a score depends on
-nothing but the document: not on its batch.
+pyspark.ml.feature.Tokenizer is Java's `text.toLowerCase().split("\\\\s")`: each of [
+\\t\\n\\x0b\\f\\r] splits, empty tokens count, trailing empty ones do not, and the empty text is one
+empty token. pyspark.ml.feature.HashingTF is murmur3_x86_32 over a token's UTF-8 with seed 42, as a
+signed int, non-negative modulo the number of features. Costs about 4 ns a byte and a scratch array
+of one int32 a feature for each call. Trap: sums run in the order in which a document's features
+first appear, so a score depends on nothing but the document: not on its batch.
 """
 
 from __future__ import annotations
@@ -51,9 +52,11 @@ def tokenize(text: str) -> list[str]:
 def term_counts(
     offsets: Offsets, data: Bytes, num_features: int = NUM_FEATURES
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return CSR (indptr int64[n+1], indices int32, counts int32), indices ascending within a document.
+    """Return CSR (indptr int64[n+1], indices int32, counts int32), indices ascending within a
+    document.
 
-    Takes what `text_buffers` returns. Raises ValueError unless num_features is a power of two up to 2^31.
+    Takes what `text_buffers` returns. Raises ValueError unless num_features is a power of two up to
+    2^31.
 
     >>> import pyarrow as pa
     >>> from curation.kernels.buffers import text_buffers
@@ -72,10 +75,11 @@ def logits(
     intercept: float,
     scaling: Scaling,
 ) -> npt.NDArray[np.float64]:
-    """Return the logit float64[n] of each text: intercept + scaled features . weights float64[num_features].
+    """Return the logit float64[n] of each text: intercept + scaled features . weights
+    float64[num_features].
 
-    The same as scaling the term counts and multiplying, to 1e-9, without building them. Raises ValueError for
-    an unknown scaling or a number of weights that is not a power of two.
+    The same as scaling the term counts and multiplying, to 1e-9, without building them. Raises
+    ValueError for an unknown scaling or a number of weights that is not a power of two.
     """
     offsets, data = text_arrays(offsets, data)
     weights = readonly(np.ascontiguousarray(weights, np.float64))
@@ -89,8 +93,8 @@ def scale(
 ) -> npt.NDArray[np.float64]:
     """Return the values float64 of a CSR matrix of term counts.
 
-    tf: the count (the paper's HashingTF); binary: 1; l2: the count over the document's L2 norm; log-l2: log(1
-    + count) over its L2 norm.
+    tf: the count (the paper's HashingTF); binary: 1; l2: the count over the document's L2 norm;
+    log-l2: log(1 + count) over its L2 norm.
 
     >>> scale(np.array([0, 2, 2]), np.array([3, 4]), "l2").tolist()
     [0.6, 0.8]
@@ -132,7 +136,8 @@ def _checked(num_features: int) -> int:
 def murmur3(data: Bytes, start: int, end: int) -> np.uint32:
     """Return murmur3_x86_32 of data[start:end], seed 42 (Spark's Murmur3_x86_32.hashUnsafeBytes2).
 
-    Reads up to four bytes behind `end`, which must exist: no branch for the last bytes (three times as fast).
+    Reads up to four bytes behind `end`, which must exist: no branch for the last bytes (three times
+    as fast).
     """
     h = np.uint32(42)
     size = end - start
@@ -166,13 +171,15 @@ def _four_bytes(data: Bytes, i: int) -> np.uint32:
 
 @njit(cache=True, nogil=True)
 def is_space(b: np.uint8) -> bool:
-    """Return whether a byte is what Java's `\\s` matches: a blank or \\t to \\r; without a branch."""
+    """Return whether a byte is what Java's `\\s` matches: a blank or \\t to \\r; without a
+    branch."""
     return (b == _BLANK) | (np.uint8(b - _TAB) < np.uint8(5))
 
 
 @njit(cache=True, nogil=True)
 def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArray[np.int64]) -> int:
-    """Write the feature of each token of a lower-cased text, in order; return how many. out holds length + 1.
+    """Write the feature of each token of a lower-cased text, in order; return how many. out holds
+    length + 1.
 
     lowered is four bytes longer than the text, for `murmur3`.
     """
@@ -205,10 +212,11 @@ def document_features(
     seen: npt.NDArray[np.int64],
     lowered: Bytes,
 ) -> int:
-    """Count the features of data[start:end] into counts (all 0 before); return how many `seen` lists.
+    """Count the features of data[start:end] into counts (all 0 before); return how many `seen`
+    lists.
 
-    seen (end - start + 2 long) and lowered are scratch; the features stand in seen in order of first
-    appearance.
+    seen (end - start + 2 long) and lowered are scratch; the features stand in seen in order of
+    first appearance.
     """
     length = lower_bytes(data, start, end, pages, cells, lowered)
     tokens = token_features(lowered, length, mask, seen)

@@ -1,11 +1,12 @@
-"""Feature sets, MinHash signatures and band keys for deduplication, and the exact Jaccard of a pair.
+"""Feature sets, MinHash signatures and band keys for deduplication, and the exact Jaccard of a
+pair.
 
-Features are HashingTF indices of Spark's tokens (`unigram`, GPT-3 appendix A.2) or 64-bit hashes of runs of
-words (`shingle`). Permutation j sends a feature x to a_j * mix64(x) + b_j modulo 2^64, a_j odd: a bijection,
-so no two features tie; mix64 first makes small integers uniform points, without which multiplication would
-keep their order too well. Costs about half a nanosecond a feature and hash. Trap: an empty set has the
-signature of all ones, hence equal band keys with other empty sets; the caller leaves such documents out by
-their count.
+Features are HashingTF indices of Spark's tokens (`unigram`, GPT-3 appendix A.2) or 64-bit hashes of
+runs of words (`shingle`). Permutation j sends a feature x to a_j * mix64(x) + b_j modulo 2^64, a_j
+odd: a bijection, so no two features tie; mix64 first makes small integers uniform points, without
+which multiplication would keep their order too well. Costs about half a nanosecond a feature and
+hash. Trap: an empty set has the signature of all ones, hence equal band keys with other empty sets;
+the caller leaves such documents out by their count.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ def feature_sets(
 ) -> tuple[Int64s, Int64s]:
     """Return (indptr int64[n+1], values int64): the features of text i, ascending and distinct.
 
-    unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in a row
-    (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of them, a text
-    without words none. Takes what `text_buffers` returns. Raises ValueError for another kind or a shingle of
-    no words.
+    unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in
+    a row (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of
+    them, a text without words none. Takes what `text_buffers` returns. Raises ValueError for
+    another kind or a shingle of no words.
 
     >>> import pyarrow as pa
     >>> from curation.kernels.buffers import text_buffers
@@ -59,7 +60,8 @@ def feature_sets(
 
 
 def permutations(seed: int, k: int) -> tuple[UInt64s, UInt64s]:
-    """Return (a uint64[k] odd, b uint64[k]): the first k permutations of the one sequence that seed has.
+    """Return (a uint64[k] odd, b uint64[k]): the first k permutations of the one sequence that seed
+    has.
 
     >>> a, b = permutations(0, 3)
     >>> (a % 2).tolist(), bool((permutations(0, 2)[0] == a[:2]).all())
@@ -71,7 +73,8 @@ def permutations(seed: int, k: int) -> tuple[UInt64s, UInt64s]:
 
 
 def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64s:
-    """Return uint64[n, k]: the least image of each document's features by permutation; all ones where empty.
+    """Return uint64[n, k]: the least image of each document's features by permutation; all ones
+    where empty.
 
     Two documents agree in one column with the probability of their Jaccard similarity.
     """
@@ -88,7 +91,8 @@ def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64
 
 
 def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:
-    """Return int64[n, bands]: a hash of the band's number and its `rows` columns, in order from the first.
+    """Return int64[n, bands]: a hash of the band's number and its `rows` columns, in order from the
+    first.
 
     Raises ValueError where the signature has fewer than bands * rows columns.
 
@@ -109,10 +113,11 @@ def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:
 
 
 def sketches(signatures: UInt64s) -> Int64s:
-    """Return int64[n]: 16 mixed bits of each of the first PIECES columns, the first column's foremost.
+    """Return int64[n]: 16 mixed bits of each of the first PIECES columns, the first column's
+    foremost.
 
-    Each piece of two documents is equal with the probability of their Jaccard similarity (b-bit MinHash, Li and
-    Koenig 2010).
+    Each piece of two documents is equal with the probability of their Jaccard similarity (b-bit
+    MinHash, Li and Koenig 2010).
 
     >>> a, b = sketches(np.array([[1, 2, 3, 4], [1, 2, 3, 5]], np.uint64))
     >>> bool(a >> 16 == b >> 16), bool(a == b)
@@ -126,7 +131,8 @@ def sketches(signatures: UInt64s) -> Int64s:
 
 
 def intersection_and_union(a: Int64s, b: Int64s) -> tuple[int, int]:
-    """Return the sizes of the intersection and of the union of two ascending, distinct int64 arrays; exact.
+    """Return the sizes of the intersection and of the union of two ascending, distinct int64
+    arrays; exact.
 
     >>> intersection_and_union(np.array([1, 2, 3]), np.array([2, 3, 4, 5]))
     (2, 5)
@@ -137,7 +143,8 @@ def intersection_and_union(a: Int64s, b: Int64s) -> tuple[int, int]:
 
 
 def intersections(indptr: Int64s, values: Int64s, centers: Int64s, other: Int64s) -> Int64s:
-    """Return int64[n]: the size of the intersection of set i with set centers[i], or with `other` where that is -1.
+    """Return int64[n]: the size of the intersection of set i with set centers[i], or with `other`
+    where that is -1.
 
     >>> intersections(np.array([0, 2, 4]), np.array([1, 2, 2, 3]), np.array([-1, 0]), np.array([2]))
     array([1, 1])

@@ -1,7 +1,9 @@
-"""Which n-grams of benchmarks a text contains, n differing from benchmark to benchmark (GPT-3, appendix C.2).
+"""Which n-grams of benchmarks a text contains, n differing from benchmark to benchmark (GPT-3,
+appendix C.2).
 
-Unlike `grams` this says only whether a gram was seen, so one pass serves every n, and a gram once seen costs no
-comparison. Hits are verified word by word, as there. Trap: a gram's number means nothing in the table of `grams`.
+Unlike `grams` this says only whether a gram was seen, so one pass serves every n, and a gram once
+seen costs no comparison. Hits are verified word by word, as there. Trap: a gram's number means
+nothing in the table of `grams`.
 """
 
 from __future__ import annotations
@@ -33,7 +35,8 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class NgramTable:
-    """The distinct n-grams of some fields, for every n together: the words say how many they are."""
+    """The distinct n-grams of some fields, for every n together: the words say how many they
+    are."""
 
     widths: Int64s  # the distinct n, ascending
     pool: Bytes  # the fields' words in lower case, one space between
@@ -48,7 +51,8 @@ class NgramTable:
 
 
 class Texts(NamedTuple):
-    """The words of texts in lower case: a pool, offsets of each text in it int64[n+1], words of each int64[n]."""
+    """The words of texts in lower case: a pool, offsets of each text in it int64[n+1], words of
+    each int64[n]."""
 
     pool: Bytes
     offsets: Int64s
@@ -65,7 +69,8 @@ def normalised_texts(texts: Sequence[str]) -> Texts:
 
 
 def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
-    """Return (table, gram of each occurrence, text of each occurrence); text i has grams of widths[i] >= 1 words.
+    """Return (table, gram of each occurrence, text of each occurrence); text i has grams of
+    widths[i] >= 1 words.
 
     >>> table, grams, fields = build_ngrams(normalised_texts(["a b c", "b c"]), [2, 1])
     >>> table.widths.tolist(), grams.tolist(), fields.tolist()
@@ -89,7 +94,8 @@ def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64
 def mark_seen(
     offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArray[np.bool_]
 ) -> None:
-    """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of `text_buffers`.
+    """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of
+    `text_buffers`.
 
     >>> table, _, _ = build_ngrams(normalised_texts(["to be or not", "whether"]), [2, 1])
     >>> seen = np.zeros(len(table), bool)

@@ -1,8 +1,9 @@
-"""Every pair of documents and how many features they share: brute force, the truth to measure candidates by.
+"""Every pair of documents and how many features they share: brute force, the truth to measure
+candidates by.
 
-Counts through the lists of which documents have a feature, so that pairs without a common feature cost nothing.
-Time: the sum over features of the square of their documents (5,000 web pages by unigrams: seconds). Memory: the
-pairs returned. Trap: quadratic; take a random part of a corpus.
+Counts through the lists of which documents have a feature, so that pairs without a common feature
+cost nothing. Time: the sum over features of the square of their documents (5,000 web pages by
+unigrams: seconds). Memory: the pairs returned. Trap: quadratic; take a random part of a corpus.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ BINS = 1000  # of Jaccard in the histogram
 def similar_pairs(
     indptr: Int64s, values: Int64s, least: float
 ) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """Return (a, b, shared, total), int64[pairs] each, of every pair a < b with shared / total >= least.
+    """Return (a, b, shared, total), int64[pairs] each, of every pair a < b with shared / total >=
+    least.
 
     Ordered by a, then b.
 
@@ -42,7 +44,8 @@ def similar_pairs(
 
 
 def similarity_counts(indptr: Int64s, values: Int64s) -> Int64s:
-    """Return int64[1001]: how many of all pairs of documents have a Jaccard of k / 1000, rounded up.
+    """Return int64[1001]: how many of all pairs of documents have a Jaccard of k / 1000, rounded
+    up.
 
     >>> counts = similarity_counts(np.array([0, 2, 4, 5]), np.array([1, 2, 2, 3, 9]))
     >>> counts[0].item(), counts[334].item(), counts.sum().item()
@@ -56,7 +59,8 @@ def similarity_counts(indptr: Int64s, values: Int64s) -> Int64s:
 
 
 def _inverted(indptr: Int64s, values: Int64s) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """(indptr, the number of each feature, the documents of each feature in order, where they start)."""
+    """(indptr, the number of each feature, the documents of each feature in order, where they
+    start)."""
     _, codes = np.unique(values, return_inverse=True)
     owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[
         np.argsort(codes, kind="stable")

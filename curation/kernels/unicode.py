@@ -1,19 +1,19 @@
 """Letter case and word breaks by code point, from a table that travels with the package.
 
-The table (`unicode.npz`, 5 kB, loads in about a millisecond) fixes one version of Unicode, so that another
-Python or Java cannot change the bytes of a run; `make_unicode.py` made it. One int32 cell for each code
-point, found through pages of 128: `cells[pages[c >> 7] * 128 + (c & 127)]`; page 0 lies first, so an ASCII
-byte is its own index.
+The table (`unicode.npz`, 5 kB, loads in about a millisecond) fixes one version of Unicode, so that
+another Python or Java cannot change the bytes of a run; `make_unicode.py` made it. One int32 cell
+for each code point, found through pages of 128: `cells[pages[c >> 7] * 128 + (c & 127)]`; page 0
+lies first, so an ASCII byte is its own index.
 
     bits 8-31  simple lower case minus the code point (signed)
     bit 0      word break: category P, S, Z or C, which includes what is not assigned
     bit 1      cased, as java.lang.ConditionalSpecialCasing has it
     bits 2-4   class in Java's word rules: OTHER, LETTER, DIGIT, MARK, IGNORE, QUOTE, MID_WORD, MID_NUMBER
 
-Trap: Java asks its word *break iterator*, not Unicode's Case_Ignorable, whether a capital sigma ends a word;
-Python's `str.lower` differs (`"ΑΣ:Β"`). One known difference to Java stays: where a letter outside the first
-plane stands in the same word as a capital sigma, the JDK's iterator can stop inside the surrogate pair and
-find another boundary.
+Trap: Java asks its word *break iterator*, not Unicode's Case_Ignorable, whether a capital sigma
+ends a word; Python's `str.lower` differs (`"ΑΣ:Β"`). One known difference to Java stays: where a
+letter outside the first plane stands in the same word as a capital sigma, the JDK's iterator can
+stop inside the surrogate pair and find another boundary.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def unicode_version() -> str:
 
 
 def java_lower(text: str) -> str:
-    """Return Java's `text.toLowerCase(Locale.ROOT)`: final sigma by its words, İ becomes i and a dot above.
+    """Return Java's `text.toLowerCase(Locale.ROOT)`: final sigma by its words, İ becomes i and a
+    dot above.
 
     >>> java_lower("ΟΔΟΣ ΣΑΣ: İĲ")
     'οδος σας: i̇ĳ'
@@ -78,13 +79,15 @@ def java_lower(text: str) -> str:
 
 @njit(cache=True, nogil=True)
 def lowered_capacity(length: int) -> int:
-    """Return bytes enough for the lower case of any UTF-8 of that length: two can become three (Ⱥ, İ)."""
+    """Return bytes enough for the lower case of any UTF-8 of that length: two can become three (Ⱥ,
+    İ)."""
     return length + length // 2 + 8
 
 
 @njit(cache=True, nogil=True)
 def decode(data: Bytes, i: Int, end: Int) -> tuple[Int, Int]:
-    """Return (code point, next index) of the UTF-8 at data[i], i < end; one bad byte counts as U+FFFD."""
+    """Return (code point, next index) of the UTF-8 at data[i], i < end; one bad byte counts as
+    U+FFFD."""
     c = np.int64(data[i])
     if c < 0x80:
         return c, i + 1
@@ -144,7 +147,8 @@ def lower_bytes(
     cells: npt.NDArray[np.int32],
     out: Bytes,
 ) -> int:
-    """Write Java's lower case of data[start:end] into out (`lowered_capacity` bytes); return its length."""
+    """Write Java's lower case of data[start:end] into out (`lowered_capacity` bytes); return its
+    length."""
     n = 0
     i = start
     while i < end:
@@ -188,7 +192,8 @@ def _is_final(
     pages: npt.NDArray[np.uint16],
     cells: npt.NDArray[np.int32],
 ) -> bool:
-    """Java's rule for the sigma at data[i]: a cased letter before it in its word, and none after."""
+    """Java's rule for the sigma at data[i]: a cased letter before it in its word, and none
+    after."""
     return _cased_in_word(data, start, i, end, np.int64(-1), pages, cells) and not _cased_in_word(
         data, start, i, end, np.int64(1), pages, cells
     )
@@ -206,9 +211,9 @@ def _cased_in_word(
 ) -> bool:
     """Is there a cased letter left (-1) or right (1) of the one at data[i] before a word boundary?
 
-    The rules are those of sun.text.resources.BreakIteratorRules ("WordBreakRules"), as far as they bear on
-    letters: words and numbers run together; one punctuation mark holds two letters (or two digits) together;
-    marks belong to the letter or digit before them, format characters to nothing.
+    The rules are those of sun.text.resources.BreakIteratorRules ("WordBreakRules"), as far as they
+    bear on letters: words and numbers run together; one punctuation mark holds two letters (or two
+    digits) together; marks belong to the letter or digit before them, format characters to nothing.
     """
     side = LETTER  # class of the letter or digit we come from
     middle = False  # the last thing seen was punctuation between two of that class

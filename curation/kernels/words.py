@@ -1,9 +1,10 @@
-"""Words for shingles and grams: maximal runs of characters that do not break words, in simple lower case.
+"""Words for shingles and grams: maximal runs of characters that do not break words, in simple lower
+case.
 
-Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published 13-gram list
-shows that punctuation became a word break). About 200 MB/s a core. Trap: lower-casing is one code point to
-one (İ -> i, Σ -> σ always), so that offsets in the original text stay true; HashingTF's lower case is another
-one (`java_lower`).
+Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published
+13-gram list shows that punctuation became a word break). About 200 MB/s a core. Trap: lower-casing
+is one code point to one (İ -> i, Σ -> σ always), so that offsets in the original text stay true;
+HashingTF's lower case is another one (`java_lower`).
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def words(text: str) -> list[tuple[str, int, int]]:
 
 
 def mixed(h: UInt64s) -> UInt64s:
-    """Return the finaliser of splitmix64 of each number: a bijection of 64 bits that spreads every bit over all.
+    """Return the finaliser of splitmix64 of each number: a bijection of 64 bits that spreads every
+    bit over all.
 
     >>> hex(mixed(np.array([0x9E3779B97F4A7C15], np.uint64))[0])
     '0xe220a8397b1dcdaf'
@@ -54,7 +56,8 @@ mix64 = njit(cache=True, nogil=True)(mixed)  # of one number, in kernels
 
 @njit(cache=True, nogil=True)
 def word_block(width: int) -> tuple[Int64s, Int64s, UInt64s, UInt64s]:
-    """Return scratch for `next_words` and `window_hashes` of `width` words: starts, ends, hashes, windows."""
+    """Return scratch for `next_words` and `window_hashes` of `width` words: starts, ends, hashes,
+    windows."""
     slots = BLOCK_WORDS + width
     return (
         np.empty(slots, np.int64),
@@ -76,10 +79,11 @@ def next_words(
     hashes: UInt64s,
     n: int,
 ) -> tuple[int, int]:
-    """Write the words of data[i:end] from slot n on, until slots are full; return (where to go on, words).
+    """Write the words of data[i:end] from slot n on, until slots are full; return (where to go on,
+    words).
 
-    starts and ends are bytes in `data`; a hash depends on the lower-cased word alone. Nothing is left when
-    fewer words than slots came back.
+    starts and ends are bytes in `data`; a hash depends on the lower-cased word alone. Nothing is
+    left when fewer words than slots came back.
     """
     while i < end and n < len(starts):
         start = i
@@ -123,7 +127,8 @@ def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
 
 @njit(cache=True, nogil=True)
 def carry(starts: Int64s, ends: Int64s, hashes: UInt64s, n: int, carried: int) -> int:
-    """Move the last `carried` of n words to the front, as a run of words may span two blocks; return `carried`."""
+    """Move the last `carried` of n words to the front, as a run of words may span two blocks;
+    return `carried`."""
     for k in range(carried):
         at = n - carried + k
         starts[k], ends[k], hashes[k] = starts[at], ends[at], hashes[at]

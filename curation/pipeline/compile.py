@@ -1,8 +1,9 @@
 """Compiles the kernels before the work begins, each once.
 
-Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the
-stages, every worker would compile the same kernel at the same moment, under the label of another step. Later runs find
-them compiled. `python -m curation.pipeline.compile` does it as part of a set-up.
+Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the
+source. Left to the stages, every worker would compile the same kernel at the same moment, under the
+label of another step. Later runs find them compiled. `python -m curation.pipeline.compile` does it
+as part of a set-up.
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
 
 
 def _is_compiled(kernel: str) -> bool:
-    """Whether Numba's index of a kernel is newer than all sources of both folders; no where Numba keeps it elsewhere."""
+    """Whether Numba's index of a kernel is newer than all sources of both folders; no where Numba
+    keeps it elsewhere."""
     indexes = [file.stat().st_mtime for file in _indexes(kernel)]
     sources = [file.stat().st_mtime for folder in _FOLDERS for file in folder.glob("*.py")]
     return max(indexes, default=0.0) > max(sources)

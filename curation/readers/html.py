@@ -1,9 +1,10 @@
 """A page's bytes -> clean text, by one of a few extractors.
 
-For a page of 100 KB `blocks` costs about 2 ms, `resiliparse` 3 ms, `turbohtml` 1.5 ms and `trafilatura` 25 ms. The
-traps: the main-content pass of resiliparse is quadratic in the depth of nesting and its tokenizer in the attributes of
-one tag, so 5 MB of `<div>` would hang a worker for minutes; and any parser that follows the standard repeats unclosed
-`<font>`s in every paragraph. All are bounded here before a parser sees the page.
+For a page of 100 KB `blocks` costs about 2 ms, `resiliparse` 3 ms, `turbohtml` 1.5 ms and
+`trafilatura` 25 ms. The traps: the main-content pass of resiliparse is quadratic in the depth of
+nesting and its tokenizer in the attributes of one tag, so 5 MB of `<div>` would hang a worker for
+minutes; and any parser that follows the standard repeats unclosed `<font>`s in every paragraph. All
+are bounded here before a parser sees the page.
 """
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ _MANY_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS},}}")  # all marks, and other
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _ATTRIBUTE = re.compile(rb"[\s/]+[^\s/]")
-# Tags that have no end tag or may go without, by their first three letters: they do not nest by being left open.
+# Tags that have no end tag or may go without, by their first three letters: they do not nest by
+# being left open.
 _FLAT_TAGS = ("p", "br", "hr", "li", "dd", "dt", "td", "th", "tr", "rt", "rp", "img", "inp", "lin", "met", "bas", "col",
               "par", "sou", "tra", "wbr", "are", "emb", "opt", "tbo", "the", "tfo", "!")  # fmt: skip
 
@@ -50,7 +52,8 @@ _FLAT_TAGS = ("p", "br", "hr", "li", "dd", "dt", "td", "th", "tr", "rt", "rp", "
 class Form:
     """How `blocks` writes a page's text.
 
-    headline: "in", "out", or "judged": as the model scores it; comments: readers' comments too; markdown: marks headings.
+    headline: "in", "out", or "judged": as the model scores it; comments: readers' comments too;
+    markdown: marks headings.
     """
 
     headline: Headline = "judged"
@@ -74,9 +77,9 @@ def extract_text(
 ) -> str:
     """Return the main text of a page; "" where it has none.
 
-    `html` is the page as fetched, `content_type` the HTTP header, which may name the encoding; `extractor` one of
-    `EXTRACTORS`; the last three are for `blocks` (`Form`). Raises PageError with reason undecodable or too_large, as
-    `page_text` does.
+    `html` is the page as fetched, `content_type` the HTTP header, which may name the encoding;
+    `extractor` one of `EXTRACTORS`; the last three are for `blocks` (`Form`). Raises PageError with
+    reason undecodable or too_large, as `page_text` does.
     """
     page = Page(html, url, None, None, content_type, 0)
     try:
@@ -101,10 +104,11 @@ def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Bloc
 
 
 def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
-    """The clean text of a page: its main content by one of `EXTRACTORS`, all visible text by `none`; plain text as it is.
+    """The clean text of a page: its main content by one of `EXTRACTORS`, all visible text by
+    `none`; plain text as it is.
 
-    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (nested deeper than
-    `MAX_DEPTH` or a tag of more than `MAX_ATTRIBUTES`), empty (no text is left).
+    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (nested
+    deeper than `MAX_DEPTH` or a tag of more than `MAX_ATTRIBUTES`), empty (no text is left).
     """
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
@@ -128,7 +132,8 @@ def _decoded(page: Page) -> str:
 
 
 def _by_blocks(text: str, form: Form) -> str:
-    """Return the learned extractor's text; resiliparse's where the page is strange and resiliparse finds any."""
+    """Return the learned extractor's text; resiliparse's where the page is strange and resiliparse
+    finds any."""
     from curation.blocks import extractor as blocks
 
     check_repeats(text)
@@ -168,8 +173,8 @@ def clean_text(text: str) -> str:
     >>> clean_text(" cafe\u0301\r\nau\x00 lait\x85\ud800 ")
     'café\nau lait'
 
-    Raises PageError("empty") when nothing is left, and "too_large" where one letter carries more than `MAX_MARKS`
-    marks: NFC is quadratic in them.
+    Raises PageError("empty") when nothing is left, and "too_large" where one letter carries more
+    than `MAX_MARKS` marks: NFC is quadratic in them.
     """
     if text.isascii():
         if "\r" in text or "\x0b" in text or "\x0c" in text:
@@ -191,7 +196,8 @@ def clean_text(text: str) -> str:
 def check_shape(html: bytes) -> None:
     """Raise PageError("too_large") for HTML whose shape takes a parser longer than half a second.
 
-    The depth is an upper bound: tags still open when another begins, those that need no end tag left out.
+    The depth is an upper bound: tags still open when another begins, those that need no end tag
+    left out.
     """
     data = np.frombuffer(html + b"   ", dtype=np.uint8)
     tags = np.flatnonzero(data[:-3] == ord("<"))
@@ -216,8 +222,8 @@ def check_shape(html: bytes) -> None:
 def check_repeats(html: str) -> None:
     """Raise PageError("too_large") where formatting elements left open would be repeated too often.
 
-    A parser opens them again in every block that follows: 4,000 unclosed `<font>` and as many `<p>` are 40 KB, and
-    50 MB after parsing.
+    A parser opens them again in every block that follows: 4,000 unclosed `<font>` and as many `<p>`
+    are 40 KB, and 50 MB after parsing.
     """
     if html.count("<") <= _MANY_TAGS:
         return
@@ -240,7 +246,8 @@ def _depth(data: NDArray[np.uint8], tags: NDArray[np.intp]) -> int:
 def _names(
     data: NDArray[np.uint8], tags: NDArray[np.intp]
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """(the first three letters of each tag's name as a number, 0 for no name; whether it is an end tag)."""
+    """(the first three letters of each tag's name as a number, 0 for no name; whether it is an end
+    tag)."""
     closing = data[tags + 1] == ord("/")
     first = np.minimum(tags + 1 + closing, len(data) - 3)
     letters = [_letter(data[first + at]) for at in range(3)]

@@ -1,10 +1,12 @@
-"""Pages -> texts in a child process, so that a page on which a parser hangs or dies costs itself and nothing else.
+"""Pages -> texts in a child process, so that a page on which a parser hangs or dies costs itself
+and nothing else.
 
-No alarm interrupts native code, but a signal without a handler ends a process even there. So the child sets a timer of
-processor time before each page. When it runs out the child ends, and its owner starts another that goes on behind the
-page. Costs two system calls a page, a copy of page and text through a socket, and once a worker a second and 200 MB
-for the child. The trap: an extractor that cannot start would reject every page as crashed, so the child first extracts
-a page of its own. It answers in JSON: its owner unpickles nothing that a page could have written.
+No alarm interrupts native code, but a signal without a handler ends a process even there. So the
+child sets a timer of processor time before each page. When it runs out the child ends, and its
+owner starts another that goes on behind the page. Costs two system calls a page, a copy of page and
+text through a socket, and once a worker a second and 200 MB for the child. The trap: an extractor
+that cannot start would reject every page as crashed, so the child first extracts a page of its own.
+It answers in JSON: its owner unpickles nothing that a page could have written.
 """
 
 from __future__ import annotations
@@ -42,12 +44,14 @@ Answer = str | tuple[str, str | None]  # a text, or reason and detail as in Page
 
 @functools.lru_cache(maxsize=1)
 def page_sandbox(extractor: str, form: Form, max_page_s: float) -> PageSandbox:
-    """Return this process's child with these settings; it lives until the process ends or asks for other settings."""
+    """Return this process's child with these settings; it lives until the process ends or asks for
+    other settings."""
     return PageSandbox(extractor, form, max_page_s)
 
 
 class PageSandbox:
-    """`html.page_text` of many pages, by a child process that starts with the first and is replaced when it dies."""
+    """`html.page_text` of many pages, by a child process that starts with the first and is replaced
+    when it dies."""
 
     def __init__(self, extractor: str, form: Form, max_page_s: float) -> None:
         self._settings = (extractor, form, max_page_s)
@@ -56,11 +60,13 @@ class PageSandbox:
         self._line: Connection | None = None
 
     def texts(self, pages: Sequence[Page]) -> list[str | PageError]:
-        """Return the text of each page, or why it has none: as `page_text` says, too_slow, or crashed.
+        """Return the text of each page, or why it has none: as `page_text` says, too_slow, or
+        crashed.
 
-        too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times that by the clock.
-        crashed: the child ended on it. Both only after the page was tried by itself, in a child of its own. Raises
-        CurationError where the child cannot start, or ends on 25 pages in a row.
+        too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times
+        that by the clock. crashed: the child ended on it. Both only after the page was tried by
+        itself, in a child of its own. Raises CurationError where the child cannot start, or ends on
+        25 pages in a row.
         """
         answers = self._asked(pages)
         if answers is None:  # the child ended on one of them, or of something else
@@ -138,7 +144,8 @@ def _stop(line: Connection, child: subprocess.Popen[bytes]) -> None:
 
 
 def serve(line_number: int) -> None:
-    """Run the child: read settings, then pages from a socket and answer with texts, until its owner ends."""
+    """Run the child: read settings, then pages from a socket and answer with texts, until its owner
+    ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the owner
     timers = {signal.SIGPROF, signal.SIGALRM}
     for number in timers:  # the owner may have set handlers

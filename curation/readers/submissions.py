@@ -1,8 +1,9 @@
-"""Outbound links of Reddit submissions, as GPT-2's WebText took them: a link that people gave at least three points.
+"""Outbound links of Reddit submissions, as GPT-2's WebText took them: a link that people gave at
+least three points.
 
-Reads dumps in Pushshift's form: one JSON object a line with `url`, `score` and `is_self`, in .zst (long windows too),
-.gz or plain. Costs what decompression and JSON cost. The trap: such .zst files need a window of up to 2 GB, and that
-much memory a worker.
+Reads dumps in Pushshift's form: one JSON object a line with `url`, `score` and `is_self`, in .zst
+(long windows too), .gz or plain. Costs what decompression and JSON cost. The trap: such .zst files
+need a window of up to 2 GB, and that much memory a worker.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ _TRACKING = re.compile(
 
 
 def links(stream: BinaryIO, name: str, min_score: int) -> Iterator[tuple[str, str]]:
-    """(reason, "") or ("", link) for every line of a dump; empty lines do not count. Never raises for what a line
-    holds."""
+    """(reason, "") or ("", link) for every line of a dump; empty lines do not count. Never raises
+    for what a line holds."""
     rest = b""
     for piece in _unpacked(stream, name):
         *lines, rest = (rest + piece).split(b"\n")

@@ -1,9 +1,10 @@
-"""Training of the `blocks` extractor from pages with their true text: labels, forests, folds by source, the model's files.
+"""Training of the `blocks` extractor from pages with their true text: labels, forests, folds by
+source, the model's files.
 
-About ten minutes for 1,700 pages with folds on one core and 2 GB; the forests are LightGBM's (the extra `extractor`),
-packed as arrays, so that the model runs without it. The trap: the second forest looks at what the first one says of a
-page, so the first must not have seen the page's whole *source* while training; pages of one site are too alike for
-folds by page.
+About ten minutes for 1,700 pages with folds on one core and 2 GB; the forests are LightGBM's (the
+extra `extractor`), packed as arrays, so that the model runs without it. The trap: the second forest
+looks at what the first one says of a page, so the first must not have seen the page's whole
+*source* while training; pages of one site are too alike for folds by page.
 """
 
 from __future__ import annotations
@@ -45,7 +46,8 @@ _MAX_CELLS = 1_000_000_000
 _GRAM_TOKENS = 4
 _MIN_TRUTH_TOKENS = 60
 _MAX_PAGE_WEIGHT = 4.0
-# Boilerplate of up to so many tokens is thinned out to a fifth and to a half, and what is left weighs as much more.
+# Boilerplate of up to so many tokens is thinned out to a fifth and to a half, and what is left
+# weighs as much more.
 _SMALL_TOKENS, _SHORT_TOKENS = 4, 12
 # Of the line: the penalty on its weights for each row, and when Newton's method has arrived.
 _LINE_PENALTY = 6e-4
@@ -91,7 +93,8 @@ def tokens(text: str) -> list[str]:
 
 
 def scores(text: str, truth: str) -> tuple[float, float, float]:
-    """(precision, recall, F1) of the token 4-grams of a text; of its whole where it has fewer than four tokens."""
+    """(precision, recall, F1) of the token 4-grams of a text; of its whole where it has fewer than
+    four tokens."""
     grams, wanted = _grams(tokens(text)), _grams(tokens(truth))
     right = sum((grams & wanted).values())
     precision, recall = right / max(1, grams.total()), right / max(1, wanted.total())
@@ -129,14 +132,11 @@ def lesson(html: bytes, content_type: str | None, truth: str, source: str) -> Le
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Blocks to learn from.
+    """Blocks to learn from."""
 
-    x float32[n, F or more]: features; y bool[n]: whether they are main text; weight float64[n], of mean 1.
-    """
-
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.bool_]
-    weight: npt.NDArray[np.float64]
+    x: npt.NDArray[np.float32]  # [n, F or more], features
+    y: npt.NDArray[np.bool_]  # [n], whether a block is main text
+    weight: npt.NDArray[np.float64]  # [n], of mean 1
 
 
 def table(
@@ -179,9 +179,11 @@ def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
 
 
 def fitted_line(blocks: Table) -> forests.Line:
-    """Return a logistic regression fitted by Newton's method: curvature in float32, gradient in float64, rounded.
+    """Return a logistic regression fitted by Newton's method: curvature in float32, gradient in
+    float64, rounded.
 
-    It converges far below what is rounded away, so that another order of additions (another BLAS) gives the same bytes.
+    It converges far below what is rounded away, so that another order of additions (another BLAS)
+    gives the same bytes.
     """
     x = np.sign(blocks.x) * np.log1p(np.abs(blocks.x))
     mean, scale = x.mean(0, dtype=np.float64).round(3), x.std(0, dtype=np.float64).round(3) + 0.001
@@ -208,7 +210,8 @@ def fitted_line(blocks: Table) -> forests.Line:
 
 
 def packed(trees: Sequence[dict[str, Any]]) -> forests.Forest:
-    """Return LightGBM's dumped trees as arrays; thresholds rounded down to float32 split float32 features alike."""
+    """Return LightGBM's dumped trees as arrays; thresholds rounded down to float32 split float32
+    features alike."""
     feature: list[int] = []
     threshold: list[np.float32] = []
     left: list[int] = []
@@ -255,10 +258,12 @@ def train(
 ) -> tuple[Model, dict[str, Model]]:
     """Return the model, and by source the model trained without it.
 
-    The second forest and the line learn from the scores of first forests trained without a page's source.
+    The second forest and the line learn from the scores of first forests trained without a page's
+    source.
 
-    The first forest without sources s and t serves both models, so n sources need n (n - 1) / 2 + n + 1 first forests.
-    Sources `only_scored` are not learned from, so the model itself is one without them.
+    The first forest without sources s and t serves both models, so n sources need n (n - 1) / 2 + n
+    + 1 first forests. Sources `only_scored` are not learned from, so the model itself is one
+    without them.
     """
     lessons = [page for page in lessons if page.source not in only_scored]
     sources = sorted({page.source for page in lessons})
@@ -322,9 +327,11 @@ def train_files(
     folds: bool = True,
     only_scored: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Train on Parquet tables (columns html, truth, source); write the model to `out`, its card beside it; return the card.
+    """Train on Parquet tables (columns html, truth, source); write the model to `out`, its card
+    beside it; return the card.
 
-    Raises InputError where a column is missing, a source `only_scored` is not there, or fewer than three others are.
+    Raises InputError where a column is missing, a source `only_scored` is not there, or fewer than
+    three others are.
     """
     lessons, licenses = _read(pages, say)
     counts = Counter(page.source for page in lessons)

@@ -1,4 +1,5 @@
-"""The learned extractor: what it keeps, its options, odd and hostile pages, and that training repeats to the byte."""
+"""The learned extractor: what it keeps, its options, odd and hostile pages, and that training
+repeats to the byte."""
 
 import json
 import re
@@ -182,8 +183,8 @@ def test_real_pages_give_text_or_a_reason(shared_data: Path) -> None:
 
 def test_the_model_that_ships_has_a_card_and_is_small() -> None:
     folder = Path(blocks.__file__).parent
-    card = json.loads((folder / "blocks.json").read_text())
-    data = (folder / "blocks.npz").read_bytes()
+    card = json.loads((folder / "model.json").read_text())
+    data = (folder / "model.npz").read_bytes()
     assert len(data) == card["bytes"] < 300_000
     assert card["scores"]["mean"]["f1"] >= 0.915
     assert all(source["licenses"] for source in card["sources"].values())

@@ -118,7 +118,8 @@ def test_a_signature_is_the_least_image_of_its_own_document(sets, seed):
 
 @pytest.mark.parametrize("first", [0, 1 << 40])
 def test_images_are_uniform_even_for_neighbouring_integers(first):
-    # Kolmogorov-Smirnov: for n = 2,000 the distance passes 1.95 / sqrt(n) with probability 0.001, 40 times tried.
+    # Kolmogorov-Smirnov: for n = 2,000 the distance passes 1.95 / sqrt(n) with probability 0.001,
+    # 40 times tried.
     n = 2000
     images = signed(list(np.arange(first, first + n).reshape(n, 1)), 5, 40) / 2.0**64
     ideal = (np.arange(n) + 0.5) / n
@@ -189,9 +190,11 @@ def test_band_keys_are_equal_exactly_where_the_rows_are():
 
 
 def test_the_permutations_spread_pairs_of_features_evenly():
-    """Two features' images, over many permutations: uniform on the square (chi-square of 8 x 8 cells), whatever the two are.
+    """Two features' images, over many permutations: uniform on the square (chi-square of 8 x 8
+    cells), whatever the two are.
 
-    With 63 degrees of freedom 120.6 is passed once in 100,000; pairs that a family x -> a x + b alone would tie together.
+    With 63 degrees of freedom 120.6 is passed once in 100,000; pairs that a family x -> a x + b
+    alone would tie together.
     """
     k = 40_000
     for pair in ((0, 1), (1, 2), (5, 5 + 2**32), (-1, 1), (7, 14)):
@@ -205,7 +208,8 @@ def test_the_permutations_spread_pairs_of_features_evenly():
 
 @pytest.mark.parametrize(("features", "width"), [("shingle", 5), ("unigram", 1)])
 def test_on_texts_the_estimate_has_datasketchs_error_and_no_bias(features, width):
-    """The whole way from text: exact Jaccard of our feature sets against both signatures' estimates of it."""
+    """The whole way from text: exact Jaccard of our feature sets against both signatures' estimates
+    of it."""
     rng = np.random.default_rng(4)
     k, errors, theirs, truths = 256, [], [], []
     for number in range(40):
