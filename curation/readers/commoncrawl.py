@@ -1,4 +1,7 @@
-"""Common Crawl's path lists, and the sort keys of its index. Pure functions: `store` fetches, `sources` decides what."""
+"""Common Crawl's path lists, and the sort keys of its index.
+
+Pure functions: `store` fetches, `sources` decides what.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,23 @@ _PATH_SESSION = re.compile(
 
 
 def list_path(crawl: str, kind: str) -> str:
-    """Where a crawl's list of archives is, below the base address. Raises InputError for what is no crawl."""
+    """Where a crawl's list of archives is, below the base address.
+
+    Raises InputError for what is no crawl.
+    """
     if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
         raise InputError(
-            f"expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', got {crawl!r} and {kind!r}"
+            "expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', "
+            f"got {crawl!r} and {kind!r}"
         )
     return f"crawl-data/{crawl}/{kind}.paths.gz"
 
 
 def paths_in(data: bytes, where: str) -> list[str]:
-    """The archives of a `<kind>.paths.gz`, in their published order. Raises InputError where it is no such list."""
+    """The archives of a `<kind>.paths.gz`, in their published order.
+
+    Raises InputError where it is no such list.
+    """
     try:
         lines = gzip.decompress(data).decode("utf-8", "replace").split("\n")
     except (OSError, EOFError, zlib.error) as error:
@@ -46,9 +56,11 @@ def paths_in(data: bytes, where: str) -> list[str]:
 
 
 def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
-    """Some of the paths, in their order: `"0:100"` a slice, `"sample:20"` a seeded sample, `""` all.
+    """Some of the paths, in their order: `"0:100"` a slice, `"sample:20"` a seeded sample, `""`
+    all.
 
-    A path is in the sample by a keyed hash of its name, so another list with the same paths gives the same sample.
+    A path is in the sample by a keyed hash of its name, so another list with the same paths gives
+    the same sample.
 
     >>> select(["a", "b", "c", "d"], "1:3"), len(select(["a", "b", "c", "d"], "sample:2", seed=7))
     (['b', 'c'], 2)
@@ -77,13 +89,16 @@ def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
 
 
 def surt_key(url: str) -> str:
-    """The key by which Common Crawl's index sorts an address (column `url_surtkey`): host reversed, then path and sorted query,
-    all in lower case, without scheme, `www.`, default port, fragment and session ids. Addresses of one key are one page.
+    """Return the key by which Common Crawl's index sorts an address (column `url_surtkey`).
+
+    Host reversed, then path and sorted query, all in lower case, without scheme, `www.`, default
+    port, fragment and session ids. Addresses of one key are one page.
 
     >>> surt_key("https://www.Example.org:443/A/b/?z=1&y=2#top"), surt_key("http://example.org")
     ('org,example)/a/b?y=2&z=1', 'org,example)/')
 
-    After the rules of the Internet Archive's wayback key maker, which the index is made with. Empty for what is no http address.
+    After the rules of the Internet Archive's wayback key maker, which the index is made with. Empty
+    for what is no http address.
     """
     try:
         parts = urllib.parse.urlsplit(url.strip())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from curation.demo.build import build_sample
+from curation.demo.build import build_demo
 from curation.engine.base import Engine
 from curation.engine.local import LocalEngine
 from curation.pipeline import line as pipeline
@@ -118,7 +118,7 @@ def main() -> None:
     engine = LocalEngine(2)
     try:
         with tempfile.TemporaryDirectory() as folder:
-            build_sample(Path(folder, "sample"))
+            build_demo(Path(folder, "sample"))
             golden_run(Path(folder, "sample"), Path(folder, "run"), engine)
             found = run_fingerprint(Path(folder, "run"))
     finally:

@@ -58,9 +58,9 @@ def test_gpt3_names_41_monthly_crawls_of_2016_to_2019() -> None:
 
 def test_the_sample_recipe_names_what_the_sample_has(tmp_path: Path) -> None:
     from curation import store
-    from curation.demo.build import build_sample
+    from curation.demo.build import build_demo
 
-    build_sample(tmp_path)
+    build_demo(tmp_path)
     (tmp_path / "recipe.toml").write_bytes((ROOT / "curation/recipes/demo.toml").read_bytes())
     made = recipe.load(str(tmp_path / "recipe.toml"))
     for pattern in [*(p for d in made.dataset for p in d.files), *made.decontaminate.benchmarks]:

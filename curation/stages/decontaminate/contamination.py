@@ -31,7 +31,7 @@ from curation.stages.decontaminate import benchmarks
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.kernels.overlap import NgramTable
+    from curation.kernels.ngrams import NgramTable
 
 VERSION = 1
 PERCENTILE, LEAST, MOST = 5, 8, 13
@@ -80,7 +80,7 @@ def gram_length(lengths: Int64s, synthetic: bool) -> int:
 
 def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]]) -> str:
     """Write the n-gram table and, for each example, its benchmark, length and grams; the card last. Returns an identity."""
-    from curation.kernels import overlap
+    from curation.kernels import ngrams
 
     asked = config_digest(
         "contamination", VERSION, benchmarks.asked(rundir), PERCENTILE, LEAST, MOST
@@ -96,7 +96,7 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
         [form for field in example.fields for form in benchmarks.forms(field)]
         for example in examples
     ]
-    texts = overlap.normalised_texts([text for own in written for text in own])
+    texts = ngrams.normalised_texts([text for own in written for text in own])
     owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
     lengths = np.zeros(len(examples), np.int64)
     np.maximum.at(lengths, owners, texts.words)
@@ -105,7 +105,7 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
     for name in dict.fromkeys(names.tolist()):
         own = names == name
         n[own] = gram_length(lengths[own], examples[int(np.argmax(own))].synthetic)
-    table, grams, fields = overlap.build_ngrams(texts, n[owners])
+    table, grams, fields = ngrams.build_ngrams(texts, n[owners])
     example_of = owners[fields]
     indptr = np.searchsorted(example_of, np.arange(len(examples) + 1))
     arrays = {name: getattr(table, name) for name in ARRAYS}
@@ -130,7 +130,7 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
 @functools.lru_cache(maxsize=1)
 def load_ngrams(folder: str, identity: str) -> NgramTable:
     """The n-gram table, once a worker; mapped where the folder is local."""
-    from curation.kernels.overlap import NgramTable
+    from curation.kernels.ngrams import NgramTable
 
     return NgramTable(
         **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS}
@@ -148,7 +148,7 @@ def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shar
     digest = config_digest("contamination/seen", VERSION, table_identity, made_from)
 
     def make() -> ShardResult:
-        from curation.kernels import overlap
+        from curation.kernels import ngrams
         from curation.kernels.buffers import text_buffers
 
         table = load_ngrams(rundir.path("decontaminate", "study"), table_identity)
@@ -168,7 +168,7 @@ def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shar
                 (text.take(pa.array(cut)), changed),
                 (left, after),
             ):
-                overlap.mark_seen(*text_buffers(texts), table, seen)
+                ngrams.mark_seen(*text_buffers(texts), table, seen)
         return _write(path, digest, same | changed, same | after)
 
     return run_once(path, digest, make)

@@ -182,10 +182,9 @@ def salted(keys: npt.NDArray[np.int64], scope: int) -> npt.NDArray[np.int64]:
 
 def spread(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Well-mixed 64 bits of each number (the finaliser of splitmix64), so that parts are even."""
-    z = numbers.view(np.uint64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    from curation.kernels.words import mixed
+
+    return mixed(numbers.view(np.uint64))
 
 
 def pair_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBatch]) -> int:

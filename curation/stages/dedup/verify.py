@@ -106,7 +106,7 @@ def emit_sets(
 
 def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBatch]) -> int:
     """Compare each centre with its members, as they stream by; write the pairs with the sizes of intersection and union."""
-    from curation.kernels.minhash import overlaps
+    from curation.kernels.minhash import intersections
 
     own, at = (
         np.zeros(0, np.int64),
@@ -133,7 +133,7 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
                 raise RunError(
                     f"dedup: document {odd} was to be compared, and its shard did not send it; run again with --from dedup"
                 )
-            shared = overlaps(indptr, values, last, own)
+            shared = intersections(indptr, values, last, own)
             sizes = np.diff(indptr)
             total = np.where(last < 0, len(own), sizes[last]) + sizes - shared
             pairs = np.flatnonzero(member)

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
-from curation.kernels.overlap import build_ngrams, mark_seen, normalised_texts
+from curation.kernels.ngrams import build_ngrams, mark_seen, normalised_texts
 from curation.kernels.words import words
 
 TEXTS = st.text(st.sampled_from("aAbB  '’—-\nÉé\u0301Ａ中😀\u200b"), max_size=40)

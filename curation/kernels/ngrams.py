@@ -1,7 +1,9 @@
-"""Which n-grams of benchmarks a text holds, n differing from benchmark to benchmark (GPT-3, appendix C.2).
+"""Which n-grams of benchmarks a text contains, n differing from benchmark to benchmark (GPT-3,
+appendix C.2).
 
-Unlike `grams` this tells only whether a gram was seen, so one pass serves every n, and a gram once seen costs no comparison.
-Hits are verified word by word, as there. Trap: a gram's number means nothing in `grams`' table.
+Unlike `grams` this says only whether a gram was seen, so one pass serves every n, and a gram once
+seen costs no comparison. Hits are verified word by word, as there. Trap: a gram's number means
+nothing in the table of `grams`.
 """
 
 from __future__ import annotations
@@ -15,9 +17,9 @@ import numpy.typing as npt
 import pyarrow as pa
 from numba import njit
 
-from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
-from curation.kernels.grams import (
-    carry,
+from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels.gram_index import (
+    candidates,
     empty_slots,
     filter_shift,
     hash_filter,
@@ -26,14 +28,15 @@ from curation.kernels.grams import (
     same_words,
 )
 from curation.kernels.unicode import unicode_table
-from curation.kernels.words import BLOCK_WORDS, next_words, window_hashes
+from curation.kernels.words import carry, next_words, window_hashes, word_block
 
 Int64s = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class NgramTable:
-    """The distinct n-grams of some fields, for every n together: the words say how many they are."""
+    """The distinct n-grams of some fields, for every n together: the words say how many they
+    are."""
 
     widths: Int64s  # the distinct n, ascending
     pool: Bytes  # the fields' words in lower case, one space between
@@ -48,7 +51,8 @@ class NgramTable:
 
 
 class Texts(NamedTuple):
-    """Some texts' words in lower case: pool, offsets of each text in it int64[n+1], how many words each has int64[n]."""
+    """The words of texts in lower case: a pool, offsets of each text in it int64[n+1], words of
+    each int64[n]."""
 
     pool: Bytes
     offsets: Int64s
@@ -65,7 +69,8 @@ def normalised_texts(texts: Sequence[str]) -> Texts:
 
 
 def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
-    """Return (table, gram of each occurrence, text of each occurrence); text i has grams of widths[i] >= 1 words.
+    """Return (table, gram of each occurrence, text of each occurrence); text i has grams of
+    widths[i] >= 1 words.
 
     >>> table, grams, fields = build_ngrams(normalised_texts(["a b c", "b c"]), [2, 1])
     >>> table.widths.tolist(), grams.tolist(), fields.tolist()
@@ -74,14 +79,14 @@ def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64
     each = readonly(np.ascontiguousarray(widths, np.int64))
     if len(each) != len(texts.words) or (len(each) and each.min() < 1):
         raise ValueError(
-            f"expected a width of 1 or more for each of {len(texts.words)} texts, got {each.tolist()[:5]} ..."
+            f"expected a width of 1 or more for each of {len(texts.words)} texts, "
+            f"got {each.tolist()[:5]} ..."
         )
     occurrences = int(np.maximum(texts.words - each + 1, 0).sum())
     slots = empty_slots(occurrences)
-    made = number_grams(
+    grams, field_of, starts, ends, hashes = number_grams(
         readonly(texts.offsets), readonly(texts.pool), *unicode_table(), each, occurrences, slots
     )
-    grams, field_of, starts, ends, hashes = made
     arrays = (np.unique(each), texts.pool, starts, ends, hashes, slots, hash_filter(hashes))
     return NgramTable(*map(readonly, arrays)), grams, field_of
 
@@ -89,7 +94,8 @@ def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64
 def mark_seen(
     offsets: Offsets, data: Bytes, table: NgramTable, seen: npt.NDArray[np.bool_]
 ) -> None:
-    """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of `text_buffers`.
+    """Set seen[gram] (bool[grams], in place) for every gram of the table in the texts of
+    `text_buffers`.
 
     >>> table, _, _ = build_ngrams(normalised_texts(["to be or not", "whether"]), [2, 1])
     >>> seen = np.zeros(len(table), bool)
@@ -118,30 +124,18 @@ def mark_seen(
 def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, bits, shift, seen):  # type: ignore[no-untyped-def]
     if len(starts) == 0:
         return
-    most = widths[-1]
-    block = BLOCK_WORDS + most
-    word_starts = np.empty(block, np.int64)
-    word_ends = np.empty(block, np.int64)
-    hashes = np.empty(block, np.uint64)
-    windows = np.empty(block, np.uint64)
-    maybe = np.empty(block, np.int64)
+    widest = widths[-1]
+    word_starts, word_ends, hashes, windows = word_block(widest)
+    maybe = np.empty(len(windows), np.int64)
     mask = np.uint64(len(slots) - 1)
     for d in range(len(offsets) - 1):
         i, end = offsets[d], offsets[d + 1]
-        held = 0
+        carried = np.int64(0)
         while True:
-            i, n = next_words(data, i, end, pages, cells, word_starts, word_ends, hashes, held)
+            i, n = next_words(data, i, end, pages, cells, word_starts, word_ends, hashes, carried)
             for width in widths:
-                made = window_hashes(hashes, n, width, windows)
-                candidates: Int = 0
-                for k in range(made):
-                    position = windows[k] >> shift
-                    maybe[candidates] = k
-                    candidates += np.int64(
-                        bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1)
-                    )
-                for m in range(candidates):
-                    k = maybe[m]
+                grams = window_hashes(hashes, n, width, windows)
+                for k in maybe[: candidates(windows, grams, bits, shift, maybe)]:
                     slot = windows[k] & mask
                     while slots[slot] >= 0:
                         gram = np.int64(slots[slot])
@@ -153,7 +147,6 @@ def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, 
                                 seen[gram] = True
                                 break
                         slot = (slot + np.uint64(1)) & mask
-            if n < block:
+            if n < len(word_starts):
                 break
-            held = most - 1
-            carry(word_starts, word_ends, hashes, n, held)
+            carried = carry(word_starts, word_ends, hashes, n, widest - 1)
