@@ -86,7 +86,7 @@ def _cluster(rundir: RunDirectory, plan: Plan, name: str, documents: int, kept: 
     for document in (texts[kept], *removed):
         words = document.text.split()
         starts = range(len(words) - SHINGLE_WORDS + 1)
-        counts.update({" ".join(words[i : i + SHINGLE_WORDS]) for i in starts})
+        counts.update(dict.fromkeys(" ".join(words[i : i + SHINGLE_WORDS]) for i in starts).keys())
     entered = sum(store.need_footer(rundir.decision("dedup", s)).rows for s in plan.of(name))
     share = documents / max(1, entered)
     return Cluster(name, documents, share, texts[kept], removed, counts.most_common(3))

@@ -141,7 +141,8 @@ def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[RunDirectory,
     held["strongest"]["negative"][0]["tokens"][0]["token"] = "<script>"
     path.write_text(json.dumps(held))
     found = report(rundir, plan)
-    assert found.by_score is not None and found.by_score["web"]
+    assert found.by_score is not None
+    assert found.by_score["web"]
     from curation.web.page import page
 
     html = page(found)
