@@ -55,7 +55,7 @@ def alpha(run: str, dataset: str | None) -> None:
     """
     from rich.console import Console
 
-    from curation.inspect.evidence.fit import need_alpha_report
+    from curation.inspect.evidence.alpha import need_alpha_report
     from curation.inspect.terminal.fit import alpha_parts
     from curation.rundir import plan
 

@@ -93,7 +93,7 @@ def _cluster(rundir: RunDirectory, plan: Plan, name: str, documents: int, kept: 
 
 
 def _duplicates_of(rundir: RunDirectory, kept: int) -> Iterator[tuple[int, float]]:
-    """Number and similarity of `MEMBERS` documents at most that were removed as duplicates of one."""
+    """Number and similarity of at most `MEMBERS` documents removed as duplicates of one."""
     room = MEMBERS
     for file in store.listing(rundir.path("dedup", "pairs", "removed")):
         table = store.read_table(file.path, ["doc", "kept", "shared", "total"])

@@ -72,7 +72,7 @@ class ScoreBand:
 
 @dataclass(frozen=True, slots=True)
 class DatasetScores:
-    """One dataset's documents by score bin; `kept` and `bands` are None where it is not filtered."""
+    """One dataset's documents by score bin; `kept` and `bands` are None if it is not filtered."""
 
     filtered: bool
     counts: list[int]

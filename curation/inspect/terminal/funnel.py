@@ -15,13 +15,13 @@ from curation.rundir import ledger
 WIDTH = 100
 
 
-# ---- the table -------------------------------------------------------------------------------------------------------------------------
+# ---- the table
 
 Row = tuple[str, str, list[tuple[str, str]]]  # label, style, and (documents, tokens) for each flow
 
 
 def funnel_table(flows: Sequence[Flow]) -> Table:
-    """The funnel for a terminal of 100 columns: the line from top to bottom, the datasets from left to right.
+    """The funnel for a terminal of 100 columns.
 
     Too many datasets for one row of columns stand below each other, the total last.
     """
