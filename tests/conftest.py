@@ -21,6 +21,7 @@ settings.register_profile(
 settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+pytest_plugins = ["tiny_corpus"]
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 

@@ -52,7 +52,7 @@ def alpha(run: str, dataset: str | None) -> None:
       curation alpha RUN --dataset webtext2
     """
     from curation.cli.console import console
-    from curation.inspect.evidence.fit import need_alpha_report
+    from curation.inspect.evidence.alpha import need_alpha_report
     from curation.inspect.terminal.fit import alpha_parts
     from curation.rundir import plan
 

@@ -53,7 +53,7 @@ TABLE = pa.schema([("id", pa.string()), ("url", pa.string()), ("text", pa.string
 
 @dataclass(frozen=True, slots=True)
 class SplitCounts:
-    """Documents of a dataset: to train on, held out, and left out with the site that is held out."""
+    """Documents of a dataset: to train on, held out, and of a held-out site (in neither)."""
 
     rest: int = 0
     held_out: int = 0
@@ -100,20 +100,23 @@ def prepare(
     share: float = 0.1,
     say: Callable[[str], None] = print,
 ) -> Texts:
-    """Make the texts of an ablation that trains on `tokens` tokens in each arm; what is there already is used again.
+    """Make the texts of an ablation that trains on `tokens` tokens an arm, or use those there.
 
-    Raises InputError where the recipe has no trusted corpus to hold text out of, or no crawl to curate.
+    Raises InputError where the recipe has no trusted corpus to hold text out of, or no crawl to
+    curate.
     """
     trusted = [d.name for d in recipe.dataset if d.role == "trusted"]
     crawls = [d.name for d in recipe.dataset if d.role == "crawl"]
     if not trusted or not crawls:
         raise InputError(
-            "ablate: a recipe with at least one dataset of role trusted and one of role crawl expected"
+            "ablate: a recipe with at least one dataset of role trusted and one of role crawl "
+            "expected"
         )
     missing = {"classify", "dedup", "tokenize", "mix"} - set(recipe.stages)
     if missing:
         raise InputError(
-            f"ablate: a recipe with the stage {min(missing)!r} expected: the arms end at each of its stages"
+            f"ablate: a recipe with the stage {min(missing)!r} expected: "
+            "the arms end at each of its stages"
         )
     stages = tuple(s for s in ("download", "extract") if s in recipe.stages)
     say("extracting")
@@ -198,7 +201,7 @@ def _split(rundir: RunDirectory, plan: Plan, out: str, share: float) -> dict[str
 
 
 def _has_sites(rundir: RunDirectory, plan: Plan, dataset: str) -> bool:
-    """Whether a corpus comes from several sites, none of which has more than half of its addresses."""
+    """Whether a corpus comes from several sites, none with more than half of its addresses."""
     sites: Counter[str] = Counter()
     for shard in plan.of(dataset):
         urls = store.read_table(rundir.documents(shard), ["url"]).column(0).to_pylist()

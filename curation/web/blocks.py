@@ -1,6 +1,7 @@
 """A web page's blocks as one HTML page: each coloured by its score. No script, nothing fetched.
 
-Costs a few milliseconds. Trap: every string comes from somebody's page; all of it goes through `escape`.
+Costs a few milliseconds. Trap: every string comes from somebody's page; all of it goes through
+`escape`.
 """
 
 from __future__ import annotations

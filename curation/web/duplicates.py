@@ -8,6 +8,7 @@ from __future__ import annotations
 from html import escape
 
 from curation.inspect.evidence.duplicates import Duplicates, Missed, PairDifferences, Repeats
+from curation.inspect.numbers import counted
 from curation.web import charts, markup
 
 
@@ -71,7 +72,7 @@ def _pair(pair: PairDifferences) -> str:
     )
     words = (
         f"{pair.common_words:,} words in common; {pair.removed_words:,} only in the removed one, "
-        f"{pair.kept_words:,} only in the kept one, in {pair.places:,} places"
+        f"{pair.kept_words:,} only in the kept one, in {counted(pair.places, 'place')}"
     )
     return markup.card(title, f"<p class='dim'>{words}</p><p class='text'>{text}</p>")
 

@@ -7,15 +7,12 @@ from __future__ import annotations
 
 from html import escape
 
+from curation.inspect.evidence.alpha import AlphaFit, AlphaReport, alpha_sentence, kept_listings
 from curation.inspect.evidence.fit import (
-    AlphaFit,
-    AlphaReport,
     FitReport,
     Model,
-    alpha_sentence,
     calibration_listing,
     feature_listings,
-    kept_listings,
     trial_listings,
 )
 from curation.inspect.evidence.scores import ScoreBand, ScoredDocument, ScoreHistograms

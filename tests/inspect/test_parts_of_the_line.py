@@ -1,4 +1,4 @@
-"""Runs that are not the whole line: one step on one's own files, or a mixture of other runs' tokens."""
+"""Runs of some stages: one step on one's own files, or a mixture of other runs' tokens."""
 
 from __future__ import annotations
 

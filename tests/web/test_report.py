@@ -14,6 +14,7 @@ from curation.inspect.evidence.report import report
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
+from curation.stages.dedup.stage import ALARM_FROM
 from curation.web import charts
 from curation.web.page import page
 from curation.web.report import write_report
@@ -66,13 +67,8 @@ def replaced(value: Any, old: str, new: str) -> Any:
 
 def test_every_warning_of_a_run_is_on_the_page(run_recipe: Callable[..., Any]) -> None:
     """Also those of dedup, whose alarm does not stop the run in "warn" mode."""
-    rows = [
-        {"id": str(i), "text": f"one two three four five six seven {i // 60}"} for i in range(60)
-    ]
-    table = {
-        "stages": ["extract", "dedup"],
-        "dedup": {"alarm": "warn", "max_removed": 0.01, "max_cluster": 0.01},
-    }
+    rows = [{"id": str(i), "text": "one and the same text"} for i in range(ALARM_FROM)]
+    table = {"stages": ["extract", "dedup"], "dedup": {"alarm": "warn"}}
     rundir, plan = run_recipe({"a": rows}, table)
     warnings = pipeline.warnings(rundir)
     assert any(line.startswith("dedup: ") for line in warnings)

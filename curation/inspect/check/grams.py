@@ -1,6 +1,7 @@
 """Is any benchmark gram left in the token shards, other than common ones, which stay on purpose?
 
-Cost: every shard is decoded and scanned, about 20 MB of text a second. Memory: the gram table (mapped) and some megabytes.
+Cost: every shard is decoded and scanned, about 20 MB of text a second. Memory: the gram table
+(mapped) and some megabytes.
 
 Trap: a gram across two chunks of a long piece is not seen; the chunks need not be side by side in a
 shard.
@@ -88,7 +89,7 @@ def _decoded(
     starts: npt.NDArray[np.int64],
     sizes: npt.NDArray[np.int64],
 ) -> list[str]:
-    """The texts of sequences that end before `ends`; a character cut by a chunk's end is replaced."""
+    """The texts of sequences that end before `ends`; half a character at an end is replaced."""
     tokens = (
         tokens[tokens < len(sizes)] if len(tokens) and int(tokens.max()) >= len(sizes) else tokens
     )

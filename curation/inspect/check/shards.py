@@ -133,7 +133,7 @@ def _scan(path: str, facts: dict[str, Any]) -> _Scan:
 def _indexes(
     rundir: RunDirectory, rows: list[dict[str, Any]], scans: dict[str, _Scan], facts: dict[str, Any]
 ) -> Problems:
-    """Lengths add up to the shard, and every chunk ends with end-of-text or is a full part of a longer piece."""
+    """Lengths add up to the shard; every chunk ends with end-of-text or is full."""
     for row in rows:
         name = row["name"]
         try:

@@ -86,14 +86,14 @@ def _cluster(rundir: RunDirectory, plan: Plan, name: str, documents: int, kept: 
     for document in (texts[kept], *removed):
         words = document.text.split()
         starts = range(len(words) - SHINGLE_WORDS + 1)
-        counts.update({" ".join(words[i : i + SHINGLE_WORDS]) for i in starts})
+        counts.update(dict.fromkeys(" ".join(words[i : i + SHINGLE_WORDS]) for i in starts).keys())
     entered = sum(store.need_footer(rundir.decision("dedup", s)).rows for s in plan.of(name))
     share = documents / max(1, entered)
     return Cluster(name, documents, share, texts[kept], removed, counts.most_common(3))
 
 
 def _duplicates_of(rundir: RunDirectory, kept: int) -> Iterator[tuple[int, float]]:
-    """Number and similarity of `MEMBERS` documents at most that were removed as duplicates of one."""
+    """Number and similarity of at most `MEMBERS` documents removed as duplicates of one."""
     room = MEMBERS
     for file in store.listing(rundir.path("dedup", "pairs", "removed")):
         table = store.read_table(file.path, ["doc", "kept", "shared", "total"])

@@ -28,7 +28,7 @@ Int64s = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """A gram of a benchmark in a text: where, its words, and "benchmark example-id" of its owners."""
+    """A gram of a benchmark in a text: where, its words, and "benchmark id" of its examples."""
 
     span: Span
     words: str
@@ -37,7 +37,7 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """One document that was cut, and what is left of it (`pieces`); `reason`: why it was removed."""
+    """One document that was cut, and its kept `pieces`; `reason`: why it was removed."""
 
     dataset: str
     id: str

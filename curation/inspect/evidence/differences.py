@@ -1,6 +1,7 @@
 """Where two texts differ, in words: a near duplicate and the document that was kept.
 
-Cost: lines are matched first, words only within lines that differ, and no more than `MOST_WORDS` of a place.
+Cost: lines are matched first, words only within lines that differ, and no more than `MOST_WORDS` of
+a place.
 
 Trap: white space is no difference, so a text with other line breaks is equal here; a passage that
 moved shows as removed at one place and new at another.
@@ -20,7 +21,7 @@ CONTEXT = 8  # words shown on both sides of a difference
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Consecutive words. `kind`: in "both" texts, only in the "removed" or only in the "kept" one."""
+    """Consecutive words. `kind`: in "both" texts, or only in the "removed" or "kept" one."""
 
     kind: str
     words: tuple[str, ...]
@@ -86,7 +87,7 @@ def _chained(lines: list[list[str]]) -> list[str]:
 
 
 def _words(a: list[str], b: list[str]) -> list[Part]:
-    """The words of a place that differs; common words at its beginning and end are matched first."""
+    """The words of a place that differs; common ones at both ends are matched first."""
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
         first += 1
@@ -108,7 +109,7 @@ def _words(a: list[str], b: list[str]) -> list[Part]:
 
 
 def _joined(parts: list[Part]) -> Iterator[Part]:
-    """Parts without empty ones, neighbours of one kind joined; in a place removed comes before kept."""
+    """No empty parts, neighbours of one kind joined; in a place removed comes before kept."""
     place: dict[str, tuple[str, ...]] = {}
     both: tuple[str, ...] = ()
     for part in [*parts, Part("end", ("",))]:

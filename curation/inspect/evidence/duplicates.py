@@ -1,4 +1,4 @@
-"""Deduplication in figures: clusters, pairs with their differences, what was missed, repeated lines.
+"""Deduplication in figures: clusters, pairs with differences, what was missed, repeated lines.
 
 Cost: the evidence and decision tables column by column, and the texts of a few pairs and of the
 sample that the estimate compares (`SAMPLE` documents, by brute force: a few seconds).
@@ -251,7 +251,7 @@ def _found(
 
 
 def _compared(rundir: RunDirectory, first: int, second: int) -> bool:
-    """Whether a document of the second dataset may be removed as a duplicate of one of the first."""
+    """Whether a document of the second dataset may be a duplicate of one of the first."""
     config, datasets = rundir.recipe.dedup, rundir.recipe.dataset
     names = {datasets[first].name, datasets[second].name}
     if config.across == "all" or (

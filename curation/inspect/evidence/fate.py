@@ -181,7 +181,7 @@ def _survivor_row(
     return at if at < len(rows) and rows[at] == row else None
 
 
-# ---- dedup -----------------------------------------------------------------------------------------------------------------------------
+# ---- dedup
 
 
 def _duplicate(rundir: RunDirectory, plan: Plan, shard: Shard, row: int) -> Duplicate | None:
@@ -224,7 +224,7 @@ def _duplicate_count(rundir: RunDirectory, doc: int) -> int:
     return sum(int((frames.column(path, "kept").to_numpy() == doc).sum()) for path in paths)
 
 
-# ---- decontaminate ---------------------------------------------------------------------------------------------------------------------
+# ---- decontaminate
 
 
 def _benchmarks(rundir: RunDirectory, shard: Shard, row: int) -> Benchmarks | None:
@@ -292,7 +292,7 @@ def gram_examples(rundir: RunDirectory) -> tuple[npt.NDArray[np.int64], npt.NDAr
     return indptr, examples
 
 
-# ---- tokens and shards -----------------------------------------------------------------------------------------------------------------
+# ---- tokens and shards
 
 
 def _placed(rundir: RunDirectory, shard: Shard, row: int) -> Placed | None:
@@ -316,7 +316,7 @@ def _placed(rundir: RunDirectory, shard: Shard, row: int) -> Placed | None:
 def place(
     rundir: RunDirectory, dataset: str, content: bytes, counts: tuple[int, ...], epochs: float
 ) -> Placed:
-    """Where a document's chunks are, by the formula of `stages/mix/stage.py`: nothing is scanned."""
+    """Where a document's chunks are, by the formula of `stages/mix/stage.py`."""
     config, seed = rundir.recipe.mix, rundir.recipe.seed
     chunks = sum(-(-count // mix.CHUNK_TOKENS) for count in counts)
     if draws.uniform(seed, "validation", content) < config.validation:

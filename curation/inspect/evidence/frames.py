@@ -50,7 +50,7 @@ def last_decision(rundir: RunDirectory, shard: Shard) -> str | None:
 
 
 def survivors_path(rundir: RunDirectory, shard: Shard) -> str | None:
-    """The survivors of a shard; its documents where classify has not decided, None before extract."""
+    """A shard's survivors; its documents where classify has not decided, None before extract."""
     for path in (rundir.survivors(shard), rundir.documents(shard)):
         if store.exists(path):
             return path

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from curation.inspect.evidence.alpha import AlphaReport, alpha_report
 from curation.inspect.evidence.benchmarks import BenchmarkHits, benchmark_hits
 from curation.inspect.evidence.contamination import BenchmarkStudy, contamination
 from curation.inspect.evidence.corpus import LanguageCount, Lengths, languages, lengths
 from curation.inspect.evidence.duplicates import Duplicates, Repeats, duplicates, repeats
 from curation.inspect.evidence.extracted import ExtractedPage, extracted_pages
-from curation.inspect.evidence.fit import AlphaReport, Model, alpha_report, model_report
+from curation.inspect.evidence.fit import Model, model_report
 from curation.inspect.evidence.flow import Flow, funnel
 from curation.inspect.evidence.frames import AFTER_SURVIVORS
 from curation.inspect.evidence.mixture import PlacedMixture, placed_mixture

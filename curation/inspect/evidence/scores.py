@@ -72,7 +72,7 @@ class ScoreBand:
 
 @dataclass(frozen=True, slots=True)
 class DatasetScores:
-    """One dataset's documents by score bin; `kept` and `bands` are None where it is not filtered."""
+    """One dataset's documents by score bin; `kept` and `bands` are None if it is not filtered."""
 
     filtered: bool
     counts: list[int]
@@ -143,7 +143,7 @@ def score_histograms(rundir: RunDirectory, plan: Plan) -> ScoreHistograms | None
         if not part.num_rows:
             continue
         score = part.column("score").to_numpy()
-        keep = part.column("keep").fill_null(False).to_numpy()
+        keep = part.column("keep").fill_null(False).to_numpy().astype(np.float64)
         parts = sums.setdefault(part.column("dataset")[0].as_py(), np.zeros((3, BINS)))
         for row, weights in enumerate((None, keep, keep_chance(score, alpha))):
             parts[row] += np.histogram(score, edges, weights=weights)[0]

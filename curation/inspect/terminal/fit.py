@@ -8,14 +8,12 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from curation.inspect.evidence.alpha import AlphaReport, alpha_sentence, kept_listings
 from curation.inspect.evidence.fit import (
-    AlphaReport,
     FitReport,
     Model,
-    alpha_sentence,
     calibration_listing,
     feature_listings,
-    kept_listings,
     training_listing,
     trial_listings,
 )

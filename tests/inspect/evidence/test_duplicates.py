@@ -46,7 +46,7 @@ def test_all_compared_is_a_count_and_bands_that_leak_are_seen(
 
 
 def test_a_sample_tells_the_whole_without_bias(run_recipe: Callable[..., Any]) -> None:
-    """A fifth is drawn, by 40 seeds: the mean of the estimates is the truth, and the intervals hold it nearly always."""
+    """A fifth is drawn, by 40 seeds: the mean is the truth, and nearly all intervals hold it."""
     import dataclasses
 
     rundir, plan = run_recipe({"a": _rows(300, 200)}, LEAKY)

@@ -15,14 +15,8 @@ from stages.classify.test_stage import DATASETS, TABLE
 from curation import store
 from curation.cli import main
 from curation.errors import InputError
-from curation.inspect.evidence.fit import (
-    ALPHAS,
-    Feature,
-    alpha_report,
-    kept_by_alpha,
-    model_report,
-    token_list,
-)
+from curation.inspect.evidence.alpha import ALPHAS, alpha_report, kept_by_alpha
+from curation.inspect.evidence.fit import Feature, model_report, token_list
 from curation.inspect.evidence.report import report
 from curation.inspect.evidence.scores import by_score
 from curation.rundir import plan as plans
