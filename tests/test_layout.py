@@ -159,6 +159,11 @@ def test_no_circle_between_files() -> None:
         visit(module, ())
 
 
+def test_only_the_fork_server_imports_what_works_at_import() -> None:
+    """engine/preload.py is named in forkserver.PRELOADED, and imported by no file."""
+    assert not [name(p) for p in FILES if "curation.engine.preload" in imports(p)]
+
+
 @pytest.mark.parametrize("package", ONLY_IN)
 def test_packages_stay_where_they_belong(package: str) -> None:
     users = [name(p) for p in FILES if any(inside(m, package) for m in imports(p))]

