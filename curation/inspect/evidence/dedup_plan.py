@@ -198,7 +198,7 @@ def plan_view(
     )
     yield Text(
         f"  time    {_time(sign)} to sign {megabytes:,.0f} MB of text on {workers} workers, {_time(compare)} to measure pairs; "
-        "reading the input and the joins come on top (docs/performance.md)"
+        "reading the input and the joins come on top (docs/results/performance.md)"
     )
 
 

@@ -88,7 +88,7 @@ def warnings(rundir: RunDirectory) -> list[str]:
 def memorised(books: Mapping[str, ledger.Ledger], negatives: Mapping[str, Any]) -> list[str]:
     """Datasets most of whose documents the fit saw as negatives, a line each: it knows them by heart, and scores them too low.
 
-    On 2,589 real pages the rule keeps 4 % of those of held-out sites and 0.2 % of those that the fit had seen (docs/classifier.md).
+    On 2,589 real pages the rule keeps 4 % of those of held-out sites and 0.2 % of those that the fit had seen (docs/results/classifier.md).
 
     >>> [line[:60] for line in memorised({"web": {"in": [100, 0, 0]}}, {"web": {"fitted": 90}})]
     ['the classifier learned from 90 % of web as negatives, and sc']
