@@ -109,7 +109,9 @@ def keys(cls: Any) -> str:
             default = f"`{toml(field.default_factory())}`"
         elif field.default is dataclasses.MISSING:
             default = "required"
-        meaning = field.metadata.get("help", "Names the dataset and its folders in a run directory.")
+        meaning = field.metadata.get(
+            "help", "Names the dataset and its folders in a run directory."
+        )
         numbers = {name: value for name, value in field.metadata.items() if name != "help"}
         bounds = tables.expected(numbers).removeprefix("a number ") if numbers else ""
         words = kind(hints[field.name]) + (f" ({bounds})" if bounds else "")
