@@ -12,6 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 EXTRAS_curate := spark
 EXTRAS_train := spark,train
 EXTRAS_all := spark,train,notebook,dev
+EXTRAS_docs := docs
 SOURCES := $(shell find curation -type f ! -name '*.py[co]' ! -name '*.nb[ci]')
 ENVIRONMENT := build/environment
 # Modules are compiled when they are first imported, and that is kept whatever the shell says: without, each process, and a run has
@@ -19,7 +20,7 @@ ENVIRONMENT := build/environment
 export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help curate train test lint package bench clean
+.PHONY: help curate train test lint docs package bench clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -51,6 +52,11 @@ lint: .venv/.all ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: .venv/.docs ## the documentation site in build/site, links checked; its reference is made from the code
+	@$(BIN)/python scripts/make_reference.py
+	@$(BIN)/zensical build --strict --clean
+	@echo "The site: build/site/index.html"
 
 package: dist/environment.tar.gz ## what a cluster needs: a wheel and a packed environment, in dist/
 	@ls -sh dist

@@ -15,7 +15,7 @@ from curation.recipe.tables import Dataset, Recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "curation" / "recipes").glob("*.toml"))
-PAGE = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
@@ -97,7 +97,7 @@ def documented(heading: str) -> dict[str, str]:
     """Key -> default, from the table under a heading of the page."""
     section = re.split(r"^## ", PAGE, flags=re.M)
     body = next(s for s in section if s.startswith(heading + "\n"))
-    rows = re.findall(r"^\| `([A-Za-z_]+)` \| (.+?) \| (.+) \|$", body, re.M)
+    rows = re.findall(r"^\| `([A-Za-z_]+)` \| .+? \| (.+?) \| (.+) \|$", body, re.M)
     return {key: default.strip("`") for key, default, _ in rows}
 
 

@@ -45,7 +45,7 @@ def plan_parts(recipe: Recipe, plan: DedupPlan) -> Iterator[RenderableType]:
     yield Text(
         f"  time    {duration(plan.sign_s)} to sign {plan.text_mb:,.0f} MB of text on "
         f"{plan.workers} workers, {duration(plan.measure_s)} to measure pairs; "
-        "reading the input and the joins come on top (docs/performance.md)"
+        "reading the input and the joins come on top (docs/results/performance.md)"
     )
 
 

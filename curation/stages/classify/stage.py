@@ -91,7 +91,7 @@ def memorised_warnings(
     low.
 
     On 2,589 real pages the rule keeps 4 % of those of held-out sites and 0.2 % of those that the
-    fit had seen (docs/classifier.md).
+    fit had seen (docs/results/classifier.md).
 
     >>> lines = memorised_warnings({"web": {"in": [100, 0, 0]}}, {"web": {"fitted": 90}})
     >>> [line[:60] for line in lines]
