@@ -57,7 +57,7 @@ ONLY_IN = {
     "torch": ("curation/gpt3/", "perf/"),
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
-    "pyspark": ("curation/engine/spark.py", "jobs/", "perf/"),
+    "pyspark": ("curation/engine/spark", "jobs/", "perf/"),
     "duckdb": ("curation/store/query.py", "perf/"),
     "pyarrow.fs": ("curation/store/paths.py",),
 }

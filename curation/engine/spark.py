@@ -13,7 +13,6 @@ import itertools
 import os
 import re
 import shutil
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -36,10 +35,10 @@ from curation.engine.base import (
     task_error,
     write_parts,
 )
-from curation.engine.java import java_home
 from curation.engine.local import LocalEngine
 from curation.engine.sorting import part_runs, reduce_part
-from curation.errors import MissingExtra, RunError, TaskError
+from curation.engine.spark_session import session, submitted_by_spark
+from curation.errors import MissingExtra, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -70,7 +69,7 @@ class SparkEngine:
         """The session, started by the first verb that needs it: a finished run needs none."""
         if self._session is None:
             self.progress("start Spark", 0, 1)
-            self._session = _session(self._master, self._asked_workers, self._folder)
+            self._session = session(self._master, self._asked_workers, self._folder, 8 * RUN_BYTES)
             self.progress("start Spark", 1, 1)
         return self._session
 
@@ -99,7 +98,7 @@ class SparkEngine:
 
     def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """As `map`. On this machine, worker processes do it while Spark starts."""
-        if _submitted() or not (self._master or "local").startswith("local"):
+        if submitted_by_spark() or not (self._master or "local").startswith("local"):
             return self.map(label, task, items)
         if not items:
             return []
@@ -373,94 +372,3 @@ def _reduce_nothing(reduce: Reduce, item: tuple[str, int]) -> tuple[int, Any]:
     """A part without rows and its result, as the other parts' results come back: through JSON."""
     _, part = item
     return part, orjson.loads(orjson.dumps(reduce(part, iter(()))))
-
-
-# ---- starting Spark ------------------------------------------------------------------------------
-
-
-def _session(master: str | None, workers: int, folder: str) -> Any:
-    import pyspark
-    from pyspark.sql import SparkSession
-
-    submitted = _submitted()
-    if not submitted:
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
-        os.environ.setdefault("SPARK_WORKER_DIR", os.path.join(folder, "work"))
-        os.environ["JAVA_HOME"] = java_home(folder)
-        master = master or f"local[{workers or '*'}]"
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "FATAL",
-        "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
-        "spark.sql.execution.arrow.maxBytesPerBatch": str(8 * RUN_BYTES),
-        "spark.sql.autoBroadcastJoinThreshold": "-1",
-        "spark.sql.warehouse.dir": os.path.join(folder, "warehouse"),
-        "spark.local.dir": folder,
-    }
-    if not submitted and (master or "").startswith("local"):
-        settings |= {
-            "spark.driver.memory": "2g",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": _quiet_logging(folder),
-        }
-    if submitted:
-        builder = SparkSession.builder.appName("curation")
-        for key, value in settings.items():
-            builder = builder.config(key, value)
-        return builder.getOrCreate()
-    settings |= {"spark.app.name": "curation", "spark.master": str(master)}
-    return _started(settings, os.path.join(folder, "jvm.log"))
-
-
-def _submitted() -> bool:
-    """Whether spark-submit runs a JVM already, and knows the master."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
-
-
-def _started(settings: Mapping[str, str], log: str) -> Any:
-    """The session, what its JVM prints sent to a file: what goes wrong later comes as exceptions.
-
-    Raises RunError where it cannot start.
-    """
-    from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
-
-    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
-    try:
-        with open(log, "wb") as file:
-            gateway = launch_gateway(conf, {"stderr": file})
-        return SparkSession(SparkContext(conf=conf, gateway=gateway))
-    except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
-        with open(log, encoding="utf-8", errors="replace") as printed:
-            lines = [line.strip() for line in printed if "rror" in line or "xception" in line]
-        thrown = [
-            line.strip(": ")
-            for line in str(error).splitlines()
-            if line.startswith((": ", "Caused by"))
-        ]
-        causes = thrown[-1:] or lines[:1] or str(error).splitlines()[:1]
-        raise RunError(
-            f"Spark could not start: {causes[0] if causes else 'the JVM gave no reason'}; "
-            f"look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
-        ) from error
-
-
-def _quiet_logging(folder: str) -> str:
-    """The Java option for logging only what kills the JVM: errors reach the user as exceptions."""
-    path = os.path.join(folder, "log4j2.properties")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(
-            "rootLogger.level = fatal\n"
-            "rootLogger.appenderRef.stderr.ref = console\n"
-            "appender.console.type = Console\n"
-            "appender.console.name = console\n"
-            "appender.console.target = SYSTEM_ERR\n"
-            "appender.console.layout.type = PatternLayout\n"
-            "appender.console.layout.pattern = %p %c{1}: %m%n\n"
-        )
-    return f"-Dlog4j2.configurationFile=file:{path}"

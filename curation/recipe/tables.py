@@ -9,61 +9,18 @@ Trap: the classes' `repr` enters the digests of run tables, so renaming a class 
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
+from curation.errors import did_you_mean
+from curation.recipe.keys import check_bounds, key
 from curation.recipe.line import STAGES
 
 if TYPE_CHECKING:
     from curation import store
 
 Scaling = Literal["tf", "binary", "l2", "log-l2"]
-
-
-def key(default: Any, help: str, **bounds: float) -> Any:
-    """A key with its default, its help sentence, and its bounds.
-
-    Bounds: `least` and `most` are allowed values, `above` and `below` are not. They hold for
-    numbers, and for each value of a table of numbers; text such as "auto" has none.
-    """
-    metadata = {"help": help, **bounds}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def expected(bounds: Mapping[str, Any]) -> str:
-    """What a number's bounds ask for, in words.
-
-    >>> expected({"least": 1}), expected({"above": 0}), expected({"least": 0, "below": 1})
-    ('at least 1', 'more than 0', 'a number in [0, 1)')
-    """
-    low = f"[{bounds['least']:g}" if "least" in bounds else f"({bounds.get('above', 0):g}"
-    high = f"{bounds['most']:g}]" if "most" in bounds else f"{bounds.get('below', 0):g})"
-    if "most" not in bounds and "below" not in bounds:
-        return f"at least {bounds['least']:g}" if "least" in bounds else f"more than {low[1:]}"
-    return f"a number in {low}, {high}"
-
-
-def _check_bounds(table: Any) -> None:
-    """Raise ValueError with the key's name where a number is outside its bounds."""
-    for f in fields(table):
-        bounds, value = f.metadata, getattr(table, f.name)
-        items = value.items() if isinstance(value, dict) else [("", value)]
-        for name, number in items:
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                continue
-            inside = (
-                number >= bounds.get("least", number)
-                and number <= bounds.get("most", number)
-                and ("above" not in bounds or number > bounds["above"])
-                and ("below" not in bounds or number < bounds["below"])
-            )
-            if not inside:
-                where = f"{f.name}.{name}" if name else f.name
-                raise ValueError(f"{where}: {expected(bounds)} expected, got {number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +36,7 @@ class DownloadConfig:
     )
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
 
     def patience(self, workers: int) -> store.Patience:
         """One worker's part of the budget of requests."""
@@ -108,7 +65,7 @@ class ExtractConfig:
     )
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
         if self.languages and not self.table_languages:
             raise ValueError(
                 "languages: they cannot be kept by language with table_languages = false"
@@ -149,7 +106,7 @@ class ClassifyConfig:
     model: str = key("", "Folder of a fitted model (RUN/classify/model), instead of fitting one.")
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,7 +162,7 @@ class DedupConfig:
     max_repeated_paragraphs: float = key(1.0, "The same for repeated paragraphs.", least=0, most=1)
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
         self.banding()
 
     def banding(self) -> tuple[int, int]:
@@ -231,7 +188,7 @@ class DecontaminateConfig:
     study: bool = key(True, "Also say which examples stay dirty (appendix C.2).")
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +213,7 @@ class MixConfig:
     )
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
         if self.weights and not sum(self.weights.values()):
             raise ValueError(f"weights: not all 0 expected, got {self.weights}")
 
@@ -304,7 +261,7 @@ class Dataset:
             )
         if bool(self.urls) != bool(self.index):
             raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
-        _check_bounds(self)
+        check_bounds(self)
         from curation import store
 
         if self.first_mb and not self.stream:
@@ -343,7 +300,7 @@ class Recipe:
         for stage in self.stages:
             if stage not in STAGES:
                 raise ValueError(f"stages: no stage {stage!r}{did_you_mean(stage, STAGES)}")
-        _check_bounds(self)
+        check_bounds(self)
         from curation import store
 
         for dataset in self.dataset:
@@ -404,13 +361,3 @@ class Recipe:
     def negatives(self) -> tuple[str, ...]:
         """The datasets that the classifier learns as unfiltered."""
         return self.classify.negatives or tuple(d.name for d in self.dataset if d.role == "crawl")
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, or all.
-
-    >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
-    ("; did you mean 'dedup'?", '; known: dedup, mix')
-    """
-    close = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -12,7 +12,7 @@ import pytest
 from curation.errors import InputError, RunError
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
-from curation.rundir import plan
+from curation.rundir import lock, plan
 from curation.rundir.directory import RunDirectory
 
 
@@ -88,9 +88,9 @@ def test_a_shard_whose_input_changed_loses_its_documents(inputs: Path, tmp_path:
 
 def test_two_runs_cannot_hold_one_directory(tmp_path: Path) -> None:
     with (
-        plan.Lock(str(tmp_path), print),
+        lock.Lock(str(tmp_path), print),
         pytest.raises(RunError, match=str(os.getpid())),
-        plan.Lock(str(tmp_path), print),
+        lock.Lock(str(tmp_path), print),
     ):
         pass
     assert not (tmp_path / "run.lock").exists()
@@ -103,19 +103,19 @@ def test_the_lock_of_a_dead_process_is_named_and_taken_over(tmp_path: Path) -> N
     owner = {"host": socket.gethostname(), "pid": int(dead.stdout), "token": "t", "beat": 0}
     (tmp_path / "run.lock").write_text(json.dumps(owner))
     said: list[str] = []
-    with plan.Lock(str(tmp_path), said.append):
+    with lock.Lock(str(tmp_path), said.append):
         assert str(owner["pid"]) in said[0]
 
 
 def test_a_beating_lock_of_another_process_number_is_not_believed_for_ever(tmp_path: Path) -> None:
     owner = {"host": socket.gethostname(), "pid": os.getppid(), "token": "t", "beat": 0}
     (tmp_path / "run.lock").write_text(json.dumps(owner))
-    with plan.Lock(str(tmp_path), print):
+    with lock.Lock(str(tmp_path), print):
         assert json.loads((tmp_path / "run.lock").read_text())["pid"] == os.getpid()
 
 
 def test_a_lock_that_was_taken_over_is_left_to_its_new_owner(tmp_path: Path) -> None:
-    with plan.Lock(str(tmp_path), print):
+    with lock.Lock(str(tmp_path), print):
         (tmp_path / "run.lock").write_text(
             json.dumps({"host": "h", "pid": 1, "token": "theirs", "beat": 0})
         )
