@@ -1,9 +1,8 @@
 """Compiles the kernels before the work begins, each once.
 
-Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the
-source. Left to the stages, every worker would compile the same kernel at the same moment, under a
-label that says nothing of it. Later runs find them compiled. `python -m curation.pipeline.compile`
-does it as part of a set-up.
+Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the stages, every
+worker would compile the same kernel at the same moment, under a label that says nothing of it. Later runs find them compiled.
+`python -m curation.pipeline.compile` does it as part of a set-up.
 """
 
 from __future__ import annotations
@@ -18,10 +17,7 @@ import pyarrow as pa
 
 from curation.engine.base import Engine
 
-_TEXT = (
-    "The miller wound the sluice at dawn, and by noon the whole yard smelled of flour, wet oak and "
-    "horses."
-)
+_TEXT = "The miller wound the sluice at dawn, and by noon the whole yard smelled of flour, wet oak and horses."
 
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
@@ -35,10 +31,7 @@ def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
 
 
 def _is_compiled(kernel: str) -> bool:
-    """Whether Numba's file of a kernel is newer than all sources.
-
-    Where it keeps files elsewhere, no; that costs two seconds.
-    """
+    """Whether Numba's file of a kernel is newer than all sources. Where it keeps files elsewhere, no; that costs two seconds."""
     folder = Path(__file__).parents[1] / "kernels"
     made = [file.stat().st_mtime for file in (folder / "__pycache__").glob(f"{kernel}-*.nbi")]
     return bool(made) and max(made) > max(file.stat().st_mtime for file in folder.glob("*.py"))
