@@ -7,15 +7,12 @@ query. Which Java it runs on is decided in `java.py`.
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import itertools
-import os
 import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -24,25 +21,23 @@ import orjson
 import pyarrow as pa
 
 from curation import store
-from curation.engine.base import (
-    Emit,
-    Parts,
-    Progress,
-    Reduce,
-    part_path,
-    runs,
-    silent,
-    task_error,
-    write_parts,
+from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent
+from curation.engine.executors import (
+    RUN_BYTES,
+    emit_runs,
+    plain_schema,
+    read_tables,
+    reduce_nothing,
+    reduce_runs,
+    result_or_failure,
+    write_tables,
 )
 from curation.engine.local import LocalEngine
-from curation.engine.sorting import part_runs, reduce_part
 from curation.engine.spark_session import session, submitted_by_spark
 from curation.errors import MissingExtra, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
-RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
 class SparkEngine:
@@ -87,7 +82,7 @@ class SparkEngine:
         numbered = list(enumerate(items))
         with self._watched(label, len(items)):
             job = context.parallelize(numbered, len(items)).map(
-                partial(_result_or_failure, label, task)
+                partial(result_or_failure, label, task)
             )
             outcomes = sorted(self._collect(label, job.collect))
         self.progress(label, len(items), len(items))
@@ -129,7 +124,7 @@ class SparkEngine:
         rows = self._spark.sql(query).select(*columns)
         rows = rows.repartition(self.workers, partition_by) if partition_by else rows.repartition(1)
         ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
-        write = partial(_write, out, schema, digest, partition_by)
+        write = partial(write_tables, out, schema, digest, partition_by)
         written = self._collect(out, ordered.mapInArrow(write, "value bigint, rows bigint").collect)
         parts = sorted((row[0], row[1]) for row in written)
         if not parts and partition_by is None:
@@ -150,21 +145,22 @@ class SparkEngine:
         self.progress(label, 0, parts)
         sources = self._numbers(len(items), 16 * self.workers)
         packed = sources.mapInArrow(
-            partial(_emit, f"{label}: emit", emit, list(items), schema), "part bigint, run binary"
+            partial(emit_runs, f"{label}: emit", emit, list(items), schema),
+            "part bigint, run binary",
         )
         spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions(
             "part"
         )
         memory = max(0.25, self.memory_gb / self.workers)
         reduced = spread.mapInArrow(
-            partial(_reduce, label, reduce, schema, tuple(sort_by), memory),
+            partial(reduce_runs, label, reduce, schema, tuple(sort_by), memory),
             "part bigint, result binary",
         )
         results = {
             row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)
         }
         empty = [(f"part {part}", part) for part in range(parts) if part not in results]
-        results |= self.map(label, partial(_reduce_nothing, reduce), empty)
+        results |= self.map(label, partial(reduce_nothing, reduce), empty)
         self.progress(label, parts, parts)
         return [results[part] for part in range(parts)]
 
@@ -175,7 +171,7 @@ class SparkEngine:
 
     def _read(self, table: store.Table) -> Any:
         return self._numbers(len(table.paths), 2 * self.workers).mapInArrow(
-            partial(_read, table.paths, table.schema), _spark_schema(table.schema)
+            partial(read_tables, table.paths, table.schema), _spark_schema(table.schema)
         )
 
     def _numbers(self, n: int, most: int) -> Any:
@@ -248,127 +244,7 @@ def _without_class(cause: str) -> str:
     return re.sub(r"^curation\.errors\.\w+: ", "", cause)
 
 
-# ---- what runs on the executors ------------------------------------------------------------------
-
-
-def _result_or_failure(
-    label: str, task: Callable[[Any], Any], numbered: tuple[int, Any]
-) -> tuple[int, str, Any]:
-    """The item's number, one line if the task failed, and its result.
-
-    A failure comes back as a value: Spark would otherwise run a failing task four times and abandon
-    the others.
-    """
-    number, item = numbered
-    try:
-        with _failures_named(label, item):
-            return number, "", task(item)
-    except TaskError as error:
-        return number, str(error), None
-
-
-@contextlib.contextmanager
-def _failures_named(label: str, item: Any) -> Iterator[None]:
-    """Whatever the block raises becomes a TaskError that names the label and the item."""
-    try:
-        yield
-    # A task may raise anything, and all of it is reported with the item.
-    except Exception as error:
-        raise task_error(label, item, error) from error
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema as Spark can hold it: fixed-size binary becomes binary."""
-    return pa.schema(
-        [
-            pa.field(f.name, pa.binary() if pa.types.is_fixed_size_binary(f.type) else f.type)
-            for f in schema
-        ]
-    )
-
-
 def _spark_schema(schema: pa.Schema) -> Any:
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    return from_arrow_schema(_plain(schema))
-
-
-def _read(
-    paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    plain = _plain(schema)
-    for batch in batches:
-        for number in batch.column(0).to_pylist():
-            for group in store.read_groups(paths[number], schema.names):
-                yield group.cast(plain)
-
-
-def _write(
-    out: str,
-    schema: pa.Schema,
-    digest: str,
-    partition_by: str | None,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    for value, rows in write_parts(batches, out, schema, digest, partition_by):
-        yield pa.record_batch(
-            {"value": pa.array([value], pa.int64()), "rows": pa.array([rows], pa.int64())}
-        )
-
-
-def _emit(
-    label: str,
-    emit: Emit,
-    items: Sequence[Any],
-    schema: pa.Schema,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    """Runs of rows of one part, each as the bytes of an Arrow batch: one row to Spark, where each
-    row costs."""
-    for batch in batches:
-        for number in batch.column(0).to_pylist():
-            with _failures_named(label, items[number]):
-                yield from _packed_runs(part_runs(emit(items[number]), schema))
-
-
-def _packed_runs(parts: Iterator[tuple[int, pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
-    for part, rows in parts:
-        step = max(1, RUN_BYTES * rows.num_rows // max(1, rows.nbytes))
-        for start in range(0, rows.num_rows, step):
-            run = rows.slice(start, step).serialize().to_pybytes()
-            yield pa.record_batch(
-                {"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())}
-            )
-
-
-def _reduce(
-    label: str,
-    reduce: Reduce,
-    schema: pa.Schema,
-    sort_by: Sequence[str],
-    memory_gb: float,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
-    with tempfile.TemporaryDirectory(dir=folder) as spill:
-        by_part = itertools.groupby(runs(batches, "part"), key=lambda pair: pair[0])
-        for number, slices in by_part:
-            rows = (
-                pa.ipc.read_record_batch(run.as_buffer(), schema)
-                for _, packed in slices
-                for run in packed.column("run")
-            )
-            with _failures_named(label, f"part {number}"):
-                result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
-            yield pa.record_batch(
-                {
-                    "part": pa.array([number], pa.int64()),
-                    "result": pa.array([orjson.dumps(result)], pa.binary()),
-                }
-            )
-
-
-def _reduce_nothing(reduce: Reduce, item: tuple[str, int]) -> tuple[int, Any]:
-    """A part without rows and its result, as the other parts' results come back: through JSON."""
-    _, part = item
-    return part, orjson.loads(orjson.dumps(reduce(part, iter(()))))
+    return from_arrow_schema(plain_schema(schema))

@@ -37,8 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to go on, and at what pace: `interval_s` lies between two requests of this
-    process."""
+    """How long to go on, and the seconds between two requests of this process."""
 
     max_attempts: int = 8
     timeout_s: float = 60.0
@@ -47,8 +46,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a file is, the name it gets, and what it is checked by: its size in bytes (-1: not
-    told), `(algorithm, hex digest)`."""
+    """Where a file is, its name here, its size in bytes (-1: unknown), (algorithm, hex digest)."""
 
     url: str
     name: str
@@ -252,12 +250,8 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
         # Many servers know no HEAD.
         with respond("GET", url, {"Range": "bytes=0-0"}, patience) as response:
             length = response.headers.get("Content-Length", "")
-            whole = (
-                int(length)
-                if response.status_code == 200 and length.isdecimal()
-                else range_size(response)
-            )
-            return whole, _tag(response)
+            whole = response.status_code == 200 and length.isdecimal()
+            return int(length) if whole else range_size(response), _tag(response)
 
     return persist(ask, url, patience)
 

@@ -149,7 +149,7 @@ def test_a_failing_shard_is_named_and_the_finished_ones_stay(
     with pytest.raises(
         TaskError, match=r"^extract failed on books2/0000\d: .*zz-broken\.txt: no such file"
     ):
-        pipeline.RUN["extract"](rundir, planned, local)
+        pipeline.MODULES["extract"].run(rundir, planned, local)
     assert store.done(
         rundir.documents(planned.shards[0]),
         store.need_footer(rundir.documents(planned.shards[0])).digest,

@@ -95,11 +95,8 @@ def _fit(
         training.held if config.C != "auto" else training.held & ~_choosing(training, recipe.seed)
     )
     figures = measure(training, test, w, intercept, config.class_weight)
-    whole = {
-        "documents": int((~training.held).sum()),
-        "auc": figures["auc"],
-        "log_loss": figures["log_loss"],
-    }
+    whole = {"documents": int((~training.held).sum())}
+    whole |= {key: figures[key] for key in ("auc", "log_loss")}
     report = {
         "tried": tried,
         **figures,
@@ -118,7 +115,8 @@ def _fit(
         "versions": _versions(),
     }
     write_model(path, w, intercept, card, report)
-    load_model(path)  # what cannot be read back must not be found by a later run
+    # What cannot be read back must not be found by a later run.
+    load_model(path)
 
 
 def _check_classes(classes: Mapping[str, Sequence[str]]) -> None:
