@@ -100,7 +100,7 @@ def kind(hint: Any) -> str:
 def keys(cls: Any) -> str:
     """The table of a config class's keys."""
     hints = typing.get_type_hints(cls)
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    rows = ["| key | meaning | type | default |", "|---|---|---|---|"]
     for field in dataclasses.fields(cls):
         if field.name == "dataset" or dataclasses.is_dataclass(hints[field.name]):
             continue
@@ -115,7 +115,7 @@ def keys(cls: Any) -> str:
         numbers = {name: value for name, value in field.metadata.items() if name != "help"}
         bounds = tables.expected(numbers).removeprefix("a number ") if numbers else ""
         words = kind(hints[field.name]) + (f" ({bounds})" if bounds else "")
-        rows.append(f"| `{field.name}` | {cell(words)} | {cell(default)} | {cell(meaning)} |")
+        rows.append(f"| `{field.name}` | {cell(meaning)} | {cell(words)} | {cell(default)} |")
     return "\n".join(rows)
 
 
