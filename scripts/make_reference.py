@@ -19,6 +19,7 @@ import pyarrow as pa
 
 import curation
 from curation.cli import COMMANDS, main
+from curation.recipe import keys as keys_of
 from curation.recipe import tables
 from curation.recipe.line import STAGES
 from curation.rundir import schema
@@ -100,7 +101,7 @@ def kind(hint: Any) -> str:
 def keys(cls: Any) -> str:
     """The table of a config class's keys."""
     hints = typing.get_type_hints(cls)
-    rows = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    rows = ["| key | meaning | type | default |", "|---|---|---|---|"]
     for field in dataclasses.fields(cls):
         if field.name == "dataset" or dataclasses.is_dataclass(hints[field.name]):
             continue
@@ -113,9 +114,9 @@ def keys(cls: Any) -> str:
             "help", "Names the dataset and its folders in a run directory."
         )
         numbers = {name: value for name, value in field.metadata.items() if name != "help"}
-        bounds = tables.expected(numbers).removeprefix("a number ") if numbers else ""
+        bounds = keys_of.expected(numbers).removeprefix("a number ") if numbers else ""
         words = kind(hints[field.name]) + (f" ({bounds})" if bounds else "")
-        rows.append(f"| `{field.name}` | {cell(words)} | {cell(default)} | {cell(meaning)} |")
+        rows.append(f"| `{field.name}` | {cell(meaning)} | {cell(words)} | {cell(default)} |")
     return "\n".join(rows)
 
 

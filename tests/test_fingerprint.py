@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import fingerprint
 import numpy as np
 import pytest
-from golden import fingerprint
 
 from curation.engine.local import LocalEngine
 from curation.stages.classify.model import load_model

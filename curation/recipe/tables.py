@@ -136,7 +136,7 @@ class DedupConfig:
         "all", "Which datasets are compared: all with all, or pairs, from left to right."
     )
     within: bool = key(
-        True, "With pairs in `across`: compare within the second of each and those not named too."
+        True, "With pairs in `across`: also within each dataset, those of role reference excepted."
     )
     index: str = key(
         "", "An earlier run (its folder): what resembles a document that it kept is removed."

@@ -97,8 +97,8 @@ def documented(heading: str) -> dict[str, str]:
     """Key -> default, from the table under a heading of the page."""
     section = re.split(r"^## ", PAGE, flags=re.M)
     body = next(s for s in section if s.startswith(heading + "\n"))
-    rows = re.findall(r"^\| `([A-Za-z_]+)` \| .+? \| (.+?) \| (.+) \|$", body, re.M)
-    return {key: default.strip("`") for key, default, _ in rows}
+    rows = re.findall(r"^\| `([A-Za-z_]+)` \| .+ \| (.+?) \|$", body, re.M)
+    return {key: default.strip("`") for key, default in rows}
 
 
 TABLES = {"Top of the file": Recipe, "[[dataset]]": Dataset} | {
