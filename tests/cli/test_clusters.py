@@ -38,7 +38,7 @@ def test_many_leaving_for_one_stop_the_run_and_can_be_looked_at(pages: str, tmp_
     )
     assert "Traceback" not in stopped.output
     for shown in (
-        "89 of input left",
+        "89 of input removed",
         "Jaccard",
         "most in common",
         "home about contact sign in",
@@ -47,7 +47,7 @@ def test_many_leaving_for_one_stop_the_run_and_can_be_looked_at(pages: str, tmp_
 
     shown = call("clusters", out)
     assert shown.exit_code == 0, shown.output
-    assert "89 of input left (8.9 % of it)" in shown.output
+    assert "89 of input removed (8.9 % of it)" in shown.output
     assert "home about contact sign in" in shown.output
 
     warned = call("dedup", pages, "--out", out, "--workers", "1", "--alarm", "warn", "--update")

@@ -25,7 +25,9 @@ def cluster_panel(cluster: Cluster) -> Panel:
         texts = 1 + len(cluster.removed)
         shared = "; ".join(f"“{clean(s)}” ({count} of {texts})" for s, count in cluster.shingles)
         parts.append(Text(f"most in common: {shared}", style="dim"))
-    title = f"{cluster.documents:,} of {cluster.dataset} removed ({cluster.share:.1%} of it)"
+    title = (
+        f"{cluster.documents:,} of {cluster.dataset} removed ({100 * cluster.share:.1f} % of it)"
+    )
     return Panel(Group(*parts), title=Text(title), title_align="left", border_style="dim")
 
 
