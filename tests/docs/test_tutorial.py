@@ -22,6 +22,8 @@ STEPS = [
 ]
 NEEDS_TORCH = ("curation train ", "curation generate ")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
