@@ -36,7 +36,7 @@ def test_every_part_compiles_the_kernel_it_is_known_by(local: LocalEngine) -> No
 def test_only_what_a_run_needs_and_after_a_change_is_compiled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(warm, "__file__", str(tmp_path / "warm.py"))
+    monkeypatch.setattr(warm, "_PACKAGE", tmp_path)
     (tmp_path / "kernels" / "__pycache__").mkdir(parents=True)
     source = tmp_path / "kernels" / "buckets.py"
     source.touch()
