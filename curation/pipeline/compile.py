@@ -22,7 +22,7 @@ _TEXT = "The miller wound the sluice at dawn, and by noon the yard smelled of fl
 
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = (_PACKAGE / "kernels", _PACKAGE / "blocks")
+_FOLDERS = ("kernels", "blocks")
 
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
@@ -39,7 +39,9 @@ def _is_compiled(kernel: str) -> bool:
     """Whether Numba's index of a kernel is newer than all sources of both folders; no where Numba
     keeps it elsewhere."""
     indexes = [file.stat().st_mtime for file in _indexes(kernel)]
-    sources = [file.stat().st_mtime for folder in _FOLDERS for file in folder.glob("*.py")]
+    sources = [
+        file.stat().st_mtime for folder in _FOLDERS for file in (_PACKAGE / folder).glob("*.py")
+    ]
     return max(indexes, default=0.0) > max(sources)
 
 
