@@ -12,6 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 EXTRAS_curate := spark
 EXTRAS_train := spark,train
 EXTRAS_all := spark,train,notebook,dev
+EXTRAS_test := spark,train,notebook,dev,test-all
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+FAST := not slow and not cluster and not browser
 SOURCES := $(shell find curation -type f ! -name '*.py[co]' ! -name '*.nb[ci]')
 ENVIRONMENT := build/environment
 # Modules are compiled when they are first imported, and that is kept whatever the shell says: without, each process, and a run has
@@ -19,11 +22,11 @@ ENVIRONMENT := build/environment
 export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help curate train test lint package bench clean
+.PHONY: help curate train test test-all quick compiled lint package bench clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
 	@echo "PYTHON=python3.12 make ... chooses the interpreter; ARGS='--set classify.alpha=3' goes to the run."
 
 ifeq ($(MASTER),)
@@ -43,9 +46,17 @@ train: .venv/.train ## a very small GPT-3 on the shards, for SECONDS=60, and som
 	@test -e $(OUT)/shards/shards.json || $(MAKE) --no-print-directory curate
 	@$(BIN)/curation train $(OUT) --size tiny --out out/model --seconds $(SECONDS)
 
-test: .venv/.all ## set-up and the whole test suite
+test: .venv/.all compiled ## set-up, and every test but the long ones
+	@$(PYTEST) -m '$(FAST)' $(ARGS)
+
+test-all: .venv/.test compiled ## set-up, and every test: also the long ones and those that start a cluster
+	@$(PYTEST) $(ARGS)
+
+quick: .venv/.all compiled ## the kernels, the recipe and the stages on toy data, without Spark
+	@$(PYTEST) -m '$(FAST) and not spark' tests/kernels tests/recipe tests/stages $(ARGS)
+
+compiled:
 	@echo "Compiling the kernels, the first time only ..." && $(BIN)/python -m curation.pipeline.compile
-	@$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 lint: .venv/.all ## ruff and mypy
 	@$(BIN)/ruff check .

@@ -90,6 +90,19 @@ def sample_run(
     return out
 
 
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory, local: LocalEngine) -> Path:
+    """A finished run of the tiny corpus on the local engine: read only, so copy it before a change."""
+    from tiny_corpus import corpus, tiny_recipe
+
+    from curation.pipeline import line as pipeline
+
+    folder = tmp_path_factory.mktemp("tiny")
+    corpus(folder)
+    pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
+    return folder / "run"
+
+
 @pytest.fixture
 def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[RunDirectory, Plan]]:
     """Runs a recipe given as a table over datasets given as lists of rows; returns the run's context and plan."""

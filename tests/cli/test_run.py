@@ -232,7 +232,9 @@ def test_ctrl_c_is_130_and_the_run_goes_on_later(sample_folder: Path, tmp_path: 
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.parametrize("seconds", [0.4, 0.8, 1.2, 1.6])
+@pytest.mark.parametrize(
+    "seconds", [0.4, 1.2, *(pytest.param(s, marks=pytest.mark.slow) for s in (0.8, 1.6))]
+)
 def test_ctrl_c_while_it_starts_says_so_and_nothing_else(
     sample_folder: Path, tmp_path: Path, seconds: float
 ) -> None:

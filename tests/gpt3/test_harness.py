@@ -1,4 +1,4 @@
-"""lm-eval and our own runner agree on a task; skips where lm-eval is not installed (the extra `lm-eval`)."""
+"""lm-eval and our own runner agree on a task; needs the extra `test-all`, which `make test-all` installs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("lm_eval", reason="the extra `lm-eval` is not installed")
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+pytestmark = pytest.mark.slow
 
 from lm_eval import simple_evaluate  # noqa: E402
 from lm_eval.api.instance import Instance  # noqa: E402

@@ -1,9 +1,7 @@
-"""A tiny corpus in every role, run once through the whole line."""
+"""Runs of the tiny corpus: whole, half, of two stages, and of tokens only."""
 
 from __future__ import annotations
 
-import json
-import random
 import shutil
 from pathlib import Path
 
@@ -12,102 +10,8 @@ import pytest
 from curation.engine.local import LocalEngine
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
-from curation.recipe.tables import Recipe
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
-
-QUOTE = "the seven lamps of the old harbour were lit each evening by a keeper named Orla Finch who never once was late"
-
-
-def sentences(seed: int, n: int, topic: str) -> str:
-    """`n` sentences of made-up prose, the same for the same seed."""
-    chance = random.Random(seed)
-    nouns = {
-        "good": "river stone harbour library winter letter orchard engine captain theory",
-        "spam": "cheap pills casino",
-    }
-    verbs = {
-        "good": "carried described measured followed remembered painted",
-        "spam": "buy click win order",
-    }
-    ends = {"good": "before the long winter of that year", "spam": "now now best price online free"}
-    word = [f"w{chance.randrange(4000)}" for _ in range(6 * n)]
-    out = []
-    for i in range(n):
-        own = " ".join(word[6 * i : 6 * i + 6])
-        parts = [
-            chance.choice(nouns[topic].split()),
-            chance.choice(verbs[topic].split()),
-            own,
-            ends[topic],
-        ]
-        out.append(f"The {' '.join(parts)} {chance.randrange(1800, 2000)}.")
-    return "\n".join(out)
-
-
-def corpus(folder: Path) -> None:
-    """Forty-odd documents: two trusted sets, a crawl with spam, copies, near copies and quotes, and one benchmark."""
-    wiki = [{"id": f"wiki-{i}", "text": sentences(i, 12, "good")} for i in range(12)]
-    books = [{"id": f"book-{i}", "text": sentences(100 + i, 60, "good")} for i in range(3)]
-    books[1]["text"] += f"\nThey say {QUOTE}.\n" + sentences(110, 30, "good")
-    crawl = [page(i, sentences(200 + i, 10, "good")) for i in range(10)]
-    crawl += [page(10 + i, sentences(300 + i, 8, "spam")) for i in range(12)]
-    crawl += [
-        page(30, wiki[0]["text"]),
-        page(31, wiki[1]["text"].replace("winter of that", "summer of that", 1)),
-    ]
-    crawl += [
-        page(32, wiki[2]["text"] + "\nOne line more than the other has."),
-        page(33, crawl[0]["text"]),
-    ]
-    crawl += [
-        page(40, sentences(400, 12, "good") + f"\nThey say {QUOTE}.\n" + sentences(401, 12, "good"))
-    ]
-    crawl += [page(41, f"Only this: {QUOTE}."), page(42, f"And again, as ever: {QUOTE}.")]
-    crawl += [page(42, sentences(402, 9, "good"), id_=143)]  # the same address once more
-    crawl += [{"id": "page-50", "url": "http://site50.example/lost"}]  # no text
-    for name, rows in (
-        ("wiki", wiki),
-        ("books", books),
-        ("crawl", crawl),
-        ("lamps", [{"id": "lamp-1", "text": QUOTE}]),
-    ):
-        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-
-
-def page(number: int, text: str, id_: int | None = None) -> dict[str, str]:
-    return {
-        "id": f"page-{id_ or number}",
-        "url": f"http://site{number}.example/a?b=<{number}>&c",
-        "text": text,
-    }
-
-
-def tiny_recipe(folder: Path) -> Recipe:
-    names = (("wiki", "trusted"), ("books", "trusted"), ("crawl", "crawl"))
-    return recipe.parse(
-        {
-            "dataset": [
-                {"name": n, "role": role, "files": str(folder / f"{n}.jsonl")} for n, role in names
-            ],
-            "classify": {"alpha": 1.0, "heldout": 0.2},
-            "decontaminate": {"benchmarks": str(folder / "lamps.jsonl")},
-            "mix": {
-                "shards": 2,
-                "validation": 0.15,
-                "weights": {"wiki": 30, "books": 20, "crawl": 50},
-            },
-        }
-    )
-
-
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, local: LocalEngine) -> Path:
-    """A finished run directory of the tiny corpus: read only; `copied` gives one that may be broken."""
-    folder = tmp_path_factory.mktemp("tiny")
-    corpus(folder)
-    pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
-    return folder / "run"
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,9 @@ from __future__ import annotations
 from collections import Counter
 
 import pyarrow as pa
+from hashing_reference import TEXTS, murmur_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernels.test_hashingtf import TEXTS, murmur_of
 
 from curation.kernels.buffers import text_buffers
 from curation.kernels.feature_tokens import feature_tokens

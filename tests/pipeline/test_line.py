@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_corpus import tiny_recipe
 
 from curation import store
 from curation.engine.local import LocalEngine
@@ -50,6 +51,17 @@ def test_one_worker_or_two_make_the_same_bytes(
 
 
 @pytest.mark.spark
+def test_spark_makes_the_same_bytes(tiny_run: Path, spark_engine: Any, tmp_path: Path) -> None:
+    """The whole line over the tiny corpus; the test with a cluster does the demo corpus."""
+    pipeline.run(
+        tiny_recipe(tiny_run.parent), str(tmp_path / "run"), spark_engine, say=lambda line: None
+    )
+    made = fingerprint(tmp_path / "run")
+    assert made == fingerprint(tiny_run)
+    assert sum(name.startswith("shards/") for name in made) > 5
+
+
+@pytest.mark.cluster
 @pytest.mark.xdist_group("cluster")
 def test_a_spark_cluster_makes_the_same_bytes(
     sample_folder: Path, sample_run: Path, tmp_path: Path
@@ -76,8 +88,9 @@ def test_a_spark_cluster_makes_the_same_bytes(
     assert fingerprint(tmp_path / "run") == fingerprint(sample_run)
 
 
-def test_killed_at_ten_random_moments_it_ends_the_same(
-    sample_folder: Path, sample_run: Path, tmp_path: Path
+@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_it_ends_the_same(
+    sample_folder: Path, sample_run: Path, tmp_path: Path, kills: int
 ) -> None:
     """kill -9 of the whole process group, each time after a random part of the files is there."""
     out = tmp_path / "run"
@@ -91,7 +104,7 @@ def test_killed_at_ten_random_moments_it_ends_the_same(
         str(out),
     ]
     expected = fingerprint(sample_run)
-    for files in sorted(random.Random(0).sample(range(1, len(expected)), 10)):
+    for files in sorted(random.Random(0).sample(range(1, len(expected)), kills)):
         with open(tmp_path / "log", "wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
             while (

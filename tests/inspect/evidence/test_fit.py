@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from classify_corpus import DATASETS, TABLE
 from click.testing import CliRunner
-from stages.classify.test_stage import DATASETS, TABLE
 
 from curation import store
 from curation.cli import main

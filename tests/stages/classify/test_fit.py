@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stages.classify.test_stage import DATASETS, GOOD, JUNK, TABLE, _rows
+from classify_corpus import DATASETS, GOOD, JUNK, TABLE, labelled_rows
 
 from curation import store
 from curation.errors import InputError
@@ -45,7 +45,7 @@ def training(rundir: RunDirectory, plan: Any, **changes: Any) -> classify_fit.Tr
 
 def test_the_budget_of_a_class_is_spread_by_weight(run_recipe: Callable[..., Any]) -> None:
     rundir, plan = run_recipe(
-        {"a": _rows(GOOD, 10, 1), "b": _rows(GOOD, 100, 2)}, {"stages": ["extract"]}
+        {"a": labelled_rows(GOOD, 10, 1), "b": labelled_rows(GOOD, 100, 2)}, {"stages": ["extract"]}
     )
     for most, weights, expected in (
         (40, {}, {"a": 1.0, "b": 0.3}),
@@ -98,7 +98,7 @@ def test_windows_put_together_are_the_text(windows: int) -> None:
 def test_weights_share_a_class_between_its_datasets(run_recipe: Callable[..., Any]) -> None:
     datasets = {
         "good": DATASETS["good"],
-        "books": _rows(GOOD, 4, 7),
+        "books": labelled_rows(GOOD, 4, 7),
         "crawl:web": DATASETS["crawl:web"],
     }
     rundir, plan = run_recipe(datasets, {**TABLE, "classify": {"heldout": 0.0}})

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from classify_corpus import DATASETS, JUNK, TABLE, labelled_rows
 from scipy import stats
 
 from curation import store
@@ -16,25 +16,6 @@ from curation.errors import InputError, RecipeError
 from curation.kernels.pareto import pareto_draw
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
-
-GOOD = "the river rose slowly through spring while farmers watched quiet fields and wrote letters about rain".split()  # noqa: SIM905
-JUNK = "buy cheap click here free offer login cart sale best price casino bonus deal now".split()  # noqa: SIM905
-
-
-def _rows(words: list[str], n: int, seed: int) -> list[dict[str, Any]]:
-    rng = random.Random(seed)
-    return [
-        {
-            "id": f"{seed}-{i}",
-            "url": f"http://s{i % 17}.example/{i}",
-            "text": " ".join(rng.choices(words, k=60)),
-        }
-        for i in range(n)
-    ]
-
-
-DATASETS = {"good": _rows(GOOD, 60, 1), "crawl:web": _rows(GOOD, 20, 2) + _rows(JUNK, 80, 3)}
-TABLE: dict[str, Any] = {"stages": ["extract", "classify"], "classify": {"C": 1.0, "alpha": 2.0}}
 
 
 def test_good_scores_above_junk_and_survivors_point_back(run_recipe: Callable[..., Any]) -> None:
@@ -122,7 +103,7 @@ def test_a_bad_setting_is_refused_by_name(
 
 
 def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]) -> None:
-    web = {"good": DATASETS["good"], "crawl:junk": _rows(JUNK, 300, 5)}
+    web = {"good": DATASETS["good"], "crawl:junk": labelled_rows(JUNK, 300, 5)}
     rundir, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 3.0}})
     line, seen = pipeline.warnings(rundir)
     assert line.startswith("junk keeps")

@@ -67,6 +67,7 @@ def mixed(run_recipe: Callable[..., Any]) -> Any:
     )
 
 
+@pytest.mark.slow
 def test_megatron_reads_the_shards(mixed: Any) -> None:
     reader = pytest.importorskip(
         "megatron.core.datasets.indexed_dataset", reason="megatron-core is not installed"
