@@ -12,6 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 EXTRAS_curate := spark
 EXTRAS_train := spark,train
 EXTRAS_all := spark,train,notebook,dev
+EXTRAS_docs := docs
 EXTRAS_test := spark,train,notebook,dev,test-all
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 FAST := not slow and not cluster and not browser
@@ -22,7 +23,7 @@ ENVIRONMENT := build/environment
 export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help curate train test test-all quick compiled lint package bench clean
+.PHONY: help curate train test test-all quick compiled lint docs package bench clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
@@ -35,7 +36,7 @@ curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) ## the whole line
 	@$(BIN)/curation report $(OUT)
 else
 curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) dist/environment.tar.gz
-	@JAVA_HOME="$$($(BIN)/python -c 'from curation.engine.spark import java_home; print(java_home(".venv"))')" \
+	@JAVA_HOME="$$($(BIN)/python -c 'from curation.engine.java import java_home; print(java_home(".venv"))')" \
 	    PYSPARK_DRIVER_PYTHON=$(BIN)/python PYSPARK_PYTHON=./environment/bin/python \
 	    $(BIN)/spark-submit --master $(MASTER) --archives dist/environment.tar.gz#environment \
 	    jobs/curate.py $(RECIPE) --out $(OUT) $(ARGS)
@@ -62,6 +63,11 @@ lint: .venv/.all ## ruff and mypy
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+docs: .venv/.docs ## the documentation site in build/site, links checked; its reference is made from the code
+	@$(BIN)/python scripts/make_reference.py
+	@$(BIN)/zensical build --strict --clean
+	@echo "The site: build/site/index.html"
 
 package: dist/environment.tar.gz ## what a cluster needs: a wheel and a packed environment, in dist/
 	@ls -sh dist

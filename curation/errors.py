@@ -8,6 +8,7 @@
     │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
     ├── BooksError           documents in are not documents out plus documents removed
+    ├── NotMade              inside: a table is missing where nothing may be made; never reaches a user
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
 
 A message says what was expected, what came, where, and what to do next.
@@ -15,8 +16,10 @@ A message says what was expected, what came, where, and what to do next.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import tempfile
+from collections.abc import Sequence
 
 
 class CurationError(Exception):
@@ -51,12 +54,17 @@ class BooksError(CurationError):
     """Documents in are not documents kept plus documents removed."""
 
 
+class NotMade(CurationError):
+    """A table is not there, and now is not the time to make it (`pipeline/finished.py`)."""
+
+
 class MissingExtra(CurationError):
     """An optional part is not installed."""
 
     def __init__(self, what: str, extra: str) -> None:
         super().__init__(
-            f"{what} needs the optional part {extra!r}: pip install 'curation[{extra}]'"
+            f"{what} needs the optional part {extra!r}; in the folder of curation's source, run "
+            f"pip install '.[{extra}]'"
         )
 
 
@@ -71,3 +79,13 @@ def system_sentence(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{where}permission denied; give this user the right to it, or name another folder"
     return f"{where}{error.strerror or str(error).partition(chr(10))[0]}"
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, or all.
+
+    >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
+    ("; did you mean 'dedup'?", '; known: dedup, mix')
+    """
+    close = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -1,9 +1,6 @@
 """The line as far as benchmark overlap: spark-submit jobs/decontaminate.py RECIPE --out RUN"""
 
-import sys
-
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder, whose tokenize.py would hide the standard library's
-    from curation.cli.run import job
+    from curation.spark_job import job
 
     job("decontaminate")

@@ -1,9 +1,6 @@
 """Archives, dumps, tables and text to documents: spark-submit jobs/extract.py RECIPE --out RUN"""
 
-import sys
-
 if __name__ == "__main__":
-    sys.path.pop(0)  # this folder, whose tokenize.py would hide the standard library's
-    from curation.cli.run import job
+    from curation.spark_job import job
 
     job("extract")

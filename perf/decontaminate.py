@@ -25,11 +25,11 @@ def warm(_: int) -> int:
     import numpy as np
     import pyarrow as pa
 
-    from curation.kernels import buffers, grams, overlap
+    from curation.kernels import buffers, grams, ngrams
 
     texts = buffers.text_buffers(pa.array(["to be or not to be"]))
-    table, _, _ = overlap.build_ngrams(overlap.normalised_texts(["to be"]), [2])
-    overlap.mark_seen(*texts, table, np.zeros(len(table), bool))
+    table, _, _ = ngrams.build_ngrams(ngrams.normalised_texts(["to be"]), [2])
+    ngrams.mark_seen(*texts, table, np.zeros(len(table), bool))
     return len(grams.scan(*texts, grams.build_table(["to be"], [0], 2)).document)
 
 

@@ -236,7 +236,9 @@ def datasketch(
         stays = np.ones(len(features), bool)
         for number, (one, own) in enumerate(zip(hashed, features, strict=True)):
             for other in index.query(one):
-                shared, total = minhash.overlap(own, features[other]) if measured else (1, 1)
+                shared, total = (
+                    minhash.intersection_and_union(own, features[other]) if measured else (1, 1)
+                )
                 if shared >= t * total:
                     stays[number] = False
                     break

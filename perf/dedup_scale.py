@@ -175,7 +175,7 @@ def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple
             engine.map("made up", evidence, members)
             with Memory() as memory:
                 start, begun = time.perf_counter(), processor_s()
-                removed = dedup.choose(rundir, engine, members, made_up)
+                removed = dedup.removed_documents(rundir, engine, members, made_up)
                 tasks = [
                     (member, removed.path(member.ordinal), removed.identity) for member in members
                 ]

@@ -1,9 +1,11 @@
-"""Training speed on the CPU against a plain nanoGPT-like model of stock torch modules: same size, tokens, optimiser.
+"""Training speed on the CPU against a plain nanoGPT-like model of stock torch modules: same size,
+tokens, optimiser.
 
     python -m perf.train [--size tiny --size 125M] [--rounds 5] [--processor-time]
 
-Both sides run in this process, a step each in turn, so that a busy machine slows them alike; the ratio is that of
-their medians. The dense model has to be as fast at least, the banded one faster than our dense one at context 2048.
+Both sides run in this process, a step each in turn, so that a busy machine slows them alike; the
+ratio is that of their medians. The dense model has to be as fast at least, the banded one faster
+than our dense one at context 2048.
 """
 
 from __future__ import annotations
@@ -142,7 +144,9 @@ def seconds(
     help="Not by the clock: for a busy machine, with OMP_NUM_THREADS=1.",
 )
 def main(names: list[str], rounds: int, processor_time: bool) -> None:
-    """Tokens a second of the plain model, of ours dense, and of ours alternating dense and banded."""
+    """Tokens a second of the plain model, of ours dense, and of ours alternating dense and
+    banded.
+    """
     print(
         f"torch {torch.__version__}, {torch.get_num_threads()} threads; tokens/s"
         f"{' of processor time' * processor_time}, medians of {rounds}"
@@ -169,7 +173,8 @@ def main(names: list[str], rounds: int, processor_time: bool) -> None:
             tokens = windows.shape[0] * context
             rates = "  ".join(f"{key} {tokens / taken:,.0f}" for key, taken in found.items())
             print(
-                f"{name:<10} context {context:>4}: {rates}  dense / plain {found['plain'] / found['dense']:.2f}  "
+                f"{name:<10} context {context:>4}: {rates}  dense / plain "
+                f"{found['plain'] / found['dense']:.2f}  "
                 f"banded / dense {found['dense'] / found['banded']:.2f}",
                 flush=True,
             )

@@ -1,12 +1,15 @@
-"""A real training run: ten million parameters on the shards of a run, its loss curve and samples of what it writes.
+"""A real training run: ten million parameters on the shards of a run, its loss curve and samples of
+what it writes.
 
     python perf/train_real.py RUN OUT --seconds 600
 
-trains `small-cpu` (9,979,040 parameters: 8,041,120 in the vocabulary, 81,920 in positions, 1,856,000 in the layers) with batches of 2,048
-tokens, goes on from OUT's newest checkpoint, and ends with OUT/loss.png and OUT/samples.txt. Kill it when you like.
+trains `small-cpu` (9,979,040 parameters: 8,041,120 in the vocabulary, 81,920 in positions,
+1,856,000 in the layers) with batches of 2,048 tokens, goes on from OUT's newest checkpoint, and
+ends with OUT/loss.png and OUT/samples.txt. Kill it when you like.
 
-Cost: about 1,000 tokens a second on one quiet core. Trap: the learning rate falls to a tenth over the first two thirds of the budget and
-stays there (the paper's 260 of 300 billion tokens), so a run cut short before that is a worse model than its tokens could have made.
+Cost: about 1,000 tokens a second on one quiet core. Trap: the learning rate falls to a tenth over
+the first two thirds of the budget and stays there (the paper's 260 of 300 billion tokens), so a run
+cut short before that is a worse model than its tokens could have made.
 """
 
 from __future__ import annotations
@@ -49,7 +52,8 @@ def main() -> None:
         arguments.run, arguments.out, replace(size_named("small-cpu"), batch_tokens=2048), options
     )
     print(
-        f"{result.tokens:,} of {result.budget_tokens:,} tokens; validation loss (nats per token): {result.validation}"
+        f"{result.tokens:,} of {result.budget_tokens:,} tokens; validation loss (nats per token): "
+        f"{result.validation}"
     )
     draw(arguments.out)
     samples = (

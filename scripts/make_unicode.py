@@ -1,8 +1,8 @@
 """Makes `unicode.npz` from this Python's `unicodedata`: `python scripts/make_unicode.py`.
 
-Takes a second and is needed only to move to another version of Unicode, which changes the results of runs.
-Trap: Python knows only full case mappings; U+0130 is the one code point whose simple lower case differs from
-them.
+Takes a second and is needed only to move to another version of Unicode, which changes the results
+of runs. Trap: Python knows only full case mappings; U+0130 is the one code point whose simple lower
+case differs from them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ _CJK_RANGES = (
 
 
 def unicode_arrays() -> dict[str, np.ndarray]:
-    """Return the arrays of `unicode.npz`: pages, cells (see `curation.kernels.unicode`) and version."""
+    """Return the arrays of `unicode.npz`: pages, cells (see `curation.kernels.unicode`) and
+    version."""
     cells = np.array([_cell(c) for c in range(sys.maxunicode + 1)], np.int32)
     numbers: dict[bytes, int] = {}
     pages = [numbers.setdefault(page.tobytes(), len(numbers)) for page in cells.reshape(-1, 128)]

@@ -21,12 +21,13 @@ settings.register_profile(
 settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+pytest_plugins = ["tiny_corpus"]
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One of the processes that share the tests has the Spark session and all that needs it; the longest tests come first."""
-    items.sort(key=lambda item: item.path.name != "test_pipeline.py")
+    items.sort(key=lambda item: item.path.name != "test_line.py")
     for item in items:
         if item.get_closest_marker("spark") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("spark"))
@@ -68,10 +69,10 @@ def spark(spark_engine: Any) -> Any:
 @pytest.fixture(scope="session")
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The sample corpus, built once: archives, trusted files, benchmark and recipe.toml."""
-    from curation.demo.build import build_sample
+    from curation.demo.build import build_demo
 
     folder = tmp_path_factory.mktemp("sample")
-    build_sample(folder)
+    build_demo(folder)
     return folder
 
 
@@ -88,19 +89,6 @@ def sample_run(
         recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None
     )
     return out
-
-
-@pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, local: LocalEngine) -> Path:
-    """A finished run of the tiny corpus on the local engine: read only, so copy it before a change."""
-    from tiny_corpus import corpus, tiny_recipe
-
-    from curation.pipeline import line as pipeline
-
-    folder = tmp_path_factory.mktemp("tiny")
-    corpus(folder)
-    pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
-    return folder / "run"
 
 
 @pytest.fixture

@@ -39,6 +39,7 @@ ORDER = (
     "inspect",
     "web",
     "cli",
+    "spark_job",
     "__init__",
     "__main__",
 )
@@ -56,8 +57,8 @@ ONLY_IN = {
     "torch": ("curation/gpt3/", "perf/"),
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
-    "pyspark": ("curation/engine/spark.py", "jobs/", "perf/"),
-    "duckdb": ("curation/engine/sorting.py", "perf/"),
+    "pyspark": ("curation/engine/spark", "jobs/", "perf/"),
+    "duckdb": ("curation/store/query.py", "perf/"),
     "pyarrow.fs": ("curation/store/paths.py",),
 }
 NOT_AT_IMPORT = (
@@ -156,6 +157,11 @@ def test_no_circle_between_files() -> None:
 
     for module in sorted(MODULES):
         visit(module, ())
+
+
+def test_only_the_fork_server_imports_what_works_at_import() -> None:
+    """engine/preload.py is named in forkserver.PRELOADED, and imported by no file."""
+    assert not [name(p) for p in FILES if "curation.engine.preload" in imports(p)]
 
 
 @pytest.mark.parametrize("package", ONLY_IN)

@@ -1,7 +1,9 @@
-"""Alignment of two token sequences: which tokens of a page its true text accounts for (labels to train on).
+"""Alignment of two token sequences: which tokens of a page its true text accounts for (labels to
+train on).
 
-Dynamic programming over both sequences, about 1.5 ns a cell and one byte of memory for each; the caller bounds the product. The trap: a
-plain longest common subsequence scatters the truth over the page's menus, so a match that follows a match is worth four.
+Dynamic programming over both sequences, about 1.5 ns a cell and one byte of memory for each; the
+caller bounds the product. The trap: a plain longest common subsequence scatters the truth over the
+page's menus, so a match that follows a match is worth four.
 """
 
 from __future__ import annotations
@@ -17,15 +19,15 @@ _NEVER = -(10**8)
 
 @njit(cache=True, nogil=True)
 def matched(a: Int32s, b: Int32s) -> Bools:
-    """bool[len(a)]: the tokens of a int32[n] that are matched in the best alignment with b int32[m].
+    """bool[len(a)]: the tokens of a int32[n] that are matched in the best alignment with b
+    int32[m].
 
     >>> matched(np.array([7, 1, 2, 3, 9], np.int32), np.array([1, 2, 3, 7], np.int32)).tolist()
     [False, True, True, True, False]
     """
     n, m = a.shape[0], b.shape[0]
-    moves = np.zeros(
-        (n + 1, m + 1), np.uint8
-    )  # 1 leave a's token, 2 leave b's, 3 match; + 8 where the match continues a run
+    # 1 skips a's token, 2 skips b's, 3 is a match; 8 is added where the match continues a run
+    moves = np.zeros((n + 1, m + 1), np.uint8)
     best = np.zeros(m + 1, np.int32)
     run = np.full(m + 1, _NEVER, np.int32)  # best value of an alignment that ends in a match
     for i in range(1, n + 1):
@@ -52,12 +54,12 @@ def matched(a: Int32s, b: Int32s) -> Bools:
 @njit(cache=True, nogil=True)
 def _trace(moves: Bytes) -> Bools:
     i, j = moves.shape[0] - 1, moves.shape[1] - 1
-    found = np.zeros(i, np.bool_)
+    is_matched = np.zeros(i, np.bool_)
     in_run = False
     while i > 0 and j > 0:
         move = moves[i, j]
         if in_run or move & 3 == 3:
-            found[i - 1] = True
+            is_matched[i - 1] = True
             in_run = move & 8 != 0
             i -= 1
             j -= 1
@@ -65,4 +67,4 @@ def _trace(moves: Bytes) -> Bools:
             i -= 1
         else:
             j -= 1
-    return found
+    return is_matched

@@ -1,9 +1,11 @@
 """A page -> its main text, block by block: the learned extractor.
 
-An HTML parser balances the page, a kernel cuts it into blocks, two small forests and a line say how likely each block is main text, and
-those are kept that give the highest expected F1. About 2 ms for a page of 100 kB, most of it in the parser; the first call loads the
-model and the compiled kernels (half a second, once). The trap: on a page unlike all it learned from the expected F1 is low, and the
-caller should ask another extractor; `judge` says so with `is_strange`.
+An HTML parser balances the page and a kernel cuts it into blocks. Two small forests and a logistic
+regression give the probability that each block is main text. Kept are the blocks above the
+threshold with the highest expected F1. About 2 ms for a page of 100 kB, most of it in the parser;
+the first call loads the model and the compiled kernels (half a second, once). The trap: on a page
+unlike all training pages the expected F1 is low, and the caller should ask another extractor;
+`ScoredPage.is_strange` is then true.
 """
 
 from __future__ import annotations
@@ -37,7 +39,11 @@ _LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A run of text of a page: its probability of being main text, whether it is kept, its element, the share of it in links."""
+    """A run of text of a page.
+
+    score: its probability of being main text; tag: its element; link_share: the share of its
+    characters in links.
+    """
 
     text: str
     score: float
@@ -47,8 +53,9 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
-    """A page cut into blocks and judged. `p` float64[B]; kept are the blocks of at least `threshold`."""
+class ScoredPage:
+    """A page cut into blocks, p float64[B] their probabilities of being main text; kept are those
+    of `threshold` or more."""
 
     nodes: Nodes
     blocks: Blocks
@@ -59,31 +66,35 @@ class Judged:
 
     @property
     def is_strange(self) -> bool:
-        """Whether another extractor should be asked: no choice of blocks promises much."""
+        """Whether another extractor should be asked: the expected F1 of the kept blocks is low."""
         return self.expected_f1 < _MIN_EXPECTED_F1
 
     def kept(self, headline: bool | None = None, comments: bool = False) -> npt.NDArray[np.bool_]:
-        """bool[B]: the blocks to keep. `headline` in or out, None as the model says; `comments` adds what stands under comments."""
+        """Return bool[B], the blocks to keep.
+
+        headline: True keeps the page's headline, False drops it, None leaves it to the model;
+        comments: True adds the blocks of readers' comments.
+        """
         keep = self.p >= self.threshold
         if comments:
             keep |= blocks_join.is_comment(self.tree, self.blocks)
         if headline is not None:
-            found = blocks_join.headline(keep, self.nodes, self.blocks, vocabulary())
-            if found >= 0:
-                keep[found] = headline
+            block = blocks_join.headline(keep, self.nodes, self.blocks, vocabulary())
+            if block >= 0:
+                keep[block] = headline
         return keep
 
     def text(
         self, *, headline: bool | None = None, comments: bool = False, markdown: bool = False
     ) -> str:
-        """The kept blocks as one text; `markdown` marks headings."""
+        """Return the kept blocks as one text; `markdown` marks headings."""
         keep = self.kept(headline, comments)
         return bytes(blocks_join.joined(keep, self.nodes, self.blocks, markdown)).decode(
             "utf-8", "replace"
         )
 
-    def listed(self) -> list[Block]:
-        """Every block with its score, in the order of the page."""
+    def block_list(self) -> list[Block]:
+        """Return every block with its score, in the order of the page."""
         keep = self.kept()
         counts, tags = self.blocks.counts, self.nodes.tag[self.blocks.node]
         return [
@@ -102,23 +113,27 @@ class Judged:
 
 @cache
 def vocabulary() -> v.Vocabulary:
-    """The tables of the kernels, made once."""
+    """Return the tables of the kernels, made once."""
     return v.vocabulary()
 
 
 @cache
 def shipped_model() -> Model:
-    """The model that comes with the package."""
+    """Return the model that comes with the package."""
     with files("curation.blocks").joinpath("model.npz").open("rb") as stream:
         return load_model(np.load(stream))
 
 
 def load_model(arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
-    """The model in the arrays of an .npz file. Raises ValueError where it was made for other features."""
+    """Return the model in the arrays of an .npz file.
+
+    Raises ValueError where it was made for other features.
+    """
     names = [*feature_names(), *forest.context_names()]
     if list(arrays["features"]) != names:
         raise ValueError(
-            "the model was trained on other features than this version computes: run curation train-extractor"
+            "the model was trained on other features than this version computes: "
+            "run curation train-extractor"
         )
     return Model(
         *(
@@ -129,7 +144,7 @@ def load_model(arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
 
 
 def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
-    """What `load_model` reads."""
+    """Return the arrays of a model, as `load_model` reads them."""
     parts = {
         f"{part}.{field}": getattr(getattr(model, part), field)
         for part, kind in _PARTS.items()
@@ -139,24 +154,29 @@ def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
 
 
 def cut(html: str) -> tuple[Nodes, Blocks] | None:
-    """Elements and blocks of a page; None where it has no text or more than `MAX_BLOCKS` blocks. Lone surrogates become "?".
+    """Return elements and blocks of a page; None where it has no text or more than `MAX_BLOCKS`
+    blocks.
 
-    Where hardly any text can be seen, what stands in `<noscript>` counts too (forums serve their threads there), and where there is none,
-    a title that was never closed is taken for text: it has swallowed the page.
+    Lone surrogates become "?". Where a page has under `_LITTLE_BYTES` of text, the content of
+    `<noscript>` counts too (forums serve their threads there). Where it has none, a title without
+    an end tag is read as text: the parser has put the page into it.
     """
-    flat = _balanced(html)
-    found = _scanned(flat)
-    if found is None or len(found[1].text) < _LITTLE_BYTES:
-        if b"<noscript" in flat:
-            more = _scanned(flat.replace(b"<noscript", b"<div").replace(b"</noscript", b"</div"))
-            if more is not None and len(more[1].text) >= _LITTLE_BYTES:
-                return more
-        if found is None and _TITLE.search(html):
-            found = _scanned(_balanced(_TITLE.sub("<p>", html, count=1)))
-    return found
+    balanced = _balanced(html)
+    page = _scanned(balanced)
+    if page is None or len(page[1].text) < _LITTLE_BYTES:
+        if b"<noscript" in balanced:
+            with_noscript = _scanned(
+                balanced.replace(b"<noscript", b"<div").replace(b"</noscript", b"</div")
+            )
+            if with_noscript is not None and len(with_noscript[1].text) >= _LITTLE_BYTES:
+                return with_noscript
+        if page is None and _TITLE.search(html):
+            page = _scanned(_balanced(_TITLE.sub("<p>", html, count=1)))
+    return page
 
 
 def _balanced(html: str) -> bytes:
+    """Return the page as an HTML parser writes it again: every element closed."""
     try:
         return bytes(turbohtml.parse(html, positions=False).encode())
     except UnicodeEncodeError:
@@ -165,38 +185,38 @@ def _balanced(html: str) -> bytes:
         )
 
 
-def _scanned(flat: bytes) -> tuple[Nodes, Blocks] | None:
-    nodes, blocks = kernel.scan(np.frombuffer(flat, np.uint8), vocabulary(), MAX_BLOCKS + 1)
+def _scanned(balanced: bytes) -> tuple[Nodes, Blocks] | None:
+    nodes, blocks = kernel.scan(np.frombuffer(balanced, np.uint8), vocabulary(), MAX_BLOCKS + 1)
     return (nodes, blocks) if 0 < len(blocks.start) <= MAX_BLOCKS else None
 
 
 def block_texts(blocks: Blocks) -> list[str]:
-    """The text of each block."""
+    """Return the text of each block."""
     data = blocks.text.tobytes()
     return [
         data[a:b].decode("utf-8", "replace") for a, b in zip(blocks.start, blocks.end, strict=True)
     ]
 
 
-def judge(html: str, model: Model | None = None) -> Judged | None:
-    """A page (decoded HTML) cut into blocks and judged; None where `cut` gives none."""
-    found = cut(html)
-    if found is None:
+def score_page(html: str, model: Model | None = None) -> ScoredPage | None:
+    """Return a page (decoded HTML) cut into blocks and scored; None where `cut` returns none."""
+    page = cut(html)
+    if page is None:
         return None
-    nodes, blocks = found
-    x, tree = features(nodes, blocks, vocabulary())
-    return judged(nodes, blocks, tree, x, model or shipped_model())
+    x, tree = features(*page, vocabulary())
+    return score_blocks(*page, tree, x, model or shipped_model())
 
 
-def judged(
+def score_blocks(
     nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model
-) -> Judged:
-    """What the model says of blocks with features x float32[B, F]."""
+) -> ScoredPage:
+    """Return the page with the model's probabilities of its blocks, whose features are x float32[B,
+    F]."""
     p = forest.probabilities(model.first, x, _NOTHING)
     extra = forest.context(p, nodes, blocks, tree)
     p = forest.mixed((p + forest.probabilities(model.second, x, extra)) / 2, model.line, x, extra)
     threshold, expected = forest.best_threshold(p, forest.lengths(blocks), _LOWEST, _HIGHEST)
-    return Judged(nodes, blocks, tree, p, threshold, expected)
+    return ScoredPage(nodes, blocks, tree, p, threshold, expected)
 
 
 _NOTHING = np.zeros((0, FEATURES), np.float32)

@@ -1,7 +1,9 @@
-"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the best number of blocks to keep.
+"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the
+best number of blocks to keep.
 
-A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and stop after a third of the trees. The trap:
-children of a node lie behind it and a leaf has feature -1, so a forest from elsewhere must be laid out so too (`pack_forest`).
+A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and
+stop after a third of the trees. The trap: children of a node lie behind it and a leaf has feature
+-1, so a forest from elsewhere must be laid out so too (`train_extractor.packed`).
 
 Shape letters: B blocks, F features, K nodes of all trees, R trees.
 """
@@ -18,11 +20,19 @@ from curation.blocks import text as t
 from curation.blocks.text import Blocks, Doubles, Floats, Keys, Nodes
 from curation.blocks.tree import Tree
 
-CONTEXT = 22
 _AROUND = (-3, -2, -1, 1, 2, 3)
-_CONTEXT_NAMES = ("before", "after", "own", *(f"neighbour{d:+d}" for d in _AROUND), *(f"container{k}" for k in range(4)), "same_class",
-                  "page", "log_words", "container_share", "third_container_share", "after_first", "before_last", "done",
-                  "half_share")  # fmt: skip
+_CONTEXT_NAMES = (
+    *("before", "after", "own"),
+    *(f"neighbour{d:+d}" for d in _AROUND),
+    *(f"container{k}" for k in range(4)),
+    *("same_class", "page", "log_words", "container_share", "third_container_share"),
+    *("after_first", "before_last", "done", "half_share"),
+)
+CONTEXT = len(_CONTEXT_NAMES)
+_BEFORE, _AFTER, _OWN, _NEIGHBOURS = range(4)
+_CONTAINERS = _NEIGHBOURS + len(_AROUND)
+(_SAME_CLASS, _PAGE, _LOG_WORDS, _CONTAINER_SHARE, _THIRD_CONTAINER_SHARE, _AFTER_FIRST,
+ _BEFORE_LAST, _DONE, _HALF_SHARE) = range(_CONTAINERS + 4, CONTEXT)  # fmt: skip
 _FAR = 999
 _FIRST_LOOK = 26  # trees after which a hopeless block is given up
 _HOPELESS = -2.5  # log-odds
@@ -32,7 +42,10 @@ _NO_HOPE = 0.02
 
 
 class Forest(NamedTuple):
-    """Trees whose leaves add up to log-odds. A row goes to `left` where x[feature] <= threshold, else to left + 1."""
+    """Trees whose leaves add up to log-odds.
+
+    A row goes to `left` where x[feature] <= threshold, else to left + 1.
+    """
 
     feature: npt.NDArray[np.int16]  # [K], -1 marks a leaf
     threshold: npt.NDArray[np.float32]  # [K], of a leaf the value
@@ -41,7 +54,10 @@ class Forest(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Logistic regression: log-odds = bias + sum(weight * clip((squash(x) - mean) / scale)), `squash` sign(x) log(1 + |x|), `clip` to 4."""
+    """Logistic regression: log-odds = bias + sum(weight * clip((squash(x) - mean) / scale)).
+
+    squash(x) is sign(x) log(1 + |x|), clip cuts to [-4, 4].
+    """
 
     weight: npt.NDArray[np.float32]  # [F + CONTEXT]
     mean: npt.NDArray[np.float32]  # [F + CONTEXT], of the squashed features
@@ -50,7 +66,8 @@ class Line(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Two forests, the second of which sees what the first said, and a line that sees the same as the second."""
+    """Two forests, the second of which sees what the first said, and a line that sees the same as
+    the second."""
 
     first: Forest
     second: Forest
@@ -64,7 +81,8 @@ def context_names() -> list[str]:
 
 @njit(cache=True, nogil=True)
 def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
-    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside it."""
+    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside
+    it."""
     out = np.empty(x.shape[0])
     _walk(forest, x, extra, out)
     return out
@@ -91,7 +109,10 @@ def _walk(forest: Forest, x: Floats, extra: Floats, out: Doubles) -> None:
 
 @njit(cache=True, nogil=True)
 def mixed(p: Doubles, line: Line, x: Floats, extra: Floats) -> Doubles:
-    """float64[B]: probabilities p with the line's beside them, at `LINE_SHARE`; blocks that p has no hope for only lose that share."""
+    """Return float64[B]: the mean of probabilities p and the line's, which weigh `LINE_SHARE`.
+
+    Where p is under `_NO_HOPE` the line counts as 0.
+    """
     at_zero = np.empty(line.weight.shape[0])
     bias = np.float64(line.bias[0])
     for k in range(at_zero.shape[0]):
@@ -122,14 +143,15 @@ def _add_line(
         out[b] += LINE_SHARE / (1.0 + np.exp(-total))
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _clipped(value: float) -> float:
     return min(max(value, -LINE_CLIP), LINE_CLIP)
 
 
 @njit(cache=True, nogil=True)
 def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
-    """float32[B, CONTEXT]: what a first forest thought (p float64[B]) of a block's neighbours, containers and likes."""
+    """Return float32[B, CONTEXT]: a first forest's probabilities (p float64[B]) of a block's
+    neighbours and containers."""
     count = p.shape[0]
     y = np.zeros((count, CONTEXT), np.float32)
     words = lengths(blocks) + 1.0
@@ -148,26 +170,26 @@ def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
     half = tree.landmarks[1]
     for b in range(count):
         row = y[b]
-        row[2] = p[b]
-        k = 3
+        row[_OWN] = p[b]
+        k = _NEIGHBOURS
         for d in _AROUND:
             row[k] = p[b + d] if 0 <= b + d < count else 0.0
             k += 1
         node = blocks.node[b]
-        row[16] = hoped[node] / hope
+        row[_CONTAINER_SHARE] = hoped[node] / hope
         for level in range(4):
             if level == 2:
-                row[17] = hoped[node] / hope
+                row[_THIRD_CONTAINER_SHARE] = hoped[node] / hope
             row[k] = hoped[node] / max(weight[node], 1e-9)
             k += 1
             node = nodes.parent[node]
-        row[13] = likes[b]
-        row[14] = hoped[0] / whole
-        row[15] = np.log2(1.0 + kept)
-        row[18] = b - first if first >= 0 else _FAR
-        row[19] = last - b if last >= 0 else _FAR
-        row[20] = done / hope
-        row[21] = hoped[half] / hope
+        row[_SAME_CLASS] = likes[b]
+        row[_PAGE] = hoped[0] / whole
+        row[_LOG_WORDS] = np.log2(1.0 + kept)
+        row[_AFTER_FIRST] = b - first if first >= 0 else _FAR
+        row[_BEFORE_LAST] = last - b if last >= 0 else _FAR
+        row[_DONE] = done / hope
+        row[_HALF_SHARE] = hoped[half] / hope
         done += p[b] * words[b]
     return y
 
@@ -194,12 +216,13 @@ def _sums(p: Doubles, words: Doubles, nodes: Nodes, blocks: Blocks) -> tuple[Dou
 
 @njit(cache=True, nogil=True)
 def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
-    """Columns 0 and 1: the mean probability of what comes before and after, nearer blocks weighing more."""
+    """Fill _BEFORE and _AFTER: the mean probability of the blocks before and after, nearer blocks
+    weighing more."""
     count = p.shape[0]
-    for column in range(2):
+    for column in (_BEFORE, _AFTER):
         hoped, weight = 0.0, 0.0
         for step in range(count):
-            b = step if column == 0 else count - 1 - step
+            b = step if column == _BEFORE else count - 1 - step
             y[b, column] = hoped / (weight + 1e-6)
             length = min(words[b], 60.0)
             hoped = 0.7 * hoped + p[b] * length
@@ -227,11 +250,13 @@ def _like(p: Doubles, words: Doubles, keys: Keys) -> Doubles:
 
 @njit(cache=True, nogil=True)
 def best_threshold(p: Doubles, words: Doubles, low: float, high: float) -> tuple[float, float]:
-    """(threshold, expected F1) of keeping the blocks with p >= threshold, words float[B] each, the threshold held in [low, high].
+    """Return (threshold, expected F1) of keeping the blocks with p >= threshold, which is cut to
+    [low, high].
 
-    Keeping the k most probable blocks is expected to give F1 = 2 sum(p w over the k) / (sum(w over the k) + sum(p w over all)).
+    words float64[B] are the words w of each block. Keeping the k most probable blocks is expected
+    to give F1 = 2 sum(p w over the k) / (sum(w over the k) + sum(p w over all)).
 
-    >>> threshold, f1 = best_threshold(np.array([0.9, 0.1, 0.8]), np.array([10.0, 10.0, 10.0]), 0.05, 0.95)
+    >>> threshold, f1 = best_threshold(np.array([0.9, 0.1, 0.8]), np.full(3, 10.0), 0.05, 0.95)
     >>> round(threshold, 3), round(f1, 3)
     (0.8, 0.895)
     """

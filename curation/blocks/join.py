@@ -1,7 +1,8 @@
-"""Kept blocks -> readable text: paragraphs apart, list items marked, the cells of a table row on one line, the headline found.
+"""Kept blocks -> readable text: paragraphs apart, list items marked, the cells of a table row on
+one line, the headline found.
 
-Linear in elements and bytes, some 20 microseconds a page. The trap: a list item of three paragraphs is three blocks, and only the first of
-them gets the mark.
+Linear in elements and bytes, some 20 microseconds a page. The trap: a list item of three paragraphs
+is three blocks, and only the first of them gets the mark.
 
 Shape letters: N elements, B blocks.
 """
@@ -11,13 +12,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from curation.blocks import byte
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
 from curation.blocks.text import Blocks, Bools, Bytes, Int32s, Nodes
 from curation.blocks.tree import Tree
 
 _LI, _DT, _DD, _TR, _TABLE, _TD, _TH = (
-    v.TAG[name] for name in ("li", "dt", "dd", "tr", "table", "td", "th")
+    np.int64(v.TAG[name]) for name in ("li", "dt", "dd", "tr", "table", "td", "th")
 )
 _H1, _H6, _H3 = v.TAG["h1"], v.TAG["h6"], v.TAG["h3"]
 _KIND_H1, _KIND_H6 = v.KIND_H1, v.KIND_H6
@@ -30,7 +32,8 @@ _HEADLINE_REACH = 60  # blocks before the first kept one
 def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> int:
     """The block that is the page's headline, -1 where none is found.
 
-    The last heading at or before the first kept paragraph that shares most of its words with the page's title; an `<h1>` does without them.
+    The last heading at or before the first kept paragraph that shares most of its words with the
+    page's title; an `<h1>` does without them.
     """
     first = -1
     for b in range(kept.shape[0]):
@@ -56,7 +59,8 @@ def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary
 
 @njit(cache=True, nogil=True)
 def is_comment(tree: Tree, blocks: Blocks) -> Bools:
-    """bool[B]: blocks inside an element that is named for comments and that read like text, not like its buttons."""
+    """bool[B]: blocks inside an element that is named for comments and that read like text, not
+    like its buttons."""
     count = blocks.start.shape[0]
     out = np.zeros(count, np.bool_)
     for b in range(count):
@@ -68,7 +72,8 @@ def is_comment(tree: Tree, blocks: Blocks) -> Bools:
 
 @njit(cache=True, nogil=True)
 def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
-    """[N]: the nearest element at or above each one whose tag is among `wanted`; an element of tag `ends` hides those above it."""
+    """[N]: the nearest element at or above each one whose tag is among `wanted`; an element of tag
+    `ends` hides those above it."""
     n = nodes.parent.shape[0]
     out = np.zeros(n, np.int32)
     for i in range(1, n):
@@ -84,14 +89,15 @@ def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
 def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     """uint8[any]: the text of the blocks where kept bool[B], UTF-8.
 
-    Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between " | ") a line feed; paragraphs
-    of one cell are apart as anywhere. With `markdown`, headings begin with one to six "#".
+    Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between "
+    | ") a line feed; paragraphs of one cell are apart as anywhere. With `markdown`, headings begin
+    with one to six "#".
     """
     items = _nearest(nodes, (_LI, _DT, _DD), _TABLE)
     rows = _nearest(nodes, (_TR, _TR, _TR), _LI)
     cells = _nearest(nodes, (_TD, _TH, _TH), _TABLE)
     out = np.empty(blocks.text.shape[0] + 12 * kept.shape[0], np.uint8)
-    size, before = 0, -1
+    size, before = np.int64(0), -1
     for b in range(kept.shape[0]):
         if not kept[b]:
             continue
@@ -102,16 +108,17 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
             same = cells[node] == cells[last] and cells[node] != 0
             size = _gap(out, size, item, row, items[last], rows[last], same)
         if item and nodes.tag[item] == _LI and (before < 0 or items[blocks.node[before]] != item):
-            out[size], out[size + 1] = 45, 32
+            out[size], out[size + 1] = byte.HYPHEN, byte.SPACE
             size += 2
         if markdown and _H1 <= nodes.tag[node] <= _H6:
             for _ in range(nodes.tag[node] - _H1 + 1):
-                out[size] = 35
+                out[size] = byte.HASH
                 size += 1
-            out[size] = 32
+            out[size] = byte.SPACE
             size += 1
         length = blocks.end[b] - blocks.start[b]
-        out[size : size + length] = blocks.text[blocks.start[b] : blocks.end[b]]
+        for k in range(length):
+            out[size + k] = blocks.text[blocks.start[b] + k]
         size += length
         before = b
     return out[:size]
@@ -123,10 +130,10 @@ def _gap(
 ) -> int:
     """Write what stands between two blocks; `same` where one cell of a table holds both."""
     if row and row == last_row and not same:
-        out[size], out[size + 1], out[size + 2] = 32, 124, 32
+        out[size], out[size + 1], out[size + 2] = byte.SPACE, byte.BAR, byte.SPACE
         return size + 3
-    out[size] = 10
+    out[size] = byte.LINE_FEED
     if (item and last_item) or (row and last_row and not same):
         return size + 1
-    out[size + 1] = 10
+    out[size + 1] = byte.LINE_FEED
     return size + 2

@@ -1,9 +1,10 @@
 """Balanced HTML -> a tree of elements and a list of text blocks, in one pass.
 
-A block is the text between two block-level tags (or two or more `<br>`), white space collapsed except inside `<pre>`; scripts, drawings,
-form controls and the like have no text. Takes what an HTML parser serialised: every element closed, attributes as name="value", entities
-only `&amp; &lt; &gt; &nbsp; &quot;`. Linear in bytes, about 5 ns a byte. The trap: on HTML that did not go through a parser nothing breaks,
-but the tree is wrong where end tags are missing.
+A block is the text between two block-level tags (or two or more `<br>`), white space collapsed
+except inside `<pre>`; scripts, drawings, form controls and the like have no text. Takes what an
+HTML parser serialised: every element closed, attributes as name="value", entities only `&amp; &lt;
+&gt; &nbsp; &quot;`. Linear in bytes, about 5 ns a byte. The trap: on HTML that did not go through a
+parser nothing breaks, but the tree is wrong where end tags are missing.
 
 Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from curation.blocks import byte
 from curation.blocks import vocabulary as v
 from curation.blocks.text import (
     AT_STACK,
@@ -30,6 +32,7 @@ from curation.blocks.text import (
     NODES,
     OUT,
     SPACE,
+    STATE,
     TALLY,
     TITLE_FROM,
     TITLE_TO,
@@ -37,7 +40,6 @@ from curation.blocks.text import (
     Bytes,
     Int32s,
     Int64s,
-    Keys,
     Nodes,
     count_words,
     equals,
@@ -59,14 +61,17 @@ _SIGNATURE_BYTES = 40
 
 
 def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tuple[Nodes, Blocks]:
-    """The elements and the text blocks of serialised HTML (uint8[n], UTF-8); stops quietly after `max_blocks`.
+    """Return the elements and the text blocks of serialised HTML (uint8[n], UTF-8), at most about
+    `max_blocks`.
 
-    >>> from curation.kernels import blocks_text as text
-    >>> html = b'<html><head><title>Mill</title></head><body><p>The <b>old</b>  mill.</p><script>x<y</script>Ends<br><br>here</body></html>'
+    >>> html = (b'<html><head><title>Mill</title></head><body><p>The <b>old</b>  mill.</p>'
+    ...         b'<script>x<y</script>Ends<br><br>here</body></html>')
+    >>> from curation.blocks import text
     >>> nodes, blocks = scan(np.frombuffer(html, np.uint8), v.vocabulary())
     >>> [bytes(blocks.text[a:b]).decode() for a, b in zip(blocks.start, blocks.end)]
     ['The old mill.', 'Ends', 'here']
-    >>> [int(blocks.counts[0, column]) for column in (text.CHARS, text.WORDS, text.BOLD_CHARS, text.TITLE_WORDS)]
+    >>> columns = [text.CHARS, text.WORDS, text.BOLD_CHARS, text.TITLE_WORDS]
+    >>> blocks.counts[0, columns].astype(int).tolist()
     [13, 3, 3, 1]
     """
     html = np.ascontiguousarray(html, np.uint8)
@@ -78,7 +83,7 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
     n = html.shape[0]
     tags = 16
     for i in range(n):
-        if html[i] == 60:
+        if html[i] == byte.LESS_THAN:
             tags += 1
     nodes = Nodes(
         np.zeros(tags, np.int32),
@@ -95,7 +100,7 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
         np.zeros((room, COLUMNS), np.float32),
         np.empty(n + tags, np.uint8),
     )
-    state = np.zeros(13, np.int64)
+    state = np.zeros(STATE, np.int64)
     state[NODES] = 1
     _walk(
         html,
@@ -107,87 +112,90 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
         state,
         np.zeros(TALLY, np.int64),
     )
-    found, made, out = state[NODES], min(state[BLOCKS], max_blocks), state[OUT]
-    count_words(html[state[TITLE_FROM] : state[TITLE_TO]], blocks, made, words)
+    n_nodes, n_blocks = state[NODES], min(state[BLOCKS], max_blocks)
+    count_words(html[state[TITLE_FROM] : state[TITLE_TO]], blocks, n_blocks, words)
     return (
         Nodes(
-            nodes.parent[:found],
-            nodes.tag[:found],
-            nodes.names[:found],
-            nodes.signature[:found],
-            nodes.depth[:found],
+            nodes.parent[:n_nodes],
+            nodes.tag[:n_nodes],
+            nodes.names[:n_nodes],
+            nodes.signature[:n_nodes],
+            nodes.depth[:n_nodes],
         ),
         Blocks(
-            blocks.start[:made],
-            blocks.end[:made],
-            blocks.node[:made],
-            blocks.counts[:made],
-            blocks.text[:out],
+            blocks.start[:n_blocks],
+            blocks.end[:n_blocks],
+            blocks.node[:n_blocks],
+            blocks.counts[:n_blocks],
+            blocks.text[: state[OUT]],
         ),
     )
 
 
-# Without Numba's run time (_nrt=False) arrays cannot be made and references are not counted; counting them took two thirds of the time.
+# Without Numba's run time (_nrt=False) arrays cannot be made and references are not counted.
+# Counting them took two thirds of the time.
 @njit(cache=True, nogil=True, _nrt=False)
 def _walk(
-    html: Bytes, words: v.Vocabulary, max_blocks: int, nodes: Nodes, blocks: Blocks, stack: Int32s, state: Int64s, tally: Int64s
-) -> None:  # fmt: skip
+    html: Bytes,
+    words: v.Vocabulary,
+    max_blocks: int,
+    nodes: Nodes,
+    blocks: Blocks,
+    stack: Int32s,
+    state: Int64s,
+    tally: Int64s,
+) -> None:
     n = html.shape[0]
-    i = 0
+    i = np.int64(0)
     while i < n and state[BLOCKS] <= max_blocks:
-        if html[i] != 60:
+        if html[i] != byte.LESS_THAN:
             if state[IN_SKIPPED]:
-                while i < n and html[i] != 60:
+                while i < n and html[i] != byte.LESS_THAN:
                     i += 1
             else:
                 i = read_text(html, i, words, nodes, blocks, stack, state, tally)
-        elif i + 1 < n and (html[i + 1] == 33 or html[i + 1] == 63):
+        elif i + 1 < n and (html[i + 1] == byte.EXCLAMATION or html[i + 1] == byte.QUESTION):
             i = _after_comment(html, i)
-        elif i + 1 < n and html[i + 1] == 47:
-            i = _end_tag(
-                html, i, words.tag_keys, words.tag_values, words.flags, nodes.tag, stack, state
-            )
+        elif i + 1 < n and html[i + 1] == byte.SLASH:
+            i = _end_tag(html, i, words, nodes.tag, stack, state)
         else:
             i = _start_tag(html, i, words, nodes, blocks, stack, state)
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _after_comment(html: Bytes, i: int) -> int:
     n = html.shape[0]
-    if i + 3 < n and html[i + 2] == 45 and html[i + 3] == 45:
+    if i + 3 < n and html[i + 2] == byte.HYPHEN and html[i + 3] == byte.HYPHEN:
         i += 4
-        while i + 2 < n and not (html[i] == 45 and html[i + 1] == 45 and html[i + 2] == 62):
+        while i + 2 < n and not (
+            html[i] == byte.HYPHEN
+            and html[i + 1] == byte.HYPHEN
+            and html[i + 2] == byte.GREATER_THAN
+        ):
             i += 1
         return i + 3 if i + 2 < n else n
-    while i < n and html[i] != 62:
+    while i < n and html[i] != byte.GREATER_THAN:
         i += 1
     return i + 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
-    """(position after the name, hash of the name) of the name that starts at i."""
+    """Return (position after the name, hash of the name) of the name that starts at i."""
     h = _OFFSET
-    while i < html.shape[0] and html[i] != 62 and html[i] != 32:
+    while i < html.shape[0] and html[i] != byte.GREATER_THAN and html[i] != byte.SPACE:
         h = (h ^ np.uint64(html[i])) * _PRIME
         i += 1
     return i, h
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _end_tag(
-    html: Bytes,
-    i: int,
-    keys: Keys,
-    values: Int64s,
-    flags: Int64s,
-    tags: Int32s,
-    stack: Int32s,
-    state: Int64s,
+    html: Bytes, i: int, words: v.Vocabulary, tags: Int32s, stack: Int32s, state: Int64s
 ) -> int:
     j, h = _tag_name(html, i + 2)
-    tag = look_up(keys, values, h)
-    while j < html.shape[0] and html[j] != 62:
+    tag = look_up(words.tag_keys, words.tag_values, h)
+    while j < html.shape[0] and html[j] != byte.GREATER_THAN:
         j += 1
     top = state[AT_STACK] - 1
     lowest = max(top - 50, 0)
@@ -206,12 +214,12 @@ def _end_tag(
                 state[IN_PRE] -= 1
             if state[IN_SKIPPED] > state[AT_STACK]:
                 state[IN_SKIPPED] = 0
-    if not flags[tag] & _INLINE:
+    if not words.flags[tag] & _INLINE:
         state[IN_BLOCK] = 0
     return j + 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _start_tag(
     html: Bytes,
     i: int,
@@ -226,7 +234,7 @@ def _start_tag(
     tag = look_up(words.tag_keys, words.tag_values, h)
     flags = words.flags[tag]
     if tag == _BR:
-        while j < n and html[j] != 62:
+        while j < n and html[j] != byte.GREATER_THAN:
             j += 1
         return _line_break(j + 1, blocks, state)
     node = state[NODES]
@@ -237,9 +245,9 @@ def _start_tag(
     nodes.depth[node] = depth + 1
     wanted = state[IN_SKIPPED] == 0 and tag != _BODY and tag != _HTML
     j, names, signature = _attributes(html, j, h, words, wanted)
-    nodes.names[node] = (
-        names & ~_SHARING if tag == _QUOTE else names
-    )  # "twitter-tweet" is a quotation
+    if tag == _QUOTE:  # "twitter-tweet" is a quotation
+        names &= ~_SHARING
+    nodes.names[node] = names
     nodes.signature[node] = signature
     j += 1
     if not flags & _INLINE:
@@ -261,58 +269,65 @@ def _start_tag(
             state[IN_PRE] += 1
         elif tag == _TITLE and state[TITLE_TO] == 0:
             state[TITLE_FROM] = j
-            while j < n and html[j] != 60:
+            while j < n and html[j] != byte.LESS_THAN:
                 j += 1
             state[TITLE_TO] = j
     return j
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
     """One `<br>` is white space (a line feed inside `<pre>`), a second one ends the block."""
     state[BREAKS] += 1
     state[SPACE] = 1
     if state[IN_PRE]:
         if state[IN_BLOCK]:
-            blocks.text[state[OUT]] = 10
+            blocks.text[state[OUT]] = byte.LINE_FEED
             state[OUT] += 1
     elif state[BREAKS] >= 2:
         state[IN_BLOCK] = 0
     return after
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
-    """The position behind the end tag of a raw text element whose start tag ended before i."""
+    """Return the position behind the end tag of a raw text element whose start tag ended before
+    i."""
     n = html.shape[0]
     while i + 1 < n:
-        if html[i] == 60 and html[i + 1] == 47:
+        if html[i] == byte.LESS_THAN and html[i + 1] == byte.SLASH:
             j, h = _tag_name(html, i + 2)
             if h == name:
-                while j < n and html[j] != 62:
+                while j < n and html[j] != byte.GREATER_THAN:
                     j += 1
                 return j + 1
         i += 1
     return n
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _attributes(
     html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool
 ) -> tuple[int, int, np.uint64]:
-    """(position of the closing `>`, bits of CATEGORIES, signature) from the attributes behind a tag's name."""
+    """Return (position of the closing `>`, bits of CATEGORIES, signature) of the attributes of a
+    tag."""
     n = html.shape[0]
     bits = 0
     signature = name
-    while j < n and html[j] != 62:
+    while j < n and html[j] != byte.GREATER_THAN:
         start = j
-        while j < n and html[j] != 61 and html[j] != 62 and html[j] != 32:
+        while (
+            j < n
+            and html[j] != byte.EQUALS
+            and html[j] != byte.GREATER_THAN
+            and html[j] != byte.SPACE
+        ):
             j += 1
         end = j
-        if j + 1 < n and html[j] == 61 and html[j + 1] == 34:
+        if j + 1 < n and html[j] == byte.EQUALS and html[j + 1] == byte.QUOTE:
             first = j + 2
             j = first
-            while j < n and html[j] != 34:
+            while j < n and html[j] != byte.QUOTE:
                 j += 1
             if wanted:
                 is_class = equals(html, start, end, _CLASS)
@@ -327,16 +342,16 @@ def _attributes(
                     bits |= _HIDDEN
                 if is_class:
                     for k in range(first, min(j, first + _SIGNATURE_BYTES)):
-                        if html[k] < 48 or html[k] > 57:
+                        if html[k] < byte.ZERO or html[k] > byte.NINE:
                             signature = (signature ^ np.uint64(html[k])) * _PRIME
-        if j < n and html[j] != 62:
+        if j < n and html[j] != byte.GREATER_THAN:
             j += 1
     return j, bits, signature
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
-    """Whether the attribute is aria-hidden="true" or a style of display: none."""
+    """Return whether the attribute is aria-hidden="true" or a style of display: none."""
     if equals(html, start, end, _ARIA):
         return equals(html, first, last, _TRUE)
     if not equals(html, start, end, _STYLE):
@@ -344,30 +359,35 @@ def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
     for k in range(first, last - 11):
         if equals(html, k, k + 7, _DISPLAY):
             k += 7
-            while k < last and (html[k] == 58 or html[k] == 32):
+            while k < last and (html[k] == byte.COLON or html[k] == byte.SPACE):
                 k += 1
             return equals(html, k, min(k + 4, last), _NONE)
     return False
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _name_bits(html: Bytes, start: int, end: int, words: v.Vocabulary) -> int:
-    """Bits of CATEGORIES for the parts of a name, which end at camelCase humps and at what is no letter or digit."""
+    """Return the bits of CATEGORIES of a name's parts, which end at camelCase humps and at other
+    signs."""
     bits = 0
     h = _OFFSET
     length = 0
     low_before: Any = False
     for i in range(start, end + 1):
-        c = html[i] if i < end else np.uint8(32)
-        capital = 65 <= c <= 90
-        inside = capital or 97 <= c <= 122 or (48 <= c <= 57 and length > 0)
+        c = html[i] if i < end else np.uint8(byte.SPACE)
+        capital = byte.CAPITAL_A <= c <= byte.CAPITAL_Z
+        inside = (
+            capital
+            or byte.SMALL_A <= c <= byte.SMALL_Z
+            or (byte.ZERO <= c <= byte.NINE and length > 0)
+        )
         if length and (not inside or (capital and low_before)):
             if length > 1:
                 bits |= look_up(words.name_keys, words.name_values, h)
             h = _OFFSET
             length = 0
         if inside:
-            h = (h ^ np.uint64(c + 32 if capital else c)) * _PRIME
+            h = (h ^ np.uint64(c + byte.TO_SMALL if capital else c)) * _PRIME
             length += 1
         low_before = inside and not capital
     return bits

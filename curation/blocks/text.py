@@ -1,7 +1,9 @@
-"""The text of blocks: characters as they come between two tags, then words by sort; the arrays that `blocks.scan` fills.
+"""The text of blocks: its characters, then its words, counted by sort; the arrays that
+`blocks.scan` fills.
 
-White space is collapsed to one space, a single `<br>` to a line feed; inside `<pre>` it stays. The trap: Chinese, Japanese and Korean have
-few spaces, so a wide character counts as three characters, and the number of words there says little.
+White space is collapsed to one space, a single `<br>` to a line feed; inside `<pre>` it stays. The
+trap: Chinese, Japanese and Korean have few spaces, so a wide character counts as three characters,
+and the number of words there says little.
 
 Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 """
@@ -14,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from curation.blocks import byte
 from curation.blocks import vocabulary as v
 
 Bytes = npt.NDArray[np.uint8]
@@ -25,13 +28,15 @@ Doubles = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 # Columns of `Blocks.counts`, then one for each of WORD_LISTS.
-(CHARS, LINK_CHARS, WORDS, DIGITS, CAPITALS, COMMAS, SENTENCES, MARKS, CAPITAL_WORDS, STOP_WORDS, LAST, FIRST, BOLD_CHARS, TITLE_WORDS,
- WIDE_CHARS, IMAGES) = range(16)  # fmt: skip
+(CHARS, LINK_CHARS, WORDS, DIGITS, CAPITALS, COMMAS, SENTENCES, MARKS, CAPITAL_WORDS, STOP_WORDS,
+ LAST, FIRST, BOLD_CHARS, TITLE_WORDS, WIDE_CHARS, IMAGES) = range(16)  # fmt: skip
 WORD_LIST = 16
 COLUMNS = WORD_LIST + len(v.WORD_LISTS)
 
 # What the scanner remembers, as places in one int64 array.
-(AT_STACK, IN_SKIPPED, IN_LINK, IN_BOLD, IN_PRE, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES, TITLE_FROM, TITLE_TO) = range(13)  # fmt: skip
+(AT_STACK, IN_SKIPPED, IN_LINK, IN_BOLD, IN_PRE, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES,
+ TITLE_FROM, TITLE_TO) = range(13)  # fmt: skip
+STATE = 13
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
 _INLINE = v.IS_INLINE
@@ -49,9 +54,8 @@ class Nodes(NamedTuple):
 
     parent: npt.NDArray[np.int32]  # [N]
     tag: npt.NDArray[np.int32]  # [N], place in `vocabulary.TAG`, 0 for other elements
-    names: npt.NDArray[
-        np.int64
-    ]  # [N], bits of CATEGORIES found in class, id, role, itemprop; `hidden` also by style and ARIA
+    # [N], bits of CATEGORIES in class, id, role and itemprop; `hidden` also by style and ARIA
+    names: npt.NDArray[np.int64]
     signature: npt.NDArray[np.uint64]  # [N], hash of the tag and the class without its digits
     depth: npt.NDArray[np.int32]  # [N], the root has 0
 
@@ -66,9 +70,9 @@ class Blocks(NamedTuple):
     text: Bytes  # [T], UTF-8
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def look_up(keys: Keys, values: Int64s, key: np.uint64) -> int:
-    """The value of a hash in one of the vocabulary's tables, 0 where it is not there."""
+    """Return the value of a hash in one of the vocabulary's tables, 0 where it is not there."""
     mask = keys.shape[0] - 1
     at = np.int64(key) & mask
     while keys[at] != 0:
@@ -78,9 +82,9 @@ def look_up(keys: Keys, values: Int64s, key: np.uint64) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
-    """Whether data[start:end] is the bytes `word`."""
+    """Return whether data[start:end] is the bytes `word`."""
     if end - start != len(word):
         return False
     for i in range(len(word)):  # noqa: SIM110 - Numba is faster with a loop
@@ -89,7 +93,7 @@ def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def read_text(
     html: Bytes,
     i: int,
@@ -100,17 +104,27 @@ def read_text(
     state: Int64s,
     tally: Int64s,
 ) -> int:
-    """Read the text from i to the next tag into the open block, or into a new one; return where the tag starts.
+    """Read the text from i to the next tag into the open block, or into a new one; return where the
+    tag starts.
 
-    `tally` int64[TALLY] is scratch: how many bytes of each sort of `vocabulary.SORTS`, entered in the counts at the end.
+    `tally` int64[TALLY] is scratch: how many bytes of each sort of `vocabulary.SORTS`, entered in
+    the counts at the end.
     """
-    n = html.shape[0]
-    sorts, text = words.sorts, blocks.text
     i = _first_visible(html, i, state)
-    if i >= n or html[i] == 60:
+    if i >= html.shape[0] or html[i] == byte.LESS_THAN:
         return i
     if not state[IN_BLOCK]:
         _open_block(words.flags, nodes.tag, blocks, stack, state)
+    return _read_characters(html, i, words.sorts, blocks, state, tally)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _read_characters(
+    html: Bytes, i: int, sorts: Bytes, blocks: Blocks, state: Int64s, tally: Int64s
+) -> int:
+    """Append the characters up to the next tag to the open block and count them; return where the
+    tag starts."""
+    n, text = html.shape[0], blocks.text
     tally[:] = 0
     out, end = state[OUT], state[OUT]
     space, line_feed, in_pre = state[SPACE], state[BREAKS], state[IN_PRE]
@@ -120,11 +134,11 @@ def read_text(
         after = i + 1
         sort = sorts[c]
         if sort >= _SPECIAL:
-            if c == 60:
+            if c == byte.LESS_THAN:
                 break
             c, after = _character(html, i)
-            sort = _PLAIN if c > 32 else _BLANK
-            if c == 62 or c == 0xC2:  # > and such as » or ·
+            sort = _PLAIN if c > byte.SPACE else _BLANK
+            if c == byte.GREATER_THAN or c == byte.LATIN_1_SIGN:
                 tally[_A_MARK] += 1
         if sort == _BLANK:
             if in_pre and c:
@@ -135,7 +149,7 @@ def read_text(
             i = after
             continue
         if space:
-            text[out] = 10 if line_feed else 32
+            text[out] = byte.LINE_FEED if line_feed else byte.SPACE
             out += 1
             spaces += 1
             space = 0
@@ -154,14 +168,15 @@ def read_text(
     return i
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
-    """Where the first character stands that is no white space; inside `<pre>` in an open block, i itself."""
+    """Return where the first character stands that is no white space; inside `<pre>` in an open
+    block, i itself."""
     if state[IN_PRE] and state[IN_BLOCK]:
         return i
-    while i < html.shape[0] and html[i] != 60:
+    while i < html.shape[0] and html[i] != byte.LESS_THAN:
         c, after = _character(html, i)
-        if c > 32:
+        if c > byte.SPACE:
             break
         if c:
             state[SPACE] = 1
@@ -169,7 +184,7 @@ def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
     return i
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> None:
     chars = tally[_PLAIN] + tally[_CAPITAL] + tally[_DIGIT] + tally[_PUNCTUATION] + 3 * tally[_WIDE]
     counts[CHARS] += chars + spaces
@@ -185,26 +200,31 @@ def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> N
         counts[BOLD_CHARS] += chars - 2 * tally[_WIDE]
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
-    """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic too."""
-    after = html[i + 1] if i + 1 < html.shape[0] else np.uint8(32)
+    """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic
+    too."""
+    after = html[i + 1] if i + 1 < html.shape[0] else np.uint8(byte.SPACE)
     third = html[i + 2] if i + 2 < html.shape[0] else np.uint8(0)
-    if c == 44 or (c == 0xEF and after == 0xBC and third == 0x8C) or (c == 0xD8 and after == 0x8C):
+    if (
+        c == byte.COMMA
+        or (c == byte.WIDE_COMMA[0] and after == byte.WIDE_COMMA[1] and third == byte.WIDE_COMMA[2])
+        or (c == byte.ARABIC_COMMA[0] and after == byte.ARABIC_COMMA[1])
+    ):
         tally[_A_COMMA] += 1
-    elif c == 46 or c == 33 or c == 63:
-        if after <= 34 or after == 60:
+    elif c == byte.FULL_STOP or c == byte.EXCLAMATION or c == byte.QUESTION:
+        if after <= byte.QUOTE or after == byte.LESS_THAN:
             tally[_A_STOP] += 1
-    elif c == 0xE3 and after == 0x80:
-        if third == 0x81:
+    elif c == byte.CJK_PUNCTUATION[0] and after == byte.CJK_PUNCTUATION[1]:
+        if third == byte.CJK_COMMA_END:
             tally[_A_COMMA] += 1
-        elif third == 0x82:
+        elif third == byte.CJK_STOP_END:
             tally[_A_STOP] += 1
-    elif c == 124 or c == 47:
+    elif c == byte.BAR or c == byte.SLASH:
         tally[_A_MARK] += 1
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state: Int64s) -> None:
     block = state[BLOCKS]
     state[BLOCKS] += 1
@@ -217,47 +237,56 @@ def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, stat
     blocks.node[block] = stack[at] if at >= 0 else 0
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
-    """(byte, position after it): entities as what they mean, no-break spaces as spaces, 0 for marks of zero width."""
+    """Return (byte, position after it): entities decoded, no-break spaces as spaces, marks of zero
+    width as 0."""
     n = html.shape[0]
     c = html[i]
-    if c == 38:
+    if c == byte.AMPERSAND:
         if equals(html, i + 1, min(i + 5, n), _AMP):
-            return np.uint8(38), i + 5
+            return np.uint8(byte.AMPERSAND), i + 5
         if equals(html, i + 1, min(i + 4, n), _LT):
-            return np.uint8(60), i + 4
+            return np.uint8(byte.LESS_THAN), i + 4
         if equals(html, i + 1, min(i + 4, n), _GT):
-            return np.uint8(62), i + 4
+            return np.uint8(byte.GREATER_THAN), i + 4
         if equals(html, i + 1, min(i + 6, n), _NBSP):
-            return np.uint8(32), i + 6
-    elif c == 0xC2:
-        if i + 1 < n and html[i + 1] == 0xA0:
-            return np.uint8(32), i + 2
-    elif c == 0xE2 and i + 2 < n and html[i + 1] == 0x80 and html[i + 2] in (0x8B, 0x8E, 0x8F):
+            return np.uint8(byte.SPACE), i + 6
+    elif c == byte.NO_BREAK_SPACE[0]:
+        if i + 1 < n and html[i + 1] == byte.NO_BREAK_SPACE[1]:
+            return np.uint8(byte.SPACE), i + 2
+    elif (
+        c == byte.GENERAL_PUNCTUATION[0]
+        and i + 2 < n
+        and html[i + 1] == byte.GENERAL_PUNCTUATION[1]
+        and html[i + 2] in byte.ZERO_WIDTH
+    ):
         return np.uint8(0), i + 3
     return c, i + 1
 
 
 @njit(cache=True, nogil=True)
-def count_words(title: Bytes, blocks: Blocks, made: int, words: v.Vocabulary) -> None:
-    """Fill the columns of words for the first `made` blocks; `title` is the text of the page's title element."""
-    _count_words(_title_table(title, words.letters), blocks, made, words)
+def count_words(title: Bytes, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
+    """Fill the columns of words for the first `n_blocks` blocks;
+
+    `title` is the text of the page's title element.
+    """
+    _count_words(_title_table(title, words.letters), blocks, n_blocks, words)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _count_words(titled: Keys, blocks: Blocks, made: int, words: v.Vocabulary) -> None:
+def _count_words(titled: Keys, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
     keys, values, letters, text = words.word_keys, words.word_values, words.letters, blocks.text
     all_counts = blocks.counts
-    for block in range(made):
+    for block in range(n_blocks):
         number, capitals, stops, in_title, length = 0, 0, 0, 0, 0
         h = _OFFSET
         end = np.int64(blocks.end[block])
         for i in range(np.int64(blocks.start[block]), end + 1):
-            c = text[i] if i < end else np.uint8(32)
+            c = text[i] if i < end else np.uint8(byte.SPACE)
             low = letters[c]
             if low:
-                if length == 0 and c != low and c < 128:
+                if length == 0 and c != low and c < byte.ASCII_END:
                     capitals += 1
                 h = (h ^ np.uint64(low)) * _PRIME
                 length += 1
@@ -280,7 +309,7 @@ def _count_words(titled: Keys, blocks: Blocks, made: int, words: v.Vocabulary) -
         all_counts[block, FIRST] = _first_sort(text[blocks.start[block]])
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _is_among(titled: Keys, h: np.uint64) -> int:
     at = np.int64(h) & (_TITLE_SLOTS - 1)
     while titled[at] != 0:
@@ -292,9 +321,9 @@ def _is_among(titled: Keys, h: np.uint64) -> int:
 
 @njit(cache=True, nogil=True)
 def _title_table(title: Bytes, letters: Bytes) -> Keys:
-    """An open-addressing set of the hashes of the title's first hundred words."""
+    """Return an open-addressing set of the hashes of the title's first hundred words."""
     table = np.zeros(_TITLE_SLOTS, np.uint64)
-    held = 0
+    size = 0
     h = _OFFSET
     length = 0
     for i in range(title.shape[0] + 1):
@@ -306,36 +335,37 @@ def _title_table(title: Bytes, letters: Bytes) -> Keys:
             at = np.int64(h) & (_TITLE_SLOTS - 1)
             while table[at] != 0 and table[at] != h:
                 at = (at + 1) & (_TITLE_SLOTS - 1)
-            if table[at] == 0 and held < _TITLE_WORDS:
+            if table[at] == 0 and size < _TITLE_WORDS:
                 table[at] = h
-                held += 1
+                size += 1
             h = _OFFSET
             length = 0
     return table
 
 
-@njit(cache=True, nogil=True, inline="always")
+@njit(cache=True, nogil=True, _nrt=False)
 def _last_mark(text: Bytes, start: int, end: int) -> int:
-    """How a block ends: 1 with a full stop or the like, 2 with a colon, 3 with a wide full stop or an ellipsis, else 0."""
+    """Return how a block ends: 1 full stop or the like, 2 colon, 3 wide full stop or ellipsis, else
+    0."""
     c = text[end - 1]
-    if (c == 34 or c == 41) and end - 2 >= start:
+    if (c == byte.QUOTE or c == byte.CLOSING_BRACKET) and end - 2 >= start:
         c = text[end - 2]
-    elif c == 0x9D and end - 4 >= start:  # a closing curly quotation mark
+    elif c == byte.CURLY_QUOTE_END and end - 4 >= start:
         c = text[end - 4]
-    if c == 46 or c == 33 or c == 63:
+    if c == byte.FULL_STOP or c == byte.EXCLAMATION or c == byte.QUESTION:
         return 1
-    if c == 58:
+    if c == byte.COLON:
         return 2
-    return 3 if c == 0x82 or c == 0xA6 else 0
+    return 3 if c == byte.CJK_STOP_END or c == byte.ELLIPSIS_END else 0
 
 
 @njit(cache=True, nogil=True)
 def _first_sort(c: int) -> int:
-    """How a block begins: 1 with a capital, 2 with a small letter, 3 with a digit, 4 beyond ASCII, else 0."""
-    if 65 <= c <= 90:
+    """Return how a block begins: 1 capital, 2 small letter, 3 digit, 4 beyond ASCII, else 0."""
+    if byte.CAPITAL_A <= c <= byte.CAPITAL_Z:
         return 1
-    if 97 <= c <= 122:
+    if byte.SMALL_A <= c <= byte.SMALL_Z:
         return 2
-    if 48 <= c <= 57:
+    if byte.ZERO <= c <= byte.NINE:
         return 3
-    return 4 if c >= 128 else 0
+    return 4 if c >= byte.ASCII_END else 0

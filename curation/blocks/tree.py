@@ -1,7 +1,8 @@
-"""Sums over the tree of elements, and the elements where a page's text is: what the features of blocks rest on.
+"""Sums over the tree of elements, and the elements where a page's text is: what the features of
+blocks rest on.
 
-Linear in elements and blocks. The trap: "good" text (long, few links) is a guess made before any model; on pages without any the landmarks
-stand where most characters are.
+Linear in elements and blocks. The trap: "good" text (long, few links) is a guess made before any
+model; on pages without any the landmarks stand where most characters are.
 
 Shape letters: N elements (0 is a root above all), B blocks.
 """
@@ -33,13 +34,12 @@ class Tree(NamedTuple):
     all_names: npt.NDArray[np.int64]  # [N], names of the element and all above it
     all_tags: npt.NDArray[np.int64]  # [N], bits of ANCESTORS
     good: npt.NDArray[np.float64]  # [B], characters of a block that reads like prose, else 0
-    landmarks: npt.NDArray[
-        np.int64
-    ]  # [3]: the best score; the lowest that holds half of the good text; 80 % of it
+    # [3]: the element of the best score; the lowest with half of the good text; the lowest with 80
+    # % of it
+    landmarks: npt.NDArray[np.int64]
     scores: npt.NDArray[np.float64]  # [2]: the best and the second score
-    class_key: npt.NDArray[
-        np.uint64
-    ]  # [B], equal for blocks whose container and its parent have equal tags and classes
+    # [B], equal for blocks whose container and its parent have equal tags and classes
+    class_key: npt.NDArray[np.uint64]
 
 
 @njit(cache=True, nogil=True)
@@ -107,7 +107,8 @@ def tree_sums(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> Tree:
 def _best_node(
     nodes: Nodes, scores: Doubles, links: Doubles, chars: Doubles
 ) -> tuple[int, float, float]:
-    """(element, its score, the second score): text under it with commas and few links, as Readability scores."""
+    """(element, its score, the second score): text under it with commas and few links, as
+    Readability scores."""
     top, best, second = 0, -1.0, 0.0
     for i in range(1, nodes.parent.shape[0]):
         score = scores[i] * (1.0 - links[i] / max(chars[i], 1.0))

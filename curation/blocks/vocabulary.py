@@ -1,7 +1,9 @@
-"""The words that the block kernels know: tags, parts of class names, and words of text, as hash tables for Numba.
+"""The words that the block kernels know: tags, parts of class names, and words of text, as hash
+tables for Numba.
 
-Each table is open addressing over FNV-1a hashes (64 bits, so that a false match is no concern). Costs nothing after import. The trap:
-a model is trained on the features these lists make, so a changed list needs a new model (`curation train-extractor`).
+Each table is open addressing over FNV-1a hashes (64 bits, so that a false match is no concern).
+Costs nothing after import. The trap: a model is trained on the features these lists make, so a
+changed list needs a new model (`curation train-extractor`).
 """
 
 from __future__ import annotations
@@ -17,16 +19,18 @@ UInt64s = npt.NDArray[np.uint64]
 FNV_OFFSET = 14695981039346656037
 FNV_PRIME = 1099511628211
 
-# ---- tags ------------------------------------------------------------------------------------------------------------------------------
+# ---- tags ----------------------------------------------------------------------------------------
 
-INLINE = """a span b i em strong u s small big sub sup font code kbd var samp tt abbr acronym cite q dfn mark time label ins del bdi bdo br
-wbr img picture source data ruby rt rp strike nobr input script style template noscript"""
-SKIPPED = """script style noscript template svg iframe select option button textarea object canvas audio video head math datalist noembed
-noframes map embed"""
+INLINE = """a span b i em strong u s small big sub sup font code kbd var samp tt abbr acronym cite
+q dfn mark time label ins del bdi bdo br wbr img picture source data ruby rt rp strike nobr input
+script style template noscript"""
+SKIPPED = """script style noscript template svg iframe select option button textarea object canvas
+audio video head math datalist noembed noframes map embed"""
 VOID = "area base br col embed hr img input link meta source track wbr param"
 RAW = "script style xmp iframe noembed noframes plaintext"
-BLOCK = """p div li ul ol dl dt dd h1 h2 h3 h4 h5 h6 td th tr table tbody thead tfoot blockquote pre article section main aside nav header
-footer form figure figcaption address center body html details summary fieldset caption hgroup menu dialog title"""
+BLOCK = """p div li ul ol dl dt dd h1 h2 h3 h4 h5 h6 td th tr table tbody thead tfoot blockquote
+pre article section main aside nav header footer form figure figcaption address center body html
+details summary fieldset caption hgroup menu dialog title"""
 NAMES = sorted({*" ".join((INLINE, SKIPPED, VOID, RAW, BLOCK)).split()})
 TAG = {
     name: number + 1 for number, name in enumerate(NAMES)
@@ -45,38 +49,49 @@ KINDS = ("p", "div body html center", "li", "h1", "h2", "h3 h4", "h5 h6", "td th
          "figcaption figure", "section article main", "ul ol dl menu", "header footer nav aside form")  # fmt: skip
 KIND_H1, KIND_H6 = 4, 7
 
-# ---- parts of class, id, role and itemprop ---------------------------------------------------------------------------------------------
+# ---- parts of class, id, role and itemprop -------------------------------------------------------
 
 CATEGORIES = {
-    "navigation": """nav navbar navigation menu menus submenu breadcrumb breadcrumbs crumb crumbs topbar toolbar tabs tab pagination pager
-        paging pagenav topnav mainnav subnav navi sitemap""",
+    "navigation": """nav navbar navigation menu menus submenu breadcrumb breadcrumbs crumb crumbs
+        topbar toolbar tabs tab pagination pager paging pagenav topnav mainnav subnav navi
+        sitemap""",
     "footer": "footer foot copyright legal bottom colophon disclaimer ftr contentinfo fineprint",
     "header": "header masthead banner logo top skip head hdr branding sitename",
-    "sidebar": """sidebar side aside rail widget widgets right left sidebars secondary rightcol leftcol col1 rightrail complementary
-        portlet""",
-    "comments": """comment comments disqus respond reply replies commentlist discussion livefyre commenter commentform feedback
-        responses""",
-    "sharing": """share sharing social facebook twitter follow addthis sharebar sharethis sharedaddy socials tweet whatsapp pinterest email
-        print tools actions buttons utility""",
-    "related": """related recommend recommended recommendations more popular trending teaser teasers promo promos promoted promotion
-        outbrain taboola next latest recirc recirculation similar suggested suggestions carousel slider also trc mostread mostpopular most
-        prev previous upsell""",
-    "advertising": """ad ads adv advert advertisement advertising sponsor sponsored sponsors dfp gpt adsense banner adbox adslot commercial
-        partner""",
-    "asking": """newsletter subscribe subscription signup signin login cookie cookies consent gdpr modal popup overlay paywall search
-        register registration donate donation cta optin onetrust alert notification popover lightbox tooltip dialog""",
-    "byline": """byline author authors date time meta published timestamp tags tag category categories info credit source dateline metadata
-        postmeta bio writer taglist keywords topics labels""",
+    "sidebar": """sidebar side aside rail widget widgets right left sidebars secondary rightcol
+        leftcol col1 rightrail complementary portlet""",
+    "comments": """comment comments disqus respond reply replies commentlist discussion livefyre
+        commenter commentform feedback responses""",
+    "sharing": """share sharing social facebook twitter follow addthis sharebar sharethis
+        sharedaddy socials tweet whatsapp pinterest email print tools actions buttons utility""",
+    "related": """related recommend recommended recommendations more popular trending teaser
+        teasers promo promos promoted promotion outbrain taboola next latest recirc recirculation
+        similar suggested suggestions carousel slider also trc mostread mostpopular most prev
+        previous upsell""",
+    "advertising": """ad ads adv advert advertisement advertising sponsor sponsored sponsors dfp
+        gpt adsense banner adbox adslot commercial partner""",
+    "asking": """newsletter subscribe subscription signup signin login cookie cookies consent gdpr
+        modal popup overlay paywall search register registration donate donation cta optin
+        onetrust alert notification popover lightbox tooltip dialog""",
+    "byline": """byline author authors date time meta published timestamp tags tag category
+        categories info credit source dateline metadata postmeta bio writer taglist keywords
+        topics labels""",
     "article": "article story entry post hentry news articles blogpost blog posts",
-    "body": """body content text main maincontent copy prose rich richtext paragraph articlebody storybody contents page document bodytext
-        maintext description wysiwyg markdown primary center articletext storytext entrycontent postcontent articlecontent""",
-    "hidden": "hidden visually sr screenreader hide noprint invisible collapsed accessibility assistive offscreen",
-    "media": "caption figure gallery image photo img media video player images photos thumbnail thumb picture slideshow",
-    "title": "title headline heading subtitle dek summary lead standfirst intro subheadline lede excerpt abstract subhead",
-    "product": "product price cart review reviews rating ratings shop buy checkout basket stock specs features feature offer",
-    "forum": "thread message topic quote signature user profile forum member answer question answers postbody replies avatar",
+    "body": """body content text main maincontent copy prose rich richtext paragraph articlebody
+        storybody contents page document bodytext maintext description wysiwyg markdown primary
+        center articletext storytext entrycontent postcontent articlecontent""",
+    "hidden": """hidden visually sr screenreader hide noprint invisible collapsed accessibility
+        assistive offscreen""",
+    "media": """caption figure gallery image photo img media video player images photos thumbnail
+        thumb picture slideshow""",
+    "title": """title headline heading subtitle dek summary lead standfirst intro subheadline lede
+        excerpt abstract subhead""",
+    "product": """product price cart review reviews rating ratings shop buy checkout basket stock
+        specs features feature offer""",
+    "forum": """thread message topic quote signature user profile forum member answer question
+        answers postbody replies avatar""",
     "listing": "list listing items item grid card cards row tile tiles feed archive results result",
-    "reference": "toc table contents index faq accordion docs documentation readme wiki mw reference references footnote footnotes ref",
+    "reference": """toc table contents index faq accordion docs documentation readme wiki mw
+        reference references footnote footnotes ref""",
     "home": "home index front hero landing pricing testimonial testimonials services contact about",
 }
 CATEGORY_BIT = {name: 1 << number for number, name in enumerate(CATEGORIES)}
@@ -86,19 +101,22 @@ BAD_NAMES = sum(
     for c in ("navigation", "footer", "sidebar", "comments", "related", "advertising", "asking")
 )
 
-# ---- bytes of text ---------------------------------------------------------------------------------------------------------------------
+# ---- bytes of text -------------------------------------------------------------------------------
 
-# Sorts of bytes: the first of a character as it counts, a later byte of one, white space; SPECIAL ones need a look at what follows.
+# Sorts of bytes: the first of a character as it counts, a later byte of one, white space; SPECIAL
+# ones need a look at what follows.
 PLAIN, CAPITAL, DIGIT, PUNCTUATION, WIDE, CONTINUED, BLANK, SPECIAL = range(8)
 
-# ---- words of text ---------------------------------------------------------------------------------------------------------------------
+# ---- words of text -------------------------------------------------------------------------------
 
 STOP_WORDS = """
-the of and to a in is that for it as was with on be by at this have from or had not are but which you we they he she his her an
-were their been has will would who more when there what so if out about up into than them can no de la le les et des en un une du
-que est pour qui dans par sur au il ne pas plus se ce el los y del las por con una su al lo como para der die und den von zu das
-mit sich des auf für ist im dem nicht ein eine als auch es an werden aus er hat dass sie nach wird bei di che il non per della i
-una sono del è le da al het een van dat niet zijn op te и в не на что с по как это из за от к для"""
+the of and to a in is that for it as was with on be by at this have from or had not are but which
+you we they he she his her an were their been has will would who more when there what so if out
+about up into than them can no de la le les et des en un une du que est pour qui dans par sur au
+il ne pas plus se ce el los y del las por con una su al lo como para der die und den von zu das
+mit sich des auf für ist im dem nicht ein eine als auch es an werden aus er hat dass sie nach wird
+bei di che il non per della i una sono del è le da al het een van dat niet zijn op te и в не на
+что с по как это из за от к для"""
 WORD_LISTS = {
     "copyright": "copyright rights reserved © ®",
     "account": "subscribe newsletter sign signup inbox email register login account password",
@@ -109,15 +127,16 @@ WORD_LISTS = {
     "advertisement": "advertisement sponsored ad advertise",
     "byline": "posted by updated published author written",
     "picture": "photo image credit getty reuters ap images file picture",
-    "date": """jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september october
-        november december pm am ago hours""",
+    "date": """jan feb mar apr may jun jul aug sep sept oct nov dec january february march april
+        june july august september october november december pm am ago hours""",
     "action": "click here view show load all see download learn",
     "site": "home about contact menu search sitemap help faq",
 }
 
 
 class Vocabulary(NamedTuple):
-    """The tables as Numba takes them: three hash tables (keys uint64, values int64; a power of two long) and three arrays by tag."""
+    """The tables as Numba takes them: three hash tables (keys uint64, values int64; a power of two
+    long) and three arrays by tag."""
 
     tag_keys: UInt64s
     tag_values: Int64s

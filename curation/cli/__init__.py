@@ -21,7 +21,7 @@ COMMANDS = {  # in the order of the help page
     "dedup": "steps:dedup",
     "decontaminate": "steps:decontaminate",
     "tokenize": "steps:tokenize",
-    "mix": "steps:mix",
+    "mix": "mix:mix",
     "webtext-urls": "webtext:webtext_urls",
     "report": "inspect:report",
     "explain": "inspect:explain",

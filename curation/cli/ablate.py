@@ -1,7 +1,10 @@
-"""`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the page by `curation.web.ablation`."""
+"""`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the
+page by `curation.web.ablation`.
+"""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import click
@@ -66,10 +69,12 @@ def ablate(
     overrides: tuple[str, ...],
     workers: int | None,
 ) -> None:
-    """Does curation help? Train the same small model on the raw crawl, after classify, after dedup, and on the whole
-    mixture of RECIPE, and compare their loss on held-out text of the trusted corpora.
+    """Does curation help? Train the same small model on the raw crawl, after classify, after dedup,
+    and on the whole mixture of RECIPE, and compare their loss on held-out text of the trusted
+    corpora.
 
-    Writes OUT/ablation.json and OUT/ablation.html. The same command goes on where it was interrupted.
+    Writes OUT/ablation.json and OUT/ablation.html. The same command goes on where it was
+    interrupted.
 
     \b
     Example:
@@ -78,29 +83,32 @@ def ablate(
     from curation.cli.train import require_torch
 
     require_torch("curation ablate")
+
     from curation import store
+    from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
-    from curation.recipe import reading as recipes
+    from curation.inspect.evidence.ablation import ablation as ablation_result
+    from curation.inspect.terminal.ablation import ablation_parts
+    from curation.recipe import reading
     from curation.tools import ablation
-    from curation.web.ablation import page, table
+    from curation.web.ablation import ablation_page
 
-    loaded = recipes.load(recipe, overrides)
+    loaded = reading.load(recipe, overrides)
     with Steps() as steps:
         engine = LocalEngine(workers or 0, loaded.memory_gb, progress=steps)
         try:
             texts = ablation.prepare(loaded, str(out), engine, tokens, share=heldout, say=steps.say)
         finally:
             engine.close()
-    arms, held = (
-        {name: Path(path) for name, path in own.items()} for own in (texts.arms, texts.heldout)
+    arms, heldout_shards = (
+        {name: Path(path) for name, path in paths.items()} for paths in (texts.arms, texts.heldout)
     )
-    result = {
-        **measure(arms, held, out / "models", size, tokens, seeds, windows, click.echo),
-        "texts": texts.facts,
-    }
-    store.write_json(str(out / "ablation.json"), result)
-    store.write_bytes(str(out / "ablation.html"), page(result).encode())
-    click.echo(table(result))
+    losses = measure(arms, heldout_shards, out / "models", size, tokens, seeds, windows, click.echo)
+    result = ablation_result(asdict(losses), texts.facts)
+    store.write_json(str(out / "ablation.json"), asdict(result))
+    store.write_bytes(str(out / "ablation.html"), ablation_page(result).encode())
+    for part in ablation_parts(result):
+        console().print(part, highlight=False, soft_wrap=True)
     click.echo(f"{out / 'ablation.html'}")

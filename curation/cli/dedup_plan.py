@@ -47,10 +47,10 @@ def show_plan(tables: dict[str, Any], workers: int | None) -> None:
     from curation.engine.local import LocalEngine
     from curation.inspect.evidence.dedup_plan import sampled_shards
     from curation.pipeline import line as pipeline
-    from curation.recipe import reading as recipes
+    from curation.recipe import reading
     from curation.rundir import plan as plans
 
-    recipe = recipes.parse(tables, "command line")
+    recipe = reading.parse(tables, "command line")
     shards = list(plans.make(recipe, ".").shards)
     chosen = sampled_shards(recipe, shards)
     datasets = [
@@ -65,7 +65,7 @@ def show_plan(tables: dict[str, Any], workers: int | None) -> None:
         }
         for table in tables["dataset"]
     ]
-    drawn = recipes.parse({**tables, "dataset": datasets}, "command line")
+    drawn = reading.parse({**tables, "dataset": datasets}, "command line")
     with tempfile.TemporaryDirectory() as folder:
         engine = LocalEngine(workers or 0)
         try:
@@ -88,12 +88,16 @@ def _bytes(shards: list[Any], dataset: str) -> int:
 def _show(rundir: Any, shards: list[Any], documents: float, workers: int | None) -> None:
     import os
 
-    from rich.console import Console
+    from curation.cli.console import console
+    from curation.inspect.evidence.dedup_plan import (
+        compared_sample,
+        dedup_plan,
+        sampled_shards,
+    )
+    from curation.inspect.terminal.dedup_plan import plan_parts
 
-    from curation.inspect.evidence.dedup_plan import look, plan_view, sampled_shards
-
-    console = Console()
-    console = console if console.width >= 120 else Console(width=120)
-    sample = look(rundir, sampled_shards(rundir.recipe, shards))
-    for part in plan_view(rundir.recipe, sample, documents, workers or os.cpu_count() or 1):
-        console.print(part)
+    sample = compared_sample(rundir, sampled_shards(rundir.recipe, shards))
+    cores = workers or os.cpu_count() or 1
+    plan = dedup_plan(rundir.recipe.dedup, sample, documents, cores)
+    for part in plan_parts(rundir.recipe, plan):
+        console().print(part)

@@ -16,7 +16,8 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
     "--benchmarks",
     type=click.Path(path_type=Path, exists=True),
     required=True,
-    help="A folder of JSONL files under their usual names, or one file of your own.",
+    multiple=True,
+    help="A folder of JSONL files under their usual names, or one file; may be repeated.",
 )
 @click.option(
     "--task",
@@ -52,7 +53,7 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
 )
 def evaluate(
     checkpoint: Path,
-    benchmarks: Path,
+    benchmarks: tuple[Path, ...],
     tasks: tuple[str, ...],
     shots: int,
     limit: int | None,
@@ -61,7 +62,8 @@ def evaluate(
     device: str | None,
     out: Path | None,
 ) -> None:
-    """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last words, free-form answers.
+    """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last
+    words, free-form answers.
 
     \b
     Example:
@@ -84,7 +86,7 @@ def evaluate(
         limit=limit,
         seed=seed,
         dirty=dirty,
-        say=lambda r: click.echo(line(r)),
+        say=_show,
     )
     if out:
         settings = {"checkpoint": str(checkpoint), "shots": shots, "limit": limit, "seed": seed}
@@ -92,12 +94,21 @@ def evaluate(
         click.echo(f"{out}")
 
 
+def _show(result: dict[str, Any]) -> None:
+    click.echo(line(result))
+    for warning in result.get("warnings", ()):
+        click.echo(f"Warning: {warning}", err=True)
+
+
 def line(result: dict[str, Any]) -> str:
-    """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its end."""
+    """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its
+    end.
+    """
     accuracy, perplexity = result["accuracy"], result.get("perplexity")
     notes = (
         [
-            f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, {perplexity['high']:,.4g}]"
+            f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, "
+            f"{perplexity['high']:,.4g}]"
         ]
         if perplexity
         else []
@@ -105,7 +116,8 @@ def line(result: dict[str, Any]) -> str:
     for side in ("clean", "dirty"):
         if side in result and result[side]["examples"]:
             notes.append(
-                f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}"
+                f"{side} {_percent(result[side]['accuracy']['value'])} of "
+                f"{result[side]['examples']}"
             )
     if result["cut"]:
         notes.append(f"{result['cut']} cut to fit the window")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import click
 
 RUN = click.argument("run", metavar="DIR")
-WIDE = 130
 
 
 @click.command()
@@ -35,12 +34,11 @@ def explain(run: str, key: str) -> None:
       curation explain RUN https://example.org/page
       curation explain RUN wikipedia-000042
     """
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.inspect.terminal.explain import explain as explained
     from curation.rundir import plan
 
-    explained(*plan.read(run), key, Console())
+    explained(*plan.read(run), key, console())
 
 
 @click.command()
@@ -67,19 +65,24 @@ def sample(
       curation sample RUN --stage dedup --dataset commoncrawl -n 3
       curation sample RUN --reason low_quality --seed 1
     """
-    from rich.console import Console
-
-    from curation.inspect.terminal.show import show
+    from curation.cli.console import console
+    from curation.inspect.evidence.sample import sample as sampled
+    from curation.inspect.terminal.sample import sample_parts
     from curation.rundir import plan
 
-    show(
-        *plan.read(run), Console(), stage=stage, reason=reason, dataset=dataset, n=count, seed=seed
-    )
+    opened = plan.read(run)
+    documents = sampled(*opened, stage=stage, reason=reason, dataset=dataset, n=count, seed=seed)
+    if not documents:
+        removed = f"removed by {stage}" if stage else ""
+        what = " ".join(filter(None, (dataset, "documents", removed, reason)))
+        click.echo(f"There are no {what}." if stage or reason else "No documents are kept.")
+    for part in sample_parts(documents):
+        console().print(part)
 
 
 @click.command()
 @RUN
-@click.option("--dataset", help="Only documents that left this dataset.")
+@click.option("--dataset", help="Only documents removed from this dataset.")
 @click.option(
     "-n",
     "count",
@@ -89,18 +92,22 @@ def sample(
     help="How many; the run lists 100 of each dataset.",
 )
 def clusters(run: str, dataset: str | None, count: int) -> None:
-    """Show the largest clusters of duplicates: what stays, some that left, and the words they share.
+    """Show the largest clusters of duplicates: the kept document, some removed, what they share.
 
     \b
     Example:
       curation clusters RUN -n 3
     """
-    from rich.console import Console
-
-    from curation.inspect.terminal.clusters import show
+    from curation.cli.console import console
+    from curation.inspect.evidence.clusters import largest_clusters
+    from curation.inspect.terminal.clusters import cluster_panel
     from curation.rundir import plan
 
-    show(*plan.read(run), Console(), dataset=dataset, n=count)
+    shown = list(largest_clusters(*plan.read(run), dataset, count))
+    if not shown:
+        click.echo("No document was removed as a duplicate: there are no clusters.")
+    for cluster in shown:
+        console().print(cluster_panel(cluster))
 
 
 @click.command()
@@ -112,14 +119,13 @@ def check(run: str) -> None:
     Example:
       curation check RUN
     """
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.inspect.check.check import check as checked
-    from curation.inspect.check.check import check_table
+    from curation.inspect.terminal.check import check_table
     from curation.rundir import plan
 
     results = checked(*plan.read(run))
-    Console().print(check_table(results))
+    console().print(check_table(results))
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)
 
@@ -151,10 +157,10 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
       curation contamination RUN
       curation contamination RUN --cuts cuts.html --benchmark boolq.val
     """
-    from rich.console import Console
-
     from curation import store
-    from curation.inspect.evidence.contamination import contamination_table, need_contamination
+    from curation.cli.console import console
+    from curation.inspect.evidence.contamination import need_contamination
+    from curation.inspect.terminal.contamination import contamination_table
     from curation.rundir import plan
     from curation.web.cuts import write_cuts
 
@@ -162,11 +168,11 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     rows = need_contamination(rundir)
     if as_json:
         import json
+        from dataclasses import asdict
 
-        click.echo(json.dumps(rows, indent=2))
+        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
-        console = Console()
-        (console if console.width >= WIDE else Console(width=WIDE)).print(contamination_table(rows))
+        console().print(contamination_table(rows))
         click.echo(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")
     if cuts:
         shown = write_cuts(rundir, planned, cuts, benchmark=benchmark, n=count)

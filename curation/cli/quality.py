@@ -17,12 +17,11 @@ def model(folder: str) -> None:
       curation model RUN
       curation model RUN/classify/model
     """
-    from rich.console import Console
-
     from curation import store
+    from curation.cli.console import console
     from curation.errors import InputError
     from curation.inspect.evidence.fit import model_report
-    from curation.inspect.terminal.fit import show_model
+    from curation.inspect.terminal.fit import model_parts
     from curation.stages.classify.model import load_model
 
     inside = store.join(folder, "classify", "model")
@@ -31,7 +30,8 @@ def model(folder: str) -> None:
     found = model_report(place)
     if found is None:
         raise InputError(f"{folder}: neither a run with a model nor a model folder")
-    show_model(found, Console())
+    for part in model_parts(found):
+        console().print(part, highlight=False)
 
 
 @click.command()
@@ -51,10 +51,10 @@ def alpha(run: str, dataset: str | None) -> None:
       curation alpha RUN
       curation alpha RUN --dataset webtext2
     """
-    from rich.console import Console
-
-    from curation.inspect.evidence.fit import alpha_report, need
-    from curation.inspect.terminal.fit import show_alpha
+    from curation.cli.console import console
+    from curation.inspect.evidence.alpha import need_alpha_report
+    from curation.inspect.terminal.fit import alpha_parts
     from curation.rundir import plan
 
-    show_alpha(need(alpha_report(*plan.read(run), dataset), run), Console())
+    for part in alpha_parts(need_alpha_report(*plan.read(run), dataset)):
+        console().print(part, highlight=False)

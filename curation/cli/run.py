@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from curation.cli.options import set_option, workers_option
+
 if TYPE_CHECKING:
+    from curation.cli.progress import Steps
     from curation.engine.base import Engine
     from curation.recipe.tables import Recipe
-
-
-FUNNEL_COLUMNS = 104
 
 
 @click.command()
@@ -28,18 +27,12 @@ FUNNEL_COLUMNS = 104
     "--master",
     help="Spark master, for instance local[4] or spark://host:7077.  [default: local[*]]",
 )
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
+@workers_option
 @click.option(
     "--from", "again_from", metavar="STAGE", help="Make this stage and those after it again."
 )
 @click.option("--until", metavar="STAGE", help="Stop after this stage.")
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="TABLE.KEY=VALUE",
-    help="Change one value of the recipe.",
-)
+@set_option
 @click.option(
     "--update",
     is_flag=True,
@@ -70,14 +63,14 @@ def run(
         from curation.engine import forkserver
 
         forkserver.start()  # before what takes long to import
-    from curation.recipe import reading as recipes
+    from curation.recipe import reading
 
     execute(
-        recipes.load(recipe, overrides),
+        reading.load(recipe, overrides),
         out,
         engine=engine,
         master=master,
-        workers=workers or 0,
+        workers=workers,
         again_from=again_from,
         until=until,
         update=update,
@@ -112,88 +105,78 @@ def execute(
     *,
     engine: str = "local",
     master: str | None = None,
-    workers: int = 0,
+    workers: int | None = None,
     **options: Any,
 ) -> None:
     """Run a recipe with progress on the terminal, and show its funnel at the end."""
-    from rich.console import Console
-
+    from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.errors import AlarmError
-    from curation.inspect.evidence.funnel import funnel, funnel_table
-    from curation.pipeline import line as pipeline
+    from curation.inspect.evidence.flow import funnel
+    from curation.inspect.terminal.funnel import funnel_table
+    from curation.pipeline import line
 
     out = out.rstrip("/") or out
-    signal.signal(signal.SIGTERM, _terminated)
+    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     with Steps() as steps:
-        made = _engine(engine, master, workers, recipe, steps)
+        run_engine = _engine(engine, master, workers or 0, recipe, steps)
         try:
-            rundir, plan = pipeline.run(recipe, out, made, say=steps.say, **options)
+            rundir, plan = line.run(recipe, out, run_engine, say=steps.say, **options)
         except AlarmError:
             _show_largest_cluster(out)
             raise
         finally:
-            made.close()
-    console = Console()
-    if (
-        console.width < FUNNEL_COLUMNS
-    ):  # a file, a pipe, or a narrow window: whole lines are better than cut numbers
-        console = Console(width=FUNNEL_COLUMNS)
-    console.print(funnel_table(funnel(rundir, plan)))
-    for warning in pipeline.warnings(rundir):
-        console.print(f"[yellow]![/] {warning}", highlight=False)
-    console.print(
-        f"Run directory: {out}    Look at it: curation report {out}",
-        highlight=False,
-        soft_wrap=True,
-    )
+            run_engine.close()
+    screen = console()
+    screen.print(funnel_table(funnel(rundir, plan), screen.width))
+    for warning in line.warnings(rundir):
+        screen.print(f"[yellow]![/] {warning}", highlight=False)
+    screen.print(f"Run directory: {out}", highlight=False, soft_wrap=True)
+    screen.print(f"To look at it: curation report {out}", highlight=False, soft_wrap=True)
 
 
 def _show_largest_cluster(out: str) -> None:
-    """What raised the alarm is best seen: the largest cluster, with some of its texts and what they have in common."""
-    from rich.console import Console
+    """The largest cluster of duplicates, which shows best what raised the alarm."""
+    from curation.cli.console import console
+    from curation.inspect.evidence.clusters import largest_clusters
+    from curation.inspect.terminal.clusters import cluster_panel
+    from curation.rundir import plan
 
-    from curation.inspect.terminal import clusters
-    from curation.rundir import plan as plans
-
-    clusters.show(*plans.read(out), Console(stderr=True), dataset=None, n=1)
+    for cluster in largest_clusters(*plan.read(out), n=1):
+        console(stderr=True).print(cluster_panel(cluster))
 
 
-def _terminated(number: int, frame: Any) -> None:
-    """SIGTERM, as schedulers and containers send it: leave as from ctrl-C, locks and temporary files removed."""
+def _exit_on_sigterm(number: int, frame: Any) -> None:
+    """Schedulers and containers send SIGTERM: leave as from ctrl-C, locks and temporary files removed."""
     raise SystemExit(128 + number)
 
 
-def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Any) -> Engine:
+def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Steps) -> Engine:
     if kind == "spark":
         from curation.engine.spark import SparkEngine
 
-        steps.say("Starting Spark ...")
         return SparkEngine(master, workers, recipe.memory_gb, progress=steps)
     from curation.engine.local import LocalEngine
 
     return LocalEngine(workers, recipe.memory_gb, progress=steps)
 
 
-def job(stage: str | None) -> None:
-    """A job for spark-submit: the line up to `stage` (all of it for None) on the session that spark-submit made.
-
-    Reads RECIPE and --out from the command line, as `curation run` does.
-    """
+def run_job(stage: str | None, arguments: list[str]) -> None:
+    """Run the line up to `stage`, all of it for None, on the session that spark-submit made."""
 
     @click.command(
         help=f"The line up to {stage or 'its end'}, on the Spark session that spark-submit made."
     )
     @click.argument("recipe")
     @click.option("--out", required=True)
-    @click.option("--set", "overrides", multiple=True, metavar="TABLE.KEY=VALUE")
+    @set_option
     @click.option("--update", is_flag=True)
     def command(recipe: str, out: str, overrides: tuple[str, ...], update: bool) -> None:
-        from curation.recipe import reading as recipes
+        from curation.recipe import reading
 
-        execute(recipes.load(recipe, overrides), out, engine="spark", until=stage, update=update)
+        execute(reading.load(recipe, overrides), out, engine="spark", until=stage, update=update)
 
     from curation.cli import Commands
 
     group = Commands(name="job", commands={"job": command})
-    group.main(args=["job", *os.sys.argv[1:]])  # type: ignore[attr-defined]
+    group.main(args=["job", *arguments])

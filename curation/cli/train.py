@@ -1,6 +1,7 @@
 """`curation train` and `curation generate`: the command line of `curation.gpt3`.
 
-torch is imported when a command runs, so that the other commands, every help page and `train --plan` work without it.
+torch is imported when a command runs, so that the other commands, every help page and `train
+--plan` work without it.
 """
 
 from __future__ import annotations
@@ -100,7 +101,12 @@ def _patterns(
 @click.option(
     "--fsdp", is_flag=True, help="Under torchrun: shard weights and optimiser over the processes."
 )
-@click.option("--tensor-parallel", type=click.IntRange(1), default=1, help="Under torchrun: processes a matrix is split over.")  # fmt: skip
+@click.option(
+    "--tensor-parallel",
+    type=click.IntRange(1),
+    default=1,
+    help="Under torchrun: processes a matrix is split over.",
+)
 @click.option(
     "--checkpoint-every", type=click.IntRange(1), default=100, show_default=True, help="Steps."
 )
@@ -130,13 +136,20 @@ def _patterns(
     help="For --plan: share of that reached.",
 )
 def train(
-    shards: Path | None, size: str, out: Path | None, plan: bool, gpus: int, tflops: float, utilisation: float,
+    shards: Path | None,
+    size: str,
+    out: Path | None,
+    plan: bool,
+    gpus: int,
+    tflops: float,
+    utilisation: float,
     **options: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Train GPT-3 on the token shards in SHARDS, a run directory or a folder with shards.json.
 
-    Goes on from the newest checkpoint in --out when there is one. Ends with the validation loss of each
-    dataset and a short sample. Several processes: torchrun --nproc-per-node 8 -m curation train ...
+    Goes on from the newest checkpoint in --out when there is one. Ends with the validation loss of
+    each dataset and a short sample. Several processes: torchrun --nproc-per-node 8 -m curation
+    train ...
 
     \b
     Example:
@@ -189,7 +202,8 @@ def _show(result: Result, seed: int) -> None:
     from curation.gpt3.generate import generate as generated
 
     click.echo(
-        f"{result.checkpoint}: step {result.step}, {result.tokens:,} of {result.budget_tokens:,} tokens"
+        f"{result.checkpoint}: step {result.step}, {result.tokens:,} of {result.budget_tokens:,} "
+        "tokens"
     )
     for dataset, loss in result.validation.items():
         bits = result.bits_per_byte.get(dataset)
@@ -234,7 +248,8 @@ def generate(
     seed: int,
     device: str | None,
 ) -> None:
-    """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote into.
+    """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote
+    into.
 
     \b
     Example:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.options import workers_option
+
 
 @click.command("webtext-urls")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
@@ -11,7 +13,7 @@ import click
 @click.option(
     "--min-score", type=int, default=3, show_default=True, help="Points that a submission needs."
 )
-@click.option("--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]")
+@workers_option
 def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int | None) -> None:
     """Outbound links of Reddit submissions (Pushshift's JSON lines, .zst, .gz or plain), cleaned, each page once, for
     `curation extract --urls`. Says how many submissions gave no link, and why.
@@ -20,12 +22,12 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
     Example:
       curation webtext-urls RS_2019-*.zst --out urls.txt
     """
-    from rich.console import Console
-    from rich.table import Table
-
+    from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.cli.steps import absolute
     from curation.engine.local import LocalEngine
+    from curation.inspect.evidence.listing import listing
+    from curation.inspect.terminal.tables import table_of
     from curation.readers.submissions import REASONS
     from curation.tools import webtext
 
@@ -35,13 +37,9 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
             counts = webtext.run(inputs, absolute(out), engine, min_score)
         finally:
             engine.close()
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(justify="right")
-    table.add_column()
-    table.add_column(style="dim")
-    table.add_row(f"{counts['submissions']:,}", "submissions", "")
-    for reason, meaning in REASONS.items():
-        if counts.get(reason):
-            table.add_row(f"-{counts[reason]:,}", reason, meaning)
-    table.add_row(f"{counts['links']:,}", "links", f"in {out}")
-    Console(width=110).print(table)
+    rows = [(f"{counts['submissions']:,}", "submissions", "")]
+    rows += [(f"-{counts[r]:,}", r, text) for r, text in REASONS.items() if counts.get(r)]
+    rows.append((f"{counts['links']:,}", "links", f"in {out}"))
+    table = table_of(listing("", ("", "", ""), rows, left=(1, 2)))
+    table.show_header = False
+    console().print(table)

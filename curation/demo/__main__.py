@@ -1,4 +1,4 @@
-"""`python -m curation.demo DIRECTORY` writes the sample corpus."""
+"""`python -m curation.demo DIRECTORY` writes the demo corpus."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from pathlib import Path
 
 import click
 
-from curation.demo.build import build_sample, truth
+from curation.demo.build import build_demo, truth
 
 
 @click.command()
 @click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
 def main(directory: Path) -> None:
-    """Write the sample corpus to DIRECTORY.
+    """Write the demo corpus to DIRECTORY.
 
-    About 150 short authored pages and documents: three crawl archives, WebText2, two books corpora, Wikipedia and a
-    benchmark, and truth.jsonl, which says what each page is. The same bytes every time.
+    About 150 short authored pages and documents: three crawl archives, WebText2, two books corpora,
+    Wikipedia and a benchmark, and truth.jsonl, which says what each page is. The same bytes every
+    time.
     """
-    build_sample(directory)
+    build_demo(directory)
     fetches = sum(row["dataset"] == "commoncrawl" for row in truth())
     click.echo(
-        f"Wrote the sample to {directory}: {fetches} crawl pages in crawl/, what they are in truth.jsonl."
+        f"Wrote the demo corpus to {directory}: {fetches} crawl pages in crawl/; "
+        "truth.jsonl says what each is."
     )
 
 

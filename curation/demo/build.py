@@ -1,8 +1,10 @@
-"""Writes the sample: the trusted corpora, the benchmark, and the crawl pages as Common Crawl lays out its WARC files.
+"""Writes the demo corpus: the trusted corpora, the benchmark, and the crawl pages as Common Crawl
+lays out its WARC files.
 
-Each fetch becomes a request, a response (or revisit) and a metadata record; dates and record ids are derived from the
-url, so two builds are equal byte for byte (with one zlib). Costs under a second. Trap: the last archive ends in the
-middle of a response on purpose; `truth()` lists the lost page with `reject = "truncated"`.
+Each fetch becomes a request, a response (or revisit) and a metadata record; dates and record ids
+are derived from the url, so two builds are equal byte for byte (with one zlib). Costs under a
+second. Trap: the last archive ends in the middle of a response on purpose; `truth()` lists the lost
+page with `reject = "truncated"`.
 """
 
 from __future__ import annotations
@@ -42,9 +44,12 @@ _INFO = {
 }
 
 
-def build_sample(directory: Path) -> None:
-    """Write the sample under `directory`: webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl, submissions.jsonl,
-    truth.jsonl, crawl/sample-0000{0,1,2}.warc.gz and recipe.toml. Files already there are replaced; the folder is made."""
+def build_demo(directory: Path) -> None:
+    """Write the demo corpus under `directory`, which is made; files already there are replaced.
+
+    webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl, submissions.jsonl,
+    truth.jsonl, crawl/sample-0000{0,1,2}.warc.gz and recipe.toml.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     for name in _TRUSTED:
         if (ROOT / name).is_dir():
@@ -58,33 +63,39 @@ def build_sample(directory: Path) -> None:
 
 
 def truth() -> list[dict[str, Any]]:
-    """What every planted page is, one row each; the keys are explained in the README beside `truth.jsonl`.
+    """What every planted page is, one row each; the keys are explained in the README beside
+    `truth.jsonl`.
 
-    Rows with `dataset` "commoncrawl" are the urls of the archives, each once; the others are trusted documents that
-    something is planted in.
+    Rows with `dataset` "commoncrawl" are the urls of the archives, each once; the others are
+    trusted documents that something is planted in.
     """
     return rows("truth.jsonl")
 
 
 def archives() -> dict[str, bytes]:
-    """The bytes of each archive by file name. Pages are spread by a hash of their url, revisits come after the rest."""
+    """The bytes of each archive by file name.
+
+    Pages are spread by a hash of their url, revisits come after the rest.
+    """
     order = sorted(
         pages(), key=lambda p: (p.archive == "last", bool(p.revisit_of), zlib.crc32(p.url.encode()))
     )
     bodies = {page.url: body(page) for page in order}
     dates = {page.url: _date(position) for position, page in enumerate(order)}
     size = -(-len(order) // ARCHIVES)
-    made = {}
+    contents = {}
     for number in range(ARCHIVES):
         name = f"sample-{number:05d}.warc.gz"
-        made[name] = _archive(name, order[number * size : (number + 1) * size], bodies, dates)
-    return made
+        fetches = order[number * size : (number + 1) * size]
+        contents[name] = _archive(name, fetches, bodies, dates)
+    return contents
 
 
 def _archive(
     name: str, fetches: list[Page], bodies: dict[str, bytes], dates: dict[str, str]
 ) -> bytes:
-    """One archive; it is cut in the middle of the response of a page that is marked to come last."""
+    """One archive; it is cut in the middle of the response of a page that is marked to come
+    last."""
     out = io.BytesIO()
     writer = WARCWriter(out, gzip=True)
     fields = _headers("warcinfo", name, _date(0)) | {"WARC-Filename": name}
@@ -125,7 +136,8 @@ def _request(writer: WARCWriter, page: Page, date: str) -> Any:
 def _response(
     writer: WARCWriter, page: Page, bodies: dict[str, bytes], dates: dict[str, str]
 ) -> Any:
-    """The response record of a fetch, or a revisit record when the page repeats another page's body."""
+    """The response record of a fetch, or a revisit record when the page repeats another page's
+    body."""
     content = coded(bodies[page.url], page.transfer)
     headers = [
         ("Date", "Fri, 15 Feb 2019 22:00:00 GMT"),

@@ -1,8 +1,10 @@
-"""The authored crawl pages: TOML files of texts, wrapped in site layouts, as the bytes a server would send.
+"""The authored crawl pages: TOML files of texts, wrapped in site layouts, as the bytes a server
+would send.
 
-A page of `crawl/*.toml` holds a text in a small mark-up and the layout of its site; a near duplicate names its base
-page and the words that differ, so what was planted can be read off. Costs a few milliseconds for all pages.
-Trap: the declared content type of a page may be a lie on purpose; `truth.jsonl` says which.
+A page of `crawl/*.toml` holds a text in a small mark-up and the layout of its site; a near
+duplicate names its base page and the words that differ, so what was planted can be read off. Costs
+a few milliseconds for all pages. Trap: the declared content type of a page may be a lie on purpose;
+`truth.jsonl` says which.
 """
 
 from __future__ import annotations
@@ -25,11 +27,12 @@ _FILES = ("good", "quotes", "foreign", "spam", "boilerplate", "odd", "rejects", 
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """One fetch: what the page holds (`layout`, `title`, `text`, or `raw`, or a binary `file`) and how it is served.
+    """One fetch: what the page holds (`layout`, `title`, `text`, or `raw`, or a binary `file`) and
+    how it is served.
 
-    `encoding` is the true one, `content_type` what the header claims. `cut_at` keeps that share of the body's bytes.
-    `transfer` is "", "gzip" or "chunked". A page with `revisit_of` has no body. `archive = "last"` places the page
-    at the end of the last archive, where it is cut.
+    `encoding` is the true one, `content_type` what the header claims. `cut_at` keeps that share of
+    the body's bytes. `transfer` is "", "gzip" or "chunked". A page with `revisit_of` has no body.
+    `archive = "last"` places the page at the end of the last archive, where it is cut.
     """
 
     url: str
@@ -51,43 +54,51 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """Every page of the sample crawl, near duplicates resolved, in the order of the files."""
+    """Every page of the demo crawl, near duplicates resolved, in the order of the files."""
     trusted = {row["url"]: row["text"] for row in rows("webtext2.jsonl")}
-    found: dict[str, Page] = {}
+    pages_by_url: dict[str, Page] = {}
     for name in _FILES:
         entries = tomllib.loads((ROOT / "crawl" / f"{name}.toml").read_text("utf-8"))["page"]
         for entry in entries:
-            page = _resolved(entry, found, trusted)
-            if page.url in found:
+            page = _resolved(entry, pages_by_url, trusted)
+            if page.url in pages_by_url:
                 raise InputError(
-                    f"{name}.toml: expected each url once, {page.url} came twice; change one of them"
+                    f"{name}.toml: expected each url once, {page.url} came twice; "
+                    "change one of them"
                 )
-            found[page.url] = page
-    return list(found.values())
+            pages_by_url[page.url] = page
+    return list(pages_by_url.values())
 
 
-def _resolved(entry: dict[str, Any], found: dict[str, Page], trusted: dict[str, str]) -> Page:
-    """The page of a TOML table: `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits."""
+def _resolved(
+    entry: dict[str, Any], pages_by_url: dict[str, Page], trusted: dict[str, str]
+) -> Page:
+    """The page of a TOML table:
+
+    `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits.
+    """
     entry = dict(entry)
     base, mirror, edits = (
         entry.pop("base", ""),
         entry.pop("mirror_of", ""),
         entry.pop("replace", []),
     )
-    text = found[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
+    text = pages_by_url[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
     for old, new in edits:
         if text.count(old) != 1:
             raise InputError(
-                f"{entry['url']}: expected {old!r} once in {base}, found {text.count(old)}; edit `replace`"
+                f"{entry['url']}: expected {old!r} once in {base}, found {text.count(old)}; "
+                "edit `replace`"
             )
         text = text.replace(old, new)
     if base:
-        entry = {"title": found[base].title} | entry
+        entry = {"title": pages_by_url[base].title} | entry
     return Page(**(entry | {"text": text}))
 
 
 def body(page: Page) -> bytes:
-    """The body before any transfer coding: the layout around the text, in the page's true encoding."""
+    """The body before any transfer coding: the layout around the text, in the page's true
+    encoding."""
     if page.file:
         return (ROOT / "crawl" / page.file).read_bytes()
     if not page.layout:
@@ -105,7 +116,8 @@ def body(page: Page) -> bytes:
 
 
 def coded(content: bytes, transfer: str) -> bytes:
-    """The body as it goes over the wire: as it is, gzip-coded (no time stamp, so always equal) or in chunks.
+    """The body as it goes over the wire: as it is, gzip-coded (no time stamp, so always equal) or
+    in chunks.
 
     >>> coded(b"abc", "chunked")
     b'3\\r\\nabc\\r\\n0\\r\\n\\r\\n'
@@ -119,7 +131,8 @@ def coded(content: bytes, transfer: str) -> bytes:
 
 
 def paragraphs(text: str) -> str:
-    """HTML of the mark-up: blank lines part paragraphs, lines after "- " are a list, after "> " a quotation.
+    """HTML of the mark-up: blank lines part paragraphs, lines after "- " are a list, after "> " a
+    quotation.
 
     >>> paragraphs("One & two.\\n\\n> Said he.")
     '<p>One &amp; two.</p>\\n<blockquote><p>Said he.</p></blockquote>'
@@ -138,6 +151,7 @@ def paragraphs(text: str) -> str:
 
 
 def rows(name: str) -> list[dict[str, Any]]:
-    """The rows of a JSONL file of the sample: webtext2.jsonl, benchmark.jsonl or truth.jsonl."""
+    """The rows of a JSONL file of the demo corpus: webtext2.jsonl, benchmark.jsonl or
+    truth.jsonl."""
     with (ROOT / name).open(encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]

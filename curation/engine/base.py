@@ -1,8 +1,10 @@
-"""All distribution goes through three verbs: `map`, `sql`, `shuffle`. Two engines speak them, and write the same bytes.
+"""All distribution goes through three verbs: `map`, `sql`, `shuffle`. Two engines have them, and
+write the same bytes.
 
-Text never passes through an engine: tasks open their own files through `store`, and only numbers, keys, feature sets and token chunks meet.
-The SQL is what DuckDB and Spark read alike: BIGINT, BOOLEAN, STRING and BINARY columns, no floating-point arithmetic, NULLS FIRST or LAST
-spelled out, every SUM cast to BIGINT, every ORDER BY total.
+Text never passes through an engine: tasks open their own files through `store`, and only numbers,
+keys, feature sets and token chunks meet. The SQL is what DuckDB and Spark read alike: BIGINT,
+BOOLEAN, STRING and BINARY columns, no floating-point arithmetic, NULLS FIRST or LAST spelled out,
+every SUM cast to BIGINT, every ORDER BY total.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from curation import store
+from curation.errors import CurationError, TaskError, system_sentence
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -25,20 +28,46 @@ Parts = list[tuple[int, int]]  # value of the partition column, rows
 
 
 def silent(label: str, done: int, total: int) -> None:
-    """The progress of somebody who does not want to know."""
+    """Reports no progress."""
+
+
+def item_name(item: Any) -> str:
+    """What errors call an item of a task: its own name; of a tuple, that of the first element.
+
+    >>> item_name("web/00001"), item_name(("web/00001", 0.5))
+    ('web/00001', 'web/00001')
+    """
+    return item_name(item[0]) if isinstance(item, tuple) else str(item)
+
+
+def task_error(label: str, item: Any, error: BaseException) -> TaskError:
+    """One line: the label, the item (a shard, mostly) and the cause."""
+    if isinstance(error, CurationError):
+        cause = str(error)
+    elif isinstance(error, OSError):
+        cause = system_sentence(error)
+    else:
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    return TaskError(f"{label} failed on {item_name(item)}: {cause}")
 
 
 class Engine(Protocol):
-    """Runs tasks on shards. Tasks are picklable; their results small.
+    """Runs tasks on shards. Tasks are picklable, their results small.
 
-    A task that raises fails the verb with `TaskError` naming the label, the item and the cause, after the tasks under way have ended; what
-    they committed stays.
+    An item that is a tuple begins with what it is called by: a shard, an input, "part 3". A task
+    that raises fails the verb with `TaskError` naming the label, the item and the cause, after the
+    tasks under way have ended; what they committed stays.
     """
 
-    workers: int
+    @property
+    def workers(self) -> int:
+        """Tasks that run at the same time."""
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """`task` of each item; results in the order of the items."""
+
+    def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """As `map`, for what this machine needs before the first of the other verbs."""
 
     def sql(
         self,
@@ -51,9 +80,11 @@ class Engine(Protocol):
         partition_by: str | None = None,
         sort_by: Sequence[str],
     ) -> Parts:
-        """Write a query's rows to `out/<value>.parquet`, one file a value of the BIGINT column `partition_by`
-        (`out/00000.parquet` without), each sorted by `sort_by`, with the columns of `schema`. Returns the values that have
-        rows, ascending, and their row counts.
+        """Write a query's rows to `out/<value>.parquet`.
+
+        One file a value of the BIGINT column `partition_by` (`out/00000.parquet` without), each
+        sorted by `sort_by`, with the columns of `schema`. Returns the values that have rows,
+        ascending, and their row counts.
         """
 
     def shuffle(
@@ -66,8 +97,10 @@ class Engine(Protocol):
         schema: pa.Schema,
         sort_by: Sequence[str],
     ) -> list[Any]:
-        """Rows that `emit` yields for each item meet by their BIGINT column `part` in [0, parts): `reduce(part, batches)`
-        is called once for every part, its rows streamed in the order of `sort_by`. Results (JSON-able) in the order of the parts.
+        """Rows that `emit` yields for each item meet by their BIGINT column `part` in [0, parts).
+
+        `reduce(part, batches)` is called once for every part, its rows streamed in the order of
+        `sort_by`. Its results can be JSON; they come back in the order of the parts.
         """
 
     def close(self) -> None:
@@ -85,7 +118,10 @@ def write_parts(
     digest: str,
     partition_by: str | None,
 ) -> Iterator[tuple[int, int]]:
-    """Write rows that arrive sorted by `partition_by`, one table a value; yields (value, rows) of each."""
+    """Write rows that arrive sorted by `partition_by`, one table a value.
+
+    Yields (value, rows) of each.
+    """
     writer: store.TableWriter | None = None
     current = -1
     try:
@@ -94,10 +130,8 @@ def write_parts(
                 if writer is not None:
                     writer.__exit__(None, None, None)
                     yield current, writer.rows
-                writer, current = (
-                    store.TableWriter(part_path(out, value), schema, digest).__enter__(),
-                    value,
-                )
+                current = value
+                writer = store.TableWriter(part_path(out, value), schema, digest).__enter__()
             writer.write(rows.select(schema.names).cast(schema))
         if writer is not None:
             writer.__exit__(None, None, None)
@@ -111,7 +145,10 @@ def write_parts(
 def runs(
     batches: Iterable[pa.RecordBatch], column: str | None
 ) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Slices of equal value of a BIGINT column by which the rows are sorted; without a column, whole batches as value 0."""
+    """Slices of equal value of a BIGINT column by which the rows are sorted.
+
+    Without a column, whole batches as value 0.
+    """
     for batch in batches:
         if not batch.num_rows:
             continue

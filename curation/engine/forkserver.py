@@ -1,7 +1,8 @@
-"""The process that the local engine's workers are forked from. It has loaded what they need, a second's work,
-once and while the parent plans.
+"""The process that the local engine's workers are forked from.
 
-Trap: it keeps the environment and the signal mask of the moment it starts; workers are given their parent's environment anew.
+It loads what they need once, while the parent plans; that takes a second. Trap: it keeps the
+environment and the signal mask of the moment it starts, so workers are given their parent's
+environment anew.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ PRELOADED = ["pyarrow.parquet", "curation.store", "curation.engine.preload"]
 
 def start() -> None:
     """Start that process, if there is none, and go on without waiting for it."""
-    resource_tracker.ensure_running()  # before the block: it lets SIGINT through again when it has started
+    # Before the block: it lets SIGINT through again when it has started.
+    resource_tracker.ensure_running()
     with no_interrupt():
         CONTEXT.set_forkserver_preload(PRELOADED)
         forkserver.ensure_running()
@@ -27,19 +29,22 @@ def start() -> None:
 
 @contextlib.contextmanager
 def no_interrupt() -> Iterator[None]:
-    """Processes born in this block never see a ctrl-C: their parent ends them. One that comes meanwhile counts at the block's end.
+    """Processes started in this block never see a ctrl-C: their parent ends them.
 
-    The mask is for the children. It does not keep a ctrl-C from the parent, which may have other threads to take it.
+    A ctrl-C that arrives meanwhile counts at the block's end. The mask is for the children: the
+    parent may have other threads that take the signal.
     """
-    came: list[int] = []
+    interrupts: list[int] = []
     main = threading.current_thread() is threading.main_thread()
-    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if main else None
-    held = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handler = (
+        signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number)) if main else None
+    )
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if main:
-            signal.signal(signal.SIGINT, before)
-            if came:
+            signal.signal(signal.SIGINT, handler)
+            if interrupts:
                 signal.raise_signal(signal.SIGINT)

@@ -1,13 +1,12 @@
-"""The engine for one machine: worker processes, DuckDB for `sql`, runs on disk for `shuffle`. No JVM; starts at once.
+"""The engine for one machine: worker processes, DuckDB for `sql`, runs on disk for `shuffle`.
 
-Memory: each SQL query stays below `memory_gb` and spills to `spill`; a shuffle holds 64 MB per worker while it emits, and DuckDB's sort
-spills while it reduces.
+No JVM; it starts at once. Memory: each SQL query stays below `memory_gb` and spills to disk; a
+shuffle holds 64 MB per worker while it emits, and DuckDB's sort spills while it reduces.
 """
 
 from __future__ import annotations
 
 import glob
-import multiprocessing
 import os
 import shutil
 import tempfile
@@ -16,22 +15,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for_any
 from typing import Any, TypeVar
 
 import pyarrow as pa
 
 from curation import store
 from curation.engine import forkserver
-from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent, write_parts
-from curation.engine.sorting import connect, in_order, part_runs, reduce_part, view
-from curation.errors import CurationError, TaskError, system_sentence
+from curation.engine.base import (
+    Emit,
+    Parts,
+    Progress,
+    Reduce,
+    part_path,
+    silent,
+    task_error,
+    write_parts,
+)
+from curation.engine.sorting import part_runs, reduce_part
+from curation.errors import TaskError
 from curation.store import process_alive
+from curation.store.query import connect, create_view, sorted_rows
 
 T = TypeVar("T")
 R = TypeVar("R")
-SPILL = (
-    "curation-spill-"  # in the system's temporary folder, followed by the owner's process number
-)
+# Of folders in the system's temporary folder; the owner's process number follows.
+SPILL = "curation-spill-"
 
 
 class LocalEngine:
@@ -44,6 +55,8 @@ class LocalEngine:
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
+        # Workers hold the other end, and end when this one is closed.
+        self._stop: Connection | None = None
         forkserver.start()
         _clear_spills()
         self._connection: Any = None
@@ -73,8 +86,10 @@ class LocalEngine:
             self.progress(label, len(results), len(items))
         if failed:
             first = min(failed)
-            raise task_error(label, items[first], failed[first])
+            raise task_error(label, items[first], _cause(failed[first])) from failed[first]
         return [results[i] for i in range(len(items))]
+
+    map_here = map
 
     def sql(
         self,
@@ -92,8 +107,8 @@ class LocalEngine:
         self._connection = self._connection or connect(self._spill, self.memory_gb, self.workers)
         try:
             for name, table in tables.items():
-                view(self._connection, name, table)
-            reader = in_order(self._connection, query, columns, order)
+                create_view(self._connection, name, table)
+            reader = sorted_rows(self._connection, query, columns, order)
             parts = list(write_parts(reader, out, schema, digest, partition_by))
         finally:
             for name in tables:
@@ -115,25 +130,26 @@ class LocalEngine:
     ) -> list[Any]:
         folder = tempfile.mkdtemp(dir=self._spill)
         try:
-            emitted = self.map(
-                f"{label}: emit", partial(_emit_run, emit, folder, schema), list(enumerate(items))
-            )
-            sources: list[list[tuple[str, list[int]]]] = [[] for _ in range(parts)]
+            numbered = [(item, number) for number, item in enumerate(items)]
+            emit_run = partial(_emit_run, emit, folder, schema)
+            emitted = self.map(f"{label}: emit", emit_run, numbered)
+            sources: list[Sources] = [[] for _ in range(parts)]
             for path, index in emitted:
                 for part, batches in index.items():
                     sources[part].append((path, batches))
             memory = max(0.25, self.memory_gb / self.workers)
             task = partial(_reduce_part, reduce, schema, tuple(sort_by), self._spill, memory)
-            return self.map(label, task, list(enumerate(sources)))
+            named = [(f"part {part}", part, runs) for part, runs in enumerate(sources)]
+            return self.map(label, task, named)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self) -> None:
-        if self._pool is not None:
-            for worker in list((self._pool._processes or {}).values()):
-                worker.terminate()  # idle, or interrupted: what is under way is not worth waiting for
+        if self._pool is not None and self._stop is not None:
+            # Workers are idle, or interrupted: what is under way is not worth waiting for.
+            self._stop.close()
             self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = None
+            self._pool = self._stop = None
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -141,14 +157,16 @@ class LocalEngine:
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            stopped, self._stop = forkserver.CONTEXT.Pipe(duplex=False)
+            arguments = (dict(os.environ), stopped)
             self._pool = ProcessPoolExecutor(
-                self.workers, forkserver.CONTEXT, _start_worker, (dict(os.environ),)
+                self.workers, forkserver.CONTEXT, _start_worker, arguments
             )
-            with (
-                forkserver.no_interrupt()
-            ):  # none is left without what its parent was about to send it
+            # In this block no worker is left without what its parent was about to send it.
+            with forkserver.no_interrupt():
                 for _ in range(self.workers):
-                    self._pool.submit(int)  # starts one, unless another is idle by now
+                    # Starts a worker, unless one is idle by now.
+                    self._pool.submit(int)
         return self._pool
 
 
@@ -160,50 +178,47 @@ def _clear_spills() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def task_error(label: str, item: Any, error: BaseException) -> CurationError:
-    """One line: the stage, the shard and the cause."""
-    if isinstance(error, CurationError):
-        cause = str(error)
-    elif isinstance(error, BrokenProcessPool):
-        cause = "its worker process died (killed, or out of memory?); run again, with fewer --workers if memory is short"
-    elif isinstance(error, OSError):
-        cause = system_sentence(error)
-    else:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
-    result = TaskError(f"{label} failed on {_name(item)}: {cause}")
-    result.__cause__ = error
-    return result
+def _cause(error: BaseException) -> BaseException:
+    """The error, a dead worker explained."""
+    if isinstance(error, BrokenProcessPool):
+        return TaskError(
+            "its worker process died (killed, or out of memory?); "
+            "run again, with fewer --workers if memory is short"
+        )
+    return error
 
 
-def _name(item: Any) -> str:
-    return f"part {item[0]}" if isinstance(item, tuple) else str(item)
-
-
-def _start_worker(environment: dict[str, str]) -> None:
-    """When the parent dies, by whatever signal, so does its worker. Its environment is that of the parent now."""
+def _start_worker(environment: dict[str, str], stopped: Connection) -> None:
+    """Give a worker its parent's environment of now; end it when the parent ends or says so."""
     os.environ.clear()
     os.environ.update(environment)
-    parent = multiprocessing.parent_process()
+    parent = parent_process()
 
     def follow() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
+        wait_for_any([stopped, *([parent.sentinel] if parent else [])])
+        os._exit(1)
 
     threading.Thread(target=follow, daemon=True).start()
     pa.set_cpu_count(1)
 
 
+# Of each Arrow file: its path, and the numbers of the batches of one part.
+Sources = list[tuple[str, list[int]]]
+
+
 def _emit_run(
-    emit: Emit, folder: str, schema: pa.Schema, item: tuple[int, Any]
+    emit: Emit, folder: str, schema: pa.Schema, numbered: tuple[Any, int]
 ) -> tuple[str, dict[int, list[int]]]:
-    """Write what `emit` yields as one Arrow file whose batches hold one part each; returns which batches are whose."""
-    number, shard = item
+    """Write what `emit` yields as one Arrow file whose batches hold one part each.
+
+    Returns its path, and the numbers of the batches of each part.
+    """
+    item, number = numbered
     path = os.path.join(folder, f"{number}.arrow")
     index: dict[int, list[int]] = {}
     written = 0
     with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
-        for part, batch in part_runs(emit(shard), schema):
+        for part, batch in part_runs(emit(item), schema):
             writer.write_batch(batch)
             index.setdefault(part, []).append(written)
             written += 1
@@ -216,9 +231,9 @@ def _reduce_part(
     sort_by: Sequence[str],
     spill: str,
     memory_gb: float,
-    item: tuple[int, list[tuple[str, list[int]]]],
+    item: tuple[str, int, Sources],
 ) -> Any:
-    part, sources = item
+    _, part, sources = item
 
     def batches() -> Iterator[pa.RecordBatch]:
         for path, numbers in sources:

@@ -1,4 +1,8 @@
-"""What every kernel needs before its first call, loaded by the process that workers are forked from: half a second each saved."""
+"""Loads what every kernel needs before its first call, half a second of work.
+
+Importing this module is its whole purpose. Only the fork server imports it, once, by its name in
+`forkserver.PRELOADED`; the workers forked from it then have Numba's tables already.
+"""
 
 from __future__ import annotations
 

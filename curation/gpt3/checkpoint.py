@@ -4,11 +4,11 @@
     out/step-0000100/optimizer.safetensors   AdamW's NAME/exp_avg, NAME/exp_avg_sq, NAME/step
     out/step-0000100/state.json              step, window (the next one to read), tokens, config
 
-A checkpoint is written under a hidden name, flushed to disk and renamed; the last two are kept unless told
-otherwise. It holds whole tensors, gathered one at a time, so how many processes train a model, and how they split
-it, can change from one run to the next. Cost: three times the size of the weights in 32-bit floats, written by one
-rank. Trap: a folder is only read as a checkpoint by its final name, so do not rename the hidden ones; the next run
-removes them.
+A checkpoint is written under a hidden name, flushed to disk and renamed; the last two are kept
+unless told otherwise. It holds whole tensors, gathered one at a time, so how many processes train a
+model, and how they split it, can change from one run to the next. Cost: three times the size of the
+weights in 32-bit floats, written by one rank. Trap: a folder is only read as a checkpoint by its
+final name, so do not rename the hidden ones; the next run removes them.
 """
 
 from __future__ import annotations
@@ -41,9 +41,11 @@ _NAME = re.compile(r"step-(\d{7,})")
 
 @dataclass(frozen=True)
 class State:
-    """Where training stands: steps done, next window of the stream, tokens seen, what is being trained.
+    """Where training stands: steps done, next window of the stream, tokens seen, what is being
+    trained.
 
-    And the running averages of the gradient noise scale, so that the log of a resumed run goes on unbroken.
+    And the running averages of the gradient noise scale, so that the log of a resumed run goes on
+    unbroken.
     """
 
     step: int
@@ -66,7 +68,8 @@ def save(
     here: Ranks = ONE,
     keep: int = KEEP,
 ) -> Path:
-    """Write a checkpoint into `out`, atomically, and remove all but the last `keep`; returns its folder.
+    """Write a checkpoint into `out`, atomically, and remove all but the last `keep`; returns its
+    folder.
 
     Every rank calls it; the first one writes.
     """
@@ -81,7 +84,8 @@ def save(
         (temporary / "state.json").write_text(json.dumps(text, indent=2) + "\n")
         for file in (*temporary.iterdir(), temporary):
             _flush(file)
-        if final.exists():  # only when a damaged newest checkpoint was trained past again
+        # It exists only where a damaged newest checkpoint was trained past again.
+        if final.exists():
             shutil.rmtree(final)
         temporary.rename(final)
         _flush(out)
@@ -92,7 +96,9 @@ def save(
 
 
 def _write(path: Path, tensors: dict[str, Tensor], here: Ranks) -> None:
-    """A safetensors file of 32-bit floats, written tensor by tensor: whole models fit into no one's memory."""
+    """A safetensors file of 32-bit floats, written tensor by tensor: whole models fit into no one's
+    memory.
+    """
     header: dict[str, Any] = {}
     end = 0
     for name in sorted(tensors):
@@ -153,7 +159,9 @@ def read_state(folder: Path) -> State:
 
 
 def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> GPT3:
-    """The model of `size` with the weights in `folder`; InputError when they are broken or do not fit."""
+    """The model of `size` with the weights in `folder`; InputError when they are broken or do not
+    fit.
+    """
     model = empty(size)
     model.to_empty(device=device)
     load_weights(folder, size, model)
@@ -166,12 +174,13 @@ def load_weights(folder: Path, size: Size, model: GPT3) -> None:
     parameters = dict(model.named_parameters())
     wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
     with _opened(path) as stored:
-        found = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-        for name in sorted(wanted.keys() | found.keys()):
-            if wanted.get(name) != found.get(name):
+        names = list(stored.keys())
+        shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in names}
+        for name in sorted(wanted.keys() | shapes.keys()):
+            if wanted.get(name) != shapes.get(name):
                 raise InputError(
                     f"{path} is not a model of size {size.name!r}: expected {name} of shape "
-                    f"{wanted.get(name)}, found {found.get(name)}"
+                    f"{wanted.get(name)}, found {shapes.get(name)}"
                 )
         for name, parameter in parameters.items():
             fill(parameter, stored.get_tensor(name))
@@ -209,8 +218,8 @@ def _opened(path: Path) -> Iterator[Any]:
             yield stored
     except (OSError, SafetensorError) as error:
         raise InputError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); remove {path.parent} to go on from "
-            "the checkpoint before it"
+            f"{path} cannot be read ({type(error).__name__}: {error}); remove {path.parent} to go "
+            "on from the checkpoint before it"
         ) from error
 
 

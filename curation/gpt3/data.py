@@ -1,17 +1,19 @@
 """Token shards as training windows, by memory map.
 
-A folder of token shards holds `shards.json` and, for each name in it, `NAME.bin` (little-endian tokens,
-nothing else) and mostly `NAME.idx` (Megatron's indexed dataset layout, read here only to see whether the
-`.bin` is whole).
+A folder of token shards holds `shards.json` and, for each name in it, `NAME.bin` (little-endian
+tokens, nothing else) and mostly `NAME.idx` (Megatron's indexed dataset layout, read here only to
+see whether the `.bin` is whole).
 
-The shards are one stream in the order of `shards.json`. Window k is tokens k * context .. (k + 1) * context
-of it, both ends included: context + 1 tokens read, stride context, so each token is predicted once and a tail
-shorter than a window goes on in the next shard. A shard's windows (those that start in it, or in the tail
-before it) are visited in a permutation keyed by seed, shard name and window number. So a position is one
-number, however many ranks share a step, and the windows of a step are taken in order.
+The shards are one stream in the order of `shards.json`. Window k is tokens k * context .. (k + 1) *
+context of it, both ends included: context + 1 tokens read, stride context, so each token is
+predicted once and a tail shorter than a window goes on in the next shard. A shard's windows (those
+that start in it, or in the tail before it) are visited in a permutation keyed by seed, shard name
+and window number. So a position is one number, however many ranks share a step, and the windows of
+a step are taken in order.
 
-Cost: the permutation of a shard is made when it is entered, about 1 microsecond a window. Trap: the stream is
-never repeated; a second pass over the corpus is `mix`'s business, which places whole epochs into the shards.
+Cost: the permutation of a shard is made when it is entered, about 1 microsecond a window. Trap: the
+stream is never repeated; a second pass over the corpus is `mix`'s business, which places whole
+epochs into the shards.
 """
 
 from __future__ import annotations
@@ -19,20 +21,20 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
+from curation import store
 from curation.errors import InputError
+from curation.kernels.indexed import read_index
 
 DTYPES: dict[str, np.dtype[Any]] = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
-_IDX_HEADER = struct.Struct("<9sQBQQ")  # magic, version, dtype code, sequences, documents + 1
-_IDX_MAGIC = b"MMIDIDX\x00\x00"
 
 
 @dataclass(frozen=True)
@@ -55,16 +57,47 @@ class Shards:
         return self.folder / f"{name}.bin"
 
     def digest(self) -> str:
-        """sha256 of what training depends on: encoding, dtype, the names and lengths of the train shards."""
-        lengths = [[name, self.tokens(name)] for name in self.train]
-        text = json.dumps([self.encoding, self.vocabulary, self.dtype.str, lengths])
+        """sha256 of what a position in the train shards depends on: the shards themselves.
+
+        That is encoding, token type, and the name, length and content of each, in their order.
+        """
+        noted = _noted_sha256(self.folder)
+        parts = [
+            [name, self.tokens(name), noted.get(name) or store.sha256(str(self.path(name)))]
+            for name in self.train
+        ]
+        text = json.dumps([self.encoding, self.vocabulary, self.dtype.str, parts])
         return hashlib.sha256(text.encode()).hexdigest()
 
 
-def open_shards(path: Path) -> Shards:
-    """The token shards in `path`, a folder with `shards.json` or a run directory with `shards/` in it.
+def _noted_sha256(folder: Path) -> dict[str, str]:
+    """Shard -> sha256 of its `.bin`, from the manifest that `mix` writes last.
 
-    Raises InputError when a file is missing, of another size than its index says, or not what was announced.
+    A shard that is newer than the manifest is left out, and so are all where the manifest cannot be
+    read: their content must be.
+    """
+    manifest = folder / "manifest.parquet"
+    if not manifest.is_file():
+        return {}
+    try:
+        rows = store.read_table(str(manifest), ["name", "sha256"]).to_pylist()
+    except (pa.ArrowInvalid, KeyError):
+        return {}
+    written = manifest.stat().st_mtime_ns
+    files = ((row, folder / f"{row['name']}.bin") for row in rows)
+    return {
+        row["name"]: row["sha256"]
+        for row, file in files
+        if file.is_file() and file.stat().st_mtime_ns <= written
+    }
+
+
+def open_shards(path: Path) -> Shards:
+    """The token shards in `path`, a folder with `shards.json` or a run directory with `shards/` in
+    it.
+
+    Raises InputError when a file is missing, of another size than its index says, or not what was
+    announced.
     """
     folder = next((f for f in (path, path / "shards") if (f / "shards.json").is_file()), None)
     if folder is None:
@@ -89,15 +122,16 @@ def open_shards(path: Path) -> Shards:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{listing} is not a list of token shards ({type(error).__name__}: {error}); run `curation mix` again"
+            f"{listing} is not a list of token shards ({type(error).__name__}: {error}); run "
+            "`curation mix` again"
         ) from error
     for name in (*shards.train, *(part for parts in shards.validation.values() for part in parts)):
         _check_shard(shards, name)
     found = sum(shards.tokens(name) for name in shards.train)
     if raw.get("tokens", found) != found:
         raise InputError(
-            f"{listing} announces {raw['tokens']:,} training tokens, but its files hold {found:,} of {dtype}: they are "
-            "of another dtype, or cut short; run `curation mix` again"
+            f"{listing} announces {raw['tokens']:,} training tokens, but its files hold {found:,} "
+            f"of {dtype}: they are of another dtype, or cut short; run `curation mix` again"
         )
     return shards
 
@@ -111,32 +145,27 @@ def _check_shard(shards: Shards, name: str) -> None:
     size, width = path.stat().st_size, shards.dtype.itemsize
     if size % width:
         raise InputError(
-            f"{path} has {size:,} bytes, not a multiple of {width} as {shards.dtype.name} tokens need: "
-            "it is cut short or of another dtype; run `curation mix` again"
+            f"{path} has {size:,} bytes, not a multiple of {width} as {shards.dtype.name} tokens "
+            "need: it is cut short or of another dtype; run `curation mix` again"
         )
-    announced = _idx_tokens(path.with_suffix(".idx"))
+    announced = _index_tokens(path.with_suffix(".idx"))
     if announced is not None and announced * width != size:
         raise InputError(
-            f"{path} has {size:,} bytes, but its .idx announces {announced:,} tokens of {width} bytes "
-            f"({announced * width:,} bytes): it is cut short or of another dtype; run `curation mix` again"
+            f"{path} has {size:,} bytes, but its .idx announces {announced:,} tokens of {width} "
+            f"bytes ({announced * width:,} bytes): it is cut short or of another dtype; run "
+            "`curation mix` again"
         )
 
 
-def _idx_tokens(path: Path) -> int | None:
+def _index_tokens(path: Path) -> int | None:
     """The number of tokens a Megatron index announces; None where there is no index."""
     if not path.is_file():
         return None
-    with path.open("rb") as file:
-        header = file.read(_IDX_HEADER.size)
-        if len(header) < _IDX_HEADER.size or not header.startswith(_IDX_MAGIC):
-            raise InputError(f"{path} is not a Megatron index (expected it to start with MMIDIDX)")
-        sequences = _IDX_HEADER.unpack(header)[3]
-        lengths = np.frombuffer(file.read(4 * sequences), dtype="<i4")
-    if len(lengths) != sequences:
-        raise InputError(
-            f"{path} is cut short: {sequences:,} sequences announced, {len(lengths):,} there"
-        )
-    return int(lengths.sum(dtype=np.int64))
+    try:
+        lengths, _ = read_index(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path}: {error}; run `curation mix` again") from error
+    return int(lengths.sum())
 
 
 @dataclass(frozen=True)
@@ -145,12 +174,10 @@ class Windows:
 
     shards: Shards
     names: tuple[str, ...]
-    starts: tuple[
-        int, ...
-    ]  # stream offset of each shard's first token, and the length of the stream at the end
-    firsts: tuple[
-        int, ...
-    ]  # number of each shard's first window, and the count of all windows at the end
+    # Stream offset of each shard's first token, and the length of the stream at the end.
+    starts: tuple[int, ...]
+    # Number of each shard's first window, and the count of all windows at the end.
+    firsts: tuple[int, ...]
     context: int
     seed: int | None
 
@@ -158,7 +185,8 @@ class Windows:
         return self.firsts[-1]
 
     def batch(self, position: int, count: int) -> NDArray[np.int64]:
-        """Windows number position .. position + count - 1 in visiting order: (count, context + 1) token ids.
+        """Windows number position .. position + count - 1 in visiting order: (count, context + 1)
+        token ids.
 
         Raises InputError for a token id that is not in the vocabulary.
         """
@@ -173,7 +201,9 @@ class Windows:
         return self._read(number * self.context, self.context + 1)
 
     def rest(self) -> NDArray[np.int64]:
-        """The tokens after the last whole window, the one before them included; at most `context` tokens."""
+        """The tokens after the last whole window, the one before them included; at most `context`
+        tokens.
+        """
         start = len(self) * self.context
         return self._read(start, self.starts[-1] - start)
 
@@ -196,9 +226,10 @@ class Windows:
             ].astype(np.int64)
             if part.size and int(part.max()) >= self.shards.vocabulary:
                 raise InputError(
-                    f"{self.shards.path(name)} holds token {int(part.max())} near token {offset:,}, but its "
-                    f"vocabulary ({self.shards.encoding}) ends at {self.shards.vocabulary - 1}: the shard "
-                    "was written with another encoding or dtype; run `curation mix` again"
+                    f"{self.shards.path(name)} holds token {int(part.max())} near token "
+                    f"{offset:,}, but its vocabulary ({self.shards.encoding}) ends at "
+                    f"{self.shards.vocabulary - 1}: the shard was written with another encoding or "
+                    "dtype; run `curation mix` again"
                 )
             parts.append(part)
             start, count, shard = start + len(part), count - len(part), shard + 1
@@ -206,7 +237,9 @@ class Windows:
 
 
 def windows(shards: Shards, names: tuple[str, ...], context: int, seed: int | None) -> Windows:
-    """The windows of `names`, each visited once, in an order keyed by `seed` (None: as they lie)."""
+    """The windows of `names`, each visited once, in an order keyed by `seed` (None: as they
+    lie).
+    """
     starts, firsts = [0], [0]
     for name in names:
         starts.append(starts[-1] + shards.tokens(name))

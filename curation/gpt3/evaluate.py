@@ -1,14 +1,18 @@
-"""Zero-, one- and few-shot evaluation (GPT-3, sections 2.4 and 3): tasks of `tasks.py`, scored by `scoring.py`.
+"""Zero-, one- and few-shot evaluation (GPT-3, sections 2.4 and 3): tasks of `tasks.py`, scored by
+`scoring.py`.
 
-Each example is asked after K others with their answers, drawn anew for it by a seed: from the training split where the benchmark folder
-holds one, otherwise from the other examples of the set, never itself. Where K do not fit into the model's window, fewer are shown, and
-`shots` says how many on average.
+Each example is asked after K others with their answers, drawn anew for it by a seed: from the
+training split where the benchmark folder holds one, otherwise from the other examples of the set,
+never itself. Where K do not fit into the model's window, fewer are shown, and `shots` says how many
+on average.
 
-Choices are compared per token, or, for ARC, OpenBookQA and RACE, by P(completion | context) / P(completion | answer context). Free-form
-answers are written greedily (the paper used a beam of 4) up to a line's end.
+Choices are compared per token, or, for ARC, OpenBookQA and RACE, by P(completion | context) /
+P(completion | answer context). Free-form answers are written greedily (the paper used a beam of 4)
+up to a line's end.
 
-Cost: one pass over context and completion for each option; with shots the context is read again for each. Trap: intervals (95 %, Wilson's
-for shares) tell how far the set itself could be off, not how the choice of shots matters: try another seed for that.
+Cost: one pass over context and completion for each option; with shots the context is read again for
+each. Trap: intervals (95 %, Wilson's for shares) tell how far the set itself could be off, not how
+the choice of shots matters: try another seed for that.
 """
 
 from __future__ import annotations
@@ -18,19 +22,21 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import xxhash
 
-from curation.errors import InputError
+from curation.gpt3.dirty import dirty_ids, join_warnings, read_dirty
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import Request, Score, greedy, log_likelihoods
 from curation.gpt3.tasks import Example, Task, examples, find_tasks, shot_pool
 
+__all__ = ["Reader", "evaluate", "measure", "open_reader", "read_dirty"]
 ANSWER_TOKENS = 24
 _Z = 1.96
 
@@ -44,7 +50,9 @@ class Encoding(Protocol):
 
 @dataclass(frozen=True)
 class Reader:
-    """A model with its tokens: scores and answers texts. The one thing a test, or another model, has to stand in for."""
+    """A model with its tokens: scores and answers texts. The one thing a test, or another model,
+    has to stand in for.
+    """
 
     model: GPT3
     encoding: Encoding
@@ -58,7 +66,9 @@ class Reader:
         return len(self.encoding.encode_ordinary(text))
 
     def request(self, context: str, completion: str) -> Request:
-        """Tokens of both: white space at the context's end goes to the completion, and no context means a document's start."""
+        """Tokens of both: white space at the context's end goes to the completion, and no context
+        means a document's start.
+        """
         bare = context.rstrip()
         ids = self.encoding.encode_ordinary(bare)
         whole = self.encoding.encode_ordinary(context + completion)
@@ -71,7 +81,9 @@ class Reader:
         return log_likelihoods(self.model, [self.request(*pair) for pair in pairs])
 
     def answer(self, contexts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
-        """What the model writes after each context, up to the first of `stops`, end-of-text, or `max_tokens` tokens."""
+        """What the model writes after each context, up to the first of `stops`, end-of-text, or
+        `max_tokens` tokens.
+        """
 
         def text(ids: list[int]) -> str:
             return self.encoding.decode([token for token in ids if token != self.end_of_text])
@@ -91,7 +103,9 @@ class Reader:
 
 
 def open_reader(checkpoint: Path, device: str | None = "cpu") -> Reader:
-    """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there is one)."""
+    """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there
+    is one).
+    """
     from curation.kernels import bpe
 
     model, name, end_of_text = load_checkpoint(checkpoint, device_named(device))
@@ -100,7 +114,7 @@ def open_reader(checkpoint: Path, device: str | None = "cpu") -> Reader:
 
 def evaluate(
     reader: Reader,
-    benchmarks: Path,
+    benchmarks: Path | Sequence[Path],
     names: Sequence[str] = (),
     *,
     shots: int = 0,
@@ -109,26 +123,29 @@ def evaluate(
     dirty: Mapping[str, set[str]] | None = None,
     say: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
-    """A result for each task (see `measure`), told to `say` as they come.
+    """A result for each task (see `measure`), given to `say` as they come.
 
-    limit: at most so many examples of a task, drawn by `seed`. dirty: file stem -> ids of examples that the training text overlaps with;
-    with it the clean and the dirty examples are scored apart too.
+    limit: at most so many examples of a task, drawn by `seed`. dirty: benchmark -> ids of examples
+    that the training text overlaps with (`read_dirty`); with it the clean and the dirty examples
+    are scored apart too, and `warnings` of a result say where its ids match no example.
     """
-    out = []
+    results = []
     for task, path in find_tasks(benchmarks, names):
-        own = examples(task, path)
+        of_file = examples(task, path)
         pool = shot_pool(task, path) if shots else []
         chosen = (
-            range(len(own))
-            if limit is None or limit >= len(own)
-            else sorted(_draw(seed, task.name, "", len(own), limit))
+            range(len(of_file))
+            if limit is None or limit >= len(of_file)
+            else sorted(_order(seed, task.name, "", len(of_file))[:limit])
         )
         started = time.monotonic()
-        result = measure(reader, task, own, list(chosen), pool, shots, seed)
+        result = measure(reader, task, of_file, list(chosen), pool, shots, seed)
         rows = result.pop("rows")
         if dirty is not None:
-            result |= apart([own[i].id in dirty.get(path.stem, ()) for i in chosen], rows, task)
-        out.append(
+            ids = dirty_ids(dirty, path)
+            result |= apart([of_file[i].id in (ids or ()) for i in chosen], rows, task)
+            result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
+        results.append(
             {
                 "task": task.name,
                 "file": path.name,
@@ -136,29 +153,28 @@ def evaluate(
                 "seconds": round(time.monotonic() - started, 1),
             }
         )
-        say(out[-1])
-    return out
+        say(results[-1])
+    return results
 
 
 def measure(
     reader: Reader,
     task: Task,
-    own: list[Example],
+    of_file: list[Example],
     chosen: list[int],
     pool: list[Example],
     shots: int,
     seed: int,
 ) -> dict[str, Any]:
-    """Scores of the examples `own[i]` for i in `chosen`: metrics with intervals, shots shown on average, contexts that were cut."""
-    prompts = [_prompt(reader, task, own, i, pool, shots, seed) for i in chosen]
-    asked = [own[i] for i in chosen]
+    """Scores of the examples `of_file[i]` for i in `chosen`: metrics with intervals, shots shown on
+    average, contexts that were cut.
+    """
+    prompts = [_prompt(reader, task, of_file, i, pool, shots, seed) for i in chosen]
+    asked = [of_file[i] for i in chosen]
     scorer = _answers if task.kind == "answer" else _cloze if task.kind == "cloze" else _choices
-    rows, cut = scorer(reader, task, asked, [text for text, _ in prompts])
-    chance = (
-        [1 / max(len(e.contexts), len(e.completions)) for e in asked]
-        if task.kind in ("choice", "partial")
-        else [0.0]
-    )
+    rows, cut = scorer(reader, task, asked, [contexts for contexts, _ in prompts])
+    compared = task.kind in ("choice", "partial")
+    chance = [float(np.mean(example.right)) for example in asked] if compared else [0.0]
     return {
         "kind": task.kind,
         "examples": len(asked),
@@ -175,19 +191,19 @@ def measure(
 def _prompt(
     reader: Reader,
     task: Task,
-    own: list[Example],
+    of_file: list[Example],
     place: int,
     pool: list[Example],
     shots: int,
     seed: int,
 ) -> tuple[tuple[str, ...], int]:
     """The contexts of one example with what stands before them, and how many shots that is."""
-    example = own[place]
-    if pool:
-        drawn = [pool[i] for i in _draw(seed, task.name, f"{place}", len(pool), shots)]
-    else:
-        others = _draw(seed, task.name, f"{place}", len(own), shots + 1)
-        drawn = [own[i] for i in others if i != place][:shots]
+    example = of_file[place]
+    candidates = pool or of_file
+    free = task.kind in ("answer", "cloze")
+    order = _order(seed, task.name, f"{place}", len(candidates)) if shots else []
+    others = (candidates[i] for i in order if pool or i != place)
+    drawn = islice((shot for shot in others if not shot.shows_answer_of(example, free)), shots)
     room = (
         reader.window
         + 1
@@ -210,14 +226,14 @@ def _prompt(
     return tuple(before + context for context in example.contexts), len(shown)
 
 
-def _draw(seed: int, task: str, place: str, count: int, wanted: int) -> list[int]:
-    """`wanted` different numbers below `count` (all, where there are fewer), in a random order: a function of the arguments."""
+def _order(seed: int, task: str, place: str, count: int) -> list[int]:
+    """The numbers below `count` in a random order that depends on the arguments alone."""
     key = xxhash.xxh3_64_intdigest(f"gpt3/shots/{seed}/{task}/{place}".encode())
-    chosen: list[int] = np.random.default_rng(key).permutation(count)[:wanted].tolist()
-    return chosen
+    order: list[int] = np.random.default_rng(key).permutation(count).tolist()
+    return order
 
 
-# ---- one row an example ----------------------------------------------------------------------------------------------------------------
+# ---- one row an example --------------------------------------------------------------------------
 
 Rows = list[dict[str, float]]
 
@@ -225,38 +241,36 @@ Rows = list[dict[str, float]]
 def _choices(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
-    """Whether the right option is the best, for each example; and how many were cut."""
-    pairs, sizes = [], []
-    for example, own in zip(asked, contexts, strict=True):
-        options = max(len(own), len(example.completions))
-        pairs += [
-            (own[i % len(own)], example.completions[i % len(example.completions)])
-            for i in range(options)
-        ]
-        sizes.append(options)
+    """Whether the best option is the right one, for each example; and how many were cut."""
+    pairs = [
+        (of_example[i % len(of_example)], example.completions[i % len(example.completions)])
+        for example, of_example in zip(asked, contexts, strict=True)
+        for i in range(len(example.options))
+    ]
     scores = reader.score(pairs)
-    values = [s.log_probability / s.tokens for s in scores]
-    if task.kind == "partial":
-        values = [s.log_probability for s in scores]
     if task.answer_context:
         base = reader.score([(task.answer_context, completion) for _, completion in pairs])
         values = [s.log_probability - b.log_probability for s, b in zip(scores, base, strict=True)]
-    rows, start = [], 0
-    for example, size in zip(asked, sizes, strict=True):
-        own_values = values[start : start + size]
-        rows.append({"right": float(int(np.argmax(own_values)) == example.gold)})
-        start += size
-    return rows, sum(
-        any(s.cut for s in scores[end - size : end])
-        for end, size in zip(np.cumsum(sizes), sizes, strict=True)
-    )
+    elif task.kind == "partial":
+        values = [s.log_probability for s in scores]
+    else:
+        values = [s.log_probability / s.tokens for s in scores]
+    rows, cut, end = [], 0, 0
+    for example in asked:
+        start, end = end, end + len(example.options)
+        rows.append({"right": float(example.right[int(np.argmax(values[start:end]))])})
+        cut += any(score.cut for score in scores[start:end])
+    return rows, cut
 
 
 def _cloze(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
     scores = reader.score(
-        [(own[0], example.completions[0]) for example, own in zip(asked, contexts, strict=True)]
+        [
+            (of_example[0], example.completions[0])
+            for example, of_example in zip(asked, contexts, strict=True)
+        ]
     )
     rows = [{"right": float(s.greedy), "log_probability": s.log_probability} for s in scores]
     return rows, sum(s.cut for s in scores)
@@ -266,16 +280,19 @@ def _answers(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
     """Whether the written answer is the right one after `normalised`."""
-    texts = reader.answer([own[0] for own in contexts], ["\n"], ANSWER_TOKENS)
+    texts = reader.answer([context for context, *_ in contexts], ["\n"], ANSWER_TOKENS)
     rows = [
         {"right": float(normalised(text) == normalised(e.completions[0]))}
         for text, e in zip(texts, asked, strict=True)
     ]
-    return rows, sum(reader.tokens(own[0]) > reader.window - ANSWER_TOKENS for own in contexts)
+    return rows, sum(
+        reader.tokens(context) > reader.window - ANSWER_TOKENS for context, *_ in contexts
+    )
 
 
 def normalised(answer: str) -> str:
-    """An answer as it is compared: lower case, one space between words, no full stop at the end, no commas within numbers.
+    """An answer as it is compared: lower case, one space between words, no full stop at the end, no
+    commas within numbers.
 
     >>> normalised(" 1,053.") == normalised("1053"), normalised("-6") == normalised("6")
     (True, False)
@@ -284,11 +301,13 @@ def normalised(answer: str) -> str:
     return text.rstrip(".").rstrip()
 
 
-# ---- figures ---------------------------------------------------------------------------------------------------------------------------
+# ---- figures -------------------------------------------------------------------------------------
 
 
 def metrics(rows: Rows, task: Task) -> dict[str, Any]:
-    """`accuracy`, and for a cloze `perplexity` of the word, each with its 95 % interval; None where there is no example."""
+    """`accuracy`, and for a cloze `perplexity` of the word, each with its 95 % interval; None where
+    there is no example.
+    """
     right = [row["right"] for row in rows]
     out: dict[str, Any] = {"accuracy": share(int(sum(right)), len(right))}
     if task.kind == "cloze":
@@ -331,23 +350,7 @@ def apart(dirty: Sequence[bool], rows: Rows, task: Task) -> dict[str, Any]:
         "clean": [r for r, d in zip(rows, dirty, strict=True) if not d],
         "dirty": [r for r, d in zip(rows, dirty, strict=True) if d],
     }
-    return {side: {"examples": len(own), **metrics(own, task)} for side, own in sides.items()}
-
-
-def read_dirty(path: Path) -> dict[str, set[str]]:
-    """Benchmark -> ids of its dirty examples, as the training text stood at the end: from a run's `decontaminate/dirty.jsonl`.
-
-    `path` is a run directory or that file. Raises InputError where it is neither.
-    """
-    from curation.gpt3.tasks import read_records
-
-    file = path / "decontaminate" / "dirty.jsonl" if path.is_dir() else path
-    if not file.is_file():
-        raise InputError(
-            f"{path}: no contamination report there (decontaminate/dirty.jsonl); run `curation run` with decontaminate.study"
-        )
-    out: dict[str, set[str]] = {}
-    for record in read_records(file):
-        if record.get("after"):
-            out.setdefault(str(record.get("benchmark")), set()).add(str(record.get("id")))
-    return out
+    return {
+        side: {"examples": len(of_side), **metrics(of_side, task)}
+        for side, of_side in sides.items()
+    }

@@ -1,8 +1,8 @@
 """Text from a trained model, token by token, with a key/value cache.
 
-With the cache a new token costs one row through each layer; when the context is full, its second half is read
-again from position 0, since learned positions cannot slide. Trap: a checkpoint knows only the name of its
-encoding, so the same `curation.kernels.bpe` must be able to load it.
+With the cache a new token costs one row through each layer; when the context is full, its second
+half is read again from position 0, since learned positions cannot slide. Trap: a checkpoint knows
+only the name of its encoding, so the same `curation.kernels.bpe` must be able to load it.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from curation.gpt3.parallel import device_named
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT3, str, int]:
     """The model, the name of its encoding and its end-of-text token.
 
-    `path` is a checkpoint (`.../step-0000100`) or the folder `train` wrote into, whose newest checkpoint is
-    taken.
+    `path` is a checkpoint (`.../step-0000100`) or the folder `train` wrote into, whose newest
+    checkpoint is taken.
     """
     folder = (
         path if (path / "state.json").is_file() else next(iter(checkpoint.steps(path)[::-1]), None)
@@ -46,7 +46,8 @@ def generate(
     seed: int = 0,
     device: str | None = None,
 ) -> str:
-    """`prompt` and what the model in `path` makes of it, until end-of-text or `max_tokens` tokens more.
+    """`prompt` and what the model in `path` makes of it, until end-of-text or `max_tokens` tokens
+    more.
 
     An empty prompt starts after an end-of-text token, as a document does.
     """
@@ -73,14 +74,15 @@ def sample(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Iterator[int]:
-    """Up to `max_tokens` tokens after `ids`, each drawn by `choose`; a function of its arguments."""
+    """Up to `max_tokens` tokens after `ids`, each drawn by `choose`; a function of its
+    arguments.
+    """
     if not 0 < top_p <= 1 or temperature < 0:
         raise InputError(
             f"top_p must be in (0, 1] and temperature 0 or more, not {top_p} and {temperature}"
         )
-    generator = torch.Generator().manual_seed(
-        seed
-    )  # on the CPU, so that every device draws the same
+    # On the CPU, so that every device draws the same.
+    generator = torch.Generator().manual_seed(seed)
     device = model.tokens.weight.device
     context = model.size.context
     read, past, start = ids[-context:], None, 0
@@ -97,7 +99,8 @@ def sample(
 
 
 def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
-    """A token drawn from softmax(logits / temperature) (V,), cut to the fewest tokens that reach `top_p`.
+    """A token drawn from softmax(logits / temperature) (V,), cut to the fewest tokens that reach
+    `top_p`.
 
     Temperature 0 takes the likeliest token.
 
@@ -107,8 +110,7 @@ def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Ge
     if temperature == 0:
         return int(logits.argmax())
     shares, tokens = (logits / temperature).softmax(-1).sort(descending=True)
-    kept = (
-        shares.cumsum(-1) - shares < top_p
-    )  # the token that crosses the threshold belongs to them
+    # The token that crosses the threshold belongs to them.
+    kept = shares.cumsum(-1) - shares < top_p
     drawn = torch.multinomial(shares * kept, 1, generator=generator)
     return int(tokens[drawn])

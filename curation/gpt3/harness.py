@@ -1,11 +1,15 @@
-"""Our checkpoints as a model of `lm-eval`, EleutherAI's harness: every task it knows, beside the ones of `evaluate.py`.
+"""Our checkpoints as a model of `lm-eval`, EleutherAI's harness: every task it knows, beside the
+ones of `evaluate.py`.
 
-    python -m curation.gpt3.harness run --model curation --model_args checkpoint=RUN/model --tasks lambada_openai
+    python -m curation.gpt3.harness run --model curation \\
+        --model_args checkpoint=RUN/model --tasks lambada_openai
 
-takes lm-eval's own options; `--model curation` is what this module adds. It needs the extra `lm-eval`, and its tasks mostly download their
-data. Scores come from `scoring.py`, so both runners see the same numbers for the same texts.
+takes lm-eval's own options; `--model curation` is what this module adds. It needs the extra
+`lm-eval`, and its tasks mostly download their data. Scores come from `scoring.py`, so both runners
+see the same numbers for the same texts.
 
-Trap: answers are always the likeliest ones; a task that asks for sampling is refused, not quietly answered otherwise.
+Trap: answers are always the likeliest ones; a task that asks for sampling is refused, not quietly
+answered otherwise.
 """
 
 from __future__ import annotations
@@ -27,19 +31,25 @@ MAX_NEW_TOKENS = 256  # where a task does not say
 
 @register_model("curation")
 class CurationModel(LM):  # type: ignore[misc]
-    """A checkpoint, or the folder `curation train` wrote into. Other arguments of lm-eval (batch size, device) are not needed."""
+    """A checkpoint, or the folder `curation train` wrote into. Other arguments of lm-eval (batch
+    size, device) are not needed.
+    """
 
     def __init__(self, checkpoint: str, **_: Any) -> None:
         super().__init__()
         self._reader = open_reader(Path(checkpoint))
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
-        """(log probability, is it the likeliest) of each request's continuation after its context."""
+        """(log probability, is it the likeliest) of each request's continuation after its
+        context.
+        """
         scores = self._reader.score([request.args for request in requests])
         return [(score.log_probability, score.greedy) for score in scores]
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
-        """Log probability of each whole text, from end-of-text on, in windows that predict every token once."""
+        """Log probability of each whole text, from end-of-text on, in windows that predict every
+        token once.
+        """
         reader = self._reader
         rolled: list[Request] = []
         sizes = []

@@ -1,9 +1,10 @@
-"""What a run tells while it goes: `log.jsonl`, optional TensorBoard events, a progress line, the speed.
+"""What a run tells while it goes: `log.jsonl`, optional TensorBoard events, a progress line, the
+speed.
 
-One line of JSON a step and one a validation; only the first rank writes. MFU (model operations utilisation,
-Chowdhery et al. 2022, appendix B) is the operations the model needs (`plan.training_flops`) over what the device
-could do at best: the data sheet's figure for the GPUs named here, a matrix product measured on the spot for others
-and for CPUs.
+One line of JSON a step and one a validation; only the first rank writes. MFU (model operations
+utilisation, Chowdhery et al. 2022, appendix B) is the operations the model needs
+(`plan.training_flops`) over what the device could do at best: the data sheet's figure for the GPUs
+named here, a matrix product measured on the spot for others and for CPUs.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from curation.errors import MissingExtra
 
+# Dense, 16 bits.
 PEAK_TFLOPS = {
     "B200": 2250.0,
     "H200": 989.0,
@@ -29,13 +31,15 @@ PEAK_TFLOPS = {
     "A100": 312.0,
     "L40S": 362.0,
     "V100": 125.0,
-}  # dense, 16 bits
+}
 
 
 class Log:
-    """The log of a run in `out`, opened to go on after `step`; a rank that is not `first` writes nothing.
+    """The log of a run in `out`, opened to go on after `step`; a rank that is not `first` writes
+    nothing.
 
-    Lines of later steps and a line cut short by a kill are dropped: a resumed run writes them anew. Use as a context.
+    Lines of later steps and a line cut short by a kill are dropped: a resumed run writes them anew.
+    Use as a context.
     """
 
     def __init__(self, out: Path, step: int, first: bool, tensorboard: bool) -> None:
@@ -60,7 +64,9 @@ class Log:
             self.events.close()
 
     def write(self, line: dict[str, Any]) -> None:
-        """Append `line`, which has a `step`; its numbers also go to TensorBoard, a dictionary's as KEY/NAME."""
+        """Append `line`, which has a `step`; its numbers also go to TensorBoard, a dictionary's as
+        KEY/NAME.
+        """
         self.file.write(json.dumps(line) + "\n")
         if self.events is not None:
             for key, value in line.items():
@@ -104,7 +110,8 @@ def progress(shown: bool) -> Progress:
         TextColumn("step {task.fields[step]}"),
         BarColumn(),
         TextColumn(
-            "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU {task.fields[mfu]:.0%} "
+            "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU "
+            "{task.fields[mfu]:.0%} "
         ),
         TimeRemainingColumn(),
         console=Console(stderr=True, quiet=not shown),

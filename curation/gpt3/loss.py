@@ -1,13 +1,14 @@
 """The loss over the vocabulary, a few rows of logits at a time.
 
-At small widths nearly all time and memory of a language model is its last layer: 50,257 logits a token,
-stored, exponentiated and differentiated. Here 256 rows of logits (2,048 on a GPU) live at once, the gradient is
-made in the same pass, and the buffer is used again: the same matrix products as `torch.nn.functional.cross_entropy`,
-about half its time on a CPU at width 128 (1,024 tokens, one core: 0.77 s against 1.44 s; 5 % less at width 768) and 51 MB
-of logits instead of a row for every token.
+At small widths nearly all time and memory of a language model is its last layer: 50,257 logits a
+token, stored, exponentiated and differentiated. Here 256 rows of logits (2,048 on a GPU) live at
+once, the gradient is made in the same pass, and the buffer is used again: the same matrix products
+as `torch.nn.functional.cross_entropy`, about half its time on a CPU at width 128 (1,024 tokens, one
+core: 0.77 s against 1.44 s; 5 % less at width 768) and 51 MB of logits instead of a row for every
+token.
 
-Trap: the gradient is computed in the forward pass, so a backward pass that never comes is wasted work; under
-`torch.no_grad()` it is left out.
+Trap: the gradient is computed in the forward pass, so a backward pass that never comes is wasted
+work; under `torch.no_grad()` it is left out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ def linear_cross_entropy(hidden: Tensor, weight: Tensor, targets: Tensor) -> Ten
 
     hidden is (N, W), weight (V, W), targets (N,) integers below V.
 
-    >>> linear_cross_entropy(torch.zeros(3, 2), torch.zeros(8, 2), torch.tensor([0, 1, 7])).exp().round()
+    >>> hidden, weight = torch.zeros(3, 2), torch.zeros(8, 2)
+    >>> linear_cross_entropy(hidden, weight, torch.tensor([0, 1, 7])).exp().round()
     tensor(8.)
     """
     arguments = (hidden, weight, targets, torch.is_grad_enabled())
@@ -49,9 +51,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
         weight_grad = torch.zeros_like(weight, dtype=torch.float32) if differentiate else None
         for start in range(0, count, step):
             rows, target = hidden[start : start + step], targets[start : start + step, None]
-            logits = torch.mm(
-                rows, weight.T, out=buffer[: len(rows)]
-            ).float()  # no copy where they are floats
+            # No copy where they are floats.
+            logits = torch.mm(rows, weight.T, out=buffer[: len(rows)]).float()
             chosen = logits.gather(1, target)
             highest = logits.amax(1, keepdim=True)
             scores = logits.sub_(highest).exp_()

@@ -1,12 +1,13 @@
 """GPT-3 (Brown et al. 2020, section 2.1): GPT-2 with alternating dense and banded attention.
 
-Learned positions, tied embeddings, GELU in its tanh form, biases everywhere; the attention patterns are in
-`attention.py`, the loss over the vocabulary in `loss.py`.
+Learned positions, tied embeddings, GELU in its tanh form, biases everywhere; the attention patterns
+are in `attention.py`, the loss over the vocabulary in `loss.py`.
 
-Trap: the rows of `qkv.weight` are ordered (head, q|k|v, head width), not GPT-2's (q|k|v, head, head width),
-so that a slice of rows is a set of whole heads and can move to another device as one.
+Trap: the rows of `qkv.weight` are ordered (head, q|k|v, head width), not GPT-2's (q|k|v, head, head
+width), so that a slice of rows is a set of whole heads and can move to another device as one.
 
-Letters in shapes: B sequences, T tokens, H heads, D head width, W model width = H * D, V vocabulary.
+Letters in shapes: B sequences, T tokens, H heads, D head width, W model width = H * D, V
+vocabulary.
 """
 
 from __future__ import annotations
@@ -22,9 +23,8 @@ from curation.gpt3.attention import attention
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.sizes import Pattern, Size
 
-KeysValues = tuple[
-    Tensor, Tensor
-]  # of one layer, (B, H, T, D) each: what generation keeps of the tokens so far
+# Of one layer, (B, H, T, D) each: what generation keeps of the tokens so far.
+KeysValues = tuple[Tensor, Tensor]
 
 
 class Attention(nn.Module):
@@ -39,9 +39,8 @@ class Attention(nn.Module):
         self.out = nn.Linear(size.width, size.width)
 
     def forward(self, x: Tensor, past: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
-        qkv = (
-            self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
-        )  # (B, H, T, 3, D)
+        # (B, H, T, 3, D).
+        qkv = self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
         q, k, v = qkv.unbind(3)
         if past is None:
             y = attention(q, k, v, self.pattern, self.band)
@@ -57,7 +56,9 @@ class Attention(nn.Module):
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + feed-forward(norm(x)); the inner width is four times the model's."""
+    """x + attention(norm(x)), then x + feed-forward(norm(x)); the inner width is four times the
+    model's.
+    """
 
     def __init__(self, size: Size, pattern: Pattern) -> None:
         super().__init__()
@@ -74,9 +75,13 @@ class Block(nn.Module):
 
 
 def _embedding(rows: int, width: int) -> nn.Embedding:
-    """Without first values: drawing them on the meta device would load torch's compiler, which takes seconds."""
-    made: nn.Embedding = nn.Embedding.from_pretrained(torch.empty(rows, width), freeze=False)  # type: ignore[no-untyped-call]
-    return made
+    """Without first values: drawing them on the meta device would load torch's compiler, which
+    takes seconds.
+    """
+    values = torch.empty(rows, width)
+    embedding: nn.Embedding
+    embedding = nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
+    return embedding
 
 
 class GPT3(nn.Module):
@@ -95,8 +100,8 @@ class GPT3(nn.Module):
     ) -> tuple[Tensor, list[KeysValues]]:
         """The final hidden states (B, T, W) of token ids (B, T), and each layer's keys and values.
 
-        With `past` (one entry a layer, from the call before) `ids` is the one next token of each sequence,
-        (B, 1), and `start` how many tokens came before it.
+        With `past` (one entry a layer, from the call before) `ids` is the one next token of each
+        sequence, (B, 1), and `start` how many tokens came before it.
         """
         x = self.tokens(ids) + self.positions(
             torch.arange(start, start + ids.shape[1], device=ids.device)
@@ -122,7 +127,9 @@ class GPT3(nn.Module):
         return F.linear(hidden, self.tokens.weight)
 
     def loss(self, windows: Tensor) -> Tensor:
-        """Mean loss in nats of predicting windows[:, 1:] from windows[:, :-1]; windows is (B, T + 1)."""
+        """Mean loss in nats of predicting windows[:, 1:] from windows[:, :-1]; windows is (B, T +
+        1).
+        """
         loss: Tensor = self(windows[:, :-1], windows[:, 1:])
         return loss
 
@@ -144,11 +151,13 @@ def empty(size: Size) -> GPT3:
 
 
 def initial_values(size: Size, seed: int) -> Iterator[Tensor]:
-    """GPT-2's initialisation: a value on the CPU for each of the model's parameters, in their order.
+    """GPT-2's initialisation: a value on the CPU for each of the model's parameters, in their
+    order.
 
-    Weights are normal with deviation 0.02 (positions 0.01, as in OpenAI's GPT-2 source), those of the two
-    projections into the residual stream divided by sqrt(2 * layers) (Radford et al. 2019, section 2.3);
-    biases are 0, norms 1. One tensor at a time, so that a model larger than one machine can be filled.
+    Weights are normal with deviation 0.02 (positions 0.01, as in OpenAI's GPT-2 source), those of
+    the two projections into the residual stream divided by sqrt(2 * layers) (Radford et al. 2019,
+    section 2.3); biases are 0, norms 1. One tensor at a time, so that a model larger than one
+    machine can be filled.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in empty(size).named_parameters():

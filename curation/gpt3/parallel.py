@@ -1,16 +1,16 @@
 """Many processes: data parallel (DDP, FSDP2), and tensor parallel within each matrix product.
 
-    torchrun --nproc-per-node 4 -m curation train RUN --out model                      # DDP, 4 replicas
-    torchrun --nproc-per-node 4 -m curation train RUN --out model --fsdp               # sharded
-    torchrun --nproc-per-node 4 -m curation train RUN --out model --tensor-parallel 2  # 2 x 2
+    torchrun --nproc-per-node 4 -m curation train RUN --out model                 # DDP
+    torchrun --nproc-per-node 4 -m curation train RUN --out model --fsdp          # sharded
+    torchrun --nproc-per-node 4 -m curation train RUN --out model --tensor-parallel 2
 
-Everything is torch.distributed's own; this module only says what is split. Tensor parallel: the rows of `qkv` and
-`up` (whole heads, hidden units) and the columns of `out` and `down`, one all-reduce for each pair; embeddings and
-norms are replicated. Where both kinds are used the data dimension is sharded too (FSDP2 over a two-dimensional mesh).
-A mesh of one process talks to nobody.
+Everything is torch.distributed's own; this module only says what is split. Tensor parallel: the
+rows of `qkv` and `up` (whole heads, hidden units) and the columns of `out` and `down`, one
+all-reduce for each pair; embeddings and norms are replicated. Where both kinds are used the data
+dimension is sharded too (FSDP2 over a two-dimensional mesh). A mesh of one process talks to nobody.
 
-Trap: every rank must make the same collective calls in the same order, so a rank whose share of a batch is shorter
-computes on a repeated window with weight zero.
+Trap: every rank must make the same collective calls in the same order, so a rank whose share of a
+batch is shorter computes on a repeated window with weight zero.
 """
 
 from __future__ import annotations
@@ -82,7 +82,9 @@ ONE = Ranks(torch.device("cpu"))
 
 
 def device_named(name: str | None) -> torch.device:
-    """The device asked for, by default a GPU where there is one; InputError for a GPU that is not there."""
+    """The device asked for, by default a GPU where there is one; InputError for a GPU that is not
+    there.
+    """
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.split(":")[0] not in ("cpu", "cuda"):
@@ -90,7 +92,8 @@ def device_named(name: str | None) -> torch.device:
     device = torch.device(name)
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
         raise InputError(
-            f"device {name} was asked for, but torch {torch.__version__} sees {torch.cuda.device_count()} GPUs "
+            f"device {name} was asked for, but torch {torch.__version__} sees "
+            f"{torch.cuda.device_count()} GPUs "
             "here; use --device cpu, or install the torch made for your GPU and driver"
         )
     return device
@@ -98,15 +101,17 @@ def device_named(name: str | None) -> torch.device:
 
 @contextmanager
 def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Iterator[Ranks]:
-    """The processes that `torchrun` started (its environment says how many), joined until the block ends."""
+    """The processes that `torchrun` started (its environment says how many), joined until the block
+    ends.
+    """
     world, rank, local = (
         int(os.environ.get(key, n))
         for key, n in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0))
     )
     if tensor < 1 or world % tensor or size.heads % tensor:
         raise InputError(
-            f"tensor parallel {tensor} must divide the number of processes ({world}; torchrun --nproc-per-node "
-            f"sets it) and the {size.heads} heads of size {size.name!r}"
+            f"tensor parallel {tensor} must divide the number of processes ({world}; torchrun "
+            f"--nproc-per-node sets it) and the {size.heads} heads of size {size.name!r}"
         )
     if world == 1:
         yield Ranks(device_named(device_name))
@@ -115,9 +120,8 @@ def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Itera
     if device.type == "cuda":
         device = device_named(f"cuda:{local}")
         torch.cuda.set_device(device)
-    logging.getLogger("torch.distributed.tensor._redistribute").setLevel(
-        logging.ERROR
-    )  # advice on speed, per rank
+    # Advice on speed, per rank.
+    logging.getLogger("torch.distributed.tensor._redistribute").setLevel(logging.ERROR)
     joined = not dist.is_initialized()
     if joined:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
@@ -133,7 +137,8 @@ def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Itera
 
 
 def split(model: GPT3, here: Ranks, dtype: torch.dtype) -> None:
-    """Split a model without values over the ranks, in place; its parameters become DTensors where they are split.
+    """Split a model without values over the ranks, in place; its parameters become DTensors where
+    they are split.
 
     The widest shape is never held by one rank: give the model values afterwards.
     """
@@ -158,7 +163,9 @@ def split(model: GPT3, here: Ranks, dtype: torch.dtype) -> None:
 
 @torch.no_grad()
 def fill(target: Tensor, value: Tensor) -> None:
-    """Copy a whole tensor into a parameter (or moment) that may be split; every rank gives the same `value`."""
+    """Copy a whole tensor into a parameter (or moment) that may be split; every rank gives the same
+    `value`.
+    """
     if isinstance(target, DTensor):
         mesh = target.device_mesh
         whole = DTensor.from_local(
@@ -176,7 +183,9 @@ def whole(tensor: Tensor) -> Tensor:
 
 
 def kinds(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
-    """Parameters grouped by how they are split: torch's fused operations take one kind at a time."""
+    """Parameters grouped by how they are split: torch's fused operations take one kind at a
+    time.
+    """
     groups: dict[object, list[Tensor]] = {}
     for parameter in parameters:
         key = (

@@ -1,12 +1,14 @@
 """What a training run will take, without running it and without torch: `curation train --plan`.
 
-Operations a token: 6 for each weight that a token is multiplied with (2 forward, 4 backward; the paper's appendix D
-counts the same), and 12 * width for each token it attends to in each layer. Memory a GPU: 16 bytes a parameter
-(weights, gradient and two moments in 32 bits) over the ranks that share them; 34 bytes * width a layer and token for
-what the backward pass needs (Korthikanti et al. 2022, section 4, without the attention matrix, which the kernels
-never store; 24 of the 34 are split by tensor parallelism); logits and gradient of the vocabulary's matrix.
+Operations a token: 6 for each weight that a token is multiplied with (2 forward, 4 backward; the
+paper's appendix D counts the same), and 12 * width for each token it attends to in each layer.
+Memory a GPU: 16 bytes a parameter (weights, gradient and two moments in 32 bits) over the ranks
+that share them; 34 bytes * width a layer and token for what the backward pass needs (Korthikanti et
+al. 2022, section 4, without the attention matrix, which the kernels never store; 24 of the 34 are
+split by tensor parallelism); logits and gradient of the vocabulary's matrix.
 
-Trap: an estimate. Days come from the utilisation you state; what a cluster reaches is in the log of a run (`mfu`).
+Trap: an estimate. Days come from the utilisation you state; what a cluster reaches is in the log of
+a run (`mfu`).
 """
 
 from __future__ import annotations
@@ -32,7 +34,9 @@ def parameters(size: Size) -> int:
 
 
 def training_flops(size: Size) -> float:
-    """Floating point operations to train on one token (multiplications and additions, forward and backward)."""
+    """Floating point operations to train on one token (multiplications and additions, forward and
+    backward).
+    """
     weights = size.layers * 12 * size.width**2 + size.vocabulary * size.width
     return 6 * weights + 12 * size.width * sum(
         tokens_seen(size, pattern) for pattern in size.patterns
@@ -56,7 +60,9 @@ def tokens_seen(size: Size, pattern: str) -> float:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a model is laid over GPUs: `data` times `tensor` of them, sharded (FSDP) or replicated (DDP)."""
+    """How a model is laid over GPUs: `data` times `tensor` of them, sharded (FSDP) or replicated
+    (DDP).
+    """
 
     data: int
     tensor: int
@@ -94,12 +100,16 @@ def steps(schedule: Schedule) -> int:
 
 
 def days(size: Size, tokens: int, gpus: int, tflops: float, utilisation: float) -> float:
-    """How long `gpus` of `tflops` (10^12 operations a second at best) take for `tokens` at that utilisation."""
+    """How long `gpus` of `tflops` (10^12 operations a second at best) take for `tokens` at that
+    utilisation.
+    """
     return training_flops(size) * tokens / (gpus * tflops * 1e12 * utilisation) / 86400
 
 
 def layouts(size: Size, gpus: int, tensor: int) -> list[Layout]:
-    """The layouts worth a look: replicated and sharded, with the tensor parallelism asked for or some."""
+    """The layouts worth a look: replicated and sharded, with the tensor parallelism asked for or
+    some.
+    """
     degrees = (
         [tensor]
         if tensor > 1
@@ -126,17 +136,24 @@ def plan_text(
     flops = training_flops(size)
     points = [budget * column // 59 for column in range(60)]
     lines = [
-        f"size {size.name}: {parameters(size):,} parameters; {size.layers} layers x {size.width} x {size.heads} heads; "
+        f"size {size.name}: {parameters(size):,} parameters; {size.layers} layers x {size.width} x "
+        f"{size.heads} heads; "
         f"context {size.context}; attention {','.join(size.attention)}, band {size.band}",
         f"tokens: {budget:,} in {steps(schedule):,} steps of {first:,} to {full:,} tokens "
         f"({full // size.context:,} windows)",
-        f"learning rate {_curve([learning_rate(schedule, t) for t in points])}  peak {schedule.learning_rate:g} at "
-        f"{schedule.warmup_tokens:,} tokens, {schedule.learning_rate * 0.1:g} from {schedule.decay_tokens:,}",
-        f"batch         {_curve([float(batch_windows(schedule, t)) for t in points])}  full at {schedule.ramp_tokens:,} tokens",
-        f"operations: {flops:.3g} a token, {flops * budget:.3g} in all ({flops * budget / 8.64e19:,.1f} petaflop/s-days)",
-        f"time: {days(size, budget, gpus, tflops, utilisation):,.1f} days on {gpus} GPUs of {tflops:g} TFLOP/s at "
+        f"learning rate {_curve([learning_rate(schedule, t) for t in points])}  peak "
+        f"{schedule.learning_rate:g} at "
+        f"{schedule.warmup_tokens:,} tokens, {schedule.learning_rate * 0.1:g} from "
+        f"{schedule.decay_tokens:,}",
+        f"batch         {_curve([float(batch_windows(schedule, t)) for t in points])}  full at "
+        f"{schedule.ramp_tokens:,} tokens",
+        f"operations: {flops:.3g} a token, {flops * budget:.3g} in all "
+        f"({flops * budget / 8.64e19:,.1f} petaflop/s-days)",
+        f"time: {days(size, budget, gpus, tflops, utilisation):,.1f} days on {gpus} GPUs of "
+        f"{tflops:g} TFLOP/s at "
         f"{utilisation:.0%} utilisation",
-        f"memory per GPU, {micro} window{'s' * (micro > 1)} of {size.context} tokens in a pass (estimated):",
+        f"memory per GPU, {micro} window{'s' * (micro > 1)} of {size.context} tokens in a pass "
+        "(estimated):",
     ]
     for layout in layouts(size, gpus, tensor):
         parts = memory_bytes(size, layout, micro)

@@ -1,11 +1,12 @@
-"""Weights to start from: a GPT-2 or GPT-Neo folder as Hugging Face publishes them, or a checkpoint of ours.
+"""Weights to start from: a GPT-2 or GPT-Neo folder as Hugging Face publishes them, or a checkpoint
+of ours.
 
     config.json           the shape; only what this model computes is accepted
-    model.safetensors     the weights (a folder with pytorch_model.bin alone is refused: it is a pickle)
+    model.safetensors     the weights (pytorch_model.bin alone is refused: it is a pickle)
 
-GPT-2 stores transposed matrices and `qkv` as (q|k|v, head, head width), ours has whole heads together. GPT-Neo does
-not divide attention scores by the square root of the head width: its query rows are multiplied by it here. Its
-missing biases are zeros.
+GPT-2 stores transposed matrices and `qkv` as (q|k|v, head, head width), ours has whole heads
+together. GPT-Neo does not divide attention scores by the square root of the head width: its query
+rows are multiplied by it here. Its missing biases are zeros.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ from curation.gpt3.sizes import Pattern, Size
 
 
 def pretrained_size(folder: Path, size: Size) -> Size:
-    """`size` with the shape of the model in `folder`; batch, learning rate and budget stay as they are."""
+    """`size` with the shape of the model in `folder`; batch, learning rate and budget stay as they
+    are.
+    """
     if (folder / "state.json").is_file():
         there = checkpoint.read_state(folder).size
         shape = {
@@ -41,18 +44,30 @@ def pretrained_size(folder: Path, size: Size) -> Size:
     try:
         if config["model_type"] == "gpt2":
             return replace(
-                size, name="gpt2", layers=config["n_layer"], width=config["n_embd"], heads=config["n_head"],
-                context=config["n_positions"], vocabulary=config["vocab_size"], attention=("dense",),
-            )  # fmt: skip
+                size,
+                name="gpt2",
+                layers=config["n_layer"],
+                width=config["n_embd"],
+                heads=config["n_head"],
+                context=config["n_positions"],
+                vocabulary=config["vocab_size"],
+                attention=("dense",),
+            )
         names: dict[str, Pattern] = {"global": "dense", "local": "banded"}
         patterns = tuple(
             names[kind] for kinds, times in config["attention_types"] for kind in kinds * times
         )
         return replace(
-            size, name="gpt_neo", layers=config["num_layers"], width=config["hidden_size"], heads=config["num_heads"],
-            context=config["max_position_embeddings"], vocabulary=config["vocab_size"], band=config["window_size"],
+            size,
+            name="gpt_neo",
+            layers=config["num_layers"],
+            width=config["hidden_size"],
+            heads=config["num_heads"],
+            context=config["max_position_embeddings"],
+            vocabulary=config["vocab_size"],
+            band=config["window_size"],
             attention=patterns,
-        )  # fmt: skip
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f"{folder / 'config.json'} lacks what a model needs ({type(error).__name__}: {error})"
@@ -68,8 +83,8 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
     path = folder / "model.safetensors"
     if not path.is_file():
         raise InputError(
-            f"{folder} has no model.safetensors; other forms (pytorch_model.bin is a pickle, several files) are not "
-            "read: save it again with transformers' save_pretrained"
+            f"{folder} has no model.safetensors; other forms (pytorch_model.bin is a pickle, "
+            "several files) are not read: save it again with transformers' save_pretrained"
         )
     shapes = {name: value.shape for name, value in empty(size).named_parameters()}
     parameters = dict(model.named_parameters())
@@ -80,15 +95,16 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
             for name, value in read(lambda key: stored.get_tensor(prefix + key).float(), size):
                 if value.shape != shapes[name]:
                     raise InputError(
-                        f"{path} does not fit its config.json: {name} should be {tuple(shapes[name])}, "
-                        f"is {tuple(value.shape)}"
+                        f"{path} does not fit its config.json: {name} should be "
+                        f"{tuple(shapes[name])}, is {tuple(value.shape)}"
                     )
                 fill(parameters[name], value)
+    # A file cut short; a tensor missing, or of another shape.
     except (
         OSError,
         SafetensorError,
         RuntimeError,
-    ) as error:  # a file cut short; a tensor missing, or of another shape
+    ) as error:
         raise InputError(
             f"{path} does not hold the weights config.json announces ({error})"
         ) from error
@@ -100,8 +116,8 @@ def _config(folder: Path) -> dict[str, Any]:
         config = dict(json.loads(path.read_bytes()))
     except FileNotFoundError as error:
         raise InputError(
-            f"{folder} is not a model to start from: expected config.json and model.safetensors (GPT-2 or GPT-Neo "
-            "of Hugging Face), or state.json (a checkpoint)"
+            f"{folder} is not a model to start from: expected config.json and model.safetensors "
+            "(GPT-2 or GPT-Neo of Hugging Face), or state.json (a checkpoint)"
         ) from error
     except (ValueError, TypeError) as error:
         raise InputError(f"{path} is not a model's configuration ({error})") from error

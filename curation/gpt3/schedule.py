@@ -1,14 +1,14 @@
 """Learning rate and batch size as pure functions of tokens seen (Brown et al. 2020, appendix B).
 
-"cosine decay for learning rate down to 10% of its value, over 260 billion tokens (after 260 billion tokens,
-training continues at 10% of the original learning rate). There is a linear LR warmup over the first 375
-million tokens. We also gradually increase the batch size linearly from a small value (32k tokens) to the full
-value over the first 4-12 billion tokens of training". We read the 260 billion as counted from the first
-token, warm-up included. For another budget than 300 billion tokens the three durations shrink or grow with
-it, unless given.
+"cosine decay for learning rate down to 10% of its value, over 260 billion tokens (after 260 billion
+tokens, training continues at 10% of the original learning rate). There is a linear LR warmup over
+the first 375 million tokens. We also gradually increase the batch size linearly from a small value
+(32k tokens) to the full value over the first 4-12 billion tokens of training". We read the 260
+billion as counted from the first token, warm-up included. For another budget than 300 billion
+tokens the three durations shrink or grow with it, unless given.
 
-Trap: at a budget of a few million tokens the scaled warm-up is shorter than one batch; give `warmup_tokens`
-there.
+Trap: at a budget of a few million tokens the scaled warm-up is shorter than one batch; give
+`warmup_tokens` there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ FINAL_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Schedule:
-    """Everything the two functions below need; every duration is in tokens since the start of training."""
+    """Everything the two functions below need; every duration is in tokens since the start of
+    training.
+    """
 
     budget_tokens: int
     context: int
@@ -84,7 +86,8 @@ def schedule_for(
 
 
 def learning_rate(schedule: Schedule, tokens_seen: int) -> float:
-    """The learning rate once `tokens_seen` tokens were seen: 0 at the start, 10 % of the peak at the end.
+    """The learning rate once `tokens_seen` tokens were seen: 0 at the start, 10 % of the peak at
+    the end.
 
     >>> plan = Schedule(300, 1, 1.0, 1, warmup_tokens=100, decay_tokens=200, ramp_tokens=0)
     >>> [round(learning_rate(plan, t), 3) for t in (0, 50, 100, 150, 200, 300)]
@@ -100,7 +103,8 @@ def learning_rate(schedule: Schedule, tokens_seen: int) -> float:
 
 
 def batch_windows(schedule: Schedule, tokens_seen: int) -> int:
-    """Sequences in the batch after `tokens_seen` tokens: 32k tokens growing linearly to the full batch.
+    """Sequences in the batch after `tokens_seen` tokens: 32k tokens growing linearly to the full
+    batch.
 
     Rounded to whole sequences, at least one; a full batch below 32k tokens is not ramped.
 
@@ -111,12 +115,3 @@ def batch_windows(schedule: Schedule, tokens_seen: int) -> int:
     first = min(FIRST_BATCH_TOKENS, schedule.batch_tokens)
     done = min(1.0, tokens_seen / schedule.ramp_tokens) if schedule.ramp_tokens else 1.0
     return max(1, round((first + (schedule.batch_tokens - first) * done) / schedule.context))
-
-
-def batch_tokens(schedule: Schedule, tokens_seen: int) -> int:
-    """`batch_windows` in tokens.
-
-    >>> batch_tokens(Schedule(300, 1_000, 1.0, 64_000, 0, 0, 100), 0)
-    32000
-    """
-    return batch_windows(schedule, tokens_seen) * schedule.context

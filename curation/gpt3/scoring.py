@@ -1,10 +1,11 @@
 """Log-likelihoods of completions and greedy answers, in batches: what every evaluation is made of.
 
-A request is a context and a completion, as token ids. Requests are sorted by length and padded at the end, where causality hides the
-padding; only the rows that predict a completion go through the vocabulary, which at small widths is nearly all of the cost.
+A request is a context and a completion, as token ids. Requests are sorted by length and padded at
+the end, where causality hides the padding; only the rows that predict a completion go through the
+vocabulary, which at small widths is nearly all of the cost.
 
-Trap: where context and completion are longer than the model's window, the context loses its beginning (`cut` says so); a completion alone
-that is too long is refused.
+Trap: where context and completion are longer than the model's window, the context loses its
+beginning (`cut` says so); a completion alone that is too long is refused.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ class Request(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """Of a completion: log probability in nats, its number of tokens, whether each is the likeliest, whether the context was cut."""
+    """Of a completion: log probability in nats, its number of tokens, whether each is the
+    likeliest, whether the context was cut.
+    """
 
     log_probability: float
     tokens: int
@@ -41,12 +44,15 @@ class Score:
 
 @torch.no_grad()
 def log_likelihoods(model: GPT3, requests: Sequence[Request]) -> list[Score]:
-    """The score of each request, in their order; equal requests are computed once. Raises InputError for empty or too long ones."""
+    """The score of each request, in their order; equal requests are computed once. Raises
+    InputError for empty or too long ones.
+    """
     window = model.size.context
     for request in requests:
         if not request.context or not 0 < len(request.completion) <= window:
             raise InputError(
-                f"a context and a completion of 1 to {window} tokens expected, got {len(request.context)} and {len(request.completion)}"
+                f"a context and a completion of 1 to {window} tokens expected, got "
+                f"{len(request.context)} and {len(request.completion)}"
             )
     unique = sorted(set(requests), key=lambda r: (-len(r.context) - len(r.completion), r))
     found: dict[Request, Score] = {}
@@ -103,9 +109,11 @@ def greedy(
     max_tokens: int,
     ended: Callable[[list[int]], bool],
 ) -> list[list[int]]:
-    """The likeliest next tokens after each context, until `ended` says so of an answer or it has `max_tokens`.
+    """The likeliest next tokens after each context, until `ended` says so of an answer or it has
+    `max_tokens`.
 
-    Contexts of one length are read together, with a key/value cache. A context loses its beginning where window and answer need the room.
+    Contexts of one length are read together, with a key/value cache. A context loses its beginning
+    where window and answer need the room.
     """
     window = model.size.context
     room = window - max_tokens

@@ -1,12 +1,12 @@
 """The sizes of GPT-3: table 2.1 of Brown et al. 2020, and two small ones for a CPU.
 
-Nothing here imports torch. Two rows of the table contradict themselves as printed, and we choose: 1.3B prints
-24 heads of 128 at width 2048 (24 * 128 = 3072, which would have 1.52B parameters), here 16 heads of 128; 13B
-prints width 5140 with 40 heads of 128 (= 5120), here width 5120. Batch sizes are the printed decimal numbers
-("0.5M" is 500,000 tokens) and are rounded to whole sequences where they are used. The batch ramp is printed
-as "the first 4-12 billion tokens of training, depending on the model size" (appendix B) without saying which:
-here 4, 6, 8 and 12 billion for batches of 0.5M, 1M, 2M and 3.2M tokens. The band width is not printed either:
-here 256 tokens.
+Nothing here imports torch. Two rows of the table contradict themselves as printed, and we choose:
+1.3B prints 24 heads of 128 at width 2048 (24 * 128 = 3072, which would have 1.52B parameters), here
+16 heads of 128; 13B prints width 5140 with 40 heads of 128 (= 5120), here width 5120. Batch sizes
+are the printed decimal numbers ("0.5M" is 500,000 tokens) and are rounded to whole sequences where
+they are used. The batch ramp is printed as "the first 4-12 billion tokens of training, depending on
+the model size" (appendix B) without saying which: here 4, 6, 8 and 12 billion for batches of 0.5M,
+1M, 2M and 3.2M tokens. The band width is not printed either: here 256 tokens.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ PAPER_TOKENS = 300_000_000_000
 
 @dataclass(frozen=True)
 class Size:
-    """One model shape with the batch, learning rate and token budget it is meant to be trained with.
+    """One model shape with the batch, learning rate and token budget it is meant to be trained
+    with.
 
-    `attention` is repeated over the layers: layer 0 takes the first entry, so even layers are dense and odd
-    ones banded (section 2.1 says "alternating", not which comes first). `band` is how many tokens a banded
-    layer sees, itself included, and the distance between those that a strided layer sees.
+    `attention` is repeated over the layers: layer 0 takes the first entry, so even layers are dense
+    and odd ones banded (section 2.1 says "alternating", not which comes first). `band` is how many
+    tokens a banded layer sees, itself included, and the distance between those that a strided layer
+    sees.
     """
 
     name: str
@@ -65,8 +67,8 @@ class Size:
         unknown = set(self.attention) - set(get_args(Pattern))
         if unknown or not self.attention:
             raise InputError(
-                f"size {self.name!r}: attention is a list of {', '.join(get_args(Pattern))}, repeated over the "
-                f"layers; not {','.join(self.attention) or 'nothing'}"
+                f"size {self.name!r}: attention is a list of {', '.join(get_args(Pattern))}, "
+                f"repeated over the layers; not {','.join(self.attention) or 'nothing'}"
             )
 
     @property

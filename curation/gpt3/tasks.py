@@ -1,11 +1,14 @@
-"""Evaluation tasks: how a record of a benchmark file becomes a prompt (GPT-3, sections 2.4 and 3, wordings of appendix G).
+"""Evaluation tasks: how a record of a benchmark file becomes a prompt (GPT-3, sections 2.4 and 3,
+wordings of appendix G).
 
-A task is a row of TASKS: the file, a function from its records to examples, and how answers are compared. Files that no row knows are read
-by the shape of their records (`task_for`), so that one's own sets can be used.
+A task is a row of TASKS: the file, a function from its records to examples, and how answers are
+compared. Files that no row knows are read by the shape of their records (`task_for`), so that one's
+own sets can be used.
 
 kinds:
-    choice   several completions of one context; the likeliest wins: per token, or (`answer_context`, for ARC, OpenBookQA and RACE)
-             by P(completion | context) / P(completion | answer context)
+    choice   several completions of one context; the likeliest wins: per token, or
+             (`answer_context`, for ARC, OpenBookQA and RACE) by
+             P(completion | context) / P(completion | answer context)
     partial  one completion of several contexts ("partial evaluation", Winograd and Winogrande)
     cloze    one word: perplexity, and whether it is the likeliest
     answer   free-form, written greedily and compared after normalisation
@@ -15,14 +18,15 @@ Trap: completions begin with a space, contexts end without one, as GPT-2's token
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 from curation.errors import InputError
+from curation.kernels.examples import benchmark_name, example_id, json_records
 
 Record = dict[str, Any]
 Kind = Literal["choice", "partial", "cloze", "answer"]
@@ -30,9 +34,15 @@ UNSCRAMBLE = "Please unscramble the letters into a word, and write that word:\n"
 BLANK = "Fill in blank:\n\n"
 
 
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold()
+
+
 @dataclass(frozen=True)
 class Example:
-    """One context, or one for each option (partial); the completions; the right one's place; the record's id in its file."""
+    """One context, or one for each option (partial); the completions; the right one's place; the
+    record's id in its file.
+    """
 
     id: str
     contexts: tuple[str, ...]
@@ -47,10 +57,44 @@ class Example:
             + self.completions[self.gold % len(self.completions)]
         )
 
+    @cached_property
+    def options(self) -> tuple[str, ...]:
+        """Each context with each completion that is compared, as it is read."""
+        count = max(len(self.contexts), len(self.completions))
+        return tuple(
+            self.contexts[i % len(self.contexts)] + self.completions[i % len(self.completions)]
+            for i in range(count)
+        )
+
+    @cached_property
+    def right(self) -> tuple[bool, ...]:
+        """Whether each option is the right one: options of equal text are equally right."""
+        return tuple(option == self.shown for option in self.options)
+
+    def shows_answer_of(self, other: Example, free: bool) -> bool:
+        """Whether this example, shown as a shot, begins with the question of `other` and an answer.
+
+        The answer may be any where it is `free`; else it is one of the options of `other`. Case and
+        white space make no difference.
+        """
+        return any(self._opening.startswith(question) for question in other._questions[free])
+
+    @cached_property
+    def _opening(self) -> str:
+        return _plain(self.shown) + " "
+
+    @cached_property
+    def _questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """What a shot must not begin with: each option, and each context that is not empty."""
+        contexts = tuple(_plain(context) + " " for context in self.contexts if context.strip())
+        return tuple(_plain(option) + " " for option in self.options), contexts
+
 
 @dataclass(frozen=True)
 class Task:
-    """`files` names a file (without .jsonl); `pool` another one to draw shots from, else they come from the other examples of the set."""
+    """`files` names a file (without .jsonl); `pool` another one to draw shots from, else they come
+    from the other examples of the set.
+    """
 
     name: str
     files: str
@@ -59,7 +103,6 @@ class Task:
     header: str = ""
     delimiter: str = "\n\n"
     answer_context: str = ""
-    id: str = ""  # key of a record's id; its line number where there is none
     pool: str = ""
     pool_read: (
         Callable[[list[Record]], Iterable[tuple[tuple[str, ...], tuple[str, ...], int]]] | None
@@ -131,7 +174,9 @@ def read_openbookqa(records: list[Record]) -> Parts:
 
 
 def read_race(records: list[Record]) -> Parts:
-    """The article, its questions that come before with their right answers (figures G.1 and G.3), and the question."""
+    """The article, its questions that come before with their right answers (figures G.1 and G.3),
+    and the question.
+    """
     before: list[str] = []
     article = None
     for record in records:
@@ -205,7 +250,6 @@ TASKS = (
         "storycloze*.test",
         "choice",
         read_storycloze,
-        id="InputStoryid",
         pool="storycloze*.val",
     ),
     Task("winograd", "wsc273*", "partial", read_partial),
@@ -228,7 +272,6 @@ TASKS = (
         "choice",
         read_race,
         answer_context="A:",
-        id="example_id",
         pool="race_middle.validation",
     ),
     *(Task(name, f"gpt3_{name}", "answer", read_completion) for name in ARITHMETIC),
@@ -246,37 +289,55 @@ SHAPES: tuple[tuple[set[str], Kind, Callable[[list[Record]], Parts]], ...] = (
 )
 
 
-def find_tasks(path: Path, names: Iterable[str] = ()) -> list[tuple[Task, Path]]:
-    """The tasks that `path`, a folder of JSONL files or one such file, has files for; only those called `names` where any are named.
+def find_tasks(paths: Path | Sequence[Path], names: Iterable[str] = ()) -> list[tuple[Task, Path]]:
+    """The tasks that have files in `paths`, only those called `names` where any are named.
 
-    Raises InputError where a task has no file there, or nothing is found.
+    Each path is a folder of JSONL files or one such file; a file that is in two of them counts
+    once. Raises InputError where a named task has no file there, or nothing is found.
     """
-    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-    found = [(task, file) for task in TASKS for file in files if fnmatchcase(file.stem, task.files)]
-    if not path.is_dir() and not found:
-        found = [(task_for(path), path)]
+    paths = [paths] if isinstance(paths, Path) else paths
+    tasks: dict[tuple[Task, Path], Path] = {}
+    for path in paths:
+        for task, file in _tasks_of(path):
+            tasks.setdefault((task, file.resolve()), file)
+    where = ", ".join(map(str, paths))
     wanted = set(names)
-    if missing := wanted - {task.name for task, _ in found}:
+    known = list(dict.fromkeys(task.name for task, _ in tasks))
+    if missing := wanted - set(known):
         raise InputError(
-            f"{path} has no file for the task {min(missing)!r}; there are {', '.join(task.name for task, _ in found) or 'none'}"
+            f"{where} has no file for the task {min(missing)!r}; there are "
+            f"{', '.join(known) or 'none'}"
         )
-    if not found:
+    return [(task, file) for (task, _), file in tasks.items() if not wanted or task.name in wanted]
+
+
+def _tasks_of(path: Path) -> list[tuple[Task, Path]]:
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    tasks = [
+        (task, file)
+        for task in TASKS
+        for file in files
+        if fnmatchcase(benchmark_name(file.name), task.files)
+    ]
+    if not tasks and path.is_dir():
         raise InputError(
-            f"{path} holds no file of a known task; give a JSONL file itself to have it read by the shape of its records"
+            f"{path} holds no file of a known task; give a JSONL file itself to have it read by "
+            "the shape of its records"
         )
-    return [(task, file) for task, file in found if not wanted or task.name in wanted]
+    return tasks or [(task_for(path), path)]
 
 
 def task_for(path: Path) -> Task:
     """A task for somebody's own file, from the keys of its first record."""
     records = read_records(path)
-    keys = set(records[0]) if records else set()
+    keys = set(records[0][1]) if records else set()
     for needed, kind, read in SHAPES:
         if needed <= keys:
-            return Task(path.stem, path.stem, kind, read, id="id" if "id" in keys else "")
+            return Task(benchmark_name(path.name), path.stem, kind, read)
     shapes = "; ".join(", ".join(sorted(needed)) for needed, _, _ in SHAPES)
     raise InputError(
-        f"{path}: records with one of these sets of keys expected: {shapes}; found {', '.join(sorted(keys)) or 'none'}"
+        f"{path}: records with one of these sets of keys expected: {shapes}; found "
+        f"{', '.join(sorted(keys)) or 'none'}"
     )
 
 
@@ -297,7 +358,8 @@ def shot_pool(task: Task, path: Path) -> list[Example]:
     ]
     if not files:
         raise InputError(
-            f"{path.parent} has no {task.pool}.jsonl, from which shots of {task.name} are drawn; use --shots 0"
+            f"{path.parent} has no {task.pool}.jsonl, from which shots of {task.name} are drawn; "
+            "use --shots 0"
         )
     return _examples(task, files[0], task.pool_read or task.read)
 
@@ -305,35 +367,26 @@ def shot_pool(task: Task, path: Path) -> list[Example]:
 def _examples(
     task: Task, path: Path, read: Callable[[list[Record]], Iterable[Any]]
 ) -> list[Example]:
-    records = read_records(path)
-    out = []
+    lines = read_records(path)
+    out: list[Example] = []
     try:
-        for number, (contexts, completions, gold) in enumerate(read(records)):
+        parts = read([record for _, record in lines])
+        for (line, record), (contexts, completions, gold) in zip(lines, parts, strict=True):
             options = max(len(contexts), len(completions))
             if not 0 <= gold < options:
                 raise InputError(
-                    f"{path}, example {number + 1}: the right answer is number {gold} of {options}"
+                    f"{path}, example {len(out) + 1}: the right answer is number {gold} of "
+                    f"{options}"
                 )
-            out.append(
-                Example(str(records[number].get(task.id, number)), contexts, completions, gold)
-            )
+            out.append(Example(example_id(record, line), contexts, completions, gold))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise InputError(
-            f"{path}, example {len(out) + 1}: not a record of {task.name} ({type(error).__name__}: {error})"
+            f"{path}, example {len(out) + 1}: not a record of {task.name} ({type(error).__name__}: "
+            f"{error})"
         ) from error
     return out
 
 
-def read_records(path: Path) -> list[Record]:
-    """The JSON objects of a file, one a line; lines end at \\n only."""
-    out = []
-    for number, line in enumerate(path.read_bytes().split(b"\n")):
-        if line.strip():
-            try:
-                record = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"{path}, line {number + 1}: not JSON ({error})") from error
-            if not isinstance(record, dict):
-                raise InputError(f"{path}, line {number + 1}: a JSON object expected")
-            out.append(record)
-    return out
+def read_records(path: Path) -> list[tuple[int, Record]]:
+    """The JSON objects of a file, one a line, each with the number of its line from 0."""
+    return list(json_records(path.read_bytes(), str(path)))

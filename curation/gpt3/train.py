@@ -1,15 +1,16 @@
 """The training loop of GPT-3 (Brown et al. 2020, appendix B): one CPU, one GPU or many.
 
-Learning rate and batch size are functions of tokens seen (`schedule.py`), the batch is reached by accumulating
-gradients (`update.py`) over the processes that torchrun started (`parallel.py`).
+Learning rate and batch size are functions of tokens seen (`schedule.py`), the batch is reached by
+accumulating gradients (`update.py`) over the processes that torchrun started (`parallel.py`).
 
-`out` gets `log.jsonl` (one line a step, one a validation), `step-...` checkpoints (`checkpoint.py`) and nothing else
-unless TensorBoard's events are asked for. The same call again goes on from the newest checkpoint; on the CPU with as
-many threads and processes the losses are bitwise those of a run never disturbed. Lines that a killed run logged
-after its last checkpoint are dropped and written anew.
+`out` gets `log.jsonl` (one line a step, one a validation), `step-...` checkpoints (`checkpoint.py`)
+and nothing else unless TensorBoard's events are asked for. The same call again goes on from the
+newest checkpoint; on the CPU with as many threads and processes the losses are bitwise those of a
+run never disturbed. Lines that a killed run logged after its last checkpoint are dropped and
+written anew.
 
-Trap: `seconds` stops by the clock, so where such a run stops differs from one time to the next; `max_steps`
-does not.
+Trap: `seconds` stops by the clock, so where such a run stops differs from one time to the next;
+`max_steps` does not.
 """
 
 from __future__ import annotations
@@ -45,11 +46,12 @@ __all__ = ["Options", "Result", "train", "validation_loss"]
 class Options:
     """What may be chosen about a run besides the size; None means what appendix B and the size say.
 
-    `tokens` is the budget that the schedule is scaled to; `max_steps` (counted from the start of training)
-    and `seconds` (of this process) only say when to stop, and a later run may go on. `validation_windows`
-    limits how many windows of each dataset are scored every `validate_every` steps and at the end.
-    `init_from` is a folder of weights to start from (`pretrained.py`). `micro_batch` is in windows; it, the device
-    and how the work is split change losses by rounding only.
+    `tokens` is the budget that the schedule is scaled to; `max_steps` (counted from the start of
+    training) and `seconds` (of this process) only say when to stop, and a later run may go on.
+    `validation_windows` limits how many windows of each dataset are scored every `validate_every`
+    steps and at the end. `init_from` is a folder of weights to start from (`pretrained.py`).
+    `micro_batch` is in windows; it, the device and how the work is split change losses by rounding
+    only.
     """
 
     tokens: int | None = None
@@ -92,7 +94,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Result:
-    """How a run ended: `loss` of the last step made here and `validation` by dataset (nats per token)."""
+    """How a run ended: `loss` of the last step made here and `validation` by dataset (nats per
+    token).
+    """
 
     step: int
     tokens: int
@@ -115,11 +119,13 @@ class _Plan:
 
 
 def train(shards: Path, out: Path, size: Size | str, options: Options | None = None) -> Result:
-    """Train a model of `size` on the token shards in `shards`, keeping log and checkpoints in `out`.
+    """Train a model of `size` on the token shards in `shards`, keeping log and checkpoints in
+    `out`.
 
-    Goes on from the newest checkpoint in `out`. The vocabulary is that of the shards. Raises InputError for
-    shards that cannot be used or hold fewer tokens than asked for or than one batch, and for a device that is not
-    there; RunError when `out` holds checkpoints of another configuration or the loss is no longer a number.
+    Goes on from the newest checkpoint in `out`. The vocabulary is that of the shards. Raises
+    InputError for shards that cannot be used or hold fewer tokens than asked for or than one batch,
+    and for a device that is not there; RunError when `out` holds checkpoints of another
+    configuration or the loss is no longer a number.
     """
     options = options or Options()
     chosen = shaped(size_named(size) if isinstance(size, str) else size, options)
@@ -147,20 +153,23 @@ def shaped(size: Size, options: Options) -> Size:
 
 
 def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
-    """Everything that is fixed before the first step; refuses a budget that the shards cannot fill."""
+    """Everything that is fixed before the first step; refuses a budget that the shards
+    cannot fill.
+    """
     if options.init_from is not None and size.vocabulary != shards.vocabulary:
         raise InputError(
-            f"{options.init_from} has a vocabulary of {size.vocabulary:,} tokens, the shards in {shards.folder} one of "
-            f"{shards.vocabulary:,} ({shards.encoding}); tokenize with the encoding of those weights"
+            f"{options.init_from} has a vocabulary of {size.vocabulary:,} tokens, the shards in "
+            f"{shards.folder} one of {shards.vocabulary:,} ({shards.encoding}); tokenize with the "
+            "encoding of those weights"
         )
     size = replace(size, vocabulary=shards.vocabulary)
     available = windows(shards, shards.train, size.context, options.seed)
     tokens = len(available) * size.context
     if options.tokens is not None and options.tokens > tokens:
         raise InputError(
-            f"{options.tokens:,} training tokens were asked for, but the train shards in {shards.folder} "
-            f"hold {tokens:,} in whole windows of {size.context}; ask for fewer, or raise `tokens` in the "
-            "recipe's [mix]"
+            f"{options.tokens:,} training tokens were asked for, but the train shards in "
+            f"{shards.folder} hold {tokens:,} in whole windows of {size.context}; ask for fewer, "
+            "or raise `tokens` in the recipe's [mix]"
         )
     budget = options.tokens or min(size.tokens, tokens)
     schedule = schedule_for(
@@ -174,9 +183,9 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
     first = batch_windows(schedule, 0) * size.context
     if budget < first:
         raise InputError(
-            f"{budget:,} training tokens are fewer than one batch of size {size.name!r} ({first:,} tokens); "
-            f"{shards.folder} holds {tokens:,} in whole windows of {size.context}: mix more, or choose a "
-            "smaller size"
+            f"{budget:,} training tokens are fewer than one batch of size {size.name!r} ({first:,} "
+            f"tokens); {shards.folder} holds {tokens:,} in whole windows of {size.context}: mix "
+            "more, or choose a smaller size"
         )
     config = {
         "size": asdict(size),
@@ -184,7 +193,7 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
         "schedule": asdict(schedule),
         "encoding": shards.encoding,
         "end_of_text": shards.end_of_text,
-        "shards": shards.digest(),
+        "shards_sha256": shards.digest(),
         "init_from": None if options.init_from is None else options.init_from.name,
     }
     return _Plan(
@@ -196,11 +205,17 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     """Model, optimiser and position: those of the newest checkpoint in `out`, or fresh ones."""
     found = checkpoint.steps(out)
     state = checkpoint.read_state(found[-1]) if found else State(0, 0, 0, plan.config)
+    if state.config.get("shards_sha256") != plan.config["shards_sha256"]:
+        raise RunError(
+            f"{out} holds checkpoints trained on other shards than those in {plan.shards.folder} "
+            "(or made before checkpoints noted them), where their position in the data means "
+            "nothing; train into another folder, or give the shards that they were trained on"
+        )
     difference = _difference("", state.config, plan.config)
     if difference:
         raise RunError(
-            f"{out} holds checkpoints of another configuration ({difference}); train into another folder, or "
-            "repeat the options that the run was started with"
+            f"{out} holds checkpoints of another configuration ({difference}); train into another "
+            "folder, or repeat the options that the run was started with"
         )
     dtype = getattr(
         torch, options.dtype or ("bfloat16" if here.device.type == "cuda" else "float32")
@@ -295,21 +310,25 @@ def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds:
 
 
 def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, dict[str, Any]]:
-    """One optimiser step: the state after it and its line for the log; the last batch may be smaller."""
+    """One optimiser step: the state after it and its line for the log; the last batch may be
+    smaller.
+    """
     started = time.monotonic()
     context = plan.size.context
     count = min(batch_windows(plan.schedule, state.tokens), plan.total - state.window)
     window = state.window + count
     after = replace(state, step=state.step + 1, window=window, tokens=window * context)
-    # Counted with this batch: without it the first step of a warm-up would have rate 0 and learn nothing.
+    # Counted with this batch: without it the first step of a warm-up would have rate 0 and learn
+    # nothing.
     rate = learning_rate(plan.schedule, after.tokens)
     found = gradient(this, plan.train, state.window, count)
     if not found.finite:
         kept = checkpoint.steps(out)
         raise RunError(
-            f"the loss is {found.loss} and the gradient norm {found.norm} in step {after.step}, at token "
-            f"{after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; start again in "
-            f"another folder with a smaller learning rate (here {rate:.3g}) or a longer warm-up"
+            f"the loss is {found.loss} and the gradient norm {found.norm} in step {after.step}, at "
+            f"token {after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; "
+            f"start again in another folder with a smaller learning rate (here {rate:.3g}) or a "
+            "longer warm-up"
         )
     apply(this, found, rate)
     if found.small is not None:

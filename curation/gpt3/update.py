@@ -1,13 +1,16 @@
-"""One optimiser step (Brown et al. 2020, appendix B): gradients accumulated over micro-batches, clipped, applied.
+"""One optimiser step (Brown et al. 2020, appendix B): gradients accumulated over micro-batches,
+clipped, applied.
 
-"we use Adam with beta1 = 0.9, beta2 = 0.95, and epsilon = 1e-8, we clip the global norm of the gradient at 1.0 ...
-All models use weight decay of 0.1". The paper does not say on what, nor whether decoupled: here AdamW, and on
-matrices (embeddings included), not on biases and layer norms. Products are made in bfloat16 on a GPU (autocast;
-the paper trained in 16 bits on V100s), weights and moments kept in 32 bits.
+"we use Adam with beta1 = 0.9, beta2 = 0.95, and epsilon = 1e-8, we clip the global norm of the
+gradient at 1.0 ... All models use weight decay of 0.1". The paper does not say on what, nor whether
+decoupled: here AdamW, and on matrices (embeddings included), not on biases and layer norms.
+Products are made in bfloat16 on a GPU (autocast; the paper trained in 16 bits on V100s), weights
+and moments kept in 32 bits.
 
-A step's windows are shared out over the data-parallel ranks, each share goes through the model `micro` windows at a
-time, and gradients meet once, in the last pass. Trap: torch averages gradients over ranks, so each pass is weighted
-with ranks * its windows / the step's windows; an empty share has weight zero.
+A step's windows are shared out over the data-parallel ranks, each share goes through the model
+`micro` windows at a time, and gradients meet once, in the last pass. Trap: torch averages gradients
+over ranks, so each pass is weighted with ranks * its windows / the step's windows; an empty share
+has weight zero.
 """
 
 from __future__ import annotations
@@ -35,7 +38,9 @@ MICRO_TOKENS = {"cpu": 2048, "cuda": 16384}  # tokens in one pass, where the use
 
 @dataclass(frozen=True)
 class Learner:
-    """A model with its optimiser on the ranks it is trained by; `net` is what is called, `model` what is saved."""
+    """A model with its optimiser on the ranks it is trained by; `net` is what is called, `model`
+    what is saved.
+    """
 
     model: GPT3
     net: nn.Module
@@ -43,9 +48,8 @@ class Learner:
     here: Ranks
     dtype: torch.dtype
     micro: int  # windows in one pass
-    norms: list[Tensor] = field(
-        default_factory=list
-    )  # DDP: squared norms of the rank's own gradient, by bucket
+    # DDP: squared norms of the rank's own gradient, by bucket.
+    norms: list[Tensor] = field(default_factory=list)
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean loss in nats of windows (B, T + 1), through whatever is wrapped around the model."""
@@ -57,7 +61,8 @@ class Learner:
 
 @dataclass(frozen=True)
 class Gradient:
-    """What one step's gradient was: mean loss, its norm before clipping, and the norm of a smaller batch's.
+    """What one step's gradient was: mean loss, its norm before clipping, and the norm of a smaller
+    batch's.
 
     `small` is how many windows that smaller batch had; None where the step had no part to measure.
     """
@@ -76,7 +81,8 @@ def learner(
     model: GPT3, here: Ranks, dtype: torch.dtype, micro: int | None, compiled: bool
 ) -> Learner:
     """Wrap a model that has its values, and make its optimiser."""
-    if compiled:  # each block for itself: twelve equal blocks are compiled once
+    # Each block for itself: twelve equal blocks are compiled once.
+    if compiled:
         for block in model.blocks:
             block.compile()
     net: nn.Module = model
@@ -102,17 +108,20 @@ def optimizer_for(model: GPT3) -> torch.optim.AdamW:
 
 
 def _measured_allreduce(norms: list[Tensor], bucket: Any) -> torch.futures.Future[Tensor]:
-    """DDP's all-reduce of a GradBucket, which first notes the squared norm of what this rank brings to it."""
+    """DDP's all-reduce of a GradBucket, which first notes the squared norm of what this rank brings
+    to it.
+    """
     norms.append(bucket.buffer().norm() ** 2)
     return allreduce_hook(None, bucket)  # type: ignore[arg-type]  # None: all ranks
 
 
 def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradient:
-    """The gradient of the mean loss over windows position .. position + count - 1, left in the parameters."""
+    """The gradient of the mean loss over windows position .. position + count - 1, left in the
+    parameters.
+    """
     here = this.here
-    share = -(
-        -count // here.data
-    )  # windows of a rank; those of the last ranks may be fewer, or none
+    # Windows of a rank; those of the last ranks may be fewer, or none.
+    share = -(-count // here.data)
     start = here.data_rank * share
     stop = min(start + share, count)
     shortest = max(0, count - (here.data - 1) * share)
@@ -145,7 +154,8 @@ def _meeting(this: Learner, now: bool) -> Any:
     if isinstance(this.net, DistributedDataParallel):
         return nullcontext() if now else this.net.no_sync()
     if this.here.fsdp:
-        this.model.set_requires_gradient_sync(now)  # type: ignore[operator]  # fully_shard adds the method
+        # fully_shard adds the method.
+        this.model.set_requires_gradient_sync(now)  # type: ignore[operator]
     return nullcontext()
 
 

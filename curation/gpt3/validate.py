@@ -1,7 +1,7 @@
 """Validation loss of each dataset, in nats per token and in bits per byte of text.
 
-Bits per byte compares models with different tokens: the loss of all predicted tokens over the bytes they spell. An
-end-of-text token costs loss and spells nothing.
+Bits per byte compares models with different tokens: the loss of all predicted tokens over the bytes
+they spell. An end-of-text token costs loss and spells nothing.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ from curation.gpt3.parallel import ONE, Ranks
 
 @dataclass(frozen=True)
 class Held:
-    """Loss over held-out windows: nats per token, and bits per byte (None where the tokens spell nothing)."""
+    """Loss over held-out windows: nats per token, and bits per byte (None where the tokens spell
+    nothing).
+    """
 
     loss: float
     bits_per_byte: float | None
@@ -32,7 +34,9 @@ class Held:
 def validated(
     model: GPT3, shards: Shards, limit: int, per_pass: int, here: Ranks, autocast: Any
 ) -> dict[str, Held]:
-    """Each dataset's validation loss over its first `limit` windows; datasets without a token are left out."""
+    """Each dataset's validation loss over its first `limit` windows; datasets without a token are
+    left out.
+    """
     found = {}
     with autocast:
         for dataset, names in shards.validation.items():
@@ -41,13 +45,16 @@ def validated(
             held = held_out_loss(model, held_out, limit, per_pass, here, lengths)
             if held is not None:
                 found[dataset] = held
-    if here.fsdp:  # the outermost weights stay gathered after a forward pass, for a backward pass that never comes
-        model.reshard()  # type: ignore[operator]  # fully_shard adds the method
+    # The outermost weights stay gathered after a forward pass, for a backward pass that never
+    # comes. fully_shard adds the method.
+    if here.fsdp:
+        model.reshard()  # type: ignore[operator]
     return found
 
 
 def validation_loss(model: GPT3, held_out: Windows, limit: int) -> float | None:
-    """Mean loss in nats per token over the first `limit` windows; None when there is nothing to predict.
+    """Mean loss in nats per token over the first `limit` windows; None when there is nothing to
+    predict.
 
     Where there are fewer windows the tail shorter than a window counts too.
     """
@@ -64,7 +71,9 @@ def held_out_loss(
     here: Ranks = ONE,
     lengths: NDArray[np.int64] | None = None,
 ) -> Held | None:
-    """As `validation_loss`, `per_pass` windows at a time, shared out over the ranks; `lengths` are bytes by token."""
+    """As `validation_loss`, `per_pass` windows at a time, shared out over the ranks; `lengths` are
+    bytes by token.
+    """
     count = min(limit, len(held_out))
     parts = [
         held_out.batch(start, min(per_pass, count - start)) for start in range(0, count, per_pass)
@@ -92,7 +101,8 @@ def held_out_loss(
 def token_bytes(name: str, vocabulary: int, end_of_text: int) -> NDArray[np.int64] | None:
     """How many bytes each token of the encoding spells, end-of-text none: (vocabulary,).
 
-    None where the encoding cannot be had here (training does not need it): then there are no bits per byte.
+    None where the encoding cannot be had here (training does not need it): then there are no bits
+    per byte.
     """
     from curation.kernels import bpe
 

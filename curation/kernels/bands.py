@@ -1,11 +1,13 @@
 """How likely bands of a MinHash signature are to find a pair, and which bands to take.
 
-Two documents of Jaccard similarity J agree in a band of r hashes with probability J^r, so b bands find them with 1 - (1 - J^r)^b (Leskovec,
-Rajaraman, Ullman, "Mining of Massive Datasets", 3.4). Pure arithmetic; no files.
+Two documents of Jaccard similarity J agree in a band of r hashes with probability J^r, so b bands
+find them with 1 - (1 - J^r)^b (Leskovec, Rajaraman, Ullman, "Mining of Massive Datasets", 3.4).
+Pure arithmetic; no files.
 
-Trap: datasketch's optimal parameters weigh pairs missed against unlike pairs found, since its candidates are the answer: for 0.8 and
-128 hashes 9 bands of 13, which find 4 of 10 pairs at 0.8. Here every candidate is measured and an unlike one costs only time, so what a
-pair at the threshold is found with is given, and the cost is least under it.
+Trap: datasketch's optimal parameters weigh pairs missed against unlike pairs found, since its
+candidates are the answer: for 0.8 and 128 hashes 9 bands of 13, which find 4 of 10 pairs at 0.8.
+Here every candidate is measured and an unlike one costs only time, so what a pair at the threshold
+is found with is given, and the cost is least under it.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ def chance_found(jaccard: float, bands: int, rows: int) -> float:
 
 
 def choose_bands(min_jaccard: float, hashes: int) -> tuple[int, int]:
-    """Bands and rows of at most so many hashes that find a pair at `min_jaccard` with FOUND: most rows, then fewest bands.
+    """Bands and rows of at most so many hashes that find a pair at `min_jaccard` with FOUND: most
+    rows, then fewest bands.
 
     Raises ValueError where no bands do.
 

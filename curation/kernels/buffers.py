@@ -1,8 +1,8 @@
 """Arrow string columns as the two numpy arrays that every kernel reads.
 
-Costs nothing for large_string (views of Arrow's memory), one copy of the offsets for string. Trap: Numba
-compiles a function once more for writable arrays than for read-only ones, so both arrays always leave here
-read-only, and every kernel passes what it gets through `text_arrays`.
+Costs nothing for large_string (views of Arrow's memory), one copy of the offsets for string. Trap:
+Numba compiles a function once more for writable arrays than for read-only ones, so both arrays
+always leave here read-only, and every kernel passes what it gets through `text_arrays`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ T = TypeVar("T", bound=np.generic)
 def text_buffers(
     array: pa.StringArray | pa.LargeStringArray | pa.ChunkedArray,
 ) -> tuple[Offsets, Bytes]:
-    """Return (offsets int64[n+1], data uint8[]): text i is the UTF-8 in data[offsets[i]:offsets[i+1]].
+    """Return (offsets int64[n+1], data uint8[]): text i is the UTF-8 in
+    data[offsets[i]:offsets[i+1]].
 
-    A slice keeps its place in the shared data, so offsets[0] need not be 0. A null counts as the empty text.
-    Raises TypeError for a column that is neither string nor large_string.
+    A slice keeps its place in the shared data, so offsets[0] need not be 0. A null counts as the
+    empty text. Raises TypeError for a column that is neither string nor large_string.
 
     >>> offsets, data = text_buffers(pa.array(["no", None, "é"]))
     >>> offsets.tolist(), data.tobytes().decode()
@@ -58,9 +59,11 @@ def text_buffers(
 
 
 def text_arrays(offsets: Offsets, data: Bytes) -> tuple[Offsets, Bytes]:
-    """Return the same arrays as contiguous, read-only int64 and uint8 (no copy where they already are).
+    """Return the same arrays as contiguous, read-only int64 and uint8 (no copy where they already
+    are).
 
-    Raises ValueError where the offsets decrease or leave the data: a kernel would read foreign memory.
+    Raises ValueError where the offsets decrease or leave the data: a kernel would read foreign
+    memory.
 
     >>> text_arrays(np.array([0, 3]), np.zeros(2, np.uint8))
     Traceback (most recent call last):

@@ -1,7 +1,9 @@
-"""Which tokens of some texts fall on given features: what makes a weight readable, and its hash collisions visible.
+"""Which tokens of texts fall on given features: what makes a weight readable, and its hash
+collisions visible.
 
-Costs what `term_counts` costs, and a copy of the tokens found. Trap: HashingTF maps the whole vocabulary of a crawl to 2^18 features; most
-features stand for several tokens, and a weight belongs to all of them.
+Costs what `term_counts` costs, and a copy of the tokens. Trap: HashingTF maps the whole vocabulary
+of a crawl to 2^18 features; most features stand for several tokens, and a weight belongs to all of
+them.
 """
 
 from __future__ import annotations
@@ -14,14 +16,15 @@ import pyarrow.compute as pc
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
-from curation.kernels.hashingtf import NUM_FEATURES, longest_text, murmur3, token_features
+from curation.kernels.growing import with_room
+from curation.kernels.hashingtf import NUM_FEATURES, is_space, longest_text, murmur3, token_features
 from curation.kernels.unicode import lower_bytes, lowered_capacity, unicode_table
 
 
 def feature_tokens(
     offsets: Offsets, data: Bytes, features: Iterable[int], num_features: int = NUM_FEATURES
 ) -> dict[int, dict[str, int]]:
-    """Count the tokens of some texts that fall on `features`: feature -> token -> occurrences, for features that occur.
+    """Return feature -> token -> occurrences in the texts, for those of `features` that occur.
 
     >>> from curation.kernels.buffers import text_buffers
     >>> feature_tokens(*text_buffers(pa.array(["B a b", " "])), [148981, 5])
@@ -30,8 +33,8 @@ def feature_tokens(
     wanted = np.zeros(num_features, np.uint8)
     wanted[list(features)] = 1
     offsets, data = text_arrays(offsets, data)
-    ends, found = _feature_tokens(offsets, data, *unicode_table(), readonly(wanted))
-    buffers = [None, pa.py_buffer(ends), pa.py_buffer(found)]
+    ends, token_bytes = _feature_tokens(offsets, data, *unicode_table(), readonly(wanted))
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(token_bytes)]
     tokens = pa.Array.from_buffers(pa.large_binary(), len(ends) - 1, buffers)
     out: dict[int, dict[str, int]] = {}
     for pair in pc.value_counts(tokens):
@@ -50,29 +53,24 @@ def _feature_tokens(offsets, data, pages, cells, wanted):  # type: ignore[no-unt
     seen = np.empty(capacity, np.int64)
     mask = np.uint32(len(wanted) - 1)
     ends = np.zeros(1024, np.int64)
-    found = np.empty(8192, np.uint8)
-    n = 0
+    copied = np.empty(8192, np.uint8)
+    n = np.int64(0)
     for d in range(len(offsets) - 1):
         length = lower_bytes(data, offsets[d], offsets[d + 1], pages, cells, lowered)
         tokens = token_features(lowered, length, mask, seen)
         k = 0
         start = 0
         for i in range(length + 1):
-            if i < length and lowered[i] != 32 and not (9 <= lowered[i] <= 13):
+            if i < length and not is_space(lowered[i]):
                 continue
             if k < tokens and wanted[seen[k]]:
                 size = ends[n] + i - start
-                if n + 2 > len(ends):
-                    wider = np.zeros(2 * len(ends), np.int64)
-                    wider[: n + 1] = ends[: n + 1]
-                    ends = wider
-                if size > len(found):
-                    room = np.empty(2 * size, np.uint8)
-                    room[: ends[n]] = found[: ends[n]]
-                    found = room
-                found[ends[n] : size] = lowered[start:i]
+                ends = with_room(ends, n + 1, 1)
+                copied = with_room(copied, ends[n], i - start)
+                for at in range(start, i):
+                    copied[ends[n] + at - start] = lowered[at]
                 n += 1
                 ends[n] = size
             k += 1
             start = i + 1
-    return ends[: n + 1].copy(), found[: ends[n]].copy()
+    return ends[: n + 1].copy(), copied[: ends[n]].copy()

@@ -1,11 +1,12 @@
-"""Features of the quality classifier: Spark's Tokenizer and HashingTF, exactly, without an object per token.
+"""Features of the quality classifier: Spark's Tokenizer and HashingTF, exactly, without an object
+per token.
 
-pyspark.ml.feature.Tokenizer is Java's `text.toLowerCase().split("\\\\s")`: each of [ \\t\\n\\x0b\\f\\r]
-splits, empty tokens count, trailing empty ones do not, and the empty text is one empty token.
-pyspark.ml.feature.HashingTF is murmur3_x86_32 over a token's UTF-8 with seed 42, as a signed int,
-non-negative modulo the number of features. Costs about 4 ns a byte and a scratch array of one int32 a feature
-for each call. Trap: sums run in the order in which a document's features first appear, so a score depends on
-nothing but the document: not on its batch.
+pyspark.ml.feature.Tokenizer is Java's `text.toLowerCase().split("\\\\s")`: each of [
+\\t\\n\\x0b\\f\\r] splits, empty tokens count, trailing empty ones do not, and the empty text is one
+empty token. pyspark.ml.feature.HashingTF is murmur3_x86_32 over a token's UTF-8 with seed 42, as a
+signed int, non-negative modulo the number of features. Costs about 4 ns a byte and a scratch array
+of one int32 a feature for each call. Trap: sums run in the order in which a document's features
+first appear, so a score depends on nothing but the document: not on its batch.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays
+from curation.kernels.elementary import log_of
+from curation.kernels.growing import with_room
 from curation.kernels.sorting import sort_spread
 from curation.kernels.unicode import java_lower, lower_bytes, lowered_capacity, unicode_table
 
@@ -27,7 +30,8 @@ FEATURE_BITS = 18
 NUM_FEATURES = 1 << FEATURE_BITS
 _TF, _BINARY, _L2, _LOG_L2 = range(4)
 # From one table, so that training (numpy) and scoring (Numba) cannot differ in a last bit.
-_LOG1P = readonly(np.array([math.log1p(count) for count in range(1024)]))
+_LOG1P = readonly(np.array([log_of.py_func(1.0 + count) for count in range(1024)]))
+_TAB, _BLANK = np.uint8(ord("\t")), np.uint8(ord(" "))
 _SPLIT = re.compile("[ \t\n\x0b\f\r]")
 
 
@@ -49,9 +53,11 @@ def tokenize(text: str) -> list[str]:
 def term_counts(
     offsets: Offsets, data: Bytes, num_features: int = NUM_FEATURES
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.int32]]:
-    """Return CSR (indptr int64[n+1], indices int32, counts int32), indices ascending within a document.
+    """Return CSR (indptr int64[n+1], indices int32, counts int32), indices ascending within a
+    document.
 
-    Takes what `text_buffers` returns. Raises ValueError unless num_features is a power of two up to 2^31.
+    Takes what `text_buffers` returns. Raises ValueError unless num_features is a power of two up to
+    2^31.
 
     >>> import pyarrow as pa
     >>> from curation.kernels.buffers import text_buffers
@@ -70,10 +76,11 @@ def logits(
     intercept: float,
     scaling: Scaling,
 ) -> npt.NDArray[np.float64]:
-    """Return the logit float64[n] of each text: intercept + scaled features . weights float64[num_features].
+    """Return the logit float64[n] of each text: intercept + scaled features . weights
+    float64[num_features].
 
-    The same as scaling the term counts and multiplying, to 1e-9, without building them. Raises ValueError for
-    an unknown scaling or a number of weights that is not a power of two.
+    The same as scaling the term counts and multiplying, to 1e-9, without building them. Raises
+    ValueError for an unknown scaling or a number of weights that is not a power of two.
     """
     offsets, data = text_arrays(offsets, data)
     weights = readonly(np.ascontiguousarray(weights, np.float64))
@@ -87,8 +94,8 @@ def scale(
 ) -> npt.NDArray[np.float64]:
     """Return the values float64 of a CSR matrix of term counts.
 
-    tf: the count (the paper's HashingTF); binary: 1; l2: the count over the document's L2 norm; log-l2: log(1
-    + count) over its L2 norm.
+    tf: the count (the paper's HashingTF); binary: 1; l2: the count over the document's L2 norm;
+    log-l2: log(1 + count) over its L2 norm.
 
     >>> scale(np.array([0, 2, 2]), np.array([3, 4]), "l2").tolist()
     [0.6, 0.8]
@@ -100,7 +107,7 @@ def scale(
     if code == _LOG_L2:
         values = _LOG1P[np.minimum(counts, len(_LOG1P) - 1)]
         for i in np.flatnonzero(np.asarray(counts) >= len(_LOG1P)):
-            values[i] = math.log1p(counts[i])
+            values[i] = log_of.py_func(1.0 + counts[i])
     if code in (_L2, _LOG_L2):
         lengths = np.diff(indptr)
         filled = lengths > 0  # reduceat would repeat a neighbour's value for an empty document
@@ -130,7 +137,8 @@ def _checked(num_features: int) -> int:
 def murmur3(data: Bytes, start: int, end: int) -> np.uint32:
     """Return murmur3_x86_32 of data[start:end], seed 42 (Spark's Murmur3_x86_32.hashUnsafeBytes2).
 
-    Reads up to four bytes behind `end`, which must exist: no branch for the last bytes (three times as fast).
+    Reads up to four bytes behind `end`, which must exist: no branch for the last bytes (three times
+    as fast).
     """
     h = np.uint32(42)
     size = end - start
@@ -163,8 +171,16 @@ def _four_bytes(data: Bytes, i: int) -> np.uint32:
 
 
 @njit(cache=True, nogil=True)
+def is_space(b: np.uint8) -> bool:
+    """Return whether a byte is what Java's `\\s` matches: a blank or \\t to \\r; without a
+    branch."""
+    return (b == _BLANK) | (np.uint8(b - _TAB) < np.uint8(5))
+
+
+@njit(cache=True, nogil=True)
 def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArray[np.int64]) -> int:
-    """Write the feature of each token of a lower-cased text, in order; return how many. out holds length + 1.
+    """Write the feature of each token of a lower-cased text, in order; return how many. out holds
+    length + 1.
 
     lowered is four bytes longer than the text, for `murmur3`.
     """
@@ -172,10 +188,10 @@ def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArra
     for i in range(length):  # where tokens end, without a branch
         b = lowered[np.uint64(i)]
         out[np.uint64(n)] = i
-        n += np.int64((b == 32) | (np.uint8(b - np.uint8(9)) < np.uint8(5)))
+        n += np.int64(is_space(b))
     out[n] = length
     last = 0  # tokens up to the last one that is not empty
-    start = 0
+    start = np.int64(0)
     for k in range(n + 1):
         end = out[k]
         out[k] = np.int64(murmur3(lowered, start, end) & mask)
@@ -197,10 +213,11 @@ def document_features(
     seen: npt.NDArray[np.int64],
     lowered: Bytes,
 ) -> int:
-    """Count the features of data[start:end] into counts (all 0 before); return how many `seen` lists.
+    """Count the features of data[start:end] into counts (all 0 before); return how many `seen`
+    lists.
 
-    seen (end - start + 2 long) and lowered are scratch; the features stand in seen in order of first
-    appearance.
+    seen (end - start + 2 long) and lowered are scratch; the features stand in seen in order of
+    first appearance.
     """
     length = lower_bytes(data, start, end, pages, cells, lowered)
     tokens = token_features(lowered, length, mask, seen)
@@ -233,21 +250,15 @@ def _term_counts(offsets, data, pages, cells, bits):  # type: ignore[no-untyped-
     indices = np.empty(1024, np.int32)
     counts = np.empty(1024, np.int32)
     mask = np.uint32((1 << bits) - 1)
-    size = 0
+    size = np.int64(0)
     for d in range(len(offsets) - 1):
         n = document_features(
             data, offsets[d], offsets[d + 1], pages, cells, mask, scratch, seen, lowered
         )
-        found = seen[:n]
-        sort_spread(found, bits)
-        if size + n > len(indices):
-            room = np.empty(2 * len(indices) + n, np.int32)
-            room[:size] = indices[:size]
-            indices = room
-            room = np.empty(len(indices), np.int32)
-            room[:size] = counts[:size]
-            counts = room
-        for feature in found:
+        features = seen[:n]
+        sort_spread(features, bits)
+        indices, counts = with_room(indices, size, n), with_room(counts, size, n)
+        for feature in features:
             indices[size] = feature
             counts[size] = scratch[feature]
             scratch[feature] = 0
@@ -277,7 +288,7 @@ def _logits(offsets, data, pages, cells, weights, intercept, scaling, log1p):  #
             if scaling == _BINARY:
                 value = 1.0
             elif scaling == _LOG_L2:
-                value = log1p[count] if count < len(log1p) else math.log1p(value)
+                value = log1p[count] if count < len(log1p) else log_of(1.0 + value)
             total += value * weights[feature]
             squares += value * value
         if scaling >= _L2 and n > 0:

@@ -1,8 +1,9 @@
 """Megatron-core's indexed dataset layout: the `.idx` beside a `.bin` of tokens.
 
-Layout (megatron/core/datasets/indexed_dataset.py): 9 bytes of magic, version (uint64, 1), dtype code (uint8), number of sequences (uint64),
-number of document boundaries (uint64), sequence lengths (int32), their byte offsets in the .bin (int64), document boundaries as sequence
-numbers (int64). Here every sequence is a document. All little-endian.
+Layout (megatron/core/datasets/indexed_dataset.py): 9 bytes of magic, version (uint64, 1), dtype
+code (uint8), number of sequences (uint64), number of document boundaries (uint64), sequence lengths
+(int32), their byte offsets in the .bin (int64), document boundaries as sequence numbers (int64).
+Here every sequence is a document. All little-endian.
 """
 
 from __future__ import annotations
@@ -45,7 +46,10 @@ def index_bytes(lengths: npt.NDArray[np.int64], dtype: Any) -> bytes:
 
 
 def read_index(data: bytes) -> tuple[npt.NDArray[np.int64], np.dtype[Any]]:
-    """Sequence lengths (int64[n]) and token type of an `.idx`. Raises ValueError where it is none."""
+    """Sequence lengths (int64[n]) and token type of an `.idx`.
+
+    Raises ValueError where it is none.
+    """
     head = len(MAGIC) + struct.calcsize("<QBQQ")
     if data[: len(MAGIC)] != MAGIC or len(data) < head:
         raise ValueError("not a Megatron index: the magic bytes are missing")

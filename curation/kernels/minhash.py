@@ -1,11 +1,12 @@
-"""Feature sets, MinHash signatures and band keys for deduplication, and the exact Jaccard of a pair.
+"""Feature sets, MinHash signatures and band keys for deduplication, and the exact Jaccard of a
+pair.
 
-Features are HashingTF indices of Spark's tokens (`unigram`, GPT-3 appendix A.2) or 64-bit hashes of runs of
-words (`shingle`). Permutation j sends a feature x to a_j * mix64(x) + b_j modulo 2^64, a_j odd: a bijection,
-so no two features tie; mix64 first makes small integers uniform points, without which multiplication would
-keep their order too well. Costs about half a nanosecond a feature and hash. Trap: an empty set has the
-signature of all ones, hence equal band keys with other empty sets; the caller leaves such documents out by
-their count.
+Features are HashingTF indices of Spark's tokens (`unigram`, GPT-3 appendix A.2) or 64-bit hashes of
+runs of words (`shingle`). Permutation j sends a feature x to a_j * mix64(x) + b_j modulo 2^64, a_j
+odd: a bijection, so no two features tie; mix64 first makes small integers uniform points, without
+which multiplication would keep their order too well. Costs about half a nanosecond a feature and
+hash. Trap: an empty set has the signature of all ones, hence equal band keys with other empty sets;
+the caller leaves such documents out by their count.
 """
 
 from __future__ import annotations
@@ -17,10 +18,11 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
+from curation.kernels.growing import with_room
 from curation.kernels.hashingtf import FEATURE_BITS, NUM_FEATURES, document_features, longest_text
 from curation.kernels.sorting import sort_spread
 from curation.kernels.unicode import lowered_capacity, unicode_table
-from curation.kernels.words import BLOCK_WORDS, mix64, next_words, window_hashes
+from curation.kernels.words import carry, mix64, mixed, next_words, window_hashes, word_block
 
 Features = Literal["unigram", "shingle"]
 Int64s = npt.NDArray[np.int64]
@@ -34,10 +36,10 @@ def feature_sets(
 ) -> tuple[Int64s, Int64s]:
     """Return (indptr int64[n+1], values int64): the features of text i, ascending and distinct.
 
-    unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in a row
-    (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of them, a text
-    without words none. Takes what `text_buffers` returns. Raises ValueError for another kind or a shingle of
-    no words.
+    unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in
+    a row (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of
+    them, a text without words none. Takes what `text_buffers` returns. Raises ValueError for
+    another kind or a shingle of no words.
 
     >>> import pyarrow as pa
     >>> from curation.kernels.buffers import text_buffers
@@ -51,25 +53,28 @@ def feature_sets(
         return _unigrams(offsets, data, *unicode_table())
     if features != "shingle" or shingle_words < 1:
         raise ValueError(
-            f"expected features 'unigram' or 'shingle' of one word or more, got {features!r} of {shingle_words}"
+            "expected features 'unigram' or 'shingle' of one word or more, "
+            f"got {features!r} of {shingle_words}"
         )
     return _shingles(offsets, data, *unicode_table(), int(shingle_words))
 
 
 def permutations(seed: int, k: int) -> tuple[UInt64s, UInt64s]:
-    """Return (a uint64[k] odd, b uint64[k]): the first k permutations of the one sequence that seed has.
+    """Return (a uint64[k] odd, b uint64[k]): the first k permutations of the one sequence that seed
+    has.
 
     >>> a, b = permutations(0, 3)
     >>> (a % 2).tolist(), bool((permutations(0, 2)[0] == a[:2]).all())
     ([1, 1, 1], True)
     """
-    key = _mix(np.array([seed % 2**64], np.uint64))
-    drawn = _mix(key + np.arange(1, 2 * k + 1, dtype=np.uint64) * _GOLDEN)
+    key = mixed(np.array([seed % 2**64], np.uint64))
+    drawn = mixed(key + np.arange(1, 2 * k + 1, dtype=np.uint64) * _GOLDEN)
     return drawn[0::2] | np.uint64(1), drawn[1::2].copy()
 
 
 def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64s:
-    """Return uint64[n, k]: the least image of each document's features by permutation; all ones where empty.
+    """Return uint64[n, k]: the least image of each document's features by permutation; all ones
+    where empty.
 
     Two documents agree in one column with the probability of their Jaccard similarity.
     """
@@ -86,7 +91,8 @@ def signatures(indptr: Int64s, values: Int64s, a: UInt64s, b: UInt64s) -> UInt64
 
 
 def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:
-    """Return int64[n, bands]: a hash of the band's number and its `rows` columns, in order from the first.
+    """Return int64[n, bands]: a hash of the band's number and its `rows` columns, in order from the
+    first.
 
     Raises ValueError where the signature has fewer than bands * rows columns.
 
@@ -95,35 +101,40 @@ def band_keys(signatures: UInt64s, bands: int, rows: int) -> Int64s:
     """
     if signatures.shape[1] < bands * rows:
         raise ValueError(
-            f"expected at least {bands} x {rows} columns, got {signatures.shape[1]}: make longer signatures"
+            f"expected at least {bands} x {rows} columns, got {signatures.shape[1]}: "
+            "make longer signatures"
         )
     keys = np.empty((len(signatures), bands), np.uint64)
     for band in range(bands):
-        keys[:, band] = _mix(np.full(len(signatures), band + 1, np.uint64) * _GOLDEN)
+        keys[:, band] = mixed(np.full(len(signatures), band + 1, np.uint64) * _GOLDEN)
         for row in range(band * rows, (band + 1) * rows):
-            keys[:, band] = _mix((keys[:, band] ^ signatures[:, row]) + _GOLDEN)
+            keys[:, band] = mixed((keys[:, band] ^ signatures[:, row]) + _GOLDEN)
     return keys.view(np.int64)
 
 
 def sketches(signatures: UInt64s) -> Int64s:
-    """Return int64[n]: 16 mixed bits of each of the first PIECES columns, the first column's foremost.
+    """Return int64[n]: 16 mixed bits of each of the first PIECES columns, the first column's
+    foremost.
 
-    Of two documents each piece is equal with the probability of their Jaccard similarity (b-bit MinHash, Li and Koenig 2010).
+    Each piece of two documents is equal with the probability of their Jaccard similarity (b-bit
+    MinHash, Li and Koenig 2010).
 
-    >>> sketches(np.array([[1, 2, 3, 4], [1, 2, 3, 5]], np.uint64)) >> 16 == sketches(np.array([[1, 2, 3, 4]], np.uint64)) >> 16
-    array([ True,  True])
+    >>> a, b = sketches(np.array([[1, 2, 3, 4], [1, 2, 3, 5]], np.uint64))
+    >>> bool(a >> 16 == b >> 16), bool(a == b)
+    (True, False)
     """
-    pieces = _mix(signatures[:, :PIECES] + _GOLDEN) >> np.uint64(48)
+    pieces = mixed(signatures[:, :PIECES] + _GOLDEN) >> np.uint64(48)
     packed = np.zeros(len(signatures), np.uint64)
     for column in range(pieces.shape[1]):
         packed |= pieces[:, column] << np.uint64(48 - 16 * column)
     return packed.view(np.int64)
 
 
-def overlap(a: Int64s, b: Int64s) -> tuple[int, int]:
-    """Return (size of the intersection, of the union) of two ascending, distinct int64 arrays; exact.
+def intersection_and_union(a: Int64s, b: Int64s) -> tuple[int, int]:
+    """Return the sizes of the intersection and of the union of two ascending, distinct int64
+    arrays; exact.
 
-    >>> overlap(np.array([1, 2, 3]), np.array([2, 3, 4, 5]))
+    >>> intersection_and_union(np.array([1, 2, 3]), np.array([2, 3, 4, 5]))
     (2, 5)
     """
     arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (a, b)]
@@ -131,21 +142,15 @@ def overlap(a: Int64s, b: Int64s) -> tuple[int, int]:
     return shared, len(a) + len(b) - shared
 
 
-def overlaps(indptr: Int64s, values: Int64s, centers: Int64s, own: Int64s) -> Int64s:
-    """Return int64[n]: of each set i the size of its intersection with set centers[i], or with `own` where that is -1.
+def intersections(indptr: Int64s, values: Int64s, centers: Int64s, other: Int64s) -> Int64s:
+    """Return int64[n]: the size of the intersection of set i with set centers[i], or with `other`
+    where that is -1.
 
-    >>> overlaps(np.array([0, 2, 4]), np.array([1, 2, 2, 3]), np.array([-1, 0]), np.array([2]))
+    >>> intersections(np.array([0, 2, 4]), np.array([1, 2, 2, 3]), np.array([-1, 0]), np.array([2]))
     array([1, 1])
     """
-    arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (indptr, values, centers, own)]
-    return _overlaps(*arrays)
-
-
-def _mix(h: UInt64s) -> UInt64s:
-    """mix64 of each element; numpy wraps arrays silently."""
-    h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return h ^ (h >> np.uint64(31))
+    arrays = [readonly(np.ascontiguousarray(x, np.int64)) for x in (indptr, values, centers, other)]
+    return _intersections(*arrays)
 
 
 @njit(cache=True, nogil=True)
@@ -160,23 +165,13 @@ def _shared(a: Int64s, b: Int64s) -> int:
 
 
 @njit(cache=True, nogil=True)
-def _overlaps(indptr, values, centers, own):  # type: ignore[no-untyped-def]
+def _intersections(indptr, values, centers, other):  # type: ignore[no-untyped-def]
     shared = np.empty(len(centers), np.int64)
     for i in range(len(centers)):
         c = centers[i]
-        other = own if c < 0 else values[indptr[c] : indptr[c + 1]]
-        shared[i] = _shared(other, values[indptr[i] : indptr[i + 1]])
+        center = other if c < 0 else values[indptr[c] : indptr[c + 1]]
+        shared[i] = _shared(center, values[indptr[i] : indptr[i + 1]])
     return shared
-
-
-@njit(cache=True, nogil=True)
-def _room(values: Int64s, size: int, more: int) -> Int64s:
-    """Return values, or a longer copy of its first `size` elements when `more` do not fit."""
-    if size + more <= len(values):
-        return values
-    longer = np.empty(2 * len(values) + more, np.int64)
-    longer[:size] = values[:size]
-    return longer
 
 
 @njit(cache=True, nogil=True)
@@ -188,17 +183,17 @@ def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     indptr = np.zeros(len(offsets), np.int64)
     values = np.empty(1024, np.int64)
     mask = np.uint32(NUM_FEATURES - 1)
-    size = 0
+    size = np.int64(0)
     for d in range(len(offsets) - 1):
         n = document_features(
             data, offsets[d], offsets[d + 1], pages, cells, mask, counts, seen, lowered
         )
-        values = _room(values, size, n)
-        found = values[size : size + n]
-        found[:] = seen[:n]
-        for feature in found:
-            counts[feature] = 0
-        sort_spread(found, FEATURE_BITS)
+        values = with_room(values, size, n)
+        features = values[size : size + n]
+        for k in range(n):
+            features[k] = seen[k]
+            counts[seen[k]] = 0
+        sort_spread(features, np.int64(FEATURE_BITS))
         size += n
         indptr[d + 1] = size
     return indptr, values[:size].copy()
@@ -206,38 +201,31 @@ def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _shingles(offsets, data, pages, cells, width):  # type: ignore[no-untyped-def]
-    slots = BLOCK_WORDS + width
-    starts = np.empty(slots, np.int64)
-    ends = np.empty(slots, np.int64)
-    hashes = np.empty(slots, np.uint64)
-    windows = np.empty(slots, np.uint64)
+    starts, ends, hashes, windows = word_block(width)
     indptr = np.zeros(len(offsets), np.int64)
     values = np.empty(1024, np.int64)
-    size = 0
+    size = np.int64(0)
     for d in range(len(offsets) - 1):
         i, end = offsets[d], offsets[d + 1]
         first = size
-        held = 0
+        carried = np.int64(0)
         while True:
-            i, n = next_words(data, i, end, pages, cells, starts, ends, hashes, held)
-            if 0 < n < width and size == first:
-                made = window_hashes(hashes, n, n, windows)
-            else:
-                made = window_hashes(hashes, n, width, windows)
-            values = _room(values, size, made)
-            for k in range(made):
+            i, n = next_words(data, i, end, pages, cells, starts, ends, hashes, carried)
+            is_short = 0 < n < width and size == first  # one shingle of all words
+            shingles = window_hashes(hashes, n, n if is_short else width, windows)
+            values = with_room(values, size, shingles)
+            for k in range(shingles):
                 values[size + k] = np.int64(windows[k])
-            size += made
-            if n < slots:
+            size += shingles
+            if n < len(starts):
                 break
-            held = width - 1
-            hashes[:held] = hashes[n - held : n].copy()
-        found = values[first:size]
-        sort_spread(found, 64)
+            carried = carry(starts, ends, hashes, n, width - 1)
+        repeated = values[first:size]
+        sort_spread(repeated, np.int64(64))
         size = first
-        for k in range(len(found)):
-            if k == 0 or found[k] != values[size - 1]:
-                values[size] = found[k]
+        for k in range(len(repeated)):
+            if k == 0 or repeated[k] != values[size - 1]:
+                values[size] = repeated[k]
                 size += 1
         indptr[d + 1] = size
     return indptr, values[:size].copy()

@@ -1,7 +1,9 @@
-"""Every pair of a sample's documents and how many features they share: brute force, the truth that candidates are judged by.
+"""Every pair of documents and how many features they share: brute force, the truth to measure
+candidates by.
 
-Counts through the lists of which documents have a feature, so that pairs without a common feature cost nothing. Time: the sum over features
-of the square of their documents (5,000 web pages by unigrams: seconds). Memory: the pairs returned. Trap: quadratic; take a sample.
+Counts through the lists of which documents have a feature, so that pairs without a common feature
+cost nothing. Time: the sum over features of the square of their documents (5,000 web pages by
+unigrams: seconds). Memory: the pairs returned. Trap: quadratic; take a random part of a corpus.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import readonly
+from curation.kernels.growing import with_room
 
 Int64s = npt.NDArray[np.int64]
 BINS = 1000  # of Jaccard in the histogram
@@ -19,7 +22,10 @@ BINS = 1000  # of Jaccard in the histogram
 def similar_pairs(
     indptr: Int64s, values: Int64s, least: float
 ) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """Return (a, b, shared, total), int64[pairs] each, of every pair a < b with shared / total >= least, ordered by a, then b.
+    """Return (a, b, shared, total), int64[pairs] each, of every pair a < b with shared / total >=
+    least.
+
+    Ordered by a, then b.
 
     Takes what `feature_sets` returns. Raises ValueError unless 0 < least <= 1.
 
@@ -29,14 +35,17 @@ def similar_pairs(
     """
     if not 0 < least <= 1:
         raise ValueError(
-            f"least: a similarity in (0, 1] expected, got {least}; pairs that share nothing are not listed"
+            f"least: a similarity in (0, 1] expected, got {least}; "
+            "pairs that share nothing are not listed"
         )
-    found = _pairs(*_inverted(indptr, values), least, np.zeros(BINS + 1, np.int64))
-    return found[0], found[1], found[2], found[3]
+    pairs = _pairs(*_inverted(indptr, values), least, np.zeros(BINS + 1, np.int64))
+    a, b, shared, total = (column.copy() for column in pairs.reshape(-1, 4).T)
+    return a, b, shared, total
 
 
 def similarity_counts(indptr: Int64s, values: Int64s) -> Int64s:
-    """Return int64[1001]: how many of all pairs of documents have a Jaccard of k / 1000, rounded up.
+    """Return int64[1001]: how many of all pairs of documents have a Jaccard of k / 1000, rounded
+    up.
 
     >>> counts = similarity_counts(np.array([0, 2, 4, 5]), np.array([1, 2, 2, 3, 9]))
     >>> counts[0].item(), counts[334].item(), counts.sum().item()
@@ -50,7 +59,8 @@ def similarity_counts(indptr: Int64s, values: Int64s) -> Int64s:
 
 
 def _inverted(indptr: Int64s, values: Int64s) -> tuple[Int64s, Int64s, Int64s, Int64s]:
-    """(indptr, the number of each feature, the documents of each feature in order, where they start)."""
+    """(indptr, the number of each feature, the documents of each feature in order, where they
+    start)."""
     _, codes = np.unique(values, return_inverse=True)
     owners = np.repeat(np.arange(len(indptr) - 1), np.diff(indptr))[
         np.argsort(codes, kind="stable")
@@ -70,30 +80,26 @@ def _pairs(indptr, codes, owners, starts, least, counts):  # type: ignore[no-unt
     bins = len(counts) - 1
     common = np.zeros(n, np.int64)
     touched = np.empty(n, np.int64)
-    out = np.empty((4, 1024), np.int64)
-    size = 0
+    out = np.empty(4096, np.int64)
+    size = np.int64(0)
     for a in range(n):
-        met = 0
+        others = 0
         for at in range(indptr[a], indptr[a + 1]):
             for k in range(starts[codes[at] + 1] - 1, starts[codes[at]] - 1, -1):
                 b = owners[k]
                 if b <= a:
                     break
                 if common[b] == 0:
-                    touched[met] = b
-                    met += 1
+                    touched[others] = b
+                    others += 1
                 common[b] += 1
-        others = np.sort(touched[:met])
-        for b in others:
+        for b in np.sort(touched[:others]):
             shared = common[b]
             common[b] = 0
             total = indptr[a + 1] - indptr[a] + indptr[b + 1] - indptr[b] - shared
             counts[(shared * bins + total - 1) // total] += 1
             if shared >= least * total:
-                if size == out.shape[1]:
-                    longer = np.empty((4, 2 * size), np.int64)
-                    longer[:, :size] = out
-                    out = longer
-                out[0, size], out[1, size], out[2, size], out[3, size] = a, b, shared, total
-                size += 1
-    return out[:, :size].copy()
+                out = with_room(out, size, 4)
+                out[size], out[size + 1], out[size + 2], out[size + 3] = a, b, shared, total
+                size += 4
+    return out[:size].copy()

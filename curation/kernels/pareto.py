@@ -1,4 +1,4 @@
-"""GPT-3's keep rule (appendix A) and the fit of its alpha: numpy only, no files.
+"""GPT-3's keep rule (appendix A) and the fit of its alpha; no files.
 
 A document of score s is kept iff `np.random.pareto(alpha) > 1 - s`. numpy's pareto is the Lomax law, P(draw > x) = (1 + x)**-alpha,
 so P(keep | s) = (2 - s)**-alpha: 2**-alpha at s = 0, 1 at s = 1. Trap: the paper fitted alpha "to match the distribution of scores from
@@ -27,7 +27,9 @@ def pareto_draw(u: Floats, alpha: float) -> Floats:
     >>> pareto_draw(np.array([0.0, 0.5]), 1.0).tolist()
     [0.0, 1.0]
     """
-    return (1.0 - u) ** (-1.0 / alpha) - 1.0
+    from curation.kernels.elementary import powers  # Numba loads where documents are decided
+
+    return powers(1.0 - u, -1.0 / alpha) - 1.0
 
 
 def keep_chance(score: Floats, alpha: float) -> Floats:

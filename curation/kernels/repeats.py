@@ -1,11 +1,13 @@
-"""Characters of a text in lines and paragraphs that stood in it before: menus, refrains, pages pasted twice.
+"""Characters of a text in lines and paragraphs that stood in it before: menus, refrains, pages
+pasted twice.
 
-The measures of Gopher (Rae et al. 2021, table A1: "duplicate line character fraction", "duplicate paragraph character fraction") and of
-FineWeb's filters, cut as datatrove cuts them: a line ends at a line feed, a paragraph at two or more; empty ones do not count, the first
-occurrence never does. Equal means equal bytes, compared, not only equal hashes.
+The measures of Gopher (Rae et al. 2021, table A1: "duplicate line character fraction", "duplicate
+paragraph character fraction") and of FineWeb's filters, cut as datatrove cuts them: a line ends at
+a line feed, a paragraph at two or more; empty ones do not count, the first occurrence never does.
+Equal means equal bytes, compared, not only equal hashes.
 
-Costs one pass. Memory: 64 to 128 bytes a line of the longest text. Trap: a text without an empty line is one paragraph,
-whose share is 0 whatever it repeats.
+Costs one pass. Memory: 64 to 128 bytes a line of the longest text. Trap: a text without an empty
+line is one paragraph, whose share is 0 whatever it repeats.
 """
 
 from __future__ import annotations
@@ -21,7 +23,8 @@ NEWLINE = 10
 
 
 def repeated_chars(offsets: Offsets, data: Bytes) -> npt.NDArray[np.int64]:
-    """Return int64[n, 3]: code points of each text, of its lines that occurred before, of its paragraphs that did.
+    """Return int64[n, 3]: code points of each text, of its lines that occurred before, of its
+    paragraphs that did.
 
     Takes what `text_buffers` returns.
 
@@ -58,7 +61,8 @@ def _repeated_chars(offsets, data):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _measure(data, begin, end, mask, lines, paragraphs, out):  # type: ignore[no-untyped-def]
-    """Write the three numbers of data[begin:end]: each line is hashed once, a paragraph's hash made of those of its lines."""
+    """Write the three numbers of data[begin:end]: each line is hashed once, a paragraph's hash made
+    of those of its lines."""
     i = begin
     while i < end and data[i] == NEWLINE:
         i += 1
@@ -91,7 +95,8 @@ def _measure(data, begin, end, mask, lines, paragraphs, out):  # type: ignore[no
 
 @njit(cache=True, nogil=True)
 def _seen(data, start, end, slot, mask, places):  # type: ignore[no-untyped-def]
-    """Whether data[start:end] stands in the table (int64[2, slots]: starts, ends); it does afterwards."""
+    """Whether data[start:end] stands in the table (int64[2, slots]: starts, ends); it does
+    afterwards."""
     starts, ends = places
     while starts[slot] >= 0:
         if ends[slot] - starts[slot] == end - start:

@@ -1,4 +1,5 @@
-"""Sorting hashes, which are spread evenly, in linear time: six times as fast as the sort that Numba brings."""
+"""Sorting hashes, which are spread evenly, in linear time: six times as fast as Numba's sort, and
+compiled sooner."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ CROWD = 16  # numbers of one bucket; and fewer than this are not worth buckets
 def sort_spread(values: npt.NDArray[np.int64], bits: int) -> None:
     """Sort numbers in place that are spread evenly over `bits` bits (64: signed).
 
-    One pass puts them into as many buckets as there are numbers, by their first digits; then neighbours are put right. Where a bucket is
-    crowded (many equal numbers, or not spread at all), they are compared as usual.
+    One pass puts them into as many buckets as there are numbers, by their first digits; then
+    neighbours are put in order. Where a bucket is crowded (many equal numbers, or not spread at
+    all), they are sorted byte by byte.
 
     >>> values = np.random.default_rng(0).integers(-2**63, 2**63, 1000)
     >>> expected = np.sort(values)
@@ -32,16 +34,18 @@ def sort_spread(values: npt.NDArray[np.int64], bits: int) -> None:
     if n >= CROWD:
         for i in range(n):
             heads[((np.uint64(values[i]) ^ sign) >> shift) + np.uint64(1)] += 1
-    if n < CROWD or heads.max() > CROWD:
-        values.sort()
-        return
-    for k in range(1 << digits):
-        heads[k + 1] += heads[k]
-    mixed = values.copy()
-    for i in range(n):
-        bucket = (np.uint64(mixed[i]) ^ sign) >> shift
-        values[np.uint64(heads[bucket])] = mixed[i]
-        heads[bucket] += 1
+        crowded = False
+        for k in range(1 << digits):
+            crowded |= heads[k + 1] > CROWD
+            heads[k + 1] += heads[k]
+        if crowded:
+            _sort_by_bytes(values, sign)
+            return
+        mixed = values.copy()
+        for i in range(n):
+            bucket = (np.uint64(mixed[i]) ^ sign) >> shift
+            values[np.uint64(heads[bucket])] = mixed[i]
+            heads[bucket] += 1
     for i in range(1, n):
         moving = values[i]
         j = i
@@ -49,3 +53,21 @@ def sort_spread(values: npt.NDArray[np.int64], bits: int) -> None:
             values[j] = values[j - 1]
             j -= 1
         values[j] = moving
+
+
+@njit(cache=True, nogil=True)
+def _sort_by_bytes(values, sign):  # type: ignore[no-untyped-def]
+    """Sort numbers in place by their last byte first, each pass stable."""
+    passed = np.empty_like(values)
+    for step in range(8):
+        shift = np.uint64(8 * step)
+        heads = np.zeros(257, np.int64)
+        for value in values:
+            heads[((np.uint64(value) ^ sign) >> shift & np.uint64(255)) + np.uint64(1)] += 1
+        for k in range(256):
+            heads[k + 1] += heads[k]
+        for value in values:
+            digit = (np.uint64(value) ^ sign) >> shift & np.uint64(255)
+            passed[heads[digit]] = value
+            heads[digit] += 1
+        values, passed = passed, values

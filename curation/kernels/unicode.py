@@ -1,19 +1,19 @@
 """Letter case and word breaks by code point, from a table that travels with the package.
 
-The table (`unicode.npz`, 5 kB, loads in about a millisecond) fixes one version of Unicode, so that another
-Python or Java cannot change the bytes of a run; `make_unicode.py` made it. One int32 cell for each code
-point, found through pages of 128: `cells[pages[c >> 7] * 128 + (c & 127)]`; page 0 lies first, so an ASCII
-byte is its own index.
+The table (`unicode.npz`, 5 kB, loads in about a millisecond) fixes one version of Unicode, so that
+another Python or Java cannot change the bytes of a run; `make_unicode.py` made it. One int32 cell
+for each code point, found through pages of 128: `cells[pages[c >> 7] * 128 + (c & 127)]`; page 0
+lies first, so an ASCII byte is its own index.
 
     bits 8-31  simple lower case minus the code point (signed)
     bit 0      word break: category P, S, Z or C, which includes what is not assigned
     bit 1      cased, as java.lang.ConditionalSpecialCasing has it
     bits 2-4   class in Java's word rules: OTHER, LETTER, DIGIT, MARK, IGNORE, QUOTE, MID_WORD, MID_NUMBER
 
-Trap: Java asks its word *break iterator*, not Unicode's Case_Ignorable, whether a capital sigma ends a word;
-Python's `str.lower` differs (`"ΑΣ:Β"`). One known difference to Java stays: where a letter outside the first
-plane stands in the same word as a capital sigma, the JDK's iterator can stop inside the surrogate pair and
-find another boundary.
+Trap: Java asks its word *break iterator*, not Unicode's Case_Ignorable, whether a capital sigma
+ends a word; Python's `str.lower` differs (`"ΑΣ:Β"`). One known difference to Java stays: where a
+letter outside the first plane stands in the same word as a capital sigma, the JDK's iterator can
+stop inside the surrogate pair and find another boundary.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from curation.kernels.buffers import Bytes, Int, readonly
 
 BREAK, CASED, CLASS_SHIFT, DELTA_SHIFT = 1, 2, 2, 8
 OTHER, LETTER, DIGIT, MARK, IGNORE, QUOTE, MID_WORD, MID_NUMBER = range(8)
-SIGMA, FINAL_SIGMA, DOTTED_I = 0x3A3, 0x3C2, 0x130
+SIGMA, FINAL_SIGMA, DOTTED_I, DOT_ABOVE = 0x3A3, 0x3C2, 0x130, 0x307
 REPLACEMENT = 0xFFFD
 
 
@@ -64,7 +64,8 @@ def unicode_version() -> str:
 
 
 def java_lower(text: str) -> str:
-    """Return Java's `text.toLowerCase(Locale.ROOT)`: final sigma by its words, İ becomes i and a dot above.
+    """Return Java's `text.toLowerCase(Locale.ROOT)`: final sigma by its words, İ becomes i and a
+    dot above.
 
     >>> java_lower("ΟΔΟΣ ΣΑΣ: İĲ")
     'οδος σας: i̇ĳ'
@@ -78,13 +79,15 @@ def java_lower(text: str) -> str:
 
 @njit(cache=True, nogil=True)
 def lowered_capacity(length: int) -> int:
-    """Return bytes enough for the lower case of any UTF-8 of that length: two can become three (Ⱥ, İ)."""
+    """Return bytes enough for the lower case of any UTF-8 of that length: two can become three (Ⱥ,
+    İ)."""
     return length + length // 2 + 8
 
 
 @njit(cache=True, nogil=True)
 def decode(data: Bytes, i: Int, end: Int) -> tuple[Int, Int]:
-    """Return (code point, next index) of the UTF-8 at data[i], i < end; one bad byte counts as U+FFFD."""
+    """Return (code point, next index) of the UTF-8 at data[i], i < end; one bad byte counts as
+    U+FFFD."""
     c = np.int64(data[i])
     if c < 0x80:
         return c, i + 1
@@ -144,13 +147,13 @@ def lower_bytes(
     cells: npt.NDArray[np.int32],
     out: Bytes,
 ) -> int:
-    """Write Java's lower case of data[start:end] into out (`lowered_capacity` bytes); return its length."""
+    """Write Java's lower case of data[start:end] into out (`lowered_capacity` bytes); return its
+    length."""
     n = 0
     i = start
     while i < end:
-        while (
-            i + 32 <= end
-        ):  # LLVM vectorises this; unsigned indices spare it the test for negative ones
+        # LLVM vectorises this; unsigned indices spare it the test for negative ones.
+        while i + 32 <= end:
             high = np.uint8(0)
             for k in range(np.uint64(32)):
                 b = data[np.uint64(i) + k]
@@ -170,10 +173,10 @@ def lower_bytes(
                 continue
             c, following = decode(data, i, end)
             if c == SIGMA and _is_final(data, start, i, end, pages, cells):
-                n = encode(FINAL_SIGMA, out, n)
+                n = encode(np.int64(FINAL_SIGMA), out, n)
             elif c == DOTTED_I:
-                out[n] = 0x69
-                n = encode(0x307, out, n + 1)
+                out[n] = ord("i")
+                n = encode(np.int64(DOT_ABOVE), out, n + 1)
             else:
                 n = encode(c + (cell_of(c, pages, cells) >> DELTA_SHIFT), out, n)
             i = following
@@ -189,9 +192,10 @@ def _is_final(
     pages: npt.NDArray[np.uint16],
     cells: npt.NDArray[np.int32],
 ) -> bool:
-    """Java's rule for the sigma at data[i]: a cased letter before it in its word, and none after."""
-    return _cased_in_word(data, start, i, end, -1, pages, cells) and not _cased_in_word(
-        data, start, i, end, 1, pages, cells
+    """Java's rule for the sigma at data[i]: a cased letter before it in its word, and none
+    after."""
+    return _cased_in_word(data, start, i, end, np.int64(-1), pages, cells) and not _cased_in_word(
+        data, start, i, end, np.int64(1), pages, cells
     )
 
 
@@ -207,9 +211,9 @@ def _cased_in_word(
 ) -> bool:
     """Is there a cased letter left (-1) or right (1) of the one at data[i] before a word boundary?
 
-    The rules are those of sun.text.resources.BreakIteratorRules ("WordBreakRules"), as far as they bear on
-    letters: words and numbers run together; one punctuation mark holds two letters (or two digits) together;
-    marks belong to the letter or digit before them, format characters to nothing.
+    The rules are those of sun.text.resources.BreakIteratorRules ("WordBreakRules"), as far as they
+    bear on letters: words and numbers run together; one punctuation mark holds two letters (or two
+    digits) together; marks belong to the letter or digit before them, format characters to nothing.
     """
     side = LETTER  # class of the letter or digit we come from
     middle = False  # the last thing seen was punctuation between two of that class

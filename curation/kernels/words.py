@@ -1,9 +1,10 @@
-"""Words for shingles and grams: maximal runs of characters that do not break words, in simple lower case.
+"""Words for shingles and grams: maximal runs of characters that do not break words, in simple lower
+case.
 
-Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published 13-gram list
-shows that punctuation became a word break). About 200 MB/s a core. Trap: lower-casing is one code point to
-one (İ -> i, Σ -> σ always), so that offsets in the original text stay true; HashingTF's lower case is another
-one (`java_lower`).
+Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published
+13-gram list shows that punctuation became a word break). About 200 MB/s a core. Trap: lower-casing
+is one code point to one (İ -> i, Σ -> σ always), so that offsets in the original text stay true;
+HashingTF's lower case is another one (`java_lower`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from curation.kernels.unicode import BREAK, DELTA_SHIFT, cell_of, decode, unicod
 BASIS = np.uint64(0xCBF29CE484222325)  # FNV-1a, one step a code point
 PRIME = np.uint64(0x100000001B3)
 BASE = np.uint64(0x9E3779B97F4A7C15)  # of the rolling hash over words, modulo 2^64
+Int64s = npt.NDArray[np.int64]
+UInt64s = npt.NDArray[np.uint64]
 BLOCK_WORDS = 4096  # 96 kB of scratch stays in the cache
 
 
@@ -29,22 +32,39 @@ def words(text: str) -> list[tuple[str, int, int]]:
     """
     pages, cells = unicode_table()
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
-    found = cells[pages[points >> 7].astype(np.int64) * 128 + (points & 127)]
-    lowered = (points + (found >> DELTA_SHIFT)).tolist()
-    inside = np.concatenate([[0], 1 - (found & BREAK), [0]])
-    starts, ends = (
-        np.flatnonzero(np.diff(inside) == 1).tolist(),
-        np.flatnonzero(np.diff(inside) == -1).tolist(),
-    )
+    point_cells = cells[pages[points >> 7].astype(np.int64) * 128 + (points & 127)]
+    lowered = (points + (point_cells >> DELTA_SHIFT)).tolist()
+    steps = np.diff(np.concatenate([[0], 1 - (point_cells & BREAK), [0]]))
+    starts, ends = np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist()
     return [("".join(map(chr, lowered[s:e])), s, e) for s, e in zip(starts, ends, strict=True)]
 
 
-@njit(cache=True, nogil=True)
-def mix64(h: np.uint64) -> np.uint64:
-    """Return the finaliser of splitmix64: a bijection of 64 bits that spreads every bit over all."""
+def mixed(h: UInt64s) -> UInt64s:
+    """Return the finaliser of splitmix64 of each number: a bijection of 64 bits that spreads every
+    bit over all.
+
+    >>> hex(mixed(np.array([0x9E3779B97F4A7C15], np.uint64))[0])
+    '0xe220a8397b1dcdaf'
+    """
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return h ^ (h >> np.uint64(31))
+
+
+mix64 = njit(cache=True, nogil=True)(mixed)  # of one number, in kernels
+
+
+@njit(cache=True, nogil=True)
+def word_block(width: int) -> tuple[Int64s, Int64s, UInt64s, UInt64s]:
+    """Return scratch for `next_words` and `window_hashes` of `width` words: starts, ends, hashes,
+    windows."""
+    slots = BLOCK_WORDS + width
+    return (
+        np.empty(slots, np.int64),
+        np.empty(slots, np.int64),
+        np.empty(slots, np.uint64),
+        np.empty(slots, np.uint64),
+    )
 
 
 @njit(cache=True, nogil=True)
@@ -54,15 +74,16 @@ def next_words(
     end: int,
     pages: npt.NDArray[np.uint16],
     cells: npt.NDArray[np.int32],
-    starts: npt.NDArray[np.int64],
-    ends: npt.NDArray[np.int64],
-    hashes: npt.NDArray[np.uint64],
+    starts: Int64s,
+    ends: Int64s,
+    hashes: UInt64s,
     n: int,
 ) -> tuple[int, int]:
-    """Write the words of data[i:end] from slot n on, until slots are full; return (where to go on, words).
+    """Write the words of data[i:end] from slot n on, until slots are full; return (where to go on,
+    words).
 
-    starts and ends are bytes in `data`; a hash depends on the lower-cased word alone. Nothing is left when
-    fewer words than slots came back.
+    starts and ends are bytes in `data`; a hash depends on the lower-cased word alone. Nothing is
+    left when fewer words than slots came back.
     """
     while i < end and n < len(starts):
         start = i
@@ -88,9 +109,7 @@ def next_words(
 
 
 @njit(cache=True, nogil=True)
-def window_hashes(
-    hashes: npt.NDArray[np.uint64], n: int, width: int, out: npt.NDArray[np.uint64]
-) -> int:
+def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
     """Write the hash of each run of `width` words among the first n; return how many there are."""
     if n < width:
         return 0
@@ -104,3 +123,13 @@ def window_hashes(
         out[k] = mix64(roll)
         roll -= hashes[k] * top
     return n - width + 1
+
+
+@njit(cache=True, nogil=True)
+def carry(starts: Int64s, ends: Int64s, hashes: UInt64s, n: int, carried: int) -> int:
+    """Move the last `carried` of n words to the front, as a run of words may span two blocks;
+    return `carried`."""
+    for k in range(carried):
+        at = n - carried + k
+        starts[k], ends[k], hashes[k] = starts[at], ends[at], hashes[at]
+    return carried

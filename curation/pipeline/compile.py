@@ -1,8 +1,9 @@
 """Compiles the kernels before the work begins, each once.
 
-Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the source. Left to the stages, every
-worker would compile the same kernel at the same moment, under a label that says nothing of it. Later runs find them compiled.
-`python -m curation.pipeline.compile` does it as part of a set-up.
+Numba compiles a kernel when it is first called, a minute in all, and keeps the result beside the
+source. Left to the stages, every worker would compile the same kernel at the same moment, under the
+label of another step. Later runs find them compiled. `python -m curation.pipeline.compile` does it
+as part of a set-up.
 """
 
 from __future__ import annotations
@@ -17,7 +18,11 @@ import pyarrow as pa
 
 from curation.engine.base import Engine
 
-_TEXT = "The miller wound the sluice at dawn, and by noon the whole yard smelled of flour, wet oak and horses."
+_TEXT = "The miller wound the sluice at dawn, and by noon the yard smelled of flour, wet oak and horses."
+
+
+_PACKAGE = Path(__file__).parents[1]
+_FOLDERS = (_PACKAGE / "kernels", _PACKAGE / "blocks")
 
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
@@ -27,22 +32,29 @@ def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
         for name, (stage, kernel, _) in _PARTS.items()
         if stage in stages and not _is_compiled(kernel)
     ]
-    engine.map("compile kernels", _compile, needed)
+    engine.map_here("compile kernels", _compile, needed)
 
 
 def _is_compiled(kernel: str) -> bool:
-    """Whether Numba's file of a kernel is newer than all sources. Where it keeps files elsewhere, no; that costs two seconds."""
-    folder = Path(__file__).parents[1] / "kernels"
-    made = [file.stat().st_mtime for file in (folder / "__pycache__").glob(f"{kernel}-*.nbi")]
-    return bool(made) and max(made) > max(file.stat().st_mtime for file in folder.glob("*.py"))
+    """Whether Numba's index of a kernel is newer than all sources of both folders; no where Numba
+    keeps it elsewhere."""
+    indexes = [file.stat().st_mtime for file in _indexes(kernel)]
+    sources = [file.stat().st_mtime for folder in _FOLDERS for file in folder.glob("*.py")]
+    return max(indexes, default=0.0) > max(sources)
+
+
+def _indexes(kernel: str) -> list[Path]:
+    """Numba's index files of a kernel, given as folder/module.function."""
+    folder, name = kernel.split("/")
+    return list((_PACKAGE / folder / "__pycache__").glob(f"{name}-*.nbi"))
 
 
 def _compile(part: str) -> None:
     """Numba leaves a file that is still good as it is; touched, it says so the next time."""
     _, kernel, run = _PARTS[part]
     run()
-    with contextlib.suppress(OSError):  # it may belong to somebody else
-        for file in (Path(__file__).parents[1] / "kernels" / "__pycache__").glob(f"{kernel}-*.nbi"):
+    with contextlib.suppress(OSError):  # the file may belong to another user
+        for file in _indexes(kernel):
             os.utime(file)
 
 
@@ -52,10 +64,10 @@ def _page_cutting() -> None:
     cut(f"<html><title>Mill</title><p>{_TEXT}</p>")
 
 
-def _page_judging() -> None:
-    """On one block by hand, so that another worker may compile what cuts pages."""
+def _block_scoring() -> None:
+    """Score one block made by hand, so that another worker may compile what cuts pages."""
     from curation.blocks import text
-    from curation.blocks.extractor import judged, shipped_model, vocabulary
+    from curation.blocks.extractor import score_blocks, shipped_model, vocabulary
     from curation.blocks.features import features
 
     data = np.frombuffer(_TEXT.encode(), np.uint8).copy()
@@ -64,24 +76,25 @@ def _page_judging() -> None:
     nodes = text.Nodes(two, two, two.astype(np.int64), two.astype(np.uint64), two)
     blocks = text.Blocks(zero, end, zero + 1, np.ones((1, text.COLUMNS), np.float32), data)
     x, tree = features(nodes, blocks, vocabulary())
-    judged(nodes, blocks, tree, x, shipped_model()).text()
+    score_blocks(nodes, blocks, tree, x, shipped_model()).text()
 
 
 def _features() -> None:
     from curation.kernels.buffers import text_buffers
+    from curation.kernels.elementary import powers, sigmoid
     from curation.kernels.feature_tokens import feature_tokens
     from curation.kernels.hashingtf import NUM_FEATURES, logits, term_counts
 
     texts = text_buffers(pa.array([_TEXT]))
     term_counts(*texts)
-    logits(*texts, np.zeros(NUM_FEATURES), 0.0, "log-l2")
+    powers(sigmoid(logits(*texts, np.zeros(NUM_FEATURES), 0.0, "log-l2")), 1.0)
     feature_tokens(*texts, [1])
 
 
 def _signatures() -> None:
     from curation.kernels.buckets import bucket_pairs, leaving
     from curation.kernels.buffers import text_buffers
-    from curation.kernels.minhash import feature_sets, overlaps, permutations, signatures
+    from curation.kernels.minhash import feature_sets, intersections, permutations, signatures
     from curation.kernels.repeats import repeated_chars
 
     texts, none = text_buffers(pa.array([_TEXT])), np.zeros(0, np.int64)
@@ -89,7 +102,7 @@ def _signatures() -> None:
     indptr, values = feature_sets(*texts, "shingle")
     feature_sets(*texts, "unigram")
     signatures(indptr, values, *permutations(0, 4))
-    overlaps(indptr, values, np.array([-1]), values)
+    intersections(indptr, values, np.array([-1]), values)
     leaving(none, none, 0)
     bucket_pairs(none, none, none, np.zeros(0, np.int8))
 
@@ -97,7 +110,7 @@ def _signatures() -> None:
 def _grams() -> None:
     from curation.kernels.buffers import text_buffers
     from curation.kernels.grams import build_table, scan
-    from curation.kernels.overlap import build_ngrams, mark_seen, normalised_texts
+    from curation.kernels.ngrams import build_ngrams, mark_seen, normalised_texts
 
     texts = text_buffers(pa.array([_TEXT]))
     scan(*texts, build_table([_TEXT], [0], 5))
@@ -105,14 +118,13 @@ def _grams() -> None:
     mark_seen(*texts, table, np.zeros(len(table), bool))
 
 
-_PARTS: dict[
-    str, tuple[str, str, Callable[[], None]]
-] = {  # stage, the kernel compiled last, how; what takes longest first
-    "cutting pages": ("extract", "blocks._scan", _page_cutting),
-    "judging blocks": ("extract", "blocks_join.joined", _page_judging),
-    "features": ("classify", "feature_tokens._feature_tokens", _features),
-    "grams": ("decontaminate", "overlap._mark", _grams),
-    "signatures": ("dedup", "buckets._pairs", _signatures),
+# Stage, the kernel compiled last, how; what takes longest first.
+_PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
+    "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
+    "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),
+    "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),
+    "grams": ("decontaminate", "kernels/ngrams._mark", _grams),
+    "signatures": ("dedup", "kernels/buckets._pairs", _signatures),
 }
 
 

@@ -1,7 +1,7 @@
-"""What a step leaves for its user: kept/*.parquet and removed/*.parquet with the input's columns and the step's, and hits.parquet.
+"""What a step writes for its user: kept/*.parquet, removed/*.parquet and hits.parquet.
 
-The columns are the user's own, under their own names, `id` first; then those of the step. One file a shard; text is copied a row group at a
-time.
+The columns are those of the input, under their own names, `id` first; then those of the step. One
+file a shard; text is copied a row group at a time.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.engine.base import Engine
+from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.plan import Plan
 from curation.rundir.results import ShardResult, run_once
@@ -24,6 +25,7 @@ from curation.stages.decontaminate.benchmarks import load_table
 
 VERSION = 2
 INPUT = "input"  # the dataset of the files that the user named
+# The columns that steps add; one of the input with such a name becomes input_<name>.
 STEP_COLUMNS = {
     "reason",
     "kept_id",
@@ -35,7 +37,7 @@ STEP_COLUMNS = {
     "pareto_draw",
     "piece",
     "cuts",
-}  # ours to name
+}
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset")
 HITS = pa.schema(
     [
@@ -50,13 +52,14 @@ HITS = pa.schema(
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
-    """Write kept/ and removed/ for the last filtering stage of the recipe, and hits.parquet after `decontaminate`."""
-    stage = next(s for s in reversed(rundir.recipe.stages) if s in SPLIT)
+    """Write kept/ and removed/ for the last filtering stage of the recipe, and hits.parquet
+    after `decontaminate`."""
+    stage = next(stage for stage in reversed(rundir.recipe.stages) if stage in DECIDING)
     shards = plan.of(INPUT)
     _drop_others(rundir, {shard.name + ".parquet" for shard in shards})
     engine.map("export", partial(export_shard, rundir, stage), shards)
     if stage == "decontaminate":
-        engine.map("export hits", partial(_export_hits, rundir), [tuple(shards)])
+        engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
 
 
 def _drop_others(rundir: RunDirectory, names: set[str]) -> None:
@@ -76,13 +79,11 @@ def export_shard(rundir: RunDirectory, stage: str, shard: Shard) -> ShardResult:
     kept, removed = (rundir.path(side, shard.name + ".parquet") for side in ("kept", "removed"))
 
     def make() -> ShardResult:
-        with (
-            _Sink(kept, digest) as stays,
-            _Sink(removed, digest) as leaves,
-        ):  # removed/ is committed first
-            for stay, leave in SPLIT[stage](rundir, shard):
-                stays.write(stay)
-                leaves.write(leave)
+        # removed/ is committed first.
+        with _Sink(kept, digest) as kept_table, _Sink(removed, digest) as removed_table:
+            for kept_rows, removed_rows in SPLIT[stage](rundir, shard):
+                kept_table.write(kept_rows)
+                removed_table.write(removed_rows)
         return ShardResult(digest)
 
     return run_once(kept, digest, make, removed)
@@ -108,10 +109,12 @@ class _Sink:
             self._writer.__exit__(*error)
 
 
-# ---- the input's columns ---------------------------------------------------------------------------------------------------------------
+# ---- the input's columns -------------------------------------------------------------------------
 
 
-def _theirs(rundir: RunDirectory, shard: Shard, batch: pa.RecordBatch) -> dict[str, pa.Array]:
+def _input_columns(
+    rundir: RunDirectory, shard: Shard, batch: pa.RecordBatch
+) -> dict[str, pa.Array]:
     """The columns of the input, as the user named them."""
     from curation.readers.formats import guess_format
 
@@ -140,14 +143,15 @@ def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatc
 def _groups(
     rundir: RunDirectory, shard: Shard, table: pa.Table
 ) -> Iterator[tuple[dict[str, pa.Array], pa.RecordBatch]]:
-    """Row groups of the documents: the input's columns, and the rows of a row-aligned table beside them."""
+    """Row groups of the documents: the input's columns, and the rows of a row-aligned table
+    beside them."""
     table = table.combine_chunks()
     start = 0
     for batch in store.read_groups(rundir.documents(shard)):
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
         yield (
-            _theirs(rundir, shard, batch),
+            _input_columns(rundir, shard, batch),
             pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
         )
         start += batch.num_rows
@@ -157,7 +161,7 @@ def _mask(column: pa.Array) -> npt.NDArray[np.bool_]:
     return np.asarray(column.to_numpy(zero_copy_only=False), bool)
 
 
-# ---- the steps' columns ----------------------------------------------------------------------------------------------------------------
+# ---- the steps' columns --------------------------------------------------------------------------
 
 Split = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 
@@ -165,12 +169,12 @@ Split = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 def _classify(rundir: RunDirectory, shard: Shard) -> Split:
     decision = store.read_table(rundir.decision("classify", shard))
     evidence = store.read_table(rundir.table("classify", shard, "evidence"), ["score"])
-    for theirs, beside in _groups(
+    for columns_in, beside in _groups(
         rundir, shard, decision.append_column("quality", evidence.column(0))
     ):
         keep = _mask(beside.column("keep"))
         columns = {
-            **theirs,
+            **columns_in,
             "quality": beside.column("quality"),
             "pareto_draw": beside.column("pareto_draw"),
         }
@@ -184,37 +188,40 @@ def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
     )
     for name in repeated.column_names:
         table = table.append_column(name, repeated.column(name))
-    for theirs, beside in _groups(rundir, shard, table):
+    for columns_in, beside in _groups(rundir, shard, table):
         keep = _mask(beside.column("keep"))
         names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
         yield (
-            _rows(theirs, keep),
-            _rows({**theirs, **{name: beside.column(name) for name in names}}, ~keep),
+            _rows(columns_in, keep),
+            _rows({**columns_in, **{name: beside.column(name) for name in names}}, ~keep),
         )
 
 
 def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
-    for theirs, beside in _groups(
+    for columns_in, beside in _groups(
         rundir, shard, store.read_table(rundir.decision("decontaminate", shard))
     ):
         keep = _mask(beside.column("keep"))
         rows, numbers, texts = [], [], []
-        column = theirs[dataset.text_column if dataset.text_column in theirs else "text"]
+        column = columns_in[dataset.text_column if dataset.text_column in columns_in else "text"]
         for row in np.flatnonzero(keep).tolist():
             spans, text = beside.column("pieces")[row].as_py(), column[row].as_py()
             for number, span in enumerate(spans or [{"start": 0, "end": len(text)}]):
                 rows.append(row)
                 numbers.append(number)
                 texts.append(text[span["start"] : span["end"]])
-        rest = {f"input_{k}" if k == "text" else k: v for k, v in theirs.items() if v is not column}
+        rest = {
+            f"input_{k}" if k == "text" else k: v for k, v in columns_in.items() if v is not column
+        }
         pieces = _rows(rest, np.array(rows, np.int64))
         names = [*pieces.schema.names, "piece", "text"]
         arrays = [*pieces.columns, pa.array(numbers, pa.int64()), pa.array(texts, pa.string())]
-        removed = {**theirs, "reason": beside.column("reason"), "cuts": beside.column("cuts")}
+        removed = {**columns_in, "reason": beside.column("reason"), "cuts": beside.column("cuts")}
         yield pa.RecordBatch.from_arrays(arrays, names=names), _rows(removed, ~keep)
 
 
+# The kept and the removed rows of a shard, by the stage that decides.
 SPLIT: dict[str, Callable[[RunDirectory, Shard], Split]] = {
     "classify": _classify,
     "dedup": _dedup,
@@ -222,7 +229,7 @@ SPLIT: dict[str, Callable[[RunDirectory, Shard], Split]] = {
 }
 
 
-def _export_hits(rundir: RunDirectory, shards: tuple[Shard, ...]) -> ShardResult:
+def _export_hits(rundir: RunDirectory, shards: list[Shard], _: str) -> ShardResult:
     """Every hit with its gram and the first ten examples that hold it, an evidence row each."""
     evidence = [rundir.table("decontaminate", shard, "evidence") for shard in shards]
     digest = config_digest(

@@ -2,12 +2,14 @@
 
     download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
 
-Each stage reads what the ones before committed and commits its own; a stage whose output is there and valid costs a look at its footers.
+Each stage reads what the ones before committed and commits its own. A stage whose output is there
+and valid costs a reading of its footers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import ModuleType
 
 from curation import store
@@ -15,6 +17,7 @@ from curation.engine.base import Engine
 from curation.errors import RecipeError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
+from curation.pipeline.finished import is_finished
 from curation.recipe.line import STAGES, stage_named
 from curation.recipe.tables import Recipe
 from curation.rundir import ledger
@@ -31,8 +34,8 @@ from curation.stages.extract import stage as extract
 from curation.stages.mix import stage as mix
 from curation.stages.tokenize import stage as tokenize
 
-# Each has `run(rundir, plan, engine)` and `warnings(rundir)`. `download` has `fetch` instead of `run`:
-# the plan is made from what it brought.
+# Each has `run(rundir, plan, engine)` and `warnings(rundir)`. `download` has `fetch` instead of
+# `run`: the plan is made from what it brought.
 MODULES: dict[str, ModuleType] = {
     "download": download,
     "extract": extract,
@@ -61,11 +64,12 @@ def run(
         again_from: make this stage and those after it again, whatever is there.
         until: stop after this stage.
         update: run again under a changed recipe, where `out` was made by another.
-        export: write kept/ and removed/ of the dataset `input`, for a step on somebody's own files.
-        say: told one line at a time what a person should know.
+        export: write kept/ and removed/ of the dataset `input`, for a step on a user's own files.
+        say: receives messages for the user, one line at a time.
 
     Raises:
-        CurationError: one clear sentence; what finished stays, and the same call goes on from there.
+        CurationError: one clear sentence. What finished stays, and the same call goes on from
+            there.
     """
     for stage in (again_from, until):
         if stage is not None and stage not in recipe.stages:
@@ -78,10 +82,12 @@ def run(
         raise RecipeError(
             f"--from {again_from} comes after --until {until}; nothing would be made again"
         )
-    plans.admit(rundir, update)  # before anything is written or removed
-    dedup_index.chain(rundir)  # and what it builds on
+    # Before anything is written or removed.
+    plans.check_directory(rundir, update)
+    # and the runs that its index is made of
+    dedup_index.index_runs(rundir)
     with Lock(out, say):
-        plans.admit(rundir, update)
+        plans.check_directory(rundir, update)
         store.sweep(out)
         if again_from:
             for stage in wanted[wanted.index(again_from) :]:
@@ -92,14 +98,24 @@ def run(
         plan = plans.make(recipe, out)
         plans.commit(rundir, plan)
         wanted = wanted[: wanted.index(until) + 1] if until else wanted
-        compile_kernels(engine, wanted)
-        for stage in wanted:
-            if stage != "download":
-                MODULES[stage].run(rundir, plan, engine)
-        if export:
-            exports.run(rundir, plan, engine)
+        run_stages = partial(_run_stages, wanted, export)
+        if not again_from and is_finished(rundir, plan, run_stages):
+            say("Every table is there already: nothing to do.")
+        else:
+            compile_kernels(engine, wanted)
+            run_stages(rundir, plan, engine)
         store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan))
     return rundir, plan
+
+
+def _run_stages(
+    stages: Sequence[str], export: bool, rundir: RunDirectory, plan: Plan, engine: Engine
+) -> None:
+    for stage in stages:
+        if stage != "download":
+            MODULES[stage].run(rundir, plan, engine)
+    if export:
+        exports.run(rundir, plan, engine)
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
@@ -108,7 +124,10 @@ def warnings(rundir: RunDirectory) -> list[str]:
 
 
 def ledgers(rundir: RunDirectory, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:
-    """The ledgers of a run, from the footers of its tables: stage -> dataset -> ledger; stages not yet run are absent."""
+    """The ledgers of a run, from the footers of its tables: stage -> dataset -> ledger.
+
+    Stages not yet run are absent.
+    """
     out: dict[str, dict[str, ledger.Ledger]] = {}
     for stage in rundir.recipe.stages:
         for dataset in rundir.recipe.names():

@@ -1,4 +1,7 @@
-"""Common Crawl's path lists, and the sort keys of its index. Pure functions: `store` fetches, `sources` decides what."""
+"""Common Crawl's path lists, and the sort keys of its index.
+
+Pure functions: `store` fetches, `sources` decides what.
+"""
 
 from __future__ import annotations
 
@@ -23,16 +26,23 @@ _PATH_SESSION = re.compile(
 
 
 def list_path(crawl: str, kind: str) -> str:
-    """Where a crawl's list of archives is, below the base address. Raises InputError for what is no crawl."""
+    """Where a crawl's list of archives is, below the base address.
+
+    Raises InputError for what is no crawl.
+    """
     if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
         raise InputError(
-            f"expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', got {crawl!r} and {kind!r}"
+            "expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', "
+            f"got {crawl!r} and {kind!r}"
         )
     return f"crawl-data/{crawl}/{kind}.paths.gz"
 
 
 def paths_in(data: bytes, where: str) -> list[str]:
-    """The archives of a `<kind>.paths.gz`, in their published order. Raises InputError where it is no such list."""
+    """The archives of a `<kind>.paths.gz`, in their published order.
+
+    Raises InputError where it is no such list.
+    """
     try:
         lines = gzip.decompress(data).decode("utf-8", "replace").split("\n")
     except (OSError, EOFError, zlib.error) as error:
@@ -45,20 +55,25 @@ def paths_in(data: bytes, where: str) -> list[str]:
     return paths
 
 
-def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
-    """Some of the paths, in their order: `"0:100"` a slice, `"sample:20"` a seeded sample, `""` all.
+def selected_archives(paths: list[str], archives: str, seed: int = 0) -> list[str]:
+    """Some of the paths, in their order: `"0:100"` a slice, `"sample:20"` a seeded sample, `""`
+    all.
 
-    A path is in the sample by a keyed hash of its name, so another list with the same paths gives the same sample.
+    A path is in the sample by a keyed hash of its name, so another list with the same paths gives
+    the same sample.
 
-    >>> select(["a", "b", "c", "d"], "1:3"), len(select(["a", "b", "c", "d"], "sample:2", seed=7))
-    (['b', 'c'], 2)
+    >>> selected_archives(["a", "b", "c", "d"], "1:3")
+    ['b', 'c']
+    >>> len(selected_archives(["a", "b", "c", "d"], "sample:2", seed=7))
+    2
 
     Raises InputError for anything else, and where nothing is selected.
     """
-    if not shards:
+    expected = "expected '' (all), a slice such as '0:100', or 'sample:20'"
+    if not archives:
         return list(paths)
-    piece = re.fullmatch(r"(\d*):(\d*)", shards)
-    sample = re.fullmatch(r"sample:(\d+)", shards)
+    piece = re.fullmatch(r"(\d*):(\d*)", archives)
+    sample = re.fullmatch(r"sample:(\d+)", archives)
     if piece:
         chosen = paths[int(piece[1] or 0) : int(piece[2]) if piece[2] else None]
     elif sample:
@@ -68,22 +83,26 @@ def select(paths: list[str], shards: str, seed: int = 0) -> list[str]:
         wanted = set(ranked[: int(sample[1])])
         chosen = [path for path in paths if path in wanted]
     else:
-        raise InputError(
-            f"shards: expected '' (all), a slice such as '0:100' or 'sample:20', got {shards!r}"
-        )
+        raise InputError(f"archives: {expected}, got {archives!r}")
     if not chosen:
-        raise InputError(f"shards: {shards!r} selects none of the {len(paths)} archives")
+        raise InputError(
+            f"archives: {archives!r} selects none of the {len(paths)} archives of the list; "
+            f"{expected}"
+        )
     return chosen
 
 
 def surt_key(url: str) -> str:
-    """The key by which Common Crawl's index sorts an address (column `url_surtkey`): host reversed, then path and sorted query,
-    all in lower case, without scheme, `www.`, default port, fragment and session ids. Addresses of one key are one page.
+    """Return the key by which Common Crawl's index sorts an address (column `url_surtkey`).
+
+    Host reversed, then path and sorted query, all in lower case, without scheme, `www.`, default
+    port, fragment and session ids. Addresses of one key are one page.
 
     >>> surt_key("https://www.Example.org:443/A/b/?z=1&y=2#top"), surt_key("http://example.org")
     ('org,example)/a/b?y=2&z=1', 'org,example)/')
 
-    After the rules of the Internet Archive's wayback key maker, which the index is made with. Empty for what is no http address.
+    After the rules of the Internet Archive's wayback key maker, which the index is made with. Empty
+    for what is no http address.
     """
     try:
         parts = urllib.parse.urlsplit(url.strip())

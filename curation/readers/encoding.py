@@ -1,10 +1,10 @@
 """Bytes of a page -> text: byte order mark, valid UTF-8, HTTP header, meta tag, then detection.
 
-Costs about 20 microseconds a page that is UTF-8 and a few milliseconds for one whose encoding must be guessed. The
-trap: `latin1`, `gb2312`, `shift_jis` on the web mean the larger Windows code pages (WHATWG Encoding Standard), and
-every single-byte code page decodes everything, so it proves nothing. 336 of 341 pages in 30 legacy encodings are
-guessed right by resiliparse's detector when not asked for HTML5 names (which turn Korean into UTF-8), 332 by
-charset-normalizer.
+Costs about 20 microseconds a page that is UTF-8 and a few milliseconds for one whose encoding must
+be guessed. The trap: `latin1`, `gb2312`, `shift_jis` on the web mean the larger Windows code pages
+(WHATWG Encoding Standard), and every single-byte code page decodes everything, so it proves
+nothing. 336 of 341 pages in 30 legacy encodings are guessed right by resiliparse's detector when
+not asked for HTML5 names (which turn Korean into UTF-8), 332 by charset-normalizer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ _XML_ENCODING = re.compile(rb"\s*<\?xml[^>]{0,200}?encoding\s*=\s*[\"']([\w:.+-]
 _META_BYTES = 8192
 _DETECT_BYTES = 65_536
 
-# WHATWG labels that Python does not know, or knows as something smaller, by the Python codec that reads them.
+# WHATWG labels that Python does not know, or knows as something smaller, by the Python codec that
+# reads them.
 _WHATWG = {
     "ascii": "cp1252", "us-ascii": "cp1252", "iso8859-1": "cp1252", "latin-1": "cp1252", "windows-1252": "cp1252",
     "iso8859-9": "cp1254", "iso8859-11": "cp874", "tis-620": "cp874", "windows-874": "cp874", "dos-874": "cp874",
@@ -44,7 +45,8 @@ _CODECS = {
 
 
 def codec_for(label: str | None) -> str | None:
-    """The Python codec for an encoding label as the web means it; None for an unknown or unsafe one.
+    """The Python codec for an encoding label as the web means it; None for an unknown or unsafe
+    one.
 
     >>> codec_for("latin1"), codec_for("Shift_JIS"), codec_for("ISO-8859-2"), codec_for("rot13"), codec_for("UTF8")
     ('cp1252', 'cp932', 'iso8859-2', None, 'utf-8')
@@ -62,10 +64,11 @@ def codec_for(label: str | None) -> str | None:
 
 
 def decoded(body: bytes, content_type: str | None) -> str:
-    """The text of a page by the first of: byte order mark, valid UTF-8, HTTP charset, meta charset, detection.
+    """The text of a page by the first of: byte order mark, valid UTF-8, HTTP charset, meta charset,
+    detection.
 
-    A declared encoding that leaves more than one replacement character in a thousand is doubted, and the candidate
-    with the fewest is taken. Never raises; what cannot be decoded is U+FFFD.
+    A declared encoding that leaves more than one replacement character in a thousand is doubted,
+    and the candidate with the fewest is taken. Never raises; what cannot be decoded is U+FFFD.
     """
     return _read(body, content_type)[1]
 
@@ -111,18 +114,19 @@ def _meta_label(body: bytes, content_type: str | None) -> str | None:
     head = body[:_META_BYTES]
     match = _META_CHARSET.search(head) or _XML_ENCODING.match(head)
     label = match[1].decode("ascii", "replace").lower() if match else None
-    return (
-        "utf-8" if label and label.startswith("utf-16") else label
-    )  # it could be read, so it is not UTF-16
+    if label and label.startswith("utf-16"):  # the label could be read, so the page is not UTF-16
+        return "utf-8"
+    return label
 
 
 def _detected_label(body: bytes, content_type: str | None) -> str | None:
-    found: str | None = detect_encoding(body, max_len=_DETECT_BYTES, html5_compatible=False)
-    return found
+    label: str | None = detect_encoding(body, max_len=_DETECT_BYTES, html5_compatible=False)
+    return label
 
 
 def _wide_codec(head: bytes) -> str | None:
-    """UTF-16 or UTF-32 without a mark, told by where the zero bytes of its ASCII characters stand."""
+    """Return UTF-16 or UTF-32 for text without a mark, by where the zero bytes of its ASCII
+    characters stand."""
     size = len(head) // 4
     if size < 2 or head.count(0) * 4 < len(head):
         return None

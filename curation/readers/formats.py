@@ -18,7 +18,8 @@ _KINDS: dict[Format, tuple[str, ...]] = {
 
 
 def guess_format(name: str) -> Format:
-    """archive, mediawiki, table or text, by the file name; what packs it (.gz, .bz2, .zst) is looked through.
+    """archive, mediawiki, table or text, by the file name; what packs it (.gz, .bz2, .zst) is
+    looked through.
 
     >>> guess_format("CC-MAIN-1.warc.wet.gz"), guess_format("enwiki-pages-articles1.xml-p10p300.bz2"), guess_format("A.TXT")
     ('archive', 'mediawiki', 'text')

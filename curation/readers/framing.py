@@ -1,8 +1,9 @@
 """WARC and ARC records out of unpacked bytes, going on after damage: the slow, sure half of `warc`.
 
-Used where fastwarc refuses: ARC, line feeds alone, one gzip member for many records, lying lengths, garbage. Every
-loss is one Reject. Costs about 30 microseconds a record. The trap: a Content-Length that lies makes a record swallow
-its followers, so what follows a record is looked at before the record is believed.
+Used where fastwarc refuses: ARC, line feeds alone, one gzip member for many records, lying lengths,
+garbage. Every loss is one Reject. Costs about 30 microseconds a record. The trap: a Content-Length
+that lies makes a record swallow its followers, so what follows a record is looked at before the
+record is believed.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from curation.readers.unpack import Damage, unpacked
 _HEADER_BYTES = 1 << 17
 _HEADER_END = re.compile(rb"\n\r?\n")
 _WARC_START = re.compile(rb"WARC/\d{1,3}\.\d{1,3}[ \t]*\r?\n[A-Za-z]", re.IGNORECASE)
-# URL, IP, date, type, [version 2: status, checksum, location, offset, file name,] length; IP and date may be swapped.
+# URL, IP, date, type, [version 2: status, checksum, location, offset, file name,] length; IP and
+# date may be swapped.
 _IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+|-)"
 _ARC_FIELDS = (
     rb" (?:" + _IP + rb" (?P<date>[0-9a-fA-F]{8,40})|(?P<early>[0-9a-fA-F]{8,40}) " + _IP + rb") "
@@ -35,9 +37,8 @@ class _Window:
 
     def __init__(self, stream: BinaryIO, base: int) -> None:
         self._pieces = unpacked(stream, base)
-        self._anchors: list[
-            tuple[int, int]
-        ] = []  # (position in the unpacked bytes, archive offset)
+        # (position in the unpacked bytes, archive offset)
+        self._anchors: list[tuple[int, int]] = []
         self._position = 0  # of data[0] in the unpacked bytes
         self.data = bytearray()
         self.damage: Damage | None = None  # directly after data
@@ -65,7 +66,10 @@ class _Window:
             del self._anchors[0]
 
     def skip(self, size: int) -> bool:
-        """Drop `size` bytes without holding them all; False if damage, the end or a member with a record come before."""
+        """Drop `size` bytes, a piece at a time;
+
+        False if damage, the end or a member with a record come before.
+        """
         while True:
             here = min(size, len(self.data))
             for position, _ in self._anchors:
@@ -82,7 +86,8 @@ class _Window:
             self.has(_OVERLAP)
 
     def offset(self) -> int:
-        """Archive offset of data[0]: its member's, plus the position inside the unpacked member."""
+        """Return the archive offset of data[0]: its member's, plus the position inside the unpacked
+        member."""
         if not self._anchors:
             return 0
         position, start = self._anchors[0]
@@ -95,7 +100,8 @@ class _Window:
 
 
 class Framer:
-    """Iterates over the records of an archive from `base` on: Raw for a whole record, Reject for each loss.
+    """Iterates over the records of an archive from `base` on: Raw for a whole record, Reject for
+    each loss.
 
     `max_block` is the stored size in bytes above which a block is passed over (Raw.block None).
     """
@@ -134,7 +140,8 @@ class Framer:
             yield self._loss
 
     def _next_offset(self) -> int:
-        """Many records of one member could share an offset, and ids are made from offsets: they always increase."""
+        """Many records of one member could share an offset, and ids are made from offsets: they
+        always increase."""
         return max(self._window.offset(), self._last_offset + 1)
 
     def _note(self, offset: int, reason: str, detail: str) -> None:
@@ -180,9 +187,8 @@ class Framer:
             return self._cut(raw)
         follows = self._record_follows(raw.length)
         inner = None if follows else self._start(window.data, raw.length + _SLIP_BYTES)
-        if (
-            inner is None or inner >= raw.length - _SLIP_BYTES
-        ):  # a length a few bytes too long, as in edited files
+        # In edited files a length may be a few bytes too long.
+        if inner is None or inner >= raw.length - _SLIP_BYTES:
             end = raw.length if inner is None else min(inner, raw.length)
             raw.block = bytes(window.data[:end])
             window.drop(end)
@@ -191,7 +197,10 @@ class Framer:
         return Reject("malformed", raw.url, raw.offset, "its length runs over the next record")
 
     def _cut(self, raw: Raw) -> Reject:
-        """The archive ends or is damaged inside a block. Go on at a record that stands inside, else after the damage."""
+        """The archive ends or is damaged inside a block.
+
+        Go on at a record that stands inside, else after the damage.
+        """
         window = self._window
         damage = window.damage
         inner = self._start(window.data, len(window.data))
@@ -279,7 +288,8 @@ def warc_header(head: bytes, offset: int) -> Raw | str:
 
 
 def arc_header(line: re.Match[bytes], offset: int) -> Raw:
-    """A Raw without its block from an ARC record's one line; the first record of a file describes the file."""
+    """A Raw without its block from an ARC record's one line; the first record of a file describes
+    the file."""
     url = line["url"].decode("utf-8", "replace")
     return Raw(
         kind="warcinfo" if url.startswith("filedesc:") else "response",

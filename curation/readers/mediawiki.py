@@ -1,7 +1,7 @@
 """A MediaWiki XML dump -> articles as text.
 
-Costs about 5 ms an article of English Wikipedia; memory for one page. Entities that a
-dump declares itself are refused, so a few bytes cannot unfold to gigabytes. The trap: a dump cut at any byte must
+Costs about 5 ms an article of English Wikipedia; memory for one page. Entities that a dump declares
+itself are refused, so a few bytes cannot unfold to gigabytes. The trap: a dump cut at any byte must
 still give its whole pages.
 """
 
@@ -32,7 +32,8 @@ class _Refused(Exception):
 
 
 class _Pages:
-    """Expat handlers that collect the finished pages of a dump as dictionaries of their wanted fields."""
+    """Expat handlers that collect the finished pages of a dump as dictionaries of their wanted
+    fields."""
 
     def __init__(self) -> None:
         self.done: list[dict[str, str]] = []
@@ -96,9 +97,10 @@ class _Pages:
 def read_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
     """Articles of a MediaWiki XML export: plain, bzip2 (multistream too), gzip or zstd.
 
-    `offset` is the page's number in the file from 0, `record_id` MediaWiki's page id, `url` made from the dump's base.
-    Reasons: namespace (no article), redirect_page, stub (under `STUB_CHARS` characters of text), too_large (more than
-    `MAX_MARKUP_CHARS`), malformed, truncated (the dump breaks off; once, at the end).
+    `offset` is the page's number in the file from 0, `record_id` MediaWiki's page id, `url` made
+    from the dump's base. Reasons: namespace (no article), redirect_page, stub (under `STUB_CHARS`
+    characters of text), too_large (more than `MAX_MARKUP_CHARS`), malformed, truncated (the dump
+    breaks off; once, at the end).
 
     Raises InputError for a file that is no MediaWiki dump.
     """

@@ -1,10 +1,12 @@
-"""Pages -> texts in a child process, so that a page on which a parser hangs or dies costs itself and nothing else.
+"""Pages -> texts in a child process, so that a page on which a parser hangs or dies costs itself
+and nothing else.
 
-No alarm interrupts native code, but a signal that nobody handles ends a process even there. So the child sets a timer of processor time
-before each page; where it runs out the child is gone, and its owner starts another and goes on behind the page. Costs two system calls a
-page, a copy of page and text through a socket, and once a worker a second and 200 MB for the child. The trap: an extractor that cannot
-even start would make every page look deadly, so the child extracts a page of its own before it is trusted. What it answers
-is JSON: its owner unpickles nothing that a page could have written.
+No alarm interrupts native code, but a signal without a handler ends a process even there. So the
+child sets a timer of processor time before each page. When it runs out the child ends, and its
+owner starts another that goes on behind the page. Costs two system calls a page, a copy of page and
+text through a socket, and once a worker a second and 200 MB for the child. The trap: an extractor
+that cannot start would reject every page as crashed, so the child first extracts a page of its own.
+It answers in JSON: its owner unpickles nothing that a page could have written.
 """
 
 from __future__ import annotations
@@ -42,12 +44,14 @@ Answer = str | tuple[str, str | None]  # a text, or reason and detail as in Page
 
 @functools.lru_cache(maxsize=1)
 def page_sandbox(extractor: str, form: Form, max_page_s: float) -> PageSandbox:
-    """The child of this process that extracts so; it lives as long as the process, or until another kind is asked for."""
+    """Return this process's child with these settings; it lives until the process ends or asks for
+    other settings."""
     return PageSandbox(extractor, form, max_page_s)
 
 
 class PageSandbox:
-    """`html.page_text` of many pages, by a child process that starts with the first and is replaced when it dies."""
+    """`html.page_text` of many pages, by a child process that starts with the first and is replaced
+    when it dies."""
 
     def __init__(self, extractor: str, form: Form, max_page_s: float) -> None:
         self._settings = (extractor, form, max_page_s)
@@ -56,27 +60,29 @@ class PageSandbox:
         self._line: Connection | None = None
 
     def texts(self, pages: Sequence[Page]) -> list[str | PageError]:
-        """The text of each page, or why it has none: as `page_text` says, too_slow, or crashed.
+        """Return the text of each page, or why it has none: as `page_text` says, too_slow, or
+        crashed.
 
-        too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times that by the clock. crashed: the child
-        died on it. Both only after the page was tried by itself, in a child of its own. Raises CurationError where the child cannot start,
-        or dies on 25 pages in a row.
+        too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times
+        that by the clock. crashed: the child ended on it. Both only after the page was tried by
+        itself, in a child of its own. Raises CurationError where the child cannot start, or ends on
+        25 pages in a row.
         """
         answers = self._asked(pages)
-        if answers is None:  # it died on one of them, or of something else
-            self._ended()
+        if answers is None:  # the child ended on one of them, or of something else
+            self._exit_code()
             answers = [self._alone(page) for page in pages]
         return [answer if isinstance(answer, str) else PageError(*answer) for answer in answers]
 
     def _alone(self, page: Page) -> Answer:
         answers = self._asked([page])
         if answers is None:
-            return self._death()
+            return self._crash_reason()
         self._crashes = 0
         return answers[0]
 
     def _asked(self, pages: Sequence[Page]) -> list[Answer] | None:
-        """The child's answers; None where it died."""
+        """Return the child's answers; None where it ended."""
         if self._line is None:
             self._line = self._started()
         try:
@@ -86,9 +92,9 @@ class PageSandbox:
             return None
         return answers
 
-    def _death(self) -> Answer:
-        """Bury the child that died on a page, and say what it died of."""
-        code = self._ended()
+    def _crash_reason(self) -> Answer:
+        """Wait for the child that ended on a page; return the reason and detail of the page."""
+        code = self._exit_code()
         if code in (-signal.SIGPROF, -signal.SIGALRM):
             return "too_slow", f"more than {self._settings[2]:g} s of {self._settings[0]}"
         self._crashes += 1
@@ -100,7 +106,7 @@ class PageSandbox:
             )
         return "crashed", f"the extractor ended with {cause}"
 
-    def _ended(self) -> int:
+    def _exit_code(self) -> int:
         assert self._child is not None
         assert self._line is not None
         self._line.close()
@@ -118,36 +124,37 @@ class PageSandbox:
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
         )
-        weakref.finalize(self, _farewell, ours, self._child)
+        weakref.finalize(self, _stop, ours, self._child)
         theirs.close()
         self._line = ours
         try:
             ours.send(self._settings)
             problem = ours.recv_bytes().decode()
         except (EOFError, ConnectionError):
-            problem = f"it ended with code {self._ended()}; what it printed says why"
+            problem = f"it ended with code {self._exit_code()}; what it printed says why"
         if problem:
             raise CurationError(f"the process that extracts text did not start: {problem}")
         return ours
 
 
-def _farewell(line: Connection, child: subprocess.Popen[bytes]) -> None:
+def _stop(line: Connection, child: subprocess.Popen[bytes]) -> None:
     line.close()
     child.kill()
     child.wait()
 
 
 def serve(line_number: int) -> None:
-    """The child: settings, then pages come over a socket, texts go back; ends when its owner does."""
+    """Run the child: read settings, then pages from a socket and answer with texts, until its owner
+    ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the owner
-    deadly = {signal.SIGPROF, signal.SIGALRM}
-    for number in deadly:  # whatever the owner has made of them
+    timers = {signal.SIGPROF, signal.SIGALRM}
+    for number in timers:  # the owner may have set handlers
         signal.signal(number, signal.SIG_DFL)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, deadly)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, timers)
     line = Connection(line_number)
     try:
         extractor, form, max_page_s = line.recv()
-        try:  # this loads, and compiles what is not compiled yet, without a limit; whether the page pleases does not matter
+        try:  # without a time limit, since this loads the extractor and compiles what is not compiled yet
             with contextlib.suppress(PageError):
                 page_text(_TRIAL, extractor, form)
         except CurationError as error:

@@ -1,8 +1,9 @@
-"""One record of an archive -> Page, Reject or Skipped: HTTP status, headers, encodings, content type.
+"""One record of an archive -> Page, Reject or Skipped: HTTP status, headers, encodings, content
+type.
 
-Costs some 20 microseconds a record besides decompression. The traps: crawlers store bodies already decoded under
-headers that still say `chunked` or `gzip`, so a coding that does not match the bytes is ignored; and a body of 1 KB
-can unpack to 1 GB, so everything is unpacked against a limit.
+Costs some 20 microseconds a record besides decompression. The traps: crawlers store bodies already
+decoded under headers that still say `chunked` or `gzip`, so a coding that does not match the bytes
+is ignored; and a body of 1 KB can unpack to 1 GB, so everything is unpacked against a limit.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ _BINARY_START = re.compile(
 
 @dataclass(slots=True)
 class Raw:
-    """A record as the archive holds it. `block` is None when it was over the limit and not read."""
+    """A record as it stands in the archive.
+
+    `block` is None when it was over the limit and not read.
+    """
 
     kind: str
     url: str | None
@@ -71,14 +75,16 @@ class Raw:
 
 
 def raw_limit(max_page_bytes: int) -> int:
-    """Bytes of a stored block beyond which it is not read: the page, its HTTP headers, some chunk headers."""
+    """Bytes of a stored block beyond which it is not read: the page, its HTTP headers, some chunk
+    headers."""
     return max_page_bytes + max_page_bytes // 8 + 65_536
 
 
-def judged(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
-    """The one thing that a record becomes. Never raises.
+def page_or_reject(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
+    """Return what a record becomes: a page, or why it is none. Never raises.
 
-    Reasons: revisit, truncated (a continued record), too_large, http_status, not_html, empty, malformed.
+    Reasons: revisit, truncated (a continued record), too_large, http_status, not_html, empty,
+    malformed.
     """
     kind = raw.kind
     if kind in NO_DOCUMENT:
@@ -112,9 +118,7 @@ def _http_page(raw: Raw, block: bytes, limit: int) -> Page | Reject:
     match = _STATUS_LINE.match(block)
     if match is None:
         if not block.startswith(b"HTTP/") and _HTML_START.match(block[:4096]):
-            return _page(
-                raw, block, None, limit
-            )  # HTTP/0.9 and some ARC files: the body without any header
+            return _page(raw, block, None, limit)  # HTTP/0.9 and some ARC files have no header
         if not block.strip():
             return _reject(raw, "empty")
         return _reject(raw, "malformed", f"no HTTP status line but {block[:60]!r}")
@@ -155,7 +159,8 @@ def _page(raw: Raw, body: bytes, content_type: str | None, limit: int) -> Page |
 
 
 def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:
-    r"""Header names in lower case with their values, and the body; of a repeated header the first that is not empty.
+    r"""Header names in lower case with their values, and the body; of a repeated header the first
+    that is not empty.
 
     >>> http_headers(b"HTTP/1.1 200 OK\r\nContent-Type: text/html;\r\n charset=x\r\n\r\n<p>")
     ({'content-type': 'text/html; charset=x'}, b'<p>')
@@ -181,7 +186,8 @@ def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:
 
 
 def dechunked(body: bytes) -> bytes:
-    r"""The body without its chunk headers. From the first place that is no chunk on, bytes are taken as they are.
+    r"""The body without its chunk headers. From the first place that is no chunk on, bytes are
+    taken as they are.
 
     >>> dechunked(b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n"), dechunked(b"<p>not chunked"), dechunked(b"9\r\ncut")
     (b'abcde', b'<p>not chunked', b'cut')
@@ -205,8 +211,8 @@ def dechunked(body: bytes) -> bytes:
 def content_decoded(body: bytes, header: str, limit: int, *, is_cut: bool = False) -> bytes:
     """The body with its content encodings (gzip, deflate, br, zstd; several allowed) removed.
 
-    A body that plainly is not encoded as the header says is returned as it is: proxies and crawlers decode and keep
-    the header. With `is_cut` what can be decoded of a cut body is enough.
+    A body that plainly is not encoded as the header says is returned as it is: proxies and crawlers
+    decode and keep the header. With `is_cut` what can be decoded of a cut body is enough.
 
     Raises OverflowError past `limit` bytes and ValueError for a body that breaks off or is garbled.
     """
@@ -222,9 +228,7 @@ def content_decoded(body: bytes, header: str, limit: int, *, is_cut: bool = Fals
             if not body.startswith(b"\x28\xb5\x2f\xfd"):
                 continue
             body = _zstd_decoded(body, limit, is_cut)
-        elif coding != "identity" and not _looks_plain(
-            body
-        ):  # servers write charsets and types in here
+        elif coding != "identity" and not _looks_plain(body):  # some servers write charsets here
             raise ValueError(f"content encoding {coding[:40]!r} is not gzip, deflate, br or zstd")
     return body
 
@@ -234,13 +238,11 @@ def _looks_plain(body: bytes) -> bool:
 
 
 def _inflated(body: bytes, limit: int, is_cut: bool) -> bytes:
-    wbits = (
-        31
-        if body.startswith(b"\x1f\x8b")
-        else 15
-        if body[:1] in (b"\x78", b"\x58", b"\x48")
-        else -15
-    )
+    wbits = -15  # deflate without a header
+    if body.startswith(b"\x1f\x8b"):
+        wbits = 31  # gzip
+    elif body[:1] in (b"\x78", b"\x58", b"\x48"):
+        wbits = 15  # zlib
     out: list[bytes] = []
     total = 0
     rest = body
@@ -311,7 +313,8 @@ def _mime(content_type: str | None) -> str:
 
 
 def iso_date(value: str | None) -> str | None:
-    """A WARC date as it stands if it is ISO 8601, an ARC date (14 digits) made so, None for anything else.
+    """A WARC date as it stands if it is ISO 8601, an ARC date (14 digits) made so, None for
+    anything else.
 
     >>> iso_date("2019-08-17T00:00:01Z"), iso_date("20080430204825"), iso_date("a40c")
     ('2019-08-17T00:00:01Z', '2008-04-30T20:48:25Z', None)

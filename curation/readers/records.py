@@ -18,9 +18,9 @@ from typing import Any
 class Document:
     """Text and where it came from.
 
-    `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where in the file the
-    document stands (page number in a dump, byte of the line in JSONL, row in Parquet); `extra` holds the user's
-    other columns as JSON-able values.
+    `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
+    in the file the document stands (page number in a dump, byte of the line in JSONL, row in
+    Parquet); `extra` holds the user's other columns as JSON-able values.
     """
 
     text: str
@@ -36,8 +36,9 @@ class Document:
 class Page:
     """A page as fetched, transfer and content encodings removed.
 
-    `content_type` is the HTTP header, None where there was none; `offset` the byte offset of the record in the
-    archive as it is stored; `is_text` marks WET conversions and text/plain pages, which need no HTML extraction.
+    `content_type` is the HTTP header, None where there was none; `offset` the byte offset of the
+    record in the archive as it is stored; `is_text` marks WET conversions and text/plain pages,
+    which need no HTML extraction.
     """
 
     body: bytes
@@ -67,7 +68,10 @@ class Skipped:
 
 
 class PageError(Exception):
-    """A page that gives no text. Its `reason` is a word from `schema.REASONS`, not a programming error."""
+    """A page that gives no text.
+
+    Its `reason` is a word from `schema.REASONS`, not a programming error.
+    """
 
     def __init__(self, reason: str, detail: str | None = None) -> None:
         super().__init__(f"{reason}: {detail}" if detail else reason)

@@ -1,7 +1,9 @@
-"""Outbound links of Reddit submissions, as GPT-2's WebText took them: a link that people gave at least three points.
+"""Outbound links of Reddit submissions, as GPT-2's WebText took them: a link that people gave at
+least three points.
 
-Reads dumps in Pushshift's form: one JSON object a line with `url`, `score` and `is_self`, in .zst (long windows too), .gz or plain. Costs
-what decompression and JSON cost. The trap: such .zst files need a window of up to 2 GB, and that much memory a worker.
+Reads dumps in Pushshift's form: one JSON object a line with `url`, `score` and `is_self`, in .zst
+(long windows too), .gz or plain. Costs what decompression and JSON cost. The trap: such .zst files
+need a window of up to 2 GB, and that much memory a worker.
 """
 
 from __future__ import annotations
@@ -47,8 +49,8 @@ _TRACKING = re.compile(
 
 
 def links(stream: BinaryIO, name: str, min_score: int) -> Iterator[tuple[str, str]]:
-    """(reason, "") or ("", link) for every line of a dump; empty lines do not count. Never raises for what a line
-    holds."""
+    """(reason, "") or ("", link) for every line of a dump; empty lines do not count. Never raises
+    for what a line holds."""
     rest = b""
     for piece in _unpacked(stream, name):
         *lines, rest = (rest + piece).split(b"\n")
@@ -60,7 +62,10 @@ def links(stream: BinaryIO, name: str, min_score: int) -> Iterator[tuple[str, st
 
 
 def _unpacked(stream: BinaryIO, name: str) -> Iterator[bytes]:
-    """The plain bytes of a dump, by the ending of its name. Raises EOFError and what zlib and zstandard raise for a broken one."""
+    """Yield the plain bytes of a dump, by the ending of its name.
+
+    Raises EOFError and what zlib and zstandard raise for a broken one.
+    """
     if not name.endswith(".zst"):
         plain = gzip.GzipFile(fileobj=stream) if name.endswith(".gz") else stream
         while piece := plain.read(_READ_BYTES):
@@ -74,7 +79,7 @@ def _unpacked(stream: BinaryIO, name: str) -> Iterator[bytes]:
             yield frame.decompress(chunk)
             chunk = frame.unused_data if frame.eof else b""
             frame = None if frame.eof else frame
-    if frame is not None:  # a stream reader of zstandard would end here without a word
+    if frame is not None:  # a stream reader of zstandard would end here without an error
         raise EOFError("the zstd frame breaks off")
 
 

@@ -1,7 +1,8 @@
 """JSONL, Parquet and plain text files -> documents, the user's other columns kept.
 
-Costs what orjson and pyarrow cost, and memory for one line or one batch of rows. The trap: one broken line must cost
-one line, but a text column that is nowhere in the file is the user's mistake and stops the run.
+Costs what orjson and pyarrow cost, and memory for one line or one batch of rows. The trap: one
+broken line must cost one line, but a text column that is nowhere in the file is the user's mistake
+and stops the run.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _BATCH_ROWS = 256
 _PROBE_LINES = 100  # lines without the text column after which it is not in the file
 _MAX_BAD_SHARE = 0.05
 
-# Project Gutenberg's marks, since 1991 in many spellings; what stands before the first and after the last is not the book.
+# Project Gutenberg's marks, since 1991 in many spellings; what stands before the first and after
+# the last is not the book.
 _GUTENBERG_START = re.compile(
     r"(?im)^[ \t]*(?:\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*(?:\n(?![ \t]*\n)[^\n*]*)?\*{3}"
     r"|\*{1,2}END[ *]*THE SMALL PRINT!?[^\n]*\*END\*)[^\n]*\n"
@@ -54,13 +56,16 @@ def read_table_file(
     id_column: str = "id",
     url_column: str = "url",
 ) -> Iterator[Document | Reject]:
-    """Documents of a `.parquet` (seekable stream) or JSONL file, the latter plain, gzip, zstd or bzip2.
+    """Documents of a `.parquet` (seekable stream) or JSONL file, the latter plain, gzip, zstd or
+    bzip2.
 
-    `offset` is the row (Parquet) or the byte of the line in the unpacked file (JSONL). Texts are given as they are;
-    integer ids become strings; `extra` holds the other columns. Blank lines are no records.
+    `offset` is the row (Parquet) or the byte of the line in the unpacked file (JSONL). Texts are
+    given as they are; integer ids become strings; `extra` holds the other columns. Blank lines are
+    no records.
 
-    Reasons: malformed, undecodable (not UTF-8), missing_text (no string), too_large, truncated (the file breaks off).
-    Raises InputError when the text column is nowhere in the file, or the file is of another kind.
+    Reasons: malformed, undecodable (not UTF-8), missing_text (no string), too_large, truncated (the
+    file breaks off). Raises InputError when the text column is nowhere in the file, or the file is
+    of another kind.
     """
     rows = _parquet_rows if name.lower().endswith(".parquet") else _json_rows
     columns = (text_column, id_column, url_column)
@@ -69,7 +74,8 @@ def read_table_file(
 
 
 def read_text_file(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
-    """The one document of a `.txt` or `.md` file (packed or not), Project Gutenberg's header and footer cut off.
+    """The one document of a `.txt` or `.md` file (packed or not), Project Gutenberg's header and
+    footer cut off.
 
     Reasons: too_large, undecodable, empty, truncated or malformed (packed and damaged).
     """
@@ -93,7 +99,8 @@ def read_text_file(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
 
 
 def gutenberg_body(text: str) -> str:
-    r"""A book (line ends \n) without Project Gutenberg's header, credits and footer; any other text unchanged.
+    r"""A book (line ends \n) without Project Gutenberg's header, credits and footer; any other text
+    unchanged.
 
     >>> gutenberg_body("Notice\n*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***\nEmma was.\n*** END OF THE PROJECT "
     ...                "GUTENBERG EBOOK EMMA ***\nLicence")
@@ -139,7 +146,8 @@ def _kind(value: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A value that JSON has: dates as ISO strings, decimals as strings, bytes as text or hex, NaN as None."""
+    """A value that JSON has: dates as ISO strings, decimals as strings, bytes as text or hex, NaN
+    as None."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -184,7 +192,8 @@ def _parquet_rows(
 
 
 def _row_values(batch: pa.RecordBatch, name: str, row: int) -> list[dict[str, Any]]:
-    """The rows of a batch; where a string is not UTF-8 (Arrow does not look), its whole column as bytes."""
+    """The rows of a batch; where a string is not UTF-8 (Arrow does not look), its whole column as
+    bytes."""
     try:
         return list(batch.to_pylist())
     except UnicodeDecodeError:

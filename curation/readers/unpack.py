@@ -1,8 +1,9 @@
 """A file's bytes, unpacked member by member, going on after damage.
 
-Gzip (one member a record, one for all, concatenated, zero-padded), zstd (frames, and a dictionary in front) bzip2 and
-plain files. Costs what zlib costs, about half of fastwarc's speed. The trap it is built around: after damage the
-next member is looked for from the *start* of the broken one, since a cut member swallows the beginning of the next.
+Gzip (one member a record, one for all, concatenated, zero-padded), zstd (frames, and a dictionary
+in front) bzip2 and plain files. Costs what zlib costs, about half of fastwarc's speed. The trap it
+is built around: after damage the next member is looked for from the *start* of the broken one,
+since a cut member swallows the beginning of the next.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import zstandard
 _READ_BYTES = 1 << 16
 _KEPT_BYTES = 32 << 20  # how far back the next member is looked for
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
+_ZSTD_READ_BYTES = 4096  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
 _GZIP_MAGIC = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
 _ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
 DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
@@ -27,7 +29,10 @@ DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """Unpacked bytes. `start` is the archive offset of the member (or plain bytes) that begins here, else None."""
+    """Unpacked bytes.
+
+    `start` is the archive offset of the member (or plain bytes) that begins here, else None.
+    """
 
     data: bytes
     start: int | None
@@ -35,7 +40,10 @@ class Piece:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """The bytes before and after this do not belong together. `reason` is malformed or truncated."""
+    """The bytes before and after this do not belong together.
+
+    `reason` is malformed or truncated.
+    """
 
     offset: int
     reason: str
@@ -77,7 +85,10 @@ class _Source:
         self.base = before
 
     def find(self, pattern: re.Pattern[bytes], after: int) -> bool:
-        """Go to the next match that begins after an offset (or after what is still kept of it); False at the end."""
+        """Go to the next match that begins after an offset (or after what is still kept of it);
+
+        False at the end.
+        """
         self.at = max(after, self.base)
         while True:
             match = pattern.search(self.data, self.at - self.base)
@@ -91,7 +102,10 @@ class _Source:
 
 
 def unpacked(stream: BinaryIO, base: int = 0) -> Iterator[Piece | Damage]:
-    """The unpacked bytes of an archive that `stream` gives from archive offset `base` on. Never raises for content."""
+    """The unpacked bytes of an archive that `stream` gives from archive offset `base` on.
+
+    Never raises for content.
+    """
     source = _Source(stream, base)
     head = source.peek(4)
     if _GZIP_MAGIC.match(head):
@@ -109,7 +123,8 @@ def unpacked(stream: BinaryIO, base: int = 0) -> Iterator[Piece | Damage]:
 
 
 def _dictionary(source: _Source) -> zstandard.ZstdCompressionDict | None:
-    """The dictionary that `.warc.zst` files may carry in a skippable frame in front, possibly packed itself."""
+    """The dictionary that `.warc.zst` files may carry in a skippable frame in front, possibly
+    packed itself."""
     if source.peek(4) != DICTIONARY_MAGIC:
         return None
     size = int.from_bytes(source.peek(8)[4:], "little")
@@ -187,9 +202,7 @@ def _zstd_frame(
         return
     engine = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
     while not engine.eof:
-        chunk = source.take(
-            4096
-        )  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
+        chunk = source.take(_ZSTD_READ_BYTES)
         if not chunk:
             yield Damage(start, "truncated", "the zstd frame breaks off")
             return
@@ -203,7 +216,8 @@ def _zstd_frame(
 
 
 def _bzip2_streams(source: _Source) -> Iterator[Piece | Damage]:
-    """All streams of a bzip2 file, to the end or the first damage: its blocks have no sure marks to go on at."""
+    """All streams of a bzip2 file, to the end or the first damage: its blocks have no sure marks to
+    go on at."""
     while source.peek(3) == b"BZh":
         start = source.at
         engine = bz2.BZ2Decompressor()
@@ -226,7 +240,8 @@ def _bzip2_streams(source: _Source) -> Iterator[Piece | Damage]:
 
 
 class UnpackedFile(io.RawIOBase):
-    """A packed or plain file as one readable stream up to its end or its first damage, which `damage` then holds."""
+    """A packed or plain file as one readable stream up to its end or its first damage, which
+    `damage` then holds."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._pieces = unpacked(stream)

@@ -1,9 +1,11 @@
-"""Archives as crawlers write them -> pages: WARC 0.18 to 1.1, WET, ARC; gzip, zstd or plain; whole or broken.
+"""Archives as crawlers write them -> pages: WARC 0.18 to 1.1, WET, ARC; gzip, zstd or plain; whole
+or broken.
 
-fastwarc reads (some 450 MB/s unpacked); at the first sign of trouble, and for what it refuses, `framing` takes over
-at the last record that was sure and reads to the end at about half the speed. Memory: a page or two, and at most
-64 MB of the archive. The trap: fastwarc gives wrong offsets where several records share a gzip member and stops
-without a word at some kinds of damage, so a record counts only once its follower stands where it must.
+fastwarc reads (some 450 MB/s unpacked); at the first sign of trouble, and for what it refuses,
+`framing` takes over at the last record that was sure and reads to the end at about half the speed.
+Memory: a page or two, and at most 64 MB of the archive. The trap: fastwarc gives wrong offsets
+where several records share a gzip member and stops without a word at some kinds of damage, so a
+record counts only once its follower stands where it must.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import BinaryIO, cast
 from fastwarc.warc import ArchiveIterator, WarcRecord
 
 from curation.readers.framing import Framer
-from curation.readers.payload import Raw, clean_url, iso_date, judged, raw_limit
+from curation.readers.payload import Raw, clean_url, iso_date, page_or_reject, raw_limit
 from curation.readers.records import Page, Reject, Skipped
 from curation.readers.unpack import DICTIONARY_MAGIC
 
@@ -31,11 +33,13 @@ _STARTS = (b"\x1f\x8b\x08", b"\x28\xb5\x2f\xfd", b"WARC/")
 def read_archive(
     stream: BinaryIO, name: str, *, max_page_bytes: int
 ) -> Iterator[Page | Reject | Skipped]:
-    """Exactly one object for each record of an archive, in order; never raises for what the archive holds.
+    """Exactly one object for each record of an archive, in order; never raises for what the archive
+    holds.
 
-    `stream` need not be seekable; `name` is used only to tell ARC from WARC in damaged files. Offsets are bytes in
-    the archive as stored; where several records share a compressed member, the member's offset plus the position
-    inside it, always increasing. Reasons: http_status, not_html, empty, revisit, too_large, malformed, truncated.
+    `stream` need not be seekable; `name` is used only to tell ARC from WARC in damaged files.
+    Offsets are bytes in the archive as stored; where several records share a compressed member, the
+    member's offset plus the position inside it, always increasing. Reasons: http_status, not_html,
+    empty, revisit, too_large, malformed, truncated.
     """
     head = stream.read(len(DICTIONARY_MAGIC))
     tape = _Tape(cast(BinaryIO, _Chained(head, stream)))
@@ -43,21 +47,22 @@ def read_archive(
     # The slow reader, which starts again in the middle, needs a dictionary from the front.
     fast = () if head == DICTIONARY_MAGIC else _fast_records(tape, raw_limit(max_page_bytes))
     for raw in fast:
-        yield judged(raw, max_page_bytes)
+        yield page_or_reject(raw, max_page_bytes)
         last = raw.offset
-    # What fastwarc did not vouch for; at the least the last record, read again to see that nothing follows it.
+    # What fastwarc did not read, and the last record once more, to see that nothing follows it.
     base, rest = tape.rewound(max(last, 0))
-    for found in Framer(
+    for record in Framer(
         rest, name, base=base, max_block=raw_limit(max_page_bytes), last_offset=base - 1
     ):
-        if isinstance(found, Reject):
-            yield found
-        elif found.offset > last:
-            yield judged(found, max_page_bytes)
+        if isinstance(record, Reject):
+            yield record
+        elif record.offset > last:
+            yield page_or_reject(record, max_page_bytes)
 
 
 class _Tape(io.RawIOBase):
-    """A stream for fastwarc that remembers what was read, so that another reader can start again from there."""
+    """A stream for fastwarc that remembers what was read, so that another reader can start again
+    from there."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -118,7 +123,8 @@ class _Chained(io.RawIOBase):
 
 
 def _fast_records(tape: _Tape, max_block: int) -> Iterator[Raw]:
-    """Records by fastwarc, each held back until the next stands where it must. Stops, not raises, at any doubt.
+    """Records by fastwarc, each held back until the next stands where it must. Stops, not raises,
+    at any doubt.
 
     The last record is always left to the slow reader.
     """
@@ -143,11 +149,12 @@ def _fast_records(tape: _Tape, max_block: int) -> Iterator[Raw]:
 
 
 def _raw(record: WarcRecord, max_block: int) -> Raw | None:
-    """A Raw from fastwarc's record; None if the record is of no known type or its block is not whole."""
+    """A Raw from fastwarc's record;
+
+    None if the record is of no known type or its block is not whole.
+    """
     kind = _KINDS.get(int(record.record_type))
-    if kind is None or any(
-        "\n" in value for _, value in record.headers
-    ):  # it took one line end for all: two headers in one
+    if kind is None or any("\n" in value for _, value in record.headers):  # two headers read as one
         return None
     header = record.headers.get_bytes
 

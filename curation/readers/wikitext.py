@@ -1,8 +1,10 @@
-"""MediaWiki markup -> text: links by their words, headings and lists as lines; templates, tables, notes, files gone.
+"""MediaWiki markup -> text: links by their words, headings and lists as lines; templates, tables,
+notes, files gone.
 
-Costs about 8 ms for 100 KB of markup, linear in its length whatever it holds. mwparserfromhell, the usual choice, gives
-the same words on real articles at a tenth of the speed, but takes minutes for 300 KB of unclosed links or tags. The
-traps: constructs nest, so they are taken from the inside out; a dropped template leaves "( ; )" and empty headings.
+Costs about 8 ms for 100 KB of markup, linear in its length whatever it holds. mwparserfromhell, the
+usual choice, gives the same words on real articles at a tenth of the speed, but takes minutes for
+300 KB of unclosed links or tags. The traps: constructs nest, so they are taken from the inside out;
+a dropped template leaves "( ; )" and empty headings.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ import html
 import re
 from collections.abc import Collection
 
-# Namespaces whose links are pictures and categories, in English; other wikis' names come from their dump.
+# Namespaces whose links are pictures and categories, in English; other wikis' names come from their
+# dump.
 FILE_NAMESPACES = frozenset({"file", "image", "media", "category"})
 _BLOCK_TAGS = {"p", "div", "blockquote", "br", "li", "ul", "ol", "center", "poem", "dd", "dt"}
 _DROPPED = "ref|gallery|table|timeline|math|chem|score|imagemap|syntaxhighlight|source|hiero|graph|style|script"
@@ -74,7 +77,8 @@ def _from_inside_out(pattern: re.Pattern[str], new: object, text: str) -> str:
 
 
 def _lines(text: str) -> list[str]:
-    """Lines without heading and list marks; headings that nothing follows in their section are dropped."""
+    """Lines without heading and list marks; headings that nothing follows in their section are
+    dropped."""
     kept: list[str] = []
     below = 0  # level of the heading kept last, counted from the end; 7 when text came last, 0 before anything
     for line in reversed(text.split("\n")):

@@ -1,67 +1,26 @@
 """Every key of a recipe on one page: its type, default, bounds and one sentence of help.
 
 The reference of recipe keys, the options of the commands and their help texts are made from these
-classes. A key is named once, here. Nothing in this module reads files or knows what a stage does.
+classes. A key is named once, here. Nothing in this module reads files or knows what a stage does,
+and it imports nothing slow, since every help page reads it.
 
 Trap: the classes' `repr` enters the digests of run tables, so renaming a class or key changes them.
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
 
-from curation import store
-from curation.kernels.bands import choose_bands
+from curation.errors import did_you_mean
+from curation.recipe.keys import check_bounds, key
 from curation.recipe.line import STAGES
 
+if TYPE_CHECKING:
+    from curation import store
+
 Scaling = Literal["tf", "binary", "l2", "log-l2"]
-
-
-def key(default: Any, help: str, **bounds: float) -> Any:
-    """A key with its default, its help sentence, and its bounds.
-
-    Bounds: `least` and `most` are allowed values, `above` and `below` are not. They hold for
-    numbers, and for each value of a table of numbers; text such as "auto" has none.
-    """
-    metadata = {"help": help, **bounds}
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
-
-
-def expected(bounds: Mapping[str, Any]) -> str:
-    """What a number's bounds ask for, in words.
-
-    >>> expected({"least": 1}), expected({"above": 0}), expected({"least": 0, "below": 1})
-    ('at least 1', 'more than 0', 'a number in [0, 1)')
-    """
-    low = f"[{bounds['least']:g}" if "least" in bounds else f"({bounds.get('above', 0):g}"
-    high = f"{bounds['most']:g}]" if "most" in bounds else f"{bounds.get('below', 0):g})"
-    if "most" not in bounds and "below" not in bounds:
-        return f"at least {bounds['least']:g}" if "least" in bounds else f"more than {low[1:]}"
-    return f"a number in {low}, {high}"
-
-
-def _check_bounds(table: Any) -> None:
-    """Raise ValueError with the key's name where a number is outside its bounds."""
-    for f in fields(table):
-        bounds, value = f.metadata, getattr(table, f.name)
-        items = value.items() if isinstance(value, dict) else [("", value)]
-        for name, number in items:
-            if isinstance(number, bool) or not isinstance(number, int | float):
-                continue
-            inside = (
-                number >= bounds.get("least", number)
-                and number <= bounds.get("most", number)
-                and ("above" not in bounds or number > bounds["above"])
-                and ("below" not in bounds or number < bounds["below"])
-            )
-            if not inside:
-                where = f"{f.name}.{name}" if name else f.name
-                raise ValueError(f"{where}: {expected(bounds)} expected, got {number}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +36,12 @@ class DownloadConfig:
     )
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
 
     def patience(self, workers: int) -> store.Patience:
         """One worker's part of the budget of requests."""
+        from curation import store
+
         return store.Patience(self.max_attempts, self.timeout_s, workers / self.requests_per_second)
 
 
@@ -89,16 +50,14 @@ class ExtractConfig:
     """[extract]: how pages become text, and in which languages."""
 
     extractor: Literal["blocks", "resiliparse", "trafilatura", "turbohtml", "none"] = key(
-        "blocks", "What finds the main text of a page."
+        "blocks", 'What finds the main text of a page; "none" takes all visible text.'
     )
     headline: Literal["judged", "in", "out"] = key(
         "judged", 'With "blocks": the headline as the model judges it, always in, or out.'
     )
     comments: bool = key(False, 'With "blocks": take readers\' comments too.')
     markdown: bool = key(False, 'With "blocks": mark headings with "#".')
-    languages: tuple[str, ...] = key(
-        (), "Keep only these languages (fastText codes); all when empty."
-    )
+    languages: tuple[str, ...] = key((), "Languages to keep (fastText codes); all when empty.")
     table_languages: bool = key(True, "Also guess the language of rows of tables.")
     max_page_bytes: int = key(10 << 20, "A larger page is refused as `too_large`.", least=1)
     max_page_s: float = key(
@@ -106,7 +65,7 @@ class ExtractConfig:
     )
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
         if self.languages and not self.table_languages:
             raise ValueError(
                 "languages: they cannot be kept by language with table_languages = false"
@@ -147,7 +106,7 @@ class ClassifyConfig:
     model: str = key("", "Folder of a fitted model (RUN/classify/model), instead of fitting one.")
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,21 +117,30 @@ class DedupConfig:
     unigrams.
     """
 
-    features: Literal["unigram", "shingle"] = key("shingle", "What a document is a set of.")
+    features: Literal["unigram", "shingle"] = key(
+        "shingle", "What a document is a set of: word shingles, or single words."
+    )
     shingle_words: int = key(5, "Words of a shingle.", least=1)
     bands: int | Literal["auto"] = key(
         20, 'Bands of a signature; "auto" chooses bands and rows for `min_jaccard`.', least=1
     )
     rows: int = key(6, "Hashes of a band.", least=1)
-    hashes: int = key(128, 'With bands = "auto": hashes to choose from.', least=1)
-    min_jaccard: float = key(0.8, "Jaccard similarity to remove at.", above=0, most=1)
+    hashes: int = key(128, 'With `bands` = "auto": hashes to choose from, at most.', least=1)
+    min_jaccard: float = key(
+        0.8,
+        "Jaccard similarity to a document that stays, from which one is removed.",
+        above=0,
+        most=1,
+    )
     across: Literal["all"] | tuple[tuple[str, str], ...] = key(
         "all", "Which datasets are compared: all with all, or pairs, from left to right."
     )
     within: bool = key(
         True, "With pairs in `across`: compare within the second of each and those not named too."
     )
-    index: str = key("", "An earlier run: its documents stay, and come before all of this run's.")
+    index: str = key(
+        "", "An earlier run (its folder): what resembles a document that it kept is removed."
+    )
     max_removed: float = key(
         0.7, "Share of a dataset that may be removed before the alarm.", above=0, most=1
     )
@@ -182,18 +150,25 @@ class DedupConfig:
         above=0,
         most=1,
     )
-    alarm: Literal["stop", "warn"] = key("stop", "What the alarm does.")
-    max_repeated_lines: float = key(
-        1.0, "Remove documents with a larger share of text in repeated lines.", least=0, most=1
+    alarm: Literal["stop", "warn"] = key(
+        "stop", "What happens where a dataset loses most of its documents, or many to one."
     )
-    max_repeated_paragraphs: float = key(1.0, "The same by paragraphs.", least=0, most=1)
+    max_repeated_lines: float = key(
+        1.0,
+        "Remove documents with a larger share of their text in repeated lines.",
+        least=0,
+        most=1,
+    )
+    max_repeated_paragraphs: float = key(1.0, "The same for repeated paragraphs.", least=0, most=1)
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
         self.banding()
 
     def banding(self) -> tuple[int, int]:
         """Bands, and rows of a band. Raises ValueError where `hashes` are too few to choose from."""
+        from curation.kernels.bands import choose_bands
+
         if self.bands == "auto":
             return choose_bands(self.min_jaccard, self.hashes)
         return self.bands, self.rows
@@ -205,15 +180,15 @@ class DecontaminateConfig:
 
     benchmarks: tuple[str, ...] = key((), "Benchmark files: JSONL files, folders or patterns.")
     catalogue: str = key("", "A TOML file that says which fields of which benchmark count.")
-    gram_words: int = key(13, "Words of a gram.", least=1)
+    gram_words: int = key(13, "Words of a gram (n-gram).", least=1)
     margin_chars: int = key(200, "Characters cut on each side of a hit.", least=0)
     min_piece_chars: int = key(200, "Shorter pieces are dropped.", least=0)
     max_pieces: int = key(10, "A document in more pieces is removed.", least=0)
-    max_documents: int = key(10, "Grams in more documents are ignored.", least=0)
+    max_documents: int = key(10, "Grams in more documents than this are ignored.", least=0)
     study: bool = key(True, "Also say which examples stay dirty (appendix C.2).")
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,14 +206,14 @@ class MixConfig:
         0, "Tokens of the whole mixture; 0: until the first dataset is used up.", least=0
     )
     shards: int = key(8, "Training shards.", least=1)
-    validation: float = key(0.001, "Share of documents held out.", least=0, below=1)
+    validation: float = key(0.001, "Share of documents held out for validation.", least=0, below=1)
     weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0)
     parquet: bool = key(
         False, "Also write each shard as a table that names every chunk's document."
     )
 
     def __post_init__(self) -> None:
-        _check_bounds(self)
+        check_bounds(self)
         if self.weights and not sum(self.weights.values()):
             raise ValueError(f"weights: not all 0 expected, got {self.weights}")
 
@@ -286,7 +261,9 @@ class Dataset:
             )
         if bool(self.urls) != bool(self.index):
             raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
-        _check_bounds(self)
+        check_bounds(self)
+        from curation import store
+
         if self.first_mb and not self.stream:
             raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
         if self.stream and any("#" in text and store.address(text).digest for text in self.files):
@@ -323,7 +300,9 @@ class Recipe:
         for stage in self.stages:
             if stage not in STAGES:
                 raise ValueError(f"stages: no stage {stage!r}{did_you_mean(stage, STAGES)}")
-        _check_bounds(self)
+        check_bounds(self)
+        from curation import store
+
         for dataset in self.dataset:
             remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
             if remote and not dataset.stream and "download" not in self.stages:
@@ -382,13 +361,3 @@ class Recipe:
     def negatives(self) -> tuple[str, ...]:
         """The datasets that the classifier learns as unfiltered."""
         return self.classify.negatives or tuple(d.name for d in self.dataset if d.role == "crawl")
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, or all.
-
-    >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
-    ("; did you mean 'dedup'?", '; known: dedup, mix')
-    """
-    close = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

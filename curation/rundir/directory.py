@@ -1,19 +1,30 @@
-"""Where things are in a run directory, and what a shard is. Small and picklable: it goes with every task to every worker."""
+"""Where things are in a run directory, and what a shard is.
+
+Small and picklable: it goes with every task to every worker.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
 from curation import store
 from curation.recipe.line import LINE, stage_named
 from curation.recipe.tables import Recipe
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+Number = TypeVar("Number", int, "npt.NDArray[np.int64]")
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
     """The unit of work: a fixed group of input files and the tables made from it.
 
-    `number` counts within the dataset, `ordinal` over all datasets; `batch` is the crawl that the files belong to.
+    `number` counts within the dataset, `ordinal` over all datasets; `batch` is the crawl that the
+    files belong to.
     """
 
     dataset: str
@@ -43,8 +54,8 @@ def document_number(ordinal: int, row: int) -> int:
     return (ordinal << 32) + row
 
 
-def ordinal_and_row(number: int) -> tuple[int, int]:
-    """The shard's ordinal and the row of a document number."""
+def ordinal_and_row(number: Number) -> tuple[Number, Number]:
+    """The shard's ordinal and the row of a document number, or those of an array of numbers."""
     return number >> 32, number & 0xFFFFFFFF
 
 
@@ -81,7 +92,8 @@ class RunDirectory:
         return bool(entry.aligned_to) and stage in self.recipe.stages and asked
 
     def decided_before(self, stage: str, shard: Shard) -> str | None:
-        """The decision table, row-aligned to the survivors, of the nearest stage before `stage`; None where all survivors are in."""
+        """The decision table, row-aligned to the survivors, of the nearest stage before `stage`;
+        None where all survivors are in."""
         names = [entry.name for entry in LINE]
         before = names[: names.index(stage)]
         for name in reversed(before):
@@ -97,7 +109,8 @@ class RunDirectory:
         return self.path(*entry.ledger.split("/"), shard.dataset, shard.name + ".parquet")
 
     def ledger_before(self, stage: str, shard: Shard) -> str | None:
-        """The table with the ledger of the nearest stage before `stage` that has one for this shard."""
+        """The table with the ledger of the nearest stage before `stage` that has one for this
+        shard."""
         names = [entry.name for entry in LINE]
         for name in reversed(names[: names.index(stage)]):
             if name in self.recipe.stages and (path := self.ledger_table(name, shard)):

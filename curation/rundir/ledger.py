@@ -1,8 +1,9 @@
-"""The books: for every shard and stage, documents in are documents kept plus documents removed, by reason.
+"""The ledgers: for every shard and stage, documents in are documents kept plus documents removed.
 
-A shard's ledger maps an outcome to [documents, characters, tokens]. `in` is what entered, `kept` what stays, every other key a reason of
-`schema.REASONS`; `cut` holds characters removed from documents that stay. It lives in the footer of the stage's decision table.
-Tokens are known from `tokenize` on; before it the third number is 0.
+A shard's ledger maps an outcome to [documents, characters, tokens]. `in` is what entered, `kept`
+what stays, every other key a reason of `schema.REASONS`; `cut` holds characters removed from
+documents that stay. It lives in the footer of the stage's decision table. Tokens are known from
+`tokenize` on; before it the third number is 0.
 """
 
 from __future__ import annotations
@@ -39,33 +40,36 @@ def total(ledgers: Iterable[Ledger]) -> Ledger:
 
 
 def removed(ledger: Ledger) -> Ledger:
-    """What left, by reason."""
+    """What was removed, by reason."""
     return {outcome: counts for outcome, counts in ledger.items() if outcome not in (IN, KEPT, CUT)}
 
 
 def check(stage: str, where: str, ledger: Ledger) -> None:
-    """Raise BooksError unless documents and characters in are those kept plus those removed, and every reason is a known one."""
+    """Raise BooksError unless documents and characters in are those kept plus those removed, and
+    every reason is a known one."""
     unknown = set(removed(ledger)) - set(REASONS)
     if unknown:
         raise BooksError(
             f"{stage} {where}: unknown reason {sorted(unknown)[0]!r}; schema.REASONS lists them"
         )
     for column, unit in ((0, "documents"), (1, "characters")):
-        came = ledger.get(IN, [0, 0, 0])[column]
-        left = sum(counts[column] for outcome, counts in ledger.items() if outcome != IN)
-        if came != left:
+        entered = ledger.get(IN, [0, 0, 0])[column]
+        accounted = sum(counts[column] for outcome, counts in ledger.items() if outcome != IN)
+        if entered != accounted:
             raise BooksError(
-                f"{stage} {where}: {came} {unit} came in, but {left} are accounted for; this is a bug, please report it"
+                f"{stage} {where}: {entered} {unit} came in, but {accounted} are accounted for; "
+                "this is a bug, please report it"
             )
 
 
 def check_chain(stage: str, where: str, before: Ledger, after: Ledger) -> None:
-    """Raise BooksError unless what enters a stage is what the one before kept (documents and characters)."""
-    kept, came = before.get(KEPT, [0, 0, 0]), after.get(IN, [0, 0, 0])
-    if kept[:2] != came[:2]:
+    """Raise BooksError unless what enters a stage is what the one before kept (documents and
+    characters)."""
+    kept, entered = before.get(KEPT, [0, 0, 0]), after.get(IN, [0, 0, 0])
+    if kept[:2] != entered[:2]:
         raise BooksError(
             f"{stage} {where}: the stage before kept {kept[0]} documents ({kept[1]} characters), "
-            f"but {came[0]} ({came[1]}) entered; this is a bug, please report it"
+            f"but {entered[0]} ({entered[1]}) entered; this is a bug, please report it"
         )
 
 

@@ -21,8 +21,9 @@ STALE_S = 120.0
 class Lock:
     """One run per directory at a time: `run.lock` with owner and heartbeat.
 
-    A lock whose process is gone, or that has not beaten for two minutes, is named and taken over. On object storage this is best effort:
-    two runs that start in the same instant may both think they own it.
+    A lock whose process is gone, or that has not beaten for two minutes, is named and taken over.
+    On object storage this is best effort: two runs that start in the same instant may both think
+    they own it.
     """
 
     def __init__(self, out: str, say: Any) -> None:
@@ -45,11 +46,14 @@ class Lock:
                 continue
             if not self._stale(holder):
                 raise RunError(
-                    f"{self._path}: a run on {holder['host']} (process {holder['pid']}) is at work in this directory; "
-                    "wait for it, or stop it, or name another --out (if it is not a run, delete that file)"
+                    f"{self._path}: a run on {holder['host']} (process {holder['pid']}) is at work "
+                    "in this directory; "
+                    "wait for it, or stop it, or name another --out (if it is not a run, delete "
+                    "that file)"
                 )
             self._say(
-                f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended without a word"
+                f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended "
+                "without releasing it"
             )
             store.delete(self._path)
         self._thread.start()
@@ -84,6 +88,5 @@ class Lock:
 
     def _stale(self, holder: dict[str, Any]) -> bool:
         gone = holder["host"] == self._owner["host"] and not store.process_alive(holder["pid"])
-        return (
-            gone or time.time() - float(holder["beat"]) > STALE_S
-        )  # a number may be another process's by now
+        # Time decides too: a process number may be another process's by now.
+        return gone or time.time() - float(holder["beat"]) > STALE_S

@@ -1,7 +1,8 @@
-"""What a run will do: `plan.json` (recipe, inputs, shards), and the lock that keeps two runs out of one directory.
+"""What a run will do: `plan.json` with the recipe, the inputs and the shards.
 
-Inputs are told apart by name, size and modification time. A shard whose inputs changed loses its documents before the new plan is written,
-so everything made from them is made again; nothing else is.
+Inputs are told apart by name, size and modification time. A shard whose inputs changed loses its
+documents before the new plan is written, so everything made from them is made again; nothing else
+is.
 """
 
 from __future__ import annotations
@@ -57,43 +58,45 @@ def _known_formats(dataset: Dataset, files: list[store.File]) -> None:
 
 
 def _batches(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
-    batches = sources.files(rundir, dataset)
+    batches = sources.input_files(rundir, dataset)
     if dataset.crawls:
         return batches
     (files,) = batches
     alike = len({file.name for file in files}) < len(files)
-    if alike and not any(
-        store.is_web(file.path) for file in files
-    ):  # told apart by their place in the folder they share
+    # Files of the same name are told apart by their place in the folder they share.
+    if alike and not any(store.is_web(file.path) for file in files):
         shared = os.path.commonpath([os.path.dirname(file.path) for file in files])
         files = [
             dataclasses.replace(file, name=os.path.relpath(file.path, shared)) for file in files
         ]
     names = sorted(file.name for file in files)
-    for one, next_ in itertools.pairwise(names):
-        if one == next_:
+    for name, next_name in itertools.pairwise(names):
+        if name == next_name:
             raise InputError(
-                f"dataset {dataset.name!r}: the file {one!r} is named twice; name it once"
+                f"dataset {dataset.name!r}: the file {name!r} is named twice; name it once"
             )
     return [files]
 
 
-def admit(rundir: RunDirectory, update: bool) -> None:
-    """Raise RunError where the directory holds another recipe's run and `update` was not asked for, or something that is no run."""
+def check_directory(rundir: RunDirectory, update: bool) -> None:
+    """Raise RunError where the directory holds another recipe's run and `update` was not asked
+    for, or something that is no run."""
     path = rundir.path("plan.json")
     if store.exists(path):
         differences = recipes.changes(_read(path)["recipe"], recipes.as_dict(rundir.recipe))
         if differences and not update:
             raise RunError(
                 f"{rundir.out}: made by another recipe ({'; '.join(differences[:3])}"
-                f"{' ...' if len(differences) > 3 else ''}); add --update to run it again under the new one "
+                f"{' ...' if len(differences) > 3 else ''}); add --update to run it again under "
+                "the new one "
                 "(whatever is still valid is reused), or name another --out"
             )
     elif store.is_folder(rundir.out) and not store.is_remote(rundir.out):
         strange = sorted(set(os.listdir(rundir.out)) - {"run.lock", "downloads"})
         if strange:
             raise RunError(
-                f"{rundir.out}: not a run directory, and not empty (it holds {strange[0]!r}); name a new folder with --out"
+                f"{rundir.out}: not a run directory, and not empty (it holds {strange[0]!r}); name "
+                "a new folder with --out"
             )
 
 
@@ -122,11 +125,12 @@ def _read(path: str) -> dict[str, Any]:
 
 
 def read(out: str) -> tuple[RunDirectory, Plan]:
-    """The context and plan of a run directory. Raises RunError where it is none."""
+    """The run directory at `out` and its plan. Raises RunError where it is none."""
     path = store.join(out, "plan.json")
     if not store.exists(path):
         raise RunError(
-            f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` wrote"
+            f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` "
+            "wrote"
         )
     data = _read(path)
     try:

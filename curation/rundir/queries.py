@@ -1,4 +1,5 @@
-"""A query over a run's tables, run once: its rows are in a folder of the run directory, with a manifest after them."""
+"""A query over a run's tables, run once: its rows are in a folder of the run directory, with a
+manifest after them."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ MANIFEST = pa.schema([("value", pa.int64()), ("rows", pa.int64())])
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """A query's committed rows: the folder, the partition values that have rows, and their identity."""
+    """A query's committed rows: the folder, the partition values that have rows, and their
+    identity."""
 
     out: str
     schema: pa.Schema
@@ -48,7 +50,10 @@ def run_query(
     partition_by: str | None = None,
     sort_by: Sequence[str],
 ) -> QueryResult:
-    """Run a query once: its rows lie in `out`, its manifest after them. `made_from` are the identities of what the tables hold."""
+    """Run a query once: its rows lie in `out`, its manifest after them.
+
+    `made_from` are the identities of what the tables hold.
+    """
     digest = config_digest(
         "query", text, tuple(schema.names), tuple(made_from), partition_by, tuple(sort_by)
     )

@@ -1,11 +1,15 @@
-"""What a stage's task on a shard returns, made at most once, and the check of the ledgers of a stage."""
+"""What a stage's task on a shard returns, made at most once, and the check of the ledgers of a
+stage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 from curation import store
+from curation.errors import NotMade
 from curation.rundir import ledger
 from curation.rundir.directory import RunDirectory, Shard
 
@@ -18,17 +22,35 @@ class ShardResult:
     ledger: ledger.Ledger = field(default_factory=dict)
 
 
+_only_reuse: ContextVar[bool] = ContextVar("only_reuse", default=False)
+
+
 def run_once(
     path: str, digest: str, make: Callable[[], ShardResult], beside: str = ""
 ) -> ShardResult:
-    """`make()`, unless the table it writes last, and the one it writes `beside` it, are there already under this digest."""
+    """`make()`, unless the table it writes last, and the one it writes `beside` it, are there
+    already under this digest."""
     footer = store.done(path, digest)
-    complete = footer and (not beside or store.done(beside, digest))
-    return ShardResult(footer.identity, footer.ledger) if footer and complete else make()
+    if footer and (not beside or store.done(beside, digest)):
+        return ShardResult(footer.identity, footer.ledger)
+    if _only_reuse.get():
+        raise NotMade(path)
+    return make()
+
+
+@contextlib.contextmanager
+def only_reuse() -> Iterator[None]:
+    """In this block `run_once` makes nothing: it raises NotMade where a table is not there."""
+    before = _only_reuse.set(True)
+    try:
+        yield
+    finally:
+        _only_reuse.reset(before)
 
 
 def check_ledgers(rundir: RunDirectory, stage: str, results: Mapping[Shard, ShardResult]) -> None:
-    """Check a stage's ledgers shard by shard, and against the stage before: what enters is what was kept."""
+    """Check a stage's ledgers shard by shard, and against the stage before: what enters is what
+    was kept."""
     for shard, result in results.items():
         ledger.check(stage, str(shard), result.ledger)
         before = previous_ledger(rundir, stage, shard)
@@ -43,9 +65,10 @@ def previous_ledger(rundir: RunDirectory, stage: str, shard: Shard) -> ledger.Le
 
 
 def stored_ledgers(rundir: RunDirectory, stage: str) -> dict[str, ledger.Ledger]:
-    """A stage's ledgers by dataset, from ledger.json of a finished run; empty where there is none."""
+    """A stage's ledgers by dataset, from ledger.json of a finished run; empty where there is
+    none."""
     path = rundir.path("ledger.json")
-    found: dict[str, ledger.Ledger] = (
-        store.read_json(path).get(stage, {}) if store.exists(path) else {}
-    )
-    return found
+    ledgers: dict[str, ledger.Ledger] = {}
+    if store.exists(path):
+        ledgers = store.read_json(path).get(stage, {})
+    return ledgers

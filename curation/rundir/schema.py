@@ -1,16 +1,19 @@
 """Every table of a run directory: its columns with their meaning and unit, and the list of reasons.
 
-A document's number `doc` is shard ordinal * 2**32 + row in the survivors table: small enough for SQL, known without a join.
+A document's number `doc` is shard ordinal * 2**32 + row in the survivors table: small enough for
+SQL, known without a join.
 """
 
 from __future__ import annotations
 
 import pyarrow as pa
 
-# Why a record never became a document, or a document left the line. Every reason that any stage may write stands here.
+# Why a record never became a document, or a document was removed: every reason that any stage may
+# write.
 REASONS: dict[str, str] = {
     # extract: records that never became documents (listed in rejects/)
-    "not_a_page": "a record that holds no page: warcinfo, request, metadata, DNS ... (counted, not listed)",
+    "not_a_page": "a record that holds no page: warcinfo, request, metadata, DNS ... (counted, not "
+    "listed)",
     "not_html": "the record's content type is neither HTML nor plain text",
     "http_status": "the server answered with a status other than 200",
     "undecodable": "the bytes are not text in any encoding that fits",
@@ -25,7 +28,8 @@ REASONS: dict[str, str] = {
     "stub": "a MediaWiki page with too little text",
     "namespace": "a MediaWiki page that is no article",
     "missing_text": "the row has no text",
-    "unreachable": "the file, or the rest of it, or the record, could not be read from its address (asked for again by the next run)",
+    "unreachable": "the file, or the rest of it, or the record, could not be read from its address "
+    "(asked for again by the next run)",
     "not_in_index": "no successful capture of the address in the index",
     "repeated_url": "another address of the list is the same page",
     "language": "the language is not one that the recipe keeps",
@@ -34,7 +38,8 @@ REASONS: dict[str, str] = {
     # dedup
     "exact_duplicate": "the same text as a document that stays",
     "duplicate": "Jaccard similarity of at least min_jaccard with a document that stays",
-    "repetitive": "more of its characters than the recipe allows stand in lines or paragraphs that it said before",
+    "repetitive": "more of its characters than the recipe allows stand in repeated lines or "
+    "paragraphs",
     # decontaminate
     "too_many_pieces": "benchmark overlap cut it into more than max_pieces pieces (appendix C)",
     "no_piece_left": "after cutting benchmark overlap every piece is shorter than min_piece_chars",
@@ -270,7 +275,8 @@ SHARDS = pa.schema(
 
 
 def packed(dtype: str) -> pa.Schema:
-    """A token shard as a table: one row a chunk, in the order of the shard; `dtype` is uint16 or uint32."""
+    """A token shard as a table: one row a chunk, in the order of the shard; `dtype` is uint16 or
+    uint32."""
     return pa.schema(
         [
             _field("dataset", pa.string(), "where the document is from"),

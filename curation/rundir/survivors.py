@@ -1,4 +1,5 @@
-"""The survivors of a shard, read a row group at a time beside what earlier stages decided on them."""
+"""The survivors of a shard, read a row group at a time beside what earlier stages decided on
+them."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from curation.rundir.directory import RunDirectory, Shard
 def survivor_groups(
     rundir: RunDirectory, shard: Shard, columns: Sequence[str], before: str | None
 ) -> Iterator[RowGroup]:
-    """The survivors of a shard, a row group at a time, each with what the decision table `before` says of its rows."""
+    """The survivors of a shard, a row group at a time, each with what the decision table
+    `before` says of its rows."""
     decided = _column(before, "keep") if before else None
     start = 0
     for batch in store.read_groups(rundir.survivors(shard), columns):
@@ -26,13 +28,14 @@ def survivor_groups(
 
 @dataclass(frozen=True, slots=True)
 class RowGroup:
-    """Consecutive rows of a survivors table; `keep` (bool[n], nulls for rows removed before) is None where all are in."""
+    """Consecutive rows of a survivors table; `keep` (bool[n], nulls for rows removed before) is
+    None where all are in."""
 
     start: int
     batch: pa.RecordBatch
     keep: Any
 
-    def open(self) -> Any:
+    def remaining(self) -> Any:
         """Which rows are still in: bool numpy [n]."""
         import numpy as np
 

@@ -1,7 +1,9 @@
-"""The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs, http(s):// through requests.
+"""The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs,
+http(s):// through requests.
 
-`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays, `remote` reads addresses, `fetch` brings files from them.
-All commit last: everything is written under a temporary name and appears whole or not at all.
+`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays, `remote` reads addresses,
+`fetch` brings files from them. All commit last: everything is written under a temporary name and
+appears whole or not at all.
 """
 
 from curation.store.arrays import read_array, write_array

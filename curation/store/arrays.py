@@ -1,4 +1,5 @@
-"""Single numpy arrays as .npy files: mapped where they are local, so that workers share one copy."""
+"""Single numpy arrays as .npy files: mapped where they are local, so that workers share one
+copy."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """Whole files from addresses: under a temporary name until they are known to be whole.
 
-Costs the network, and for gzip one reading of what arrived (some 250 MB/s unpacked): every member's checksum is tested. The trap: a part
-that an earlier run left may be of an older file of the same name, so the tag (ETag) of the file it is from is kept beside it.
+Costs the network, and for gzip one reading of what arrived (some 250 MB/s unpacked): every member's
+checksum is tested. The trap: a part that an earlier run left may be of an older file of the same
+name, so the tag (ETag) of the file it is from is kept beside it.
 """
 
 from __future__ import annotations
@@ -30,14 +31,17 @@ PART, TAG = ".part", ".tag"
 
 
 def fetch(address: Address, destination: str, patience: Patience) -> int:
-    """Bring a file to `destination` and return its size in bytes; one that is there already is kept.
+    """Bring a file to `destination` and return its size in bytes; one that is there already is
+    kept.
 
-    It arrives as `<destination>.part` and is renamed when it is whole: of the length that the server told, or the address does, with the
-    address's digest, and every gzip member's checksum right where the name ends in .gz. A part is taken up where it ends, if the file at
-    the address is still the one it is of. For object storage the part is in the machine's temporary folder, and what arrived is put in
-    one piece.
+    It arrives as `<destination>.part` and is renamed when it is whole: of the length that the
+    server told, or the address does, with the address's digest, and every gzip member's checksum
+    right where the name ends in .gz. A part is taken up where it ends, if the file at the address
+    is still the one it is of. For object storage the part is in the machine's temporary folder, and
+    what arrived is put in one piece.
 
-    Raises Unreachable where the file is not there or stays broken; a part is then left for the next run.
+    Raises Unreachable where the file is not there or stays broken; a part is then left for the next
+    run.
     """
     if exists(destination):
         return find(destination)[0].size
@@ -56,7 +60,8 @@ def fetch(address: Address, destination: str, patience: Patience) -> int:
 
 
 def _arrived(address: Address, part: str, patience: Patience) -> int:
-    """Fetch what the part lacks, and test the whole; what fails the test is thrown away and fetched again."""
+    """Fetch what the part lacks, and test the whole; what fails the test is thrown away and
+    fetched again."""
 
     def attempt() -> int:
         have = os.path.getsize(part) if os.path.exists(part) else 0
@@ -110,9 +115,9 @@ def _wrong(address: Address, path: str, size: int) -> str:
     if address.digest:
         kind, expected = address.digest
         with open(path, "rb") as file:
-            found = hashlib.file_digest(file, kind).hexdigest()
-        if found != expected:
-            return f"its {kind} is {found}, {expected} expected"
+            computed = hashlib.file_digest(file, kind).hexdigest()
+        if computed != expected:
+            return f"its {kind} is {computed}, {expected} expected"
     if address.name.endswith(".gz"):
         try:
             with gzip.open(path) as file:

@@ -1,6 +1,7 @@
 """Paths, bytes and JSON: listing, opening, and files that appear whole or not at all.
 
-Trap: a temporary file for object storage is local, and reaches the bucket in one put; a folder there does not exist by itself.
+Trap: a temporary file for object storage is local, and reaches the bucket in one put; a folder
+there does not exist by itself.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ TEMPORARY = ".tmp-"
 _GLOB = re.compile(r"[*?\[]")
 
 
-# ---- paths -----------------------------------------------------------------------------------------------------------------------------
+# ---- paths ---------------------------------------------------------------------------------------
 
 
 def is_remote(path: str) -> bool:
@@ -41,12 +42,10 @@ def filesystem(path: str) -> tuple[Any, str]:
     scheme, _, rest = path.partition("://")
     bucket, _, key = rest.partition("/")
     try:
-        if (
-            scheme == "s3"
-        ):  # its put is one request, and nothing appears before it; without the option, several
-            return _connected(f"s3://{bucket}?allow_delayed_open=true"), f"{bucket}/{key}".rstrip(
-                "/"
-            )
+        # With the option a put is one request, and nothing appears before it.
+        if scheme == "s3":
+            client = _connected(f"s3://{bucket}?allow_delayed_open=true")
+            return client, f"{bucket}/{key}".rstrip("/")
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
@@ -79,7 +78,8 @@ def is_folder(path: str) -> bool:
 class File:
     """One input file as the plan sees it.
 
-    `name` is relative to the pattern's fixed folder, `tag` changes when the file does (the modification time where there is one).
+    `name` is relative to the pattern's fixed folder, `tag` changes when the file does (the
+    modification time where there is one).
     """
 
     path: str
@@ -89,7 +89,8 @@ class File:
 
 
 def find(pattern: str) -> list[File]:
-    """The files a pattern means: a path, a folder (everything in it but hidden files), or a glob; sorted by name."""
+    """The files a pattern means: a path, a folder (everything in it but hidden files), or a
+    glob; sorted by name."""
     system, inner = filesystem(pattern)
     if _GLOB.search(inner):
         root = inner[: inner.rfind("/", 0, _GLOB.search(inner).start()) + 1] or "."  # type: ignore[union-attr]
@@ -109,7 +110,8 @@ def find(pattern: str) -> list[File]:
 
 
 def listing(folder: str) -> list[File]:
-    """The files in a folder of ours, however deep, without the hidden ones; none where there is no such folder."""
+    """The files in a folder of ours, however deep, without the hidden ones; none where there is
+    no such folder."""
     system, inner = filesystem(folder)
     return _files(system, folder, inner, _listing(system, inner))
 
@@ -159,7 +161,7 @@ def _tag(info: Any) -> str:
     return str(info.mtime_ns or "")
 
 
-# ---- bytes -----------------------------------------------------------------------------------------------------------------------------
+# ---- bytes ---------------------------------------------------------------------------------------
 
 
 def open_input(path: str) -> Any:
@@ -189,7 +191,8 @@ def read_json(path: str) -> Any:
 
 @contextlib.contextmanager
 def atomic(path: str) -> Iterator[IO[bytes]]:
-    """A binary file that appears at `path` when the block ends well, and not at all when it does not."""
+    """A binary file that appears at `path` when the block ends well, and not at all when it does
+    not."""
     local = not is_remote(path)
     folder = os.path.dirname(path) if local else None
     if local:
@@ -245,9 +248,8 @@ def create(path: str, value: Any) -> bool:
     try:
         with handle:
             handle.write(orjson.dumps(value))
-        os.link(
-            handle.name, path
-        )  # the one step that both makes the file whole and fails where there is one
+        # The one step that both makes the file whole and fails where there is one.
+        os.link(handle.name, path)
     except FileExistsError:
         return False
     finally:
@@ -275,7 +277,8 @@ def delete(path: str) -> None:
 
 
 def sweep(folder: str) -> None:
-    """Remove temporary files that a killed run left behind; only the holder of the run's lock may call it."""
+    """Remove temporary files that a killed run left behind; only the holder of the run's lock
+    may call it."""
     if not is_remote(folder):
         for place, _, names in os.walk(folder):
             for name in names:
@@ -289,7 +292,8 @@ def _first_line(error: BaseException) -> str:
 
 
 def process_alive(pid: int) -> bool:
-    """Whether a process of this machine is there: who left a lock or a temporary folder behind may be gone."""
+    """Whether a process of this machine is there: who left a lock or a temporary folder behind
+    may be gone."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -1,8 +1,10 @@
-"""Files at http(s):// addresses and in object storage, read forward and fetched: resumed where a connection broke, at a polite pace.
+"""Files at http(s):// addresses and in object storage, read forward and fetched: resumed where a
+connection broke, at a polite pace.
 
-Costs the network. The traps: a busy Common Crawl answers 503 or 403 with an XML page under the archive's name; a cut connection looks like
-the end of the file; and a server that ignores a range sends the whole file again, which appended to what is there makes a file of the
-right kind and the wrong content.
+Costs the network. The traps: a busy Common Crawl answers 503 or 403 with an XML page under the
+archive's name; a cut connection looks like the end of the file; and a server that ignores a range
+sends the whole file again, which appended to what is there makes a file of the right kind and the
+wrong content.
 """
 
 from __future__ import annotations
@@ -35,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How long to go on, and at what pace: `interval_s` lies between two requests of this process."""
+    """How long to go on, and the seconds between two requests of this process."""
 
     max_attempts: int = 8
     timeout_s: float = 60.0
@@ -44,7 +46,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a file is, the name it gets, and what it is checked by: its size in bytes (-1: not told), `(algorithm, hex digest)`."""
+    """Where a file is, its name here, its size in bytes (-1: unknown), (algorithm, hex digest)."""
 
     url: str
     name: str
@@ -60,7 +62,8 @@ def is_web(path: str) -> bool:
 
 
 def address(text: str) -> Address:
-    """An address with what may stand behind its `#`: sha256=, sha1= or md5=, bytes=, name=, joined by `&`.
+    """An address with what may stand behind its `#`: sha256=, sha1= or md5=, bytes=, name=, joined
+    by `&`.
 
     >>> address("https://example.org/data/test.jsonl#name=gsm8k.jsonl&bytes=12")
     Address(url='https://example.org/data/test.jsonl', name='gsm8k.jsonl', size=12, digest=None)
@@ -86,10 +89,12 @@ def address(text: str) -> Address:
 
 
 class RemoteFile(io.RawIOBase):
-    """The bytes [start, end) of a remote file, read forward; a broken connection is taken up again where it broke.
+    """The bytes [start, end) of a remote file, read forward; a broken connection is taken up again
+    where it broke.
 
-    Reading never raises, since native readers lose exceptions: what went wrong is `failure`, and the file ends there. `size` (of
-    the whole file, None where the server hides it) and `tag` are known once something was read.
+    Reading never raises, since native readers lose exceptions: what went wrong is `failure`, and
+    the file ends there. `size` (of the whole file, None where the server hides it) and `tag` are
+    known once something was read.
     """
 
     def __init__(
@@ -133,7 +138,10 @@ class RemoteFile(io.RawIOBase):
         self._body = None
 
     def _chunk(self) -> bytes:
-        """The next bytes, none at the end. Raises TryAgain and what `persist` knows; the next call then asks again from here."""
+        """The next bytes, none at the end.
+
+        Raises TryAgain and what `persist` knows; the next call then asks again from here.
+        """
         try:
             if self._body is None:
                 self._body = self._ask() if is_web(self.url) else self._from_storage()
@@ -183,7 +191,8 @@ class RemoteFile(io.RawIOBase):
                 skip = max(0, skip - len(chunk))
 
     def _same(self, size: int | None, tag: str) -> None:
-        """What is taken up again must be the file that was begun: of its tag, or without tags of its size. (Lengths can be wrong.)"""
+        """What is taken up again must be the file that was begun: of its tag, or without tags of
+        its size. (Lengths can be wrong.)"""
         if self.tag and tag and tag != self.tag:
             raise TryAgain(
                 f"the file changed while it was read (its tag was {self.tag}, then {tag})"
@@ -217,13 +226,17 @@ def read_range(url: str, start: int, length: int, patience: Patience) -> bytes:
             raise file.failure
     if len(data) != length:
         raise Unreachable(
-            f"{url}: asked for {length} bytes from {start} on, and the file ends after {len(data)} of them"
+            f"{url}: asked for {length} bytes from {start} on, and the file ends after {len(data)} "
+            "of them"
         )
     return data
 
 
 def describe(url: str, patience: Patience) -> tuple[int | None, str]:
-    """Size in bytes (None where it is not told) and a tag that changes with the file. Raises Unreachable."""
+    """Size in bytes (None where it is not told) and a tag that changes with the file.
+
+    Raises Unreachable.
+    """
     if not is_web(url):
 
         def look() -> tuple[int | None, str]:
@@ -234,21 +247,16 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
         return persist(look, url, patience)
 
     def ask() -> tuple[int | None, str]:
-        with respond(
-            "GET", url, {"Range": "bytes=0-0"}, patience
-        ) as response:  # many servers know no HEAD
+        # Many servers know no HEAD.
+        with respond("GET", url, {"Range": "bytes=0-0"}, patience) as response:
             length = response.headers.get("Content-Length", "")
-            whole = (
-                int(length)
-                if response.status_code == 200 and length.isdecimal()
-                else range_size(response)
-            )
-            return whole, _tag(response)
+            whole = response.status_code == 200 and length.isdecimal()
+            return int(length) if whole else range_size(response), _tag(response)
 
     return persist(ask, url, patience)
 
 
-# ---- one request, and patience ---------------------------------------------------------------------------------------------------------
+# ---- one request, and patience -------------------------------------------------------------------
 
 
 class TryAgain(Exception):
@@ -264,7 +272,10 @@ class OutOfRange(Unreachable):
 
 
 def persist(attempt: Callable[[], T], url: str, patience: Patience) -> T:
-    """`attempt()`, again and again where it fails in a way that may pass. Raises Unreachable when patience ends."""
+    """`attempt()`, again and again where it fails in a way that may pass.
+
+    Raises Unreachable when patience ends.
+    """
     import requests
     import tenacity
 
@@ -278,12 +289,16 @@ def persist(attempt: Callable[[], T], url: str, patience: Patience) -> T:
         return retrying(attempt)
     except (TryAgain, requests.RequestException) as error:
         raise Unreachable(
-            f"{url}: given up after {patience.max_attempts} attempts: {error}. Try again later: it goes on where it stopped"
+            f"{url}: given up after {patience.max_attempts} attempts: {error}. Try again later: it "
+            "goes on where it stopped"
         ) from error
 
 
 def respond(method: str, url: str, headers: dict[str, str], patience: Patience) -> Any:
-    """An open response of status 200, 206 or 416. Raises TryAgain for what may pass, Unreachable for what will not."""
+    """An open response of status 200, 206 or 416.
+
+    Raises TryAgain for what may pass, Unreachable for what will not.
+    """
     _pace(patience.interval_s)
     headers = {"Accept-Encoding": "identity", **headers}
     response = _session().request(
@@ -304,7 +319,8 @@ def respond(method: str, url: str, headers: dict[str, str], patience: Patience) 
 def retry_after_s(text: str, now: float) -> float:
     """Seconds that a Retry-After header asks for, as a number or as a date; 0 for anything else.
 
-    >>> retry_after_s("7", 0.0), retry_after_s("Thu, 01 Jan 1970 00:01:00 GMT", 20.0), retry_after_s("soon", 0.0)
+    >>> date = "Thu, 01 Jan 1970 00:01:00 GMT"
+    >>> retry_after_s("7", 0.0), retry_after_s(date, 20.0), retry_after_s("soon", 0.0)
     (7.0, 40.0, 0.0)
     """
     if text.strip().isdecimal():
@@ -362,7 +378,8 @@ def _pace(interval_s: float) -> None:
 
 
 def _wait_s(state: Any) -> float:
-    """What the server asked for, at least a doubling wait; with jitter, so that workers do not come back together."""
+    """What the server asked for, at least a doubling wait; with jitter, so that workers do not
+    come back together."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.wait_s if isinstance(error, TryAgain) else 0.0
     doubling = min(2.0 ** (state.attempt_number - 1), 60.0)

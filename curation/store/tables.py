@@ -1,8 +1,9 @@
 """Parquet tables: one writer that commits last, and readers that stream row groups.
 
-A file carries in its footer the digest of the configuration it was made under, an identity for what comes after it to hang on, and its
-ledger; never times or absolute paths. The writer cuts row groups by rows and bytes of the rows themselves, so the bytes of a file do not
-depend on how its rows arrived.
+A file carries in its footer the digest of the configuration it was made under, an identity for what
+comes after it to hang on, and its ledger; never times or absolute paths. The writer cuts row groups
+by rows and bytes of the rows themselves, so the bytes of a file do not depend on how its rows
+arrived.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ class TableWriter:
     def write(self, batch: pa.RecordBatch | pa.Table) -> None:
         """Append rows; columns must be those of the schema, in its order."""
         batches = batch.to_batches() if isinstance(batch, pa.Table) else [batch]
-        for one in batches:
-            self._append(pa.RecordBatch.from_arrays(one.columns, schema=self.schema))
+        for part in batches:
+            self._append(pa.RecordBatch.from_arrays(part.columns, schema=self.schema))
 
     def _append(self, batch: pa.RecordBatch) -> None:
         sizes = np.cumsum(row_bytes(batch))
@@ -126,7 +127,8 @@ class TableWriter:
 
 
 def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """Bytes of each row's values (int64[n]): from the values alone, so equal however the rows were batched.
+    """Bytes of each row's values (int64[n]): from the values alone, so equal however the rows were
+    batched.
 
     >>> row_bytes(pa.record_batch({"a": ["xy", None, "z"], "n": [1, 2, 3]})).tolist()
     [18, 16, 17]
@@ -177,15 +179,15 @@ def footer(path: str) -> Footer | None:
 
 def done(path: str, digest: str) -> Footer | None:
     """The footer of a table that was made under `digest`, else None: what a re-run may reuse."""
-    found = footer(path)
-    return found if found is not None and found.digest == digest else None
+    committed = footer(path)
+    return committed if committed is not None and committed.digest == digest else None
 
 
 def need_footer(path: str) -> Footer:
-    found = footer(path)
-    if found is None:
+    committed = footer(path)
+    if committed is None:
         raise RunError(f"{path}: missing or damaged; run the stage that writes it again")
-    return found
+    return committed
 
 
 def read_groups(

@@ -1,17 +1,20 @@
-"""Does curation help? The texts of `curation ablate`: one held-out set, and token shards of the same line stopped at four places.
+"""Does curation help? The texts of `curation ablate`: held-out texts, and shards of four arms.
 
     source/    the recipe's datasets, extracted once
-    split/     held out: a share of the trusted corpora, by site, or by document (a book is a work) where a corpus has no sites
-    purge/     everything else, against the held-out texts: near duplicates leave, shared 13-grams are cut out
-    arms/      raw, classify, dedup, mixture: the recipe's own line over what is left, ended at that stage
+    split/     held out: a share of the trusted corpora, by site, or by document where a corpus has
+               no sites (a book is a document)
+    purge/     all other texts, compared with the held-out ones: near duplicates are removed, shared
+               13-grams are cut out
+    arms/      raw, classify, dedup, mixture: the recipe's own stages over the rest, ended there
     heldout/   the held-out texts as token shards, one folder a dataset
 
-Every folder but split/ is an ordinary run directory: `curation report` and `curation explain` answer for each arm. Nothing leaks: held-out
-texts are in no arm, neither as training text nor as the classifier's positives; pages of held-out sites leave the crawl too; and the purge
-is the same for every arm, raw included, since all arms read what it left.
+Every folder but split/ is an ordinary run directory: `curation report` and `curation explain` work
+on each arm. Nothing leaks: held-out texts are in no arm, neither as training text nor as the
+classifier's positives; pages of held-out sites are removed from the crawl too; and the purge is the
+same for every arm, raw included.
 
-Cost: the line three times over the texts (source, purge, arms). Trap: all arms get the same number of tokens, not of documents; where an
-arm has fewer tokens than that it reads them again, and `epochs` says so.
+Cost: the stages three times over the texts (source, purge, arms). Trap: all arms get the same
+number of tokens, not of documents; an arm with fewer tokens reads them again (`epochs`).
 """
 
 from __future__ import annotations
@@ -38,26 +41,54 @@ from curation.stages.classify.sample import site
 from curation.stages.mix.stage import CHUNK_TOKENS
 
 VERSION = 1
-ARMS = {
-    "raw": (),
-    "classify": ("classify",),
-    "dedup": ("classify", "dedup"),
-}  # filters of each; `mixture` has the recipe's own
+# The filters of each arm; `mixture` has the recipe's own.
+ARMS = {"raw": (), "classify": ("classify",), "dedup": ("classify", "dedup")}
 ONE_SITE = 0.5  # a corpus with more of its addresses on one site than this is split by document
-PURGE = DedupConfig(
-    bands=40, rows=3, min_jaccard=0.5, within=False, alarm="warn"
-)  # finds 99.5 % of pairs at 0.5
-MARGIN = 1.2  # tokens mixed for each token trained, and two chunks more: chance may make a mixture shorter than planned
+# Finds 99.5 % of pairs at 0.5.
+PURGE = DedupConfig(bands=40, rows=3, min_jaccard=0.5, within=False, alarm="warn")
+# Tokens mixed for each token trained (and two chunks more): chance may make a mixture shorter.
+MARGIN = 1.2
 TABLE = pa.schema([("id", pa.string()), ("url", pa.string()), ("text", pa.string())])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class SplitCounts:
+    """Documents of a dataset: to train on, held out, and of a held-out site (in neither)."""
+
+    rest: int = 0
+    held_out: int = 0
+    of_a_held_out_site: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDataset:
+    """A dataset in an arm: its weight, the tokens there are, and how often the models read them."""
+
+    dataset: str
+    weight: float
+    tokens: int
+    epochs: float
+
+
+@dataclass(frozen=True, slots=True)
+class TextFacts:
+    """How the texts were made: `split` and `purged` by dataset, `mixtures` by arm.
+
+    `purged`: "stage: outcome" -> documents, of the stages that compare with held-out texts.
+    """
+
+    split: dict[str, SplitCounts]
+    purged: dict[str, dict[str, int]]
+    mixtures: dict[str, list[ReadDataset]]
+
+
+@dataclass(frozen=True, slots=True)
 class Texts:
-    """Folders with token shards, local ones: of each arm, and of each held-out dataset; `facts` is for the reader of the result."""
+    """Local folders with token shards: of each arm, and of each held-out dataset."""
 
     arms: dict[str, str]
     heldout: dict[str, str]
-    facts: dict[str, Any]
+    facts: TextFacts
 
 
 def prepare(
@@ -69,20 +100,23 @@ def prepare(
     share: float = 0.1,
     say: Callable[[str], None] = print,
 ) -> Texts:
-    """Make the texts of an ablation that trains on `tokens` tokens in each arm; what is there already is used again.
+    """Make the texts of an ablation that trains on `tokens` tokens an arm, or use those there.
 
-    Raises InputError where the recipe has no trusted corpus to hold text out of, or no crawl to curate.
+    Raises InputError where the recipe has no trusted corpus to hold text out of, or no crawl to
+    curate.
     """
     trusted = [d.name for d in recipe.dataset if d.role == "trusted"]
     crawls = [d.name for d in recipe.dataset if d.role == "crawl"]
     if not trusted or not crawls:
         raise InputError(
-            "ablate: a recipe with at least one dataset of role trusted and one of role crawl expected"
+            "ablate: a recipe with at least one dataset of role trusted and one of role crawl "
+            "expected"
         )
     missing = {"classify", "dedup", "tokenize", "mix"} - set(recipe.stages)
     if missing:
         raise InputError(
-            f"ablate: a recipe with the stage {min(missing)!r} expected: the arms end at each of its stages"
+            f"ablate: a recipe with the stage {min(missing)!r} expected: "
+            "the arms end at each of its stages"
         )
     stages = tuple(s for s in ("download", "extract") if s in recipe.stages)
     say("extracting")
@@ -94,71 +128,64 @@ def prepare(
         say=say,
     )
     split = _split(*source, store.join(out, "split"), share)
-    say("removing what is like the held-out texts")
+    say("removing near duplicates of the held-out texts")
     purged = _purged(recipe, out, engine, split, say)
-    left = dataclasses.replace(
+    clean = dataclasses.replace(
         recipe,
         dataset=tuple(
             _table(d, store.join(out, "clean", d.name)) for d in recipe.dataset if d.name in purged
         ),
     )
-    arms = {name: _arm(left, out, engine, name, tokens, crawls, say) for name in (*ARMS, "mixture")}
+    arms = {
+        name: _arm(clean, out, engine, name, tokens, crawls, say) for name in (*ARMS, "mixture")
+    }
     heldout = {
-        name: _heldout(recipe, out, engine, name, say)
-        for name in trusted
-        if split["datasets"][name]["held_out"]
+        name: _heldout(recipe, out, engine, name, say) for name in trusted if split[name].held_out
     }
     if not heldout:
         raise InputError(
-            f"ablate: a share of {share:g} held nothing out of {', '.join(trusted)}; give a larger one"
+            f"ablate: a share of {share:g} held nothing out of {', '.join(trusted)}; "
+            "give a larger one"
         )
-    mixtures = {
-        name: store.read_json(store.join(path, "shards", "shards.json"))["mixture"]
-        for name, path in arms.items()
-    }
-    facts = {"split": split["datasets"], "purged": purged, "mixtures": mixtures}
-    return Texts(arms, heldout, facts)
+    mixtures = {name: _read_datasets(path, tokens) for name, path in arms.items()}
+    return Texts(arms, heldout, TextFacts(split, purged, mixtures))
 
 
-# ---- what is held out ------------------------------------------------------------------------------------------------------------------
+# ---- what is held out
 
 
-def _split(rundir: RunDirectory, plan: Plan, out: str, share: float) -> dict[str, Any]:
-    """Write rest/ and heldout/ of every dataset; returns (and keeps) how many documents went where."""
+def _split(rundir: RunDirectory, plan: Plan, out: str, share: float) -> dict[str, SplitCounts]:
+    """Write rest/ and heldout/ of every dataset; returns (and stores) the documents of each."""
     identities = [store.need_footer(rundir.documents(shard)).identity for shard in plan.shards]
     digest = config_digest("ablation/split", VERSION, share, rundir.recipe.seed, identities)
     card = store.join(out, "split.json")
     if store.exists(card) and store.read_json(card)["digest"] == digest:
-        found: dict[str, Any] = store.read_json(card)
-        return found
+        stored = store.read_json(card)["datasets"]
+        return {name: SplitCounts(**counts) for name, counts in stored.items()}
     store.delete(out)
     trusted = [d.name for d in rundir.recipe.dataset if d.role == "trusted"]
     counts: dict[str, Counter[str]] = {name: Counter() for name in rundir.recipe.names()}
-    lonely = {name: not _has_sites(rundir, plan, name) for name in trusted}
-    closed: set[str] = (
-        set()
-    )  # sites held out; trusted corpora come first, so that the crawl knows all of them
+    one_site = {name: not _has_sites(rundir, plan, name) for name in trusted}
+    # Sites held out. Trusted corpora come first, so that all are known when the crawl is split.
+    held_out_sites: set[str] = set()
     for shard in sorted(plan.shards, key=lambda s: s.dataset not in trusted):
         sides: dict[str, list[dict[str, Any]]] = {"rest": [], "heldout": []}
-        for row in store.read_table(
-            rundir.documents(shard), ["id", "url", "text", "content"]
-        ).to_pylist():
+        columns = ["id", "url", "text", "content"]
+        for row in store.read_table(rundir.documents(shard), columns).to_pylist():
             place = site(row["url"])
             if shard.dataset in trusted:
-                group = (
-                    b"content " + row["content"]
-                    if lonely[shard.dataset] or not place
-                    else f"site {place}".encode()
-                )
-                held = draws.uniforms(rundir.recipe.seed, "ablation/heldout", [group])[0] < share
-                if held and group.startswith(b"site"):
-                    closed.add(place)
-                side = "heldout" if held else "rest"
+                by_site = place and not one_site[shard.dataset]
+                group = f"site {place}".encode() if by_site else b"content " + row["content"]
+                draw = draws.uniforms(rundir.recipe.seed, "ablation/heldout", [group])[0]
+                if draw < share and by_site:
+                    held_out_sites.add(place)
+                side = "heldout" if draw < share else "rest"
             else:
-                side = "of_a_held_out_site" if place in closed else "rest"
+                side = "of_a_held_out_site" if place in held_out_sites else "rest"
             counts[shard.dataset]["held_out" if side == "heldout" else side] += 1
             if side in sides:
-                id_ = f"{shard.dataset}/{row['id']}"  # held-out texts of all corpora are read as one dataset
+                # Held-out texts of all corpora are read as one dataset, so ids say whose they are.
+                id_ = f"{shard.dataset}/{row['id']}"
                 sides[side].append({"id": id_, "url": row["url"], "text": row["text"]})
         for side, rows in sides.items():
             if rows:
@@ -167,17 +194,14 @@ def _split(rundir: RunDirectory, plan: Plan, out: str, share: float) -> dict[str
                     _write_benchmark(
                         store.join(out, "benchmarks", f"{shard.dataset}-{shard.name}.jsonl"), rows
                     )
-    facts = {
-        name: {"rest": 0, "held_out": 0, "of_a_held_out_site": 0, **own}
-        for name, own in counts.items()
-    }
-    split = {"digest": digest, "datasets": facts}
-    store.write_json(card, split)
+    split = {name: SplitCounts(**counter) for name, counter in counts.items()}
+    datasets = {name: dataclasses.asdict(part) for name, part in split.items()}
+    store.write_json(card, {"digest": digest, "datasets": datasets})
     return split
 
 
 def _has_sites(rundir: RunDirectory, plan: Plan, dataset: str) -> bool:
-    """Whether a corpus comes from several sites, none of which has more than half of its addresses."""
+    """Whether a corpus comes from several sites, none with more than half of its addresses."""
     sites: Counter[str] = Counter()
     for shard in plan.of(dataset):
         urls = store.read_table(rundir.documents(shard), ["url"]).column(0).to_pylist()
@@ -195,18 +219,26 @@ def _write_benchmark(path: str, rows: list[dict[str, Any]]) -> None:
     store.write_bytes(path, "".join(lines).encode())
 
 
-# ---- nothing leaks ---------------------------------------------------------------------------------------------------------------------
+# ---- nothing leaks
 
 
 def _purged(
-    recipe: Recipe, out: str, engine: Engine, split: dict[str, Any], say: Callable[[str], None]
-) -> dict[str, Any]:
-    """Take near duplicates of held-out texts and shared 13-grams out of everything else; write clean/, return the books."""
-    rest = [d for d in recipe.dataset if split["datasets"][d.name]["rest"]]
-    held = Dataset("heldout", "reference", (store.join(out, "split", "heldout"),), format="table")
-    pairs = tuple((held.name, d.name) for d in rest)
+    recipe: Recipe,
+    out: str,
+    engine: Engine,
+    split: dict[str, SplitCounts],
+    say: Callable[[str], None],
+) -> dict[str, dict[str, int]]:
+    """Write clean/: the other texts without near duplicates of held-out ones and shared 13-grams.
+
+    Returns the ledgers of dedup and decontaminate, as `TextFacts.purged`.
+    """
+    rest = [d for d in recipe.dataset if split[d.name].rest]
+    folder = store.join(out, "split", "heldout")
+    heldout = Dataset("heldout", "reference", (folder,), format="table")
+    pairs = tuple((heldout.name, d.name) for d in rest)
     purge = Recipe(
-        dataset=(held, *(_table(d, store.join(out, "split", "rest", d.name)) for d in rest)),
+        dataset=(heldout, *(_table(d, store.join(out, "split", "rest", d.name)) for d in rest)),
         seed=recipe.seed,
         memory_gb=recipe.memory_gb,
         stages=("extract", "dedup", "decontaminate"),
@@ -217,7 +249,7 @@ def _purged(
     )
     rundir, plan = pipeline.run(purge, store.join(out, "purge"), engine, update=True, say=say)
     for shard in plan.shards:
-        if shard.dataset != held.name:
+        if shard.dataset != heldout.name:
             _clean(rundir, shard, store.join(out, "clean", shard.dataset, f"{shard.name}.parquet"))
     books = pipeline.ledgers(rundir, plan)
     return {
@@ -236,7 +268,7 @@ def _table(dataset: Dataset, files: str) -> Dataset:
 
 
 def _clean(rundir: RunDirectory, shard: Shard, path: str) -> None:
-    """The pieces that the purge left of a shard, each a document."""
+    """Write the pieces of a shard that the purge kept, each a document."""
     digest = config_digest(
         "ablation/clean",
         VERSION,
@@ -261,7 +293,7 @@ def _pieces(rundir: RunDirectory, shard: Shard) -> Iterator[pa.RecordBatch]:
         )
 
 
-# ---- the arms --------------------------------------------------------------------------------------------------------------------------
+# ---- the arms
 
 
 def _arm(
@@ -295,13 +327,12 @@ def _arm(
     return _run(arm, store.join(out, "arms", name), engine, say)
 
 
-def _mixture(run: str, tokens: int) -> list[dict[str, Any]]:
-    """What an arm's models read of each dataset: its weight, the tokens there are, and how often `tokens` of the mixture hold them."""
+def _read_datasets(run: str, tokens: int) -> list[ReadDataset]:
+    """What an arm's models read of each dataset when they train on `tokens` tokens."""
     rows = store.read_json(store.join(run, "shards", "shards.json"))["mixture"]
-    keys = ("dataset", "weight", "tokens")
     return [
-        {**{key: row[key] for key in keys}, "epochs": row["weight"] * tokens / row["tokens"]}
-        for row in rows
+        ReadDataset(r["dataset"], r["weight"], r["tokens"], r["weight"] * tokens / r["tokens"])
+        for r in rows
     ]
 
 

@@ -1,8 +1,10 @@
-"""Training of the `blocks` extractor from pages with their true text: labels, two forests and a line, folds by source, the model's files.
+"""Training of the `blocks` extractor from pages with their true text: labels, forests, folds by
+source, the model's files.
 
-About ten minutes for 1,700 pages with folds on one core and 2 GB; the forests are LightGBM's (the extra `extractor`), packed as arrays, so
-that the model runs without it. The trap: the second forest looks at what the first one says of a page, so the first must not have seen
-the page's whole *source* while training; pages of one site are too alike for folds by page.
+About ten minutes for 1,700 pages with folds on one core and 2 GB; the forests are LightGBM's (the
+extra `extractor`), packed as arrays, so that the model runs without it. The trap: the second forest
+looks at what the first one says of a page, so the first must not have seen the page's whole
+*source* while training; pages of one site are too alike for folds by page.
 """
 
 from __future__ import annotations
@@ -23,11 +25,18 @@ import pyarrow as pa
 from curation import store
 from curation.blocks import forest as forests
 from curation.blocks.align import matched
-from curation.blocks.extractor import Judged, block_texts, cut, judged, model_arrays, vocabulary
+from curation.blocks.extractor import (
+    ScoredPage,
+    block_texts,
+    cut,
+    model_arrays,
+    score_blocks,
+    vocabulary,
+)
 from curation.blocks.features import features
 from curation.blocks.forest import Model
 from curation.blocks.text import Blocks, Nodes
-from curation.errors import InputError
+from curation.errors import InputError, MissingExtra
 from curation.readers.encoding import decoded
 
 _TOKENS = re.compile(
@@ -37,7 +46,8 @@ _MAX_CELLS = 1_000_000_000
 _GRAM_TOKENS = 4
 _MIN_TRUTH_TOKENS = 60
 _MAX_PAGE_WEIGHT = 4.0
-# Boilerplate of up to so many tokens is thinned out to a fifth and to a half, and what is left weighs as much more.
+# Boilerplate of up to so many tokens is thinned out to a fifth and to a half, and what is left
+# weighs as much more.
 _SMALL_TOKENS, _SHORT_TOKENS = 4, 12
 # Of the line: the penalty on its weights for each row, and when Newton's method has arrived.
 _LINE_PENALTY = 6e-4
@@ -83,10 +93,11 @@ def tokens(text: str) -> list[str]:
 
 
 def scores(text: str, truth: str) -> tuple[float, float, float]:
-    """(precision, recall, F1) of the token 4-grams of a text; of its whole where it has fewer than four tokens."""
-    found, wanted = _grams(tokens(text)), _grams(tokens(truth))
-    right = sum((found & wanted).values())
-    precision, recall = right / max(1, found.total()), right / max(1, wanted.total())
+    """(precision, recall, F1) of the token 4-grams of a text; of its whole where it has fewer than
+    four tokens."""
+    grams, wanted = _grams(tokens(text)), _grams(tokens(truth))
+    right = sum((grams & wanted).values())
+    precision, recall = right / max(1, grams.total()), right / max(1, wanted.total())
     return precision, recall, 2 * precision * recall / (precision + recall) if right else 0.0
 
 
@@ -98,11 +109,11 @@ def _grams(words: list[str]) -> Counter[tuple[str, ...]]:
 
 def lesson(html: bytes, content_type: str | None, truth: str, source: str) -> Lesson | None:
     """A page with its labels; None where page or truth has no text."""
-    found = cut(decoded(html, content_type))
-    if found is None or not truth.strip():
+    page = cut(decoded(html, content_type))
+    if page is None or not truth.strip():
         return None
-    x, tree = features(*found, vocabulary())
-    blocks = [tokens(text) for text in block_texts(found[1])]
+    x, tree = features(*page, vocabulary())
+    blocks = [tokens(text) for text in block_texts(page[1])]
     wanted = tokens(truth)
     count = np.array([len(b) for b in blocks], np.int64)
     numbers: dict[str, int] = {}
@@ -116,22 +127,25 @@ def lesson(html: bytes, content_type: str | None, truth: str, source: str) -> Le
     share = (upto[ends] - upto[ends - count]) / np.maximum(count, 1)
     weight = np.minimum((count + 1.0) / max(len(wanted), _MIN_TRUTH_TOKENS), 1.0)
     weight *= min(1.0, _MAX_PAGE_WEIGHT / weight.sum())
-    return Lesson(source, truth, *found, x, tree, share.astype(np.float32), count, weight)
+    return Lesson(source, truth, *page, x, tree, share.astype(np.float32), count, weight)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Blocks to learn from: features x float32[n, F or more], whether they are main text y bool[n], weights float64[n] of mean 1."""
+    """Blocks to learn from."""
 
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[np.bool_]
-    weight: npt.NDArray[np.float64]
+    x: npt.NDArray[np.float32]  # [n, F or more], features
+    y: npt.NDArray[np.bool_]  # [n], whether a block is main text
+    weight: npt.NDArray[np.float64]  # [n], of mean 1
 
 
 def table(
     lessons: Sequence[Lesson], extra: Sequence[npt.NDArray[np.float32]] | None, how: Forests
 ) -> Table:
-    """The blocks of pages; sources weigh by the square root of their number of pages, small boilerplate is thinned out."""
+    """Return the blocks of pages.
+
+    Sources weigh by the square root of their number of pages; small boilerplate is thinned out.
+    """
     pages = Counter(page.source for page in lessons)
     x = np.concatenate([page.x for page in lessons])
     if extra is not None:
@@ -148,11 +162,11 @@ def table(
 
 
 def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
-    """A forest that tells blocks of the truth from others. Raises InputError without LightGBM."""
+    """A forest that tells blocks of the truth from others. Raises MissingExtra without LightGBM."""
     try:
         import lightgbm
     except ImportError as error:
-        raise InputError("training needs LightGBM: pip install 'curation[extractor]'") from error
+        raise MissingExtra("training the extractor", "extractor") from error
     settings = {
         "objective": "binary", "num_leaves": how.leaves, "learning_rate": how.rate, "min_data_in_leaf": how.min_leaf,
         "lambda_l2": how.penalty, "feature_fraction": how.columns, "max_bin": 63, "seed": how.seed, "num_threads": 1,
@@ -165,9 +179,11 @@ def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
 
 
 def fitted_line(blocks: Table) -> forests.Line:
-    """Logistic regression by Newton's method: the curvature in float32, what must vanish in float64, the result rounded.
+    """Return a logistic regression fitted by Newton's method: curvature in float32, gradient in
+    float64, rounded.
 
-    It converges far below what is rounded away, so that another order of additions (another BLAS) gives the same bytes.
+    It converges far below what is rounded away, so that another order of additions (another BLAS)
+    gives the same bytes.
     """
     x = np.sign(blocks.x) * np.log1p(np.abs(blocks.x))
     mean, scale = x.mean(0, dtype=np.float64).round(3), x.std(0, dtype=np.float64).round(3) + 0.001
@@ -194,7 +210,8 @@ def fitted_line(blocks: Table) -> forests.Line:
 
 
 def packed(trees: Sequence[dict[str, Any]]) -> forests.Forest:
-    """LightGBM's dumped trees as arrays. Thresholds are rounded down to float32, which no float32 feature notices."""
+    """Return LightGBM's dumped trees as arrays; thresholds rounded down to float32 split float32
+    features alike."""
     feature: list[int] = []
     threshold: list[np.float32] = []
     left: list[int] = []
@@ -239,10 +256,14 @@ def train(
     folds: bool = True,
     only_scored: Collection[str] = (),
 ) -> tuple[Model, dict[str, Model]]:
-    """(the model, the model without each source): the second forest and the line learn from first looks that never saw the source.
+    """Return the model, and by source the model trained without it.
 
-    The first forest without sources s and t serves both models, so n sources need n (n - 1) / 2 + n + 1 first forests.
-    Sources `only_scored` are not learned from, so the model itself is one without them.
+    The second forest and the line learn from the scores of first forests trained without a page's
+    source.
+
+    The first forest without sources s and t serves both models, so n sources need n (n - 1) / 2 + n
+    + 1 first forests. Sources `only_scored` are not learned from, so the model itself is one
+    without them.
     """
     lessons = [page for page in lessons if page.source not in only_scored]
     sources = sorted({page.source for page in lessons})
@@ -268,19 +289,21 @@ def train(
     return model, out | (dict.fromkeys(sorted(only_scored), model) if folds else {})
 
 
-def judged_lesson(page: Lesson, model: Model) -> Judged:
-    """What a model says of a page that is cut and measured already."""
-    return judged(page.nodes, page.blocks, page.tree, page.x, model)
+def scored_lesson(page: Lesson, model: Model) -> ScoredPage:
+    """Return a page whose features are known with a model's scores."""
+    return score_blocks(page.nodes, page.blocks, page.tree, page.x, model)
 
 
 def score_table(lessons: Sequence[Lesson], folds: dict[str, Model]) -> dict[str, dict[str, float]]:
-    """Page means of precision, recall and F1 by source, each source judged by the model that never saw it; "mean" over the sources."""
-    found: dict[str, list[tuple[float, float, float]]] = {source: [] for source in sorted(folds)}
+    """Return page means of precision, recall and F1 by source, and of all sources under "mean".
+
+    The pages of a source are scored by the model that was trained without it.
+    """
+    by_source: dict[str, list[tuple[float, float, float]]] = {s: [] for s in sorted(folds)}
     for page in lessons:
-        found[page.source].append(
-            scores(judged_lesson(page, folds[page.source]).text(), page.truth)
-        )
-    table = {source: _means(values) | {"pages": len(values)} for source, values in found.items()}
+        text = scored_lesson(page, folds[page.source]).text()
+        by_source[page.source].append(scores(text, page.truth))
+    table = {s: _means(values) | {"pages": len(values)} for s, values in by_source.items()}
     table["mean"] = {
         name: float(np.mean([row[name] for row in table.values()]))
         for name in ("precision", "recall", "f1")
@@ -304,9 +327,11 @@ def train_files(
     folds: bool = True,
     only_scored: Collection[str] = (),
 ) -> dict[str, Any]:
-    """Train on Parquet tables (columns html, truth, source), write the model to `out` and its card beside it; return the card.
+    """Train on Parquet tables (columns html, truth, source); write the model to `out`, its card
+    beside it; return the card.
 
-    Raises InputError where a column is missing, a source `only_scored` is not there, or fewer than three others are.
+    Raises InputError where a column is missing, a source `only_scored` is not there, or fewer than
+    three others are.
     """
     lessons, licenses = _read(pages, say)
     counts = Counter(page.source for page in lessons)
@@ -315,7 +340,8 @@ def train_files(
     learned = {source: n for source, n in sorted(counts.items()) if source not in only_scored}
     if len(learned) < 3:
         raise InputError(
-            f"three sources of pages or more expected, got {len(learned)}: {', '.join(learned) or 'no page with text and truth'}"
+            f"three sources of pages or more expected, got {len(learned)}: "
+            f"{', '.join(learned) or 'no page with text and truth'}"
         )
     model, left_out = train(lessons, how, say, folds=folds, only_scored=only_scored)
     stream = io.BytesIO()
@@ -328,8 +354,10 @@ def train_files(
         "blocks": sum(len(page.x) for page in lessons if page.source in learned),
         "features": len(model_arrays(model)["features"]),
         "forests": asdict(how),
-        "folds": "each source scored by a model trained on the others but not on those only scored; no other extractor asked",
-        "score": "token 4-grams (Chinese and Japanese by character), mean over a source's pages, then over sources",
+        "folds": "each source scored by a model trained on the others but not on those only scored; "
+        "no other extractor asked",
+        "score": "token 4-grams (Chinese and Japanese by character), mean over a source's pages, "
+        "then over sources",
         "scores": score_table(lessons, left_out),
         "bytes": len(data),
         "sha256": hashlib.sha256(data).hexdigest(),
@@ -355,17 +383,18 @@ def _read(
             raise InputError(f"{path}: a Parquet table expected ({error})") from error
         if missing := {"html", "truth", "source"} - names:
             raise InputError(
-                f"{path}: the columns html, truth and source expected, {', '.join(sorted(missing))} missing"
+                f"{path}: the columns html, truth and source expected, "
+                f"{', '.join(sorted(missing))} missing"
             )
         for batch in store.read_groups(
             path, sorted(names & {"html", "truth", "source", "content_type", "license"})
         ):
             for row in batch.to_pylist():
-                found = lesson(
+                page = lesson(
                     row["html"], row.get("content_type"), row["truth"] or "", row["source"]
                 )
-                if found is not None:
-                    lessons.append(found)
+                if page is not None:
+                    lessons.append(page)
                     licenses.setdefault(row["source"], set()).add(row.get("license") or "unknown")
         say(f"{path}: {len(lessons)} pages with text and truth so far")
     return lessons, licenses

@@ -1,6 +1,8 @@
-"""Small charts as inline SVG: no script, nothing fetched, colours from the page's style sheet (`--ink`, `--a`, `--b`, `--grid`).
+"""Small charts as inline SVG: no script, nothing fetched, colours from the page's style sheet
+(`--ink`, `--a`, `--b`, `--grid`).
 
-Every chart has a title for screen readers and a tooltip on every mark. Trap: labels come from pages and recipes; all are escaped here.
+Every chart has a title for screen readers and a tooltip on every mark. Trap: labels come from pages
+and recipes; all are escaped here.
 """
 
 from __future__ import annotations
@@ -23,7 +25,9 @@ def histogram(
     labels: tuple[str, str] = ("", ""),
     log: bool = False,
 ) -> str:
-    """Bars of `counts` between `edges`; the share `part` of each in the second colour; `curve` (0 to 1, at the edges) over them.
+    """Bars of `counts` between `edges`, `part` of each in the second colour, and a curve.
+
+    `curve`: from 0 to 1, at the edges.
 
     With `log` the bars' heights are log10(1 + count).
     """
@@ -106,7 +110,7 @@ def columns(title: str, names: Sequence[str], counts: Sequence[int], *, label: s
 
 
 def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> str:
-    """Lying bars: (name, value, a second value or None, what to write behind it), all to one scale."""
+    """Lying bars to one scale: (name, value, a second value or None, what to write behind it)."""
     top = max([1e-12, *(max(value, second or 0.0) for _, value, second, _ in rows)])
     left, room, step = 100, WIDTH - 100 - 150, 24
     body = []
@@ -114,13 +118,13 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> st
         y = i * step + 4
         pairs = [(value, "a")] if second is None else [(value, "a"), (second, "b")]
         h = 16 / len(pairs)
-        for k, (one, colour) in enumerate(pairs):
-            if one:
+        for k, (length, colour) in enumerate(pairs):
+            if length:
                 body.append(
                     _bar(
                         left,
                         y + k * h,
-                        max(1.0, room * one / top),
+                        max(1.0, room * length / top),
                         h - 1,
                         colour,
                         f"{name}: {note}",
@@ -132,7 +136,7 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> st
 
 
 def intervals(title: str, rows: Sequence[tuple[str, float, float]], *, label: str = "") -> str:
-    """Lying intervals: (name, middle, half of its width), a dot and a line each, to one scale that holds 0."""
+    """Lying intervals to one scale that holds 0: (name, middle, half of its width)."""
     left, step, bottom = 130, 22, 30
     low = min([0.0, *(middle - half for _, middle, half in rows)])
     high = max([0.0, *(middle + half for _, middle, half in rows)])

@@ -1,166 +1,189 @@
-"""The quality classifier on the report's page: how the fit went, alpha, and documents by score. Trap: as in page.py, escape everything."""
+"""The quality classifier on the report's page: scores, how the fit went, and alpha.
+
+Trap: as in page.py, escape everything.
+"""
 
 from __future__ import annotations
 
 from html import escape
-from typing import Any
 
-from curation.inspect.terminal.fit import token_list
+from curation.inspect.evidence.alpha import AlphaFit, AlphaReport, alpha_sentence, kept_listings
+from curation.inspect.evidence.fit import (
+    FitReport,
+    Model,
+    calibration_listing,
+    feature_listings,
+    trial_listings,
+)
+from curation.inspect.evidence.scores import ScoreBand, ScoredDocument, ScoreHistograms
 from curation.kernels.pareto import law_density
 from curation.web import charts, markup
 
-Data = dict[str, Any]
 
-
-def fit_section(model: Data | None) -> str:
-    """Metrics, calibration, held-out scores, learning curve and strongest tokens, from the model's report."""
-    if model is None or model.get("report") is None:
+def quality_section(scores: ScoreHistograms | None, model: Model | None) -> str:
+    """Documents of each dataset by score, and how many of them are kept."""
+    if scores is None:
         return ""
-    report = model["report"]
-    if report["auc"] is None:
-        intro = "No site was held out, or not of both classes: how well the classifier does is not known."
-    else:
-        intro = (
-            f"On {report['documents']:,} documents of held-out sites: AUC {report['auc']:.4f}, average precision "
-            f"{report['average_precision']:.4f}, F1 {report['f1']:.4f}, log loss {report['log_loss']:.4f}."
+    cards = []
+    label = f"P(keep | score) = (2 - score)^-{scores.alpha:g}"
+    for name, dataset in scores.datasets.items():
+        chart = charts.histogram(
+            f"Documents of {name} by score",
+            scores.edges,
+            dataset.counts,
+            part=dataset.kept,
+            curve=scores.keep_chance if dataset.filtered else None,
+            labels=("score", label),
+            log=True,
         )
-    bands = report["calibration"]
-    calibration = charts.lines(
-        "Calibration: share of positives by score",
-        [band["score"] for band in bands],
-        [band["positive"] for band in bands],
+        key = "not filtered"
+        if dataset.filtered:
+            key = "<i class='a'></i> documents <i class='b'></i> kept <i class='c'></i> "
+            key += escape(label)
+        cards.append(markup.card(name, f"{chart}<p class='dim'>{key}</p>"))
+        if dataset.bands is not None:
+            cards.append(markup.card(f"{name}: keep rate by score", _bands(dataset.bands)))
+    intro = (
+        "How much each document is like the trusted corpora (1) or like raw crawl (0). "
+        "Heights are logarithmic; the curve rises from 0 to 1."
+    )
+    return markup.section("Quality", intro, _model(model), markup.cards(*cards))
+
+
+def _bands(bands: list[ScoreBand]) -> str:
+    rows = []
+    for band in bands:
+        shares = [
+            f"{n / band.documents:.1%}" if band.documents else ""
+            for n in (band.kept, band.expected)
+        ]
+        name = f"{band.low:.1f} to {band.high:.1f}"
+        rows.append([name, f"{band.documents:,}", f"{band.kept:,}", *shares])
+    return markup.table(["score", "documents", "kept", "rate", "expected"], rows)
+
+
+def _model(model: Model | None) -> str:
+    if model is None:
+        return ""
+    sides = {
+        f"{side}s": (sum(part.documents for part in datasets.values()), ", ".join(datasets))
+        for side, datasets in model.training.items()
+    }
+    sizes = ", ".join(f"{count:,} {side} ({names})" for side, (count, names) in sides.items())
+    measured = "no held-out sites"
+    if model.heldout.auc is not None:
+        documents = f"{model.heldout.documents:,} documents of held-out sites"
+        measured = f"AUC {model.heldout.auc:.3f} on {documents}"
+    how = f"{model.kind}; scaling {model.scaling}, C {model.C}, classes {model.class_weight}"
+    return f"<p>Model: {escape(f'{how}. Fitted on {sizes}')}: <strong>{measured}</strong>.</p>"
+
+
+def fit_section(report: FitReport | None) -> str:
+    """Measures, calibration, held-out scores, learning curve and strongest tokens."""
+    if report is None:
+        return ""
+    intro = "No site was held out, or not of both classes: how good the classifier is, is unknown."
+    if report.auc is not None:
+        intro = (
+            f"On {report.documents:,} documents of held-out sites: AUC {report.auc:.4f}, average "
+            f"precision {report.average_precision:.4f}, F1 {report.f1:.4f}, "
+            f"log loss {report.log_loss:.4f}."
+        )
+    cards = [
+        markup.card("Calibration", _calibration(report)),
+        *_held_out_cards(report),
+        *map(markup.listing_card, (*trial_listings(report), *feature_listings(report))),
+    ]
+    return markup.section("Fit of the classifier", intro, markup.cards(*cards))
+
+
+def _calibration(report: FitReport) -> str:
+    listing = calibration_listing(report)
+    chart = charts.lines(
+        listing.title,
+        [band.score for band in report.calibration],
+        [band.positive for band in report.calibration],
         diagonal=True,
         label="mean score of a band; on the line, the score is a probability",
     )
-    cards = [markup.card("Calibration", calibration + _calibration_table(bands))]
-    for name, own in report["datasets"].items():
-        if own["documents"]:
-            auc = "" if own["auc"] is None else f", AUC against the other class {own['auc']:.4f}"
-            chart = charts.histogram(
-                f"Held-out scores of {name}",
-                report["edges"],
-                own["scores"],
-                labels=("score", ""),
-                log=True,
-            )
-            note = (
-                f"<p class='dim'>{own['documents']:,} documents of {own['sites']:,} sites{auc}</p>"
-            )
-            cards.append(markup.card(f"{name}, held out", chart + note))
-    cards.append(markup.card("Learning curve", _curve_table(report["curve"])))
-    if report["tried"]:
-        cards.append(
-            markup.card("C, on the other half of the held-out sites", _tried_table(report["tried"]))
-        )
-    cards += [
-        markup.card(f"Strongest features of the {side}s", _strongest(rows))
-        for side, rows in report["strongest"].items()
-    ]
-    return markup.section("Fit of the classifier", escape(intro), markup.cards(*cards))
+    table = markup.listing_table(listing)
+    return f"{chart}<details><summary>Numbers</summary>{table}</details>"
 
 
-def alpha_section(found: Data | None) -> str:
+def _held_out_cards(report: FitReport) -> list[str]:
+    cards = []
+    for name, dataset in report.datasets.items():
+        if dataset.documents:
+            auc = dataset.auc
+            against = "" if auc is None else f", AUC against the other class {auc:.4f}"
+            title = f"Held-out scores of {name}"
+            labels = ("score", "")
+            chart = charts.histogram(title, report.edges, dataset.scores, labels=labels, log=True)
+            note = f"{dataset.documents:,} documents of {dataset.sites:,} sites{against}"
+            cards.append(markup.card(f"{name}, held out", f"{chart}<p class='dim'>{note}</p>"))
+    return cards
+
+
+def alpha_section(report: AlphaReport | None) -> str:
     """The alpha that fits, its misfit, and what each alpha would keep."""
-    if found is None:
+    if report is None:
         return ""
-    fit = found["fit"]
-    if "refused" in fit:
-        intro, cards = f"No alpha fits {fit['dataset']}: {fit['refused']}.", []
-    else:
-        intro = (
-            f"alpha {fit['alpha']:.2f} (95 % interval {fit['low']:.2f} to {fit['high']:.2f}) fits {fit['dataset']} best: "
-            f"{fit['documents']:,} {fit['which']}. Widest gap to the law: {fit['distance']:.3f}. This run has {found['alpha']:g}."
-        )
-        top = max([1, *fit["counts"]])
-        scale = fit["documents"] / (len(fit["edges"]) - 1) / top
-        law = [min(1.0, scale * law_density(1.0 - edge, fit["alpha"])) for edge in fit["edges"]]
-        chart = charts.histogram(
-            "Scores found and the law",
-            fit["edges"],
-            fit["counts"],
-            curve=law,
-            labels=("score", "the law"),
-        )
-        cards = [markup.card(f"Misfit: scores of {fit['dataset']} and the law", chart)]
-    cards += [
-        markup.card(f"What each alpha keeps of {name}", _alphas(found, own))
-        for name, own in found["datasets"].items()
-    ]
-    return markup.section("Alpha", escape(intro), markup.cards(*cards))
+    cards = [_law_card(report.fit)] if report.fit.refused is None else []
+    cards += map(markup.listing_card, kept_listings(report))
+    return markup.section("Alpha", escape(alpha_sentence(report)), markup.cards(*cards))
 
 
-def scores_section(found: Data | None) -> str:
-    """Documents at scores near 0, 0.1 ... 1, kept and not."""
+def _law_card(fit: AlphaFit) -> str:
+    top = max([1, *fit.counts])
+    scale = fit.documents / (len(fit.edges) - 1) / top
+    law = [min(1.0, scale * law_density(1.0 - edge, fit.alpha)) for edge in fit.edges]
+    title = f"Scores of {fit.dataset} and the law"
+    labels = ("score", f"the law at alpha {fit.alpha:.2f}")
+    return markup.card(
+        title, charts.histogram(title, fit.edges, fit.counts, curve=law, labels=labels)
+    )
+
+
+def by_score_section(found: dict[str, list[ScoredDocument]] | None) -> str:
+    """Documents at scores near 0, 0.1 ... 1, kept and removed."""
     if not found:
         return ""
-    cards = []
-    for rows in found.values():
-        for row in rows:
-            word = "kept" if row["kept"] else "removed"
-            said = f"score {row['score']:.3f}, kept with chance {row['chance']:.2%}"
-            where = escape(row["url"] or row["id"])
-            cards.append(
-                f"<div class='card {word}'><strong>near {row['near']:g}, {word}</strong> "
-                f"<span class='dim'>{escape(said)}<br>{where}</span><p class='text'>{escape(row['text'] or '')}</p></div>"
-            )
-    intro = "A random document kept and one removed at each score, as far as there are such."
-    return markup.section("What the filter lets in and throws out", intro, markup.cards(*cards))
-
-
-def _calibration_table(bands: list[Data]) -> str:
-    rows = [
-        [
-            f"{b['from']:.2f} to {b['to']:.2f}",
-            f"{b['documents']:,}",
-            f"{b['score']:.3f}",
-            f"{b['positive']:.3f}",
-        ]
-        for b in bands
-    ]
-    return f"<details><summary>Numbers</summary>{markup.table(['score', 'documents', 'mean', 'positive'], rows)}</details>"
-
-
-def _curve_table(curve: list[Data]) -> str:
-    rows = [
-        [f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"])] for one in curve
-    ]
-    return markup.table(["training documents", "AUC", "log loss"], rows)
-
-
-def _tried_table(tried: list[Data]) -> str:
-    rows = [[f"{one['C']:g}", _number(one["auc"]), _number(one["log_loss"])] for one in tried]
-    return markup.table(["C", "AUC", "log loss"], rows)
-
-
-def _strongest(rows: list[Data]) -> str:
-    cells = [
-        [
-            f"{row['weight']:+.2f}",
-            f"{row['positive_documents']:,}",
-            f"{row['negative_documents']:,}",
-            token_list(row),
-        ]
-        for row in rows
-    ]
-    return markup.table(["weight", "in positives", "in negatives", "tokens"], cells)
-
-
-def _alphas(found: Data, own: Data) -> str:
-    total = max(1, sum(own["counts"]))
-    bands = [f"{edge:.1f}+" for edge in found["edges"][:-1]]
-    rows = [["all", f"{sum(own['counts']):,}", "", *(f"{count:,}" for count in own["counts"])]]
-    for alpha, kept in zip(found["alphas"], own["kept"], strict=True):
-        rows.append(
-            [
-                f"{alpha:g}",
-                f"{sum(kept):,}",
-                f"{sum(kept) / total:.2%}",
-                *(f"{count:,}" for count in kept),
-            ]
+    cards = [
+        _document_card(
+            document,
+            f"near {document.near:g}, ",
+            f"score {document.score:.3f}, kept with chance {document.chance:.2%}",
         )
-    classes = ["left", *("stay" if alpha == found["alpha"] else "" for alpha in found["alphas"])]
-    return markup.table(["alpha", "kept", "share", *bands], rows, classes)
+        for documents in found.values()
+        for document in documents
+    ]
+    intro = "A random document kept and one removed at each score, as far as there are such."
+    return markup.section("Kept and removed at each score", intro, markup.cards(*cards))
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.4f}"
+def threshold_section(found: dict[str, list[ScoredDocument]] | None) -> str:
+    """Documents whose draws are nearest to what they needed."""
+    if not found:
+        return ""
+    cards = [
+        _document_card(
+            document,
+            "",
+            f"draw {document.draw:.4f}, more than {document.needed:.4f} needed "
+            f"(score {document.score:.4f})",
+        )
+        for documents in found.values()
+        for document in documents
+    ]
+    intro = "Random documents that were just kept and just removed."
+    return markup.section("Near the threshold", intro, markup.cards(*cards))
+
+
+def _document_card(document: ScoredDocument, near: str, evidence: str) -> str:
+    word = "kept" if document.kept else "removed"
+    where = escape(document.url or document.id)
+    return (
+        f"<div class='card {word}'><strong>{near}{word}</strong> "
+        f"<span class='dim'>{evidence}<br>{where}</span>"
+        f"<p class='text'>{escape(document.text or '')}</p></div>"
+    )

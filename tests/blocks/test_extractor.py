@@ -1,4 +1,5 @@
-"""The learned extractor: what it keeps, its options, odd and hostile pages, and that training repeats to the byte."""
+"""The learned extractor: what it keeps, its options, odd and hostile pages, and that training
+repeats to the byte."""
 
 import json
 import re
@@ -182,8 +183,8 @@ def test_real_pages_give_text_or_a_reason(shared_data: Path) -> None:
 
 def test_the_model_that_ships_has_a_card_and_is_small() -> None:
     folder = Path(blocks.__file__).parent
-    card = json.loads((folder / "blocks.json").read_text())
-    data = (folder / "blocks.npz").read_bytes()
+    card = json.loads((folder / "model.json").read_text())
+    data = (folder / "model.npz").read_bytes()
     assert len(data) == card["bytes"] < 300_000
     assert card["scores"]["mean"]["f1"] >= 0.915
     assert all(source["licenses"] for source in card["sources"].values())
@@ -222,7 +223,7 @@ def test_training_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     assert cards[0]["scores"]["mean"]["f1"] > 0.5
     with (tmp_path / "0.npz").open("rb") as stream:
         model = blocks.load_model(np.load(stream))
-    assert blocks.judge(PAGE, model).p.max() > 0.5
+    assert blocks.score_page(PAGE, model).p.max() > 0.5
     with pytest.raises(InputError, match=r"no page of s9; the sources are s0, s1, s2"):
         train_files([pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s9"])
     with pytest.raises(InputError, match="three sources"):

@@ -1,4 +1,5 @@
-"""Blocks from balanced HTML, features, forests, alignment, thresholds and joining, each against something simpler."""
+"""Blocks from balanced HTML, features, forests, alignment, thresholds and joining, each against
+something simpler."""
 
 from html.parser import HTMLParser
 
@@ -30,7 +31,8 @@ def texts(html: str) -> list[str]:
 
 
 class Visible(HTMLParser):
-    """The characters that are not in an element without text, white space left out; the standard library's way."""
+    """The characters that are not in an element without text, white space left out; the standard
+    library's way."""
 
     def __init__(self) -> None:
         super().__init__()

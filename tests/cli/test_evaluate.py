@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
 from pathlib import Path
@@ -115,8 +116,7 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
         (folders[name] / "shards.json").write_text(
             json.dumps({**listing, "train": ["train-00000"], "tokens": 2100})
         )
-    split = {"books": {"held_out": 1, "rest": 3, "of_a_held_out_site": 0}}
-    facts = {"split": split, "purged": {}, "mixtures": {}}
+    facts = ablation.TextFacts({"books": ablation.SplitCounts(rest=3, held_out=1)}, {}, {})
     texts = ablation.Texts(
         {k: str(folders[k]) for k in ("raw", "mixture")}, {"books": str(folders["books"])}, facts
     )
@@ -143,6 +143,6 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
     assert (
         written["losses"]["mixture"]["books"]["difference"] < 0
     )  # it is trained on what is held out
-    assert written["texts"] == facts
+    assert written["texts"] == dataclasses.asdict(facts)
     assert "mixture: " in result.output
     assert "<svg" in (out / "ablation.html").read_text()

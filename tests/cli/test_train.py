@@ -32,7 +32,10 @@ def test_help_names_every_size() -> None:
 
 
 def test_the_command_line_does_not_import_torch() -> None:
-    code = "import sys, curation.cli.train; print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    code = (
+        "import sys, curation.cli.train; "
+        "print(sorted({'torch', 'numpy', 'rich'} & set(sys.modules)))"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
@@ -54,7 +57,8 @@ def test_without_torch_it_says_what_to_install(
     result = CliRunner().invoke(command, arguments)
     assert isinstance(result.exception, MissingExtra)
     assert str(result.exception) == (
-        f"curation {command.name} needs the optional part 'train': pip install 'curation[train]'"
+        f"curation {command.name} needs the optional part 'train'; in the folder of curation's "
+        "source, run pip install '.[train]'"
     )
 
 
@@ -77,7 +81,8 @@ def test_only_the_trainer_imports_torch() -> None:
     code = (
         "import sys, pkgutil, importlib, curation; sys.modules['torch'] = None\n"
         "names = [m.name for m in pkgutil.walk_packages(curation.__path__, 'curation.')]\n"
-        "skipped = ('curation.gpt3', 'curation.engine.spark', 'curation.__main__', 'curation.demo.__main__')\n"
+        "skipped = ('curation.gpt3', 'curation.engine.spark', 'curation.__main__', "
+        "'curation.demo.__main__')\n"
         "for name in names:\n"
         "    if not name.startswith(skipped): importlib.import_module(name)\n"
         "print(len(names))"

@@ -15,7 +15,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from warcio.archiveiterator import ArchiveIterator
 
 from curation.demo.__main__ import main
-from curation.demo.build import archives, build_sample, truth
+from curation.demo.build import archives, build_demo, truth
 from curation.demo.pages import ROOT, body, pages, rows
 from curation.rundir.schema import REASONS
 
@@ -61,7 +61,7 @@ def trusted_text(dataset: str, name: str) -> str:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("sample")
-    build_sample(directory)
+    build_demo(directory)
     return directory
 
 

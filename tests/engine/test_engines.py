@@ -7,7 +7,9 @@ import operator
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,14 @@ ROWS = pa.schema([("a", pa.int64()), ("b", pa.binary()), ("s", pa.string())])
 def engine(request: pytest.FixtureRequest) -> Engine:
     made: Engine = request.getfixturevalue(request.param)
     return made
+
+
+def send_toys_to_spark(engine: Engine) -> None:
+    """Spark's workers cannot import the tests: toy tasks are pickled with their code."""
+    if type(engine).__name__ == "SparkEngine":
+        from pyspark import cloudpickle
+
+        cloudpickle.register_pickle_by_value(toy_shuffle)
 
 
 @pytest.fixture
@@ -55,6 +65,50 @@ def test_a_failing_task_is_one_line_with_item_and_cause(engine: Engine) -> None:
     with pytest.raises(TaskError, match=r"^root failed on -1.0: ValueError: .*$") as caught:
         engine.map("root", math.sqrt, [4.0, -1.0, 9.0])
     assert "\n" not in str(caught.value)
+
+
+def test_a_task_on_a_tuple_is_named_by_its_first_element(engine: Engine) -> None:
+    send_toys_to_spark(engine)
+    with pytest.raises(TaskError, match=r"^root failed on web/00001: ValueError: math domain"):
+        engine.map("root", toy_shuffle.root, [("web/00000", 4.0), ("web/00001", -1.0)])
+
+
+@pytest.mark.parametrize(
+    ("emit", "reduce", "message"),
+    [
+        (
+            toy_shuffle.emit_or_fail,
+            toy_shuffle.reduce,
+            "^toy: emit failed on web/00001: ValueError: no such row$",
+        ),
+        (
+            partial(toy_shuffle.emit, 7),
+            toy_shuffle.reduce_or_fail,
+            "^toy failed on part 3: KeyError: 'lost'$",
+        ),
+    ],
+)
+def test_a_failing_shuffle_names_the_item_or_the_part(
+    engine: Engine, emit: Any, reduce: Any, message: str
+) -> None:
+    send_toys_to_spark(engine)
+    items = [0, 1] if isinstance(emit, partial) else [("web/00000", 0), ("web/00001", 1)]
+    with pytest.raises(TaskError, match=message):
+        engine.shuffle("toy", emit, items, 4, reduce, toy_shuffle.SCHEMA, ["key", "item"])
+
+
+def test_close_ends_workers_that_are_busy(tmp_path: Path) -> None:
+    """As after a ctrl-C: what is under way is not waited for."""
+    engine = LocalEngine(1)
+    started = tmp_path / "pid"
+    with ThreadPoolExecutor(1) as threads:
+        sleeping = threads.submit(engine.map, "sleep", toy_shuffle.sleep_long, [str(started)])
+        while not (started.exists() and started.read_text()):
+            time.sleep(0.01)
+        engine.close()
+        with pytest.raises(TaskError, match=r"^sleep failed on .*: its worker process died"):
+            sleeping.result(timeout=60)
+    assert not store.process_alive(int(started.read_text()))
 
 
 def test_sql_writes_one_sorted_file_a_value(
@@ -160,10 +214,7 @@ def test_nothing_half_written_when_the_source_fails(tmp_path: Path) -> None:
 
 def test_shuffle_brings_each_part_its_rows_in_order(engine: Engine, tmp_path: Path) -> None:
     """The real users of shuffle, dedup and mix, are held to equal bytes in test_pipeline; here its contract on a toy."""
-    if type(engine).__name__ == "SparkEngine":  # its workers cannot import the tests
-        from pyspark import cloudpickle
-
-        cloudpickle.register_pickle_by_value(toy_shuffle)
+    send_toys_to_spark(engine)
     emit = partial(toy_shuffle.emit, 7)
     order = ["key", "item"]
     results: list[Any] = engine.shuffle(

@@ -32,7 +32,9 @@ def size() -> Size:
 
 @pytest.fixture
 def make_shards(tmp_path: Path) -> Callable[..., Path]:
-    """Writes shards of the given lengths; tokens count upwards with a little noise, so they can be learnt."""
+    """Writes shards of the given lengths; tokens count upwards with a little noise, so they can be
+    learnt.
+    """
 
     def make(
         lengths: tuple[int, ...] = (700, 900),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from curation.errors import InputError
-from curation.gpt3.ablation import half_width, measure, summary
+from curation.gpt3.ablation import Settings, effects, half_width, measure
 from curation.gpt3.sizes import Size
 
 MakeShards = Callable[..., Path]
@@ -21,18 +21,12 @@ def test_every_arm_and_seed_is_trained_once_and_scored(
     said: list[str] = []
     result = measure(arms, held, tmp_path / "models", size, 320, 2, 5, said.append)
     assert len(said) == 4
-    assert result["settings"] == {
-        "size": "test",
-        "tokens": 320,
-        "seeds": 2,
-        "windows": 5,
-        "context": 16,
-    }
-    raw, mixture = result["losses"]["raw"]["books"], result["losses"]["mixture"]["books"]
-    assert (raw["difference"], raw["half_width"]) == (0.0, 0.0)
-    assert mixture["difference"] == pytest.approx(mixture["loss"] - raw["loss"])
-    assert len(raw["by_seed"]) == 2
-    assert raw["by_seed"][0] != raw["by_seed"][1]
+    assert result.settings == Settings("test", 320, 2, 5, 16)
+    raw, mixture = result.losses["raw"]["books"], result.losses["mixture"]["books"]
+    assert (raw.difference, raw.half_width) == (0.0, 0.0)
+    assert mixture.difference == pytest.approx(mixture.loss - raw.loss)
+    assert len(raw.by_seed) == 2
+    assert raw.by_seed[0] != raw.by_seed[1]
     models = sorted((tmp_path / "models").rglob("model.safetensors"))
     before = [file.stat().st_mtime_ns for file in models]
     assert len(models) == 4
@@ -67,8 +61,15 @@ def test_the_interval_holds_the_true_mean_19_times_of_20() -> None:
 def test_differences_are_paired() -> None:
     """A hard window is hard for both arms; what counts is what the arm changes."""
     windows = np.array([[4.0, 8.0, 6.0], [4.2, 8.2, 6.2]])
-    found = summary({"raw": {"books": windows}, "dedup": {"books": windows - 0.1}})["dedup"][
+    effect = effects({"raw": {"books": windows}, "dedup": {"books": windows - 0.1}})["dedup"][
         "books"
     ]
-    assert found["difference"] == pytest.approx(-0.1)
-    assert found["half_width"] == pytest.approx(0.0, abs=1e-12)
+    assert effect.difference == pytest.approx(-0.1)
+    assert effect.half_width == pytest.approx(0.0, abs=1e-12)
+
+
+@pytest.mark.parametrize(("seeds", "t"), [(2, 12.706), (3, 4.303), (10, 2.262), (31, 2.042)])
+def test_the_interval_uses_students_t_of_the_seeds(seeds: int, t: float) -> None:
+    """The 97.5 % points of a printed table, for seeds - 1 degrees of freedom."""
+    values = np.arange(float(seeds))[:, None]
+    assert half_width(values) == pytest.approx(t * values.std(ddof=1) / np.sqrt(seeds), rel=2e-4)

@@ -58,7 +58,8 @@ def test_flex_attention_is_the_masked_reference(
 ) -> None:
     """Eagerly, as torch runs it on a CPU: the mask is the same that a GPU gets.
 
-    torch refuses to differentiate it on a CPU, though its eager form can: the refusal is taken away here.
+    torch refuses to differentiate it on a CPU, though its eager form can: the refusal is taken away
+    here.
     """
     monkeypatch.setattr(
         sys.modules["torch.nn.attention.flex_attention"], "_validate_device", lambda *_: None
@@ -73,7 +74,9 @@ def test_flex_attention_is_the_masked_reference(
 def test_the_sparse_kernels_never_hold_a_full_matrix(
     kernel: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Scores in all calls together: linear in the length for the band, length squared over the band for the stride."""
+    """Scores in all calls together: linear in the length for the band, length squared over the band
+    for the stride.
+    """
     from curation.gpt3 import attention as module
 
     def scores(length: int) -> int:

@@ -1,17 +1,21 @@
 from __future__ import annotations
 
+import hashlib
 import json
-import struct
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.errors import InputError
 from curation.gpt3 import data
+from curation.kernels.indexed import index_bytes
 
 MakeShards = Callable[..., Path]
 
@@ -83,7 +87,9 @@ def test_windows_cover_the_stream_for_any_lengths(lengths: list[int], context: i
 
 
 def test_shards_of_another_dtype_are_refused(make_shards: MakeShards) -> None:
-    """32-bit tokens read as 16-bit ones are twice as many, every second one 0: no single token betrays them."""
+    """32-bit tokens read as 16-bit ones are twice as many, every second one 0: no single token
+    betrays them.
+    """
     path = make_shards(dtype="uint32") / "shards.json"
     path.write_text(path.read_text().replace("uint32", "uint16"))
     with pytest.raises(
@@ -107,8 +113,7 @@ def test_a_run_directory_is_taken_for_its_shards(make_shards: MakeShards, tmp_pa
 
 
 def write_idx(path: Path, lengths: list[int]) -> None:
-    header = struct.pack("<9sQBQQ", b"MMIDIDX\x00\x00", 1, 8, len(lengths), len(lengths) + 1)
-    path.write_bytes(header + np.array(lengths, "<i4").tobytes())
+    path.write_bytes(index_bytes(np.array(lengths), np.dtype("<u2")))
 
 
 def test_a_truncated_shard_is_refused(make_shards: MakeShards) -> None:
@@ -130,7 +135,11 @@ def test_a_truncated_shard_is_refused(make_shards: MakeShards) -> None:
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "Megatron"), (b"x" * 40, "Megatron"), (None, "2 sequences announced, 1 there")],
+    [
+        (b"", "Megatron"),
+        (b"x" * 40, "Megatron"),
+        (None, "bytes for 2 sequences; run `curation mix` again"),
+    ],
 )
 def test_a_broken_index_is_refused(
     make_shards: MakeShards, content: bytes | None, words: str
@@ -169,3 +178,25 @@ def test_tokens_of_another_vocabulary_are_refused(make_shards: MakeShards) -> No
     tokens.tofile(folder / "train-00000.bin")
     with pytest.raises(InputError, match=r"holds token 5000 .* ends at 60"):
         opened(folder).window(0)
+
+
+def test_the_digest_is_that_of_the_content(make_shards: MakeShards) -> None:
+    folder = make_shards()
+    before = data.open_shards(folder).digest()
+    first = folder / "train-00000.bin"
+    rows = [
+        {"name": path.stem, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        for path in sorted(folder.glob("*.bin"))
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "manifest.parquet")
+    assert data.open_shards(folder).digest() == before
+    tokens = np.fromfile(first, "<u2")
+    tokens[::-1].tofile(first)
+    newer = (folder / "manifest.parquet").stat().st_mtime_ns + 1
+    os.utime(first, ns=(newer, newer))
+    assert data.open_shards(folder).digest() != before
+    tokens.tofile(first)
+    listing = folder / "shards.json"
+    text = json.loads(listing.read_text())
+    listing.write_text(json.dumps({**text, "train": text["train"][::-1]}))
+    assert data.open_shards(folder).digest() != before

@@ -19,7 +19,9 @@ from curation.gpt3.sizes import Size  # noqa: E402
 
 
 class Fake:
-    """Stands in for `Reader`: log probabilities by (end of context, completion), answers by end of context; keeps what it was asked."""
+    """Stands in for `Reader`: log probabilities by (end of context, completion), answers by end of
+    context; keeps what it was asked.
+    """
 
     def __init__(
         self,
@@ -65,9 +67,8 @@ def test_choices_are_compared_per_token(tmp_path: Path) -> None:
         "copa.val.llmfoundry",
         {"query": "It rained, so", "choices": ["we stayed at home all day", "sun"], "gold": 0},
     )
-    fake = Fake(
-        {("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0}
-    )  # -1 against -2 a token
+    # -1 against -2 a token.
+    fake = Fake({("so", " we stayed at home all day"): -6.0, ("so", " sun"): -2.0})
     assert evaluate(fake, tmp_path)[0]["accuracy"]["value"] == 1.0
 
 
@@ -155,10 +156,11 @@ def test_shots_come_with_their_answers_never_the_example_itself(tmp_path: Path) 
 def test_as_many_shots_as_fit(tmp_path: Path) -> None:
     write(tmp_path, "copa.val.llmfoundry", *RECORDS)
     result = evaluate(Fake(LIKELY, window=6), tmp_path, shots=5)[0]
+    # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted.
     assert (result["shots_asked"], result["shots"]) == (
         5,
         2.0,
-    )  # 2 + 2 of the shots, 1 + 1 of the example; one more token is predicted
+    )
 
 
 def test_shots_of_a_training_split(tmp_path: Path) -> None:
@@ -208,6 +210,70 @@ def test_clean_and_dirty_examples_apart(tmp_path: Path) -> None:
     assert result["clean"]["accuracy"]["value"] == 1.0
     with pytest.raises(InputError, match="no contamination report there"):
         read_dirty(benchmarks)
+
+
+def test_a_shot_never_asks_the_same_question(tmp_path: Path) -> None:
+    """Neither with other white space or answer words, nor from the file that shots come from."""
+    asked = {"question": "How deep is the lake?", "answer": "ten metres"}
+    again = {"question": "How  deep is the Lake? ", "answer": "10 m"}
+    path = write(tmp_path, "mine", asked, again, {"question": "Who?", "answer": "she"})
+    fake = Fake(answers={"A:": "no"})
+    evaluate(fake, path, shots=2)
+    assert [context.casefold().count("lake?") for context in fake.asked] == [1, 1, 2]
+    record = {"query": "Ice is", "choices": ["cold", "hot"], "gold": 0}
+    write(tmp_path, "openbookqa.test.llmfoundry", record)
+    shots = ({"Question Stem": stem, "Answer Key": "A"} for stem in ("Ice is", "Fire is"))
+    write(
+        tmp_path,
+        "openbookqa_main.dev",
+        *({**shot, "Choices": "(A) cold (B) hot"} for shot in shots),
+    )
+    fake = Fake({("Ice is", " cold"): -1.0, ("Ice is", " hot"): -2.0, ("Answer:", " cold"): -1.0})
+    fake.scores[("Answer:", " hot")] = -1.0
+    evaluate(fake, tmp_path, ["openbookqa"], shots=2)
+    assert fake.asked[0] == "Fire is cold\n\nIce is"
+
+
+def test_questions_of_one_wording_with_other_options_are_shown(tmp_path: Path) -> None:
+    records = [
+        {"query": "Which is wet?", "choices": [f"sea{i}", f"sand{i}"], "gold": 0} for i in range(3)
+    ]
+    fake = Fake({("wet?", f" {word}{i}"): -1.0 for i in range(3) for word in ("sea", "sand")})
+    assert evaluate(fake, write(tmp_path, "mine", *records), shots=2)[0]["shots"] == 2.0
+
+
+def test_options_of_equal_text_are_equally_right(tmp_path: Path) -> None:
+    record = {"query": "Two and two:", "choices": ["four", "four", "five"], "gold": 1}
+    fake = Fake({("two:", " four"): -1.0, ("two:", " five"): -2.0})
+    result = evaluate(fake, write(tmp_path, "mine", record))[0]
+    assert result["accuracy"]["value"] == 1.0
+    assert result["chance"] == 0.6667
+
+
+def test_two_benchmarks_are_both_scored_and_a_file_once(tmp_path: Path) -> None:
+    first, second = (tmp_path / name for name in "ab")
+    for folder in (first, second):
+        folder.mkdir()
+        write(folder, "copa.val.llmfoundry", *RECORDS[:2])
+    write(second, "mine", {"question": "Who?", "answer": "she"})
+    paths = [first, first / "copa.val.llmfoundry.jsonl", second, second / "mine.jsonl"]
+    results = evaluate(Fake(LIKELY, {"A:": "she"}), paths)
+    assert [row["task"] for row in results] == ["copa", "copa", "mine"]
+    assert [row["task"] for row in evaluate(Fake(LIKELY), paths, ["copa"])] == ["copa", "copa"]
+
+
+def test_ids_that_match_nothing_are_said(tmp_path: Path) -> None:
+    folder = tmp_path / "test"
+    folder.mkdir()
+    path = write(folder, "mine", *({**record, "eid": i} for i, record in enumerate(RECORDS)))
+    sides = evaluate(Fake(LIKELY), path, dirty={"test/mine": {"1", "4"}, "other/mine": {"2"}})[0]
+    assert (sides["dirty"]["examples"], sides["warnings"]) == (2, [])
+    wrong = evaluate(Fake(LIKELY), path, dirty={"mine": {"1", "x9"}})[0]["warnings"]
+    assert len(wrong) == 1
+    assert "1 of 2 dirty examples" in wrong[0]
+    assert "'x9'" in wrong[0]
+    none = evaluate(Fake(LIKELY), path, dirty={"yours": {"1"}})[0]["warnings"]
+    assert "has no benchmark of this name" in none[0]
 
 
 class Letters:

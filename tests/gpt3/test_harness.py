@@ -1,4 +1,6 @@
-"""lm-eval and our own runner agree on a task; needs the extra `test-all`, which `make test-all` installs."""
+"""lm-eval and our own runner agree on a task; needs the extra `test-all`, which `make test-all`
+installs.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +81,9 @@ def harness(checkpoint: Path, folder: Path, config: dict[str, Any]) -> dict[str,
 
 
 def test_choices_agree(checkpoint: Path, tmp_path: Path) -> None:
-    """lm-eval's `acc` takes the option of the highest log probability, so that is what our scores are put to."""
+    """lm-eval's `acc` takes the option of the highest log probability, so that is what our scores
+    are put to.
+    """
     records = [{"query": q, "choices": c, "gold": g} for q, c, g in CHOICES]
     (tmp_path / "data.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     config = task(

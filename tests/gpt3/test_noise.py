@@ -9,7 +9,9 @@ from curation.gpt3.noise import NoiseScale, estimate
 
 
 def test_the_noise_scale_of_a_known_problem_is_found() -> None:
-    """A gradient of known mean and covariance: noise scale tr(covariance) / |mean|^2, from two batch sizes."""
+    """A gradient of known mean and covariance: noise scale tr(covariance) / |mean|^2, from two
+    batch sizes.
+    """
     generator = np.random.default_rng(0)
     mean, deviations = generator.normal(size=20) * 0.3, generator.uniform(0.5, 2.0, 20)
     known = float((deviations**2).sum() / (mean**2).sum())
@@ -26,7 +28,6 @@ def test_the_noise_scale_of_a_known_problem_is_found() -> None:
 
 def test_it_is_unknown_until_both_estimates_are_positive() -> None:
     assert NoiseScale().tokens is None
-    assert (
-        NoiseScale().updated(1, 1.0, 4, 2.0).tokens is None
-    )  # more tokens, larger gradient: noise is negative
+    # More tokens, larger gradient: noise is negative.
+    assert NoiseScale().updated(1, 1.0, 4, 2.0).tokens is None
     assert NoiseScale().updated(10, math.sqrt(10), 60, math.sqrt(5)).tokens == pytest.approx(15)

@@ -1,6 +1,8 @@
-"""Two and four processes over gloo: the losses of one, and checkpoints that any of them goes on from.
+"""Two and four processes over gloo: the losses of one, and checkpoints that any of them goes on
+from.
 
-One fresh interpreter imports torch once and forks the processes of every case: importing is what costs.
+One fresh interpreter imports torch once and forks the processes of every case: importing is what
+costs.
 """
 
 from __future__ import annotations
@@ -51,8 +53,8 @@ def work(rank):
     torch.set_num_threads(1)
     for (case, world, options), port in zip(cases, ports):
         if rank < world:
-            os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world), MASTER_ADDR="127.0.0.1",
-                              MASTER_PORT=str(port))
+            os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE=str(world),
+                              MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
             result = train(Path(shards), Path(out, case), size, Options(**options))
             assert result.first_rank == (rank == 0)
             if case == "ddp4":
@@ -64,7 +66,8 @@ def measure_noise():
     with ranks(None, size, 1, False) as here:
         found = gradient(learner(build(size, 0), here, torch.float32, 1, False), shares, 0, 8)
         if here.first:
-            Path(out, "noise.json").write_text(json.dumps([found.small, found.small_norm, found.norm]))
+            measured = [found.small, found.small_norm, found.norm]
+            Path(out, "noise.json").write_text(json.dumps(measured))
 
 shards, out, size, cases, ports = json.loads(sys.argv[1])
 size = Size(**{**size, "attention": tuple(size["attention"])})
@@ -82,7 +85,9 @@ def numbers(out: Path) -> list[float]:
 
 
 def check_noise(shards: Path, size: Size, found: list[float]) -> None:
-    """What four ranks noted of their own gradients is what one process finds for their four shares of eight windows."""
+    """What four ranks noted of their own gradients is what one process finds for their four shares
+    of eight windows.
+    """
     train_windows = windows(open_shards(shards), ("train-00000",), size.context, 0)
     this = learner(build(size, 0), ONE, torch.float32, 1, False)
     squares = []
@@ -100,13 +105,11 @@ def test_more_processes_give_the_losses_of_one(
     make_shards: MakeShards, size: Size, tmp_path: Path
 ) -> None:
     shards = make_shards()
-    wide = replace(
-        size, batch_tokens=112, heads=4
-    )  # 7 windows: uneven shares, and an empty one of four
+    # 7 windows: uneven shares, and an empty one of four.
+    wide = replace(size, batch_tokens=112, heads=4)
     train(shards, tmp_path / "one", wide, OPTIONS)
-    train(
-        shards, tmp_path / "fsdp2", wide, replace(OPTIONS, max_steps=1)
-    )  # begun by one process, ended by two
+    # Begun by one process, ended by two.
+    train(shards, tmp_path / "fsdp2", wide, replace(OPTIONS, max_steps=1))
     given = {key: value for key, value in asdict(OPTIONS).items() if value is not None}
     cases = [(name, world, {**given, **options}) for name, world, options in CASES]
     free = [socket.socket() for _ in range(len(cases) + 1)]
@@ -138,9 +141,8 @@ def test_more_processes_give_the_losses_of_one(
             assert found.detach().flatten().tolist() == pytest.approx(
                 wanted.detach().flatten().tolist(), abs=2e-3
             )
-    train(
-        shards, tmp_path / "both4", wide, replace(OPTIONS, max_steps=5)
-    )  # and the other way round
+    # And the other way round.
+    train(shards, tmp_path / "both4", wide, replace(OPTIONS, max_steps=5))
     train(shards, tmp_path / "one", wide, replace(OPTIONS, max_steps=5))
     assert numbers(tmp_path / "both4") == pytest.approx(numbers(tmp_path / "one"), rel=1e-3)
 

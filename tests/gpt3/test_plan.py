@@ -16,10 +16,21 @@ def test_the_formula_counts_what_the_model_has(name: str) -> None:
 # Table D.1: petaflop/s-days of training on 300 billion tokens.
 @pytest.mark.parametrize(
     ("name", "days"),
-    [("125M", 2.60), ("350M", 7.42), ("760M", 15.8), ("1.3B", 27.5), ("2.7B", 55.2), ("6.7B", 139), ("13B", 268), ("175B", 3640)],
-)  # fmt: skip
+    [
+        ("125M", 2.60),
+        ("350M", 7.42),
+        ("760M", 15.8),
+        ("1.3B", 27.5),
+        ("2.7B", 55.2),
+        ("6.7B", 139),
+        ("13B", 268),
+        ("175B", 3640),
+    ],
+)
 def test_operations_are_those_of_the_paper_and_its_attention(name: str, days: float) -> None:
-    """The paper leaves attention out and counts all parameters: exact without it, and a little more with it."""
+    """The paper leaves attention out and counts all parameters: exact without it, and a little more
+    with it.
+    """
     size = SIZES[name]
     assert 6 * plan.parameters(size) * 300e9 / 8.64e19 == pytest.approx(days, rel=0.02)
     assert 1 <= plan.training_flops(size) / (6 * plan.parameters(size)) < 1.12

@@ -35,7 +35,9 @@ def ours(folder: Path) -> GPT3:
 
 
 def saved(model: Any, folder: Path) -> Any:
-    """Biases and norms too are random: freshly made they are zeros and ones, which hide mistakes."""
+    """Biases and norms too are random: freshly made they are zeros and ones, which hide
+    mistakes.
+    """
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.normal_(std=0.2)
@@ -70,9 +72,14 @@ def test_logits_are_those_of_gpt_neo_with_its_local_layers(
     transformers: Any, tmp_path: Path
 ) -> None:
     config = transformers.GPTNeoConfig(
-        vocab_size=61, max_position_embeddings=24, hidden_size=16, num_layers=4, num_heads=4, window_size=5,
+        vocab_size=61,
+        max_position_embeddings=24,
+        hidden_size=16,
+        num_layers=4,
+        num_heads=4,
+        window_size=5,
         attention_types=[[["global", "local"], 2]],
-    )  # fmt: skip
+    )
     torch.manual_seed(2)
     theirs = saved(transformers.GPTNeoForCausalLM(config), tmp_path)
     model = ours(tmp_path)

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.errors import InputError
-from curation.gpt3.schedule import batch_tokens, batch_windows, learning_rate, schedule_for
+from curation.gpt3.schedule import batch_windows, learning_rate, schedule_for
 from curation.gpt3.sizes import SIZES
 
 BILLION = 10**9
@@ -29,7 +29,6 @@ def test_the_learning_rate_is_appendix_b(tokens: int, share: float) -> None:
 
 def test_the_batch_grows_linearly_from_32k_tokens_in_whole_sequences() -> None:
     assert [batch_windows(GPT3, t * BILLION) for t in (0, 6, 12, 300)] == [16, 789, 1562, 1562]
-    assert batch_tokens(GPT3, 0) == 32_768
 
 
 @pytest.mark.parametrize("budget", [3 * BILLION, 600 * BILLION])

@@ -192,7 +192,7 @@ def test_another_size_or_other_shards_are_refused(
     train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
     with pytest.raises(RunError, match=r"size.layers is 2 there and 3 here"):
         train(shards, tmp_path / "out", replace(size, layers=3), OPTIONS)
-    with pytest.raises(RunError, match="shards is"):
+    with pytest.raises(RunError, match="trained on other shards"):
         train(make_shards((1600,), seed=2), tmp_path / "out", size, OPTIONS)
 
 
@@ -287,9 +287,8 @@ def test_bits_per_byte_are_the_loss_over_the_bytes_of_the_text(
     shards = make_shards()
     result = train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
     tokens = np.fromfile(shards / "validation-webtext2-00000.bin", "<u2")[1:]
-    text = bpe.encoding("gpt2").decode_bytes(
-        [int(token) for token in tokens if token != 0]
-    )  # 0: end of text here
+    # 0: end of text here.
+    text = bpe.encoding("gpt2").decode_bytes([int(token) for token in tokens if token != 0])
     expected = result.validation["webtext2"] * len(tokens) / math.log(2) / len(text)
     assert result.bits_per_byte["webtext2"] == pytest.approx(expected)
     assert lines(tmp_path / "out")[-1]["bits_per_byte"] == result.bits_per_byte
@@ -324,9 +323,8 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     compiled = []
     original = torch.compile
 
-    def eager(
-        function: Any, **options: Any
-    ) -> Any:  # the compiler's front; its back end takes a minute here
+    # The compiler's front; its back end takes a minute here.
+    def eager(function: Any, **options: Any) -> Any:
         compiled.append(function)
         return original(function, **{**options, "backend": "eager"})
 
@@ -406,5 +404,16 @@ def test_without_tensorboard_it_says_what_to_install(
     from curation.gpt3 import log
 
     monkeypatch.setattr(log, "find_spec", lambda name: None)
-    with pytest.raises(MissingExtra, match=r"curation\[tensorboard\]"):
+    with pytest.raises(MissingExtra, match=r"pip install \'\.\[tensorboard\]\'"):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, tensorboard=True))
+
+
+def test_other_shards_of_equal_length_are_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    first, other = make_shards(seed=1), make_shards(seed=2)
+    train(first, tmp_path / "out", size, replace(OPTIONS, max_steps=1))
+    with pytest.raises(RunError, match="trained on other shards than those in"):
+        train(other, tmp_path / "out", size, replace(OPTIONS, max_steps=2))
+    moved = first.rename(tmp_path / "moved")
+    assert train(moved, tmp_path / "out", size, replace(OPTIONS, max_steps=2)).step == 2

@@ -1,4 +1,4 @@
-"""Runs that are not the whole line: one step on one's own files, or a mixture of other runs' tokens."""
+"""Runs of some stages: one step on one's own files, or a mixture of other runs' tokens."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from curation.inspect.check.check import check
-from curation.inspect.evidence.funnel import funnel, funnel_table
+from curation.inspect.evidence.flow import funnel
+from curation.inspect.evidence.report import report
+from curation.inspect.evidence.sample import sample
 from curation.inspect.terminal.explain import explain
-from curation.inspect.terminal.show import sample
+from curation.inspect.terminal.funnel import funnel_table
 from curation.rundir.plan import read
 from curation.web.page import page
-from curation.web.report import report
 
 
 def told(run: Path, key: str | None = None) -> str:

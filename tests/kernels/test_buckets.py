@@ -54,7 +54,8 @@ def test_old_documents_keep_their_place_and_those_gone_are_not_offered(
 def test_batch_after_batch_removes_what_one_run_does(
     members: list[Any], cuts: list[int], rng: random.Random
 ) -> None:
-    """Whatever pairs are alike: each batch sees the earlier ones as old, and what they lost as gone."""
+    """Whatever pairs are alike: each batch sees the earlier ones as old, and what they lost as
+    gone."""
     alike = {(a, b) for a in range(len(members)) for b in range(len(members)) if rng.random() < 0.4}
 
     def lost(found: set[tuple[int, int]]) -> set[int]:
@@ -112,9 +113,11 @@ def test_leaving_is_the_walk_in_order_of_priority(edges: list[tuple[int, int]]) 
 
 
 def hidden(clusters: int, boilerplate: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Feature sets of near copies of one page, and of clusters of two to five pages that share half of that page; who is in which cluster.
+    """Feature sets of near copies of one page, and of clusters of two to five pages that share half
+    of that page; who is in which cluster.
 
-    Returns (indptr, values, cluster); -1 for the one page's copies. Copies differ from the first of theirs in 4 of 120 features.
+    Returns (indptr, values, cluster); -1 for the one page's copies. Copies differ from the first of
+    theirs in 4 of 120 features.
     """
     rng = np.random.default_rng(3)
     sizes = np.concatenate([[boilerplate], 2 + np.arange(clusters) % 4])
@@ -134,7 +137,8 @@ def hidden(clusters: int, boilerplate: int) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def test_a_thousand_clusters_are_found_in_a_bucket_of_two_hundred_thousand_near_copies() -> None:
-    """They share that bucket and no other, the worst that boilerplate can do: 99 % of the copies leave, none for a stranger."""
+    """They share that bucket and no other, the worst that boilerplate can do: 99 % of the copies
+    leave, none for a stranger."""
     indptr, values, cluster = hidden(1000, 200_000)
     n = len(cluster)
     signed = minhash.signatures(indptr, values, *minhash.permutations(0, minhash.PIECES))
@@ -146,7 +150,7 @@ def test_a_thousand_clusters_are_found_in_a_bucket_of_two_hundred_thousand_near_
         (
             first,
             doc,
-            *minhash.overlap(
+            *minhash.intersection_and_union(
                 values[indptr[first] : indptr[first + 1]], values[indptr[doc] : indptr[doc + 1]]
             ),
         )

@@ -103,7 +103,8 @@ def test_twelve_words_are_no_hit_and_thirteen_are():
 
 
 def test_equal_hashes_make_no_hit():
-    """Three grams with one hash, in neighbouring slots: only the comparison of words tells them apart."""
+    """Three grams with one hash, in neighbouring slots: only the comparison of words tells them
+    apart."""
     table = build_table(["a b c d"], [0], 2)
     hashes = np.full(3, 5, np.uint64)
     slots = np.array([-1, -1, -1, -1, -1, 2, 1, 0], np.int32)

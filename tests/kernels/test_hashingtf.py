@@ -108,7 +108,8 @@ def test_what_is_refused():
 
 # Capitals of DerivedAge.txt, age 14.0: unknown to Java 17.
 _ADDED_IN_14 = frozenset([0x2C2F, 0xA7C0, 0xA7D0, 0xA7D6, 0xA7D8, *range(0x10570, 0x10596)])
-# What Java 17 knows of the basic plane (its word iterator, which decides on final sigmas, can stop inside a surrogate pair).
+# What Java 17 knows of the basic plane (its word iterator, which decides on final sigmas, can stop
+# inside a surrogate pair).
 JAVA = [
     chr(c)
     for c in range(0x10000)
@@ -117,7 +118,8 @@ JAVA = [
 
 
 def odd_texts():
-    """Texts with every letter case that Java 17 knows (Unicode 13), and sigmas in every neighbourhood."""
+    """Texts with every letter case that Java 17 knows (Unicode 13), and sigmas in every
+    neighbourhood."""
     known = [
         chr(c)
         for c in range(0x110000)
@@ -127,7 +129,8 @@ def odd_texts():
     texts = [
         "".join(known[i : i + 50]) for i in range(0, len(known), 50) if "Σ" not in known[i : i + 50]
     ]
-    # The JDK's word iterator can stop inside a surrogate pair, so sigmas are not mixed with such letters.
+    # The JDK's word iterator can stop inside a surrogate pair, so sigmas are not mixed with such
+    # letters.
     near = [c for c in known if ord(c) < 0x10000 and unicodedata.ucd_3_2_0.category(c) != "Cn"]
     for _ in range(5000):
         chosen = [str(rng.choice(list(ODD + "#$%&_:·\u00ad"))) for _ in range(rng.integers(1, 12))]
@@ -148,7 +151,8 @@ def odd_texts():
 
 
 def spark_differs(spark, texts):
-    """The texts whose tokens or term counts are not those of pyspark.ml's Tokenizer and HashingTF."""
+    """The texts whose tokens or term counts are not those of pyspark.ml's Tokenizer and
+    HashingTF."""
     from pyspark.ml.feature import HashingTF, Tokenizer
 
     frame = spark.createDataFrame([(text,) for text in texts], ["text"])

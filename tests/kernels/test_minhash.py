@@ -9,7 +9,13 @@ from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
 from curation.kernels.hashingtf import term_counts
-from curation.kernels.minhash import band_keys, feature_sets, overlap, permutations, signatures
+from curation.kernels.minhash import (
+    band_keys,
+    feature_sets,
+    intersection_and_union,
+    permutations,
+    signatures,
+)
 from curation.kernels.words import words
 
 COMPILES = settings(deadline=None)  # the first call compiles
@@ -64,7 +70,7 @@ def test_shingles_meet_where_their_words_do(texts, width):
     expected = [shingles_of(text, width) for text in texts]
     for a, wanted_a in zip(found, expected, strict=True):
         for b, wanted_b in zip(found, expected, strict=True):
-            assert overlap(np.array(a, np.int64), np.array(b, np.int64)) == (
+            assert intersection_and_union(np.array(a, np.int64), np.array(b, np.int64)) == (
                 len(wanted_a & wanted_b),
                 len(wanted_a | wanted_b),
             )
@@ -93,7 +99,7 @@ def test_short_and_empty_texts():
 @given(SETS, SETS)
 def test_overlap_is_that_of_sets(a, b):
     expected = len(set(a) & set(b)), len(set(a) | set(b))
-    assert overlap(np.array(a, np.int64), np.array(b, np.int64)) == expected
+    assert intersection_and_union(np.array(a, np.int64), np.array(b, np.int64)) == expected
 
 
 @COMPILES
@@ -112,7 +118,8 @@ def test_a_signature_is_the_least_image_of_its_own_document(sets, seed):
 
 @pytest.mark.parametrize("first", [0, 1 << 40])
 def test_images_are_uniform_even_for_neighbouring_integers(first):
-    # Kolmogorov-Smirnov: for n = 2,000 the distance passes 1.95 / sqrt(n) with probability 0.001, 40 times tried.
+    # Kolmogorov-Smirnov: for n = 2,000 the distance passes 1.95 / sqrt(n) with probability 0.001,
+    # 40 times tried.
     n = 2000
     images = signed(list(np.arange(first, first + n).reshape(n, 1)), 5, 40) / 2.0**64
     ideal = (np.arange(n) + 0.5) / n
@@ -183,9 +190,11 @@ def test_band_keys_are_equal_exactly_where_the_rows_are():
 
 
 def test_the_permutations_spread_pairs_of_features_evenly():
-    """Two features' images, over many permutations: uniform on the square (chi-square of 8 x 8 cells), whatever the two are.
+    """Two features' images, over many permutations: uniform on the square (chi-square of 8 x 8
+    cells), whatever the two are.
 
-    With 63 degrees of freedom 120.6 is passed once in 100,000; pairs that a family x -> a x + b alone would tie together.
+    With 63 degrees of freedom 120.6 is passed once in 100,000; pairs that a family x -> a x + b
+    alone would tie together.
     """
     k = 40_000
     for pair in ((0, 1), (1, 2), (5, 5 + 2**32), (-1, 1), (7, 14)):
@@ -199,7 +208,8 @@ def test_the_permutations_spread_pairs_of_features_evenly():
 
 @pytest.mark.parametrize(("features", "width"), [("shingle", 5), ("unigram", 1)])
 def test_on_texts_the_estimate_has_datasketchs_error_and_no_bias(features, width):
-    """The whole way from text: exact Jaccard of our feature sets against both signatures' estimates of it."""
+    """The whole way from text: exact Jaccard of our feature sets against both signatures' estimates
+    of it."""
     rng = np.random.default_rng(4)
     k, errors, theirs, truths = 256, [], [], []
     for number in range(40):
@@ -212,7 +222,7 @@ def test_on_texts_the_estimate_has_datasketchs_error_and_no_bias(features, width
             *text_buffers(pa.array([" ".join(words), " ".join(changed)])), features, width
         )
         one, two = values[: indptr[1]], values[indptr[1] :]
-        shared, total = overlap(one, two)
+        shared, total = intersection_and_union(one, two)
         signed_here = signatures(indptr, values, *permutations(number, k))
         errors.append((signed_here[0] == signed_here[1]).mean() - shared / total)
         sketches = MinHash(k, seed=number + 1), MinHash(k, seed=number + 1)

@@ -19,8 +19,10 @@ from tiny_corpus import tiny_recipe
 from curation import store
 from curation.engine.local import LocalEngine
 from curation.errors import TaskError
+from curation.pipeline import export
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.recipe.line import DECIDING
 from curation.rundir import plan
 from curation.rundir.directory import RunDirectory
 
@@ -160,7 +162,7 @@ def test_a_failing_shard_is_named_and_the_finished_ones_stay(
     with pytest.raises(
         TaskError, match=r"^extract failed on books2/0000\d: .*zz-broken\.txt: no such file"
     ):
-        pipeline.RUN["extract"](rundir, planned, local)
+        pipeline.MODULES["extract"].run(rundir, planned, local)
     assert store.done(
         rundir.documents(planned.shards[0]),
         store.need_footer(rundir.documents(planned.shards[0])).digest,
@@ -285,3 +287,7 @@ def test_half_of_a_pair_of_another_setting_is_made_again(
         recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None
     )
     assert fingerprint(out) == fingerprint(sample_run)
+
+
+def test_every_stage_that_decides_can_be_exported() -> None:
+    assert set(export.SPLIT) == set(DECIDING)

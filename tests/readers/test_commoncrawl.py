@@ -5,7 +5,7 @@ import gzip
 import pytest
 
 from curation.errors import InputError
-from curation.readers.commoncrawl import list_path, paths_in, select, surt_key
+from curation.readers.commoncrawl import list_path, paths_in, selected_archives, surt_key
 
 
 def test_paths_of_a_crawl() -> None:
@@ -61,19 +61,19 @@ PATHS = [f"segments/{i:05}.warc.gz" for i in range(1000)]
     ],
 )
 def test_slices(shards: str, expected: list[str]) -> None:
-    assert select(PATHS, shards, 0) == expected
+    assert selected_archives(PATHS, shards, 0) == expected
 
 
 def test_a_sample_depends_on_the_seed_and_not_on_the_order() -> None:
-    sample = select(PATHS, "sample:20", 1)
+    sample = selected_archives(PATHS, "sample:20", 1)
     assert len(sample) == 20
     assert sample == sorted(sample)
-    assert sorted(select(PATHS[::-1], "sample:20", 1)) == sample
-    assert select(PATHS, "sample:20", 2) != sample
-    assert set(sample) < set(select(PATHS, "sample:40", 1))
+    assert sorted(selected_archives(PATHS[::-1], "sample:20", 1)) == sample
+    assert selected_archives(PATHS, "sample:20", 2) != sample
+    assert set(sample) < set(selected_archives(PATHS, "sample:40", 1))
 
 
-@pytest.mark.parametrize("shards", ["2000:", "sample:0", "sample", "a:b", "5", "-1:3"])
+@pytest.mark.parametrize("shards", ["2000:", "sample:0", "sample", "a:b", "0:x", "5", "-1:3"])
 def test_a_bad_selection_says_what_is_expected(shards: str) -> None:
-    with pytest.raises(InputError, match="shards"):
-        select(PATHS, shards, 0)
+    with pytest.raises(InputError, match=r"^archives: .*a slice such as '0:100'"):
+        selected_archives(PATHS, shards, 0)

@@ -1,4 +1,5 @@
-"""Damaged archives through the whole stage: nothing raises, books balance, what the damage did not touch is there (perf/mutations.py)."""
+"""Damaged archives through the whole stage: nothing raises, books balance, what the damage did not
+touch is there (perf/mutations.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A page on which the extractor hangs or dies costs itself: the others' texts come, in their order."""
+"""A page on which the extractor hangs or dies costs itself: the others' texts come, in their
+order."""
 
 from __future__ import annotations
 
@@ -92,8 +93,8 @@ def test_the_child_ends_with_its_owner() -> None:
     del made
     assert child.poll() is not None
     code = (
-        "from curation.readers.html import Form; from curation.readers.page_sandbox import Watched, _TRIAL; import os\n"
-        "w = Watched('none', Form(), 30.0); w.texts([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
+        "from curation.readers.html import Form; from curation.readers.page_sandbox import PageSandbox, _TRIAL; import os\n"
+        "w = PageSandbox('none', Form(), 30.0); w.texts([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
     )
     pid = int(
         subprocess.run(

@@ -1,4 +1,5 @@
-"""Archives of every make, whole and broken: nothing raises, nothing hangs, every undamaged record is found."""
+"""Archives of every make, whole and broken: nothing raises, nothing hangs, every undamaged record
+is found."""
 
 import collections
 import gzip
@@ -402,7 +403,8 @@ def test_mutated_archives_neither_raise_nor_hang(way):
 
 
 def test_real_archives_agree_with_warcio(shared_data):
-    """Every record that warcio sees in the undamaged archives, ours sees; nothing raises on any file."""
+    """Every record that warcio sees in the undamaged archives, ours sees; nothing raises on any
+    file."""
     totals = collections.Counter()
     for path in sorted((shared_data / "archives").iterdir()) + sorted(
         (shared_data / "archives-broken").iterdir()

@@ -15,7 +15,7 @@ from curation.recipe.tables import Dataset, Recipe
 
 ROOT = Path(__file__).parents[2]
 RECIPES = sorted((ROOT / "curation" / "recipes").glob("*.toml"))
-PAGE = (ROOT / "docs" / "recipe.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "reference" / "recipe.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda p: p.stem)
@@ -58,9 +58,9 @@ def test_gpt3_names_41_monthly_crawls_of_2016_to_2019() -> None:
 
 def test_the_sample_recipe_names_what_the_sample_has(tmp_path: Path) -> None:
     from curation import store
-    from curation.demo.build import build_sample
+    from curation.demo.build import build_demo
 
-    build_sample(tmp_path)
+    build_demo(tmp_path)
     (tmp_path / "recipe.toml").write_bytes((ROOT / "curation/recipes/demo.toml").read_bytes())
     made = recipe.load(str(tmp_path / "recipe.toml"))
     for pattern in [*(p for d in made.dataset for p in d.files), *made.decontaminate.benchmarks]:
@@ -97,7 +97,7 @@ def documented(heading: str) -> dict[str, str]:
     """Key -> default, from the table under a heading of the page."""
     section = re.split(r"^## ", PAGE, flags=re.M)
     body = next(s for s in section if s.startswith(heading + "\n"))
-    rows = re.findall(r"^\| `([A-Za-z_]+)` \| (.+?) \| (.+) \|$", body, re.M)
+    rows = re.findall(r"^\| `([A-Za-z_]+)` \| .+? \| (.+?) \| (.+) \|$", body, re.M)
     return {key: default.strip("`") for key, default, _ in rows}
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import os
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -32,3 +35,28 @@ def reduce(part: int, batches: Iterator[pa.RecordBatch]) -> tuple[int, list[list
         if r["many"] == [r["key"]]
     ]
     return part, rows
+
+
+def emit_or_fail(item: tuple[str, int]) -> Iterator[pa.RecordBatch]:
+    """`emit`, but for the item called "web/00001"."""
+    name, number = item
+    if name == "web/00001":
+        raise ValueError("no such row")
+    yield from emit(7, number)
+
+
+def reduce_or_fail(part: int, batches: Iterator[pa.RecordBatch]) -> int:
+    if part == 3:
+        raise KeyError("lost")
+    return sum(batch.num_rows for batch in batches)
+
+
+def root(item: tuple[str, float]) -> float:
+    return math.sqrt(item[1])
+
+
+def sleep_long(path: str) -> None:
+    """Write the worker's process number to `path`, and sleep for a minute."""
+    with open(path, "w") as file:
+        file.write(str(os.getpid()))
+    time.sleep(60)

@@ -109,12 +109,12 @@ def test_some_works_of_each_corpus_are_held_out_and_the_books_balance(
 ) -> None:
     held = held_out(made[1])
     for name, kind in (("books", "book"), ("webtext", "web")):
-        split = made[1].facts["split"][name]
-        assert 0 < split["held_out"] == sum(work.startswith(kind) for work in held) < WORKS
-        assert split["held_out"] + split["rest"] == WORKS
-    crawl = made[1].facts["split"]["crawl"]
-    assert crawl["rest"] + crawl["of_a_held_out_site"] == 4 * WORKS + 20 + WORKS
-    assert crawl["of_a_held_out_site"] == sum(work.startswith("web") for work in held)
+        split = made[1].facts.split[name]
+        assert 0 < split.held_out == sum(work.startswith(kind) for work in held) < WORKS
+        assert split.held_out + split.rest == WORKS
+    crawl = made[1].facts.split["crawl"]
+    assert crawl.rest + crawl.of_a_held_out_site == 4 * WORKS + 20 + WORKS
+    assert crawl.of_a_held_out_site == sum(work.startswith("web") for work in held)
 
 
 @pytest.mark.parametrize("arm", ["raw", "classify", "dedup", "mixture"])
@@ -153,14 +153,10 @@ def test_the_arms_are_the_line_stopped_earlier(made: tuple[Path, ablation.Texts]
     assert (
         stages["dedup"] == stages["mixture"] == ("extract", "classify", "dedup", "tokenize", "mix")
     )
-    mixtures = made[1].facts["mixtures"]
-    assert [row["dataset"] for row in mixtures["dedup"]] == ["crawl"]
-    assert [row["weight"] for row in mixtures["mixture"]] == [0.25, 0.25, 0.5]
-    assert (
-        mixtures["raw"][0]["tokens"]
-        > mixtures["classify"][0]["tokens"]
-        > mixtures["dedup"][0]["tokens"]
-    )
+    mixtures = made[1].facts.mixtures
+    assert [row.dataset for row in mixtures["dedup"]] == ["crawl"]
+    assert [row.weight for row in mixtures["mixture"]] == [0.25, 0.25, 0.5]
+    assert mixtures["raw"][0].tokens > mixtures["classify"][0].tokens > mixtures["dedup"][0].tokens
 
 
 def test_made_again_from_what_is_there(

@@ -1,25 +1,21 @@
 from __future__ import annotations
 
-from curation.web.ablation import page, table, verdicts
+from curation.inspect.evidence.ablation import Ablation, Loss, Settings, loss_listing, verdicts
+from curation.tools.ablation import ReadDataset, SplitCounts, TextFacts
+from curation.web.ablation import ablation_page
 
-RESULT = {
-    "settings": {"size": "tiny", "tokens": 1000, "seeds": 3, "windows": 8, "context": 256},
-    "losses": {
-        "raw": {
-            "books": {"loss": 6.0, "difference": 0.0, "half_width": 0.0},
-            "<web>": {"loss": 5.0, "difference": 0.0, "half_width": 0.0},
-        },
-        "mixture": {
-            "books": {"loss": 5.5, "difference": -0.5, "half_width": 0.2},
-            "<web>": {"loss": 5.1, "difference": 0.1, "half_width": 0.2},
-        },
+RESULT = Ablation(
+    Settings("tiny", 1000, 3, 8, 256),
+    {
+        "raw": {"books": Loss(6.0, 0.0, 0.0), "<web>": Loss(5.0, 0.0, 0.0)},
+        "mixture": {"books": Loss(5.5, -0.5, 0.2), "<web>": Loss(5.1, 0.1, 0.2)},
     },
-    "texts": {
-        "split": {"books": {"held_out": 2, "rest": 8, "of_a_held_out_site": 0}},
-        "purged": {"books": {"dedup: in": 8, "dedup: kept": 7, "dedup: duplicate": 1}},
-        "mixtures": {"raw": [{"dataset": "crawl", "tokens": 500, "weight": 1.0, "epochs": 2.0}]},
-    },
-}
+    TextFacts(
+        {"books": SplitCounts(8, 2)},
+        {"books": {"dedup: in": 8, "dedup: kept": 7, "dedup: duplicate": 1}},
+        {"raw": [ReadDataset("crawl", 1.0, 500, 2.0)]},
+    ),
+)
 
 
 def test_what_the_interval_does_not_tell_apart_is_no_finding() -> None:
@@ -29,14 +25,13 @@ def test_what_the_interval_does_not_tell_apart_is_no_finding() -> None:
 
 
 def test_the_table_has_a_row_for_each_arm_and_corpus() -> None:
-    lines = table(RESULT).splitlines()
-    assert lines[1].split() == ["raw", "books", "6.0000"]
-    assert lines[3].split() == ["mixture", "books", "5.5000", "-0.5000", "0.2000"]
-    assert lines[-1] == verdicts(RESULT)[0]
+    rows = loss_listing(RESULT).rows
+    assert rows[0] == ("raw", "books", "6.0000", "", "")
+    assert rows[2] == ("mixture", "books", "5.5000", "-0.5000", "0.2000")
 
 
 def test_the_page_has_a_chart_for_each_corpus_and_escapes_names() -> None:
-    text = page(RESULT)
+    text = ablation_page(RESULT)
     assert text.count("<svg") == 2
     assert "mixture: -0.5000 ± 0.2000" in text
     assert "<web>" not in text

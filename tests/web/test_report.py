@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-import json
+import dataclasses
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from checked_html import parsed
 
 from curation import store
+from curation.inspect.evidence.benchmarks import BenchmarkHits
+from curation.inspect.evidence.report import report
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
+from curation.stages.dedup.stage import ALARM_FROM
 from curation.web import charts
 from curation.web.page import page
-from curation.web.report import report, write_report
+from curation.web.report import write_report
 
 
 def test_the_page_stands_alone(opened: tuple[RunDirectory, Plan]) -> None:
@@ -38,11 +43,38 @@ def test_the_page_stands_alone(opened: tuple[RunDirectory, Plan]) -> None:
 
 def test_every_string_of_a_page_is_escaped(opened: tuple[RunDirectory, Plan]) -> None:
     evil = "<script>alert(1)</script>'\"&"
-    data = json.loads(json.dumps(report(*opened)).replace("wiki", json.dumps(evil)[1:-1]))
-    for rows in data["samples"].values():
-        for row in rows:
-            row |= {"url": evil, "text": evil, "id": evil}
-    assert evil in parsed(page(data)).text
+    data = replaced(report(*opened), "wiki", evil)
+    samples = {
+        name: [dataclasses.replace(row, url=evil, text=evil, id=evil) for row in rows]
+        for name, rows in data.samples.items()
+    }
+    assert evil in parsed(page(dataclasses.replace(data, samples=samples))).text
+
+
+def replaced(value: Any, old: str, new: str) -> Any:
+    """The same value with a string replaced wherever it stands, in dataclasses and containers."""
+    if isinstance(value, str):
+        return value.replace(old, new)
+    if isinstance(value, dict):
+        return {replaced(k, old, new): replaced(v, old, new) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(replaced(item, old, new) for item in value)
+    if dataclasses.is_dataclass(value):
+        fields = {f.name: getattr(value, f.name) for f in dataclasses.fields(value)}
+        return type(value)(**replaced(fields, old, new))  # type: ignore[operator]
+    return value
+
+
+def test_every_warning_of_a_run_is_on_the_page(run_recipe: Callable[..., Any]) -> None:
+    """Also those of dedup, whose alarm does not stop the run in "warn" mode."""
+    rows = [{"id": str(i), "text": "one and the same text"} for i in range(ALARM_FROM)]
+    table = {"stages": ["extract", "dedup"], "dedup": {"alarm": "warn"}}
+    rundir, plan = run_recipe({"a": rows}, table)
+    warnings = pipeline.warnings(rundir)
+    assert any(line.startswith("dedup: ") for line in warnings)
+    text = parsed(Path(write_report(rundir, plan)).read_text()).text
+    for line in warnings:
+        assert line in text
 
 
 def test_the_same_run_gives_the_same_bytes(copied: Path) -> None:
@@ -55,36 +87,30 @@ def test_the_same_run_gives_the_same_bytes(copied: Path) -> None:
 
 def test_numbers_are_those_of_the_tables(opened: tuple[RunDirectory, Plan]) -> None:
     data, books = report(*opened), pipeline.ledgers(*opened)
-    crawl = data["scores"]["datasets"]["crawl"]
-    assert (
-        sum(crawl["counts"])
-        == books["classify"]["crawl"]["in"][0]
-        == sum(b["documents"] for b in crawl["bands"])
-    )
-    assert sum(crawl["kept"]) == books["classify"]["crawl"]["kept"][0]
-    assert "kept" not in data["scores"]["datasets"]["wiki"]
-    assert (
-        sum(row["documents"] for row in data["languages"]["crawl"])
-        == books["extract"]["crawl"]["kept"][0]
-    )
-    assert (
-        sum(row["kept"] for row in data["languages"]["crawl"])
-        == books["tokenize"]["crawl"]["kept"][0]
-    )
-    assert sum(data["lengths"]["datasets"]["crawl"]) == books["tokenize"]["crawl"]["kept"][0]
-    assert data["duplicates"]["removed"] == 3
-    assert data["duplicates"]["exact"] == 1
-    assert data["duplicates"]["cluster_sizes"] == {"2": 3}
-    assert sum(data["duplicates"]["jaccard_counts"]) == 2
-    assert (
-        data["model"]["heldout"]
-        == store.read_json(opened[0].path("classify", "model", "card.json"))["heldout"]
-    )
+    assert data.scores is not None
+    crawl = data.scores.datasets["crawl"]
+    assert crawl.bands is not None
+    scored = books["classify"]["crawl"]["in"][0]
+    assert sum(crawl.counts) == scored == sum(band.documents for band in crawl.bands)
+    assert sum(crawl.kept or ()) == books["classify"]["crawl"]["kept"][0]
+    assert data.scores.datasets["wiki"].kept is None
+    languages = data.languages["crawl"]
+    assert sum(row.documents for row in languages) == books["extract"]["crawl"]["kept"][0]
+    kept = books["tokenize"]["crawl"]["kept"][0]
+    assert sum(row.kept for row in languages) == kept
+    assert sum(data.lengths.datasets["crawl"]) == kept
+    assert data.duplicates is not None
+    assert (data.duplicates.removed, data.duplicates.exact) == (3, 1)
+    assert data.duplicates.cluster_sizes == {"2": 3}
+    assert sum(data.duplicates.jaccard_counts) == 2
+    card = store.read_json(opened[0].path("classify", "model", "card.json"))
+    assert data.model is not None
+    assert dataclasses.asdict(data.model.heldout) == card["heldout"]
 
 
 def test_benchmark_hits_documents_and_cuts(opened: tuple[RunDirectory, Plan]) -> None:
     rundir, plan = opened
-    (row,) = report(rundir, plan)["benchmarks"]
+    (row,) = report(rundir, plan).benchmarks or ()
     hits = documents = cuts = 0
     for shard in plan.shards:
         decided = store.read_table(rundir.decision("decontaminate", shard)).to_pylist()
@@ -96,21 +122,15 @@ def test_benchmark_hits_documents_and_cuts(opened: tuple[RunDirectory, Plan]) ->
         hits += sum(decided[r]["keep"] is not None for r in evidence)
         documents += sum(bool(d["cuts"]) for d in decided)
         cuts += sum(len(d["cuts"] or ()) for d in decided)
-    assert row == {
-        "benchmark": "lamps",
-        "examples": 1,
-        "hits": hits,
-        "documents": documents,
-        "cuts": cuts,
-    }
+    assert row == BenchmarkHits("lamps", 1, hits, documents, cuts)
     assert hits > 0
 
 
 def test_a_half_finished_run_has_what_it_has(half_run: Path) -> None:
     data = report(*read(str(half_run)))
-    assert data["benchmarks"] is None
-    assert data["mixture"] is None
-    assert data["lengths"]["unit"] == "characters"
+    assert data.benchmarks is None
+    assert data.mixture is None
+    assert data.lengths.unit == "characters"
     parsed(page(data))
 
 

@@ -1,6 +1,7 @@
-"""`curation check`: is a run whole, and is what stands in its shards what its books say?
+"""`curation check`: is a run complete, and do its shards hold what its ledgers say?
 
-Cost: every token shard's bytes are read and hashed once; other tables column by column; texts of a few sampled documents.
+Cost: every token shard's bytes are read and hashed once; other tables column by column; texts of a
+few sampled documents.
 
 Trap: a check that has nothing to look at (its stage has not run) is left out, not passed.
 """
@@ -12,12 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from rich.table import Table
-from rich.text import Text
 
 from curation import draws, store
 from curation.errors import BooksError, CurationError
-from curation.inspect.check.overlap import grams_left
+from curation.inspect.check.grams import grams_left
 from curation.inspect.check.shards import (
     SAMPLED,
     Problems,
@@ -29,7 +28,6 @@ from curation.inspect.check.shards import (
 )
 from curation.inspect.evidence import frames
 from curation.kernels.bpe import encoding
-from curation.recipe.line import DECIDING
 from curation.rundir import ledger
 from curation.rundir.results import previous_ledger
 
@@ -39,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class CheckResult:
     """What a check looked at (a count and a noun) and what it found wrong."""
 
     name: str
@@ -51,7 +49,7 @@ class Result:
         return not self.problems
 
 
-def check(rundir: RunDirectory, plan: Plan) -> list[Result]:
+def check(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
     """Run every check that has something to look at, in the order of the line."""
     results = [_books(rundir, plan), _rows(rundir, plan)]
     manifest = rundir.path("shards", "manifest.parquet")
@@ -72,110 +70,82 @@ def check(rundir: RunDirectory, plan: Plan) -> list[Result]:
     return results
 
 
-def check_table(results: list[Result]) -> Table:
-    """One line a check; the first problems of those that fail."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
-    for result in results:
-        mark = Text("pass", style="green") if result.ok else Text("FAIL", style="bold red")
-        detail = (
-            result.looked_at
-            if result.ok
-            else f"{len(result.problems)} of {result.looked_at}: {result.problems[0]}"
-        )
-        table.add_row(mark, Text(result.name), Text(detail, style="dim" if result.ok else ""))
-        for problem in result.problems[1:5]:
-            table.add_row("", "", Text(problem))
-    return table
-
-
-def _result(name: str, looked_at: str, problems: Problems) -> Result:
+def _result(name: str, looked_at: str, problems: Problems) -> CheckResult:
+    # A damaged file is a finding, not the end of the check.
     try:
-        return Result(name, looked_at, tuple(problems))
-    except (
-        CurationError,
-        pa.ArrowInvalid,
-        OSError,
-        ValueError,
-    ) as error:  # a damaged file is a finding, not the end of the check
-        return Result(name, looked_at, (str(error).splitlines()[0],))
+        return CheckResult(name, looked_at, tuple(problems))
+    except (CurationError, pa.ArrowInvalid, OSError, ValueError) as error:
+        return CheckResult(name, looked_at, (str(error).splitlines()[0],))
 
 
-# ---- tables ----------------------------------------------------------------------------------------------------------------------------
+# ---- tables
 
 
-def _tables(rundir: RunDirectory, plan: Plan) -> list[tuple[str, Shard, str, str]]:
-    """(stage, shard, the stage's table, the table it is row-aligned to) of every table that is there."""
-    out = []
-    for stage in (*DECIDING, "tokenize"):
-        for shard in plan.shards if stage in rundir.recipe.stages else ():
-            path = frames.decision_path(rundir, stage, shard)
-            if store.exists(path):
-                aligned = (
-                    rundir.documents(shard) if stage == "classify" else rundir.survivors(shard)
-                )
-                out.append((stage, shard, path, aligned))
-    return out
-
-
-def _books(rundir: RunDirectory, plan: Plan) -> Result:
-    extracted = [
-        ("extract", s, rundir.documents(s), "")
-        for s in plan.shards
-        if store.exists(rundir.documents(s))
+def _tables(rundir: RunDirectory, plan: Plan) -> list[tuple[str, Shard, str]]:
+    """(stage, shard, the stage's table) of every table with a ledger that is there."""
+    return [
+        (stage, shard, path)
+        for stage in frames.REMOVING
+        if stage in rundir.recipe.stages
+        for shard in plan.shards
+        if (path := rundir.ledger_table(stage, shard)) and store.exists(path)
     ]
-    tables = extracted + _tables(rundir, plan)
+
+
+def _books(rundir: RunDirectory, plan: Plan) -> CheckResult:
+    tables = _tables(rundir, plan)
 
     def problems() -> Problems:
-        for stage, shard, path, _ in tables:
+        for stage, shard, path in tables:
             try:
-                own = store.need_footer(path).ledger
-                ledger.check(stage, str(shard), own)
+                books = store.need_footer(path).ledger
+                ledger.check(stage, str(shard), books)
                 before = previous_ledger(rundir, stage, shard)
                 if before is not None:
-                    ledger.check_chain(stage, str(shard), before, own)
-                yield from _kept_rows(rundir, stage, path, own)
+                    ledger.check_chain(stage, str(shard), before, books)
+                yield from _kept_rows(rundir, stage, path, books)
             except BooksError as error:
                 yield str(error)
 
     return _result("books balance", f"{len(tables)} tables", problems())
 
 
-def _kept_rows(rundir: RunDirectory, stage: str, path: str, own: ledger.Ledger) -> Problems:
+def _kept_rows(rundir: RunDirectory, stage: str, path: str, books: ledger.Ledger) -> Problems:
     """The rows themselves against the ledger in the footer."""
+    kept = ledger.documents(books, ledger.KEPT)
     if stage == "extract":
         rows = store.need_footer(path).rows
-        if rows != ledger.documents(own, ledger.KEPT):
-            yield f"{path}: {rows} rows, but the books say {ledger.documents(own, ledger.KEPT)} documents"
+        if rows != kept:
+            yield f"{path}: {rows} rows, but the books say {kept} documents"
         return
     table = store.read_table(path, ["keep", "reason"])
-    kept = int(np.sum(table.column("keep").fill_null(False).to_numpy()))
-    if kept != ledger.documents(own, ledger.KEPT):
-        yield f"{path}: {kept} rows say keep, but the books say {ledger.documents(own, ledger.KEPT)}"
-    counts = {
-        p["values"]: p["counts"]
-        for p in table.column("reason").drop_null().value_counts().to_pylist()
-    }
-    said = {reason: n[0] for reason, n in ledger.removed(own).items() if n[0]}
-    if counts != said:
-        yield f"{path}: reasons {counts}, but the books say {said}"
+    kept_rows = int(np.sum(table.column("keep").fill_null(False).to_numpy()))
+    if kept_rows != kept:
+        yield f"{path}: {kept_rows} rows say keep, but the books say {kept}"
+    reasons = table.column("reason").drop_null().value_counts().to_pylist()
+    counts = {pair["values"]: pair["counts"] for pair in reasons}
+    expected = {reason: n[0] for reason, n in ledger.removed(books).items() if n[0]}
+    if counts != expected:
+        yield f"{path}: reasons {counts}, but the books say {expected}"
 
 
-def _rows(rundir: RunDirectory, plan: Plan) -> Result:
-    tables = _tables(rundir, plan)
+def _rows(rundir: RunDirectory, plan: Plan) -> CheckResult:
+    tables = [table for table in _tables(rundir, plan) if table[0] != "extract"]
 
     def problems() -> Problems:
-        for stage, shard, path, aligned in tables:
-            have, need = store.need_footer(path).rows, store.need_footer(aligned).rows
-            if have != need:
-                yield f"{stage} {shard}: {have} rows for {need} documents"
+        for stage, shard, path in tables:
+            rows = store.need_footer(path).rows
+            need = store.need_footer(frames.aligned_table(rundir, stage, shard)).rows
+            if rows != need:
+                yield f"{stage} {shard}: {rows} rows for {need} documents"
 
     return _result("a row for every document", f"{len(tables)} tables", problems())
 
 
-# ---- tokens ----------------------------------------------------------------------------------------------------------------------------
+# ---- tokens
 
 
-def _round_trips(rundir: RunDirectory, plan: Plan) -> Result:
+def _round_trips(rundir: RunDirectory, plan: Plan) -> CheckResult:
     """Tokens of sampled documents, decoded, against the pieces of their texts."""
     facts = store.read_json(rundir.path("tokens", "encoding.json"))
     coder, dtype = encoding(facts["encoding"]), np.dtype(facts["dtype"]).newbyteorder("<")
@@ -188,24 +158,22 @@ def _round_trips(rundir: RunDirectory, plan: Plan) -> Result:
     def problems() -> Problems:
         for shard in shards:
             path = rundir.table("tokens", shard)
-            kept = np.flatnonzero(
-                frames.column(path, "keep").fill_null(False).to_numpy(zero_copy_only=False)
-            )
-            order = np.argsort(
-                draws.uniforms(0, "inspect/check", (int(r).to_bytes(8, "little") for r in kept)),
-                kind="stable",
-            )
+            keep = frames.column(path, "keep").fill_null(False).to_numpy(zero_copy_only=False)
+            kept = np.flatnonzero(keep)
+            keys = (int(row).to_bytes(8, "little") for row in kept)
+            order = np.argsort(draws.uniforms(0, "inspect/check", keys), kind="stable")
             rows = kept[order[:SAMPLED]]
-            found = frames.take(path, rows, ["id", "tokens"]).to_pylist()
+            documents = frames.take(path, rows, ["id", "tokens"]).to_pylist()
             texts = frames.take(rundir.survivors(shard), rows, ["text"]).column(0).to_pylist()
             pieces = pieces_left(rundir, shard, rows)
-            for row, text, spans in zip(found, texts, pieces, strict=True):
+            for row, text, spans in zip(documents, texts, pieces, strict=True):
                 parts = [text] if spans is None else [text[s["start"] : s["end"]] for s in spans]
                 decoded = [np.frombuffer(tokens, dtype).tolist() for tokens in row["tokens"]]
                 if any(not tokens or tokens[-1] != facts["end_of_text"] for tokens in decoded):
                     yield f"{shard} {row['id']}: a piece does not end with the end-of-text token"
                 elif max(map(max, decoded)) >= facts["vocabulary"]:
-                    yield f"{shard} {row['id']}: a token is outside the vocabulary of {facts['vocabulary']:,}"
+                    vocabulary = f"the vocabulary of {facts['vocabulary']:,}"
+                    yield f"{shard} {row['id']}: a token is outside {vocabulary}"
                 elif [coder.decode(tokens[:-1]) for tokens in decoded] != [
                     part for part in parts if part
                 ]:

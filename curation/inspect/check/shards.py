@@ -1,6 +1,7 @@
-"""The checks of token shards: bytes against manifest and index, documents against shards, mixture against plan.
+"""The checks of token shards: against manifest and index, documents, and the planned mixture.
 
-Cost: every shard's bytes are read twice (hash, tokens), the content and counts of every document twice. Each check yields its problems.
+Cost: every shard's bytes are read twice (hash, tokens), the content and counts of every document
+twice. Each check yields its problems.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from curation import store
@@ -30,21 +32,31 @@ Problems = Iterator[str]
 
 
 def pieces_left(rundir: RunDirectory, shard: Shard, rows: Any) -> list[Any]:
-    """The spans that decontaminate left of each row; None for a whole text."""
+    """The spans of each row that decontaminate kept; None for a whole text."""
     if "decontaminate" not in rundir.recipe.stages:
         return [None] * len(rows)
-    found: list[Any] = (
-        frames.take(rundir.decision("decontaminate", shard), rows, ["pieces"]).column(0).to_pylist()
-    )
-    return found
+    table = frames.take(rundir.decision("decontaminate", shard), rows, ["pieces"])
+    pieces: list[Any] = table.column(0).to_pylist()
+    return pieces
 
 
-# ---- shards ----------------------------------------------------------------------------------------------------------------------------
+def shard_index(
+    rundir: RunDirectory, name: str
+) -> tuple[npt.NDArray[np.int64], np.dtype[Any]] | None:
+    """Sequence lengths and token type of a shard, from its index; None where there is none.
+
+    Raises ValueError where it is no index.
+    """
+    path = rundir.path("shards", name + ".idx")
+    return read_index(store.read_bytes(path)) if store.exists(path) else None
+
+
+# ---- shards
 
 
 @dataclass(frozen=True, slots=True)
 class _Scan:
-    """One reading of a token shard: its size, largest token, and where its end-of-text tokens stand."""
+    """One reading of a token shard: bytes, largest token, and places of its end-of-text tokens."""
 
     bytes: int
     highest: int
@@ -63,8 +75,8 @@ def shard_problems(rundir: RunDirectory, rows: list[dict[str, Any]]) -> list[tup
 
     def each(problem: Callable[[dict[str, Any], _Scan], str]) -> Problems:
         for row in rows:
-            if row["name"] in scans and (said := problem(row, scans[row["name"]])):
-                yield f"{row['name']}: {said}"
+            if row["name"] in scans and (what := problem(row, scans[row["name"]])):
+                yield f"{row['name']}: {what}"
 
     def manifest() -> Problems:
         for row in rows:
@@ -72,7 +84,9 @@ def shard_problems(rundir: RunDirectory, rows: list[dict[str, Any]]) -> list[tup
             if row["name"] not in scans:
                 yield f"{row['name']}.bin is missing; run again from mix"
             elif store.sha256(path) != row["sha256"]:
-                yield f"{row['name']}.bin: not the bytes that the manifest names (sha256 differs); run again from mix"
+                yield (
+                    f"{row['name']}.bin: its sha256 is not that of the manifest; run again from mix"
+                )
         yield from each(lambda row, scan: _differs("tokens", scan.bytes / width, row["tokens"]))
         yield from each(
             lambda row, _: _differs(
@@ -97,8 +111,8 @@ def shard_problems(rundir: RunDirectory, rows: list[dict[str, Any]]) -> list[tup
     ]
 
 
-def _differs(what: str, have: float, said: float) -> str:
-    return "" if have == said else f"{have:,.10g} {what}, but the manifest says {said:,}"
+def _differs(what: str, count: float, expected: float) -> str:
+    return "" if count == expected else f"{count:,.10g} {what}, but the manifest says {expected:,}"
 
 
 def _scan(path: str, facts: dict[str, Any]) -> _Scan:
@@ -119,58 +133,63 @@ def _scan(path: str, facts: dict[str, Any]) -> _Scan:
 def _indexes(
     rundir: RunDirectory, rows: list[dict[str, Any]], scans: dict[str, _Scan], facts: dict[str, Any]
 ) -> Problems:
-    """Lengths add up to the shard, and every chunk ends with end-of-text or is a full part of a longer piece."""
+    """Lengths add up to the shard; every chunk ends with end-of-text or is full."""
     for row in rows:
         name = row["name"]
-        path = rundir.path("shards", name + ".idx")
-        if not store.exists(path):
-            yield f"{name}.idx is missing; run again from mix"
-            continue
         try:
-            lengths, dtype = read_index(store.read_bytes(path))
+            index = shard_index(rundir, name)
         except ValueError as error:
             yield f"{name}.idx: {error}"
             continue
-        if len(lengths) != row["sequences"]:
-            yield f"{name}.idx: {len(lengths):,} sequences, but the manifest says {row['sequences']:,}"
+        if index is None:
+            yield f"{name}.idx is missing; run again from mix"
+            continue
+        lengths, dtype = index
+        if what := _differs("sequences", len(lengths), row["sequences"]):
+            yield f"{name}.idx: {what}"
         if dtype.itemsize != np.dtype(facts["dtype"]).itemsize:
             yield f"{name}.idx: tokens of type {dtype}, but {facts['dtype']} expected"
         scan = scans.get(name)
         if scan is None:
             continue
         if lengths.sum() * dtype.itemsize != scan.bytes:
-            yield f"{name}.idx: {int(lengths.sum()):,} tokens, but the shard has {scan.bytes // dtype.itemsize:,}"
+            tokens = scan.bytes // dtype.itemsize
+            yield f"{name}.idx: {int(lengths.sum()):,} tokens, but the shard has {tokens:,}"
             continue
         last = np.cumsum(lengths) - 1
         whole = np.isin(last, scan.ends) | (lengths == mix.CHUNK_TOKENS)
         if not whole.all():
-            yield f"{name}.idx: sequence {int(np.argmin(whole)):,} does not end where a piece or chunk ends"
+            sequence = int(np.argmin(whole))
+            yield f"{name}.idx: sequence {sequence:,} does not end where a piece or chunk ends"
 
 
-# ---- mixture ---------------------------------------------------------------------------------------------------------------------------
+# ---- mixture
 
 
 def apart(rundir: RunDirectory, plan: Plan, rows: list[dict[str, Any]]) -> Problems:
-    """Every chunk counted where its draws put it, and sampled held-out documents looked for in the training shards.
+    """Every chunk counted in its shard, and held-out documents looked for in training shards.
 
-    A held-out document that decontaminate cut is not looked for: what is left of it may be all of another.
+    Held-out documents are sampled. One that decontaminate cut is not looked for: the rest of it may
+    be the whole of another document.
     """
     parts = mixture(rundir)
     sequences = Counter({row["name"]: 0 for row in rows})
-    held: dict[bytes, str] = {}
+    held_out: dict[bytes, str] = {}
     for shard in plan.of(*parts):
         chosen: list[int] = []
-        for row, content, counts in _documents(rundir, shard):
-            put = place(rundir, shard.dataset, content, counts, parts[shard.dataset]["epochs"])
-            sequences.update(put.shards)
-            if put.held_out and put.chunks == 1 and len(chosen) < SAMPLED:
-                chosen.append(row)
-        held |= _held_out(rundir, shard, np.array(chosen, np.int64))
-    for told in rows:
-        if sequences[told["name"]] != told["sequences"]:
-            yield f"{told['name']}: {told['sequences']:,} chunks, but {sequences[told['name']]:,} belong there"
-        if told["split"] == "train":
-            yield from _found(rundir, told["name"], held)
+        epochs = parts[shard.dataset]["epochs"]
+        for number, content, counts in _documents(rundir, shard):
+            placed = place(rundir, shard.dataset, content, counts, epochs)
+            sequences.update(placed.shards)
+            if placed.held_out and placed.chunks == 1 and len(chosen) < SAMPLED:
+                chosen.append(number)
+        held_out |= _held_out(rundir, shard, np.array(chosen, np.int64))
+    for row in rows:
+        name, chunks = row["name"], sequences[row["name"]]
+        if chunks != row["sequences"]:
+            yield f"{name}: {row['sequences']:,} chunks, but {chunks:,} belong there"
+        if row["split"] == "train":
+            yield from _held_out_in_training(rundir, name, held_out)
 
 
 def mixture(rundir: RunDirectory) -> dict[str, dict[str, Any]]:
@@ -192,59 +211,64 @@ def _documents(rundir: RunDirectory, shard: Shard) -> Iterator[tuple[int, bytes,
 
 
 def _held_out(rundir: RunDirectory, shard: Shard, rows: Any) -> dict[bytes, str]:
-    """Tokens of some documents that stand whole in validation, by name."""
+    """The tokens of those of some held-out documents that were not cut, and their names."""
     pieces = pieces_left(rundir, shard, rows)
     whole = np.array([spans is None for spans in pieces], bool)
-    found = frames.take(rundir.table("tokens", shard), rows[whole], ["id", "tokens"]).to_pylist()
-    return {row["tokens"][0]: f"{shard.dataset} {row['id']}" for row in found}
+    table = frames.take(rundir.table("tokens", shard), rows[whole], ["id", "tokens"])
+    return {row["tokens"][0]: f"{shard.dataset} {row['id']}" for row in table.to_pylist()}
 
 
-def _found(rundir: RunDirectory, name: str, held: dict[bytes, str]) -> Problems:
-    """Held-out documents that stand in a training shard: only sequences of their lengths are read."""
-    path, index = (rundir.path("shards", name + ending) for ending in (".bin", ".idx"))
-    if not held or not (store.exists(path) and store.exists(index)):
+def _held_out_in_training(rundir: RunDirectory, name: str, held_out: dict[bytes, str]) -> Problems:
+    """Held-out documents that are in a training shard: only sequences of their lengths are read."""
+    path, index = rundir.path("shards", name + ".bin"), shard_index(rundir, name)
+    if not held_out or not store.exists(path) or index is None:
         return
-    lengths, dtype = read_index(store.read_bytes(index))
+    lengths, dtype = index
     ends = np.cumsum(lengths) * dtype.itemsize
     sizes = lengths * dtype.itemsize
     with store.open_input(path) as stream:
-        for i in np.flatnonzero(np.isin(sizes, [len(tokens) for tokens in held])).tolist():
+        for i in np.flatnonzero(np.isin(sizes, [len(tokens) for tokens in held_out])).tolist():
             stream.seek(int(ends[i] - sizes[i]))
-            document = held.get(bytes(stream.read(int(sizes[i]))))
+            document = held_out.get(bytes(stream.read(int(sizes[i]))))
             if document is not None:
                 yield f"{name}: sequence {i:,} is {document}, which is held out for validation"
 
 
 def shares(rundir: RunDirectory, plan: Plan, rows: list[dict[str, Any]]) -> Problems:
-    """Tokens of each dataset, in every training shard and in all, against what the plan has there, within the bounds of chance."""
+    """Tokens of each dataset, in every training shard and in all, against those planned.
+
+    They may differ within the bounds of chance.
+    """
     train = [row for row in rows if row["split"] == "train"]
     parts = mixture(rundir)
     comparisons = len(parts) * (len(train) + 1)
     for name, part in parts.items():
         chunks, longest = _chunks_of(rundir, plan, name)
-        at, wanted = rundir.recipe.place(name), part["epochs"] * part["tokens"]
+        at, planned = rundir.recipe.place(name), part["epochs"] * part["tokens"]
         placed = [row["dataset_tokens"][at] for row in train]
         for shard in (None, *range(len(train))):
             got = sum(placed) if shard is None else placed[shard]
-            mean = wanted if shard is None else wanted / len(train)
+            mean = planned if shard is None else planned / len(train)
             spread = chunks * theory.spread(part["epochs"], len(train), shard)
             allowed = theory.bound(spread, longest, comparisons)
             if abs(got - mean) > allowed:
                 where = "all training shards" if shard is None else train[shard]["name"]
-                yield f"{name} in {where}: {got:,} tokens, {mean:,.0f} planned; more than {allowed:,.0f} apart"
+                tokens = f"{got:,} tokens, {mean:,.0f} planned"
+                yield f"{name} in {where}: {tokens}; more than {allowed:,.0f} apart"
 
 
 def _chunks_of(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[float, float]:
     """The sum of the squared lengths of a dataset's training chunks, and the longest, in tokens.
 
-    Documents of the same text (where dedup did not run) share their draws, so m of them are one chunk of m times the length.
+    Documents of the same text (where dedup did not run) share their draws, so m of them count as
+    one chunk of m times the length.
     """
     squares, longest, contents = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, "V16")]
     for shard in plan.of(dataset):
         for batch in store.read_groups(rundir.table("tokens", shard), ["content", "counts"]):
-            held = mix.held_out(rundir, batch.column(0))
+            held_out = mix.held_out(rundir, batch.column(0))
             counts = batch.column(1)
-            rows = np.flatnonzero(np.asarray(counts.is_valid()) & ~held)
+            rows = np.flatnonzero(np.asarray(counts.is_valid()) & ~held_out)
             counts = counts.take(pa.array(rows))
             tokens = counts.flatten().to_numpy().astype(np.float64)
             full, rest = np.divmod(tokens, mix.CHUNK_TOKENS)

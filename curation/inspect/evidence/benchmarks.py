@@ -1,13 +1,15 @@
-"""Hits, documents and cuts of each benchmark: the decontaminate stage's evidence read from the benchmarks' side.
+"""Hits, documents and cuts of each benchmark.
 
-Cost: the hits of a shard at a time, and the part of the gram table that says whose a gram is.
+Cost: the hits of a shard at a time, and the part of the gram table that names the examples of a
+gram.
 
 Trap: a gram may be in examples of several benchmarks, so the rows do not add up to the run's total.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -22,39 +24,42 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 Int64s = npt.NDArray[np.int64]
-LONGEST = 1 << 31  # code points of a text: no text is longer
+LONGEST = 1 << 31  # code points; no text is longer
 
 
-def benchmark_table(rundir: RunDirectory, plan: Plan) -> list[dict[str, Any]] | None:
-    """Per benchmark: examples, and the hits, documents and cuts it caused; None where decontaminate has not run.
+@dataclass(frozen=True, slots=True)
+class BenchmarkHits:
+    """One benchmark: its examples, the grams found in training text, and what they caused.
 
-    Grams that decontaminate ignored, being in too many documents, are left out.
+    `documents`: with a hit; `cuts`: stretches cut out. Grams in too many documents do not count.
     """
+
+    benchmark: str
+    examples: int
+    hits: int
+    documents: int
+    cuts: int
+
+
+def benchmark_hits(rundir: RunDirectory, plan: Plan) -> list[BenchmarkHits] | None:
+    """Every benchmark, most hits first; None where decontaminate has not run."""
     if "decontaminate" not in rundir.recipe.stages:
         return None
     shards = [s for s in plan.shards if store.exists(rundir.decision("decontaminate", s))]
     if not shards:
         return None
-    listed = frames.column(
-        rundir.path("decontaminate", "benchmarks", "examples.parquet"), "benchmark"
-    )
-    encoded = listed.dictionary_encode()
+    examples_table = rundir.path("decontaminate", "benchmarks", "examples.parquet")
+    encoded = frames.column(examples_table, "benchmark").dictionary_encode()
     names, codes = encoded.dictionary.to_pylist(), encoded.indices.to_numpy().astype(np.int64)
     counts = np.zeros((len(names), 3), np.int64)
     indptr, examples = gram_examples(rundir)
     ignored = common_grams(rundir)
     for shard in shards:
         counts += _shard_counts(rundir, shard, indptr, codes[examples], ignored, len(names))
-    sizes = np.bincount(codes, minlength=len(names))
-    keys = ("hits", "documents", "cuts")
-    return [
-        {
-            "benchmark": names[i],
-            "examples": int(sizes[i]),
-            **dict(zip(keys, counts[i].tolist(), strict=True)),
-        }
-        for i in sorted(range(len(names)), key=lambda i: (-counts[i, 0], names[i]))
-    ]
+    sizes = np.bincount(codes, minlength=len(names)).tolist()
+    rows = zip(names, sizes, counts.tolist(), strict=True)
+    hits = [BenchmarkHits(name, size, *row) for name, size, row in rows]
+    return sorted(hits, key=lambda row: (-row.hits, row.benchmark))
 
 
 def _shard_counts(
@@ -65,7 +70,7 @@ def _shard_counts(
     ignored: Int64s,
     benchmarks: int,
 ) -> Int64s:
-    """[benchmarks, 3]: hits, documents and cuts of one shard, in documents that dedup had left."""
+    """[benchmarks, 3]: hits, documents and cuts of one shard, in documents that dedup kept."""
     evidence = store.read_table(
         rundir.table("decontaminate", shard, "evidence"), ["row", "start", "gram"]
     )

@@ -1,95 +1,108 @@
-"""Which benchmark examples are dirty (appendix C.2): the study that decontaminate wrote, read and shown.
+"""Which benchmark examples are dirty (appendix C.2): the study that decontaminate wrote.
 
 Cost: one small JSON file.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from rich.table import Table
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from curation import store
 from curation.errors import RunError
+from curation.inspect.evidence.listing import Listing, listing
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
 
-Rows = list[dict[str, Any]]
-
-
-def contamination(rundir: RunDirectory) -> Rows | None:
-    """A row for each benchmark: n, examples, short, dirty_before, dirty_after, datasets. None where no study was made."""
-    path = rundir.path("decontaminate", "contamination.json")
-    wanted = "decontaminate" in rundir.recipe.stages and rundir.recipe.decontaminate.study
-    rows: Rows | None = store.read_json(path) if wanted and store.exists(path) else None
-    return rows
-
-
-def need_contamination(rundir: RunDirectory) -> Rows:
-    """As `contamination`. Raises RunError where there is none."""
-    rows = contamination(rundir)
-    if rows is None:
-        raise RunError(
-            f"{rundir.out}: no study of benchmark examples there; run the recipe as far as decontaminate, with decontaminate.study = true"
-        )
-    return rows
-
-
-def cells(row: dict[str, Any]) -> list[str]:
-    """A benchmark's line: name, N, examples, too short, dirty before and after the cuts with their shares, the datasets to blame."""
-    blame = {name: d for name, d in row["datasets"].items() if d["before"]}
-    return [
-        row["benchmark"],
-        str(row["n"]),
-        f"{row['examples']:,}",
-        f"{row['short']:,}" if row["short"] else "",
-        *(
-            cell
-            for key in ("dirty_before", "dirty_after")
-            for cell in _dirty(row[key], row["examples"])
-        ),
-        ", ".join(f"{name} {d['before']:,} → {d['after']:,}" for name, d in blame.items()),
-    ]
-
-
 HEAD = (
-    "benchmark",
-    "N",
-    "examples",
-    "too short",
-    "dirty",
-    "share",
-    "after cuts",
-    "share",
+    *("benchmark", "N", "examples", "too short", "dirty", "share", "after cuts", "share"),
     "by dataset, before → after cuts",
 )
 
 
-def _dirty(dirty: int, examples: int) -> list[str]:
-    return [f"{dirty:,}", f"{dirty / examples:.1%}"] if dirty else ["0", ""]
+@dataclass(frozen=True, slots=True)
+class DirtyCounts:
+    """Examples that one dataset makes dirty, before and after the cuts."""
+
+    after: int
+    before: int
 
 
-def contamination_table(rows: Rows) -> Table:
-    """The benchmarks with dirty examples, most of them first, then one line for the clean ones."""
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for i, name in enumerate(HEAD):
-        table.add_column(
-            name, justify="left" if i in (0, len(HEAD) - 1) else "right", overflow="fold"
+@dataclass(frozen=True, slots=True)
+class BenchmarkStudy:
+    """One benchmark: an example is dirty where it shares `n` words in a row with a document.
+
+    `examples`: all of them; `short`: those of fewer than `n` words. Dirty ones before and after
+    the cuts, in all and by dataset.
+    """
+
+    benchmark: str
+    datasets: dict[str, DirtyCounts]
+    dirty_after: int
+    dirty_before: int
+    examples: int
+    n: int
+    short: int
+
+
+def contamination(rundir: RunDirectory) -> list[BenchmarkStudy] | None:
+    """The study of each benchmark; None where no study was made."""
+    path = rundir.path("decontaminate", "contamination.json")
+    wanted = "decontaminate" in rundir.recipe.stages and rundir.recipe.decontaminate.study
+    if not (wanted and store.exists(path)):
+        return None
+    return [
+        BenchmarkStudy(
+            **row | {"datasets": {n: DirtyCounts(**d) for n, d in row["datasets"].items()}}
         )
-    dirty = [row for row in rows if row["dirty_before"]]
-    for row in sorted(
-        dirty, key=lambda row: (-row["dirty_before"] / row["examples"], row["benchmark"])
-    ):
-        table.add_row(*cells(row))
-    total = [
-        sum(row[key] for row in rows)
-        for key in ("examples", "short", "dirty_before", "dirty_after")
+        for row in store.read_json(path)
     ]
-    table.add_section()
-    clean = [row for row in rows if not row["dirty_before"]]
-    counts = [f"{sum(row[key] for row in clean):,}" for key in ("examples", "short")]
-    table.add_row(f"{len(clean)} clean benchmarks", "", *counts, "0", "", "0", "", "")
-    both = [cell for dirty in total[2:] for cell in _dirty(dirty, total[0])]
-    table.add_row("all", "", f"{total[0]:,}", f"{total[1]:,}", *both, "")
-    return table
+
+
+def need_contamination(rundir: RunDirectory) -> list[BenchmarkStudy]:
+    """As `contamination`. Raises RunError where there is none."""
+    studies = contamination(rundir)
+    if studies is None:
+        raise RunError(
+            f"{rundir.out}: no study of benchmark examples there; "
+            "run the recipe as far as decontaminate, with decontaminate.study = true"
+        )
+    return studies
+
+
+def dirty_listing(studies: list[BenchmarkStudy]) -> Listing:
+    """The benchmarks with dirty examples, the largest dirty share first."""
+    dirty = [study for study in studies if study.dirty_before]
+    dirty.sort(key=lambda study: (-study.dirty_before / study.examples, study.benchmark))
+    return listing("", HEAD, map(_cells, dirty), left=(0, len(HEAD) - 1))
+
+
+def _cells(study: BenchmarkStudy) -> tuple[str, ...]:
+    datasets = {name: counts for name, counts in study.datasets.items() if counts.before}
+    return (
+        study.benchmark,
+        str(study.n),
+        f"{study.examples:,}",
+        f"{study.short:,}" if study.short else "",
+        *_dirty_cells(study.dirty_before, study.examples),
+        *_dirty_cells(study.dirty_after, study.examples),
+        ", ".join(f"{name} {c.before:,} → {c.after:,}" for name, c in datasets.items()),
+    )
+
+
+def total_listing(studies: list[BenchmarkStudy]) -> Listing:
+    """The rows below `dirty_listing`: the clean benchmarks together, and all."""
+    clean = [study for study in studies if not study.dirty_before]
+    rows = []
+    for name, part in ((f"{len(clean)} clean benchmarks", clean), ("all", studies)):
+        examples = sum(study.examples for study in part)
+        before = _dirty_cells(sum(study.dirty_before for study in part), examples)
+        after = _dirty_cells(sum(study.dirty_after for study in part), examples)
+        short = sum(study.short for study in part)
+        rows.append((name, "", f"{examples:,}", f"{short:,}", *before, *after, ""))
+    return listing("", HEAD, rows)
+
+
+def _dirty_cells(dirty: int, examples: int) -> tuple[str, str]:
+    return (f"{dirty:,}", f"{dirty / examples:.1%}") if dirty else ("0", "")

@@ -1,8 +1,10 @@
-"""Where two texts differ, in words: for a near duplicate beside the document that stays.
+"""Where two texts differ, in words: a near duplicate and the document that was kept.
 
-Cost: lines are matched first, words only within lines that differ, and no more than `MOST_WORDS` of a place.
+Cost: lines are matched first, words only within lines that differ, and no more than `MOST_WORDS` of
+a place.
 
-Trap: white space is no difference, so a text wrapped otherwise is equal here; a passage that moved shows as left there and new here.
+Trap: white space is no difference, so a text with other line breaks is equal here; a passage that
+moved shows as removed at one place and new at another.
 """
 
 from __future__ import annotations
@@ -11,14 +13,15 @@ import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-MOST_WORDS = 600  # of each side of a place whose words are compared one by one; a longer one is all different
+# Words of each side of a place that are compared one by one; a longer place differs as a whole.
+MOST_WORDS = 600
 MOST_LINES = 20_000  # of each text
 CONTEXT = 8  # words shown on both sides of a difference
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Words in a row: `kind` is "both", "own" (only in the document that left) or "kept" (only in the one that stays)."""
+    """Consecutive words. `kind`: in "both" texts, or only in the "removed" or "kept" one."""
 
     kind: str
     words: tuple[str, ...]
@@ -42,7 +45,10 @@ class Differences:
         )
 
     def shown(self, most: int) -> Iterator[Part]:
-        """The parts of the first `most` places, with a few words of what both have around each; `…` stands for words left out."""
+        """The parts of the first `most` places, with a few common words around each.
+
+        `…` marks omitted words.
+        """
         places = 0
         for i, part in enumerate(self.parts):
             if part.kind == "both":
@@ -56,24 +62,24 @@ class Differences:
                 yield Part(part.kind, _around(part.words, True, True, 3 * CONTEXT))
 
 
-def compare(own: str, kept: str) -> Differences:
+def compare(removed: str, kept: str) -> Differences:
     """The words of both texts, matched.
 
     >>> [(part.kind, " ".join(part.words)) for part in compare("a b c\\nd", "a x c\\nd").parts]
-    [('both', 'a'), ('own', 'b'), ('kept', 'x'), ('both', 'c d')]
+    [('both', 'a'), ('removed', 'b'), ('kept', 'x'), ('both', 'c d')]
     """
-    a, b = ([line.split() for line in text.split("\n")] for text in (own, kept))
+    a, b = ([line.split() for line in text.split("\n")] for text in (removed, kept))
     a, b = [words for words in a if words], [words for words in b if words]
     if max(len(a), len(b)) > MOST_LINES or [*map(tuple, a)] == [*map(tuple, b)]:
         a, b = [_chained(a)], [_chained(b)]
     matcher = difflib.SequenceMatcher(
         None, [" ".join(w) for w in a], [" ".join(w) for w in b], autojunk=False
     )
-    found: list[Part] = []
+    parts: list[Part] = []
     for tag, a1, a2, b1, b2 in matcher.get_opcodes():
         left, right = _chained(a[a1:a2]), _chained(b[b1:b2])
-        found += [Part("both", tuple(left))] if tag == "equal" else _words(left, right)
-    return Differences(tuple(_joined(found)))
+        parts += [Part("both", tuple(left))] if tag == "equal" else _words(left, right)
+    return Differences(tuple(_joined(parts)))
 
 
 def _chained(lines: list[list[str]]) -> list[str]:
@@ -81,7 +87,7 @@ def _chained(lines: list[list[str]]) -> list[str]:
 
 
 def _words(a: list[str], b: list[str]) -> list[Part]:
-    """The words of a place that differs, those that both begin or end with matched first."""
+    """The words of a place that differs; common ones at both ends are matched first."""
     first = 0
     while first < min(len(a), len(b)) and a[first] == b[first]:
         first += 1
@@ -89,7 +95,7 @@ def _words(a: list[str], b: list[str]) -> list[Part]:
     while last < min(len(a), len(b)) - first and a[-1 - last] == b[-1 - last]:
         last += 1
     left, right = a[first : len(a) - last], b[first : len(b) - last]
-    middle = [Part("own", tuple(left)), Part("kept", tuple(right))]
+    middle = [Part("removed", tuple(left)), Part("kept", tuple(right))]
     if left and right and max(len(left), len(right)) <= MOST_WORDS:
         middle = []
         for tag, a1, a2, b1, b2 in difflib.SequenceMatcher(
@@ -98,19 +104,19 @@ def _words(a: list[str], b: list[str]) -> list[Part]:
             if tag == "equal":
                 middle.append(Part("both", tuple(left[a1:a2])))
             else:
-                middle += [Part("own", tuple(left[a1:a2])), Part("kept", tuple(right[b1:b2]))]
+                middle += [Part("removed", tuple(left[a1:a2])), Part("kept", tuple(right[b1:b2]))]
     return [Part("both", tuple(a[:first])), *middle, Part("both", tuple(a[len(a) - last :]))]
 
 
 def _joined(parts: list[Part]) -> Iterator[Part]:
-    """Without empty parts; neighbours of one kind are one, and in a place what left comes before what is kept."""
+    """No empty parts, neighbours of one kind joined; in a place removed comes before kept."""
     place: dict[str, tuple[str, ...]] = {}
     both: tuple[str, ...] = ()
     for part in [*parts, Part("end", ("",))]:
         if not part.words:
             continue
         if part.kind == "both":
-            yield from (Part(kind, place[kind]) for kind in ("own", "kept") if place.get(kind))
+            yield from (Part(kind, place[kind]) for kind in ("removed", "kept") if place.get(kind))
             place = {}
             both += part.words
         else:
@@ -118,7 +124,9 @@ def _joined(parts: list[Part]) -> Iterator[Part]:
                 yield Part("both", both)
                 both = ()
             if part.kind == "end":
-                yield from (Part(kind, place[kind]) for kind in ("own", "kept") if place.get(kind))
+                yield from (
+                    Part(kind, place[kind]) for kind in ("removed", "kept") if place.get(kind)
+                )
             else:
                 place[part.kind] = place.get(part.kind, ()) + part.words
 
@@ -126,7 +134,7 @@ def _joined(parts: list[Part]) -> Iterator[Part]:
 def _around(
     words: tuple[str, ...], before: bool, after: bool, context: int = CONTEXT
 ) -> tuple[str, ...]:
-    """The first words where a difference is before them, the last where one is after, `…` between or beside."""
+    """The words next to a difference before or after them; `…` where others are omitted."""
     head, tail = (context if before else 0), (context if after else 0)
     if len(words) <= head + tail + 1:
         return words

@@ -1,21 +1,25 @@
-"""What the report says of deduplication: who left for whom, pairs with their differences, an estimate of what was missed, repeated lines.
+"""Deduplication in figures: clusters, pairs with differences, what was missed, repeated lines.
 
-Cost: the evidence and decision tables column by column, and the texts of a few pairs and of the sample that the estimate compares (`SAMPLE`
-documents, by brute force: a few seconds).
+Cost: the evidence and decision tables column by column, and the texts of a few pairs and of the
+sample that the estimate compares (`SAMPLE` documents, by brute force: a few seconds).
 
-The estimate: documents are drawn by the least hash of their feature set (`least`), by a permutation that no band uses. Alike documents
-have the same one with the probability of their Jaccard similarity J, so they are drawn together J times as often as either of them, instead
-of almost never. Among the drawn that stay every pair is measured; one found stands for 1 / (share drawn * J) in the whole. It depends
-neither on the bands nor on how buckets are searched, and in expectation it is right. Documents of an index are not among them.
+The estimate: documents are drawn by the least hash of their feature set (`least`), by a permutation
+that no band uses. Two similar documents have the same least hash with the probability of their
+Jaccard similarity J, so they are drawn together J times as often as either of them, instead of
+almost never. Among the drawn documents that were kept every pair is measured; a duplicate found
+counts 1 / (share drawn * J) times. The estimate depends neither on the bands nor on how buckets are
+searched, and it has no bias. Documents of an index are not among them.
 
-Trap: documents with one hash in common are drawn together or not at all, so one large group that was missed can lie outside; the interval
-counts groups, not documents.
+Trap: documents with one hash in common are drawn together or not at all, so one large group that
+was missed can lie outside the sample; the interval counts groups, not documents.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,8 +28,9 @@ import pyarrow.compute as pc
 
 from curation import draws, store
 from curation.inspect.evidence import frames
-from curation.inspect.evidence.differences import compare
+from curation.inspect.evidence.differences import Part, compare
 from curation.rundir import ledger
+from curation.rundir.directory import ordinal_and_row
 from curation.stages.dedup.candidates import spread
 
 if TYPE_CHECKING:
@@ -33,51 +38,114 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 SAMPLE = 2000  # documents compared for the estimate
-MOST = 3 * SAMPLE  # where one hash is common to more; then none is told
+MOST = 3 * SAMPLE  # with more drawn (one hash common to many) there is no estimate
 SHOWN = 3  # pairs shown from each end of the range of similarity
 PLACES = 6  # differences shown of a pair
-EDGES = [
-    0.0,
-    0.001,
-    0.05,
-    0.1,
-    0.2,
-    0.3,
-    0.5,
-    0.75,
-    1.0,
-]  # of the shares of repeated lines and paragraphs
-Data = dict[str, Any]
+# Edges of the bins for the shares of repeated lines and paragraphs.
+EDGES = (0.0, 0.001, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0)
 Int64s = npt.NDArray[np.int64]
 
 
-def duplicates(rundir: RunDirectory, plan: Plan) -> Data | None:
-    """Sizes of clusters (a document that stays and those that left for it), the Jaccard of near duplicates, pairs, and what was missed."""
+@dataclass(frozen=True, slots=True)
+class DatasetPair:
+    """How many `documents` of `dataset` were removed as duplicates of one of `kept_dataset`."""
+
+    dataset: str
+    kept_dataset: str
+    documents: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairDifferences:
+    """A near duplicate and the document that was kept, and where they differ.
+
+    `jaccard`: similarity, 0 to 1. Words in both texts, only in the removed one, only in the kept
+    one; `places`: where they differ; `parts`: the first of those places, as Part of `differences`.
+    """
+
+    dataset: str
+    id: str
+    kept_dataset: str
+    kept_id: str
+    jaccard: float
+    common_words: int
+    removed_words: int
+    kept_words: int
+    places: int
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """Kept documents that are duplicates of another kept one, estimated with a 95 % interval.
+
+    `documents` are kept; `sample` of them were compared, `found` of those are duplicates.
+    """
+
+    documents: int
+    sample: int
+    found: int
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicates:
+    """What dedup removed as duplicates.
+
+    `removed`: documents, `exact` of them as exact copies. `cluster_sizes`: size (a kept document
+    and its duplicates) -> clusters. `jaccard_counts`: near duplicates by similarity, between
+    `jaccard_edges`. `missed` is None where there can be no estimate.
+    """
+
+    removed: int
+    exact: int
+    cluster_sizes: dict[str, int]
+    jaccard_edges: list[float]
+    jaccard_counts: list[int]
+    between: list[DatasetPair]
+    pairs: list[PairDifferences]
+    missed: Missed | None
+
+
+@dataclass(frozen=True, slots=True)
+class Repeats:
+    """A dataset's documents by the share of their characters in repeated lines and paragraphs.
+
+    Counts between `edges` (0 to 1).
+    """
+
+    documents: int
+    edges: tuple[float, ...]
+    repeated_lines: list[int]
+    repeated_paragraphs: list[int]
+
+
+def duplicates(rundir: RunDirectory, plan: Plan) -> Duplicates | None:
+    """What dedup removed as duplicates; None where it has not run."""
     if not _has_run(rundir, plan):
         return None
     table = frames.removed_duplicates(rundir, plan)
-    centres = Counter(
-        zip(*(table.column(n).to_pylist() for n in ("kept_dataset", "kept_id")), strict=True)
-    )
-    sizes = Counter(left + 1 for left in centres.values())
-    near = pc.equal(table.column("reason"), "duplicate")
-    jaccard = table.filter(near).column("jaccard").to_numpy()
+    clusters = Counter(_rows(table, "kept_dataset", "kept_id"))
+    sizes = Counter(removed + 1 for removed in clusters.values())
+    jaccard = table.filter(pc.equal(table.column("reason"), "duplicate")).column("jaccard")
     edges = np.linspace(rundir.recipe.dedup.min_jaccard, 1.0, 21)
-    pairs = Counter(
-        zip(*(table.column(n).to_pylist() for n in ("dataset", "kept_dataset")), strict=True)
+    between = Counter(_rows(table, "dataset", "kept_dataset"))
+    return Duplicates(
+        removed=table.num_rows,
+        exact=table.num_rows - len(jaccard),
+        cluster_sizes={str(size): sizes[size] for size in sorted(sizes)},
+        jaccard_edges=edges.tolist(),
+        jaccard_counts=np.histogram(jaccard.to_numpy(), edges)[0].tolist(),
+        between=[DatasetPair(a, b, count) for (a, b), count in sorted(between.items())],
+        pairs=_pairs(rundir, plan),
+        missed=missed(rundir, plan),
     )
-    return {
-        "removed": table.num_rows,
-        "exact": table.num_rows - len(jaccard),
-        "cluster_sizes": {str(size): sizes[size] for size in sorted(sizes)},
-        "jaccard_edges": edges.tolist(),
-        "jaccard_counts": np.histogram(jaccard, edges)[0].tolist(),
-        "between": [
-            {"left": a, "stayed": b, "documents": n} for (a, b), n in sorted(pairs.items())
-        ],
-        "pairs": _pairs(rundir, plan),
-        "missed": missed(rundir, plan),
-    }
+
+
+def _rows(table: pa.Table, first: str, second: str) -> Iterator[tuple[str, str]]:
+    return zip(table.column(first).to_pylist(), table.column(second).to_pylist(), strict=True)
 
 
 def _has_run(rundir: RunDirectory, plan: Plan) -> bool:
@@ -85,58 +153,57 @@ def _has_run(rundir: RunDirectory, plan: Plan) -> bool:
     return "dedup" in rundir.recipe.stages and any(ran)
 
 
-def _pairs(rundir: RunDirectory, plan: Plan) -> list[Data]:
+def _pairs(rundir: RunDirectory, plan: Plan) -> list[PairDifferences]:
     """The least and the most similar of some random near duplicates, with their differences."""
-    found = sorted(
-        frames.duplicate_pairs(rundir, plan, n=8 * SHOWN), key=lambda p: (p["jaccard"], p["id"])
+    pairs = frames.duplicate_pairs(rundir, plan, n=8 * SHOWN)
+    pairs.sort(key=lambda pair: (pair.jaccard, pair.id))
+    shown = pairs if len(pairs) <= 2 * SHOWN else pairs[:SHOWN] + pairs[-SHOWN:]
+    return [_differences(pair) for pair in shown]
+
+
+def _differences(pair: frames.DuplicatePair) -> PairDifferences:
+    differences = compare(pair.text, pair.kept_text)
+    return PairDifferences(
+        pair.dataset,
+        pair.id,
+        pair.kept_dataset,
+        pair.kept_id,
+        pair.jaccard,
+        differences.count("both"),
+        differences.count("removed"),
+        differences.count("kept"),
+        differences.places,
+        tuple(differences.shown(PLACES)),
     )
-    some = found if len(found) <= 2 * SHOWN else found[:SHOWN] + found[-SHOWN:]
-    out = []
-    for pair in some:
-        differs = compare(pair["text"], pair["kept_text"])
-        named = {
-            name: pair[name] for name in ("dataset", "id", "kept_dataset", "kept_id", "jaccard")
-        }
-        counts = {kind: differs.count(kind) for kind in ("both", "own", "kept")}
-        parts = [[part.kind, " ".join(part.words)] for part in differs.shown(PLACES)]
-        out.append({**named, "words": counts, "places": differs.places, "parts": parts})
-    return out
 
 
-# ---- what was missed -------------------------------------------------------------------------------------------------------------------
+# ---- what was missed
 
 
-def missed(rundir: RunDirectory, plan: Plan, size: int = SAMPLE) -> Data | None:
-    """How many documents stay that resemble another that stays, estimated from about `size` of them, with a 95 % interval.
+def missed(rundir: RunDirectory, plan: Plan, size: int = SAMPLE) -> Missed | None:
+    """How many kept documents are duplicates of another, estimated from about `size` of them.
 
     None where one hash is common to too many of them.
     """
-    decided = [
-        path for shard in plan.shards if store.exists(path := rundir.decision("dedup", shard))
-    ]
-    kept = sum(ledger.documents(store.need_footer(path).ledger, ledger.KEPT) for path in decided)
+    paths = [rundir.decision("dedup", shard) for shard in plan.shards]
+    footers = [store.need_footer(path) for path in paths if store.exists(path)]
+    kept = sum(ledger.documents(footer.ledger, ledger.KEPT) for footer in footers)
     share = min(1.0, size / max(1, kept))
     documents, docs, least = _drawn(rundir, plan, share)
     if len(docs) > MOST:
         return None
-    due, weights, groups = _due(rundir, plan, docs, least, share)
+    found, weights, groups = _found(rundir, plan, docs, least, share)
+    if share == 1.0:
+        return Missed(documents, len(docs), found, *[float(found)] * 3)
     estimate = float(weights.sum())
-    low, high = _poisson(groups)
+    low, high = _poisson_interval(groups)
     each = estimate / groups if groups else 1 / (share * rundir.recipe.dedup.min_jaccard)
     high = min(high * each, float(documents))
-    exact = share == 1.0
-    return {
-        "documents": documents,
-        "sample": len(docs),
-        "found": due,
-        "estimate": float(due) if exact else estimate,
-        "low": float(due) if exact else low * each,
-        "high": float(due) if exact else high,
-    }
+    return Missed(documents, len(docs), found, estimate, low * each, high)
 
 
 def _drawn(rundir: RunDirectory, plan: Plan, share: float) -> tuple[int, Int64s, Int64s]:
-    """How many documents dedup kept, those without features left out, and the number and least hash of those drawn."""
+    """How many documents with features dedup kept; number and least hash of those drawn."""
     key = np.uint64(int(draws.uniform(rundir.recipe.seed, "dedup/missed", b"") * 2**53))
     documents, docs, least = 0, [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for shard in plan.shards:
@@ -157,39 +224,34 @@ def _drawn(rundir: RunDirectory, plan: Plan, share: float) -> tuple[int, Int64s,
     return documents, np.concatenate(docs), np.concatenate(least)
 
 
-def _due(
+def _found(
     rundir: RunDirectory, plan: Plan, docs: Int64s, least: Int64s, share: float
 ) -> tuple[int, npt.NDArray[np.float64], int]:
-    """Of the drawn documents those that resemble another: how many, what each stands for, and the groups they are drawn in."""
-    from curation.kernels import minhash
-    from curation.kernels.buffers import text_buffers
+    """Of the drawn documents the duplicates: how many, how often each counts, and their groups."""
     from curation.kernels.pairs import similar_pairs
 
     config = rundir.recipe.dedup
     texts, priorities, places = [], [], []
-    for ordinal in np.unique(docs >> 32).tolist():
-        shard = plan.shards[ordinal]
-        rows = docs[docs >> 32 == ordinal] & 0xFFFFFFFF
+    ordinals, all_rows = ordinal_and_row(docs)
+    for ordinal in np.unique(ordinals).tolist():
+        shard, rows = plan.shards[ordinal], all_rows[ordinals == ordinal]
         texts += frames.take(rundir.survivors(shard), rows, ["text"]).column(0).to_pylist()
         evidence = rundir.table("dedup", shard, "evidence")
         priorities += frames.take(evidence, rows, ["priority"]).column(0).to_pylist()
         places += [rundir.recipe.place(shard.dataset)] * len(rows)
-    width = config.shingle_words if config.features == "shingle" else 1
-    sets = minhash.feature_sets(
-        *text_buffers(pa.array(texts, pa.large_string())), config.features, width
-    )
     best: dict[int, float] = {}
+    sets = frames.feature_sets(config, texts)
     for a, b, shared, total in zip(*similar_pairs(*sets, config.min_jaccard), strict=True):
         first, second = sorted((int(a), int(b)), key=lambda i: (priorities[i], int(docs[i])))
         if _compared(rundir, places[first], places[second]):
             best[second] = max(best.get(second, 0.0), shared / total)
-    due = sorted(best)
-    weights = np.array([1 / min(1.0, share * best[i]) if share < 1 else 1.0 for i in due])
-    return len(due), weights, len({int(least[i]) for i in due})
+    found = sorted(best)
+    weights = np.array([1 / min(1.0, share * best[i]) if share < 1 else 1.0 for i in found])
+    return len(found), weights, len({int(least[i]) for i in found})
 
 
 def _compared(rundir: RunDirectory, first: int, second: int) -> bool:
-    """Whether a document of the second dataset may leave for one of the first."""
+    """Whether a document of the second dataset may be a duplicate of one of the first."""
     config, datasets = rundir.recipe.dedup, rundir.recipe.dataset
     names = {datasets[first].name, datasets[second].name}
     if config.across == "all" or (
@@ -199,10 +261,10 @@ def _compared(rundir: RunDirectory, first: int, second: int) -> bool:
     return first != second and any(names == set(pair) for pair in config.across)
 
 
-def _poisson(count: int) -> tuple[float, float]:
+def _poisson_interval(count: int) -> tuple[float, float]:
     """The exact 95 % interval of a Poisson mean (Garwood 1936).
 
-    >>> [round(x, 2) for x in (*_poisson(0), *_poisson(4))]
+    >>> [round(x, 2) for x in (*_poisson_interval(0), *_poisson_interval(4))]
     [0.0, 3.69, 1.09, 10.24]
     """
     from scipy.stats import chi2
@@ -211,23 +273,20 @@ def _poisson(count: int) -> tuple[float, float]:
     return float(low), float(chi2.ppf(0.975, 2 * count + 2) / 2)
 
 
-# ---- inside documents ------------------------------------------------------------------------------------------------------------------
+# ---- inside documents
 
 
-def repeats(rundir: RunDirectory, plan: Plan) -> Data | None:
-    """Per dataset: documents by the share of their characters in lines, and in paragraphs, that they said before."""
+def repeats(rundir: RunDirectory, plan: Plan) -> dict[str, Repeats] | None:
+    """Of each dataset, documents by the share of repeated text; None where dedup has not run."""
     if not _has_run(rundir, plan):
         return None
-    out: Data = {}
+    by_dataset = {}
+    columns = ["repeated_lines", "repeated_paragraphs"]
     for name in rundir.recipe.names():
-        tables = [rundir.table("dedup", shard, "evidence") for shard in plan.of(name)]
-        columns = ("repeated_lines", "repeated_paragraphs")
-        parts = [store.read_table(path, list(columns)) for path in tables if store.exists(path)]
+        paths = [rundir.table("dedup", shard, "evidence") for shard in plan.of(name)]
+        parts = [store.read_table(path, columns) for path in paths if store.exists(path)]
         if parts:
             table = pa.concat_tables(parts)
-            counts = {
-                column: np.histogram(table.column(column).to_numpy(), EDGES)[0].tolist()
-                for column in columns
-            }
-            out[name] = {"documents": table.num_rows, "edges": EDGES, **counts}
-    return out
+            counts = [np.histogram(table.column(c).to_numpy(), EDGES)[0].tolist() for c in columns]
+            by_dataset[name] = Repeats(table.num_rows, EDGES, *counts)
+    return by_dataset

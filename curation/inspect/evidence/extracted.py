@@ -1,13 +1,14 @@
-"""Pages as the extractor `blocks` sees them, for the report: some documents that stayed and some that did not, block by block.
+"""Pages as the extractor `blocks` cuts them: some documents that are kept and some that are not.
 
-The HTML is in no table; it is read again from its archive at the offset that the document carries, some 5 ms a page. The trap: archives
-move and records may share a compressed member; a page that is not found there again is listed without its blocks, not left out.
+The HTML is in no table; it is read again from its archive at the offset that the document carries,
+some 5 ms a page. The trap: archives move, and records may share a compressed member; a page that
+is not found there again is listed without its blocks.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import asdict
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from curation import draws, store
@@ -15,50 +16,65 @@ from curation.errors import InputError
 from curation.inspect.evidence import frames
 
 if TYPE_CHECKING:
+    from curation.blocks.extractor import Block
     from curation.readers.records import Page
     from curation.rundir.directory import RunDirectory, Shard
     from curation.rundir.plan import Plan
 
-PAGES = 3  # of each fate
+PAGES = 3  # kept ones, and as many removed ones
 MAX_BLOCKS = 200
 CHARS = 200  # of a block
-Data = dict[str, Any]
 
 
-def extracted_pages(rundir: RunDirectory, plan: Plan) -> list[Data] | None:
-    """`PAGES` random pages that are kept and as many that a later stage removed, with the blocks of each (None where it is not found)."""
-    from curation.readers.formats import guess_format
+@dataclass(frozen=True, slots=True)
+class ExtractedPage:
+    """A document and its page's first blocks; `more`: how many others there are.
 
+    `kept`: at the end of the run. `blocks` is None where the page was not found again.
+    """
+
+    dataset: str
+    id: str
+    url: str | None
+    kept: bool
+    blocks: list[Block] | None
+    more: int
+
+
+def extracted_pages(rundir: RunDirectory, plan: Plan) -> list[ExtractedPage] | None:
+    """`PAGES` random pages that are kept and as many that a later stage removed, with their blocks.
+
+    None where another extractor was used or there are no archives.
+    """
     if rundir.recipe.extract.extractor != "blocks":
         return None
     chosen: dict[bool, list[tuple[float, int, int]]] = {True: [], False: []}
-    shards = {
-        shard.ordinal: shard
-        for shard in plan.shards
-        if any(guess_format(file.name) == "archive" for file in shard.files)
-        and store.exists(rundir.documents(shard))
-    }
-    for shard in shards.values():
+    for shard in plan.shards:
+        if not _from_archives(shard) or not store.exists(rundir.documents(shard)):
+            continue
         ids = frames.column(rundir.documents(shard), "id").to_pylist()
         kept = _kept_ids(rundir, shard)
-        at = draws.uniforms(
-            rundir.recipe.seed,
-            "inspect/extracted",
-            (f"{shard.dataset}\x00{id_}".encode() for id_ in ids),
-        )
-        for row, (id_, draw) in enumerate(zip(ids, at.tolist(), strict=True)):
+        keys = (f"{shard.dataset}\x00{id_}".encode() for id_ in ids)
+        order = draws.uniforms(rundir.recipe.seed, "inspect/extracted", keys).tolist()
+        for row, (id_, draw) in enumerate(zip(ids, order, strict=True)):
             chosen[id_ in kept].append((draw, shard.ordinal, row))
-        chosen = {fate: heapq.nsmallest(PAGES, found) for fate, found in chosen.items()}
+        chosen = {fate: heapq.nsmallest(PAGES, rows) for fate, rows in chosen.items()}
     pages = [
-        _shown(rundir, shards[ordinal], row, fate)
-        for fate, found in chosen.items()
-        for _, ordinal, row in found
+        _extracted_page(rundir, plan.shards[ordinal], row, fate)
+        for fate, rows in chosen.items()
+        for _, ordinal, row in rows
     ]
     return pages or None
 
 
+def _from_archives(shard: Shard) -> bool:
+    from curation.readers.formats import guess_format
+
+    return any(guess_format(file.name) == "archive" for file in shard.files)
+
+
 def _kept_ids(rundir: RunDirectory, shard: Shard) -> set[str]:
-    """The ids of what is left; a piece of a decontaminated document counts for the whole."""
+    """The ids of kept documents; a piece of a decontaminated document counts for the whole."""
     path, rows = frames.kept_rows(rundir, shard)
     if path is None:
         return set()
@@ -66,49 +82,44 @@ def _kept_ids(rundir: RunDirectory, shard: Shard) -> set[str]:
     return {*ids, *(id_.rpartition("/")[0] for id_ in ids)}
 
 
-def _shown(rundir: RunDirectory, shard: Shard, row: int, kept: bool) -> Data:
-    import numpy as np
-
+def _extracted_page(rundir: RunDirectory, shard: Shard, row: int, kept: bool) -> ExtractedPage:
     names = ["id", "record_id", "url", "archive", "offset"]
-    found = frames.take(rundir.documents(shard), np.array([row]), names).to_pylist()[0]
-    page = _page_again(rundir, shard, found)
-    out = {
-        "dataset": shard.dataset,
-        "id": found["id"],
-        "url": found["url"],
-        "kept": kept,
-        "blocks": None,
-        "more": 0,
-    }
+    document = frames.take_one(rundir.documents(shard), row, names)
+    place = (shard.dataset, document["id"], document["url"], kept)
+    page = _page_again(rundir, shard, document)
     if page is None:
-        return out
+        return ExtractedPage(*place, None, 0)
     from curation.readers.html import extract_blocks
 
     blocks = extract_blocks(page.body, content_type=page.content_type)
     shown = [
-        asdict(block) | {"score": round(block.score, 3), "text": block.text[:CHARS]}
+        replace(block, score=round(block.score, 3), text=block.text[:CHARS])
         for block in blocks[:MAX_BLOCKS]
     ]
-    return out | {"blocks": shown, "more": len(blocks) - len(shown)}
+    return ExtractedPage(*place, shown, len(blocks) - len(shown))
 
 
-def _page_again(rundir: RunDirectory, shard: Shard, found: Data) -> Page | None:
-    """The page of a document, from its archive; None where the archive or the record is not there any more."""
+def _page_again(rundir: RunDirectory, shard: Shard, document: dict[str, Any]) -> Page | None:
+    """The page of a document, from its archive; None where it is not there any more."""
     from curation.readers import warc
     from curation.readers.records import Page
 
-    paths = [file.path for file in shard.files if file.name == found["archive"]]
-    if not paths or found["offset"] is None:
+    paths = [file.path for file in shard.files if file.name == document["archive"]]
+    if not paths or document["offset"] is None:
         return None
     try:
         with store.open_input(paths[0]) as stream:
-            stream.seek(found["offset"])
+            stream.seek(document["offset"])
             limit = rundir.recipe.extract.max_page_bytes
             record = next(
-                iter(warc.read_archive(stream, found["archive"], max_page_bytes=limit)), None
+                iter(warc.read_archive(stream, document["archive"], max_page_bytes=limit)), None
             )
     except InputError:
         return None
     if not isinstance(record, Page) or record.is_text:
         return None
-    return record if (record.url, record.record_id) == (found["url"], found["record_id"]) else None
+    return (
+        record
+        if (record.url, record.record_id) == (document["url"], document["record_id"])
+        else None
+    )

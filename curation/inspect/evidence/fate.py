@@ -1,8 +1,9 @@
-"""One document's fate: the join of its rows in every stage's tables, with the evidence each decision was made from.
+"""One document's fate: its rows in every stage's tables, with the evidence of each decision.
 
-Cost: one row group of a few columns per stage, the document's own text and, for a duplicate, that of the one it left for.
+Cost: one row group of a few columns per stage, the document's own text and, for a duplicate, that
+of the document it duplicates.
 
-Trap: a run may have stopped half way; a stage that has not decided yet is simply absent.
+Trap: a run may have stopped half way; the part of a stage that has not decided yet is None.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ import numpy.typing as npt
 
 from curation import draws, store
 from curation.inspect.evidence import frames
-from curation.inspect.evidence.find import Found, find_id
-from curation.stages.dedup.index import members, own
+from curation.inspect.evidence.find import DocumentRow, find_id
+from curation.kernels.pareto import keep_chance
+from curation.stages.dedup.index import indexed_shards, new_shards
 from curation.stages.mix import stage as mix
 
 if TYPE_CHECKING:
@@ -26,18 +28,27 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Quality:
-    """What classify measured and decided; `keep` is None where it only scored."""
+    """What classify measured and decided.
+
+    `u`: uniform in [0, 1), from which the Pareto `draw` is made; `chance`: P(keep | score). The
+    last three are None where the dataset is not filtered.
+    """
 
     score: float
     u: float
     draw: float | None
-    chance: float | None  # P(keep | score)
+    chance: float | None
     keep: bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Duplicate:
-    """What dedup decided. Where the document left: for whom, how similar, and that one's text and URL (none where it is repetitive)."""
+    """What dedup decided.
+
+    Of a removed duplicate: the kept document that it duplicates (None where it is repetitive).
+    `duplicates`: documents that were removed as duplicates of this one. `repeated_lines` and
+    `repeated_paragraphs`: share of its characters in them, 0 to 1.
+    """
 
     keep: bool
     reason: str | None = None
@@ -46,38 +57,49 @@ class Duplicate:
     kept_url: str | None = None
     kept_text: str | None = None
     jaccard: float | None = None
-    left_for_it: int = 0  # documents that left in this one's favour
-    repeated_lines: float = 0.0  # share of its characters in lines that it said before
+    duplicates: int = 0
+    repeated_lines: float = 0.0
     repeated_paragraphs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Hits that overlap: code points [start, end) of the text, how many grams, and whose."""
+    """Hits that overlap: code points [start, end) of the text, and how many grams.
+
+    `owners`: "benchmark example-id", the first ten of each gram. `ignored`: of the grams, those in
+    more than max_documents documents.
+    """
 
     start: int
     end: int
     grams: int
-    owners: tuple[str, ...]  # "benchmark example-id", the first ten of each gram
-    ignored: int  # of the grams: those in more than max_documents documents
+    owners: tuple[str, ...]
+    ignored: int
 
 
 @dataclass(frozen=True, slots=True)
-class Overlap:
-    """What decontaminate found and did; `keep` is None where dedup had removed the document. Spans are code points, half-open."""
+class Benchmarks:
+    """What decontaminate found and did; spans are code points, half-open.
+
+    `keep` is None where dedup had removed the document; `pieces` is None for the whole text.
+    """
 
     keep: bool | None
     reason: str | None
     quotes: tuple[Quote, ...]
     cuts: tuple[tuple[int, int], ...]
-    pieces: tuple[tuple[int, int], ...] | None  # None: the whole text
+    pieces: tuple[tuple[int, int], ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where tokens lie: `shards` maps a shard's name to how many chunks of the document it holds."""
+    """Where a document's tokens are.
 
-    counts: tuple[int, ...]  # tokens of each piece, end-of-text included
+    `counts`: tokens of each piece, end-of-text included. `shards`: a shard's name -> how many
+    chunks of the document it holds. `mixed`: whether there are shards to place it in.
+    """
+
+    counts: tuple[int, ...]
     held_out: bool = False
     chunks: int = 0
     epochs: float | None = None
@@ -88,34 +110,37 @@ class Placed:
 
 @dataclass(frozen=True, slots=True)
 class Fate:
-    """Everything the run knows of one document. Parts are None where their stage is not in the recipe, has not run, or never saw it."""
+    """Everything the run knows of one document.
 
-    found: Found
-    dataset: str
+    A part is None where its stage is not in the recipe, has not run, or did not get the document.
+    """
+
+    document: DocumentRow
     text: str
     quality: Quality | None = None
     duplicate: Duplicate | None = None
-    overlap: Overlap | None = None
+    benchmarks: Benchmarks | None = None
     placed: Placed | None = None
 
+    @property
+    def dataset(self) -> str:
+        return self.document.shard.dataset
 
-def fate(rundir: RunDirectory, plan: Plan, found: Found) -> Fate:
-    """Read the fate of one document that `find` found."""
-    shard = found.shard
-    text = (
-        frames.take(rundir.documents(shard), np.array([found.row]), ["text"]).column(0)[0].as_py()
-    )
-    quality = _quality(rundir, shard, found.row)
-    row = _survivor_row(rundir, shard, found.row, quality)
+
+def fate(rundir: RunDirectory, plan: Plan, document: DocumentRow) -> Fate:
+    """Read the fate of a document."""
+    shard = document.shard
+    text = frames.take_one(rundir.documents(shard), document.row, ["text"])["text"]
+    quality = _quality(rundir, shard, document.row)
+    row = _survivor_row(rundir, shard, document.row, quality)
     if row is None:
-        return Fate(found, shard.dataset, text, quality)
+        return Fate(document, text, quality)
     return Fate(
-        found,
-        shard.dataset,
+        document,
         text,
         quality,
         _duplicate(rundir, plan, shard, row),
-        _overlap(rundir, shard, row),
+        _benchmarks(rundir, shard, row),
         _placed(rundir, shard, row),
     )
 
@@ -124,10 +149,8 @@ def _row(path: str, row: int) -> dict[str, Any] | None:
     """One row of a small table; None where there is no table."""
     if not store.exists(path):
         return None
-    names = store.read_schema(path).names
-    wanted = [name for name in names if name != "tokens"]
-    found: dict[str, Any] = frames.take(path, np.array([row]), wanted).to_pylist()[0]
-    return found
+    names = [name for name in store.read_schema(path).names if name != "tokens"]
+    return frames.take_one(path, row, names)
 
 
 def _quality(rundir: RunDirectory, shard: Shard, row: int) -> Quality | None:
@@ -139,9 +162,7 @@ def _quality(rundir: RunDirectory, shard: Shard, row: int) -> Quality | None:
     if not rundir.recipe.filtered(shard.dataset):
         return Quality(measured["score"], measured["u"], None, None, None)
     decided = _row(rundir.decision("classify", shard), row) or {}
-    chance = float(
-        frames.keep_chance(np.array([measured["score"]]), rundir.recipe.classify.alpha)[0]
-    )
+    chance = float(keep_chance(np.array([measured["score"]]), rundir.recipe.classify.alpha)[0])
     return Quality(
         measured["score"], measured["u"], decided.get("pareto_draw"), chance, decided.get("keep")
     )
@@ -160,7 +181,7 @@ def _survivor_row(
     return at if at < len(rows) and rows[at] == row else None
 
 
-# ---- dedup -----------------------------------------------------------------------------------------------------------------------------
+# ---- dedup
 
 
 def _duplicate(rundir: RunDirectory, plan: Plan, shard: Shard, row: int) -> Duplicate | None:
@@ -176,12 +197,12 @@ def _duplicate(rundir: RunDirectory, plan: Plan, shard: Shard, row: int) -> Dupl
         if name in measured
     }
     if decided["keep"]:
-        left = _left_for(rundir, own(members(rundir, plan))[shard.ordinal].doc(row))
-        return Duplicate(True, left_for_it=left, **repeated)
+        doc = new_shards(indexed_shards(rundir, plan))[shard.ordinal].doc(row)
+        return Duplicate(True, duplicates=_duplicate_count(rundir, doc), **repeated)
     if decided["kept_id"] is None:
         return Duplicate(False, decided["reason"], **repeated)
-    path, kept_row = find_id(rundir, plan, decided["kept_dataset"], decided["kept_id"])
-    kept = frames.take(path, np.array([kept_row]), ["url", "text"]).to_pylist()[0]
+    place = find_id(rundir, plan, decided["kept_dataset"], decided["kept_id"])
+    kept = frames.take_one(*place, ["url", "text"])
     return Duplicate(
         False,
         decided["reason"],
@@ -194,8 +215,8 @@ def _duplicate(rundir: RunDirectory, plan: Plan, shard: Shard, row: int) -> Dupl
     )
 
 
-def _left_for(rundir: RunDirectory, doc: int) -> int:
-    """How many documents left in favour of this one."""
+def _duplicate_count(rundir: RunDirectory, doc: int) -> int:
+    """How many documents were removed as duplicates of this one."""
     folder = rundir.path("dedup", "pairs", "removed")
     if not store.exists(folder):
         return 0
@@ -203,10 +224,10 @@ def _left_for(rundir: RunDirectory, doc: int) -> int:
     return sum(int((frames.column(path, "kept").to_numpy() == doc).sum()) for path in paths)
 
 
-# ---- decontaminate ---------------------------------------------------------------------------------------------------------------------
+# ---- decontaminate
 
 
-def _overlap(rundir: RunDirectory, shard: Shard, row: int) -> Overlap | None:
+def _benchmarks(rundir: RunDirectory, shard: Shard, row: int) -> Benchmarks | None:
     if "decontaminate" not in rundir.recipe.stages:
         return None
     decided = _row(rundir.decision("decontaminate", shard), row)
@@ -215,7 +236,7 @@ def _overlap(rundir: RunDirectory, shard: Shard, row: int) -> Overlap | None:
     cuts = tuple((span["start"], span["end"]) for span in decided["cuts"] or ())
     pieces = decided["pieces"]
     spans = None if pieces is None else tuple((span["start"], span["end"]) for span in pieces)
-    return Overlap(decided["keep"], decided["reason"], _quotes(rundir, shard, row), cuts, spans)
+    return Benchmarks(decided["keep"], decided["reason"], _quotes(rundir, shard, row), cuts, spans)
 
 
 def _quotes(rundir: RunDirectory, shard: Shard, row: int) -> tuple[Quote, ...]:
@@ -258,11 +279,11 @@ def owners_of(rundir: RunDirectory, grams: npt.NDArray[np.int64]) -> dict[int, l
         n: f"{r['benchmark']} {r['id']}"
         for n, r in zip(wanted.tolist(), rows.to_pylist(), strict=True)
     }
-    return {gram: [names[number] for number in found.tolist()] for gram, found in numbers.items()}
+    return {gram: [names[number] for number in held.tolist()] for gram, held in numbers.items()}
 
 
 def gram_examples(rundir: RunDirectory) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """(indptr int64[grams + 1], example numbers): two arrays of the gram table, the rest of which stays on disk."""
+    """(indptr int64[grams + 1], example numbers) of the gram table; the rest of it is not read."""
     folder = rundir.path("decontaminate", "benchmarks")
     indptr, examples = (
         store.read_array(store.join(folder, f"{name}.npy"))
@@ -271,7 +292,7 @@ def gram_examples(rundir: RunDirectory) -> tuple[npt.NDArray[np.int64], npt.NDAr
     return indptr, examples
 
 
-# ---- tokens and shards -----------------------------------------------------------------------------------------------------------------
+# ---- tokens and shards
 
 
 def _placed(rundir: RunDirectory, shard: Shard, row: int) -> Placed | None:
@@ -295,16 +316,21 @@ def _placed(rundir: RunDirectory, shard: Shard, row: int) -> Placed | None:
 def place(
     rundir: RunDirectory, dataset: str, content: bytes, counts: tuple[int, ...], epochs: float
 ) -> Placed:
-    """Where a document's chunks lie, by the formula of `stages/mix.py`: nothing is scanned."""
+    """Where a document's chunks are, by the formula of `stages/mix/stage.py`."""
     config, seed = rundir.recipe.mix, rundir.recipe.seed
     chunks = sum(-(-count // mix.CHUNK_TOKENS) for count in counts)
     if draws.uniform(seed, "validation", content) < config.validation:
         return Placed(counts, True, chunks, epochs, {f"validation-{dataset}-00000": chunks}, True)
     keys = [content + number.to_bytes(4, "little") for number in range(chunks)]
-    held = np.zeros(config.shards, np.int64)
+    chunks_of = np.zeros(config.shards, np.int64)
     for epoch in range(int(np.ceil(epochs))):
         at = mix.positions(seed, epoch, keys, epochs)
         at = at[at < 1.0]
-        np.add.at(held, np.minimum((at * config.shards).astype(np.int64), config.shards - 1), 1)
-    shards = {f"train-{number:05d}": int(held[number]) for number in np.flatnonzero(held).tolist()}
+        np.add.at(
+            chunks_of, np.minimum((at * config.shards).astype(np.int64), config.shards - 1), 1
+        )
+    shards = {
+        f"train-{number:05d}": int(chunks_of[number])
+        for number in np.flatnonzero(chunks_of).tolist()
+    }
     return Placed(counts, False, chunks, epochs, shards, True)

@@ -1,6 +1,7 @@
-"""Finding one document or reject by its id or URL, by row-group statistics: groups that cannot hold it are not read.
+"""Finding a document or reject by its id or URL; row groups that cannot hold it are not read.
 
-Cost: the footers of every shard, and the id and url columns of the few groups whose range the key falls into.
+Cost: the footers of every shard, and the id and url columns of the few groups whose range holds
+the key.
 
 Trap: statistics are left out for very long values; such a group is read.
 """
@@ -15,26 +16,18 @@ import pyarrow.parquet as pq
 
 from curation import store
 from curation.errors import RunError
-from curation.stages.dedup.index import chain
+from curation.stages.dedup.index import index_runs
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
     from curation.rundir.plan import Plan
 
-COLUMNS = (
-    "id",
-    "record_id",
-    "url",
-    "date",
-    "language",
-    "language_score",
-    "archive",
-    "offset",
-)  # all but the text
+# All columns but the text.
+COLUMNS = ("id", "record_id", "url", "date", "language", "language_score", "archive", "offset")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class DocumentRow:
     """A row of documents/, without its text."""
 
     shard: Shard
@@ -43,43 +36,44 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class FoundReject:
+class RejectRow:
     """A row of rejects/."""
 
     shard: Shard
     columns: dict[str, Any]
 
 
-def find(rundir: RunDirectory, plan: Plan, key: str) -> tuple[list[Found], list[FoundReject]]:
+def find(rundir: RunDirectory, plan: Plan, key: str) -> tuple[list[DocumentRow], list[RejectRow]]:
     """Every document whose id or url is `key`, and every reject whose url is."""
     documents, rejects = [], []
     for shard in plan.shards:
         path = rundir.documents(shard)
         if store.exists(path):
             documents += [
-                Found(shard, row, columns)
+                DocumentRow(shard, row, columns)
                 for row, columns in _matches(path, key, ("id", "url"), COLUMNS)
             ]
         path = rundir.table("rejects", shard)
         if store.exists(path):
             names = ("url", "archive", "offset", "reason", "detail")
             rejects += [
-                FoundReject(shard, columns) for _, columns in _matches(path, key, ("url",), names)
+                RejectRow(shard, columns) for _, columns in _matches(path, key, ("url",), names)
             ]
     return documents, rejects
 
 
 def find_id(rundir: RunDirectory, plan: Plan, dataset: str, id_: str) -> tuple[str, int]:
-    """The documents table and the row in it of an id that some table names, in this run or one that it has as an index.
+    """The documents table and the row in it of an id, in this run or one that is its index.
 
     Raises RunError where it is not there.
     """
-    for run, shards in ((rundir, plan), *chain(rundir)):
+    for run, shards in ((rundir, plan), *index_runs(rundir)):
         for shard in shards.of(dataset):
             for row, _ in _matches(run.documents(shard), id_, ("id",), ("id",)):
                 return run.documents(shard), row
     raise RunError(
-        f"{rundir.out}: {dataset} has no document {id_!r}, which another table names; run `curation check` on it"
+        f"{rundir.out}: {dataset} has no document {id_!r}, which another table names; "
+        "run `curation check` on it"
     )
 
 
@@ -99,16 +93,12 @@ def _matches(
                 _may_hold(metadata.column(place).statistics, key, metadata.num_rows)
                 for place in places
             ):
-                held = file.read_row_group(group, columns=list(where))
-                values = [held.column(name).to_pylist() for name in where]
-                rows = [
-                    i for i in range(held.num_rows) if any(column[i] == key for column in values)
-                ]
+                keys = file.read_row_group(group, columns=list(where)).to_pydict()
+                rows = [i for i, row in enumerate(zip(*keys.values(), strict=True)) if key in row]
                 if rows:
-                    whole = file.read_row_group(group, columns=list(columns)).take(rows).to_pylist()
-                    yield from (
-                        (start + row, found) for row, found in zip(rows, whole, strict=True)
-                    )
+                    table = file.read_row_group(group, columns=list(columns)).take(rows)
+                    numbers = (start + row for row in rows)
+                    yield from zip(numbers, table.to_pylist(), strict=True)
             start += metadata.num_rows
 
 

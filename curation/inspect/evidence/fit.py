@@ -1,198 +1,243 @@
-"""How the quality classifier did, as plain dictionaries: the fit's own report, alpha, what other alphas would keep, and documents by score.
+"""The quality classifier: what a model says of its fit.
 
-Cost: evidence tables only (score and draw, 16 bytes a document), a shard at a time; texts of the few documents that are shown; url and id
-of one dataset for the fit of alpha. The model's figures were measured when it was fitted and are only read here.
+Cost: two small files. The figures were measured when the model was fitted and are only read here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
-from curation import draws, store
-from curation.errors import InputError, RunError
-from curation.inspect.evidence import frames
-from curation.kernels import pareto
-from curation.stages.classify.sample import site
-
-if TYPE_CHECKING:
-    from curation.rundir.directory import RunDirectory, Shard
-    from curation.rundir.plan import Plan
-
-ALPHAS = tuple(float(alpha) for alpha in range(1, 21))
-BANDS = 10
-BINS = 20
-STEPS = tuple(i / 10 for i in range(11))  # scores near which documents are shown
-CANDIDATES = 200  # of a shard, for one place in the table of documents
-Data = dict[str, Any]
-Floats = npt.NDArray[np.float64]
+from curation import store
+from curation.inspect.evidence.listing import Listing, listing
+from curation.inspect.numbers import metric
 
 
-def model_report(folder: str) -> Data | None:
-    """What a model folder says of itself: its card, and under `report` how the fit went (None for a model without one)."""
-    card, report = (store.join(folder, name) for name in ("card.json", "report.json"))
-    if not store.exists(card):
-        return None
-    return {
-        **store.read_json(card),
-        "report": store.read_json(report) if store.exists(report) else None,
-    }
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What one class learned from one dataset.
 
-
-# ---- alpha -----------------------------------------------------------------------------------------------------------------------------
-
-
-def alpha_report(rundir: RunDirectory, plan: Plan, dataset: str | None = None) -> Data | None:
-    """The alpha that fits `dataset` (the first of the positives), and what each alpha from 1 to 20 would keep of each filtered dataset.
-
-    None where classify has not scored. `fit` has `refused` instead of numbers where no alpha fits.
-    Raises InputError for a dataset that the recipe lacks.
+    `documents` there were, `fitted` of them, from so many `sites`; `weight`: share of the class;
+    `sha256`: of the contents.
     """
-    if dataset is not None and dataset not in rundir.recipe.names():
-        raise InputError(f"no dataset {dataset!r}; there are {', '.join(rundir.recipe.names())}")
-    kept = kept_by_alpha(rundir, plan)
-    if not kept:
+
+    documents: int
+    fitted: int
+    sites: int
+    weight: float
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """One dataset's documents of held-out sites by score; `auc`: against the other class."""
+
+    documents: int
+    sites: int
+    auc: float | None
+    scores: list[int]
+
+
+@dataclass(frozen=True, slots=True)
+class CalibrationBand:
+    """Held-out documents with scores in [low, high): mean score, and share of positives."""
+
+    low: float
+    high: float
+    documents: int
+    score: float
+    positive: float
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A fit that was measured: on `documents`, or with the regularisation `C`."""
+
+    auc: float | None
+    log_loss: float | None
+    documents: int | None = None
+    C: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """A feature of the model: its weight, documents of each class that have it, and its tokens.
+
+    `tokens`: the commonest of `distinct_tokens`, with how often each occurs.
+    """
+
+    weight: float
+    positive_documents: int
+    negative_documents: int
+    tokens: list[tuple[str, int]]
+    distinct_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class FitReport:
+    """How a fit went on `documents` of held-out sites; measures are None without both classes.
+
+    `edges`: of the score bins in `datasets`. `tried`: values of C. `curve`: the learning curve.
+    `strongest`: features by class, the strongest first.
+    """
+
+    documents: int
+    auc: float | None
+    average_precision: float | None
+    f1: float | None
+    log_loss: float | None
+    edges: list[float]
+    datasets: dict[str, HeldOut]
+    calibration: list[CalibrationBand]
+    tried: list[Trial]
+    curve: list[Trial]
+    strongest: dict[str, list[Feature]]
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOutMeasures:
+    """What the card says of all `documents` of held-out sites; None without both classes."""
+
+    documents: int = 0
+    auc: float | None = None
+    average_precision: float | None = None
+    f1: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A model's card, and how its fit went (None where no report stands beside the card).
+
+    `features`: how many there are. `training`: class -> dataset -> what it learned from.
+    `window_chars`: characters of a window,
+    0 for whole texts. `versions`: of the libraries that fitted it.
+    """
+
+    kind: str
+    features: int | None
+    scaling: str
+    C: float | None
+    class_weight: str | None
+    window_chars: int | None
+    sha256: str | None
+    versions: dict[str, str]
+    heldout: HeldOutMeasures
+    training: dict[str, dict[str, TrainingSet]]
+    report: FitReport | None
+
+
+def model_report(folder: str) -> Model | None:
+    """What a model folder says of itself; None where it holds no model."""
+    card_path, report_path = (store.join(folder, name) for name in ("card.json", "report.json"))
+    if not store.exists(card_path):
         return None
-    return {"alpha": rundir.recipe.classify.alpha, "fit": _fit(rundir, plan, dataset), **kept}
-
-
-def kept_by_alpha(rundir: RunDirectory, plan: Plan) -> Data:
-    """Documents of each filtered dataset by score band, and how many of them each alpha keeps with the draws they have."""
-    edges = np.linspace(0.0, 1.0, BANDS + 1)
-    datasets: Data = {}
-    for shard, score, u in _evidence(rundir, plan.shards):
-        if rundir.recipe.filtered(shard.dataset):
-            own = datasets.setdefault(
-                shard.dataset,
-                {
-                    "counts": np.zeros(BANDS, np.int64),
-                    "kept": np.zeros((len(ALPHAS), BANDS), np.int64),
-                },
-            )
-            own["counts"] += np.histogram(score, edges)[0]
-            own["kept"] += pareto.kept_counts(score, u, ALPHAS, edges)
-    found = {
-        name: {key: values.tolist() for key, values in own.items()}
-        for name, own in datasets.items()
-    }
-    return (
-        {"alphas": list(ALPHAS), "edges": edges.round(6).tolist(), "datasets": found}
-        if found
-        else {}
+    card = store.read_json(card_path)
+    plain = ("features", "C", "class_weight", "window_chars", "sha256")
+    return Model(
+        **{key: card.get(key) for key in plain},
+        kind=card.get("kind", "model"),
+        scaling=card.get("scaling", ""),
+        versions=card.get("versions", {}),
+        heldout=HeldOutMeasures(**card.get("heldout", {})),
+        training={
+            side: {name: TrainingSet(**counts) for name, counts in part["datasets"].items()}
+            for side, part in card.get("training", {}).items()
+        },
+        report=_fit_report(store.read_json(report_path)) if store.exists(report_path) else None,
     )
 
 
-def _fit(rundir: RunDirectory, plan: Plan, dataset: str | None) -> Data:
-    name = dataset or next(iter(rundir.recipe.positives()), None)
-    if name is None:
-        return {
-            "dataset": None,
-            "refused": "the recipe names no positives; give a dataset to fit alpha to",
-        }
-    score, which = _unseen_scores(rundir, plan, name)
-    try:
-        fit = pareto.fit_alpha(score)
-    except ValueError as error:
-        return {"dataset": name, "which": which, "documents": len(score), "refused": str(error)}
-    edges = np.linspace(0.0, 1.0, BINS + 1)
-    expected = -np.diff(pareto.law_share(1.0 - edges, fit.alpha)) * len(score)
-    bins = {
-        "edges": edges,
-        "counts": np.histogram(score, edges)[0],
-        "expected": np.abs(expected.round(3)),
-    }
-    return {
-        "dataset": name,
-        "which": which,
-        **asdict(fit),
-        **{key: values.tolist() for key, values in bins.items()},
-    }
-
-
-def _unseen_scores(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[Floats, str]:
-    """Scores of a dataset's documents on held-out sites (of all where the model was fitted elsewhere), and which they are."""
-    config = rundir.recipe.classify
-    parts = []
-    for shard, score, _ in _evidence(rundir, plan.of(dataset)):
-        if not config.model:
-            urls, ids = (
-                frames.column(rundir.documents(shard), name).to_pylist() for name in ("url", "id")
-            )
-            sites = [(site(url) or id_).encode() for url, id_ in zip(urls, ids, strict=True)]
-            score = score[
-                draws.uniforms(rundir.recipe.seed, "classify/heldout", sites) < config.heldout
-            ]
-        parts.append(score)
-    which = (
-        "all documents (the model was fitted elsewhere)"
-        if config.model
-        else "documents of held-out sites"
+def _fit_report(stored: dict[str, Any]) -> FitReport:
+    measures = ("documents", "auc", "average_precision", "f1", "log_loss", "edges")
+    return FitReport(
+        **{key: stored[key] for key in measures},
+        datasets={name: HeldOut(**part) for name, part in stored["datasets"].items()},
+        calibration=[
+            CalibrationBand(b["from"], b["to"], b["documents"], b["score"], b["positive"])
+            for b in stored["calibration"]
+        ],
+        tried=[Trial(**trial) for trial in stored["tried"]],
+        curve=[Trial(**trial) for trial in stored["curve"]],
+        strongest={
+            side: [_feature(row) for row in rows] for side, rows in stored["strongest"].items()
+        },
     )
-    return np.concatenate([np.zeros(0), *parts]), which
 
 
-def _evidence(
-    rundir: RunDirectory, shards: Sequence[Shard]
-) -> Iterator[tuple[Shard, Floats, Floats]]:
-    for shard in shards:
-        path = rundir.table("classify", shard, "evidence")
-        if "classify" in rundir.recipe.stages and store.exists(path):
-            table = store.read_table(path, ["score", "u"])
-            yield shard, table.column("score").to_numpy(), table.column("u").to_numpy()
+def _feature(row: dict[str, Any]) -> Feature:
+    tokens = [(token["token"], token["count"]) for token in row["tokens"]]
+    counts = row["positive_documents"], row["negative_documents"]
+    return Feature(row["weight"], *counts, tokens, row["distinct_tokens"])
 
 
-# ---- documents by score ----------------------------------------------------------------------------------------------------------------
+# ---- its tables, the same rows for terminal and page
 
 
-def by_score(
-    rundir: RunDirectory, plan: Plan, dataset: str, n: int = 1, chars: int = 300, seed: int = 0
-) -> list[Data]:
-    """Random documents at scores near 0, 0.1 ... 1, `n` kept and `n` not kept of each, as far as there are such.
-
-    Each has near, kept, score, draw, needed, chance (of being kept), id, url, text (its first `chars` characters).
-    """
-    alpha = rundir.recipe.classify.alpha
-    chosen: dict[tuple[float, bool], list[tuple[float, int, int]]] = {}
-    found: dict[int, tuple[Shard, Floats, Floats]] = {}
-    for shard, score, u in _evidence(rundir, plan.of(dataset)):
-        keep = pareto.pareto_draw(u, alpha) > 1.0 - score
-        for near in STEPS:
-            for kept in (True, False):
-                rows = np.flatnonzero((np.abs(score - near) <= 0.05) & (keep == kept))
-                rows = rows[:: max(1, len(rows) // CANDIDATES)]
-                keys = [shard.doc(row).to_bytes(8, "little") for row in rows.tolist()]
-                at = draws.uniforms(seed, "inspect/by_score", keys).tolist()
-                here = list(zip(at, [shard.ordinal] * len(rows), rows.tolist(), strict=True))
-                chosen[near, kept] = sorted([*chosen.get((near, kept), []), *here])[:n]
-        found[shard.ordinal] = (shard, score, u)
-    return [
-        {"near": near, "kept": kept, **_shown(rundir, *found[ordinal], row, alpha, chars)}
-        for (near, kept), rows_ in sorted(
-            chosen.items(), key=lambda item: (item[0][0], not item[0][1])
+def training_listing(model: Model) -> Listing:
+    """What each class learned from."""
+    head = ("class", "dataset", "documents", "fitted", "sites", "weight", "sha256")
+    rows = [
+        (
+            side,
+            name,
+            *(f"{count:,}" for count in (part.documents, part.fitted, part.sites)),
+            f"{part.weight:.3f}",
+            part.sha256[:16],
         )
-        for _, ordinal, row in rows_
+        for side, datasets in model.training.items()
+        for name, part in datasets.items()
+    ]
+    return listing("Training sets", head, rows, left=(0, 1))
+
+
+def calibration_listing(report: FitReport) -> Listing:
+    """Mean score and share of positives by score band."""
+    rows = [
+        (f"{b.low:.2f} to {b.high:.2f}", f"{b.documents:,}", f"{b.score:.3f}", f"{b.positive:.3f}")
+        for b in report.calibration
+    ]
+    title = "Calibration: mean score and share of positives, classes weighed as in the fit"
+    return listing(title, ("score", "documents", "mean score", "positive"), rows)
+
+
+def trial_listings(report: FitReport) -> list[Listing]:
+    """The learning curve, and before it the values of C where several were tried."""
+    tried = [(f"{t.C:g}", metric(t.auc), metric(t.log_loss)) for t in report.tried]
+    curve = [(f"{t.documents:,}", metric(t.auc), metric(t.log_loss)) for t in report.curve]
+    title = "C, on the other half of the held-out sites"
+    return [
+        *([listing(title, ("C", "AUC", "log loss"), tried)] if tried else []),
+        listing("Learning curve", ("training documents", "AUC", "log loss"), curve),
     ]
 
 
-def _shown(
-    rundir: RunDirectory, shard: Shard, score: Floats, u: Floats, row: int, alpha: float, chars: int
-) -> Data:
-    at = np.array([row])
-    return {
-        "score": float(score[row]),
-        "draw": float(pareto.pareto_draw(u[at], alpha)[0]),
-        "needed": float(1.0 - score[row]),
-        "chance": float(pareto.keep_chance(score[at], alpha)[0]),
-        **frames.with_texts(rundir, shard, at, chars=chars).to_pylist()[0],
-    }
+def feature_listings(report: FitReport, most: int | None = None) -> list[Listing]:
+    """The strongest features of each class, at most `most` of each."""
+    return [
+        listing(
+            f"Strongest features of the {side}s, and the tokens that share each",
+            ("weight", "in positives", "in negatives", "tokens"),
+            [
+                (
+                    f"{feature.weight:+.2f}",
+                    f"{feature.positive_documents:,}",
+                    f"{feature.negative_documents:,}",
+                    token_list(feature),
+                )
+                for feature in features[:most]
+            ],
+            left=(0, 3),
+        )
+        for side, features in report.strongest.items()
+    ]
 
 
-def need(found: Data | None, out: str) -> Data:
-    """`found`, or RunError where the run has not got that far."""
-    if found is None:
-        raise RunError(f"{out}: classify has not scored here; run it to the end of classify")
-    return found
+def token_list(feature: Feature) -> str:
+    """The tokens of a feature, the commonest first, with their counts.
+
+    >>> token_list(Feature(1.0, 2, 0, [("a", 2), ("", 1)], 7))
+    "'a' 2, '' 1 and 5 more"
+    """
+    shown = ", ".join(f"{token!r} {count:,}" for token, count in feature.tokens)
+    more = feature.distinct_tokens - len(feature.tokens)
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,14 +1,16 @@
-"""A run's evidence as Arrow tables and numpy arrays: what the report, the commands and the notebooks read.
+"""A run's tables as Arrow tables and numpy arrays: what the other modules of this folder read.
 
-Cost: column projections only; a text is read for the rows that are asked for, a row group at a time.
+Cost: column projections only; a text is read for the rows that are asked for, a row group at a
+time.
 
-Trap: tables of the stages after `classify` have the rows of the survivors, not of the documents, and their `keep` is null where an earlier
-stage said no.
+Trap: tables of the stages after `classify` have the rows of the survivors, not of the documents,
+and their `keep` is null where an earlier stage removed the document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,51 +20,37 @@ import pyarrow.parquet as pq
 
 from curation import draws, store
 from curation.errors import RunError
-from curation.kernels.pareto import pareto_draw
+from curation.recipe.line import LINE, stage_named
 
 if TYPE_CHECKING:
+    from curation.recipe.tables import DedupConfig
     from curation.rundir.directory import RunDirectory, Shard
     from curation.rundir.plan import Plan
 
-Floats = npt.NDArray[np.float64]
 Int64s = npt.NDArray[np.int64]
-DECISIONS = (
-    "tokenize",
-    "decontaminate",
-    "dedup",
-)  # stages row-aligned to the survivors, the last first
-SCORES = pa.schema(
-    [
-        ("dataset", pa.string()),
-        ("ordinal", pa.int64()),  # of the shard, over all datasets
-        ("row", pa.int64()),  # in documents/
-        ("score", pa.float64()),
-        ("u", pa.float64()),
-        ("keep", pa.bool_()),  # null for datasets that classify does not filter
-    ]
-)
+# The stages that remove documents, and those of them whose tables follow `survivors` row by row.
+REMOVING = tuple(stage.name for stage in LINE if stage.ledger)
+_WRITER = next(i for i, stage in enumerate(LINE) if "survivors" in stage.folders)
+AFTER_SURVIVORS = tuple(stage.name for stage in LINE[_WRITER + 1 :] if stage.ledger)
 
 
-# ---- where a stage says it -------------------------------------------------------------------------------------------------------------
-
-
-def decision_path(rundir: RunDirectory, stage: str, shard: Shard) -> str:
-    """The table that holds `keep` and `reason` of a stage."""
-    return rundir.table("tokens", shard) if stage == "tokenize" else rundir.decision(stage, shard)
+def aligned_table(rundir: RunDirectory, stage: str, shard: Shard) -> str:
+    """The table whose rows the table of a stage follows."""
+    documents = stage_named(stage).aligned_to == "documents"
+    return rundir.documents(shard) if documents else rundir.survivors(shard)
 
 
 def last_decision(rundir: RunDirectory, shard: Shard) -> str | None:
-    """The newest table row-aligned to a shard's survivors; None where all of them are still in."""
-    for stage in DECISIONS:
-        if stage in rundir.recipe.stages:
-            path = decision_path(rundir, stage, shard)
-            if store.exists(path):
-                return path
+    """The newest table row-aligned to a shard's survivors; None where no stage has decided yet."""
+    for stage in reversed(AFTER_SURVIVORS):
+        path = rundir.ledger_table(stage, shard)
+        if stage in rundir.recipe.stages and path and store.exists(path):
+            return path
     return None
 
 
 def survivors_path(rundir: RunDirectory, shard: Shard) -> str | None:
-    """The survivors of a shard as far as the run has got: its documents where classify has not decided; None before extract."""
+    """A shard's survivors; its documents where classify has not decided, None before extract."""
     for path in (rundir.survivors(shard), rundir.documents(shard)):
         if store.exists(path):
             return path
@@ -111,8 +99,17 @@ def take(path: str, rows: Int64s, columns: Sequence[str]) -> pa.Table:
     return pa.concat_tables(parts).take(pa.array(back))
 
 
+def take_one(path: str, row: int, columns: Sequence[str]) -> dict[str, Any]:
+    """One row of a table, by column name."""
+    rows: list[dict[str, Any]] = take(path, np.array([row]), columns).to_pylist()
+    return rows[0]
+
+
 def with_texts(rundir: RunDirectory, shard: Shard, rows: Int64s, *, chars: int = 0) -> pa.Table:
-    """`id`, `url` and `text` of some rows of documents/; the first `chars` characters of each text, or all of it with 0."""
+    """`id`, `url` and `text` of rows of documents/.
+
+    Of each text the first `chars` characters, or all of it where `chars` is 0.
+    """
     import pyarrow.compute as pc
 
     table = take(rundir.documents(shard), rows, ["id", "url", "text"])
@@ -121,121 +118,31 @@ def with_texts(rundir: RunDirectory, shard: Shard, rows: Int64s, *, chars: int =
     return table.set_column(2, "text", pc.utf8_slice_codeunits(table.column("text"), 0, chars))
 
 
-# ---- quality ---------------------------------------------------------------------------------------------------------------------------
+# ---- duplicates
 
 
-def score_parts(rundir: RunDirectory, plan: Plan, dataset: str | None = None) -> Iterator[pa.Table]:
-    """The scores of one shard after the other, as tables of SCORES; nothing where classify has not scored."""
-    for shard in plan.shards if dataset is None else plan.of(dataset):
-        evidence = rundir.table("classify", shard, "evidence")
-        if "classify" not in rundir.recipe.stages or not store.exists(evidence):
-            continue
-        found = store.read_table(evidence)
-        decision = rundir.decision("classify", shard)
-        n = found.num_rows
-        decided = rundir.recipe.filtered(shard.dataset) and store.exists(decision)
-        columns = [
-            pa.array([shard.dataset] * n, pa.string()),
-            np.full(n, shard.ordinal, np.int64),
-            np.arange(n, dtype=np.int64),
-            *(found.column(name).combine_chunks() for name in ("score", "u")),
-            column(decision, "keep") if decided else pa.nulls(n, pa.bool_()),
-        ]
-        yield pa.table(columns, schema=SCORES)
+@dataclass(frozen=True, slots=True)
+class DuplicatePair:
+    """A document that dedup removed as a near duplicate, and the one it duplicates, which is kept.
 
-
-def scores(rundir: RunDirectory, plan: Plan, dataset: str | None = None) -> pa.Table:
-    """Every document's score, draw and keep: a table of SCORES.
-
-    Raises RunError where classify has not run.
+    `jaccard`: measured similarity of their feature sets, 0 to 1.
     """
-    parts = list(score_parts(rundir, plan, dataset))
-    if not parts:
-        what = f"dataset {dataset!r}" if dataset else "documents"
-        raise RunError(
-            f"{rundir.out}: there are no scores of {what}; the run has not got to the end of classify"
-        )
-    return pa.concat_tables(parts)
 
-
-def keep_chance(score: Floats, alpha: float) -> Floats:
-    """P(keep | score) = (2 - score)**-alpha, GPT-3's appendix A.
-
-    >>> keep_chance(np.array([0.0, 1.0]), 9.0).round(5).tolist()
-    [0.00195, 1.0]
-    """
-    return np.asarray((2.0 - score) ** -alpha)
-
-
-def kept_share(score: Floats, u: Floats, alphas: Sequence[float]) -> Floats:
-    """The share of documents that the Pareto rule keeps at each alpha, with the draws they have: float64[alphas].
-
-    >>> kept_share(np.array([0.0, 1.0]), np.array([0.5, 0.5]), [9.0]).tolist()
-    [0.5]
-    """
-    return np.array(
-        [np.mean(pareto_draw(u, alpha) > 1.0 - score) if len(score) else 0.0 for alpha in alphas]
-    )
-
-
-def margins(table: pa.Table, alpha: float) -> Floats:
-    """How far each draw of a SCORES table lies above what its document needed: kept where it is more than 0. float64[n]."""
-    score, u = (table.column(name).to_numpy() for name in ("score", "u"))
-    return np.asarray(pareto_draw(u, alpha) - (1.0 - score))
-
-
-def near_threshold(
-    rundir: RunDirectory, plan: Plan, dataset: str, n: int = 5, chars: int = 300, seed: int = 0
-) -> pa.Table:
-    """Random documents that just stayed and just left: `n` of each, from the nearest 4 n.
-
-    Columns: kept, score, draw, needed, id, url, text (its first `chars` characters).
-    """
-    alpha = rundir.recipe.classify.alpha
-    table = scores(rundir, plan, dataset)
-    margin = margins(table, alpha)
-    chosen: list[int] = []
-    for side in (margin > 0, margin <= 0):
-        rows = np.flatnonzero(side)
-        nearest = rows[np.argsort(np.abs(margin[rows]), kind="stable")][: 4 * n]
-        keys = [int(row).to_bytes(8, "little") for row in nearest]
-        chosen += nearest[
-            np.argsort(draws.uniforms(seed, "inspect/threshold", keys), kind="stable")
-        ][:n].tolist()
-    some = table.take(pa.array(chosen, pa.int64()))
-    score = some.column("score").to_numpy()
-    texts = _texts(rundir, plan, some, chars)
-    columns = {
-        "kept": pa.array(margin[chosen] > 0),
-        "score": score,
-        "draw": margin[chosen] + 1.0 - score,
-    }
-    named = {
-        name: pa.array([text[name] for text in texts], pa.string())
-        for name in ("id", "url", "text")
-    }
-    return pa.table({**columns, "needed": 1.0 - score, **named})
-
-
-def _texts(rundir: RunDirectory, plan: Plan, some: pa.Table, chars: int) -> list[dict[str, Any]]:
-    """id, url and text of rows of a SCORES table, in its order."""
-    out: list[dict[str, Any]] = [{} for _ in range(some.num_rows)]
-    ordinals, rows = (some.column(name).to_numpy() for name in ("ordinal", "row"))
-    for ordinal in np.unique(ordinals).tolist():
-        at = np.flatnonzero(ordinals == ordinal)
-        found = with_texts(rundir, plan.shards[ordinal], rows[at], chars=chars).to_pylist()
-        for place, row in zip(at.tolist(), found, strict=True):
-            out[place] = row
-    return out
-
-
-# ---- duplicates ------------------------------------------------------------------------------------------------------------------------
+    dataset: str
+    id: str
+    text: str
+    kept_dataset: str
+    kept_id: str
+    kept_text: str
+    jaccard: float
 
 
 def removed_duplicates(rundir: RunDirectory, plan: Plan) -> pa.Table:
-    """Every document that left for another: dataset, ordinal, row (in the survivors), reason, kept_id, kept_dataset, jaccard.
+    """Every document that was removed as a duplicate of another.
 
-    Those that left for what they say twice themselves (`repetitive`) are not among them.
+    Columns: dataset, ordinal, row (in the survivors), reason, kept_id, kept_dataset, jaccard.
+    Documents removed for lines that they repeat themselves (`repetitive`) are not among them.
+    Raises RunError where dedup has not run.
     """
     parts = []
     for shard in plan.shards:
@@ -244,17 +151,14 @@ def removed_duplicates(rundir: RunDirectory, plan: Plan) -> pa.Table:
             continue
         table = store.read_table(path)
         rows = np.flatnonzero(table.column("kept_id").is_valid().to_numpy())
-        some = table.take(pa.array(rows)).drop_columns(["keep"])
-        n = len(rows)
+        removed = table.take(pa.array(rows)).drop_columns(["keep"])
         places = {
-            "dataset": pa.array([shard.dataset] * n, pa.string()),
-            "ordinal": np.full(n, shard.ordinal, np.int64),
+            "dataset": pa.array([shard.dataset] * len(rows), pa.string()),
+            "ordinal": np.full(len(rows), shard.ordinal, np.int64),
+            "row": rows,
         }
-        parts.append(
-            pa.table(
-                {**places, "row": rows, **{name: some.column(name) for name in some.column_names}}
-            )
-        )
+        columns = {name: removed.column(name) for name in removed.column_names}
+        parts.append(pa.table({**places, **columns}))
     if not parts:
         raise RunError(f"{rundir.out}: dedup has not run here, so there are no duplicates to show")
     return pa.concat_tables(parts)
@@ -262,19 +166,38 @@ def removed_duplicates(rundir: RunDirectory, plan: Plan) -> pa.Table:
 
 def duplicate_pairs(
     rundir: RunDirectory, plan: Plan, n: int = 3, seed: int = 0
-) -> list[dict[str, Any]]:
-    """Random near duplicates with both texts: dicts of id, dataset, text, kept_id, kept_dataset, kept_text, jaccard."""
+) -> list[DuplicatePair]:
+    """At most `n` random near duplicates, with both texts."""
     from curation.inspect.evidence.find import find_id
 
     table = removed_duplicates(rundir, plan)
     near = np.flatnonzero(np.array(table.column("reason").to_pylist(), object) == "duplicate")
     keys = [int(row).to_bytes(8, "little") for row in near]
     chosen = near[np.argsort(draws.uniforms(seed, "inspect/duplicates", keys), kind="stable")][:n]
-    out = []
-    for pair in table.take(pa.array(chosen)).to_pylist():
-        shard = plan.shards[pair["ordinal"]]
-        own = take(rundir.survivors(shard), np.array([pair["row"]]), ["id", "text"]).to_pylist()[0]
-        path, kept_row = find_id(rundir, plan, pair["kept_dataset"], pair["kept_id"])
-        kept = take(path, np.array([kept_row]), ["text"]).to_pylist()[0]
-        out.append({**pair, **own, "kept_text": kept["text"]})
-    return out
+    pairs = []
+    for row in table.take(pa.array(chosen)).to_pylist():
+        survivors = rundir.survivors(plan.shards[row["ordinal"]])
+        removed = take_one(survivors, row["row"], ["id", "text"])
+        kept = take_one(*find_id(rundir, plan, row["kept_dataset"], row["kept_id"]), ["text"])
+        pairs.append(
+            DuplicatePair(
+                dataset=row["dataset"],
+                id=removed["id"],
+                text=removed["text"],
+                kept_dataset=row["kept_dataset"],
+                kept_id=row["kept_id"],
+                kept_text=kept["text"],
+                jaccard=row["jaccard"],
+            )
+        )
+    return pairs
+
+
+def feature_sets(config: DedupConfig, texts: list[str]) -> tuple[Int64s, Int64s]:
+    """The feature sets of texts as dedup makes them: (indptr int64[n + 1], values)."""
+    from curation.kernels import minhash
+    from curation.kernels.buffers import text_buffers
+
+    width = config.shingle_words if config.features == "shingle" else 1
+    buffers = text_buffers(pa.array(texts, pa.large_string()))
+    return minhash.feature_sets(*buffers, config.features, width)

@@ -1,26 +1,25 @@
-"""The plan of a mixture beside what was achieved, and beside the paper's table 2.2 with what does not fit in it.
+"""The plan of a mixture, what was placed in the shards, and the paper's table 2.2.
 
-Cost: the columns `content` and `counts` of every token table.
+Cost: the columns `content` and `counts` of every token table; for `placed_mixture` two small files.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from rich.console import RenderableType
-from rich.table import Table
-from rich.text import Text
+import numpy as np
 
 from curation import store
 from curation.errors import RunError
+from curation.inspect.evidence.listing import Listing, listing
 from curation.stages.mix import stage as mix
 from curation.stages.mix.mixture import (
     PAPER,
     PAPER_TOKENS,
+    Share,
     mixture_warnings,
     paper_epochs,
-    paper_notes,
 )
 
 if TYPE_CHECKING:
@@ -28,8 +27,29 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 
-def mixture_plan(rundir: RunDirectory, plan: Plan) -> list[dict[str, Any]]:
-    """Per dataset: weight, tokens, validation_tokens, epochs and planned tokens; where these shards were made also `placed`.
+# ---- the plan
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedDataset:
+    """One dataset of the mixture, in tokens.
+
+    `weight`: normalised. `tokens`: there are for training; `validation_tokens`: held out.
+    `planned`: tokens * epochs. `placed`: in the training shards; None where those are of another
+    plan or not there.
+    """
+
+    dataset: str
+    weight: float
+    tokens: int
+    validation_tokens: int
+    epochs: float
+    planned: float
+    placed: int | None
+
+
+def mixture_plan(rundir: RunDirectory, plan: Plan) -> list[PlannedDataset]:
+    """The datasets of the mixture that the recipe plans.
 
     Raises RunError where a dataset with a weight has no tokens yet.
     """
@@ -40,103 +60,124 @@ def mixture_plan(rundir: RunDirectory, plan: Plan) -> list[dict[str, Any]]:
                 f"{rundir.out}: {shard} has no tokens yet; run the recipe as far as tokenize"
             )
     shares = mix.shares_of(rundir, shards, [mix.count_shard(rundir, shard) for shard in shards])
-    rows = [
-        {
-            "dataset": share.dataset,
-            "weight": share.weight,
-            "tokens": share.tokens,
-            "validation_tokens": share.validation_tokens,
-            "epochs": share.epochs,
-            "planned": share.epochs * share.tokens,
-        }
+    stored = placed_mixture(rundir)
+    placed = {}
+    if stored and [_plan_of(row) for row in stored.datasets] == [_plan_of(row) for row in shares]:
+        placed = {row.dataset: row.placed for row in stored.datasets}
+    return [
+        PlannedDataset(
+            **asdict(share), planned=share.epochs * share.tokens, placed=placed.get(share.dataset)
+        )
         for share in shares
     ]
-    placed = _placed(rundir, rows)
-    return [{**row, "placed": placed[row["dataset"]]} for row in rows] if placed else rows
 
 
-def _placed(rundir: RunDirectory, rows: list[dict[str, Any]]) -> dict[Any, int] | None:
-    """Tokens of each dataset in the training shards, where those are of this very plan."""
-    listed, manifest = (rundir.path("shards", name) for name in ("shards.json", "manifest.parquet"))
-    if not (store.exists(listed) and store.exists(manifest)):
+def _plan_of(row: Share | PlacedDataset) -> tuple[str, int, float]:
+    return row.dataset, row.tokens, row.epochs
+
+
+def plan_warnings(rows: list[PlannedDataset]) -> list[str]:
+    """Unused and often repeated datasets, a sentence each."""
+    return mixture_warnings([asdict(row) for row in rows])
+
+
+# ---- what was placed
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedDataset:
+    """One dataset in the training shards, as `PlannedDataset`.
+
+    `placed`: its tokens there, repetitions included; `share`: of all training tokens, with its
+    extremes over single shards.
+    """
+
+    dataset: str
+    weight: float
+    tokens: int
+    validation_tokens: int
+    epochs: float
+    placed: int
+    share: float
+    lowest_share: float
+    highest_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class TokenShard:
+    """One token shard; `split` is "train" or "validation"."""
+
+    name: str
+    split: str
+    tokens: int
+    sequences: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlacedMixture:
+    """The mixture of a run whose shards are written."""
+
+    datasets: list[PlacedDataset]
+    shards: list[TokenShard]
+
+
+def placed_mixture(rundir: RunDirectory) -> PlacedMixture | None:
+    """Planned and placed shares of each dataset; None where mix has not written shards."""
+    manifest = rundir.path("shards", "manifest.parquet")
+    plan = rundir.path("shards", "shards.json")
+    wanted = "mix" in rundir.recipe.stages
+    if not (wanted and store.exists(manifest) and store.exists(plan)):
         return None
-    made = [
-        (part["dataset"], part["tokens"], part["epochs"])
-        for part in store.read_json(listed)["mixture"]
-    ]
-    if made != [(row["dataset"], row["tokens"], row["epochs"]) for row in rows]:
-        return None
-    train = [
-        row["dataset_tokens"]
-        for row in store.read_table(manifest).to_pylist()
-        if row["split"] == "train"
-    ]
-    return {
-        row["dataset"]: sum(t[rundir.recipe.place(row["dataset"])] for t in train) for row in rows
-    }
+    rows = store.read_table(manifest).to_pylist()
+    tokens = np.array([row["dataset_tokens"] for row in rows if row["split"] == "train"], np.int64)
+    whole = max(1, int(tokens.sum()))
+    shares = tokens / np.maximum(tokens.sum(axis=1, keepdims=True), 1)
+    datasets = []
+    for part in store.read_json(plan)["mixture"]:
+        place = rundir.recipe.place(part["dataset"])
+        placed = int(tokens[:, place].sum())
+        low, high = float(shares[:, place].min()), float(shares[:, place].max())
+        datasets.append(
+            PlacedDataset(
+                **part, placed=placed, share=placed / whole, lowest_share=low, highest_share=high
+            )
+        )
+    columns = ("name", "split", "tokens", "sequences", "sha256")
+    return PlacedMixture(datasets, [TokenShard(*(row[c] for c in columns)) for row in rows])
 
 
-def plan_view(rundir: RunDirectory, rows: list[dict[str, Any]]) -> Iterator[RenderableType]:
-    """The plan, its warnings, and the paper's table with notes."""
-    yield _plan_table(rundir, rows)
-    for line in mixture_warnings(rows):
-        yield Text(f"! {line}", style="yellow")
-    yield Text()
-    yield _paper_table()
-    for note in paper_notes():
-        yield Text(f"  {note}", style="dim")
+# ---- tables for people
 
 
-def _plan_table(rundir: RunDirectory, rows: list[dict[str, Any]]) -> Table:
-    budget = sum(row["planned"] for row in rows)
-    said = f"{rundir.recipe.mix.tokens:,}" if rundir.recipe.mix.tokens else "what lasts one epoch"
-    title = f"The mixture: {budget:,.0f} tokens ({said} asked for) in {rundir.recipe.mix.shards:,} shards"
-    achieved = "placed" in rows[0]
+def plan_listing(rundir: RunDirectory, rows: list[PlannedDataset]) -> Listing:
+    """The plan, and beside it what was placed where these shards were written."""
+    budget = sum(row.planned for row in rows)
+    config = rundir.recipe.mix
+    asked = f"{config.tokens:,}" if config.tokens else "what lasts one epoch"
+    title = f"The mixture: {budget:,.0f} tokens ({asked} asked for) in {config.shards:,} shards"
     head = ["dataset", "tokens", "held out", "weight", "epochs", "in the mixture"]
-    table = _table(title, head + (["placed", "share", "epochs placed"] if achieved else []))
-    whole = sum(row["placed"] for row in rows) if achieved else 0
+    whole = max(1, sum(row.placed or 0 for row in rows))
+    cells = []
     for row in rows:
-        cells = [
-            row["dataset"],
-            f"{row['tokens']:,}",
-            f"{row['validation_tokens']:,}",
-            f"{row['weight']:.2%}",
-        ]
-        cells += [f"{row['epochs']:,.2f}", f"{row['planned']:,.0f}"]
-        if achieved:
-            cells += [
-                f"{row['placed']:,}",
-                f"{row['placed'] / max(whole, 1):.2%}",
-                f"{row['placed'] / row['tokens']:,.2f}",
-            ]
-        table.add_row(*cells)
-    return table
+        counts = (f"{row.tokens:,}", f"{row.validation_tokens:,}", f"{row.weight:.2%}")
+        cells.append([row.dataset, *counts, f"{row.epochs:,.2f}", f"{row.planned:,.0f}"])
+        if row.placed is not None:
+            share, epochs = row.placed / whole, row.placed / row.tokens
+            cells[-1] += [f"{row.placed:,}", f"{share:.2%}", f"{epochs:,.2f}"]
+    if rows[0].placed is not None:
+        head += ["placed", "share", "epochs placed"]
+    return listing(title, head, cells)
 
 
-def _paper_table() -> Table:
-    head = ["dataset", "tokens", "weight", "of 101", "epochs printed", "epochs that follow"]
-    table = _table(f"Table 2.2 of the paper, for {PAPER_TOKENS} billion tokens", head)
-    for name, tokens, weight, epochs in PAPER:
-        cells = [
-            f"{tokens} billion",
-            f"{weight} %",
-            f"{weight / 101:.2%}",
-            f"{epochs:g}",
+def paper_listing() -> Listing:
+    """The paper's table 2.2, with the epochs that follow from its own numbers."""
+    head = ("dataset", "tokens", "weight", "of 101", "epochs printed", "epochs that follow")
+    rows = [
+        (
+            *(name, f"{tokens} billion", f"{weight} %", f"{weight / 101:.2%}", f"{epochs:g}"),
             f"{paper_epochs(tokens, weight):.2f}",
-        ]
-        table.add_row(name, *cells)
-    return table
-
-
-def _table(title: str, head: list[str]) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=None,
-        pad_edge=False,
-        padding=(0, 2, 0, 0),
-    )
-    for i, name in enumerate(head):
-        table.add_column(name, justify="left" if i == 0 else "right", overflow="fold")
-    return table
+        )
+        for name, tokens, weight, epochs in PAPER
+    ]
+    return listing(f"Table 2.2 of the paper, for {PAPER_TOKENS} billion tokens", head, rows)

@@ -1,6 +1,6 @@
-"""`curation explain`: a document's fate told on a terminal, the verdict first.
+"""`curation explain` on a terminal: a document's fate, the verdict first.
 
-Trap: everything that comes from a page is printed as plain text, control characters and all markup made harmless.
+Trap: everything that comes from a page is printed as plain text, without control characters.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from rich.text import Text
 
 from curation.errors import InputError
 from curation.inspect.evidence.differences import compare
-from curation.inspect.evidence.fate import Duplicate, Fate, Overlap, Placed, Quality, fate
-from curation.inspect.evidence.find import FoundReject, find
+from curation.inspect.evidence.fate import Benchmarks, Duplicate, Fate, Placed, Quality, fate
+from curation.inspect.evidence.find import RejectRow, find
+from curation.inspect.evidence.frames import DuplicatePair
+from curation.inspect.numbers import counted
 from curation.rundir.schema import REASONS
 
 if TYPE_CHECKING:
@@ -37,8 +39,8 @@ def explain(rundir: RunDirectory, plan: Plan, key: str, console: Console) -> Non
     documents, rejects = find(rundir, plan, key)
     if not documents and not rejects:
         raise InputError(
-            f"{key!r} is neither the id nor the URL of a document or reject in {rundir.out}; both are compared exactly "
-            f"(`curation sample {rundir.out}` shows some)"
+            f"{key!r} is neither the id nor the URL of a document or reject in {rundir.out}; "
+            f"both are compared exactly (`curation sample {rundir.out}` shows some)"
         )
     if len(documents) + len(rejects) > 1:
         console.print(
@@ -46,14 +48,14 @@ def explain(rundir: RunDirectory, plan: Plan, key: str, console: Console) -> Non
             highlight=False,
             markup=False,
         )
-    for found in documents:
-        console.print(story(rundir, fate(rundir, plan, found)))
+    for document in documents:
+        console.print(story(rundir, fate(rundir, plan, document)))
     for reject in rejects:
         console.print(reject_story(reject))
 
 
 def clean(text: str, most: int = 0) -> str:
-    """Text as it may go to a terminal: white space as single spaces, no control characters, `most` characters if given.
+    """Text that is safe on a terminal: single spaces, no control characters, at most `most` long.
 
     >>> clean("a\\x1b[31m  b\\nc")
     'a[31m b c'
@@ -62,41 +64,34 @@ def clean(text: str, most: int = 0) -> str:
     return flat if not most or len(flat) <= most else flat[: most - 1] + "…"
 
 
-# ---- the verdict -----------------------------------------------------------------------------------------------------------------------
+# ---- the verdict
 
 
-def verdict(rundir: RunDirectory, known: Fate) -> tuple[str, str]:
-    """One line that says what became of the document, and its colour."""
-    quality, duplicate, overlap, placed = (
-        known.quality,
-        known.duplicate,
-        known.overlap,
-        known.placed,
-    )
+def verdict(fate: Fate) -> tuple[str, str]:
+    """What became of the document in one line, and its colour."""
+    quality, duplicate, placed = fate.quality, fate.duplicate, fate.placed
     if quality and quality.keep is False:
         return (
-            f"removed by classify: low_quality (score {quality.score:.3f}, draw {quality.draw:.3f}; "
-            f"more than {1 - quality.score:.3f} was needed)"
+            f"removed by classify: low_quality (score {quality.score:.3f}, draw "
+            f"{quality.draw:.3f}; more than {1 - quality.score:.3f} was needed)"
         ), "red"
     if duplicate and duplicate.reason == "repetitive":
         return f"removed by dedup: repetitive ({_repeated(duplicate)})", "red"
     if duplicate and not duplicate.keep:
         return (
-            f"removed by dedup: {duplicate.reason} of {clean(duplicate.kept_id or '')} in {duplicate.kept_dataset} "
-            f"(Jaccard {duplicate.jaccard:.3f})"
+            f"removed by dedup: {duplicate.reason} of {clean(duplicate.kept_id or '')} "
+            f"in {duplicate.kept_dataset} (Jaccard {duplicate.jaccard:.3f})"
         ), "red"
-    if overlap and overlap.keep is False:
-        return (
-            f"removed by decontaminate: {overlap.reason} (hits in {len(overlap.quotes):,} places)",
-            "red",
-        )
+    if fate.benchmarks and fate.benchmarks.keep is False:
+        hits = f"hits in {len(fate.benchmarks.quotes):,} places"
+        return f"removed by decontaminate: {fate.benchmarks.reason} ({hits})", "red"
     if placed and placed.reason:
         return f"removed by tokenize: {placed.reason}", "red"
     if placed and placed.mixed:
         return _kept_verdict(placed), "green"
     if placed:
         return f"kept: {sum(placed.counts):,} tokens, in no shard (yet)", "green"
-    return f"still in after {_last_stage(known)}", "green"
+    return f"still in after {_last_stage(fate)}", "green"
 
 
 def _kept_verdict(placed: Placed) -> str:
@@ -112,30 +107,30 @@ def _kept_verdict(placed: Placed) -> str:
     return f"kept: {tokens}, in {where}"
 
 
-def _last_stage(known: Fate) -> str:
-    if known.overlap:
+def _last_stage(fate: Fate) -> str:
+    if fate.benchmarks:
         return "decontaminate"
-    if known.duplicate:
+    if fate.duplicate:
         return "dedup"
-    return "classify" if known.quality else "extract"
+    return "classify" if fate.quality else "extract"
 
 
-# ---- the story -------------------------------------------------------------------------------------------------------------------------
+# ---- the story
 
 
-def story(rundir: RunDirectory, known: Fate) -> Group:
+def story(rundir: RunDirectory, fate: Fate) -> Group:
     """The verdict, and under it stage by stage what was measured."""
-    line, colour = verdict(rundir, known)
+    line, colour = verdict(fate)
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
-    for stage, text in _rows(rundir, known):
+    for stage, text in _rows(rundir, fate):
         table.add_row(stage, text)
-    head = Text(f"{known.dataset} {clean(known.found.columns['id'])}", style="dim")
+    head = Text(f"{fate.dataset} {clean(fate.document.columns['id'])}", style="dim")
     return Group(Rule(style="dim"), head, Text(line, style=f"bold {colour}"), Text(), table)
 
 
-def reject_story(reject: FoundReject) -> Group:
+def reject_story(reject: RejectRow) -> Group:
     """A record that never became a document."""
     columns = reject.columns
     line = f"never became a document: {columns['reason']} ({REASONS.get(columns['reason'], '')})"
@@ -151,171 +146,151 @@ def _where(columns: dict[str, Any]) -> str:
     return clean(columns["archive"] or "unknown file") + offset
 
 
-def _rows(rundir: RunDirectory, known: Fate) -> Iterator[Row]:
-    columns = known.found.columns
-    yield "extract", Text(f"{_where(columns)}; {len(known.text):,} characters")
+def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:
+    columns = fate.document.columns
+    yield "extract", Text(f"{_where(columns)}; {len(fate.text):,} characters")
     if columns["url"]:
         date = f" ({clean(columns['date'])})" if columns["date"] else ""
         yield "", Text(clean(columns["url"]) + date)
-    yield (
-        "",
-        Text(f"language {columns['language'] or 'unknown'} ({columns['language_score'] or 0:.2f})"),
-    )
-    yield "", Text(clean(known.text, 160), style="italic dim")
-    if known.quality:
-        yield from _quality_rows(rundir.recipe.classify.alpha, known.quality)
-    if known.duplicate:
-        yield from _duplicate_rows(known)
-    if known.overlap and (known.overlap.keep is not None or known.overlap.quotes):
-        yield from _overlap_rows(known.text, known.overlap)
-    if known.placed and known.placed.counts:
-        yield from _placed_rows(known.placed)
+    language = f"{columns['language'] or 'unknown'} ({columns['language_score'] or 0:.2f})"
+    yield "", Text(f"language {language}")
+    yield "", Text(clean(fate.text, 160), style="italic dim")
+    if fate.quality:
+        yield from _quality_rows(rundir.recipe.classify.alpha, fate.quality)
+    if fate.duplicate:
+        yield from _duplicate_rows(fate.text, fate.duplicate)
+    if fate.benchmarks and (fate.benchmarks.keep is not None or fate.benchmarks.quotes):
+        yield from _benchmark_rows(fate.text, fate.benchmarks)
+    if fate.placed and fate.placed.counts:
+        yield from _placed_rows(fate.placed)
 
 
 def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:
     yield "classify", Text(f"score {quality.score:.4f} (like the trusted corpora: 1)")
     if quality.chance is None:
-        yield "", Text("not filtered: every document of this dataset stays")
+        yield "", Text("not filtered: every document of this dataset is kept")
         return
     if quality.draw is None:
         return
-    sign, word = (">", "stays") if quality.keep else ("<=", "leaves")
+    sign, outcome = (">", "kept") if quality.keep else ("<=", "removed")
     yield "", Text(f"u {quality.u:.4f} -> draw (1 - u)^(-1/{alpha:g}) - 1 = {quality.draw:.4f}")
-    yield "", Text(f"draw {quality.draw:.4f} {sign} 1 - score {1 - quality.score:.4f}: {word}")
+    yield "", Text(f"draw {quality.draw:.4f} {sign} 1 - score {1 - quality.score:.4f}: {outcome}")
     yield "", Text(f"P(keep) at this score: (2 - score)^-{alpha:g} = {quality.chance:.1%}")
 
 
-def _duplicate_rows(known: Fate) -> Iterator[Row]:
-    found = known.duplicate
-    assert found is not None
-    if found.keep:
-        others = (
-            f"; documents that left in its favour: {found.left_for_it}" if found.left_for_it else ""
-        )
+def _duplicate_rows(text: str, duplicate: Duplicate) -> Iterator[Row]:
+    if duplicate.keep:
+        others = f"; its duplicates removed: {duplicate.duplicates}" if duplicate.duplicates else ""
         yield "dedup", Text(f"no document of higher priority is like it{others}")
     else:
-        yield "dedup", Text(f"{found.reason}: {REASONS.get(found.reason or '', '')}")
-    if found.repeated_lines or found.repeated_paragraphs:
-        yield "", Text(_repeated(found))
-    if found.kept_id is None:
+        yield "dedup", Text(f"{duplicate.reason}: {REASONS.get(duplicate.reason or '', '')}")
+    if duplicate.repeated_lines or duplicate.repeated_paragraphs:
+        yield "", Text(_repeated(duplicate))
+    if duplicate.kept_id is None:
         return
-    url = f", {clean(found.kept_url)}" if found.kept_url else ""
-    yield "", Text(f"stays: {found.kept_dataset} {clean(found.kept_id or '')}{url}")
-    yield "", Text(f"Jaccard {found.jaccard:.4f}, measured on the full feature sets")
-    yield "", differences(known.text, found.kept_text or "")
+    url = f", {clean(duplicate.kept_url)}" if duplicate.kept_url else ""
+    yield "", Text(f"duplicate of: {duplicate.kept_dataset} {clean(duplicate.kept_id)}{url}")
+    yield "", Text(f"Jaccard {duplicate.jaccard:.4f}, measured on the full feature sets")
+    yield "", differences(text, duplicate.kept_text or "")
 
 
-def _repeated(found: Duplicate) -> str:
+def _repeated(duplicate: Duplicate) -> str:
     return (
-        f"{found.repeated_lines:.1%} of its characters in lines that it said before, "
-        f"{found.repeated_paragraphs:.1%} in paragraphs"
+        f"{duplicate.repeated_lines:.1%} of its characters in repeated lines, "
+        f"{duplicate.repeated_paragraphs:.1%} in repeated paragraphs"
     )
 
 
-def differences(own: str, kept: str, most: int = MOST_PLACES) -> Text:
-    """Both texts where they differ, a few words around: -only this document's-, +only the kept one's+; `most` places, and the counts."""
-    found = compare(own, kept)
+def differences(removed: str, kept: str, most: int = MOST_PLACES) -> Text:
+    """The first `most` places where two texts differ, -removed- and +kept+, after the counts."""
+    found = compare(removed, kept)
     if not found.places:
-        return Text(
-            "the texts are equal, word by word" if own != kept else "the texts are equal",
-            style="dim",
-        )
+        how = "" if removed == kept else ", word by word"
+        return Text(f"the texts are equal{how}", style="dim")
+    counts = [f"{found.count(kind):,}" for kind in ("both", "removed", "kept")]
     out = Text(
-        f"{found.count('both'):,} words in common; -{found.count('own'):,}- only here, +{found.count('kept'):,}+ only there, "
-        f"in {found.places:,} {'place' if found.places == 1 else 'places'}\n",
+        f"{counts[0]} words in common; -{counts[1]}- only here, +{counts[2]}+ only in the kept "
+        f"one, in {counted(found.places, 'place')}\n",
         style="dim",
     )
-    marks = {"both": ("", "not dim"), "own": ("-", "not dim red"), "kept": ("+", "not dim green")}
+    marks = {"both": ("", ""), "removed": ("-", " red"), "kept": ("+", " green")}
     for part in found.shown(most):
-        mark, style = marks[part.kind]
-        out.append(mark + " ".join(clean(word, 60) for word in part.words) + mark, style=style)
+        mark, colour = marks[part.kind]
+        words = " ".join(clean(word, 60) for word in part.words)
+        out.append(mark + words + mark, style=f"not dim{colour}")
         out.append(" ")
     if found.places > most:
         out.append(f"(and {found.places - most:,} places more)")
     return out
 
 
-def side_by_side(pair: dict[str, Any], chars: int = 600) -> Table:
-    """A near duplicate beside the document that stays, their differences below: from a dict of `frames.duplicate_pairs`."""
+def side_by_side(pair: DuplicatePair, chars: int = 600) -> Table:
+    """A near duplicate beside the document that was kept, their differences below."""
     table = Table(show_lines=True, expand=True)
-    table.add_column(Text(f"left: {pair['dataset']} {clean(pair['id'])}"), ratio=1)
-    table.add_column(
-        Text(
-            f"stays: {pair['kept_dataset']} {clean(pair['kept_id'])} (Jaccard {pair['jaccard']:.3f})"
-        ),
-        ratio=1,
-    )
-    table.add_row(Text(clean(pair["text"], chars)), Text(clean(pair["kept_text"], chars)))
-    table.add_row(
-        Text("where they differ, -left- and +stays+", style="dim"),
-        differences(pair["text"], pair["kept_text"]),
-    )
+    table.add_column(Text(f"removed: {pair.dataset} {clean(pair.id)}"), ratio=1)
+    kept = f"kept: {pair.kept_dataset} {clean(pair.kept_id)} (Jaccard {pair.jaccard:.3f})"
+    table.add_column(Text(kept), ratio=1)
+    table.add_row(Text(clean(pair.text, chars)), Text(clean(pair.kept_text, chars)))
+    note = Text("where they differ, -removed- and +kept+", style="dim")
+    table.add_row(note, differences(pair.text, pair.kept_text))
     return table
 
 
-def _overlap_rows(text: str, overlap: Overlap) -> Iterator[Row]:
-    if not overlap.quotes:
+def _benchmark_rows(text: str, benchmarks: Benchmarks) -> Iterator[Row]:
+    quotes = benchmarks.quotes
+    if not quotes:
         yield "decontaminate", Text("shares no gram with any benchmark")
         return
-    hits = sum(quote.grams for quote in overlap.quotes)
-    yield "decontaminate", Text(f"hits: {hits:,}, in places: {len(overlap.quotes):,}")
-    for quote in overlap.quotes[:MOST_QUOTES]:
+    hits = sum(quote.grams for quote in quotes)
+    yield "decontaminate", Text(f"hits: {hits:,}, in places: {len(quotes):,}")
+    for quote in quotes[:MOST_QUOTES]:
         owners = ", ".join(map(clean, quote.owners[:3]))
         more = f" and {len(quote.owners) - 3} more" if len(quote.owners) > 3 else ""
-        ignored = (
-            f" ({quote.ignored} of them ignored: in too many documents)" if quote.ignored else ""
-        )
+        ignored = f" ({quote.ignored} of them ignored: in too many documents)"
+        grams = f" {quote.grams} grams{ignored if quote.ignored else ''}: {owners}{more}"
         row = Text(f"[{quote.start:,}, {quote.end:,}) ", style="dim")
         row.append(f"“{clean(text[quote.start : quote.end], 240)}”", style="not dim yellow")
-        row.append(f" {quote.grams} grams{ignored}: {owners}{more}", style="not dim")
-        yield "", row
-    if len(overlap.quotes) > MOST_QUOTES:
-        yield "", Text(f"… and places more: {len(overlap.quotes) - MOST_QUOTES:,}", style="dim")
-    if overlap.keep is None:
+        yield "", row.append(grams, style="not dim")
+    if len(quotes) > MOST_QUOTES:
+        yield "", Text(f"… and places more: {len(quotes) - MOST_QUOTES:,}", style="dim")
+    if benchmarks.keep is None:
         return
-    lost = sum(end - start for start, end in overlap.cuts)
-    yield "", Text(f"cut: {lost:,} characters, {_spans(overlap.cuts)}")
-    if overlap.pieces is None:
-        yield "", Text("pieces: the whole text" if overlap.keep else "pieces: none")
-    elif overlap.pieces:
-        yield "", Text(f"pieces: {len(overlap.pieces)}, {_spans(overlap.pieces)}")
-    if overlap.reason:
-        yield "", Text(f"{overlap.reason}: {REASONS.get(overlap.reason, '')}")
+    cut = sum(end - start for start, end in benchmarks.cuts)
+    yield "", Text(f"cut: {cut:,} characters, {_spans(benchmarks.cuts)}")
+    if benchmarks.pieces is None:
+        yield "", Text("pieces: the whole text" if benchmarks.keep else "pieces: none")
+    elif benchmarks.pieces:
+        yield "", Text(f"pieces: {len(benchmarks.pieces)}, {_spans(benchmarks.pieces)}")
+    if benchmarks.reason:
+        yield "", Text(f"{benchmarks.reason}: {REASONS.get(benchmarks.reason, '')}")
 
 
 def _spans(spans: tuple[tuple[int, int], ...]) -> str:
-    some = " ".join(f"[{start:,}, {end:,})" for start, end in spans[:6])
-    return some + (" …" if len(spans) > 6 else "")
+    shown = " ".join(f"[{start:,}, {end:,})" for start, end in spans[:6])
+    return shown + (" …" if len(spans) > 6 else "")
 
 
 def _placed_rows(placed: Placed) -> Iterator[Row]:
-    pieces = (
-        ""
-        if len(placed.counts) == 1
-        else " in pieces of " + ", ".join(f"{n:,}" for n in placed.counts[:8])
-    )
+    counts = ", ".join(f"{n:,}" for n in placed.counts[:8])
+    pieces = "" if len(placed.counts) == 1 else f" in pieces of {counts}"
     yield "tokenize", Text(f"{sum(placed.counts):,} tokens{pieces}, end-of-text tokens included")
+    yield "mix", Text(_shards(placed))
+    if placed.mixed and placed.shards and not placed.held_out:
+        placings = f"{sum(placed.shards.values()):,} placings"
+        times = f"the dataset is read {placed.epochs:,.2f} times"
+        note = f"{counted(placed.chunks, 'chunk')}, {placings}; {times}"
+        yield "", Text(note, style="dim")
+
+
+def _shards(placed: Placed) -> str:
+    """The shards that hold a document, or why none does."""
     if not placed.mixed:
-        yield "mix", Text("not placed in any shard")
-    elif placed.held_out:
-        yield "mix", Text(f"held out for validation: {', '.join(placed.shards)}")
-    elif not placed.shards:
-        yield (
-            "mix",
-            Text(
-                f"in no shard: {placed.epochs:.2f} of the dataset take part, and its draw is beyond that"
-            ),
-        )
-    else:
-        names = [name if n == 1 else f"{name} ({n:,})" for name, n in placed.shards.items()]
-        more = f" and {len(names) - MOST_SHARDS} more" if len(names) > MOST_SHARDS else ""
-        yield "mix", Text(", ".join(names[:MOST_SHARDS]) + more)
-        placings = sum(placed.shards.values())
-        times = f"; the dataset is read {placed.epochs:,.2f} times"
-        yield (
-            "",
-            Text(
-                f"{placed.chunks:,} {'chunk' if placed.chunks == 1 else 'chunks'}, {placings:,} placings{times}",
-                style="dim",
-            ),
-        )
+        return "not placed in any shard"
+    if placed.held_out:
+        return f"held out for validation: {', '.join(placed.shards)}"
+    if not placed.shards:
+        share = f"{placed.epochs:.2f} of the dataset take part"
+        return f"in no shard: {share}, and its draw is beyond that"
+    names = [name if n == 1 else f"{name} ({n:,})" for name, n in placed.shards.items()]
+    more = f" and {len(names) - MOST_SHARDS} more" if len(names) > MOST_SHARDS else ""
+    return ", ".join(names[:MOST_SHARDS]) + more

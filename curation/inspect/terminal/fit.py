@@ -1,207 +1,87 @@
-"""`curation model` and `curation alpha` on a terminal. Trap: tokens and URLs come from pages; all are cleaned before they are printed."""
+"""`curation model` and `curation alpha` on a terminal."""
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterator
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.console import RenderableType
+from rich.text import Text
 
-Data = dict[str, Any]
+from curation.inspect.evidence.alpha import AlphaReport, alpha_sentence, kept_listings
+from curation.inspect.evidence.fit import (
+    FitReport,
+    Model,
+    calibration_listing,
+    feature_listings,
+    training_listing,
+    trial_listings,
+)
+from curation.inspect.evidence.listing import Listing, listing
+from curation.inspect.numbers import metric
+from curation.inspect.terminal.tables import table_of
+
 BAR = 40  # characters of the longest bar
-TOKENS = 15  # strongest features shown each way
+FEATURES = 15  # strongest features shown of each class
 
 
-def show_model(model: Data, console: Console) -> None:
-    """Print a model's card and how its fit went."""
-    console.print(f"[bold]{escape(str(model.get('kind', 'model')))}[/]", highlight=False)
+def model_parts(model: Model) -> Iterator[RenderableType]:
+    """A model's card and how its fit went."""
+    yield Text(model.kind, style="bold")
     for key in ("scaling", "C", "class_weight", "window_chars", "sha256"):
-        console.print(f"  {key} {model.get(key)}", highlight=False)
-    _training(model, console)
-    report = model["report"]
-    if report is None:
-        console.print("There is no report.json beside the card: how the fit went is not known.")
+        yield Text(f"  {key} {getattr(model, key)}")
+    yield from _spaced([training_listing(model)])
+    if model.report is None:
+        yield Text("There is no report.json beside the card: how the fit went is not known.")
         return
-    figures = "  ".join(
-        f"{key} {_number(report[key])}" for key in ("auc", "average_precision", "f1", "log_loss")
-    )
-    console.print(
-        f"On {report['documents']:,} documents of held-out sites: [bold]{figures}[/]",
-        highlight=False,
-    )
-    _lines(
-        console,
-        "Held-out scores by dataset",
-        ("dataset", "documents", "sites", "AUC", "scores 0 to 1"),
+    report = model.report
+    measures = ("auc", "average_precision", "f1", "log_loss")
+    figures = "  ".join(f"{key} {metric(getattr(report, key))}" for key in measures)
+    yield Text(f"On {report.documents:,} documents of held-out sites: ").append(figures, "bold")
+    yield from _spaced(
         [
-            (
-                name,
-                f"{own['documents']:,}",
-                f"{own['sites']:,}",
-                _number(own["auc"]),
-                _sparks(own["scores"]),
-            )
-            for name, own in report["datasets"].items()
-        ],
-    )
-    _lines(
-        console,
-        "Calibration: mean score and share of positives, classes weighed as in the fit",
-        ("score", "documents", "mean score", "positive"),
-        [
-            (
-                f"{b['from']:.2f} to {b['to']:.2f}",
-                f"{b['documents']:,}",
-                f"{b['score']:.3f}",
-                f"{b['positive']:.3f}",
-            )
-            for b in report["calibration"]
-        ],
-    )
-    if report["tried"]:
-        _lines(
-            console,
-            "C, on the other half of the held-out sites",
-            ("C", "AUC", "log loss"),
-            [
-                (f"{one['C']:g}", _number(one["auc"]), _number(one["log_loss"]))
-                for one in report["tried"]
-            ],
-        )
-    _lines(
-        console,
-        "Learning curve",
-        ("training documents", "AUC", "log loss"),
-        [
-            (f"{one['documents']:,}", _number(one["auc"]), _number(one["log_loss"]))
-            for one in report["curve"]
-        ],
-    )
-    for side, rows in report["strongest"].items():
-        _lines(
-            console,
-            f"Strongest features of the {side}s, and the tokens that share each",
-            ("weight", "in positives", "in negatives", "tokens"),
-            [
-                (
-                    f"{row['weight']:+.2f}",
-                    f"{row['positive_documents']:,}",
-                    f"{row['negative_documents']:,}",
-                    token_list(row),
-                )
-                for row in rows[:TOKENS]
-            ],
-        )
-
-
-def show_alpha(found: Data, console: Console) -> None:
-    """Print the fit of alpha with its misfit, and what each alpha would keep."""
-    fit = found["fit"]
-    if "refused" in fit:
-        console.print(
-            f"No alpha fits {fit['dataset']}: {fit['refused']}.", highlight=False, soft_wrap=True
-        )
-    else:
-        console.print(
-            f"[bold]alpha {fit['alpha']:.2f}[/] (95 % interval {fit['low']:.2f} to {fit['high']:.2f}) fits {fit['dataset']}: "
-            f"{fit['documents']:,} {fit['which']}. Widest gap to the law: {fit['distance']:.3f}.",
-            highlight=False,
-            soft_wrap=True,
-        )
-        top = max([1.0, *fit["counts"], *fit["expected"]])
-        rows = zip(fit["edges"][:-1], fit["edges"][1:], fit["counts"], fit["expected"], strict=True)
-        _lines(
-            console,
-            "Misfit: scores found (#) against the law (|)",
-            ("score", "found", "law", ""),
-            [
-                (f"{a:.2f} to {b:.2f}", f"{count:,}", f"{law:,.1f}", _bar(count / top, law / top))
-                for a, b, count, law in rows
-            ],
-        )
-    edges = found["edges"]
-    for name, own in found["datasets"].items():
-        bands = [f"{a:.1f}-{b:.1f}" for a, b in itertools.pairwise(edges)]
-        rows_ = [
-            ("documents", f"{sum(own['counts']):,}", "", *(f"{count:,}" for count in own["counts"]))
+            _held_out_listing(report),
+            calibration_listing(report),
+            *trial_listings(report),
+            *feature_listings(report, FEATURES),
         ]
-        for alpha, kept in zip(found["alphas"], own["kept"], strict=True):
-            mark = " *" if alpha == found["alpha"] else ""
-            share = sum(kept) / max(1, sum(own["counts"]))
-            rows_.append(
-                (
-                    f"{alpha:g}{mark}",
-                    f"{sum(kept):,}",
-                    f"{share:.2%}",
-                    *(f"{count:,}" for count in kept),
-                )
-            )
-        _lines(
-            console,
-            f"What each alpha keeps of {name}, by score",
-            ("alpha", "kept", "share", *bands),
-            rows_,
-        )
+    )
 
 
-def token_list(row: Data) -> str:
-    """The tokens of a feature, the commonest first, with their counts.
+def alpha_parts(report: AlphaReport) -> Iterator[RenderableType]:
+    """The fit of alpha with its misfit, and what each alpha would keep."""
+    yield Text(alpha_sentence(report))
+    fit = report.fit
+    listings = kept_listings(report)
+    if fit.refused is None:
+        top = max([1.0, *fit.counts, *fit.expected])
+        bins = zip(fit.edges[:-1], fit.edges[1:], fit.counts, fit.expected, strict=True)
+        rows = [
+            (f"{a:.2f} to {b:.2f}", f"{n:,}", f"{law:,.1f}", _bar(n / top, law / top))
+            for a, b, n, law in bins
+        ]
+        title = "Misfit: documents found (#) against the law (|)"
+        listings = [listing(title, ("score", "found", "law", ""), rows, (0, 3)), *listings]
+    yield from _spaced(listings)
 
-    >>> token_list({"tokens": [{"token": "a", "count": 2}, {"token": "", "count": 1}], "distinct_tokens": 7})
-    "'a' 2, '' 1 and 5 more"
-    """
-    shown = ", ".join(f"{one['token']!r} {one['count']:,}" for one in row["tokens"])
-    more = row["distinct_tokens"] - len(row["tokens"])
-    return f"{shown} and {more} more" if more > 0 else shown
+
+def _spaced(listings: list[Listing]) -> Iterator[RenderableType]:
+    for each in listings:
+        yield Text()
+        yield table_of(each)
 
 
-def _training(model: Data, console: Console) -> None:
+def _held_out_listing(report: FitReport) -> Listing:
     rows = [
-        (
-            side,
-            name,
-            f"{own['documents']:,}",
-            f"{own['fitted']:,}",
-            f"{own['sites']:,}",
-            f"{own['weight']:.3f}",
-            own["sha256"][:16],
-        )
-        for side, part in model["training"].items()
-        for name, own in part["datasets"].items()
+        (name, f"{d.documents:,}", f"{d.sites:,}", metric(d.auc), _sparks(d.scores))
+        for name, d in report.datasets.items()
     ]
-    _lines(
-        console,
-        "Training sets",
-        ("class", "dataset", "documents", "fitted", "sites", "weight", "sha256"),
-        rows,
-    )
+    head = ("dataset", "documents", "sites", "AUC", "scores 0 to 1")
+    return listing("Held-out scores by dataset", head, rows, left=(0, 4))
 
 
-def _lines(
-    console: Console, title: str, head: tuple[str, ...], rows: Sequence[tuple[str, ...]]
-) -> None:
-    table = Table(
-        title=escape(title), title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0)
-    )
-    for i, name in enumerate(head):
-        table.add_column(
-            name,
-            justify="left"
-            if i == 0 or name in ("tokens", "", "dataset", "scores 0 to 1")
-            else "right",
-        )
-    for row in rows:
-        table.add_row(*map(escape, row))
-    console.print()
-    console.print(table)
-
-
-def _bar(found: float, law: float) -> str:
-    cells = ["#" if i < round(BAR * found) else " " for i in range(BAR + 1)]
+def _bar(share: float, law: float) -> str:
+    cells = ["#" if i < round(BAR * share) else " " for i in range(BAR + 1)]
     cells[round(BAR * law)] = "|"
     return "".join(cells).rstrip()
 
@@ -214,7 +94,3 @@ def _sparks(counts: list[int]) -> str:
     """
     top = math.log1p(max([1, *counts]))
     return "".join(" ▁▂▃▄▅▆▇█"[math.ceil(8 * math.log1p(count) / top)] for count in counts)
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -1,8 +1,11 @@
-"""Fitting the quality classifier, and how well it went: logistic regression by scikit-learn, measured on sites that the fit never saw.
+"""Fitting the quality classifier, and how well it went: logistic regression by scikit-learn,
+measured on sites that the fit never saw.
 
-Cost: one fit, three smaller ones for the learning curve, and one for each C tried; on 200,000 documents of 1,500 characters three and a
-half minutes in all and 2.7 GB (perf/classify.py). Newton's method: lbfgs needs twice as long to come as near to the minimum, and stops far
-from it at scikit-learn's default tolerance. One thread, so the same features give the same bytes on the same machine and versions.
+Cost: one fit, three smaller ones for the learning curve, and one for each C tried; on 200,000
+documents of 1,500 characters three and a half minutes in all and 2.7 GB (perf/classify.py).
+Newton's method: lbfgs needs twice as long to come as near to the minimum, and stops far from it at
+scikit-learn's default tolerance. One thread, so the same features give the same bytes on the same
+machine and versions; other machines agree to 1e-6.
 """
 
 from __future__ import annotations
@@ -32,20 +35,18 @@ if TYPE_CHECKING:
     from curation.rundir.directory import Shard
     from curation.rundir.plan import Plan
 
-VERSION = 3
+VERSION = 4
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 TOL = 1e-5  # largest gradient, in scikit-learn's scale, at which a fit ends
-CURVE = (
-    0.0625,
-    0.125,
-    0.25,
-)  # parts of the training set that the learning curve fits, besides all of it
+# Parts of the training set that the learning curve fits, besides all of it.
+CURVE = (0.0625, 0.125, 0.25)
 STRONGEST = 40  # features each way
 TOKEN_CHARS = 60  # of a token shown: a page may be one long token
 
 
 def fit_model(rundir: RunDirectory, plan: Plan, engine: Engine, path: str) -> None:
-    """Gather features by tasks, fit, measure and write the model; nothing where it is there already."""
+    """Gather features by tasks, fit, measure and write the model; nothing where it is there
+    already."""
     recipe, config = rundir.recipe, rundir.recipe.classify
     classes = {"positive": recipe.positives(), "negative": recipe.negatives()}
     _check_classes(classes)
@@ -72,22 +73,33 @@ def fit_model(rundir: RunDirectory, plan: Plan, engine: Engine, path: str) -> No
     card_path = store.join(path, "card.json")
     if store.exists(card_path) and store.read_json(card_path).get("digest") == digest:
         return
-    tables = {name: features(rundir, plan.of(name)) for name in share}
+    _fit(rundir, plan, engine, tasks, classes, digest, path)
+
+
+def _fit(
+    rundir: RunDirectory,
+    plan: Plan,
+    engine: Engine,
+    tasks: Sequence[tuple[Shard, float]],
+    classes: Mapping[str, Sequence[str]],
+    digest: str,
+    path: str,
+) -> None:
+    recipe, config = rundir.recipe, rundir.recipe.classify
+    datasets = [name for names in classes.values() for name in names]
+    tables = {name: features(rundir, plan.of(name)) for name in datasets}
     training = training_set(tables, classes, config, recipe.seed)
     chosen, tried = choose_c(training, config, recipe.seed)
     w, intercept = regression(training, ~training.held, chosen, config.class_weight)
     test = (
         training.held if config.C != "auto" else training.held & ~_choosing(training, recipe.seed)
     )
-    found = measure(training, test, w, intercept, config.class_weight)
-    whole = {
-        "documents": int((~training.held).sum()),
-        "auc": found["auc"],
-        "log_loss": found["log_loss"],
-    }
+    figures = measure(training, test, w, intercept, config.class_weight)
+    whole = {"documents": int((~training.held).sum())}
+    whole |= {key: figures[key] for key in ("auc", "log_loss")}
     report = {
         "tried": tried,
-        **found,
+        **figures,
         "curve": [*learning_curve(training, test, chosen, config.class_weight), whole],
         "strongest": _strongest(rundir, engine, tasks, training, w),
     }
@@ -103,7 +115,8 @@ def fit_model(rundir: RunDirectory, plan: Plan, engine: Engine, path: str) -> No
         "versions": _versions(),
     }
     write_model(path, w, intercept, card, report)
-    load_model(path)  # what cannot be read back must not be found by a later run
+    # What cannot be read back must not be found by a later run.
+    load_model(path)
 
 
 def _check_classes(classes: Mapping[str, Sequence[str]]) -> None:
@@ -111,16 +124,19 @@ def _check_classes(classes: Mapping[str, Sequence[str]]) -> None:
         if not datasets:
             role = "trusted" if name == "positive" else "crawl"
             raise RecipeError(
-                f"classify: no {name}s: give a dataset the role {role!r}, or name some in classify.{name}s"
+                f"classify: no {name}s: give a dataset the role {role!r}, or name some in "
+                f"classify.{name}s"
             )
     if both := sorted(set(classes["positive"]) & set(classes["negative"])):
         raise RecipeError(
-            f"classify: {both[0]!r} is among the positives and the negatives; name it in one of them"
+            f"classify: {both[0]!r} is among the positives and the negatives; name it in one of "
+            "them"
         )
 
 
 def features(rundir: RunDirectory, shards: Sequence[Shard]) -> pa.Table:
-    """The examples gathered from a dataset's shards, in an order that does not depend on the shards."""
+    """The examples gathered from a dataset's shards, in an order that does not depend on the
+    shards."""
     tables = [store.read_table(rundir.table("classify", shard, "features")) for shard in shards]
     return pa.concat_tables(tables).sort_by(
         [(name, "ascending") for name in ("content", "id", "window")]
@@ -145,7 +161,8 @@ def training_set(
     for name, label in (("positives", 1), ("negatives", 0)):
         if not (y == label).any():
             raise InputError(
-                f"classify: there are no {name} to fit on; look at rejects/ for why their datasets are empty"
+                f"classify: there are no {name} to fit on; look at rejects/ for why their datasets "
+                "are empty"
             )
     dataset = np.repeat(np.arange(len(names)), rows)
     sites = np.concatenate(
@@ -177,7 +194,8 @@ def _example_weights(
     held: Bools,
     weights: Mapping[str, float],
 ) -> Floats:
-    """1 for every example; with `weights`, what makes the datasets of a class weigh in their proportion and the class as it did."""
+    """1 for every example; with `weights`, what makes the datasets of a class weigh in their
+    proportion and the class as it did."""
     out = np.ones(len(y))
     if not weights:
         return out
@@ -206,26 +224,24 @@ def _matrix(table: pa.Table, scaling: Scaling) -> Any:
     )
 
 
-# ---- the fit ---------------------------------------------------------------------------------------------------------------------------
+# ---- the fit -------------------------------------------------------------------------------------
 
 
 def regression(
     training: Training, rows: Bools, c: float, class_weight: str, tol: float = TOL
 ) -> tuple[Floats, float]:
-    """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log loss + |w|^2 / 2."""
+    """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log
+    loss + |w|^2 / 2."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     weight = training.weight[rows] * class_weights(training.y[rows], class_weight)
     model = LogisticRegression(C=c, solver="newton-cg", max_iter=200, tol=tol)
-    with (
-        threadpool_limits(1),
-        warnings.catch_warnings(),
-    ):  # one thread adds in one order: the same weights every time
-        warnings.simplefilter(
-            "ignore", ConvergenceWarning
-        )  # its line search may end at the last bit
+    # One thread adds in one order: the same weights every time.
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Its line search may end at the last bit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
         model.fit(training.x[rows], training.y[rows], sample_weight=weight)
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
@@ -241,7 +257,8 @@ def _choosing(training: Training, seed: int) -> Bools:
 def choose_c(
     training: Training, config: ClassifyConfig, seed: int
 ) -> tuple[float, list[dict[str, Any]]]:
-    """The C to use, and what each C tried gave: the one of least log loss on one half of the held-out sites.
+    """The C to use, and what each C tried gave: the one of least log loss on one half of the
+    held-out sites.
 
     Log loss and not AUC, since the keep rule needs probabilities and not only an order.
     Raises InputError where that half lacks a class.
@@ -257,18 +274,19 @@ def choose_c(
     tried = []
     for c in TRIED_C:
         w, intercept = regression(training, ~training.held, c, config.class_weight)
-        found = measure(training, rows, w, intercept, config.class_weight)
-        tried.append({"C": c, **{key: found[key] for key in ("documents", "auc", "log_loss")}})
-    return min(tried, key=lambda one: (one["log_loss"], one["C"]))["C"], tried
+        figures = measure(training, rows, w, intercept, config.class_weight)
+        tried.append({"C": c, **{key: figures[key] for key in ("documents", "auc", "log_loss")}})
+    return min(tried, key=lambda fit: (fit["log_loss"], fit["C"]))["C"], tried
 
 
-# ---- how well it went ------------------------------------------------------------------------------------------------------------------
+# ---- how well it went ----------------------------------------------------------------------------
 
 
 def learning_curve(
     training: Training, rows: Bools, c: float, class_weight: str
 ) -> list[dict[str, Any]]:
-    """AUC and log loss on `rows` of fits on a keyed sixteenth, eighth and quarter of the training set."""
+    """AUC and log loss on `rows` of fits on a keyed sixteenth, eighth and quarter of the
+    training set."""
     out = []
     for part in CURVE:
         some = ~training.held & (training.u < part)
@@ -289,7 +307,8 @@ def _strongest(
     training: Training,
     w: Floats,
 ) -> dict[str, list[dict[str, Any]]]:
-    """The features of largest weight each way, among those in at least 5 training documents, with the tokens behind them."""
+    """The features of largest weight each way, among those in at least 5 training documents,
+    with the tokens behind them."""
     positive, negative = (
         np.bincount(
             training.x[~training.held & (training.y == label)].indices, minlength=NUM_FEATURES
@@ -332,7 +351,8 @@ def _strongest(
 def _described(
     tables: Mapping[str, pa.Table], datasets: Sequence[str], training: Training
 ) -> dict[str, Any]:
-    """A class's training sets for the card: counts, and the sha256 of their examples' contents and windows."""
+    """A class's training sets for the card: counts, and the sha256 of their examples' contents
+    and windows."""
     out: dict[str, Any] = {"documents": 0, "datasets": {}}
     for name in datasets:
         own = training.dataset == training.names.index(name)

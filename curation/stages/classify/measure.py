@@ -1,7 +1,8 @@
-"""How good a fitted classifier is on some documents: AUC, average precision, F1, log loss, calibration, scores by dataset.
+"""How good a fitted classifier is on some documents: AUC, average precision, F1, log loss,
+calibration, scores by dataset.
 
-Trap: the score is a probability only under the class balance it was fitted with, so calibration, log loss and F1 weigh documents as the fit
-did; AUC and average precision count them one by one.
+Trap: the score is a probability only under the class balance it was fitted with, so calibration,
+log loss and F1 weigh documents as the fit did; AUC and average precision count them one by one.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ Bools = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Training:
-    """The training set: `x` csr float64[n, 2**18], scaled; `y` 0 or 1; `dataset` the place in `names`; `weight` of each example; `u` its
-    draw for the learning curve; `site`; `held` says whose site is held out."""
+    """The training set: `x` csr float64[n, 2**18], scaled; `y` 0 or 1; `dataset` the place in
+    `names`; `weight` of each example; `u` its draw for the learning curve; `site`; `held` says
+    whose site is held out."""
 
     names: tuple[str, ...]
     x: Any
@@ -51,11 +53,13 @@ def measure(
     """Figures of a fit on some rows; None where a class is missing there."""
     from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
+    from curation.kernels.elementary import sigmoid
+
     y = training.y[rows]
     logit = training.x[rows] @ w + intercept
     score = sigmoid(logit)
     weight = class_weights(y, class_weight)
-    found: dict[str, Any] = {
+    figures: dict[str, Any] = {
         "documents": len(y),
         "auc": None,
         "average_precision": None,
@@ -63,30 +67,27 @@ def measure(
         "log_loss": None,
     }
     if len(np.unique(y)) == 2:
-        found |= {
+        figures |= {
             "auc": rounded(roc_auc_score(y, logit)),
             "average_precision": rounded(average_precision_score(y, logit)),
             "f1": rounded(f1_score(y, score > 0.5, sample_weight=weight)),
             "log_loss": rounded(log_loss(y, score, sample_weight=weight)),
         }
     edges = np.linspace(0.0, 1.0, BINS + 1)
-    found["edges"] = edges.round(6).tolist()
-    found["calibration"] = _calibration(y, score, weight, edges)
-    found["datasets"] = {
+    figures["edges"] = edges.round(6).tolist()
+    figures["calibration"] = _calibration(y, score, weight, edges)
+    figures["datasets"] = {
         name: _dataset_figures(training, rows, place, logit, score, edges)
         for place, name in enumerate(training.names)
     }
-    return found
-
-
-def sigmoid(logit: Floats) -> Floats:
-    return np.asarray(1.0 / (1.0 + np.exp(-np.clip(logit, -700.0, 700.0))))
+    return figures
 
 
 def _calibration(
     y: npt.NDArray[np.int64], score: Floats, weight: Floats, edges: Floats
 ) -> list[dict[str, Any]]:
-    """For each band of scores with documents: how many, their mean score, and the share that is positive, as the fit weighs classes."""
+    """For each band of scores with documents: how many, their mean score, and the share that is
+    positive, as the fit weighs classes."""
     band = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 2)
     out = []
     for b in np.unique(band).tolist():
@@ -108,7 +109,8 @@ def _calibration(
 def _dataset_figures(
     training: Training, rows: Bools, place: int, logit: Floats, score: Floats, edges: Floats
 ) -> dict[str, Any]:
-    """One dataset's held-out documents: how many, of how many sites, their scores, and the AUC against the other class."""
+    """One dataset's held-out documents: how many, of how many sites, their scores, and the AUC
+    against the other class."""
     from sklearn.metrics import roc_auc_score
 
     own, y = training.dataset[rows] == place, training.y[rows]

@@ -1,7 +1,11 @@
-"""The model file of `classify`: data, not code. A folder of `model.npz` (weights and intercept, no objects), `report.json` (how the
-fit went) and, written last, `card.json` (what it was fitted on and how, versions, and the sha256 of model.npz: the model's identity).
+"""The model file of `classify`: data, not code.
 
-Any program that reads npz and JSON can use it: the score of a text is sigmoid(intercept + scaled HashingTF features . weights).
+A folder of `model.npz` (weights and intercept, no objects), `report.json` (how the fit went) and,
+written last, `card.json` (what it was fitted on and how, versions, and the sha256 of model.npz: the
+model's identity).
+
+Any program that reads npz and JSON can use it: the score of a text is sigmoid(intercept + scaled
+HashingTF features . weights).
 """
 
 from __future__ import annotations
@@ -26,7 +30,8 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted classifier: `weights` float64[2**18], `intercept`, the scaling it was fitted with, and what it is called by."""
+    """A fitted classifier: `weights` float64[2**18], `intercept`, the scaling it was fitted
+    with, and what it is called by."""
 
     weights: Floats
     intercept: float
@@ -49,36 +54,40 @@ def write_model(
     store.write_bytes(store.join(folder, "model.npz"), data)
     if report is not None:
         store.write_json(store.join(folder, "report.json"), report)
-    found = {
+    full_card = {
         **card,
         "format": FORMAT,
         "features": NUM_FEATURES,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    store.write_json(store.join(folder, "card.json"), found)
+    store.write_json(store.join(folder, "card.json"), full_card)
 
 
 def load_model(folder: str) -> Model:
     """Read a model folder.
 
-    Raises InputError where it is none, was damaged, is of another version, or has another number of features.
+    Raises InputError where it is none, was damaged, is of another version, or has another number of
+    features.
     """
     card = _card(folder)
     data = store.read_bytes(store.join(folder, "model.npz"))
     if hashlib.sha256(data).hexdigest() != card["sha256"]:
         raise InputError(
-            f"{folder}/model.npz: not the bytes that card.json names (sha256 differs); copy the model again"
+            f"{folder}/model.npz: not the bytes that card.json names (sha256 differs); copy the "
+            "model again"
         )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             weights, intercept = arrays["weights"], float(arrays["intercept"])
     except (KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InputError(
-            f"{folder}/model.npz: arrays `weights` and `intercept` expected ({error}); copy the model again"
+            f"{folder}/model.npz: arrays `weights` and `intercept` expected ({error}); copy the "
+            "model again"
         ) from error
     if weights.shape != (NUM_FEATURES,):
         raise InputError(
-            f"{folder}: {NUM_FEATURES} weights expected, got {weights.shape}; this model is of another feature size"
+            f"{folder}: {NUM_FEATURES} weights expected, got {weights.shape}; this model is of "
+            "another feature size"
         )
     if not (np.isfinite(weights).all() and np.isfinite(intercept)):
         raise InputError(f"{folder}/model.npz: finite weights expected; fit the model again")
@@ -98,15 +107,18 @@ def _card(folder: str) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         got = card.get("format") if isinstance(card, dict) else card
         raise InputError(
-            f"{path}: a model of format {FORMAT} expected, got {got!r}; fit it again with this version"
+            f"{path}: a model of format {FORMAT} expected, got {got!r}; fit it again with this "
+            "version"
         )
     if card.get("features") != NUM_FEATURES:
         raise InputError(
-            f"{path}: {NUM_FEATURES} features expected, got {card.get('features')!r}; this model is of another feature size"
+            f"{path}: {NUM_FEATURES} features expected, got {card.get('features')!r}; this model "
+            "is of another feature size"
         )
     if card.get("scaling") not in get_args(Scaling):
         raise InputError(
-            f"{path}: a scaling of {', '.join(get_args(Scaling))} expected, got {card.get('scaling')!r}; fit the model again"
+            f"{path}: a scaling of {', '.join(get_args(Scaling))} expected, got "
+            f"{card.get('scaling')!r}; fit the model again"
         )
     return {"sha256": None, **card}
 
@@ -117,10 +129,8 @@ def copy_model(source: str, folder: str) -> None:
     card = store.join(folder, "card.json")
     if store.exists(card) and store.read_json(card).get("sha256") == identity:
         return
-    for name in (
-        "card.json",
-        "report.json",
-    ):  # the card first: a copy cut short must not look like a model
+    # The card first: a copy cut short must not look like a model.
+    for name in ("card.json", "report.json"):
         store.delete(store.join(folder, name))
     for name in ("model.npz", "report.json", "card.json"):
         if name != "report.json" or store.exists(store.join(source, name)):

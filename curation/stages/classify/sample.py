@@ -1,7 +1,9 @@
-"""What the quality classifier learns from: a bounded, content-keyed sample of each dataset, as tables of term counts.
+"""What the quality classifier learns from: a bounded, content-keyed sample of each dataset, as
+tables of term counts.
 
-The tasks here run shard by shard; only counts leave them. Cost: a dataset's 16-byte content keys, and the text of the row groups that hold
-an example (of all of them where long documents are cut into windows: a document's windows are known from its text alone).
+The tasks here run shard by shard; only counts leave them. Cost: a dataset's 16-byte content keys,
+and the text of the row groups that hold an example (of all of them where long documents are cut
+into windows: a document's windows are known from its text alone).
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ TOKENS_SHOWN = 50  # of one feature and shard; what is rarer than the fiftieth e
 
 
 def shares(rundir: RunDirectory, plan: Plan, datasets: Sequence[str]) -> dict[str, float]:
-    """Which share of each dataset's examples trains: the class's budget spread by weight, what a small one leaves going to the others."""
+    """Which share of each dataset's examples trains: the class's budget spread by weight, what a
+    small one leaves going to the others."""
     config = rundir.recipe.classify
     counts = {name: _examples(rundir, plan, name) for name in datasets}
     weights = {name: config.weights.get(name, 1.0) for name in datasets}
@@ -88,7 +91,8 @@ def sample_shard(rundir: RunDirectory, task: Task) -> ShardResult:
 def tokens_shard(
     rundir: RunDirectory, features: Sequence[int], task: Task
 ) -> dict[int, dict[str, int]]:
-    """The commonest tokens of a shard's examples that fall on `features`, with their occurrences: feature -> token -> count."""
+    """The commonest tokens of a shard's examples that fall on `features`, with their
+    occurrences: feature -> token -> count."""
     from curation.kernels.buffers import text_buffers
     from curation.kernels.feature_tokens import feature_tokens
 
@@ -172,7 +176,8 @@ def _cut(
 
 
 def window_text(text: str, number: int, windows: int) -> str:
-    """Window `number` of a text cut into `windows` nearly equal ones, each ending behind a space where one is near.
+    """Window `number` of a text cut into `windows` nearly equal ones, each ending behind a space
+    where one is near.
 
     >>> [window_text("one two three four", k, 3) for k in range(3)]
     ['one two ', 'three ', 'four']

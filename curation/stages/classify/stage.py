@@ -1,13 +1,15 @@
 """classify: GPT-3's quality filter (appendix A.1).
 
-Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run; every document scored (evidence); crawl
-documents kept by the Pareto rule (decision) and written once more, compactly, as survivors.
+Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run;
+every document scored (evidence); crawl documents kept by the Pareto rule (decision) and written
+once more, compactly, as survivors.
 
-The sample it learns from is made in classify_sample.py, the fit in classify_fit.py and its figures in classify_measure.py, the
-model file in classify_model.py, the keep rule in kernels/pareto.py.
+The sample it learns from is made in sample.py, the fit in fit.py and its figures in measure.py, the
+model file in model.py, the keep rule in kernels/pareto.py.
 
-Cost: scoring reads each text once; another alpha reads only the crawl's evidence and the documents it keeps. Memory: one row group per
-task; the fit holds the sampled features, about 24 bytes a distinct term of a document.
+Cost: scoring reads each text once; another alpha reads only the crawl's evidence and the documents
+it keeps. Memory: one row group per task; the fit holds the sampled features, about 24 bytes a
+distinct term of a document.
 """
 
 from __future__ import annotations
@@ -30,15 +32,15 @@ from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once, stored_ledgers
 from curation.rundir.survivors import char_lengths
 from curation.stages.classify.fit import fit_model
-from curation.stages.classify.measure import sigmoid
 from curation.stages.classify.model import Model, copy_model, load_model
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 1
-ALARM_FLOOR = 1.5  # a dataset that keeps less than this many times the rule's floor has hardly a good document
+VERSION = 2
+# A dataset that keeps less than this many times the rule's floor has hardly a good document.
+ALARM_FLOOR = 1.5
 ALARM_SEEN = 0.5  # one of which the fit saw more as negatives is scored too low
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
 
@@ -46,9 +48,8 @@ ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
     """Fit (or load) the model, score every document, decide on the crawl."""
     recipe = rundir.recipe
-    positives = (
-        recipe.positives()
-    )  # scored even where they are only references: alpha is fitted to their scores
+    # Scored even where they are only references: alpha is fitted to their scores.
+    positives = recipe.positives()
     scored = [
         s
         for s in plan.shards
@@ -65,69 +66,77 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     model = load_model(path)
     _check_scaling(recipe.classify, model)
     engine.map("classify: score", partial(score_shard, rundir, model.identity), scored)
-    made = dict(
-        zip(
-            decided,
-            engine.map("classify: decide", partial(decide_shard, rundir), decided),
-            strict=True,
-        )
-    )
-    check_ledgers(rundir, "classify", made)
-    return made
+    results = engine.map("classify: decide", partial(decide_shard, rundir), decided)
+    by_shard = dict(zip(decided, results, strict=True))
+    check_ledgers(rundir, "classify", by_shard)
+    return by_shard
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
     """What the keep rates of a finished run say against its filter, a line each."""
-    books, card = stored_ledgers(rundir, "classify"), rundir.path("classify", "model", "card.json")
-    out = alarms(books, rundir.recipe.classify.alpha)
-    if books and not rundir.recipe.classify.model and store.exists(card):
-        out += memorised(books, store.read_json(card)["training"]["negative"]["datasets"])
+    ledgers = stored_ledgers(rundir, "classify")
+    card = rundir.path("classify", "model", "card.json")
+    out = alarms(ledgers, rundir.recipe.classify.alpha)
+    if ledgers and not rundir.recipe.classify.model and store.exists(card):
+        out += memorised_warnings(
+            ledgers, store.read_json(card)["training"]["negative"]["datasets"]
+        )
     return out
 
 
-def memorised(books: Mapping[str, ledger.Ledger], negatives: Mapping[str, Any]) -> list[str]:
-    """Datasets most of whose documents the fit saw as negatives, a line each: it knows them by heart, and scores them too low.
+def memorised_warnings(
+    ledgers: Mapping[str, ledger.Ledger], negatives: Mapping[str, Any]
+) -> list[str]:
+    """Datasets most of whose documents the fit saw as negatives, a line each: it scores those too
+    low.
 
-    On 2,589 real pages the rule keeps 4 % of those of held-out sites and 0.2 % of those that the fit had seen (docs/classifier.md).
+    On 2,589 real pages the rule keeps 4 % of those of held-out sites and 0.2 % of those that the
+    fit had seen (docs/results/classifier.md).
 
-    >>> [line[:60] for line in memorised({"web": {"in": [100, 0, 0]}}, {"web": {"fitted": 90}})]
+    >>> lines = memorised_warnings({"web": {"in": [100, 0, 0]}}, {"web": {"fitted": 90}})
+    >>> [line[:60] for line in lines]
     ['the classifier learned from 90 % of web as negatives, and sc']
     """
     out = []
-    for name, found in books.items():
-        share = negatives.get(name, {"fitted": 0})["fitted"] / max(
-            1, ledger.documents(found, ledger.IN)
-        )
+    for name, counts in ledgers.items():
+        fitted = negatives.get(name, {"fitted": 0})["fitted"]
+        share = fitted / max(1, ledger.documents(counts, ledger.IN))
         if share > ALARM_SEEN:
             out.append(
-                f"the classifier learned from {100 * share:.0f} % of {name} as negatives, and scores what it has seen too low: "
-                "give it more pages than it learns from (classify.max_documents), or other pages as negatives"
+                f"the classifier learned from {100 * share:.0f} % of {name} as negatives, and "
+                "scores what it has seen too low: "
+                "give it more pages than it learns from (classify.max_documents), or other pages "
+                "as negatives"
             )
     return out
 
 
-def alarms(books: Mapping[str, ledger.Ledger], alpha: float) -> list[str]:
-    """What the keep rates of a run (dataset -> its books at this stage) say against the classifier, a line each.
+def alarms(ledgers: Mapping[str, ledger.Ledger], alpha: float) -> list[str]:
+    """What the keep rates of a run (dataset -> its ledger at this stage) say against the
+    classifier, a line each.
 
-    >>> alarms({"web": {"in": [1000, 0, 0], "kept": [2, 0, 0]}, "news": {"in": [100, 0, 0], "kept": [40, 0, 0]}}, 9.0)
-    ['web keeps 0.20 % of its documents; the rule keeps 0.20 % of those of score 0: the classifier finds hardly a good one there']
+    >>> web, news = {"in": [1000, 0, 0], "kept": [2, 0, 0]}, {"in": [100, 0, 0], "kept": [40, 0, 0]}
+    >>> (line,) = alarms({"web": web, "news": news}, 9.0)
+    >>> line[:78]
+    'web keeps 0.20 % of its documents; the rule keeps 0.20 % of those of score 0: '
     """
     out = []
-    for name, found in books.items():
-        came = ledger.documents(found, ledger.IN)
-        share = ledger.documents(found, ledger.KEPT) / max(1, came)
+    for name, counts in ledgers.items():
+        documents = ledger.documents(counts, ledger.IN)
+        share = ledger.documents(counts, ledger.KEPT) / max(1, documents)
         keeps = f"{name} keeps {100 * share:.2f} % of its documents"
         if share > ALARM_KEPT:
             out.append(
-                f"{keeps}: it is hardly filtered; are positives and negatives alike, or is alpha ({alpha:g}) too small?"
+                f"{keeps}: it is hardly filtered; are positives and negatives alike, or is alpha "
+                f"({alpha:g}) too small?"
             )
-        elif came and share < ALARM_FLOOR * 2.0**-alpha:
+        elif documents and share < ALARM_FLOOR * 2.0**-alpha:
             floor = f"the rule keeps {100 * 2.0**-alpha:.2f} % of those of score 0"
             out.append(f"{keeps}; {floor}: the classifier finds hardly a good one there")
     return out
 
 
-# ---- scoring and deciding --------------------------------------------------------------------------------------------------------------
+# ---- scoring and deciding ------------------------------------------------------------------------
 
 
 def score_shard(rundir: RunDirectory, model_identity: str, shard: Shard) -> ShardResult:
@@ -140,6 +149,7 @@ def score_shard(rundir: RunDirectory, model_identity: str, shard: Shard) -> Shar
 
     def make() -> ShardResult:
         from curation.kernels.buffers import text_buffers
+        from curation.kernels.elementary import sigmoid
         from curation.kernels.hashingtf import logits
 
         model = load_model(rundir.path("classify", "model"))
@@ -166,19 +176,19 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
     path = rundir.decision("classify", shard)
 
     def make() -> ShardResult:
-        found = store.read_table(evidence)
-        score, u = (found.column(name).to_numpy() for name in ("score", "u"))
+        scores = store.read_table(evidence)
+        score, u = (scores.column(name).to_numpy() for name in ("score", "u"))
         draw = pareto_draw(u, alpha)
         keep = draw > 1.0 - score
-        books = _write_survivors(rundir, shard, digest, keep)
-        with store.TableWriter(path, schema.CLASSIFIED, digest, books) as writer:
+        shard_ledger = _write_survivors(rundir, shard, digest, keep)
+        with store.TableWriter(path, schema.CLASSIFIED, digest, shard_ledger) as writer:
             reason = pa.array(
                 np.where(keep, np.array(None), np.array("low_quality", object)), pa.string()
             )
             writer.write(
                 pa.record_batch([pa.array(keep), reason, pa.array(draw)], schema=schema.CLASSIFIED)
             )
-        return ShardResult(digest, books)
+        return ShardResult(digest, shard_ledger)
 
     return run_once(path, digest, make, rundir.survivors(shard))
 
@@ -186,7 +196,7 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
 def _write_survivors(
     rundir: RunDirectory, shard: Shard, digest: str, keep: npt.NDArray[np.bool_]
 ) -> ledger.Ledger:
-    books: ledger.Ledger = {}
+    shard_ledger: ledger.Ledger = {}
     documents = rundir.documents(shard)
     columns = store.read_schema(documents).append(schema.ROW)
     start = 0
@@ -194,10 +204,10 @@ def _write_survivors(
         for batch in store.read_groups(documents):
             rows = np.flatnonzero(keep[start : start + batch.num_rows])
             chars = char_lengths(batch.column("text"))
-            ledger.add(books, ledger.IN, batch.num_rows, int(chars.sum()))
-            ledger.add(books, ledger.KEPT, len(rows), int(chars[rows].sum()))
+            ledger.add(shard_ledger, ledger.IN, batch.num_rows, int(chars.sum()))
+            ledger.add(shard_ledger, ledger.KEPT, len(rows), int(chars[rows].sum()))
             ledger.add(
-                books,
+                shard_ledger,
                 "low_quality",
                 batch.num_rows - len(rows),
                 int(chars.sum() - chars[rows].sum()),
@@ -207,11 +217,12 @@ def _write_survivors(
                 pa.RecordBatch.from_arrays([*kept.columns, pa.array(rows + start)], schema=columns)
             )
             start += batch.num_rows
-    return books
+    return shard_ledger
 
 
 def _check_scaling(config: ClassifyConfig, model: Model) -> None:
     if config.scaling != model.scaling:
         raise RecipeError(
-            f"classify.scaling is {config.scaling!r}, but the model was fitted with {model.scaling!r}; set it to that"
+            f"classify.scaling is {config.scaling!r}, but the model was fitted with "
+            f"{model.scaling!r}; set it to that"
         )

@@ -1,11 +1,13 @@
 """Benchmark files: which texts make an example, and the gram table of them all.
 
-A catalogue (TOML) says which fields of a record count; one for the common sets comes with the package, benchmarks.toml beside this file.
+A catalogue (TOML) says which fields of a record count; one for the common sets comes with the
+package, benchmarks.toml beside this file.
 
-Cost: seconds, once a run. Memory: the texts of all benchmarks while the table is made; afterwards its arrays, which workers on a local disk
-map and share (sizes in benchmarks/card.json).
+Cost: seconds, once a run. Memory: the texts of all benchmarks while the table is made; afterwards
+its arrays, which workers on a local disk map and share (sizes in benchmarks/card.json).
 
-Trap: in some sets the texts are the keys of an object and its values are scores; such keys are taken.
+Trap: in some sets the texts are the keys of an object and its values are scores; such keys are
+taken.
 """
 
 from __future__ import annotations
@@ -24,42 +26,32 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 import pyarrow as pa
 import zstandard
 
 from curation import store
 from curation.digests import config_digest, text_digest
 from curation.errors import InputError, RecipeError
+from curation.kernels.examples import benchmark_name, example_id, json_records
 from curation.rundir import sources
 
 if TYPE_CHECKING:
     from curation.kernels.grams import GramTable
     from curation.rundir.directory import RunDirectory
 
-VERSION = 3
+VERSION = 4
 EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
 ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
-IDS = (
-    "id",
-    "ID",
-    "uid",
-    "eid",
-    "qid",
-    "qId",
-    "qID",
-    "example_id",
-    "task_id",
-    "InputStoryid",
-)  # the first that a record has
-NO_TEXT = re.compile(
-    r"(?i)(.*[_ ]?id|idx|label|gold|split|source|url|type|category)$"
-)  # keys, where no catalogue knows the file
+# Keys that hold no text, for files that no catalogue names.
+NO_TEXT = re.compile(r"(?i)(.*[_ ]?id|idx|label|gold|split|source|url|type|category)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One table of a catalogue: how the records of some files are read. No `fields` means every string."""
+    """One table of a catalogue: how the records of some files are read.
+
+    No `fields` means every string.
+    """
 
     names: tuple[str, ...] = ("*",)
     fields: tuple[str, ...] = ()
@@ -79,9 +71,12 @@ class Example:
 
 
 def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Example]:
-    """Every record of every JSONL file, plain, gzip or zstd; lines end at \\n only. Other files in a folder are left out.
+    """Every record of every JSONL file, plain, gzip or zstd; lines end at \\n only.
 
-    Raises InputError naming file and line where a line is not a JSON object, and the file where the catalogue's fields are in no record.
+    Other files in a folder are left out.
+
+    Raises InputError naming file and line where a line is not a JSON object, and the file where the
+    catalogue's fields are in no record.
     """
     layouts = read_catalogue(catalogue)
     for pattern in patterns:
@@ -90,12 +85,17 @@ def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Ex
             if not name.endswith((".jsonl", ".json")):
                 if file.path == pattern:
                     raise InputError(
-                        f"{pattern}: a benchmark in .jsonl, .jsonl.gz or .jsonl.zst expected; convert the file"
+                        f"{pattern}: a benchmark in .jsonl, .jsonl.gz or .jsonl.zst expected; "
+                        "convert the file"
                     )
             else:
-                name = name.removesuffix(".jsonl").removesuffix(".json")
+                name = benchmark_name(name)
                 layout = next(
-                    (one for one in layouts if any(fnmatchcase(name, n) for n in one.names)),
+                    (
+                        layout
+                        for layout in layouts
+                        if any(fnmatchcase(name, n) for n in layout.names)
+                    ),
                     Layout(),
                 )
                 yield from _examples(file.path, name, layout)
@@ -122,34 +122,27 @@ def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
     separator = (
         re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
     )
-    for number, line in enumerate(_unpacked(path).split(b"\n")):
-        if not line.strip():
-            continue
-        try:
-            record = orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            raise InputError(f"{path}, line {number + 1}: not JSON ({error})") from error
-        if not isinstance(record, dict):
-            raise InputError(
-                f"{path}, line {number + 1}: a JSON object expected, got {str(record)[:40]!r}"
-            )
+    for number, record in json_records(_unpacked(path), path):
         fields = tuple(_fields(record, paths, separator))
         empty = 0 if fields else empty + 1
         if empty == 100:
             raise InputError(
-                f"{path}: 100 records in a row hold no text under {', '.join(layout.fields) or 'any key'}; name the "
+                f"{path}: 100 records in a row hold no text under "
+                f"{', '.join(layout.fields) or 'any key'}; name the "
                 "fields of this file in a catalogue (decontaminate.catalogue)"
             )
-        key = layout.id or next((key for key in IDS if key in record), "")
-        yield Example(name, str(record.get(key, number)), fields, layout.synthetic)
+        yield Example(name, example_id(record, number, layout.id), fields, layout.synthetic)
 
 
 def read_catalogue(path: str = "") -> list[Layout]:
-    """The tables of a user's catalogue, then those that come with the package. Raises RecipeError where it is no catalogue."""
-    own = files("curation.stages.decontaminate").joinpath("benchmarks.toml").read_bytes()
+    """The tables of a user's catalogue, then those that come with the package.
+
+    Raises RecipeError where it is no catalogue.
+    """
+    shipped = files("curation.stages.decontaminate").joinpath("benchmarks.toml").read_bytes()
     out = []
     for where, data in ([(path, store.read_bytes(path))] if path else []) + [
-        ("benchmarks.toml", own)
+        ("benchmarks.toml", shipped)
     ]:
         try:
             tables = tomllib.loads(data.decode("utf-8")).get("benchmark", [])
@@ -183,14 +176,15 @@ def _joined(record: dict[str, Any], paths: list[str]) -> Iterator[str]:
         yield from _at(record, paths[0])
     else:
         parts = itertools.product(*(tuple(_at(record, path)) for path in paths))
-        yield from (" ".join(part.strip() for part in some) for some in parts)
+        yield from (" ".join(part.strip() for part in texts) for texts in parts)
 
 
 def _at(value: Any, path: str) -> Iterator[str]:
-    """The strings at a dotted path, through lists; the path's whole name is tried first, as keys may hold dots."""
+    """The strings at a dotted path, through lists; the path's whole name is tried first, as keys
+    may hold dots."""
     if isinstance(value, list):
-        for one in value:
-            yield from _at(one, path)
+        for item in value:
+            yield from _at(item, path)
     elif isinstance(value, dict):
         if path in value:
             yield from _all(value[path])
@@ -200,7 +194,8 @@ def _at(value: Any, path: str) -> Iterator[str]:
 
 
 def _all(value: Any) -> Iterator[str]:
-    """Every string of a value; of an object of scores its keys; nothing under keys that hold no text."""
+    """Every string of a value; of an object of scores its keys; nothing under keys that hold no
+    text."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, dict):
@@ -219,7 +214,8 @@ def _all(value: Any) -> Iterator[str]:
 
 
 def forms(text: str) -> list[str]:
-    """A benchmark's text as given, and with composed and decomposed accents where that differs: documents may have either.
+    """A benchmark's text as given, and with composed and decomposed accents where that differs:
+    documents may have either.
 
     >>> [len(form) for form in forms("cafe\\u0301")], forms("cafe")
     ([5, 4], ['cafe'])
@@ -233,24 +229,25 @@ def forms(text: str) -> list[str]:
     )
 
 
-# ---- the gram table --------------------------------------------------------------------------------------------------------------------
+# ---- the gram table ------------------------------------------------------------------------------
 
 
 def asked(rundir: RunDirectory) -> str:
     """What the benchmarks' texts depend on: the files as they are, and the catalogue."""
     config = rundir.recipe.decontaminate
-    found = [
+    inputs = [
         (f.name, f.size, f.tag)
-        for pattern in sources.here(rundir, config.benchmarks)
+        for pattern in sources.local_patterns(rundir, config.benchmarks)
         for f in store.find(pattern)
     ]
     return config_digest(
-        "decontaminate/benchmarks", VERSION, found, read_catalogue(config.catalogue)
+        "decontaminate/benchmarks", VERSION, inputs, read_catalogue(config.catalogue)
     )
 
 
 def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
-    """Write the gram table of the benchmarks that `read` gives once, its card last; returns its identity."""
+    """Write the gram table of the benchmarks that `read` gives once, its card last; returns its
+    identity."""
     from curation.kernels import grams
 
     config = rundir.recipe.decontaminate
@@ -272,7 +269,8 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
         owners += [number] * len(written)
     if not examples:
         raise InputError(
-            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files expected"
+            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files "
+            "expected"
         )
     table = grams.build_table(texts, owners, config.gram_words)
     identity = write_arrays(
@@ -283,7 +281,7 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
             pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)
         ]
         writer.write(pa.record_batch(columns, schema=EXAMPLES))
-    said = {
+    card = {
         "asked": wanted,
         "identity": identity,
         "examples": len(examples),
@@ -291,7 +289,7 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
         "gram_words": config.gram_words,
         "bytes": sum(getattr(table, name).nbytes for name in ARRAYS),
     }
-    store.write_json(card_path, said)
+    store.write_json(card_path, card)
     return identity
 
 

@@ -1,13 +1,17 @@
-"""The study of appendix C.2: which examples of each benchmark are dirty, that is, share an n-gram with the training text.
+"""The study of appendix C.2: which examples of each benchmark are dirty, that is, share an n-gram
+with the training text.
 
-N is the 5th percentile of the benchmark's example lengths in words, at least 8 (1 for sets made by a program), at most 13. The
-length of an example is that of its longest field, as grams never cross fields. An example is dirty if any of its N-grams occurs in
-any training document; said once for the text as dedup left it and once for the pieces that the cuts left. An example without N words
-in a row in any field has no gram: it is counted as short, and clean.
+N is the 5th percentile of the benchmark's example lengths in words, at least 8 (1 for sets made by
+a program), at most 13. The length of an example is that of its longest field, as grams never cross
+fields. An example is dirty if any of its N-grams occurs in any training document; said once for the
+text as dedup left it and once for the pieces that the cuts left. An example without N words in a
+row in any field has no gram: it is counted as short, and clean.
 
-Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of the cuts), two bits a gram.
+Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of
+the cuts), two bits a gram.
 
-Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common (`max_documents`) count here.
+Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common
+(`max_documents`) count here.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ from curation.stages.decontaminate import benchmarks
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.kernels.overlap import NgramTable
+    from curation.kernels.ngrams import NgramTable
 
 VERSION = 1
 PERCENTILE, LEAST, MOST = 5, 8, 13
@@ -58,29 +62,35 @@ def run(
 ) -> None:
     """Study the benchmarks that `read` gives.
 
-    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under decontaminate/.
+    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under
+    decontaminate/.
     """
     identity = _prepare(rundir, read)
-    made = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
-    _conclude(rundir, identity, shards, [m.identity for m in made])
+    seen = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
+    _conclude(rundir, identity, shards, [result.identity for result in seen])
 
 
 def gram_length(lengths: Int64s, synthetic: bool) -> int:
     """N for examples of these lengths in words.
 
-    >>> gram_length(np.array([3, 40, 50]), False), gram_length(np.array([10, 11]), False), gram_length(np.array([2]), True)
-    (8, 10, 2)
+    >>> gram_length(np.array([3, 40, 50]), False), gram_length(np.array([10, 11]), False)
+    (8, 10)
+    >>> gram_length(np.array([2]), True)
+    2
     """
-    found = int(np.percentile(lengths, PERCENTILE, method="lower"))
-    return min(max(found, 1 if synthetic else LEAST), MOST)
+    percentile = int(np.percentile(lengths, PERCENTILE, method="lower"))
+    return min(max(percentile, 1 if synthetic else LEAST), MOST)
 
 
-# ---- the table -------------------------------------------------------------------------------------------------------------------------
+# ---- the table -----------------------------------------------------------------------------------
 
 
 def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]]) -> str:
-    """Write the n-gram table and, for each example, its benchmark, length and grams; the card last. Returns an identity."""
-    from curation.kernels import overlap
+    """Write the n-gram table and, for each example, its benchmark, length and grams; the card last.
+
+    Returns an identity.
+    """
+    from curation.kernels import ngrams
 
     asked = config_digest(
         "contamination", VERSION, benchmarks.asked(rundir), PERCENTILE, LEAST, MOST
@@ -96,7 +106,7 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
         [form for field in example.fields for form in benchmarks.forms(field)]
         for example in examples
     ]
-    texts = overlap.normalised_texts([text for own in written for text in own])
+    texts = ngrams.normalised_texts([text for own in written for text in own])
     owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
     lengths = np.zeros(len(examples), np.int64)
     np.maximum.at(lengths, owners, texts.words)
@@ -105,7 +115,7 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
     for name in dict.fromkeys(names.tolist()):
         own = names == name
         n[own] = gram_length(lengths[own], examples[int(np.argmax(own))].synthetic)
-    table, grams, fields = overlap.build_ngrams(texts, n[owners])
+    table, grams, fields = ngrams.build_ngrams(texts, n[owners])
     example_of = owners[fields]
     indptr = np.searchsorted(example_of, np.arange(len(examples) + 1))
     arrays = {name: getattr(table, name) for name in ARRAYS}
@@ -130,31 +140,31 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
 @functools.lru_cache(maxsize=1)
 def load_ngrams(folder: str, identity: str) -> NgramTable:
     """The n-gram table, once a worker; mapped where the folder is local."""
-    from curation.kernels.overlap import NgramTable
+    from curation.kernels.ngrams import NgramTable
 
     return NgramTable(
         **{name: store.read_array(store.join(folder, f"{name}.npy")) for name in ARRAYS}
     )
 
 
-# ---- a shard ---------------------------------------------------------------------------------------------------------------------------
+# ---- a shard -------------------------------------------------------------------------------------
 
 
 def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
-    """Write which grams occur in a shard's documents: as dedup left them, and in the pieces that stay."""
+    """Write which grams occur in a shard's documents: as dedup left them, and in the pieces that
+    stay."""
     path = rundir.table("decontaminate", shard, "study")
     decision = rundir.decision("decontaminate", shard)
     made_from = [store.need_footer(p).identity for p in (rundir.survivors(shard), decision)]
     digest = config_digest("contamination/seen", VERSION, table_identity, made_from)
 
     def make() -> ShardResult:
-        from curation.kernels import overlap
+        from curation.kernels import ngrams
         from curation.kernels.buffers import text_buffers
 
         table = load_ngrams(rundir.path("decontaminate", "study"), table_identity)
-        same, changed, after = (
-            np.zeros(len(table), bool) for _ in range(3)
-        )  # uncut documents; cut ones; their pieces
+        # Grams of uncut documents, of cut ones, and of the pieces of these.
+        same, changed, after = (np.zeros(len(table), bool) for _ in range(3))
         decided = store.read_table(decision, ["keep", "cuts", "pieces"]).combine_chunks()
         for group in survivor_groups(rundir, shard, ["text"], None):
             rows = decided.slice(group.start, group.batch.num_rows)
@@ -168,7 +178,7 @@ def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shar
                 (text.take(pa.array(cut)), changed),
                 (left, after),
             ):
-                overlap.mark_seen(*text_buffers(texts), table, seen)
+                ngrams.mark_seen(*text_buffers(texts), table, seen)
         return _write(path, digest, same | changed, same | after)
 
     return run_once(path, digest, make)
@@ -193,18 +203,23 @@ def _write(
     return ShardResult(digest)
 
 
-# ---- all of them -----------------------------------------------------------------------------------------------------------------------
+# ---- all of them ---------------------------------------------------------------------------------
 
 
 def _conclude(
     rundir: RunDirectory, identity: str, shards: Sequence[Shard], made_from: list[str]
 ) -> None:
-    """Which examples are dirty, by whom; the Parquet table comes last and says that all is written."""
+    """Which examples are dirty, by whom; the Parquet table comes last and says that all is
+    written."""
     names = rundir.recipe.names()
     digest = config_digest("contamination/examples", VERSION, identity, names, made_from)
     path = rundir.path("decontaminate", "study", "examples.parquet")
-    if store.done(path, digest):
-        return
+    run_once(path, digest, partial(_write_examples, rundir, shards, path, digest))
+
+
+def _write_examples(
+    rundir: RunDirectory, shards: Sequence[Shard], path: str, digest: str
+) -> ShardResult:
     folder = rundir.path("decontaminate", "study")
     arrays = ("example_indptr", "example_grams", "example_n", "example_words")
     indptr, grams, n, lengths = (
@@ -234,6 +249,7 @@ def _conclude(
     ]
     with store.TableWriter(path, STUDIED, digest) as writer:
         writer.write(pa.record_batch(columns, schema=STUDIED))
+    return ShardResult(digest)
 
 
 def _lists(marks: npt.NDArray[np.bool_], values: Int64s) -> pa.ListArray:
@@ -250,7 +266,8 @@ def _write_conclusion(
     n: Int64s,
     short: npt.NDArray[np.bool_],
 ) -> None:
-    """contamination.json: a row for each benchmark; dirty.jsonl: an object for each dirty example."""
+    """contamination.json: a row for each benchmark; dirty.jsonl: an object for each dirty
+    example."""
     names = np.array([benchmark for benchmark, _ in listed])
     rows = []
     for name in dict.fromkeys(names.tolist()):

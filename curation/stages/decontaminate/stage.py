@@ -1,13 +1,16 @@
 """decontaminate: what overlaps with a benchmark is cut out (GPT-3, appendix C).
 
-A gram is 13 words in a row shared with a benchmark example; each hit and 200 characters on each side are cut, a document that falls into
-more than ten pieces leaves, and pieces shorter than 200 characters are dropped. Grams that occur in more than ten distinct documents of
-the whole run, as it stands after dedup, are ignored.
+A gram is 13 words in a row shared with a benchmark example; each hit and 200 characters on each
+side are cut, a document that falls into more than ten pieces is removed, and pieces shorter than
+200 characters are dropped. Grams that occur in more than ten distinct documents of the whole run,
+as it stands after dedup, are ignored.
 
-Cost: one scan of every survivor's text (evidence); document frequencies by SQL; cuts from the evidence alone. Memory: the gram table (its
-size is in benchmarks/card.json) once a worker, and a row group.
+Cost: one scan of every survivor's text (evidence); document frequencies by SQL; cuts from the
+evidence alone. Memory: the gram table (its size is in benchmarks/card.json) once a worker, and a
+row group.
 
-Trap: offsets are code points of the original text, half-open; hits that overlap are one cut, not several.
+Trap: offsets are code points of the original text, half-open; hits that overlap are one cut, not
+several.
 """
 
 from __future__ import annotations
@@ -44,23 +47,18 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     recipe = rundir.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
     asked = recipe.decontaminate
-    patterns = sources.here(rundir, asked.benchmarks)
+    patterns = sources.local_patterns(rundir, asked.benchmarks)
     read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
     identity = benchmarks.prepare(rundir, read)
     engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)
     counted = engine.map("decontaminate: count", partial(count_shard, rundir), shards)
     common = _common_grams(rundir, engine, shards, [m.identity for m in counted])
-    made = dict(
-        zip(
-            shards,
-            engine.map("decontaminate: cut", partial(cut_shard, rundir, common), shards),
-            strict=True,
-        )
-    )
-    check_ledgers(rundir, "decontaminate", made)
+    results = engine.map("decontaminate: cut", partial(cut_shard, rundir, common), shards)
+    by_shard = dict(zip(shards, results, strict=True))
+    check_ledgers(rundir, "decontaminate", by_shard)
     if recipe.decontaminate.study:
         contamination.run(rundir, engine, shards, read)
-    return made
+    return by_shard
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
@@ -68,7 +66,7 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return []
 
 
-# ---- evidence --------------------------------------------------------------------------------------------------------------------------
+# ---- evidence ------------------------------------------------------------------------------------
 
 
 def scan_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
@@ -141,7 +139,7 @@ def _common_grams(
     )
 
 
-# ---- decisions -------------------------------------------------------------------------------------------------------------------------
+# ---- decisions -----------------------------------------------------------------------------------
 
 
 def cut_shard(rundir: RunDirectory, common: QueryResult, shard: Shard) -> ShardResult:
@@ -161,11 +159,11 @@ def cut_shard(rundir: RunDirectory, common: QueryResult, shard: Shard) -> ShardR
         hits = store.read_table(evidence)
         hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
         columns = {name: hits.column(name).to_numpy() for name in ("row", "start", "end")}
-        books: ledger.Ledger = {}
-        with store.TableWriter(path, schema.DECONTAMINATED, digest, books) as writer:
+        shard_ledger: ledger.Ledger = {}
+        with store.TableWriter(path, schema.DECONTAMINATED, digest, shard_ledger) as writer:
             for group in survivor_groups(rundir, shard, ["text"], before):
-                writer.write(_cut_group(config, group, columns, books))
-        return ShardResult(digest, books)
+                writer.write(_cut_group(config, group, columns, shard_ledger))
+        return ShardResult(digest, shard_ledger)
 
     return run_once(path, digest, make)
 
@@ -174,41 +172,42 @@ def _cut_group(
     config: DecontaminateConfig,
     group: RowGroup,
     hits: dict[str, npt.NDArray[np.int64]],
-    books: ledger.Ledger,
+    shard_ledger: ledger.Ledger,
 ) -> pa.RecordBatch:
     chars = char_lengths(group.batch.column(0))
-    open_ = group.open()
+    remaining = group.remaining()
     n = group.batch.num_rows
     columns = {name: np.full(n, None, object) for name in ("keep", "reason", "cuts", "pieces")}
-    columns["keep"][open_] = True
+    columns["keep"][remaining] = True
     first, last = np.searchsorted(hits["row"], [group.start, group.start + n])
     rows = hits["row"][first:last]
     lost = 0
     for row in np.unique(rows):
         at = int(row) - group.start
-        if not open_[at]:
+        if not remaining[at]:
             continue
         a, b = first + np.searchsorted(rows, row), first + np.searchsorted(rows, row, "right")
         outcome = cut(config, hits["start"][a:b], hits["end"][a:b], int(chars[at]))
         columns["cuts"][at] = outcome.cuts
         if outcome.reason:
             columns["keep"][at], columns["reason"][at] = False, outcome.reason
-            ledger.add(books, outcome.reason, 1, int(chars[at]))
+            ledger.add(shard_ledger, outcome.reason, 1, int(chars[at]))
         else:
             columns["pieces"][at] = outcome.pieces
             lost += int(chars[at]) - sum(p["end"] - p["start"] for p in outcome.pieces)
     stays = columns["keep"] == True  # noqa: E712  an object array: None is neither
-    ledger.add(books, ledger.IN, int(open_.sum()), int(chars[open_].sum()))
-    ledger.add(books, ledger.KEPT, int(stays.sum()), int(chars[stays].sum()) - lost)
+    ledger.add(shard_ledger, ledger.IN, int(remaining.sum()), int(chars[remaining].sum()))
+    ledger.add(shard_ledger, ledger.KEPT, int(stays.sum()), int(chars[stays].sum()) - lost)
     if lost:
-        ledger.add(books, ledger.CUT, 0, lost)
+        ledger.add(shard_ledger, ledger.CUT, 0, lost)
     arrays = [pa.array(columns[f.name], f.type, from_pandas=False) for f in schema.DECONTAMINATED]
     return pa.record_batch(arrays, schema=schema.DECONTAMINATED)
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a document's hits lead to: spans cut, spans that stay, and the reason where it leaves."""
+    """What a document's hits lead to: spans cut, spans that stay, and the reason where it is
+    removed."""
 
     cuts: list[dict[str, int]]
     pieces: list[dict[str, int]]

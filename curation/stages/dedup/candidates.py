@@ -1,12 +1,16 @@
-"""Which pairs of documents are measured: those that meet in a bucket (equal band keys), as `kernels/buckets.py` picks them.
+"""Which pairs of documents are measured: those that meet in a bucket (equal band keys), as
+`kernels/buckets.py` picks them.
 
-Band keys are read once, shard by shard, and meet by shuffle: the engine sorts them by key and priority, spilling to disk, and each part
-streams through in windows of WINDOW rows. Cost: 50 bytes a key on disk while it lasts; memory does not depend on the corpus.
+Band keys are read once, shard by shard, and meet by shuffle: the engine sorts them by key and
+priority, spilling to disk, and each part streams through in windows of WINDOW rows. Cost: 50 bytes
+a key on disk while it lasts; memory does not depend on the corpus.
 
-A *scope* is a set of datasets compared with each other: all of them, or one dataset, or an ordered pair whose first is only compared with
-(`crossed`). A document's keys are emitted once for each scope, salted with its number.
+A *scope* is a set of datasets compared with each other: all of them, or one dataset, or an ordered
+pair whose first is only compared with (`crossed`). A document's keys are emitted once for each
+scope, salted with its number.
 
-Trap: of a bucket with more than WINDOW members each window is paired within itself and with the first of the bucket.
+Trap: of a bucket with more than WINDOW members each window is paired within itself and with the
+first of the bucket.
 """
 
 from __future__ import annotations
@@ -47,10 +51,12 @@ WANTED = pa.schema([("center", pa.int64()), ("doc", pa.int64())])
 
 
 def scopes(recipe: Recipe, names: Sequence[str] = ()) -> Scopes:
-    """Which datasets are compared, by their numbers; `names`: the recipe's, then those that only an index has.
+    """Which datasets are compared, by their numbers; `names`: the recipe's, then those that only an
+    index has.
 
-    `across = "all"` is one scope. Otherwise every dataset is a scope of its own (but `reference` ones), and every pair a cross scope, in
-    which what only the index has comes first, then the recipe's order.
+    `across = "all"` is one scope. Otherwise every dataset is a scope of its own (but `reference`
+    ones), and every pair a cross scope, in which what only the index has comes first, then the
+    recipe's order.
     """
     known = tuple(names) or recipe.names()
     if recipe.dedup.across == "all":
@@ -66,7 +72,7 @@ def scopes(recipe: Recipe, names: Sequence[str] = ()) -> Scopes:
     return tuple(rows)
 
 
-def candidates(
+def candidate_pairs(
     engine: Engine,
     all_shards: Sequence[IndexedShard],
     bands: int,
@@ -75,7 +81,8 @@ def candidates(
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """The pairs to measure, as rows (centre, doc) by the shard of `doc`; the centre itself is among its documents."""
+    """The pairs to measure, as rows (centre, doc) by the shard of `doc`; the centre itself is
+    among its documents."""
     keys = bands * sum(store.need_footer(member.bands).rows for member in all_shards)
     parts = min(PARTS, keys // PART_KEYS + 1)
     folder = store.join(root, "links")
@@ -85,7 +92,9 @@ def candidates(
     items = [(member, copies.path(member.ordinal)) for member in all_shards]
     emit, reduce = partial(emit_keys, rows, parts), partial(pair_part, folder, digest)
     order = ["key", "priority", "tie", "doc"]
-    links = shuffled(engine, "dedup: pair", folder, digest, emit, items, parts, reduce, KEYS, order)
+    links = shuffled_tables(
+        engine, "dedup: pair", folder, digest, emit, items, parts, reduce, KEYS, order
+    )
     by_shard = f"""
         SELECT center, doc, CAST((doc - doc % {SHARD}) / {SHARD} AS BIGINT) AS shard FROM (
             SELECT a AS center, b AS doc FROM links UNION ALL SELECT a AS center, a AS doc FROM links
@@ -104,7 +113,7 @@ def candidates(
     )
 
 
-def shuffled(
+def shuffled_tables(
     engine: Engine,
     label: str,
     out: str,
@@ -116,7 +125,8 @@ def shuffled(
     rows: pa.Schema,
     sort_by: Sequence[str],
 ) -> tuple[str, ...]:
-    """A shuffle whose reduce writes one table a part into `out`, unless they are there under `digest`; their paths."""
+    """A shuffle whose reduce writes one table a part into `out`, unless they are there under
+    `digest`; their paths."""
     paths = tuple(part_table(out, part) for part in range(parts))
     if not all(store.done(path, digest) for path in paths):
         store.delete(out)
@@ -128,18 +138,19 @@ def part_table(out: str, part: int) -> str:
     return store.join(out, f"{part:05d}.parquet")
 
 
-# ---- tasks -----------------------------------------------------------------------------------------------------------------------------
+# ---- tasks ---------------------------------------------------------------------------------------
 
 
 def emit_keys(
     rows: Scopes, parts: int, item: tuple[IndexedShard, str | None]
 ) -> Iterator[pa.RecordBatch]:
-    """The band keys of a shard's documents, exact copies left out, once for each scope of its dataset."""
+    """The band keys of a shard's documents, exact copies left out, once for each scope of its
+    dataset."""
     from curation.kernels.buckets import CROSSED, REFERENCE
 
     member, copies = item
     roles = _roles(member)
-    away = (
+    copies_here = (
         np.zeros(0, np.int64)
         if copies is None
         else store.read_table(copies, ["doc"]).column(0).to_numpy()
@@ -149,7 +160,9 @@ def emit_keys(
         n = len(docs)
         keys = batch.column("keys").flatten().to_numpy().reshape(n, -1)
         chosen = (
-            np.flatnonzero(~np.isin(docs, away, assume_unique=True)) if len(away) else np.arange(n)
+            np.flatnonzero(~np.isin(docs, copies_here, assume_unique=True))
+            if len(copies_here)
+            else np.arange(n)
         )
         wide = np.repeat(chosen, keys.shape[1])
         role = roles[docs - member.doc(0)] if member.old else np.zeros(n, np.int8)
@@ -182,10 +195,9 @@ def salted(keys: npt.NDArray[np.int64], scope: int) -> npt.NDArray[np.int64]:
 
 def spread(numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.uint64]:
     """Well-mixed 64 bits of each number (the finaliser of splitmix64), so that parts are even."""
-    z = numbers.view(np.uint64)
-    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    from curation.kernels.words import mixed
+
+    return mixed(numbers.view(np.uint64))
 
 
 def pair_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBatch]) -> int:
@@ -212,24 +224,24 @@ Arrays = tuple[npt.NDArray[Any], ...]
 
 
 def windows(batches: Iterator[pa.RecordBatch], size: int) -> Iterator[Arrays]:
-    """(keys, docs, sketches, roles) of rows sorted by key: whole buckets, or, of a bucket that is longer, `size` rows at a time."""
-    held: list[Arrays] = []
+    """(keys, docs, sketches, roles) of rows sorted by key: whole buckets, or, of a bucket that
+    is longer, `size` rows at a time."""
+    waiting: list[Arrays] = []
     rows = 0
     for batch in batches:
-        held.append(
+        waiting.append(
             tuple(batch.column(name).to_numpy() for name in ("key", "doc", "sketch", "role"))
         )
         rows += batch.num_rows
         while rows >= size:
-            whole = _joined(held)
-            cut = (
-                int(np.searchsorted(whole[0], whole[0][-1])) or size
-            )  # where the last bucket begins
+            whole = _joined(waiting)
+            # Where the last bucket begins.
+            cut = int(np.searchsorted(whole[0], whole[0][-1])) or size
             yield tuple(column[:cut] for column in whole)
-            held, rows = [tuple(column[cut:] for column in whole)], rows - cut
+            waiting, rows = [tuple(column[cut:] for column in whole)], rows - cut
     if rows:
-        yield _joined(held)
+        yield _joined(waiting)
 
 
-def _joined(held: Sequence[Arrays]) -> Arrays:
-    return tuple(np.concatenate(columns) for columns in zip(*held, strict=True))
+def _joined(pieces: Sequence[Arrays]) -> Arrays:
+    return tuple(np.concatenate(columns) for columns in zip(*pieces, strict=True))

@@ -1,8 +1,10 @@
-"""Which documents leave: the part of `dedup` that is SQL over small columns, alike on DuckDB and Spark."""
+"""Which documents are removed: the part of `dedup` that is SQL over small columns, the same on
+DuckDB and Spark."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +17,7 @@ from curation.rundir import schema
 from curation.rundir.queries import QueryResult, columns_of, run_query
 from curation.rundir.results import ShardResult, run_once
 from curation.stages.dedup.candidates import SHARD, Scopes
-from curation.stages.dedup.index import IndexedShard, own
+from curation.stages.dedup.index import IndexedShard, new_shards
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -36,19 +38,23 @@ REMOVED = pa.schema(
 )
 
 
-def _scope_table(rows: Scopes) -> str:
+def _scopes_query(rows: Scopes) -> str:
     """The scopes as a subquery."""
     return " UNION ALL ".join(
-        f"SELECT CAST({s} AS BIGINT) AS scope, CAST({d} AS BIGINT) AS dataset, CAST({c} AS BIGINT) AS crossed, "
+        f"SELECT CAST({s} AS BIGINT) AS scope, CAST({d} AS BIGINT) AS dataset, CAST({c} AS BIGINT) "
+        "AS crossed, "
         f"CAST({r} AS BIGINT) AS reference"
         for s, d, c, r in rows
     )
 
 
-def documents(
+def documents_query(
     all_shards: Sequence[IndexedShard], *columns: str
 ) -> tuple[str, dict[str, store.Table]]:
-    """The documents of all runs as a subquery, datasets by their number here, and the tables it reads."""
+    """The documents of all runs as a subquery, and the tables it reads.
+
+    Datasets have their number in this run.
+    """
     parts, tables = [], {}
     for level in sorted({member.level for member in all_shards}):
         run = [member for member in all_shards if member.level == level]
@@ -72,11 +78,13 @@ def exact_copies(
     out: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """Documents whose text another of their scope has, by shard, with the first of them by priority.
+    """Documents whose text another of their scope has, by shard, with the first of them by
+    priority.
 
-    In a cross scope that is a reference's document, and comes before a copy within the dataset.
+    In a cross scope that is a document of the left dataset; it is named rather than a copy within
+    the dataset.
     """
-    every, tables = documents(
+    every, tables = documents_query(
         all_shards, "doc", "id", "dataset", "content", "priority", "repetitive"
     )
     first = (
@@ -88,7 +96,7 @@ def exact_copies(
                 SELECT d.doc AS doc, s.scope AS scope, s.crossed AS crossed, s.reference AS reference, d.priority AS priority,
                        first_value(d.doc) {first} AS first, first_value(s.reference) {first} AS held,
                        first_value(d.priority) {first} AS before
-                FROM {every} d JOIN ({_scope_table(rows)}) s ON d.dataset = s.dataset
+                FROM {every} d JOIN ({_scopes_query(rows)}) s ON d.dataset = s.dataset
                 JOIN (SELECT content FROM {every} a GROUP BY content HAVING count(*) > 1) t ON d.content = t.content
                 WHERE d.repetitive = 0
             ) c WHERE doc <> first AND (crossed = 0 OR (held = 1 AND reference = 0 AND before < priority))
@@ -98,7 +106,7 @@ def exact_copies(
     )
 
 
-def choose(
+def removed_documents(
     engine: Engine,
     min_jaccard: float,
     measured: store.Table,
@@ -107,10 +115,12 @@ def choose(
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """The documents that leave, by shard, each with the one it leaves for: greedy in priority order.
+    """The documents that are removed, by shard, each with the one it is a duplicate of: greedy in
+    priority order.
 
-    A round settles every document with a link to one that is certain to stay. Few rounds settle nearly all; what is
-    open after ROUNDS (long chains) is settled by one task that walks the rest in priority order, which gives the same answer.
+    A round settles every document with a link to one that is certain to stay. Few rounds settle
+    nearly all; what is open after ROUNDS (long chains) is settled by one task that walks the rest
+    in priority order, which gives the same answer.
     """
     threshold = round(min_jaccard * 1_000_000)
     alike = run_query(
@@ -127,24 +137,24 @@ def choose(
         if not open_edges.rows:
             break
         folder = store.join(root, "rounds", str(number))
-        settled = _settle(engine, open_edges, store.join(folder, "settled"))
-        open_edges = _still_open(engine, open_edges, settled, store.join(folder, "open"))
+        settled = _settled(engine, open_edges, store.join(folder, "settled"))
+        open_edges = _open_edges(engine, open_edges, settled, store.join(folder, "open"))
         left.append(settled)
     paths = [path for settled in left for path in settled.paths]
     made_from = [alike.identity, *(settled.identity for settled in left)]
     if open_edges.rows:
         out = store.join(root, "rounds", "rest.parquet")
-        made_from.append(
-            engine.map("dedup: settle", _Walk(open_edges, out), ["the open rest"])[0].identity
-        )
+        settle = partial(_settle_rest, open_edges, out)
+        (rest,) = engine.map("dedup: settle", settle, ["the open rest"])
+        made_from.append(rest.identity)
         paths.append(out)
-    fates = _named(
+    fates = _first_kept(
         engine, alike, store.Table(tuple(paths), LEFT), store.join(root, "fates"), made_from
     )
     return _removed(engine, fates, copies, all_shards, root, identities)
 
 
-def _settle(engine: Engine, edges: QueryResult, out: str) -> QueryResult:
+def _settled(engine: Engine, edges: QueryResult, out: str) -> QueryResult:
     """Documents linked to one that nothing can remove."""
     text = """
         SELECT e.b AS doc FROM edges e LEFT JOIN (SELECT DISTINCT b AS doc FROM edges) r ON e.a = r.doc
@@ -154,8 +164,8 @@ def _settle(engine: Engine, edges: QueryResult, out: str) -> QueryResult:
     )
 
 
-def _still_open(engine: Engine, edges: QueryResult, settled: QueryResult, out: str) -> QueryResult:
-    """Edges neither of whose ends has left."""
+def _open_edges(engine: Engine, edges: QueryResult, settled: QueryResult, out: str) -> QueryResult:
+    """Edges of which neither end is removed."""
     text = f"""
         SELECT {", ".join(f"e.{name} AS {name}" for name in EDGES.names)}
         FROM edges e LEFT JOIN settled x ON e.a = x.doc LEFT JOIN settled y ON e.b = y.doc
@@ -166,10 +176,11 @@ def _still_open(engine: Engine, edges: QueryResult, settled: QueryResult, out: s
     )
 
 
-def _named(
+def _first_kept(
     engine: Engine, edges: QueryResult, left: store.Table, out: str, made_from: Sequence[str]
 ) -> QueryResult:
-    """Each document that leaves, with the first of its links, by priority, that stays: the same whichever round settled it."""
+    """Each removed document, with the first of its links, by priority, that stays: the same
+    whichever round settled it."""
     text = """
         SELECT b AS doc, a AS kept, shared, total FROM (
             SELECT e.a AS a, e.b AS b, e.shared AS shared, e.total AS total,
@@ -181,28 +192,24 @@ def _named(
     )
 
 
-class _Walk:
-    """The task that settles open edges in priority order: a document leaves for the first of its links that has not left."""
+def _settle_rest(edges: QueryResult, out: str, _: str) -> ShardResult:
+    """Write which documents are removed by the open edges, walked in priority order."""
+    digest = config_digest("dedup/rest", VERSION, edges.identity)
 
-    def __init__(self, edges: QueryResult, out: str) -> None:
-        self.edges, self.out = edges, out
-
-    def __call__(self, _: str) -> ShardResult:
-        digest = config_digest("dedup/rest", VERSION, self.edges.identity)
-        return run_once(self.out, digest, lambda: self._walk(digest))
-
-    def _walk(self, digest: str) -> ShardResult:
+    def make() -> ShardResult:
         from curation.kernels.buckets import leaving
 
-        edges = pa.concat_tables([store.read_table(path) for path in self.edges.paths])
+        table = pa.concat_tables([store.read_table(path) for path in edges.paths])
         order = ("priority_b", "tie_b", "b", "priority_a", "tie_a", "a")
-        edges = edges.sort_by([(name, "ascending") for name in order])
-        ends = np.concatenate([edges.column(name).to_numpy() for name in ("a", "b")])
+        table = table.sort_by([(name, "ascending") for name in order])
+        ends = np.concatenate([table.column(name).to_numpy() for name in ("a", "b")])
         docs, numbers = np.unique(ends, return_inverse=True)
-        gone = leaving(numbers[: edges.num_rows], numbers[edges.num_rows :], len(docs))
-        with store.TableWriter(self.out, LEFT, digest) as writer:
-            writer.write(pa.record_batch([docs[gone]], schema=LEFT))
+        removed = leaving(numbers[: table.num_rows], numbers[table.num_rows :], len(docs))
+        with store.TableWriter(out, LEFT, digest) as writer:
+            writer.write(pa.record_batch([docs[removed]], schema=LEFT))
         return ShardResult(digest)
+
+    return run_once(out, digest, make)
 
 
 def _removed(
@@ -213,8 +220,12 @@ def _removed(
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """Every document of this run that leaves: copies share the fate of the first of them, or leave for it where it stays."""
-    every, tables = documents(all_shards, "doc", "id", "dataset")
+    """Every document of this run that is removed.
+
+    A copy shares the fate of the first of its text, or is removed as a duplicate of it where that
+    one stays.
+    """
+    every, tables = documents_query(all_shards, "doc", "id", "dataset")
     text = f"""
         SELECT r.doc AS doc, r.kept AS kept, r.shared AS shared, r.total AS total, r.exact AS exact,
                k.id AS kept_id, k.dataset AS kept_dataset, CAST((r.doc - r.doc % {SHARD}) / {SHARD} AS BIGINT) AS shard
@@ -226,7 +237,7 @@ def _removed(
             FROM copies c LEFT JOIN (
                 SELECT doc, kept, shared, total FROM fates
                 UNION ALL SELECT doc, kept, shared, total FROM before WHERE exact = 0
-            ) f ON c.first = f.doc WHERE c.doc >= {min(member.doc(0) for member in own(all_shards))}
+            ) f ON c.first = f.doc WHERE c.doc >= {min(member.doc(0) for member in new_shards(all_shards))}
         ) r JOIN {every} k ON r.kept = k.doc"""
     tables |= {
         "fates": fates.table,
@@ -246,7 +257,7 @@ def _removed(
 
 
 def _removed_before(all_shards: Sequence[IndexedShard]) -> tuple[str, ...]:
-    """The tables of documents that left in the runs of the index."""
+    """The tables of documents that were removed in the runs of the index."""
     paths = [
         part_path(m.rundir.path("dedup", "pairs", "removed"), m.ordinal)
         for m in all_shards
@@ -262,7 +273,8 @@ def clusters(
     out: str,
     identities: Sequence[str],
 ) -> store.Table:
-    """The documents that most of a dataset's documents left for, with how many those are."""
+    """The documents of which most of a dataset's documents are duplicates, with how many those
+    are."""
     text = f"""
         SELECT dataset, kept, documents FROM (
             SELECT dataset, kept, documents, row_number() OVER (PARTITION BY dataset ORDER BY documents DESC, kept) AS place FROM (
@@ -270,7 +282,7 @@ def clusters(
                 FROM removed r JOIN documents d ON r.doc = d.doc GROUP BY d.dataset, r.kept
             ) c
         ) p WHERE place <= {LARGEST}"""
-    paths = [member.documents for member in own(all_shards)]
+    paths = [member.documents for member in new_shards(all_shards)]
     tables = {
         "removed": removed.table,
         "documents": columns_of(paths, schema.DEDUP_DOCUMENTS, "doc", "dataset"),

@@ -1,11 +1,14 @@
-"""An earlier run as the index of what a corpus already holds, and the shards that take part in a deduplication.
+"""An earlier run as the index of what a corpus already holds, and the shards that take part in a
+deduplication.
 
-The index is the run directory itself: its signatures and band keys, its documents' rows and their fates. Its documents are of higher
-priority than every new one and their fates are fixed; their texts are read only to measure candidate pairs. The new run can be the index
-of the next. Since a document is compared only with those of higher priority, adding batch after batch gives the decisions of one run over
-all of them in that order.
+The index is the run directory itself: its signatures and band keys, its documents' rows and their
+fates. Its documents are of higher priority than every new one and their fates are fixed; their
+texts are read only to measure candidate pairs. The new run can be the index of the next. Since a
+document is compared only with those of higher priority, adding batch after batch gives the
+decisions of one run over all of them in that order.
 
-Trap: an index is used where it lies. If it is moved, or its documents are thrown away, the runs that build on it cannot go on.
+Trap: an index is used where it lies. If it is moved, or its documents are thrown away, the runs
+that build on it cannot go on.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from curation import store
 from curation.errors import RunError
+from curation.rundir.directory import document_number
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -34,7 +38,8 @@ SAME = (
 
 @dataclass(frozen=True, slots=True)
 class IndexedShard:
-    """A shard that takes part: of which run, its number over all runs, its dataset's number, and whether its fates are fixed."""
+    """A shard that takes part: of which run, its number over all runs, its dataset's number, and
+    whether its fates are fixed."""
 
     rundir: RunDirectory
     shard: Shard
@@ -45,7 +50,7 @@ class IndexedShard:
 
     def doc(self, row: int) -> int:
         """The number of a document, over all runs."""
-        return (self.ordinal << 32) + row
+        return document_number(self.ordinal, row)
 
     @property
     def documents(self) -> str:
@@ -63,34 +68,38 @@ class IndexedShard:
         return f"{self.rundir.out}: {self.shard}" if self.old else str(self.shard)
 
 
-def chain(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
-    """The runs that a run builds on, the oldest first. Raises RunError where one is missing or was made otherwise."""
+def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
+    """The runs that a run builds on, the oldest first.
+
+    Raises RunError where one is missing or was made otherwise.
+    """
     from curation.rundir import plan as plans
 
-    found: list[tuple[RunDirectory, Plan]] = []
+    runs: list[tuple[RunDirectory, Plan]] = []
     user = rundir
     while user.recipe.dedup.index:
         path = user.recipe.dedup.index
-        if path == rundir.out or path in [one.out for one, _ in found]:
+        if path == rundir.out or path in [run.out for run, _ in runs]:
             raise RunError(
                 f"dedup.index: {path} would be its own index; name an earlier run's directory"
             )
         if not store.exists(store.join(path, "plan.json")):
             whose = "" if user is rundir else f" of {user.out}"
             raise RunError(
-                f"{path}: the index{whose} is not there (no plan.json); give a run directory that `curation dedup` or "
+                f"{path}: the index{whose} is not there (no plan.json); give a run directory that "
+                "`curation dedup` or "
                 "`curation run` wrote, and leave it where it is as long as others build on it"
             )
         index, plan = plans.read(path)
-        _alike(rundir, index)
-        found.append((index, plan))
+        _check_settings(rundir, index)
+        runs.append((index, plan))
         user = index
-    if len(found) >= LEVELS:
-        raise RunError(f"dedup.index: {len(found)} runs build on each other; {LEVELS - 1} at most")
-    return found[::-1]
+    if len(runs) >= LEVELS:
+        raise RunError(f"dedup.index: {len(runs)} runs build on each other; {LEVELS - 1} at most")
+    return runs[::-1]
 
 
-def _alike(rundir: RunDirectory, index: RunDirectory) -> None:
+def _check_settings(rundir: RunDirectory, index: RunDirectory) -> None:
     """Raise RunError unless the index was made as this run is."""
     new, old = rundir.recipe, index.recipe
     if "dedup" not in old.stages:
@@ -106,20 +115,24 @@ def _alike(rundir: RunDirectory, index: RunDirectory) -> None:
     for name, (was, is_) in pairs.items():
         if was != is_:
             raise RunError(
-                f"{index.out}: this index was made with {name} = {was!r}, and here it is {is_!r}; use the same, or run over all texts anew"
+                f"{index.out}: this index was made with {name} = {was!r}, and here it is {is_!r}; "
+                "use the same, or run over all texts anew"
             )
 
 
-def names(rundir: RunDirectory) -> tuple[str, ...]:
+def dataset_names(rundir: RunDirectory) -> tuple[str, ...]:
     """Datasets by number: the recipe's in their order, then those that only older runs have."""
-    older = [name for old, _ in chain(rundir) for name in old.recipe.names()]
+    older = [name for old, _ in index_runs(rundir) for name in old.recipe.names()]
     return tuple(dict.fromkeys((*rundir.recipe.names(), *older)))
 
 
-def members(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
-    """Every shard that takes part, by number: those of the index first. Raises RunError where the index lacks a table."""
-    older = chain(rundir)
-    numbers = {name: number for number, name in enumerate(names(rundir))}
+def indexed_shards(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
+    """Every shard that takes part, by number: those of the index first.
+
+    Raises RunError where the index lacks a table.
+    """
+    older = index_runs(rundir)
+    numbers = {name: number for number, name in enumerate(dataset_names(rundir))}
     out: list[IndexedShard] = []
     for level, (run, shards) in enumerate([*older, (rundir, plan)]):
         for shard in shards.shards:
@@ -130,11 +143,11 @@ def members(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
             )
     for member in out:
         if member.old:
-            _whole(member)
+            _check_complete(member)
     return out
 
 
-def _whole(member: IndexedShard) -> None:
+def _check_complete(member: IndexedShard) -> None:
     for path in (
         member.documents,
         member.bands,
@@ -143,11 +156,12 @@ def _whole(member: IndexedShard) -> None:
     ):
         if store.footer(path) is None:
             raise RunError(
-                f"{path}: missing or damaged, and the index needs it; run {member.rundir.out} again to its end, "
+                f"{path}: missing or damaged, and the index needs it; run {member.rundir.out} "
+                "again to its end, "
                 "or deduplicate over all texts anew"
             )
 
 
-def own(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:
-    """The shards of this run."""
+def new_shards(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:
+    """The shards of this run, not of its index."""
     return [member for member in all_shards if not member.old]

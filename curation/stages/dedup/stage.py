@@ -1,14 +1,20 @@
-"""dedup: near duplicates leave, each with a measured similarity to a document that stays (GPT-3, appendix A.2).
+"""dedup: near duplicates are removed, each with a measured similarity to a document that stays
+(GPT-3, appendix A.2).
 
-Bands of MinHash signatures propose pairs, the exact Jaccard of the full feature sets disposes: a document is removed iff a verified pair
-links it to one of higher priority that is *kept*. So every removal names its survivor, no chain merges strangers, and the result is unique
-given the pairs. Exact copies are found first, by the hash of their text, and only one of them takes part.
+Bands of MinHash signatures propose pairs, and the exact Jaccard of the full feature sets decides: a
+document is removed iff a verified pair links it to one of higher priority that is *kept*. So every
+removal names its survivor, documents that are not alike are never joined by a chain of others, and
+the result is unique given the pairs. Exact copies are found first, by the hash of their text, and
+only the first of each text takes part.
 
-Cost: signatures once per survivor; pairs linear in the size of a bucket; texts are read again only for candidates, whose feature sets meet
-by shuffle at the pair's centre and are dropped after comparison. The order of work is in `run`; the pairs and the choice are in
-`dedup_choice.py`.
+Cost: signatures once per survivor; pairs linear in the size of a bucket; texts are read again only
+for candidates, whose feature sets meet by shuffle at the pair's centre and are dropped after
+comparison. The order of work is in `run`; `candidates.py` has the pairs, `verify.py` measures them,
+`choice.py` decides.
 
-Trap: `across = "all"` compares every dataset with every other; a list of pairs compares within each dataset, and from left to right.
+Trap: `across = "all"` compares all documents of all datasets. A list of pairs of datasets compares
+the documents of the right one with those of the left one; with `within`, also the documents of each
+dataset with each other, except those of role `reference`.
 """
 
 from __future__ import annotations
@@ -33,8 +39,8 @@ from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import char_lengths, survivor_groups
 from curation.stages.dedup import choice
 from curation.stages.dedup import index as dedup_index
-from curation.stages.dedup.candidates import candidates, scopes
-from curation.stages.dedup.verify import verify
+from curation.stages.dedup.candidates import candidate_pairs, scopes
+from curation.stages.dedup.verify import measured_pairs
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -49,72 +55,87 @@ ALARM_FROM = 1000  # documents of a dataset
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
     """Sign, propose, verify, choose, decide."""
-    all_shards = dedup_index.members(rundir, plan)
-    own = dedup_index.own(all_shards)
-    engine.map("dedup: sign", sign_shard, own)
-    removed = choose(rundir, engine, all_shards)
-    tasks = [(member, removed.path(member.ordinal), removed.identity) for member in own]
-    decided = engine.map("dedup: decide", partial(decide_shard, dedup_index.names(rundir)), tasks)
-    made = dict(zip(plan.shards, decided, strict=True))
-    check_ledgers(rundir, "dedup", made)
+    all_shards = dedup_index.indexed_shards(rundir, plan)
+    shards = dedup_index.new_shards(all_shards)
+    engine.map("dedup: sign", sign_shard, shards)
+    removed = removed_documents(rundir, engine, all_shards)
+    tasks = [(member, removed.path(member.ordinal), removed.identity) for member in shards]
+    decided = engine.map(
+        "dedup: decide", partial(decide_shard, dedup_index.dataset_names(rundir)), tasks
+    )
+    results = dict(zip(plan.shards, decided, strict=True))
+    check_ledgers(rundir, "dedup", results)
     clusters = choice.clusters(
         engine, removed, all_shards, store.join(_pairs(rundir), "clusters"), []
     )
-    _raise_alarm(rundir, made, clusters)
-    return made
+    _raise_alarm(rundir, results, clusters)
+    return results
 
 
 def _pairs(rundir: RunDirectory) -> str:
     return rundir.path("dedup", "pairs")
 
 
-def choose(
+def removed_documents(
     rundir: RunDirectory,
     engine: Engine,
     all_shards: Sequence[IndexedShard],
     features: Features | None = None,
 ) -> QueryResult:
-    """The documents that leave, from the evidence of all shards; `features` stands in for texts where there are none."""
+    """The documents that are removed, from the evidence of all shards.
+
+    `features` stands in for texts where there are none.
+    """
     config, root = rundir.recipe.dedup, _pairs(rundir)
     identities = [
         store.need_footer(path).identity
         for m in all_shards
         for path in (m.documents, m.decision)[: 1 + m.old]
     ]
-    rows = scopes(rundir.recipe, dedup_index.names(rundir))
+    rows = scopes(rundir.recipe, dedup_index.dataset_names(rundir))
     copies = choice.exact_copies(engine, all_shards, rows, store.join(root, "copies"), identities)
-    wanted = candidates(engine, all_shards, config.banding()[0], copies, rows, root, identities)
-    measured = verify(engine, all_shards, wanted, root, shape(config), features)
-    return choice.choose(engine, config.min_jaccard, measured, copies, all_shards, root, identities)
+    wanted = candidate_pairs(
+        engine, all_shards, config.banding()[0], copies, rows, root, identities
+    )
+    measured = measured_pairs(engine, all_shards, wanted, root, shape(config), features)
+    return choice.removed_documents(
+        engine, config.min_jaccard, measured, copies, all_shards, root, identities
+    )
 
 
 def _raise_alarm(
-    rundir: RunDirectory, made: dict[Shard, ShardResult], clusters: store.Table
+    rundir: RunDirectory, results: dict[Shard, ShardResult], clusters: store.Table
 ) -> None:
-    """Write what is alarming to dedup/alarms.json; raise AlarmError for it unless the recipe says to go on."""
-    books: dict[str, ledger.Ledger] = {}
-    for name in rundir.recipe.names():
-        books[name] = ledger.total(
-            result.ledger for shard, result in made.items() if shard.dataset == name
+    """Write the alarms to dedup/alarms.json; raise AlarmError for them unless the recipe says to
+    go on."""
+    ledgers = {
+        name: ledger.total(
+            result.ledger for shard, result in results.items() if shard.dataset == name
         )
-    largest = dict.fromkeys(books, 0)
+        for name in rundir.recipe.names()
+    }
+    largest = dict.fromkeys(ledgers, 0)
     for path in clusters.paths:
         for row in store.read_table(path).to_pylist():
             name = rundir.recipe.names()[row["dataset"]]
             largest[name] = max(largest[name], row["documents"])
-    found = alarms(books, largest, rundir.recipe.dedup)
-    store.write_json(rundir.path("dedup", "alarms.json"), found)
-    if found and rundir.recipe.dedup.alarm == "stop":
+    lines = alarms(ledgers, largest, rundir.recipe.dedup)
+    store.write_json(rundir.path("dedup", "alarms.json"), lines)
+    if lines and rundir.recipe.dedup.alarm == "stop":
         raise AlarmError(
-            f"dedup: {found[0]}. `curation clusters {rundir.out}` shows what the largest clusters hold; where that is right, "
-            'run again with dedup.alarm = "warn" (--alarm warn) and --update, and it goes on from here'
+            f"dedup: {lines[0]}. `curation clusters {rundir.out}` shows what the largest clusters "
+            'hold; where that is right, run again with dedup.alarm = "warn" (--alarm warn) and '
+            "--update, and it goes on from here"
         )
 
 
 def alarms(
-    books: Mapping[str, ledger.Ledger], largest: Mapping[str, int], config: DedupConfig
+    ledgers: Mapping[str, ledger.Ledger], largest: Mapping[str, int], config: DedupConfig
 ) -> list[str]:
-    """What would be a corpus eaten, a line each: dataset -> its books, dataset -> documents that left for one and the same.
+    """The datasets that would lose too much, a line each.
+
+    `ledgers`: dataset -> its ledger. `largest`: dataset -> how many of its documents are removed as
+    duplicates of one and the same.
 
     Datasets of fewer than 1,000 documents raise none: their shares say little.
 
@@ -124,19 +145,18 @@ def alarms(
     ['one document stands for 8.0 % of web (dedup.max_cluster is 5 %)']
     """
     out = []
-    for name, found in books.items():
-        came = ledger.documents(found, ledger.IN)
-        if came < ALARM_FROM:
+    for name, counts in ledgers.items():
+        documents = ledger.documents(counts, ledger.IN)
+        if documents < ALARM_FROM:
             continue
-        left = sum(ledger.documents(found, reason) for reason in REMOVES)
-        if left > config.max_removed * came:
+        removed = sum(ledger.documents(counts, reason) for reason in REMOVES)
+        if removed > config.max_removed * documents:
             limit = f"dedup.max_removed is {100 * config.max_removed:g} %"
-            out.append(f"{name} loses {100 * left / came:.1f} % of its documents ({limit})")
-        if largest[name] > config.max_cluster * came:
+            out.append(f"{name} loses {100 * removed / documents:.1f} % of its documents ({limit})")
+        if largest[name] > config.max_cluster * documents:
             limit = f"dedup.max_cluster is {100 * config.max_cluster:g} %"
-            out.append(
-                f"one document stands for {100 * largest[name] / came:.1f} % of {name} ({limit})"
-            )
+            share = 100 * largest[name] / documents
+            out.append(f"one document stands for {share:.1f} % of {name} ({limit})")
     return out
 
 
@@ -146,16 +166,17 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return [f"dedup: {line}" for line in store.read_json(path)] if store.exists(path) else []
 
 
-# ---- signatures ------------------------------------------------------------------------------------------------------------------------
+# ---- signatures ----------------------------------------------------------------------------------
 
 
 def shape(config: DedupConfig) -> tuple[str, int]:
-    """The kind of feature set: its name, and words of a shingle."""
+    """The kind of feature set, and the words of a shingle."""
     return (config.features, config.shingle_words if config.features == "shingle" else 1)
 
 
 def sign_shard(member: IndexedShard) -> ShardResult:
-    """Write a shard's document table (one row a survivor) and its band keys (documents with features only)."""
+    """Write a shard's document table (one row a survivor) and its band keys (documents with
+    features only)."""
     rundir, shard = member.rundir, member.shard
     config = rundir.recipe.dedup
     path, bands_path = member.documents, member.bands
@@ -190,7 +211,8 @@ def _sign(
     config = recipe.dedup
     bands, rows = config.banding()
     k = bands * rows
-    indptr, values = minhash.feature_sets(*text_buffers(batch.column("text")), *shape(config))  # type: ignore[arg-type]
+    texts = text_buffers(batch.column("text"))
+    indptr, values = minhash.feature_sets(*texts, *shape(config))  # type: ignore[arg-type]
     signed = minhash.signatures(
         indptr, values, *minhash.permutations(recipe.seed, k + minhash.PIECES + 1)
     )
@@ -222,20 +244,22 @@ def _sign(
         [doc, batch.column("id"), *columns, lines, paragraphs, repetitive],
         schema=schema.DEDUP_DOCUMENTS,
     )
-    some = np.flatnonzero((sizes > 0) & (repetitive == 0))
-    keys = minhash.band_keys(signed[some, :k], bands, rows)
-    offsets = np.arange(0, bands * len(some) + 1, bands, dtype=np.int32)
+    signed_rows = np.flatnonzero((sizes > 0) & (repetitive == 0))
+    keys = minhash.band_keys(signed[signed_rows, :k], bands, rows)
+    offsets = np.arange(0, bands * len(signed_rows) + 1, bands, dtype=np.int32)
     lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.reshape(-1)))
-    sketch = minhash.sketches(signed[some, k:-1])
+    sketch = minhash.sketches(signed[signed_rows, k:-1])
     return documents, pa.record_batch(
-        [doc[some], priority[some], tie[some], sketch, lists], schema=schema.BANDS
+        [doc[signed_rows], priority[signed_rows], tie[signed_rows], sketch, lists],
+        schema=schema.BANDS,
     )
 
 
 def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArray[Any], ...]:
-    """Shares of each text's characters in lines and in paragraphs that it said before, and 1 where one is more than allowed.
+    """Shares of each text's characters in repeated lines and in repeated paragraphs, and 1 where
+    one is more than allowed.
 
-    What is only compared with (`reference`) never leaves.
+    Documents that are only compared with (`reference`) are never removed.
     """
     from curation.kernels.buffers import text_buffers
     from curation.kernels.repeats import repeated_chars
@@ -249,7 +273,8 @@ def _repeats(config: DedupConfig, texts: pa.Array, role: str) -> tuple[npt.NDArr
 def priorities(
     level: int, dataset: int, batch: int, chars: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7, 12, 12 and 32 bits.
+    """Numbers that sort as documents do: run of the index, dataset, batch, longer text first; 7,
+    12, 12 and 32 bits.
 
     >>> priorities(0, 0, 0, np.array([5, 6])) > priorities(0, 0, 0, np.array([6, 5]))
     array([ True, False])
@@ -263,7 +288,7 @@ def priorities(
     return head + (0xFFFFFFFF - np.minimum(chars, 0xFFFFFFFF)).astype(np.int64)
 
 
-# ---- decisions -------------------------------------------------------------------------------------------------------------------------
+# ---- decisions -----------------------------------------------------------------------------------
 
 
 def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str]) -> ShardResult:
@@ -275,10 +300,10 @@ def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str
     )
 
     def make() -> ShardResult:
-        books: ledger.Ledger = {}
+        shard_ledger: ledger.Ledger = {}
         removed = _Removed.read(names, member, removed_path)
         start = 0
-        with store.TableWriter(member.decision, schema.DEDUPED, digest, books) as writer:
+        with store.TableWriter(member.decision, schema.DEDUPED, digest, shard_ledger) as writer:
             for group in store.read_groups(member.documents, ["chars", "repetitive"]):
                 batch, reasons = removed.decide(start, group.column(1).to_numpy() == 1)
                 writer.write(batch)
@@ -287,13 +312,16 @@ def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str
                 for reason in (None, *REMOVES):
                     these = reasons == reason
                     ledger.add(
-                        books, reason or ledger.KEPT, int(these.sum()), int(chars[these].sum())
+                        shard_ledger,
+                        reason or ledger.KEPT,
+                        int(these.sum()),
+                        int(chars[these].sum()),
                     )
-                ledger.add(books, ledger.IN, len(chars), int(chars.sum()))
+                ledger.add(shard_ledger, ledger.IN, len(chars), int(chars.sum()))
             for reason in REMOVES:
-                if not books.get(reason, [0])[0]:
-                    books.pop(reason, None)
-        return ShardResult(digest, books)
+                if not shard_ledger.get(reason, [0])[0]:
+                    shard_ledger.pop(reason, None)
+        return ShardResult(digest, shard_ledger)
 
     return run_once(member.decision, digest, make)
 
@@ -320,7 +348,7 @@ class _Removed:
     ) -> tuple[pa.RecordBatch, npt.NDArray[np.object_]]:
         n = len(repetitive)
         first, last = np.searchsorted(self.rows, [start, start + n])
-        some = self.table.slice(first, last - first)
+        removed = self.table.slice(first, last - first)
         at = self.rows[first:last] - start
         keep = ~repetitive
         keep[at] = False
@@ -329,13 +357,13 @@ class _Removed:
         }
         columns["reason"][repetitive] = "repetitive"
         if len(at):
-            exact = some.column("exact").to_numpy()
+            exact = removed.column("exact").to_numpy()
             columns["reason"][at] = np.where(exact == 1, "exact_duplicate", "duplicate")
             columns["jaccard"][at] = (
-                some.column("shared").to_numpy() / some.column("total").to_numpy()
+                removed.column("shared").to_numpy() / removed.column("total").to_numpy()
             )
             for name in ("kept_id", "kept_name"):
-                columns[name][at] = some.column(name).to_pylist()
+                columns[name][at] = removed.column(name).to_pylist()
         return pa.record_batch([pa.array(keep), *columns.values()], schema=schema.DEDUPED), columns[
             "reason"
         ]

@@ -1,7 +1,9 @@
-"""Every candidate pair is measured: feature sets meet by shuffle at the pair's centre and are dropped after comparison.
+"""Every candidate pair is measured: feature sets meet by shuffle at the pair's centre and are
+dropped after comparison.
 
-Cost: texts of candidate documents are read again, their sets made once and sent once to each centre they are compared at; memory of one
-centre's set and a batch. This is the only place where an index's texts are read.
+Cost: texts of candidate documents are read again, their sets made once and sent once to each centre
+they are compared at; memory of one centre's set and a batch. This is the only place where an
+index's texts are read.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ from curation.errors import RunError
 from curation.rundir import schema
 from curation.rundir.queries import QueryResult
 from curation.rundir.survivors import survivor_groups
-from curation.stages.dedup.candidates import part_table, shuffled, spread
+from curation.stages.dedup.candidates import part_table, shuffled_tables, spread
 from curation.stages.dedup.index import IndexedShard
 
 if TYPE_CHECKING:
@@ -36,15 +38,14 @@ Features = Callable[
 ]
 SETS = pa.schema(
     [
-        *(
-            (name, pa.int64()) for name in ("part", "center", "member", "doc", "priority", "tie")
-        ),  # member: 0 for the centre itself
+        # member: 0 for the centre itself
+        *((name, pa.int64()) for name in ("part", "center", "member", "doc", "priority", "tie")),
         ("features", pa.list_(pa.int64())),
     ]
 )
 
 
-def verify(
+def measured_pairs(
     engine: Engine,
     all_shards: Sequence[IndexedShard],
     wanted: QueryResult,
@@ -54,7 +55,8 @@ def verify(
 ) -> store.Table:
     """Measure every candidate pair; returns the table of measured pairs.
 
-    features: what gives the feature sets of a shard's rows, `text_features` unless something else stands in for the texts.
+    features: what gives the feature sets of a shard's rows, `text_features` unless something else
+    stands in for the texts.
     """
     parts = max(1, min(PARTS, wanted.rows // PART_ROWS + 1))
     out = store.join(root, "measured")
@@ -62,14 +64,17 @@ def verify(
     items = [(member, path) for member in all_shards if (path := wanted.path(member.ordinal))]
     emit = partial(emit_sets, features or partial(text_features, shape), parts)
     reduce, order = partial(measure_part, out, digest), ["center", "member", "doc"]
-    paths = shuffled(engine, "dedup: verify", out, digest, emit, items, parts, reduce, SETS, order)
+    paths = shuffled_tables(
+        engine, "dedup: verify", out, digest, emit, items, parts, reduce, SETS, order
+    )
     return store.Table(paths, schema.PAIRS)
 
 
 def text_features(
     shape: tuple[str, int], member: IndexedShard, rows: npt.NDArray[np.int64]
 ) -> Iterator[tuple[int, int, Any, Any]]:
-    """(first, last, indptr, values): the feature sets of rows[first:last] (ascending, distinct), from their texts."""
+    """(first, last, indptr, values): the feature sets of rows[first:last] (ascending, distinct),
+    from their texts."""
     from curation.kernels import minhash
     from curation.kernels.buffers import text_buffers
 
@@ -78,14 +83,16 @@ def text_features(
             rows, [group.start, group.start + group.batch.num_rows]
         ).tolist()
         if first < last:
-            texts = group.batch.take(pa.array(rows[first:last] - group.start)).column(0)
-            yield first, last, *minhash.feature_sets(*text_buffers(texts), *shape)  # type: ignore[arg-type]
+            column = group.batch.take(pa.array(rows[first:last] - group.start)).column(0)
+            texts = text_buffers(column)
+            yield first, last, *minhash.feature_sets(*texts, *shape)  # type: ignore[arg-type]
 
 
 def emit_sets(
     features: Features, parts: int, item: tuple[IndexedShard, str]
 ) -> Iterator[pa.RecordBatch]:
-    """The feature sets of a shard's candidate documents, once for each centre they are compared at."""
+    """The feature sets of a shard's candidate documents, once for each centre they are compared
+    at."""
     member, path = item
     wanted = store.read_table(path)  # sorted by doc
     docs, centers = (wanted.column(name).to_numpy() for name in ("doc", "center"))
@@ -105,13 +112,12 @@ def emit_sets(
 
 
 def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBatch]) -> int:
-    """Compare each centre with its members, as they stream by; write the pairs with the sizes of intersection and union."""
-    from curation.kernels.minhash import overlaps
+    """Compare each centre with its members, as they stream by; write the pairs with the sizes of
+    intersection and union."""
+    from curation.kernels.minhash import intersections
 
-    own, at = (
-        np.zeros(0, np.int64),
-        (-1, 0, 0),
-    )  # the last centre: its set, and its number, priority and tie
+    # The last centre: its set, and its number, priority and tie.
+    center_set, at = np.zeros(0, np.int64), (-1, 0, 0)
     with store.TableWriter(part_table(out, part), schema.PAIRS, digest) as writer:
         for batch in batches:
             sets = batch.column("features")
@@ -121,9 +127,8 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
                 batch.column(n).to_numpy() for n in ("center", "member", "doc", "priority", "tie")
             )
             n = len(doc)
-            last = np.maximum.accumulate(
-                np.where(member == 0, np.arange(n), -1)
-            )  # row of each row's centre
+            # The row of each row's centre.
+            last = np.maximum.accumulate(np.where(member == 0, np.arange(n), -1))
             numbers, priorities, ties = (
                 np.where(last < 0, known, column[last])
                 for known, column in zip(at, (doc, priority, tie), strict=True)
@@ -131,11 +136,12 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
             if (numbers != center).any():
                 odd = int(center[numbers != center][0])
                 raise RunError(
-                    f"dedup: document {odd} was to be compared, and its shard did not send it; run again with --from dedup"
+                    f"dedup: document {odd} was to be compared, and its shard did not send it; run "
+                    "again with --from dedup"
                 )
-            shared = overlaps(indptr, values, last, own)
+            shared = intersections(indptr, values, last, center_set)
             sizes = np.diff(indptr)
-            total = np.where(last < 0, len(own), sizes[last]) + sizes - shared
+            total = np.where(last < 0, len(center_set), sizes[last]) + sizes - shared
             pairs = np.flatnonzero(member)
             columns = [
                 c[pairs] for c in (center, doc, priorities, ties, priority, tie, shared, total)
@@ -143,7 +149,7 @@ def measure_part(out: str, digest: str, part: int, batches: Iterator[pa.RecordBa
             writer.write(pa.record_batch(columns, schema=schema.PAIRS))
             if last[-1] >= 0:
                 c = last[-1]
-                own, at = (
+                center_set, at = (
                     values[indptr[c] : indptr[c + 1]].copy(),
                     (int(doc[c]), int(priority[c]), int(tie[c])),
                 )

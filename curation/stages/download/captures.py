@@ -1,8 +1,11 @@
-"""Addresses looked up in Common Crawl's columnar index, and their records fetched by range: a corpus from a list of links.
+"""Addresses looked up in Common Crawl's columnar index, and their records fetched by range: a
+corpus from a list of links.
 
-Costs one reading of six columns of the index (Parquet; about a fifth of its bytes), and one request for every page. The rule: of the
-successful captures (status 200) with the sort key of an address, the newest; of equally new ones the first by archive and offset. So
-`http` or `https`, `www.`, upper case and the order of query fields make no difference. Every address becomes a document or is counted.
+Costs one reading of six columns of the index (Parquet; about a fifth of its bytes), and one request
+for every page. The rule: of the successful captures (status 200) with the sort key of an address,
+the newest; of equally new ones the first by archive and offset. So `http` or `https`, `www.`, upper
+case and the order of query fields make no difference. Every address becomes a document or is
+counted.
 """
 
 from __future__ import annotations
@@ -27,8 +30,13 @@ if TYPE_CHECKING:
 BATCH_LINES = 8192
 SHARD_RECORDS = 1000
 COLUMNS = (
-    "url_surtkey", "fetch_time", "fetch_status", "warc_filename", "warc_record_offset", "warc_record_length",
-)  # fmt: skip
+    "url_surtkey",
+    "fetch_time",
+    "fetch_status",
+    "warc_filename",
+    "warc_record_offset",
+    "warc_record_length",
+)
 # Times are only compared, never shown: as text each engine would write them in its own way.
 QUERY = f"""
 WITH asked AS (
@@ -55,8 +63,9 @@ FROM numbered
 """
 
 
-def look_up(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int, int, int]:
-    """Write downloads/<dataset>/captures/: a row for each address of the list, with the record to fetch where there is one.
+def write_captures(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int, int, int]:
+    """Write downloads/<dataset>/captures/: a row for each address of the list, with the record to
+    fetch where there is one.
 
     Returns the number of addresses, of records, and their stored bytes.
 
@@ -64,7 +73,9 @@ def look_up(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int
     """
     files = [file for text in dataset.index if not store.is_web(text) for file in store.find(text)]
     files += [
-        file for source in sources.index(rundir, dataset) for file in store.find(source.destination)
+        file
+        for source in sources.remote_index_files(rundir, dataset)
+        for file in store.find(source.destination)
     ]
     files = [file for file in files if file.path.endswith(".parquet")]
     if not files:
@@ -89,16 +100,21 @@ def look_up(rundir: RunDirectory, engine: Engine, dataset: Dataset) -> tuple[int
     made_from = [identity, *(f"{file.name} {file.size} {file.tag}" for file in files)]
     out = rundir.path("downloads", dataset.name, "captures")
     order = ("filename", "start", "url")
-    made = run_query(
+    result = run_query(
         engine, QUERY, tables, out, schema.CAPTURES, made_from, partition_by="part", sort_by=order
     )
-    tables_of_sizes = (store.read_table(path, ["size"]).column(0).to_numpy() for path in made.paths)
-    told = [(int((sizes > 0).sum()), int(sizes.sum())) for sizes in tables_of_sizes]
-    return made.rows, sum(records for records, _ in told), sum(size for _, size in told)
+    tables_of_sizes = (
+        store.read_table(path, ["size"]).column(0).to_numpy() for path in result.paths
+    )
+    counts = [(int((sizes > 0).sum()), int(sizes.sum())) for sizes in tables_of_sizes]
+    return result.rows, sum(records for records, _ in counts), sum(size for _, size in counts)
 
 
 def _wanted(rundir: RunDirectory, dataset: Dataset) -> tuple[str, str]:
-    """The list as a table, and the digest of what it was made from. Lines that are empty or begin with # do not count."""
+    """The list as a table, and the digest of what it was made from.
+
+    Lines that are empty or begin with # do not count.
+    """
     from curation.readers.commoncrawl import surt_key
 
     (file,) = store.find(dataset.urls)[:1]

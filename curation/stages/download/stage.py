@@ -1,8 +1,10 @@
-"""download: what lies at addresses -> downloads/: archives of crawls, files of datasets, benchmarks; and the lists that streaming needs.
+"""download: what lies at addresses -> downloads/: archives of crawls, files of datasets,
+benchmarks; and the lists that streaming needs.
 
-Costs the network; says before it begins what it will fetch, and how long that takes. Each file is resumed where it broke off and appears
-under its name when it is whole (`store.fetch`). The trap: a file that stays broken must not stop ten thousand others, and must not be
-forgotten either: it is listed in downloads/_failed.json, told at the end of every run, and asked for again by the next.
+Costs the network; says before it begins what it will fetch, and how long that takes. Each file is
+resumed where it broke off and appears under its name when it is whole (`store.fetch`). The trap: a
+file that stays broken must not stop ten thousand others, and must not be forgotten either: it is
+listed in downloads/_failed.json, named at the end of every run, and asked for again by the next.
 """
 
 from __future__ import annotations
@@ -31,31 +33,51 @@ RATES_MBIT = (25, 200)  # a home's and an office's
 def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> None:
     """Fetch what is missing: lists, then files; look addresses up in an index.
 
-    Raises InputError where more than `max_failed` of a dataset's files cannot be fetched, or a single benchmark.
+    Raises InputError where more than `max_failed` of a dataset's files cannot be fetched, or a
+    single benchmark.
     """
     _fetch_lists(rundir)
-    wanted = sources.benchmarks(rundir)
+    wanted = sources.remote_benchmarks(rundir)
     for dataset in rundir.recipe.dataset:
-        wanted += sources.of(rundir, dataset) + sources.index(rundir, dataset)
-    there = sources.present(wanted)
+        wanted += sources.remote_files(rundir, dataset) + sources.remote_index_files(
+            rundir, dataset
+        )
+    there = sources.fetched_files(wanted)
     fetched = [
         source for source in wanted if source.destination and source.destination not in there
     ]
     streamed = [source for source in wanted if not source.destination]
     announce(rundir, fetched, [] if store.exists(rundir.path("plan.json")) else streamed, say)
-    patience = rundir.recipe.download.patience(engine.workers)
-    outcomes = engine.map("download", partial(fetch_file, patience), fetched)
+    outcomes: list[str] = []
+    if fetched:  # an engine need not start where there is nothing to fetch
+        patience = rundir.recipe.download.patience(engine.workers)
+        outcomes = engine.map("download", partial(fetch_file, patience), fetched)
     failed = [(source, why) for source, why in zip(fetched, outcomes, strict=True) if why]
-    _report(rundir, wanted, failed)
+    _list_failed(rundir, wanted, failed)
     for dataset in rundir.recipe.dataset:
         if dataset.urls:
-            addresses, records, size = captures.look_up(rundir, engine, dataset)
+            addresses, records, size = captures.write_captures(rundir, engine, dataset)
             pace = rundir.recipe.download.requests_per_second
             if not store.exists(rundir.path("plan.json")):
                 say(
-                    f"To stream: {dataset.name}: {records} records of {addresses} addresses, {megabytes(size)}: at least "
+                    f"To stream: {dataset.name}: {records} records of {addresses} addresses, "
+                    f"{megabytes(size)}: at least "
                     f"{duration(records / pace)} at {pace:g} requests a second"
                 )
+
+
+def warnings(rundir: RunDirectory) -> list[str]:
+    """Files that the run goes without, a line for each dataset."""
+    path = rundir.path("downloads", "_failed.json")
+    failed = store.read_json(path) if store.exists(path) else []
+    out = []
+    for name in dict.fromkeys(file["dataset"] for file in failed):
+        urls = [file["url"] for file in failed if file["dataset"] == name]
+        out.append(
+            f"download: {len(urls)} files of {name} could not be fetched and are missing here, "
+            f"{urls[0]} first ({path}); the same command asks for them again"
+        )
+    return out
 
 
 def fetch_file(patience: store.Patience, source: Source) -> str:
@@ -68,7 +90,8 @@ def fetch_file(patience: store.Patience, source: Source) -> str:
 
 
 def _fetch_lists(rundir: RunDirectory) -> None:
-    """Each crawl's list of archives, once a run directory: it is part of what the run is made from."""
+    """Each crawl's list of archives, once a run directory: it is part of what the run is made
+    from."""
     from curation.readers import commoncrawl
 
     config = rundir.recipe.download
@@ -76,10 +99,10 @@ def _fetch_lists(rundir: RunDirectory) -> None:
         (d.kind, crawl) for d in rundir.recipe.dataset for crawl in d.crawls
     ):
         url = config.base_url.rstrip("/") + "/" + commoncrawl.list_path(crawl, kind)
-        store.fetch(store.address(url), sources.list_place(rundir, crawl, kind), config.patience(1))
+        store.fetch(store.address(url), sources.list_path(rundir, crawl, kind), config.patience(1))
 
 
-def _report(
+def _list_failed(
     rundir: RunDirectory, wanted: Sequence[Source], failed: Sequence[tuple[Source, str]]
 ) -> None:
     """List what could not be fetched; stop where it is too much."""
@@ -90,32 +113,20 @@ def _report(
     elif store.exists(path):
         store.delete(path)
     for owner in dict.fromkeys(source.owner for source, _ in failed):
-        own = [why for source, why in failed if source.owner == owner]
+        reasons = [why for source, why in failed if source.owner == owner]
         total = sum(source.owner == owner for source in wanted)
         most = 0.0 if owner == sources.BENCHMARKS else rundir.recipe.download.max_failed
-        if len(own) > most * total:
+        if len(reasons) > most * total:
             name = (
                 "decontaminate.benchmarks" if owner == sources.BENCHMARKS else f"dataset {owner!r}"
             )
             raise InputError(
-                f"{name}: {len(own)} of {total} files could not be fetched (download.max_failed allows {most:.0%}); "
-                f"the first: {own[0]}"
+                f"{name}: {len(reasons)} of {total} files could not be fetched "
+                f"(download.max_failed allows {most:.0%}); the first: {reasons[0]}"
             )
 
 
-def warnings(rundir: RunDirectory) -> list[str]:
-    """Files that the run goes without, a line for each dataset."""
-    path = rundir.path("downloads", "_failed.json")
-    rows = store.read_json(path) if store.exists(path) else []
-    return [
-        f"download: {len(own)} files of {name} could not be fetched and are missing here, {own[0]['url']} first "
-        f"({path}); the same command asks for them again"
-        for name in dict.fromkeys(row["dataset"] for row in rows)
-        if (own := [row for row in rows if row["dataset"] == name])
-    ]
-
-
-# ---- what will be fetched --------------------------------------------------------------------------------------------------------------
+# ---- what will be fetched ------------------------------------------------------------------------
 
 
 def announce(
@@ -126,22 +137,24 @@ def announce(
 ) -> None:
     """Say what will be fetched and read, how large it is and how long it takes."""
     total, unknown = 0, False
-    for verb, some in (("fetch", fetched), ("stream", streamed)):
-        for owner in dict.fromkeys(source.owner for source in some):
-            own = [source for source in some if source.owner == owner]
-            size, exact = _size(rundir, own)
+    for verb, wanted in (("fetch", fetched), ("stream", streamed)):
+        for owner in dict.fromkeys(source.owner for source in wanted):
+            files = [source for source in wanted if source.owner == owner]
+            size, exact = _size(rundir, files)
             total, unknown = total + (size or 0), unknown or size is None
             first_mb = (
                 0.0
                 if verb == "fetch"
                 else rundir.recipe.dataset[rundir.recipe.place(owner)].first_mb
             )
-            hosts = ", ".join(dict.fromkeys(urlsplit(source.address.url).netloc for source in own))
+            hosts = ", ".join(
+                dict.fromkeys(urlsplit(source.address.url).netloc for source in files)
+            )
             amount = (
                 "size not told" if size is None else ("" if exact else "about ") + megabytes(size)
             )
             part = f", the first {first_mb:g} MB of each" if first_mb else ""
-            count = f"{len(own)} file{'s' * (len(own) > 1)}{part}"
+            count = f"{len(files)} file{'s' * (len(files) > 1)}{part}"
             say(f"To {verb + ':':<8}{owner.lstrip('_'):<16}{count:<32} {amount:>14}  from {hosts}")
     if total:
         times = " or ".join(
@@ -150,14 +163,14 @@ def announce(
         say(f"In all   {'at least ' if unknown else ''}{megabytes(total)}: {times}")
 
 
-def _size(rundir: RunDirectory, own: Sequence[Source]) -> tuple[int | None, bool]:
+def _size(rundir: RunDirectory, files: Sequence[Source]) -> tuple[int | None, bool]:
     """Bytes of some files, and whether each was asked. None where no server tells."""
     first_mb = 0.0
-    if not own[0].destination:
-        first_mb = rundir.recipe.dataset[rundir.recipe.place(own[0].owner)].first_mb
+    if not files[0].destination:
+        first_mb = rundir.recipe.dataset[rundir.recipe.place(files[0].owner)].first_mb
     patience = replace(rundir.recipe.download.patience(1), max_attempts=2)
-    sizes = [source.address.size for source in own if source.address.size >= 0]
-    open_ = [source for source in own if source.address.size < 0]
+    sizes = [source.address.size for source in files if source.address.size >= 0]
+    open_ = [source for source in files if source.address.size < 0]
     asked = (
         open_
         if len(open_) <= ASKED
@@ -169,8 +182,8 @@ def _size(rundir: RunDirectory, own: Sequence[Source]) -> tuple[int | None, bool
     sizes = [min(size, int(first_mb * 1e6)) if first_mb else size for size in sizes if size]
     if not sizes:
         return None, False
-    exact = len(sizes) == len(own)
-    return (sum(sizes) if exact else round(sum(sizes) / len(sizes) * len(own))), exact
+    exact = len(sizes) == len(files)
+    return (sum(sizes) if exact else round(sum(sizes) / len(sizes) * len(files))), exact
 
 
 def megabytes(size: int) -> str:

@@ -1,7 +1,8 @@
 """The user's other columns: one struct type for a whole dataset, found before its tables are read.
 
-Parquet files say their types. JSON lines are read once to find them; a column of mixed types is kept as JSON text, and so is what a column
-of a Parquet file cannot give back (times, decimals, maps).
+Parquet files say their types. JSON lines are read once to find them; a column of mixed types is
+kept as JSON text, and so is what a column of a Parquet file cannot give back (times, decimals,
+maps).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.rundir.directory import RunDirectory, Shard
-from curation.stages.extract.inputs import opened, read_table_rows
+from curation.stages.extract.inputs import input_format, open_stream, read_table_rows
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -28,16 +29,16 @@ Types = dict[str, pa.DataType]
 
 
 def is_table(dataset: Dataset, file: store.File) -> bool:
-    from curation.readers.formats import guess_format
-
-    if dataset.urls:  # its tables say where records are
-        return False
-    return (guess_format(file.name) if dataset.format == "auto" else dataset.format) == "table"
+    """Whether a file's rows are documents; with `urls` they say where records are."""
+    return not dataset.urls and input_format(dataset, file) == "table"
 
 
 def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, pa.DataType | None]:
-    """The struct of every dataset's other columns, None where it has none. Found once, and kept in documents/_columns/."""
-    found: dict[str, pa.DataType | None] = {}
+    """The struct of every dataset's other columns, None where it has none.
+
+    Found once, and kept in documents/_columns/.
+    """
+    types_by_dataset: dict[str, pa.DataType | None] = {}
     for dataset in rundir.recipe.dataset:
         tables = [
             shard
@@ -45,11 +46,12 @@ def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, p
             if any(is_table(dataset, file) for file in shard.files)
         ]
         if not tables:
-            found[dataset.name] = None
+            types_by_dataset[dataset.name] = None
             continue
         inputs = [(f.name, f.size, f.tag) for shard in tables for f in shard.files]
         known = (dataset.text_column, dataset.id_column, dataset.url_column)
-        digest = config_digest("extract/columns", VERSION, inputs, known)
+        reading = (dataset.format, dataset.first_mb)
+        digest = config_digest("extract/columns", VERSION, inputs, known, reading)
         path = rundir.path("documents", "_columns", dataset.name + ".parquet")
         if not store.done(path, digest):
             types: Types = {}
@@ -61,8 +63,8 @@ def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, p
             with store.TableWriter(path, pa.schema(sorted(plain.items())), digest):
                 pass
         fields = list(store.read_schema(path))
-        found[dataset.name] = pa.struct(fields) if fields else None
-    return found
+        types_by_dataset[dataset.name] = pa.struct(fields) if fields else None
+    return types_by_dataset
 
 
 def columns_of(dataset: Dataset, shard: Shard) -> Types:
@@ -82,7 +84,7 @@ def columns_of(dataset: Dataset, shard: Shard) -> Types:
 
 def _json_columns(dataset: Dataset, file: store.File) -> Types:
     types: Types = {}
-    with opened(dataset, file, store.Patience()) as stream:
+    with open_stream(dataset, file, store.Patience()) as stream:
         for outcome in read_table_rows(dataset, stream, file):
             for name, value in (getattr(outcome, "extra", None) or {}).items():
                 types[name] = _common(types.get(name, pa.null()), _json_type(value))
@@ -131,7 +133,7 @@ def _common(a: pa.DataType, b: pa.DataType) -> pa.DataType:
     return pa.float64() if numbers else pa.string()
 
 
-def fitted(extra: dict[str, Any] | None, kind: pa.DataType | None) -> dict[str, Any] | None:
+def fitted_to(extra: dict[str, Any] | None, kind: pa.DataType | None) -> dict[str, Any] | None:
     """The values of one document as the struct holds them."""
     if extra is None or kind is None:
         return None
@@ -139,9 +141,8 @@ def fitted(extra: dict[str, Any] | None, kind: pa.DataType | None) -> dict[str, 
     for part in kind:
         value = extra.get(part.name)
         if pa.types.is_string(part.type) and value is not None and not isinstance(value, str):
-            value = (
-                str(value) if type(value) is int else orjson.dumps(value).decode()
-            )  # orjson stops at 64 bits
+            # orjson stops at 64 bits
+            value = str(value) if type(value) is int else orjson.dumps(value).decode()
         out[part.name] = value
     return out
 

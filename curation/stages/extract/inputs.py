@@ -20,7 +20,7 @@ def input_format(dataset: Dataset, file: store.File) -> str:
     return guess_format(file.name) if dataset.format == "auto" else dataset.format
 
 
-def opened(dataset: Dataset, file: store.File, patience: store.Patience) -> Any:
+def open_stream(dataset: Dataset, file: store.File, patience: store.Patience) -> Any:
     """An input file as a stream, read where it lies."""
     if dataset.stream:
         return store.RemoteFile(file.path, patience, end=int(dataset.first_mb * 1e6) or None)
@@ -57,22 +57,24 @@ def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | 
 
 
 def _with_text(
-    config: ExtractConfig, found: list[Page | Reject | Skipped]
+    config: ExtractConfig, records: list[Page | Reject | Skipped]
 ) -> Iterator[Document | Reject | Skipped]:
     """The same records with documents or rejects in place of pages."""
     from curation.readers.html import Form
     from curation.readers.page_sandbox import page_sandbox
     from curation.readers.records import Document, Page, PageError, Reject
 
-    pages = [one for one in found if isinstance(one, Page)]
+    pages = [record for record in records if isinstance(record, Page)]
     form = Form(config.headline, config.comments, config.markdown)
     texts = iter(
         page_sandbox(config.extractor, form, config.max_page_s).texts(pages) if pages else []
     )
-    for one in found:
-        if not isinstance(one, Page):
-            yield one
+    for record in records:
+        if not isinstance(record, Page):
+            yield record
         elif isinstance(text := next(texts), PageError):
-            yield Reject(text.reason, one.url, one.offset, text.detail)
+            yield Reject(text.reason, record.url, record.offset, text.detail)
         else:
-            yield Document(text, None, one.url, one.record_id, one.date, one.offset, None)
+            yield Document(
+                text, None, record.url, record.record_id, record.date, record.offset, None
+            )

@@ -1,6 +1,8 @@
-"""extract: archives, MediaWiki dumps, tables and text files -> documents/<dataset>/<shard>.parquet and rejects/.
+"""extract: archives, MediaWiki dumps, tables and text files -> documents/<dataset>/<shard>.parquet
+and rejects/.
 
-Every record of every input file becomes one document or is counted under one reason. Memory: one page, and a batch of rows.
+Every record of every input file becomes one document or is counted under one reason. Memory: one
+page, and a batch of rows.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
 from curation.stages.extract import captures
-from curation.stages.extract.columns import extra_types, fitted, repeated_ids
-from curation.stages.extract.inputs import input_format, opened, pages, read_table_rows
+from curation.stages.extract.columns import extra_types, fitted_to, repeated_ids
+from curation.stages.extract.inputs import input_format, open_stream, pages, read_table_rows
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -39,78 +41,85 @@ UNREACHABLE = "unreachable"
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
     """Extract every shard.
 
-    Raises InputError where nothing became a document, a dataset of tables repeats an id, or too much could not be read from its address.
+    Raises InputError where nothing became a document, a dataset of tables repeats an id, or too
+    much could not be read from its address.
     """
     types = extra_types(rundir, plan, engine)
     patience = rundir.recipe.download.patience(engine.workers)
-    made = engine.map("extract", partial(extract_shard, rundir, types, patience), plan.shards)
-    reach(rundir, plan, made)
-    books = ledger.total(m.ledger for m in made)
-    if not ledger.documents(books, ledger.KEPT):
+    results = engine.map("extract", partial(extract_shard, rundir, types, patience), plan.shards)
+    _check_unreachable(rundir, plan, results)
+    totals = ledger.total(result.ledger for result in results)
+    if not ledger.documents(totals, ledger.KEPT):
         raise InputError(
-            f"no documents in {', '.join(rundir.recipe.names())}: {why_empty(books)}; look at {rundir.path('rejects')}"
+            f"no documents in {', '.join(rundir.recipe.names())}: {_why_no_documents(totals)}; "
+            f"look at {rundir.path('rejects')}"
         )
-    if repeated := repeated_ids(rundir, plan, engine, [m.identity for m in made]):
+    if repeated := repeated_ids(rundir, plan, engine, [result.identity for result in results]):
         dataset, id_, times = repeated
         raise InputError(
-            f"dataset {dataset!r}: the id {id_!r} is there {times} times; ids must be unique in a dataset "
+            f"dataset {dataset!r}: the id {id_!r} is there {times} times; ids must be unique in a "
+            "dataset "
             "(remove the column, or name another with id_column)"
         )
-    return made
-
-
-def reach(rundir: RunDirectory, plan: Plan, made: list[ShardResult]) -> None:
-    """Raise InputError where more than download.max_failed of a dataset's files or addresses could not be read."""
-    most = rundir.recipe.download.max_failed
-    for dataset in rundir.recipe.dataset:
-        own = [
-            (s, m.ledger)
-            for s, m in zip(plan.shards, made, strict=True)
-            if s.dataset == dataset.name
-        ]
-        failed = sum(ledger.documents(books, UNREACHABLE) for _, books in own)
-        total = sum(
-            ledger.documents(books, ledger.IN) if dataset.urls else len(s.files) for s, books in own
-        )
-        if failed > most * total:
-            raise InputError(
-                f"dataset {dataset.name!r}: {failed} of {total} {'addresses' if dataset.urls else 'files'} could not be read "
-                f"(download.max_failed allows {most:.0%}); {rundir.path('rejects', dataset.name)} says why; "
-                "the same command asks for them again"
-            )
+    return results
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
     """What a finished run lost while reading, a line each."""
     out = []
-    for name, books in stored_ledgers(rundir, "extract").items():
-        if not ledger.documents(books, ledger.KEPT):
-            out.append(f"extract: {name} has no documents: {why_empty(books)}")
-        lost = {reason: ledger.documents(books, reason) for reason in ("too_slow", "crashed")}
+    for name, counts in stored_ledgers(rundir, "extract").items():
+        if not ledger.documents(counts, ledger.KEPT):
+            out.append(f"extract: {name} has no documents: {_why_no_documents(counts)}")
+        lost = {reason: ledger.documents(counts, reason) for reason in ("too_slow", "crashed")}
         if any(lost.values()):
-            told = " and ".join(
-                f"{count} pages as {reason}" for reason, count in lost.items() if count
-            )
+            pages = " and ".join(f"{n} pages as {reason}" for reason, n in lost.items() if n)
             out.append(
-                f"extract: {name} lost {told}. That depends on the machine too, so another run may keep some of them and write "
-                "other bytes; rejects/ lists them"
+                f"extract: {name} lost {pages}. That depends on the machine too, so another run "
+                "may "
+                "keep some of them and write other bytes; rejects/ lists them"
             )
-        if failed := ledger.documents(books, UNREACHABLE):
+        if failed := ledger.documents(counts, UNREACHABLE):
             out.append(
-                f"extract: {failed} files or records of {name} could not be read from their addresses ({rundir.path('rejects', name)} "
-                "says why); the same command asks for them again"
+                f"extract: {failed} files or records of {name} could not be read from their "
+                "addresses "
+                f"({rundir.path('rejects', name)} says why); the same command asks for them again"
             )
     return out
 
 
-def why_empty(books: ledger.Ledger) -> str:
-    """What became of a dataset's records where none is a document."""
-    lost = [f"{counts[0]} {reason}" for reason, counts in sorted(ledger.removed(books).items())]
-    return (
-        "the files hold no records"
-        if not lost
-        else f"of {ledger.documents(books, ledger.IN)} records {', '.join(lost)}"
-    )
+def _check_unreachable(rundir: RunDirectory, plan: Plan, results: list[ShardResult]) -> None:
+    """Raise InputError where more than download.max_failed of a dataset's inputs could not be read.
+
+    Its inputs are files, or with `urls` addresses.
+    """
+    most = rundir.recipe.download.max_failed
+    for dataset in rundir.recipe.dataset:
+        shards = [
+            (shard, result.ledger)
+            for shard, result in zip(plan.shards, results, strict=True)
+            if shard.dataset == dataset.name
+        ]
+        failed = sum(ledger.documents(counts, UNREACHABLE) for _, counts in shards)
+        total = sum(
+            ledger.documents(counts, ledger.IN) if dataset.urls else len(shard.files)
+            for shard, counts in shards
+        )
+        if failed > most * total:
+            raise InputError(
+                f"dataset {dataset.name!r}: {failed} of {total} "
+                f"{'addresses' if dataset.urls else 'files'} could not be read "
+                f"(download.max_failed allows {most:.0%}); "
+                f"{rundir.path('rejects', dataset.name)} says why; "
+                "the same command asks for them again"
+            )
+
+
+def _why_no_documents(counts: ledger.Ledger) -> str:
+    """What became of records of which none is a document."""
+    lost = [f"{n} {reason}" for reason, (n, *_) in sorted(ledger.removed(counts).items())]
+    if not lost:
+        return "the files hold no records"
+    return f"of {ledger.documents(counts, ledger.IN)} records {', '.join(lost)}"
 
 
 def extract_shard(
@@ -130,43 +139,49 @@ def extract_shard(
         str(kind),
         dataset.first_mb,
     )
-    inputs = tuple(_told_of(dataset, file) for file in shard.files)
+    inputs = tuple(_input_identity(dataset, file) for file in shard.files)
     digest = config_digest("extract", VERSION, rundir.recipe.extract, dataset.name, shape, inputs)
     path, rejects_path = rundir.documents(shard), rundir.table("rejects", shard)
 
     def make() -> ShardResult:
-        books: ledger.Ledger = {}
+        shard_ledger: ledger.Ledger = {}
         identity = xxhash.xxh3_128(digest.encode())
         columns = schema.with_extra(kind)
         with (  # the rejects are committed first, the documents that vouch for them last
             store.TableWriter(path, columns, digest) as documents,
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
-            for rows, refused in _batches(rundir, dataset, shard, patience, books):
+            for rows, refused in _batches(rundir, dataset, shard, patience, shard_ledger):
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
-                    row["extra"] = fitted(row["extra"], kind)
+                    row["extra"] = fitted_to(row["extra"], kind)
                     identity.update(
-                        row["content"] + orjson.dumps([row[name] for name in _TOLD], default=str)
+                        row["content"]
+                        + orjson.dumps([row[name] for name in _IDENTITY_COLUMNS], default=str)
                     )
                 documents.write(pa.RecordBatch.from_pylist(rows, columns))
-            ledger.check("extract", str(shard), books)
-            rejects.ledger = documents.ledger = books
-            if UNREACHABLE in books:  # vouched for by nothing, so that the next run asks again
+            ledger.check("extract", str(shard), shard_ledger)
+            rejects.ledger = documents.ledger = shard_ledger
+            # Vouched for by nothing, so that the next run asks again.
+            if UNREACHABLE in shard_ledger:
                 rejects.digest = documents.digest = f"{digest}/{UNREACHABLE}"
             documents.identity = identity.hexdigest()
-        return ShardResult(documents.identity, books)
+        return ShardResult(documents.identity, shard_ledger)
 
     return run_once(path, digest, make, rejects_path)
 
 
-def _told_of(dataset: Dataset, file: store.File) -> tuple[str, int]:
-    """What a file is known by. A published archive never changes under its name, and is not asked for its size where it is streamed."""
+def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
+    """The name and size that stand for a file in digests.
+
+    A published archive never changes under its name, and is not asked for its size where it is
+    streamed.
+    """
     return file.name, 0 if dataset.crawls else file.size
 
 
-# What tells two documents of one text apart, for everything made from them.
-_TOLD = ("id", "record_id", "url", "date", "offset", "extra")
+# Columns that tell two documents of the same text apart.
+_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "extra")
 Row = dict[str, Any]
 
 
@@ -175,9 +190,10 @@ def _batches(
     dataset: Dataset,
     shard: Shard,
     patience: store.Patience,
-    books: ledger.Ledger,
+    shard_ledger: ledger.Ledger,
 ) -> Iterator[tuple[list[Row], list[Row]]]:
-    """Rows of documents and of rejects, some hundred at a time; counts every record in `books`."""
+    """Rows of documents and of rejects, some hundred at a time; counts every record in
+    `shard_ledger`."""
     from curation.readers.records import Document, Reject
 
     config = rundir.recipe.extract
@@ -185,38 +201,38 @@ def _batches(
     refused: list[Row] = []
     chars = 0
     for input_ in shard.files:
-        ours = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
-        told = config.table_languages or input_format(dataset, input_) != "table"
-        for file, outcome in _found(rundir, dataset, input_, patience):
+        from_curation = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
+        needs_language = config.table_languages or input_format(dataset, input_) != "table"
+        for file, outcome in _outcomes(rundir, dataset, input_, patience):
             if isinstance(outcome, Document) and not outcome.text.strip():
                 refused.append(
                     _refused(file, Reject("empty", outcome.url, outcome.offset, "only white space"))
                 )
             elif isinstance(outcome, Document):
-                rows.append(_row(dataset, file, outcome, ours))
-                if not told:
+                rows.append(_row(dataset, file, outcome, from_curation))
+                if not needs_language:
                     rows[-1]["language"] = rows[-1]["language_score"] = None
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(_refused(file, outcome))
             else:
-                ledger.add(books, ledger.IN, 1)
-                ledger.add(books, "not_a_page", 1)
+                ledger.add(shard_ledger, ledger.IN, 1)
+                ledger.add(shard_ledger, "not_a_page", 1)
             if len(rows) + len(refused) >= BATCH_ROWS or chars >= BATCH_CHARS:
-                yield _settle(config, rows, refused, books)
+                yield _kept_and_refused(config, rows, refused, shard_ledger)
                 rows, refused, chars = [], [], 0
-    yield _settle(config, rows, refused, books)
+    yield _kept_and_refused(config, rows, refused, shard_ledger)
 
 
-def _settle(
-    config: ExtractConfig, rows: list[Row], refused: list[Row], books: ledger.Ledger
+def _kept_and_refused(
+    config: ExtractConfig, rows: list[Row], refused: list[Row], shard_ledger: ledger.Ledger
 ) -> tuple[list[Row], list[Row]]:
-    """Add the languages, refuse those not wanted, and enter everything in the books."""
+    """Add the languages, refuse those not wanted, and count everything in `shard_ledger`."""
     from curation.readers.language import languages
 
-    asked = [row for row in rows if "language" not in row]
-    names, scores = languages([row["text"] for row in asked]) if asked else ([], [])
-    for row, name, score in zip(asked, names, scores, strict=True):
+    unknown = [row for row in rows if "language" not in row]
+    names, scores = languages([row["text"] for row in unknown]) if unknown else ([], [])
+    for row, name, score in zip(unknown, names, scores, strict=True):
         row["language"], row["language_score"] = name, score
     kept = []
     for row in rows:
@@ -232,18 +248,18 @@ def _settle(
         else:
             kept.append(row)
     for row in kept:
-        ledger.add(books, ledger.IN, 1, len(row["text"]))
-        ledger.add(books, ledger.KEPT, 1, len(row["text"]))
+        ledger.add(shard_ledger, ledger.IN, 1, len(row["text"]))
+        ledger.add(shard_ledger, ledger.KEPT, 1, len(row["text"]))
     for row in refused:
-        ledger.add(books, ledger.IN, 1)
-        ledger.add(books, row["reason"], 1)
+        ledger.add(shard_ledger, ledger.IN, 1)
+        ledger.add(shard_ledger, row["reason"], 1)
     return kept, refused
 
 
-def _row(dataset: Dataset, file: store.File, document: Document, ours: bool) -> Row:
+def _row(dataset: Dataset, file: store.File, document: Document, from_curation: bool) -> Row:
     place = f"{dataset.name}\x00{file.name}\x00{document.offset}"
-    # what `decontaminate` left, several rows of one id
-    piece = (document.extra or {}).get("piece") if ours and document.id else None
+    # Tables that `decontaminate` wrote have several rows of one id: its pieces.
+    piece = (document.extra or {}).get("piece") if from_curation and document.id else None
     id_ = document.id or text_digest(place.encode()).hex()
     return {
         "id": id_ if piece is None else f"{id_}/{piece}",
@@ -268,10 +284,10 @@ def _refused(file: store.File, reject: Reject) -> Row:
     }
 
 
-# ---- reading ---------------------------------------------------------------------------------------------------------------------------
+# ---- reading -------------------------------------------------------------------------------------
 
 
-def _found(
+def _outcomes(
     rundir: RunDirectory, dataset: Dataset, file: store.File, patience: store.Patience
 ) -> Iterator[tuple[store.File, Document | Reject | Skipped]]:
     """What one input file holds, record by record, each with the file it is from."""
@@ -281,7 +297,7 @@ def _found(
     if dataset.urls:
         yield from captures.records(rundir, config, file, patience)
         return
-    with opened(dataset, file, patience) as stream:
+    with open_stream(dataset, file, patience) as stream:
         for outcome in _records(config, dataset, stream, file):
             yield file, outcome
         if isinstance(stream, store.RemoteFile) and stream.failure is not None:

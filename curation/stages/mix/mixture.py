@@ -1,8 +1,10 @@
 """The plan of a mixture: how often each dataset is read, and how far chance may lead from it.
 
-Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs (GPT-3, section 2.2). Pure arithmetic; no files.
+Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs (GPT-3, section 2.2). Pure
+arithmetic; no files.
 
-Trap: the weights of the paper's table 2.2 add to 101 and its epochs do not all follow from its own numbers: see PAPER.
+Trap: the weights of the paper's table 2.2 add to 101 and its epochs do not all follow from its own
+numbers: see PAPER.
 """
 
 from __future__ import annotations
@@ -18,7 +20,8 @@ MOST_UNUSED = 0.5  # of all tokens, where the mixture chose its own length
 MOST_EPOCHS = 4.0  # a dataset repeated more often than this is warned about
 FALSE_ALARM = 1e-6  # chance that a correct run is called wrong, over all its comparisons
 PAPER_TOKENS = 300  # billions, of the training of every model
-PAPER = (  # table 2.2: dataset, tokens (billions), weight (percent), epochs when training for 300 billion tokens
+# Table 2.2: dataset, tokens (billions), weight (percent), epochs in training for 300 billion tokens.
+PAPER = (
     ("Common Crawl (filtered)", 410, 60, 0.44),
     ("WebText2", 19, 22, 2.9),
     ("Books1", 12, 8, 1.9),
@@ -41,12 +44,14 @@ class Share:
 def plan_mixture(
     weights: Mapping[str, float], budget: int, counted: Mapping[str, Sequence[int]]
 ) -> list[Share]:
-    """Weights, tokens and epochs of each dataset of `counted` (tokens for training, tokens held out), in its order.
+    """Weights, tokens and epochs of each dataset of `counted` (tokens for training, tokens held
+    out), in its order.
 
-    A budget of 0 takes each token of the dataset that the weights exhaust first, once. Raises InputError where a dataset with a weight
-    has no tokens.
+    A budget of 0 takes each token of the dataset that the weights exhaust first, once. Raises
+    InputError where a dataset with a weight has no tokens.
 
-    >>> [share.epochs for share in plan_mixture({"web": 60, "wiki": 41}, 1010, {"web": (1200, 0), "wiki": (205, 9)})]
+    >>> tokens = {"web": (1200, 0), "wiki": (205, 9)}
+    >>> [share.epochs for share in plan_mixture({"web": 60, "wiki": 41}, 1010, tokens)]
     [0.5, 2.0]
     """
     whole = sum(weights.values())
@@ -75,22 +80,26 @@ def mixture_warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:
     share = unused / max(1, sum(row["tokens"] for row in mixture))
     scarce = max(mixture, key=lambda row: row["epochs"])
     out = [
-        f"mix: {share:.0%} of the tokens are not used: without a budget (mix.tokens) the mixture ends where {scarce['dataset']} does"
+        f"mix: {share:.0%} of the tokens are not used: without a budget (mix.tokens) the mixture "
+        f"ends where {scarce['dataset']} does"
     ]
     return (out if share > MOST_UNUSED and abs(scarce["epochs"] - 1) < 1e-9 else []) + [
-        f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} rarely help"
+        f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} "
+        "rarely help"
         for row in mixture
         if row["epochs"] > MOST_EPOCHS
     ]
 
 
-# ---- chance ----------------------------------------------------------------------------------------------------------------------------
+# ---- chance --------------------------------------------------------------------------------------
 
 
 def spread(epochs: float, shards: int, shard: int | None = None) -> float:
-    """Variance of how often one chunk is placed in a token shard, or (None) in all of them together.
+    """Variance of how often one chunk is placed in a token shard, or (None) in all of them
+    together.
 
-    Copy e lies anywhere in [e / epochs, (e + 1) / epochs) with the same chance, each copy drawn for itself.
+    Copy e lies anywhere in [e / epochs, (e + 1) / epochs) with the same chance, each copy drawn for
+    itself.
 
     >>> round(spread(2.0, 1), 9), spread(0.5, 4), round(spread(2.0, 4, 0), 9)
     (0.0, 0.25, 0.25)
@@ -106,20 +115,22 @@ def spread(epochs: float, shards: int, shard: int | None = None) -> float:
 def bound(
     variance: float, longest: float, comparisons: int, false_alarm: float = FALSE_ALARM
 ) -> float:
-    """How far a sum of independent chunk lengths may lie from its mean: Bernstein's inequality, true for chunks of any lengths.
+    """How far a sum of independent chunk lengths may lie from its mean: Bernstein's inequality,
+    true for chunks of any lengths.
 
-    `variance` of the sum (squared chunk lengths times `spread`), `longest` chunk; all of `comparisons` sums lie within their bounds
-    with probability 1 - false_alarm.
+    `variance` of the sum (squared chunk lengths times `spread`), `longest` chunk; all of
+    `comparisons` sums lie within their bounds with probability 1 - false_alarm.
     """
     log = math.log(2 * comparisons / false_alarm)
     return longest * log / 3 + math.sqrt((longest * log / 3) ** 2 + 2 * variance * log)
 
 
-# ---- the paper's table -----------------------------------------------------------------------------------------------------------------
+# ---- the paper's table ---------------------------------------------------------------------------
 
 
 def paper_epochs(tokens: float, weight: float) -> float:
-    """The epochs that follow from the paper's own tokens (billions) and weight (percent of 101), in training for 300 billion tokens.
+    """The epochs that follow from the paper's own tokens (billions) and weight (percent of 101), in
+    training for 300 billion tokens.
 
     >>> round(paper_epochs(3, 3), 2)
     2.97
@@ -135,7 +146,9 @@ def paper_notes() -> list[str]:
         follows = paper_epochs(tokens, weight)
         if abs(follows - epochs) > 0.05 * epochs:
             notes.append(
-                f"{name}: {weight} % of {PAPER_TOKENS} billion tokens from {tokens} billion are {follows:.2f} epochs "
-                f"({weight * PAPER_TOKENS / 100 / tokens:.2f} with weights as printed), not {epochs}"
+                f"{name}: {weight} % of {PAPER_TOKENS} billion tokens from {tokens} billion are "
+                f"{follows:.2f} epochs "
+                f"({weight * PAPER_TOKENS / 100 / tokens:.2f} with weights as printed), not "
+                f"{epochs}"
             )
     return notes

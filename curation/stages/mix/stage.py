@@ -1,11 +1,14 @@
-"""mix: the weighted mixture without replacement, packed into token shards (GPT-3, section 2.2 and table 2.2).
+"""mix: the weighted mixture without replacement, packed into token shards (GPT-3, section 2.2 and
+table 2.2).
 
-Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs. Copy e of a chunk stands at position
-(e + uniform(seed, "mix/e", content and chunk number)) / epochs_d of the whole; positions of 1 and more do not take part. The shard is
-floor(position * shards), the order inside it that of position. One formula: the weights hold in expectation in every shard, every
-complete epoch ends before the next begins, and nothing depends on engine or order.
+Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs. Copy e of a chunk stands
+at position (e + uniform(seed, "mix/e", content and chunk number)) / epochs_d of the whole;
+positions of 1 and more do not take part. The shard is floor(position * shards), the order inside it
+that of position. One formula: the weights hold in expectation in every shard, every complete epoch
+ends before the next begins, and nothing depends on engine or order.
 
-Cost: reads the tokens once, moves them once by shuffle. Memory: a row group while emitting, one batch while writing.
+Cost: reads the tokens once, moves them once by shuffle. Memory: a row group while emitting, one
+batch while writing.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from curation.errors import InputError
 from curation.kernels import indexed
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.results import ShardResult, run_once
 from curation.stages.mix.mixture import Share, mixture_warnings, plan_mixture
 
 if TYPE_CHECKING:
@@ -48,10 +52,12 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     identities = tuple(
         store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
     )
-    digest = config_digest("mix", VERSION, rundir.recipe.mix, rundir.recipe.seed, identities)
+    recipe = rundir.recipe
+    digest = config_digest("mix", VERSION, recipe.mix, recipe.seed, recipe.names(), identities)
     manifest = rundir.path("shards", "manifest.parquet")
     names = shard_names(rundir)
-    if not store.done(manifest, digest):
+
+    def make() -> ShardResult:
         _drop_others(rundir, names)
         rows = engine.shuffle(
             "mix",
@@ -65,6 +71,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
         store.write_json(rundir.path("shards", "shards.json"), _shards_json(rundir, shares, rows))
         with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
             writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))
+        return ShardResult(digest)
+
+    run_once(manifest, digest, make)
     return shares
 
 
@@ -75,7 +84,8 @@ def warnings(rundir: RunDirectory) -> list[str]:
 
 
 def _borrow_tokens(rundir: RunDirectory, engine: Engine, shards: list[Shard]) -> None:
-    """A recipe that does not tokenize names token tables of other runs as its files: bring them here, encoding first.
+    """A recipe that does not tokenize names token tables of other runs as its files: bring them
+    here, encoding first.
 
     Raises InputError where they are not of one encoding, or no token tables.
     """
@@ -89,8 +99,10 @@ def _borrow_tokens(rundir: RunDirectory, engine: Engine, shards: list[Shard]) ->
             )
         encodings[folder] = store.read_json(path)
     if len({facts["encoding"] for facts in encodings.values()}) > 1:
-        told = ", ".join(f"{folder} has {facts['encoding']}" for folder, facts in encodings.items())
-        raise InputError(f"mix: token shards of one encoding expected, but {told}")
+        encodings_found = ", ".join(
+            f"{folder} has {facts['encoding']}" for folder, facts in encodings.items()
+        )
+        raise InputError(f"mix: token shards of one encoding expected, but {encodings_found}")
     store.write_json(rundir.path("tokens", "encoding.json"), next(iter(encodings.values())))
     engine.map("mix: gather", partial(borrow_shard, rundir), shards)
 
@@ -98,17 +110,18 @@ def _borrow_tokens(rundir: RunDirectory, engine: Engine, shards: list[Shard]) ->
 def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
     """Copy one token table from the run that made it, unless it is here."""
     source, path = shard.files[0].path, rundir.table("tokens", shard)
-    theirs = store.need_footer(source)
-    if not store.done(path, theirs.digest):
+    source_footer = store.need_footer(source)
+    if not store.done(path, source_footer.digest):
         store.write_bytes(path, store.read_bytes(source))
-    return theirs.rows
+    return source_footer.rows
 
 
-# ---- the plan --------------------------------------------------------------------------------------------------------------------------
+# ---- the plan ------------------------------------------------------------------------------------
 
 
 def token_path(rundir: RunDirectory, shard: Shard) -> str:
-    """The table of a shard's tokens; where this recipe does not tokenize and has not run, that of the run that made it."""
+    """The table of a shard's tokens; where this recipe does not tokenize and has not run, that
+    of the run that made it."""
     path = rundir.table("tokens", shard)
     return path if "tokenize" in rundir.recipe.stages or store.exists(path) else shard.files[0].path
 
@@ -187,11 +200,12 @@ def _drop_others(rundir: RunDirectory, names: list[str]) -> None:
             store.delete(file.path)
 
 
-# ---- placing chunks --------------------------------------------------------------------------------------------------------------------
+# ---- placing chunks ------------------------------------------------------------------------------
 
 
 def positions(seed: int, epoch: int, keys: list[bytes], epochs: float) -> npt.NDArray[np.float64]:
-    """Where copy `epoch` of each chunk stands in [0, 1): 1 and more means that it takes no part. float64[n]."""
+    """Where copy `epoch` of each chunk stands in [0, 1): 1 and more means that it takes no part.
+    float64[n]."""
     return (epoch + draws.uniforms(seed, f"mix/{epoch}", keys)) / epochs
 
 
@@ -207,9 +221,9 @@ def emit_chunks(
     training = rundir.recipe.mix.shards
     validation_part = training + [s.dataset for s in shares].index(shard.dataset)
     for batch in store.read_groups(rundir.table("tokens", shard), ["id", "content", "tokens"]):
-        held = held_out(rundir, batch.column("content"))
+        is_held_out = held_out(rundir, batch.column("content"))
         for out in (False, True):
-            chunks = _chunks(batch.filter(pa.array(held == out)), width)
+            chunks = _chunks(batch.filter(pa.array(is_held_out == out)), width)
             if not chunks.keys:
                 continue
             if out:
@@ -227,7 +241,8 @@ def emit_chunks(
 
 @dataclass(frozen=True, slots=True)
 class _Chunks:
-    """Chunks of some documents: parallel lists; `keys` are content and chunk number, what a draw is made for."""
+    """Chunks of some documents: parallel lists; `keys` are content and chunk number, what a draw
+    is made for."""
 
     keys: list[bytes]
     ids: list[str]
@@ -262,7 +277,7 @@ def _rows(
     place: int,
     epoch: int,
 ) -> Iterator[pa.RecordBatch]:
-    """Rows of schema.CHUNKS, some megabytes at a time."""
+    """Rows of schema.CHUNKS, a few megabytes at a time."""
     key = (at * 2.0**63).astype(np.int64)
     sizes = np.cumsum([len(chunks.tokens[i]) for i in chosen.tolist()], dtype=np.int64)
     total = int(sizes[-1]) if len(sizes) else 0
@@ -272,17 +287,17 @@ def _rows(
         end = min(int(bound) + 1, len(chosen))
         if end <= start:
             continue
-        some = chosen[start:end].tolist()
-        n = len(some)
+        rows = chosen[start:end].tolist()
+        n = len(rows)
         columns = [
             part[start:end].astype(np.int64),
             key[start:end],
-            [chunks.content[i] for i in some],
+            [chunks.content[i] for i in rows],
             np.full(n, place, np.int64),
-            [chunks.ids[i] for i in some],
-            [chunks.numbers[i] for i in some],
+            [chunks.ids[i] for i in rows],
+            [chunks.numbers[i] for i in rows],
             np.full(n, epoch, np.int64),
-            [chunks.tokens[i] for i in some],
+            [chunks.tokens[i] for i in rows],
         ]
         yield pa.record_batch(
             [pa.array(c, f.type) for c, f in zip(columns, schema.CHUNKS, strict=True)],
@@ -291,7 +306,7 @@ def _rows(
         start = end
 
 
-# ---- writing shards --------------------------------------------------------------------------------------------------------------------
+# ---- writing shards ------------------------------------------------------------------------------
 
 
 def write_shard(
@@ -301,7 +316,8 @@ def write_shard(
     part: int,
     batches: Iterator[pa.RecordBatch],
 ) -> dict[str, Any]:
-    """Write one shard's `.bin` (and `.parquet`, where asked for), then its `.idx`; returns its manifest row."""
+    """Write one shard's `.bin` (and `.parquet`, where asked for), then its `.idx`; returns its
+    manifest row."""
     facts = store.read_json(rundir.path("tokens", "encoding.json"))
     dtype = np.dtype(facts["dtype"]).newbyteorder("<")
     name = names[part]

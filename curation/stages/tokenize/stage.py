@@ -1,8 +1,10 @@
-"""tokenize: every surviving piece of text as byte-pair tokens, each piece ended by the end-of-text token.
+"""tokenize: every surviving piece of text as byte-pair tokens, each piece ended by the end-of-text
+token.
 
 Cost: tiktoken's own speed, 4 to 5 MB of text a second and core. Memory: a row group and its tokens.
 
-Trap: special tokens spelled out in a page (`<|endoftext|>`) are text like any other; they never become the special token.
+Trap: special tokens spelled out in a page (`<|endoftext|>`) are text like any other; they never
+become the special token.
 """
 
 from __future__ import annotations
@@ -40,11 +42,10 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     path = rundir.path("tokens", "encoding.json")
     if not store.exists(path) or store.read_json(path) != facts:
         store.write_json(path, facts)
-    made = dict(
-        zip(shards, engine.map("tokenize", partial(tokenize_shard, rundir), shards), strict=True)
-    )
-    check_ledgers(rundir, "tokenize", made)
-    return made
+    results = engine.map("tokenize", partial(tokenize_shard, rundir), shards)
+    by_shard = dict(zip(shards, results, strict=True))
+    check_ledgers(rundir, "tokenize", by_shard)
+    return by_shard
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
@@ -56,12 +57,12 @@ def encoding_facts(name: str) -> dict[str, Any]:
     """What a reader of the tokens must know: more than 65,536 entries need 32-bit tokens."""
     from curation.kernels.bpe import encoding
 
-    found = encoding(name)
-    dtype = "uint16" if found.n_vocab <= 1 << 16 else "uint32"
+    bpe = encoding(name)
+    dtype = "uint16" if bpe.n_vocab <= 1 << 16 else "uint32"
     return {
         "encoding": name,
-        "vocabulary": found.n_vocab,
-        "end_of_text": found.eot_token,
+        "vocabulary": bpe.n_vocab,
+        "end_of_text": bpe.eot_token,
         "dtype": dtype,
     }
 
@@ -81,11 +82,11 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
         pieces = None
         if before and "decontaminate" in rundir.recipe.stages:
             pieces = store.read_table(before, ["pieces"]).column(0).combine_chunks()
-        books: ledger.Ledger = {}
-        with store.TableWriter(path, schema.TOKENS, digest, books) as writer:
+        shard_ledger: ledger.Ledger = {}
+        with store.TableWriter(path, schema.TOKENS, digest, shard_ledger) as writer:
             for group in survivor_groups(rundir, shard, ["id", "text", "content"], before):
-                writer.write(_encode_group(tokens, group, pieces, books))
-        return ShardResult(digest, books)
+                writer.write(_encode_group(tokens, group, pieces, shard_ledger))
+        return ShardResult(digest, shard_ledger)
 
     return run_once(path, digest, make)
 
@@ -99,18 +100,18 @@ class _Encoder:
 
     def __call__(self, text: str) -> npt.NDArray[np.integer[Any]]:
         """Tokens of one piece, the end-of-text token last."""
-        found = self.encoding.encode_to_numpy(text, disallowed_special=())
-        tokens = np.empty(len(found) + 1, self.dtype)
-        tokens[:-1], tokens[-1] = found, self.encoding.eot_token
+        encoded = self.encoding.encode_to_numpy(text, disallowed_special=())
+        tokens = np.empty(len(encoded) + 1, self.dtype)
+        tokens[:-1], tokens[-1] = encoded, self.encoding.eot_token
         return tokens
 
 
 def _encode_group(
-    encoder: _Encoder, group: RowGroup, pieces: Any, books: ledger.Ledger
+    encoder: _Encoder, group: RowGroup, pieces: Any, shard_ledger: ledger.Ledger
 ) -> pa.RecordBatch:
     """The tokens of a row group; null `pieces` of an open row mean its whole text."""
     n = group.batch.num_rows
-    open_ = group.open()
+    remaining = group.remaining()
     spans: Sequence[Any] = (
         [None] * n if pieces is None else pieces.slice(group.start, n).to_pylist()
     )
@@ -118,21 +119,21 @@ def _encode_group(
         name: [None] * n for name in ("keep", "reason", "counts", "tokens")
     }
     texts = group.batch.column("text").to_pylist()
-    for row in np.flatnonzero(open_).tolist():
+    for row in np.flatnonzero(remaining).tolist():
         text = texts[row]
         parts = [text] if spans[row] is None else [text[s["start"] : s["end"]] for s in spans[row]]
         parts = [part for part in parts if part]
         chars = sum(map(len, parts))
-        ledger.add(books, ledger.IN, 1, chars)
+        ledger.add(shard_ledger, ledger.IN, 1, chars)
         if not parts:
             columns["keep"][row], columns["reason"][row] = False, "no_tokens"
-            ledger.add(books, "no_tokens", 1)
+            ledger.add(shard_ledger, "no_tokens", 1)
             continue
         encoded = [encoder(part) for part in parts]
         columns["keep"][row] = True
         columns["counts"][row] = [len(tokens) for tokens in encoded]
         columns["tokens"][row] = [tokens.tobytes() for tokens in encoded]
-        ledger.add(books, ledger.KEPT, 1, chars, sum(columns["counts"][row]))
+        ledger.add(shard_ledger, ledger.KEPT, 1, chars, sum(columns["counts"][row]))
     columns |= {name: group.batch.column(name) for name in ("id", "content")}
     arrays = [
         c if isinstance(c := columns[f.name], pa.Array) else pa.array(c, f.type)

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 
 from curation.cli import inspect as commands
 from curation.errors import RunError
+from curation.inspect.evidence.cuts import cuts
 from curation.rundir.plan import read
-from curation.web.cuts import cuts, write_cuts
+from curation.web.cuts import write_cuts
 
 
 def test_the_table_and_the_json_tell_of_dirty_examples(tiny_run: Path) -> None:
@@ -38,8 +39,8 @@ def test_every_cut_can_be_looked_at(tiny_run: Path, tmp_path: Path) -> None:
     book = shown["book-1"]
     ((start, end),) = book.cuts
     assert quote.split()[0] in book.text[start:end]
-    assert {names for _, _, names in book.matches} == {("lamps lamp-1",)}
-    assert book.matches[0][1] == " ".join(quote.lower().split()[:13])
+    assert {match.owners for match in book.matches} == {("lamps lamp-1",)}
+    assert book.matches[0].words == " ".join(quote.lower().split()[:13])
     page = tmp_path / "cuts.html"
     assert write_cuts(*opened, str(page)) == len(shown)
     html = page.read_text()
@@ -58,11 +59,11 @@ def test_the_page_shows_some_or_those_of_one_benchmark(tiny_run: Path, tmp_path:
 
 @pytest.mark.parametrize("text", ["<script>alert(1)</script>"])
 def test_texts_are_escaped(copied: Path, tmp_path: Path, text: str) -> None:
-    from curation.web.cuts import Cut, _page
+    from curation.inspect.evidence.cuts import Cut, Match
+    from curation.web.cuts import cuts_page
 
-    html = _page(
-        [Cut("a", text, text, text * 3, None, ((0, 20),), ((20, 60),), (((2, 9), text, (text,)),))],
-        text,
-    )
+    match = Match((2, 9), text, (text,))
+    cut = Cut("a", text, text, text * 3, None, ((0, 20),), ((20, 60),), (match,))
+    html = cuts_page([cut], text)
     assert text not in html
     parsed(html)

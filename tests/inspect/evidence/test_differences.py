@@ -15,7 +15,7 @@ def words(found: Differences, *kinds: str) -> list[str]:
 @given(TEXTS, TEXTS)
 def test_both_texts_can_be_read_off(own: str, kept: str) -> None:
     found = compare(own, kept)
-    assert words(found, "both", "own") == own.split()
+    assert words(found, "both", "removed") == own.split()
     assert words(found, "both", "kept") == kept.split()
     assert (found.places == 0) == (own.split() == kept.split())
     assert all(a.kind != b.kind for a, b in zip(found.parts, found.parts[1:], strict=False))
@@ -30,9 +30,9 @@ def test_places_and_what_is_shown_of_them() -> None:
         lines[3].replace("3.29", "end more"),
     ]
     found = compare("\n".join(lines), "\n".join(changed))
-    assert (found.places, found.count("own"), found.count("kept")) == (2, 2, 3)
+    assert (found.places, found.count("removed"), found.count("kept")) == (2, 2, 3)
     first = list(found.shown(1))
-    assert [part.kind for part in first] == ["both", "own", "kept", "both"]
+    assert [part.kind for part in first] == ["both", "removed", "kept", "both"]
     assert first[0].words[0] == "…"
     assert first[0].words[-1] == "1.4"
     assert first[-1].words[-1] == "…"
@@ -46,7 +46,7 @@ def test_long_places_are_not_compared_word_by_word() -> None:
     own, kept = (" ".join(f"{side}{i}" for i in range(MOST_WORDS + 1)) for side in "ab")
     assert [part.kind for part in compare("same " + own, "same " + kept).parts] == [
         "both",
-        "own",
+        "removed",
         "kept",
     ]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import gzip
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from checked_html import parsed
 
+from curation.blocks.extractor import Block
 from curation.engine.local import LocalEngine
 from curation.inspect.evidence.extracted import extracted_pages
+from curation.inspect.evidence.report import report
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.rundir.plan import read
 from curation.web.page import page
-from curation.web.report import report
 
 STORY = "".join(
     f"<p>The keeper of mill {n} told a long story, which nobody in the village has forgotten.</p>"
@@ -48,17 +50,17 @@ def test_pages_are_read_again_or_said_to_be_gone(tmp_path: Path, local: LocalEng
     rundir, plan = read(out)
     found = extracted_pages(rundir, plan)
     assert found is not None
-    assert [one["kept"] for one in found] == [True] * 3
-    for one in found:
-        number = one["url"][-1]
-        assert one["blocks"][0] | {"score": 0} == {
-            "text": f"Home <{number}>", "score": 0, "kept": False, "tag": "li", "link_share": 0.875,
-        }  # fmt: skip
-        assert sum(block["kept"] for block in one["blocks"]) >= 9
+    assert [shown.kept for shown in found] == [True] * 3
+    for shown in found:
+        assert shown.url is not None
+        assert shown.blocks is not None
+        first = replace(shown.blocks[0], score=0.0)
+        assert first == Block(f"Home <{shown.url[-1]}>", 0.0, False, "li", 0.875)
+        assert sum(block.kept for block in shown.blocks) >= 9
     assert found == extracted_pages(rundir, plan)
-    shown = parsed(page(report(rundir, plan)))
-    assert "Pages, block by block" in shown.text
-    assert f"Home <{found[0]['url'][-1]}>" in shown.text
+    text = parsed(page(report(rundir, plan))).text
+    assert "Pages, block by block" in text
+    assert f"Home <{(found[0].url or '')[-1]}>" in text
     shutil.move(tmp_path / "a.warc.gz", tmp_path / "gone.warc.gz")
-    assert [one["blocks"] for one in extracted_pages(rundir, plan) or []] == [None] * 3
-    assert "not to be found in its archive again" in parsed(page(report(rundir, plan))).text
+    assert [shown.blocks for shown in extracted_pages(rundir, plan) or []] == [None] * 3
+    assert "not found again in its archive" in parsed(page(report(rundir, plan))).text

@@ -15,18 +15,13 @@ from click.testing import CliRunner
 from curation import store
 from curation.cli import main
 from curation.errors import InputError
-from curation.inspect.evidence.fit import (
-    ALPHAS,
-    alpha_report,
-    by_score,
-    kept_by_alpha,
-    model_report,
-)
-from curation.inspect.terminal.fit import token_list
+from curation.inspect.evidence.alpha import ALPHAS, alpha_report, kept_by_alpha
+from curation.inspect.evidence.fit import Feature, model_report, token_list
+from curation.inspect.evidence.report import report
+from curation.inspect.evidence.scores import by_score
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.stages.classify import stage as classify
-from curation.web.report import report
 
 
 @pytest.fixture
@@ -41,8 +36,8 @@ def call(*args: str) -> Any:
 def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
     finished: tuple[RunDirectory, Any], run_recipe: Callable[..., Any]
 ) -> None:
-    found = kept_by_alpha(*finished)["datasets"]["web"]
-    assert sum(found["counts"]) == 100
+    found = kept_by_alpha(*finished)["web"]
+    assert sum(found.counts) == 100
     for alpha in (1.0, 3.0, 20.0):
         rundir, plan = run_recipe(
             DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha, "heldout": 0.3}}
@@ -53,7 +48,7 @@ def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
             store.read_table(rundir.table("classify", shard, "evidence")).column("score").to_numpy()
         )
         bands = np.histogram(score[keep], np.linspace(0, 1, 11))[0].tolist()
-        assert found["kept"][ALPHAS.index(alpha)] == bands
+        assert found.kept[ALPHAS.index(alpha)] == bands
 
 
 def test_alpha_is_fitted_to_documents_that_the_fit_never_saw(
@@ -62,14 +57,14 @@ def test_alpha_is_fitted_to_documents_that_the_fit_never_saw(
     rundir, plan = finished
     found = alpha_report(rundir, plan)
     assert found is not None
-    fit, heldout = (
-        found["fit"],
-        model_report(rundir.path("classify", "model"))["report"]["datasets"]["good"],
-    )  # type: ignore[index]
-    assert fit["documents"] == heldout["documents"] > 0
-    assert (fit["dataset"], sum(fit["counts"])) == ("good", fit["documents"])
-    assert sum(fit["expected"]) == pytest.approx(fit["documents"], abs=0.01)
-    assert fit["low"] < fit["alpha"] < fit["high"]
+    model = model_report(rundir.path("classify", "model"))
+    assert model is not None
+    assert model.report is not None
+    fit, heldout = found.fit, model.report.datasets["good"]
+    assert fit.documents == heldout.documents > 0
+    assert (fit.dataset, sum(fit.counts)) == ("good", fit.documents)
+    assert sum(fit.expected) == pytest.approx(fit.documents, abs=0.01)
+    assert fit.low < fit.alpha < fit.high
 
 
 def test_scores_that_no_alpha_fits_are_refused_with_the_reason(
@@ -78,8 +73,8 @@ def test_scores_that_no_alpha_fits_are_refused_with_the_reason(
     rundir, plan = finished
     found = alpha_report(rundir, plan, "web")
     assert found is not None
-    assert "no alpha gives 0.347" in found["fit"]["refused"]
-    assert found["datasets"]  # the table is there all the same
+    assert "no alpha gives 0.347" in (found.fit.refused or "")
+    assert found.datasets  # the table is there all the same
     with pytest.raises(InputError, match="no dataset 'wub'"):
         alpha_report(rundir, plan, "wub")
 
@@ -92,10 +87,10 @@ def test_documents_by_score_are_near_it_and_have_the_fate_they_are_shown_with(
     texts = {row["id"]: row["text"] for row in DATASETS["crawl:web"]}
     assert rows
     for row in rows:
-        assert abs(row["score"] - row["near"]) <= 0.05
-        assert row["kept"] == (row["draw"] > row["needed"])
-        assert row["text"] == texts[row["id"]][:300]
-    assert {row["kept"] for row in rows} == {True, False}
+        assert abs(row.score - row.near) <= 0.05
+        assert row.kept == (row.draw > row.needed)
+        assert row.text == texts[row.id][:300]
+    assert {row.kept for row in rows} == {True, False}
     assert rows == by_score(rundir, plan, "web", n=2)
     assert rows != by_score(rundir, plan, "web", n=2, seed=1)
 
@@ -140,12 +135,13 @@ def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[RunDirectory,
     held["strongest"]["negative"][0]["tokens"][0]["token"] = "<script>"
     path.write_text(json.dumps(held))
     found = report(rundir, plan)
-    assert found["by_score"]["web"]
+    assert found.by_score is not None
+    assert found.by_score["web"]
     from curation.web.page import page
 
     html = page(found)
     assert "Fit of the classifier" in html
-    assert "What the filter lets in" in html
+    assert "Kept and removed at each score" in html
     assert "<script>" not in html
     assert "&#x27;&lt;script&gt;&#x27;" in html
 
@@ -156,18 +152,19 @@ def test_alarms_are_on_the_page(finished: tuple[RunDirectory, Any]) -> None:
         rundir.out, replace(rundir.recipe, classify=replace(rundir.recipe.classify, alpha=0.1))
     )
     books = store.read_json(rundir.path("ledger.json"))["classify"]
-    assert report(idle, plan)["warnings"][0] == classify.alarms(books, 0.1)[0]
+    assert report(idle, plan).warnings[0] == classify.alarms(books, 0.1)[0]
 
 
 def test_the_sample_run_has_a_report_of_its_fit(sample_run: Path) -> None:
     rundir, plan = plans.read(str(sample_run))
     found = report(rundir, plan)
-    assert found["model"]["report"]["auc"] is None or found["model"]["report"]["auc"] > 0.5
-    assert len(found["alpha"]["alphas"]) == 20
+    assert found.model is not None
+    assert found.model.report is not None
+    assert found.model.report.auc is None or found.model.report.auc > 0.5
+    assert found.alpha is not None
+    assert len(found.alpha.alphas) == 20
 
 
 def test_a_token_list_counts_what_it_leaves_out() -> None:
-    assert (
-        token_list({"tokens": [{"token": "\x1b[31m", "count": 1000}], "distinct_tokens": 3})
-        == "'\\x1b[31m' 1,000 and 2 more"
-    )
+    feature = Feature(1.0, 2, 0, [("\x1b[31m", 1000)], 3)
+    assert token_list(feature) == "'\\x1b[31m' 1,000 and 2 more"

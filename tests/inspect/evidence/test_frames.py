@@ -8,48 +8,32 @@ import pytest
 
 from curation import store
 from curation.errors import RunError
-from curation.inspect.evidence import frames
+from curation.inspect.evidence import frames, scores
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
 from curation.store.tables import GROUP_ROWS
 
 
-def test_kept_share_at_the_recipes_alpha_is_what_classify_kept(
-    opened: tuple[RunDirectory, Plan],
-) -> None:
+def test_margins_say_what_classify_kept(opened: tuple[RunDirectory, Plan]) -> None:
     rundir, plan = opened
-    table = frames.scores(rundir, plan, "crawl")
-    kept = frames.kept_share(
-        table.column("score").to_numpy(),
-        table.column("u").to_numpy(),
-        [rundir.recipe.classify.alpha],
-    )
-    assert kept[0] == np.mean(table.column("keep").to_numpy())
-    assert np.array_equal(
-        frames.margins(table, rundir.recipe.classify.alpha) > 0, table.column("keep").to_numpy()
-    )
-
-
-def test_a_larger_alpha_keeps_less() -> None:
-    chance = np.random.default_rng(0)
-    share = frames.kept_share(chance.random(500), chance.random(500), range(1, 21))
-    assert (np.diff(share) <= 0).all()
-    assert share[0] > share[-1]
+    table = scores.scores(rundir, plan, "crawl")
+    kept = scores.margins(table, rundir.recipe.classify.alpha) > 0
+    assert np.array_equal(kept, table.column("keep").to_numpy())
 
 
 def test_near_threshold_tells_both_sides(opened: tuple[RunDirectory, Plan]) -> None:
-    rows = frames.near_threshold(*opened, "crawl", n=3, chars=20).to_pylist()
-    assert [row["kept"] for row in rows] == [True] * 3 + [False] * 3
-    assert all(
-        (row["draw"] > row["needed"]) == row["kept"] and len(row["text"]) <= 20 and row["id"]
-        for row in rows
-    )
+    documents = scores.near_threshold(*opened, "crawl", n=3, chars=20)
+    assert [document.kept for document in documents] == [True] * 3 + [False] * 3
+    for document in documents:
+        assert (document.draw > document.needed) == document.kept
+        assert len(document.text) <= 20
+        assert document.id
 
 
 def test_duplicate_pairs_hold_both_texts(opened: tuple[RunDirectory, Plan]) -> None:
-    pairs = {pair["id"]: pair for pair in frames.duplicate_pairs(*opened, n=10)}
+    pairs = {pair.id: pair for pair in frames.duplicate_pairs(*opened, n=10)}
     assert set(pairs) == {"page-31", "page-32"}
-    assert pairs["page-32"]["text"].startswith(pairs["page-32"]["kept_text"])
+    assert pairs["page-32"].text.startswith(pairs["page-32"].kept_text)
 
 
 def test_take_keeps_the_order_asked_for_over_row_groups(tmp_path: Path) -> None:
@@ -67,6 +51,6 @@ def test_without_scores_or_dedup_it_says_so(half_run: Path) -> None:
         store.delete(rundir.decision("dedup", shard))
         store.delete(rundir.table("classify", shard, "evidence"))
     with pytest.raises(RunError, match="no scores"):
-        frames.scores(rundir, plan)
+        scores.scores(rundir, plan)
     with pytest.raises(RunError, match="dedup has not run"):
         frames.duplicate_pairs(rundir, plan)

@@ -5,25 +5,25 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from curation.cli import steps
+from curation.cli.mix import mix
 from curation.errors import RunError
 from curation.inspect.evidence.mixture import mixture_plan
 from curation.rundir.plan import read
 
 
 def told(*arguments: str) -> str:
-    done = CliRunner().invoke(steps.mix, list(arguments), catch_exceptions=False)
+    done = CliRunner().invoke(mix, list(arguments), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     return done.output
 
 
 def test_the_plan_of_a_run_stands_beside_what_was_achieved(tiny_run: Path) -> None:
     rows = mixture_plan(*read(str(tiny_run)))
-    assert [row["dataset"] for row in rows] == ["wiki", "books", "crawl"]
-    assert sum(row["weight"] for row in rows) == pytest.approx(1)
+    assert [row.dataset for row in rows] == ["wiki", "books", "crawl"]
+    assert sum(row.weight for row in rows) == pytest.approx(1)
     for row in rows:
-        assert row["planned"] == pytest.approx(row["epochs"] * row["tokens"])
-        assert row["placed"] >= 0
+        assert row.planned == pytest.approx(row.epochs * row.tokens)
+        assert row.placed >= 0
     output = told(str(tiny_run), "--plan")
     assert "epochs placed" in output
     assert "of 101" in output
@@ -52,7 +52,7 @@ def test_what_is_missing_is_said(tiny_run: Path, half_run: Path) -> None:
         ((f"a={tiny_run}", "--plan"), "--weights"),
         ((f"a={tiny_run}", "--weights", "a=1", "--tokens", "5"), "--out"),
     ):
-        done = CliRunner().invoke(steps.mix, list(arguments))
+        done = CliRunner().invoke(mix, list(arguments))
         assert done.exit_code == 2
         assert word in done.output
     with pytest.raises(RunError, match="no tokens yet"):

@@ -62,7 +62,7 @@ def test_exact_duplicate(opened: tuple[RunDirectory, Plan]) -> None:
     text = told(opened, "page-30")
     assert "removed by dedup: exact_duplicate of wiki-0 in wiki" in text
     assert "the texts are equal" in text
-    assert "left in its favour: 1" in told(opened, "wiki-0")
+    assert "its duplicates removed: 1" in told(opened, "wiki-0")
 
 
 def test_a_page_that_only_quotes_a_benchmark(opened: tuple[RunDirectory, Plan]) -> None:
@@ -104,7 +104,7 @@ def test_a_half_finished_run_tells_how_far_it_got(half_run: Path) -> None:
 def test_every_chunk_lies_where_explain_says(
     opened: tuple[RunDirectory, Plan], tiny_run: Path
 ) -> None:
-    """The formula against the shards themselves: each document's tokens are looked for in the shards it names, and only there."""
+    """The formula against the shards: a document's tokens are in those it names, and only there."""
     rundir, plan = opened
     shards: dict[str, list[bytes]] = {}
     for path in (tiny_run / "shards").glob("*.bin"):

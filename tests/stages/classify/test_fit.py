@@ -15,6 +15,7 @@ from classify_corpus import DATASETS, GOOD, JUNK, TABLE, labelled_rows
 
 from curation import store
 from curation.errors import InputError
+from curation.kernels.elementary import sigmoid
 from curation.kernels.hashingtf import tokenize
 from curation.recipe.tables import ClassifyConfig
 from curation.rundir import plan as plans
@@ -165,7 +166,7 @@ def test_the_weights_are_the_minimum_of_the_stated_objective(
     rows = np.ones(len(found.y), bool)
     w, intercept = classify_fit.regression(found, rows, 1.0, "balanced", tol=1e-10)
     weight = classify_measure.class_weights(found.y, "balanced")
-    residual = weight * (classify_measure.sigmoid(found.x @ w + intercept) - found.y)
+    residual = weight * (sigmoid(found.x @ w + intercept) - found.y)
     np.testing.assert_allclose(found.x.T @ residual + w, 0, atol=1e-5)
     assert residual.sum() == pytest.approx(0, abs=1e-5)
 

@@ -13,7 +13,7 @@ from curation import store
 from curation.errors import RunError
 from curation.recipe import reading as recipe
 from curation.rundir.directory import RunDirectory
-from curation.stages.dedup.index import chain, members, names, own
+from curation.stages.dedup.index import dataset_names, index_runs, indexed_shards, new_shards
 
 
 def _dedup(index: Any = None, **settings: Any) -> dict[str, Any]:
@@ -85,8 +85,8 @@ def test_only_candidates_of_the_index_are_read_again(
     assert {
         path: path.stat().st_mtime_ns for path in Path(index.out).rglob("*") if path.is_file()
     } == before
-    (old, mine) = members(new, plan)
-    assert own([old, mine]) == [mine]
+    (old, mine) = indexed_shards(new, plan)
+    assert new_shards([old, mine]) == [mine]
     assert not store.listing(new.path("dedup", "pairs", "wanted"))  # nobody's text was asked for
 
 
@@ -97,7 +97,7 @@ def test_an_index_made_otherwise_is_refused(run_recipe: Callable[..., Any]) -> N
     def said(seed: int = 0, **settings: Any) -> str:
         made = recipe.parse({"seed": seed, "dataset": datasets, **_dedup(index, **settings)})
         with pytest.raises(RunError, match="this index was made with") as raised:
-            chain(RunDirectory("elsewhere", made))
+            index_runs(RunDirectory("elsewhere", made))
         assert "\n" not in str(raised.value)
         return str(raised.value)
 
@@ -128,7 +128,7 @@ def test_pairs_may_name_what_only_the_index_has(run_recipe: Callable[..., Any]) 
         {"id": "k", "text": third + " x"},
     ]
     new, plan = run_recipe({"crawl": rows}, _dedup(index, **pairs), out="second")
-    assert names(new) == ("crawl", "web", "books")
+    assert dataset_names(new) == ("crawl", "web", "books")
     fates = {
         id_: (fate["kept_dataset"], fate["kept_id"])
         for id_, fate in fates_of(new, plan, "crawl").items()

@@ -12,12 +12,13 @@ from rich.console import Console
 
 from curation import store
 from curation.inspect.check.check import check
-from curation.inspect.evidence.funnel import funnel, funnel_table
+from curation.inspect.evidence.flow import funnel
+from curation.inspect.evidence.report import report
+from curation.inspect.evidence.sample import sample
 from curation.inspect.terminal.explain import explain
-from curation.inspect.terminal.show import sample
+from curation.inspect.terminal.funnel import funnel_table
 from curation.pipeline.line import ledgers
 from curation.web.page import page
-from curation.web.report import report
 
 TABLE: dict[str, Any] = {"stages": ["extract", "dedup"], "dedup": {"max_repeated_lines": 0.3}}
 
@@ -77,8 +78,8 @@ def test_every_view_of_a_run_can_show_them(run_recipe: Callable[..., Any]) -> No
     (first, _) = sample(rundir, plan, reason="repetitive")
     assert first.evidence["repeated_lines"] == pytest.approx(0.654, abs=0.001)
     found = report(rundir, plan)
-    assert found["duplicates"]["removed"] == 1
-    assert found["repeats"]["a"]["documents"] == 6
+    assert found.duplicates.removed == 1
+    assert found.repeats["a"].documents == 6
     assert "Repeated lines" in page(found)
 
 

@@ -19,7 +19,7 @@ def _jaccard(a: str, b: str) -> float:
     import pyarrow as pa
 
     indptr, values = minhash.feature_sets(*text_buffers(pa.array([a, b])), "shingle", 5)
-    shared, total = minhash.overlap(values[: indptr[1]], values[indptr[1] :])
+    shared, total = minhash.intersection_and_union(values[: indptr[1]], values[indptr[1] :])
     return shared / total
 
 

@@ -296,3 +296,13 @@ def test_json_lines_can_be_streamed_and_parquet_cannot(
 def test_what_cannot_go_together_is_refused(dataset: dict[str, Any], said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         recipe.parse({"stages": ["extract"], "dataset": [{"name": "a", **dataset}]})
+
+
+@pytest.mark.parametrize("archives", ["0:x", "sample:0"])
+def test_bad_archives_name_the_key_and_the_dataset(
+    server: Internet, tmp_path: Path, local: LocalEngine, archives: str
+) -> None:
+    expected = rf"^dataset 'cc', crawl {CRAWL}: archives: .*'{archives}'"
+    with pytest.raises(InputError, match=expected) as caught:
+        pipeline.run(crawl(server, archives=archives), str(tmp_path / "run"), local)
+    assert "a slice such as '0:100'" in str(caught.value)

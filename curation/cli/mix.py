@@ -1,0 +1,128 @@
+"""`curation mix`: the weighted mixture of runs that have tokens, or the plan of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import click
+
+from curation.cli.options import (
+    config_options,
+    out_or_plan_option,
+    update_option,
+    workers_option,
+)
+from curation.recipe.tables import MixConfig, Recipe
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, required=True, metavar="NAME=DIR...")
+@click.option("--weights", help="For instance a=60,b=40; any unit.")
+@config_options(MixConfig, "tokens", "shards", "validation", "parquet")
+@config_options(Recipe, "seed")
+@click.option(
+    "--plan",
+    "plan_only",
+    is_flag=True,
+    help="Only show the plan; DIR alone shows that of a recipe's run.",
+)
+@out_or_plan_option
+@workers_option
+@update_option
+def mix(
+    inputs: tuple[str, ...],
+    weights: str | None,
+    plan_only: bool,
+    out: str | None,
+    settings: dict[str, Any],
+    **options: Any,
+) -> None:
+    """Token shards from run directories that have tokens, mixed by weight without replacement.
+
+    \b
+    Examples:
+      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --out MIXED
+      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --plan
+      curation mix RUN --plan
+    """
+    from curation.cli.steps import absolute, recipe_tables, run_tables
+
+    keys = settings["mix"]
+    if weights:
+        pairs = _pairs(weights.split(","), "NAME=WEIGHT")
+        keys["weights"] = {name: _weight(text) for name, text in pairs.items()}
+    if plan_only and len(inputs) == 1 and "=" not in inputs[0]:
+        return _show_run_plan(inputs[0], keys)
+    folders = _pairs(inputs, "NAME=DIR")
+    if "weights" not in keys or "tokens" not in keys:
+        raise click.UsageError("--weights and --tokens are needed")
+    if unmatched := folders.keys() ^ keys["weights"].keys():
+        name = min(unmatched)
+        problem = "no weight" if name in folders else "a weight, but no NAME=DIR"
+        raise click.UsageError(f"{name!r} has {problem}; each needs both")
+    datasets = [
+        {
+            "name": name,
+            "files": [absolute(folder.rstrip("/")) + "/tokens/*/*.parquet"],
+            "format": "table",
+        }
+        for name, folder in folders.items()
+    ]
+    if plan_only:
+        return _show_plan(recipe_tables(settings, ["mix"], datasets))
+    if not out:
+        raise click.UsageError("--out is needed (or --plan)")
+    return run_tables(settings, ["mix"], datasets, out=out, export=False, **options)
+
+
+def _show_plan(tables: dict[str, Any]) -> None:
+    """The plan of a mixture that has not been made."""
+    from curation.recipe import reading
+    from curation.rundir import plan
+    from curation.rundir.directory import RunDirectory
+
+    recipe = reading.parse(tables, "command line")
+    _print_plan(RunDirectory(".", recipe), plan.make(recipe, "."))
+
+
+def _show_run_plan(run: str, keys: dict[str, Any]) -> None:
+    """The plan of a run directory, with the keys of `mix` given on the command line."""
+    import dataclasses
+
+    from curation.rundir import plan
+    from curation.rundir.directory import RunDirectory
+
+    rundir, run_plan = plan.read(run)
+    changed = dataclasses.replace(rundir.recipe.mix, **keys)
+    stages = tuple(dict.fromkeys((*rundir.recipe.stages, "mix")))
+    recipe = dataclasses.replace(rundir.recipe, mix=changed, stages=stages)
+    _print_plan(RunDirectory(run, recipe), run_plan)
+
+
+def _print_plan(rundir: Any, run_plan: Any) -> None:
+    from curation.cli.console import console
+    from curation.inspect.evidence.mixture import mixture_plan
+    from curation.inspect.terminal.mixture import plan_parts
+
+    for part in plan_parts(rundir, mixture_plan(rundir, run_plan)):
+        console().print(part)
+
+
+def _pairs(items: Iterable[str], form: str) -> dict[str, str]:
+    pairs: dict[str, str] = {}
+    for item in items:
+        name, equals, value = (part.strip() for part in item.partition("="))
+        if not (name and equals and value):
+            raise click.UsageError(f"{form} expected, got {item!r}")
+        if name in pairs:
+            raise click.UsageError(f"{name!r} is named twice; give each run a name of its own")
+        pairs[name] = value
+    return pairs
+
+
+def _weight(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError as error:
+        raise click.UsageError(f"a weight is a number, got {text!r}") from error

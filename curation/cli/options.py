@@ -1,0 +1,134 @@
+"""Options of the commands: those made from recipe keys, and those that several commands share."""
+
+from __future__ import annotations
+
+import functools
+import re
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import MISSING, Field, fields
+from typing import Any, Literal
+
+import click
+
+from curation.recipe.tables import Dataset, Recipe
+
+Command = Callable[..., None]
+Decorator = Callable[[Command], Command]
+
+out_option = click.option("--out", required=True, help="The run directory to write.")
+# The same for a command whose --plan writes nothing.
+out_or_plan_option = click.option("--out", help="The run directory to write.")
+workers_option = click.option(
+    "--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"
+)
+update_option = click.option(
+    "--update", is_flag=True, help="Run again in a directory made with other settings."
+)
+set_option = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="TABLE.KEY=VALUE",
+    help="Change one value of the recipe.",
+)
+text_column_option = click.option(
+    "--text-column",
+    default=Dataset.__dataclass_fields__["text_column"].default,
+    show_default=True,
+    help=Dataset.__dataclass_fields__["text_column"].metadata["help"],
+)
+
+
+def config_options(config: type, *keys: str, **renamed: str) -> Decorator:
+    """Options made from keys of a config class in `recipe/tables.py`: `--min-jaccard` of `min_jaccard`.
+
+    The type, bounds, default and help are the key's own. An option whose name differs from its key
+    is given as `option="key"`. The command gets one argument `settings`: recipe tables with the
+    values that stand on the command line, for instance {"dedup": {"rows": 5}}.
+    """
+    key_of = {**dict(zip(keys, keys, strict=True)), **renamed}
+    by_name = {field.name: field for field in fields(config)}
+    hints = typing.get_type_hints(config)
+    table = "" if config is Recipe else config.__name__.removesuffix("Config").lower()
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_settings(*args: Any, settings: dict[str, Any] | None = None, **given: Any) -> None:
+            source = click.get_current_context().get_parameter_source
+            tables: dict[str, Any] = settings or {}
+            values = tables.setdefault(table, {}) if table else tables
+            for option, key in key_of.items():
+                value = given.pop(option)
+                if source(option) is click.core.ParameterSource.COMMANDLINE:
+                    values[key] = value
+            command(*args, settings=tables, **given)
+
+        for option, key in reversed(key_of.items()):
+            option_of(option, by_name[key], hints[key])(with_settings)
+        return with_settings
+
+    return decorate
+
+
+def option_of(option: str, key: Field[Any], hint: Any) -> Callable[[Any], Any]:
+    """The click option of one key."""
+    default = None if key.default is MISSING else key.default
+    repeated = typing.get_origin(hint) is tuple
+    text = re.sub(r"`(\w+)`", lambda match: "--" + match[1].replace("_", "-"), key.metadata["help"])
+    text += "  May be repeated." if repeated else ""
+    name = "--" + option.replace("_", "-")
+    if hint is bool:
+        return click.option(name, option, is_flag=True, default=default, help=text)
+    return click.option(
+        name,
+        option,
+        type=str if repeated else parameter_type(hint, key),
+        default=default,
+        multiple=repeated,
+        show_default=bool(default),
+        help=text,
+    )
+
+
+def parameter_type(hint: Any, key: Field[Any]) -> Any:
+    """What click makes of a key's annotation: a choice, a number in its bounds, or text."""
+    if typing.get_origin(hint) is Literal:
+        return click.Choice(typing.get_args(hint))
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        number, words = typing.get_args(hint)
+        return NumberOrWord(parameter_type(number, key), typing.get_args(words))
+    if hint not in (int, float):
+        return str
+    bounds = key.metadata
+    if len(bounds) == 1:  # the help alone
+        return hint
+    in_bounds = click.IntRange if hint is int else click.FloatRange
+    return in_bounds(
+        bounds.get("least", bounds.get("above")),
+        bounds.get("most", bounds.get("below")),
+        min_open="above" in bounds,
+        max_open="below" in bounds,
+    )
+
+
+class NumberOrWord(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such argument
+    """A number in its bounds, or one of a few words such as "auto"."""
+
+    name = "number"
+
+    def __init__(self, number: Any, words: tuple[str, ...]) -> None:
+        self.number, self.words = number, words
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        return "|".join(["NUMBER", *self.words])
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value in self.words:
+            return value
+        try:
+            return self.number.convert(value, param, ctx)
+        except click.BadParameter as error:
+            words = " or ".join(f'"{word}"' for word in self.words)
+            self.fail(f"a number or {words} expected, got {value!r} ({error.message})", param, ctx)

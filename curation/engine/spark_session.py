@@ -1,0 +1,104 @@
+"""Starting a Spark session: its settings, its JVM, and what is said where it cannot start."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from curation.engine.java import java_home
+from curation.errors import RunError
+
+
+def session(master: str | None, workers: int, folder: str, arrow_bytes: int) -> Any:
+    """A Spark session: that of spark-submit, or one of its own with its JVM's files in `folder`.
+
+    `arrow_bytes`: the largest Arrow batch that Python and the JVM exchange. Raises RunError where it
+    cannot start.
+    """
+    import pyspark
+    from pyspark.sql import SparkSession
+
+    submitted = submitted_by_spark()
+    if not submitted:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
+        os.environ.setdefault("SPARK_WORKER_DIR", os.path.join(folder, "work"))
+        os.environ["JAVA_HOME"] = java_home(folder)
+        master = master or f"local[{workers or '*'}]"
+    settings = {
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.log.level": "FATAL",
+        "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(arrow_bytes),
+        "spark.sql.autoBroadcastJoinThreshold": "-1",
+        "spark.sql.warehouse.dir": os.path.join(folder, "warehouse"),
+        "spark.local.dir": folder,
+    }
+    if not submitted and (master or "").startswith("local"):
+        settings |= {
+            "spark.driver.memory": "2g",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.driver.extraJavaOptions": _quiet_logging(folder),
+        }
+    if submitted:
+        builder = SparkSession.builder.appName("curation")
+        for key, value in settings.items():
+            builder = builder.config(key, value)
+        return builder.getOrCreate()
+    settings |= {"spark.app.name": "curation", "spark.master": str(master)}
+    return _started(settings, os.path.join(folder, "jvm.log"))
+
+
+def submitted_by_spark() -> bool:
+    """Whether spark-submit runs a JVM already, and knows the master."""
+    return "PYSPARK_GATEWAY_PORT" in os.environ
+
+
+def _started(settings: Mapping[str, str], log: str) -> Any:
+    """The session, what its JVM prints sent to a file: what goes wrong later comes as exceptions.
+
+    Raises RunError where it cannot start.
+    """
+    from pyspark import SparkConf, SparkContext
+    from pyspark.java_gateway import launch_gateway
+    from pyspark.sql import SparkSession
+
+    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
+    try:
+        with open(log, "wb") as file:
+            gateway = launch_gateway(conf, {"stderr": file})
+        return SparkSession(SparkContext(conf=conf, gateway=gateway))
+    except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
+        with open(log, encoding="utf-8", errors="replace") as printed:
+            lines = [line.strip() for line in printed if "rror" in line or "xception" in line]
+        thrown = [
+            line.strip(": ")
+            for line in str(error).splitlines()
+            if line.startswith((": ", "Caused by"))
+        ]
+        causes = thrown[-1:] or lines[:1] or str(error).splitlines()[:1]
+        raise RunError(
+            f"Spark could not start: {causes[0] if causes else 'the JVM gave no reason'}; "
+            f"look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
+        ) from error
+
+
+def _quiet_logging(folder: str) -> str:
+    """The Java option for logging only what kills the JVM: errors reach the user as exceptions."""
+    path = os.path.join(folder, "log4j2.properties")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(
+            "rootLogger.level = fatal\n"
+            "rootLogger.appenderRef.stderr.ref = console\n"
+            "appender.console.type = Console\n"
+            "appender.console.name = console\n"
+            "appender.console.target = SYSTEM_ERR\n"
+            "appender.console.layout.type = PatternLayout\n"
+            "appender.console.layout.pattern = %p %c{1}: %m%n\n"
+        )
+    return f"-Dlog4j2.configurationFile=file:{path}"

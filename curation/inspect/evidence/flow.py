@@ -1,0 +1,221 @@
+"""The funnel: what came in, what each stage removed and why, and the tokens in the training shards.
+
+Cost: the footers of every shard and two small files. Trap: tokens before `tokenize` are an
+estimate, characters divided by the characters per token of what was tokenized.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from curation.errors import RunError
+from curation.inspect.evidence.mixture import placed_mixture
+from curation.recipe.line import STAGES, stage_named
+from curation.rundir import ledger
+
+if TYPE_CHECKING:
+    from curation.rundir.directory import RunDirectory
+    from curation.rundir.plan import Plan
+
+TOTAL = "total"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One number of a ledger. `outcome` is `in`, `kept`, `cut` or a reason.
+
+    `tokens` is None where nothing is known of them, and `exact` unless they are estimated.
+    """
+
+    stage: str
+    outcome: str
+    documents: int
+    chars: int
+    tokens: int | None
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """One dataset's way through the stages (or the total's).
+
+    The last four are None where no shards are written: `placed`: tokens in the training shards,
+    repetitions included; `share`: of all training tokens; `planned`: the normalised weight.
+    """
+
+    dataset: str
+    lines: tuple[Line, ...]
+    chars_per_token: float | None
+    placed: int | None
+    share: float | None
+    planned: float | None
+    epochs: float | None
+
+    def find(self, stage: str, outcome: str) -> Line | None:
+        return next(
+            (line for line in self.lines if (line.stage, line.outcome) == (stage, outcome)), None
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelRow:
+    """One row of the funnel: a stage, an outcome, and the line of every flow (None: has none).
+
+    `last`: it is what the run keeps.
+    """
+
+    stage: str
+    outcome: str
+    lines: tuple[Line | None, ...]
+    last: bool
+
+    @property
+    def removes(self) -> bool:
+        return self.outcome not in (ledger.IN, ledger.KEPT)
+
+    @property
+    def name(self) -> str:
+        """What to call the row."""
+        if self.outcome == ledger.CUT:
+            return "- text cut out"
+        if self.removes:
+            return f"- {self.outcome}"
+        if self.outcome == ledger.IN:
+            return "records"
+        if self.stage == "extract":
+            return "documents"
+        return "kept" if self.last else f"after {self.stage}"
+
+
+def funnel(rundir: RunDirectory, plan: Plan) -> list[Flow]:
+    """The flow of every dataset, and last their total (without `reference` datasets).
+
+    Raises RunError where no dataset has been extracted.
+    """
+    from curation.pipeline.line import ledgers
+
+    by_stage = ledgers(rundir, plan)
+    mixture = placed_mixture(rundir)
+    placed = {row.dataset: row for row in mixture.datasets} if mixture else {}
+    extracted = "extract" in by_stage or "extract" not in rundir.recipe.stages
+    if not extracted or not (by_stage or placed):
+        raise RunError(f"{rundir.out}: nothing has been extracted yet; run the recipe first")
+    everything = ledger.total(by_stage.get("tokenize", {}).values())
+    flows = []
+    for name in rundir.recipe.names():
+        books = {stage: datasets[name] for stage, datasets in by_stage.items() if name in datasets}
+        if books or name in placed:
+            rate = _rate(books.get("tokenize", {})) or _rate(everything)
+            lines = tuple(line for stage in books for line in _lines(stage, books[stage], rate))
+            row = placed.get(name)
+            shares = (row.placed, row.share, row.weight, row.epochs) if row else (None,) * 4
+            flows.append(Flow(name, lines, rate, *shares))
+    roles = {dataset.name: dataset.role for dataset in rundir.recipe.dataset}
+    return [
+        *flows,
+        total_of([flow for flow in flows if roles[flow.dataset] != "reference"] or flows),
+    ]
+
+
+def funnel_rows(flows: Sequence[Flow]) -> list[FunnelRow]:
+    """The rows from top to bottom: records, and of every stage what it removed and what it kept.
+
+    Where tokenize removed nothing, what decontaminate kept is left out: tokenize repeats it.
+    """
+    stages = _stages(flows)
+    rows = []
+    for stage in stages:
+        outcomes = dict.fromkeys(x.outcome for f in flows for x in f.lines if x.stage == stage)
+        removing = [outcome for outcome in outcomes if outcome not in (ledger.IN, ledger.KEPT)]
+        for outcome in (*([ledger.IN] if stage == "extract" else []), *removing, ledger.KEPT):
+            lines = tuple(_line_of(flow, stage, outcome) for flow in flows)
+            rows.append(FunnelRow(stage, outcome, lines, stage == stages[-1]))
+    if "tokenize" in stages and not any(row.stage == "tokenize" and row.removes for row in rows):
+        rows = [row for row in rows if (row.stage, row.outcome) != ("decontaminate", ledger.KEPT)]
+    return rows
+
+
+def _line_of(flow: Flow, stage: str, outcome: str) -> Line | None:
+    return next((line for line in _as_of(flow, stage) if line.outcome == outcome), None)
+
+
+def _rate(books: ledger.Ledger) -> float | None:
+    """Characters per token of what was tokenized."""
+    _, chars, tokens = books.get(ledger.KEPT, [0, 0, 0])
+    return chars / tokens if tokens else None
+
+
+def _lines(stage: str, books: ledger.Ledger, rate: float | None) -> list[Line]:
+    order = [
+        ledger.IN,
+        *sorted(ledger.removed(books), key=lambda r: (-books[r][0], r)),
+        ledger.CUT,
+        ledger.KEPT,
+    ]
+    lines = []
+    for outcome in order:
+        if outcome not in books and outcome != ledger.KEPT:
+            continue
+        documents, chars, tokens = books.get(outcome, [0, 0, 0])
+        exact = bool(tokens) or not chars
+        lines.append(Line(stage, outcome, documents, chars, _tokens(chars, tokens, rate), exact))
+    return lines
+
+
+def _tokens(chars: int, tokens: int, rate: float | None) -> int | None:
+    if tokens or rate is None:
+        return tokens or None
+    return round(chars / rate)
+
+
+def _stages(flows: Sequence[Flow]) -> list[str]:
+    """The stages that have a ledger, in their order."""
+    seen = {line.stage for flow in flows for line in flow.lines}
+    return [stage for stage in STAGES if stage in seen]
+
+
+def total_of(flows: Sequence[Flow]) -> Flow:
+    """The sum. Of a dataset that a stage does not decide on, it keeps everything."""
+    stages = _stages(flows)
+    lines = []
+    for stage in stages:
+        parts = [line for flow in flows for line in _as_of(flow, stage)]
+        for outcome in dict.fromkeys(line.outcome for line in parts if line.outcome != ledger.KEPT):
+            lines.append(_sum(stage, outcome, parts))
+        lines.append(_sum(stage, ledger.KEPT, parts))
+    placed = [flow.placed for flow in flows if flow.placed is not None]
+    share = 1.0 if placed else None
+    rates = {flow.chars_per_token for flow in flows}
+    return Flow(
+        TOTAL,
+        tuple(lines),
+        rates.pop() if len(rates) == 1 else None,
+        sum(placed) if placed else None,
+        share,
+        share,
+        None,
+    )
+
+
+def _as_of(flow: Flow, stage: str) -> list[Line]:
+    """A stage's lines; of a stage that does not decide on this dataset, that it kept everything."""
+    lines = [line for line in flow.lines if line.stage == stage]
+    kept = flow.find("extract", ledger.KEPT)
+    if lines or kept is None or not stage_named(stage).roles:
+        return lines
+    return [replace(kept, stage=stage, outcome=name) for name in (ledger.IN, ledger.KEPT)]
+
+
+def _sum(stage: str, outcome: str, lines: Sequence[Line]) -> Line:
+    summed = [line for line in lines if line.outcome == outcome]
+    known = [line.tokens for line in summed if line.tokens is not None]
+    return Line(
+        stage,
+        outcome,
+        sum(line.documents for line in summed),
+        sum(line.chars for line in summed),
+        sum(known) if known else None,
+        all(line.exact for line in summed),
+    )

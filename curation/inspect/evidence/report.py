@@ -1,0 +1,117 @@
+"""Everything the report says of a run: the same numbers for `report.json` and for the page.
+
+Cost: the decision and evidence tables once, column by column, a shard at a time; texts only of the
+few documents that are shown (and, where nothing was tokenized, for their lengths). No time stamps
+and no paths: the same run gives the same bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from curation.inspect.evidence.alpha import AlphaReport, alpha_report
+from curation.inspect.evidence.benchmarks import BenchmarkHits, benchmark_hits
+from curation.inspect.evidence.contamination import BenchmarkStudy, contamination
+from curation.inspect.evidence.corpus import LanguageCount, Lengths, languages, lengths
+from curation.inspect.evidence.duplicates import Duplicates, Repeats, duplicates, repeats
+from curation.inspect.evidence.extracted import ExtractedPage, extracted_pages
+from curation.inspect.evidence.fit import Model, model_report
+from curation.inspect.evidence.flow import Flow, funnel
+from curation.inspect.evidence.frames import AFTER_SURVIVORS
+from curation.inspect.evidence.mixture import PlacedMixture, placed_mixture
+from curation.inspect.evidence.scores import (
+    ScoredDocument,
+    ScoreHistograms,
+    by_score,
+    near_threshold,
+    score_histograms,
+)
+from curation.pipeline import line as pipeline
+from curation.recipe import reading as recipes
+from curation.rundir import ledger
+from curation.version import __version__
+
+if TYPE_CHECKING:
+    from curation.rundir.directory import RunDirectory
+    from curation.rundir.plan import Plan
+
+HIGH_LOSS = 0.2  # of a dataset at one stage other than classify: worth a warning
+CHARS = 400  # of each text shown
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All parts of the report; a part is None where its stage has not run.
+
+    `curation`: the version. `recipe`: every setting, by table. `by_score`, `samples`: documents of
+    each filtered dataset near every score, and near the threshold.
+    """
+
+    curation: str
+    recipe: dict[str, Any]
+    funnel: list[Flow]
+    model: Model | None
+    scores: ScoreHistograms | None
+    alpha: AlphaReport | None
+    by_score: dict[str, list[ScoredDocument]] | None
+    languages: dict[str, list[LanguageCount]]
+    lengths: Lengths
+    duplicates: Duplicates | None
+    repeats: dict[str, Repeats] | None
+    benchmarks: list[BenchmarkHits] | None
+    contamination: list[BenchmarkStudy] | None
+    mixture: PlacedMixture | None
+    warnings: list[str]
+    samples: dict[str, list[ScoredDocument]] | None
+    extracted: list[ExtractedPage] | None
+
+
+def report(rundir: RunDirectory, plan: Plan) -> Report:
+    """Read every part. Raises RunError where nothing has been extracted."""
+    flows = funnel(rundir, plan)
+    mixture = placed_mixture(rundir)
+    scores = score_histograms(rundir, plan)
+    filtered = [n for n, part in scores.datasets.items() if part.filtered] if scores else []
+    model = model_report(rundir.path("classify", "model"))
+    shown = {name: by_score(rundir, plan, name, chars=CHARS) for name in filtered}
+    samples = {name: near_threshold(rundir, plan, name, chars=CHARS) for name in filtered}
+    return Report(
+        curation=__version__,
+        recipe=recipes.as_dict(rundir.recipe),
+        funnel=flows,
+        model=model if "classify" in rundir.recipe.stages else None,
+        scores=scores,
+        alpha=alpha_report(rundir, plan),
+        by_score=shown or None,
+        languages=languages(rundir, plan),
+        lengths=lengths(rundir, plan),
+        duplicates=duplicates(rundir, plan),
+        repeats=repeats(rundir, plan),
+        benchmarks=benchmark_hits(rundir, plan),
+        contamination=contamination(rundir),
+        mixture=mixture,
+        warnings=[*pipeline.warnings(rundir), *_report_warnings(flows, mixture)],
+        samples=samples or None,
+        extracted=extracted_pages(rundir, plan),
+    )
+
+
+def _report_warnings(flows: list[Flow], mixture: PlacedMixture | None) -> list[str]:
+    """Datasets without validation tokens, and stages that remove much of a dataset."""
+    warnings = [
+        f"{row.dataset} has no validation tokens: nothing of it is held out"
+        for row in (mixture.datasets if mixture else ())
+        if not row.validation_tokens
+    ]
+    for flow in flows[:-1]:
+        for line in flow.lines:
+            entered = flow.find(line.stage, ledger.IN)
+            kept = line.outcome in (ledger.IN, ledger.KEPT, ledger.CUT)
+            if kept or entered is None or line.stage not in AFTER_SURVIVORS:
+                continue
+            if line.documents > HIGH_LOSS * entered.documents:
+                share = line.documents / entered.documents
+                removed = f"{line.stage} removed {share:.0%} of {flow.dataset} as {line.outcome}"
+                warnings.append(removed)
+    return warnings

@@ -1,0 +1,280 @@
+"""Each key of a recipe, changed once: which tables are made again.
+
+A key is in `FIRST`, with the first tables that it changes (those made from them follow by `FEEDS`), or in
+`NO_TABLE`, with the reason. A key that a stage reads and that no digest holds would reuse stale tables.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from digests_of_a_run import run_digests
+
+from curation.recipe import reading as recipe
+from curation.recipe import tables
+from curation.recipe.line import STAGES
+from curation.rundir import plan as plans
+from curation.rundir.directory import RunDirectory
+from curation.stages.download.captures import COLUMNS
+
+CRAWL = "CC-MAIN-2024-10"
+LEARNED = ("classify/features", "classify/model")
+FEEDS = {  # a kind of table -> the kinds made from it
+    "downloads": (),
+    "documents/_columns": ("documents",),
+    "documents": (
+        "rejects", "documents/_repeated", "classify/features", "classify/evidence", "dedup/evidence",
+        "decontaminate/evidence", "tokens",
+    ),
+    "rejects": (),
+    "documents/_repeated": (),
+    "classify/features": ("classify/model",),
+    "classify/model": ("classify/evidence",),
+    "classify/evidence": ("classify/decision",),
+    "classify/decision": ("survivors",),
+    "survivors": ("dedup/evidence", "decontaminate/evidence", "tokens"),
+    "dedup/evidence": ("dedup/bands", "dedup/pairs"),
+    "dedup/bands": (),
+    "dedup/pairs": ("dedup/decision",),
+    "dedup/decision": ("decontaminate/frequency", "decontaminate/decision"),
+    "decontaminate/benchmarks": ("decontaminate/evidence",),
+    "decontaminate/evidence": ("decontaminate/frequency", "decontaminate/decision"),
+    "decontaminate/frequency": ("decontaminate/common",),
+    "decontaminate/common": ("decontaminate/decision",),
+    "decontaminate/decision": ("decontaminate/study", "tokens"),
+    "decontaminate/study": (),
+    "tokens": ("shards",),
+    "shards": (),
+}  # fmt: skip
+TUNED = {"dedup.bands": "auto"}
+PAIRS = {"dedup.across": [["wiki", "crawl"]]}
+# key -> new value (of a dataset's key: the dataset before it), first tables, and settings of both sides
+FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[str, Any]]] = {
+    "seed": (1, ("classify/features", "classify/evidence", "dedup/evidence", "shards")),
+    "stages": (["download", "extract", "classify", "decontaminate", "tokenize", "mix"],
+               ("dedup/evidence", "dedup/pairs", "dedup/decision")),
+    "dataset.name": (("captures", "renamed"), ("downloads", "documents")),
+    "dataset.role": (("books", "crawl"), ("classify/features", "classify/decision")),
+    "dataset.files": (("wiki", ["wiki2.jsonl"]), ("documents/_columns", "documents")),
+    "dataset.format": (("wiki", "text"), ("documents/_columns", "documents")),
+    "dataset.crawls": (("cc", ["CC-MAIN-2024-18"]), ("documents",)),
+    "dataset.kind": (("cc", "warc"), ("documents",)),
+    "dataset.archives": (("cc", "1:3"), ("documents",)),
+    "dataset.first_mb": (("cc", 2.0), ("documents",)),
+    "dataset.urls": (("captures", "urls2.txt"), ("downloads", "documents")),
+    "dataset.index": (("captures", ["index2.parquet"]), ("downloads", "documents")),
+    "dataset.archives_per_shard": (("cc", 2), ("documents",)),
+    "dataset.text_column": (("wiki", "body"), ("documents/_columns", "documents")),
+    "dataset.id_column": (("wiki", "absent"), ("documents/_columns", "documents")),
+    "dataset.url_column": (("wiki", "absent"), ("documents/_columns", "documents")),
+    "extract.extractor": ("resiliparse", ("documents",)),
+    "extract.headline": ("in", ("documents",)),
+    "extract.comments": (True, ("documents",)),
+    "extract.markdown": (True, ("documents",)),
+    "extract.languages": (["en"], ("documents",)),
+    "extract.table_languages": (False, ("documents",)),
+    "extract.max_page_bytes": (999, ("documents",)),
+    "extract.max_page_s": (9.0, ("documents",)),
+    "classify.scaling": ("l2", ("classify/model",)),
+    "classify.alpha": (3.0, ("classify/decision",)),
+    "classify.C": (2.0, ("classify/model",)),
+    "classify.class_weight": ("none", ("classify/model",)),
+    "classify.positives": (["wiki"], LEARNED),
+    "classify.negatives": (["cc"], LEARNED),
+    "classify.max_documents": (6, LEARNED),
+    "classify.weights": ({"wiki": 3.0}, LEARNED),
+    "classify.window_chars": (500, LEARNED),
+    "classify.heldout": (0.2, ("classify/model",)),
+    "classify.model": ("golden", LEARNED),
+    "dedup.features": ("unigram", ("dedup/evidence",)),
+    "dedup.shingle_words": (4, ("dedup/evidence",)),
+    "dedup.bands": (10, ("dedup/evidence",)),
+    "dedup.rows": (5, ("dedup/evidence",)),
+    "dedup.hashes": (64, ("dedup/evidence",), TUNED),
+    "dedup.min_jaccard": (0.7, ("dedup/pairs",)),
+    "dedup.across": ([["wiki", "crawl"]], ("dedup/pairs",)),
+    "dedup.within": (False, ("dedup/pairs",), PAIRS),
+    "dedup.index": ("earlier", ("dedup/evidence",)),
+    "dedup.max_repeated_lines": (0.5, ("dedup/evidence",)),
+    "dedup.max_repeated_paragraphs": (0.5, ("dedup/evidence",)),
+    "decontaminate.benchmarks": ("other.jsonl", ("decontaminate/benchmarks", "decontaminate/study")),
+    "decontaminate.catalogue": ("cat.toml", ("decontaminate/benchmarks", "decontaminate/study")),
+    "decontaminate.gram_words": (5, ("decontaminate/benchmarks",)),
+    "decontaminate.margin_chars": (1, ("decontaminate/decision",)),
+    "decontaminate.min_piece_chars": (1, ("decontaminate/decision",)),
+    "decontaminate.max_pieces": (1, ("decontaminate/decision",)),
+    "decontaminate.max_documents": (1, ("decontaminate/common",)),
+    "decontaminate.study": (False, ("decontaminate/study",)),
+    "tokenize.encoding": ("r50k_base", ("tokens",)),
+    "mix.tokens": (500, ("shards",)),
+    "mix.shards": (3, ("shards",)),
+    "mix.validation": (0.5, ("shards",)),
+    "mix.weights": ({"wiki": 1, "crawl": 2}, ("shards",)),
+    "mix.parquet": (True, ("shards",)),
+}  # fmt: skip
+NO_TABLE: dict[str, tuple[Any, str]] = {
+    "memory_gb": (9.0, "memory of a query; its rows are the same"),
+    "dataset.stream": (("cc", False), "the same archive, read at its address or from disk"),
+    "download.base_url": ("https://mirror.example/", "archives are known by name on any mirror"),
+    "download.requests_per_second": (1.0, "how fast files are asked for"),
+    "download.max_attempts": (2, "how often files are asked for"),
+    "download.timeout_s": (9.0, "how long an answer is waited for"),
+    "download.max_failed": (0.5, "when a run stops; what failed is asked for again"),
+    "dedup.max_removed": (0.5, "when a run stops, or warns"),
+    "dedup.max_cluster": (0.5, "when a run stops, or warns"),
+    "dedup.alarm": ("warn", "whether a run stops, or warns"),
+}
+
+
+def _keys() -> set[str]:
+    """Every key that a recipe can have, as `key`, `table.key` or `dataset.key`."""
+    out = {f"dataset.{f.name}" for f in dataclasses.fields(tables.Dataset)}
+    for outer in dataclasses.fields(tables.Recipe):
+        if outer.name in STAGES:
+            table = outer.default_factory()  # type: ignore[misc]
+            out |= {f"{outer.name}.{inner.name}" for inner in dataclasses.fields(table)}
+        elif outer.name != "dataset":
+            out.add(outer.name)
+    return out
+
+
+def _base(folder: Path) -> dict[str, Any]:
+    """A recipe with a dataset of every kind, and every stage."""
+    cc = {"name": "cc", "role": "crawl", "crawls": [CRAWL], "archives": "0:2", "stream": True}
+    urls, index = str(folder / "urls.txt"), [str(folder / "index.parquet")]
+    return {
+        "dataset": [
+            {"name": "wiki", "files": [str(folder / "wiki.jsonl")]},
+            {"name": "books", "files": [str(folder / "book.txt")]},
+            {"name": "crawl", "role": "crawl", "files": [str(folder / "crawl.jsonl")]},
+            cc,
+            {"name": "captures", "role": "crawl", "urls": urls, "index": index},
+        ],
+        "classify": {"max_documents": 5},
+        "decontaminate": {"benchmarks": str(folder / "bench.jsonl")},
+        "mix": {"weights": {"wiki": 1, "crawl": 1}},
+    }
+
+
+def _changed(folder: Path, table: dict[str, Any], key: str, value: Any) -> None:
+    """Set a key of a recipe's table; names of files in `folder` become their paths."""
+
+    def located(one: Any) -> Any:
+        if isinstance(one, list):
+            return [located(inner) for inner in one]
+        return str(folder / one) if isinstance(one, str) and (folder / one).exists() else one
+
+    outer, _, inner = key.partition(".")
+    if outer == "dataset":
+        name, value = value
+        (own,) = (dataset for dataset in table["dataset"] if dataset["name"] == name)
+        own[inner] = located(value)
+    elif inner:
+        table.setdefault(outer, {})[inner] = located(value)
+    else:
+        table[outer] = value
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The input files of `_base`, and what the changed keys name."""
+    folder = tmp_path_factory.mktemp("inputs")
+    # no id and url there: another name for them does not change which columns are the user's own
+    for name in ("wiki", "wiki2", "crawl"):
+        (folder / f"{name}.jsonl").write_text('{"text": "one two three", "body": "four"}\n')
+    (folder / "book.txt").write_text("A book.")
+    words = "a keeper lit the seven lamps of the harbour each evening and never once was late"
+    for name, text in (("bench", words), ("other", f"{words} at all")):
+        example = {"id": "1", "question": text, "hint": "of the lamps " + words[::-1]}
+        (folder / f"{name}.jsonl").write_text(json.dumps(example) + "\n")
+    (folder / "cat.toml").write_text('[[benchmark]]\nnames = ["*"]\nfields = ["question"]\n')
+    (folder / "urls.txt").write_text("http://one.example/\n")
+    (folder / "urls2.txt").write_text("http://two.example/other\n")
+    for name, column in (("index", [1]), ("index2", [1, 2])):
+        pq.write_table(pa.table(dict.fromkeys(COLUMNS, column)), folder / f"{name}.parquet")
+    for crawl in (CRAWL, "CC-MAIN-2024-18"):
+        for kind, ending in (("wet", "warc.wet.gz"), ("warc", "warc.gz")):
+            names = [f"{crawl}/{i}-{crawl}.{ending}" for i in range(3)]
+            path = folder / "run" / "downloads" / "_lists" / f"{crawl}.{kind}.paths.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(gzip.compress("\n".join(names).encode()))
+            for name in names:
+                file = folder / "run" / "downloads" / "cc" / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(b"any")
+    (folder / "earlier").mkdir()
+    table = _base(folder)
+    del table["dataset"][3:]
+    earlier = recipe.parse(table)
+    rundir = RunDirectory(str(folder / "earlier"), earlier)
+    plans.commit(rundir, plans.make(earlier, rundir.out))
+    (folder / "golden").symlink_to(Path(__file__).parent / "golden" / "model")
+    return folder
+
+
+def _digests(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+    table = _base(folder)
+    for key, value in settings.items():
+        _changed(folder, table, key, value)
+    return run_digests(recipe.parse(table), folder / "run")
+
+
+def _kind(path: str) -> str:
+    """Which kind of table a path in a run directory is: a key of `FEEDS`."""
+    first, second = path.split("/")[:2]
+    nested = first in ("classify", "dedup", "decontaminate") or second.startswith("_")
+    return f"{first}/{second}" if nested and first != "downloads" else first
+
+
+def _followed(first: tuple[str, ...]) -> set[str]:
+    """Some kinds of tables and all that is made from them."""
+    out: set[str] = set()
+    waiting = list(first)
+    while waiting:
+        kind = waiting.pop()
+        if kind not in out:
+            out.add(kind)
+            waiting += FEEDS[kind]
+    return out
+
+
+def _differing(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {
+        _kind(path) for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    }
+
+
+@pytest.fixture(scope="module")
+def unchanged(folder: Path) -> dict[str, str]:
+    return _digests(folder, {})
+
+
+def test_every_key_is_in_one_of_the_two_lists() -> None:
+    assert FIRST.keys() | NO_TABLE.keys() == _keys()
+    assert not FIRST.keys() & NO_TABLE.keys()
+
+
+@pytest.mark.parametrize("key", FIRST)
+def test_a_changed_key_makes_these_tables_again(
+    folder: Path, unchanged: dict[str, str], key: str
+) -> None:
+    value, first, *settings = FIRST[key]
+    both = settings[0] if settings else {}
+    before = _digests(folder, both) if both else unchanged
+    after = _digests(folder, {**both, key: value})
+    assert _differing(before, after) == _followed(first)
+
+
+@pytest.mark.parametrize("key", NO_TABLE)
+def test_a_key_of_no_table_makes_none_again(
+    folder: Path, unchanged: dict[str, str], key: str
+) -> None:
+    value, _ = NO_TABLE[key]
+    assert _digests(folder, {key: value}) == unchanged
