@@ -21,7 +21,7 @@ class _Heard:
     def __init__(self) -> None:
         self.items: list[Any] = []
 
-    def map(self, label: str, task: Any, items: Any) -> list[Any]:
+    def map_here(self, label: str, task: Any, items: Any) -> list[Any]:
         self.items += items
         return []
 
@@ -37,6 +37,7 @@ def test_only_what_a_run_needs_and_after_a_change_is_compiled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(warm, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(warm, "_FOLDERS", (tmp_path / "kernels",))
     (tmp_path / "kernels" / "__pycache__").mkdir(parents=True)
     source = tmp_path / "kernels" / "buckets.py"
     source.touch()
