@@ -113,12 +113,11 @@ def line(result: dict[str, Any]) -> str:
         if perplexity
         else []
     )
-    for side in ("clean", "dirty"):
-        if side in result and result[side]["examples"]:
-            notes.append(
-                f"{side} {_percent(result[side]['accuracy']['value'])} of "
-                f"{result[side]['examples']}"
-            )
+    notes += [
+        f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}"
+        for side in ("clean", "dirty")
+        if side in result and result[side]["examples"]
+    ]
     if result["cut"]:
         notes.append(f"{result['cut']} cut to fit the window")
     span = f"{_percent(accuracy['low'])} - {_percent(accuracy['high'])}"

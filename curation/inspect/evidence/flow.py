@@ -182,9 +182,8 @@ def total_of(flows: Sequence[Flow]) -> Flow:
     lines = []
     for stage in stages:
         parts = [line for flow in flows for line in _as_of(flow, stage)]
-        for outcome in dict.fromkeys(line.outcome for line in parts if line.outcome != ledger.KEPT):
-            lines.append(_sum(stage, outcome, parts))
-        lines.append(_sum(stage, ledger.KEPT, parts))
+        outcomes = dict.fromkeys(line.outcome for line in parts if line.outcome != ledger.KEPT)
+        lines += [_sum(stage, outcome, parts) for outcome in (*outcomes, ledger.KEPT)]
     placed = [flow.placed for flow in flows if flow.placed is not None]
     share = 1.0 if placed else None
     rates = {flow.chars_per_token for flow in flows}
