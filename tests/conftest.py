@@ -68,7 +68,7 @@ def spark(spark_engine: Any) -> Any:
 
 @pytest.fixture(scope="session")
 def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample corpus, built once: archives, trusted files, benchmark and recipe.toml."""
+    """The demo corpus, built once: archives, trusted files, benchmark and recipe.toml."""
     from curation.demo.build import build_demo
 
     folder = tmp_path_factory.mktemp("sample")
