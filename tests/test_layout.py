@@ -8,9 +8,11 @@ import importlib
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
+from tested_elsewhere import TESTED_ELSEWHERE
 
 from curation.recipe.line import STAGES
 from curation.recipe.tables import Recipe
@@ -80,6 +82,7 @@ def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
+@cache
 def imports(path: Path, *, at_top: bool = False) -> set[str]:
     """The modules that a file imports at run time; `at_top` leaves out those inside functions."""
     found: set[str] = set()
@@ -222,6 +225,20 @@ def test_a_job_starts_from_its_own_folder(job: str) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "RECIPE" in done.stdout
+
+
+def test_every_module_has_its_test_file_or_is_in_the_list() -> None:
+    """`curation/a/b.py` is tested by `tests/a/test_b.py`, or the list names the file that does."""
+    tests = ROOT / "tests"
+    modules = {
+        path.relative_to(ROOT / "curation").as_posix()
+        for path in PACKAGE
+        if path.name not in ("__init__.py", "__main__.py")
+    }
+    without = {m for m in modules if not (tests / Path(m).parent / f"test_{Path(m).name}").exists()}
+    assert without == set(TESTED_ELSEWHERE)
+    missing = [test for test in TESTED_ELSEWHERE.values() if not (tests / test).exists()]
+    assert not missing
 
 
 def test_there_is_no_config_or_job_without_a_stage() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from commands import run_command, run_shell
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,13 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_command_runs(command: str, folder: Path) -> None:
     if command.startswith(NEEDS_TORCH) and not (find_spec("torch") and find_spec("safetensors")):
         pytest.skip("torch is not installed (the extra 'train')")
-    bin_folder = str(Path(sys.executable).parent)
-    env = {**os.environ, "PATH": bin_folder + os.pathsep + os.environ["PATH"]}
-    done = subprocess.run(
-        ["sh", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
+    run_command(command, folder)
 
 
 def test_every_stage_and_looking_command_is_shown() -> None:
@@ -58,11 +51,7 @@ def test_python_runs(folder: Path) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", TEXT, re.M | re.S)
     assert blocks
     for block in blocks:
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=300
-        )
-        assert done.returncode == 0, done.stderr[-2000:]
-        assert "The tide turns" in done.stdout
+        assert "The tide turns" in run_shell([sys.executable, "-c", block], folder)
 
 
 def test_recipes_named_exist() -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from commands import run_command, run_shell
 
 PAGE = Path(__file__).parents[2] / "docs" / "tutorial.md"
 BLOCKS = re.findall(
@@ -38,8 +37,7 @@ def test_step(kind: str, step: str, folder: Path) -> None:
         return
     if step.startswith(NEEDS_TORCH) and not (find_spec("torch") and find_spec("safetensors")):
         pytest.skip("torch is not installed (the extra 'train')")
-    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    command = [sys.executable, "-c", step] if kind == "python" else ["sh", "-c", step]
-    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert "Traceback" not in done.stderr
+    if kind == "python":
+        run_shell([sys.executable, "-c", step], folder)
+    else:
+        run_command(step, folder)

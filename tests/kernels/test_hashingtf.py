@@ -192,7 +192,14 @@ def test_parity_with_pyspark_ml_on_the_sample(spark, sample_run):
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize("name", ["wikipedia", "books", "webtext", "lowquality", "multilingual"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "webtext",
+        "multilingual",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in ("wikipedia", "books", "lowquality")),
+    ],
+)
 def test_parity_with_pyspark_ml_on_real_texts(spark, shared_data, name):
     texts = pq.read_table(shared_data / "text" / f"{name}.parquet", columns=["text"])[
         "text"

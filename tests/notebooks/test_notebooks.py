@@ -55,6 +55,7 @@ def test_scaling_is_committed_whole_or_without_outputs_and_names_no_machine() ->
     assert not re.search(r"/(tmp|home|work|root)/", said)
 
 
+@pytest.mark.slow  # trains four models; the first notebook shows that notebooks run
 def test_scaling_runs_from_top_to_bottom(
     sample_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

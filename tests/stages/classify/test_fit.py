@@ -216,7 +216,9 @@ def test_calibration_weighs_classes_as_the_fit_does() -> None:
 
 
 @pytest.mark.spark
-@pytest.mark.parametrize(("scaling", "c"), [("log-l2", 100.0), ("tf", 0.01)])
+@pytest.mark.parametrize(
+    ("scaling", "c"), [("log-l2", 100.0), pytest.param("tf", 0.01, marks=pytest.mark.slow)]
+)
 def test_coefficients_agree_with_pyspark_ml(
     spark: Any, sample_run: Path, scaling: Any, c: float
 ) -> None:
