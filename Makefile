@@ -32,7 +32,7 @@ curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) ## the whole line
 	@$(BIN)/curation report $(OUT)
 else
 curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) dist/environment.tar.gz
-	@JAVA_HOME="$$($(BIN)/python -c 'from curation.engine.spark import java_home; print(java_home(".venv"))')" \
+	@JAVA_HOME="$$($(BIN)/python -c 'from curation.engine.spark_session import java_home; print(java_home(".venv"))')" \
 	    PYSPARK_DRIVER_PYTHON=$(BIN)/python PYSPARK_PYTHON=./environment/bin/python \
 	    $(BIN)/spark-submit --master $(MASTER) --archives dist/environment.tar.gz#environment \
 	    jobs/curate.py $(RECIPE) --out $(OUT) $(ARGS)

@@ -16,8 +16,10 @@ A message says what was expected, what came, where, and what to do next.
 
 from __future__ import annotations
 
+import difflib
 import errno
 import tempfile
+from collections.abc import Sequence
 
 
 class CurationError(Exception):
@@ -76,3 +78,13 @@ def system_sentence(error: OSError) -> str:
     if isinstance(error, PermissionError):
         return f"{where}permission denied; give this user the right to it, or name another folder"
     return f"{where}{error.strerror or str(error).partition(chr(10))[0]}"
+
+
+def did_you_mean(word: str, known: Sequence[str]) -> str:
+    """The end of a message about an unknown word: the nearest known one, or all.
+
+    >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
+    ("; did you mean 'dedup'?", '; known: dedup, mix')
+    """
+    close = difflib.get_close_matches(word, known, 1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -57,7 +57,7 @@ ONLY_IN = {
     "torch": ("curation/gpt3/", "perf/"),
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
-    "pyspark": ("curation/engine/spark.py", "jobs/", "perf/"),
+    "pyspark": ("curation/engine/spark.py", "curation/engine/spark_session.py", "jobs/", "perf/"),
     "duckdb": ("curation/engine/sorting.py", "perf/"),
     "pyarrow.fs": ("curation/store/paths.py",),
 }

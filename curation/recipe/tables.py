@@ -1,19 +1,18 @@
 """Every key of a recipe on one page: its type, default, bounds and one sentence of help.
 
 The reference of recipe keys, the options of the commands and their help texts are made from these
-classes. A key is named once, here. Nothing in this module reads files or knows what a stage does,
-and it imports nothing slow, since every help page reads it.
+classes. A key is named once, here. Nothing here reads files, or imports what is slow to import.
 
 Trap: the classes' `repr` enters the digests of run tables, so renaming a class or key changes them.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from curation.errors import did_you_mean
 from curation.recipe.line import STAGES
 
 if TYPE_CHECKING:
@@ -161,7 +160,7 @@ class DedupConfig:
     """
 
     features: Literal["unigram", "shingle"] = key(
-        "shingle", "What a document is a set of: word shingles, or single words."
+        "shingle", "A document as a set: of word shingles, or of words."
     )
     shingle_words: int = key(5, "Words of a shingle.", least=1)
     bands: int | Literal["auto"] = key(
@@ -169,12 +168,7 @@ class DedupConfig:
     )
     rows: int = key(6, "Hashes of a band.", least=1)
     hashes: int = key(128, 'With `bands` = "auto": hashes to choose from, at most.', least=1)
-    min_jaccard: float = key(
-        0.8,
-        "Jaccard similarity to a document that stays, from which one is removed.",
-        above=0,
-        most=1,
-    )
+    min_jaccard: float = key(0.8, "Jaccard similarity to remove at.", above=0, most=1)
     across: Literal["all"] | tuple[tuple[str, str], ...] = key(
         "all", "Which datasets are compared: all with all, or pairs, from left to right."
     )
@@ -194,11 +188,11 @@ class DedupConfig:
         most=1,
     )
     alarm: Literal["stop", "warn"] = key(
-        "stop", "What happens where a dataset loses most of its documents, or many to one."
+        "stop", "Where a dataset loses most documents, or many to one."
     )
     max_repeated_lines: float = key(
         1.0,
-        "Remove documents with a larger share of their text in repeated lines.",
+        "Remove documents with a larger share in repeated lines.",
         least=0,
         most=1,
     )
@@ -404,13 +398,3 @@ class Recipe:
     def negatives(self) -> tuple[str, ...]:
         """The datasets that the classifier learns as unfiltered."""
         return self.classify.negatives or tuple(d.name for d in self.dataset if d.role == "crawl")
-
-
-def did_you_mean(word: str, known: Sequence[str]) -> str:
-    """The end of a message about an unknown word: the nearest known one, or all.
-
-    >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
-    ("; did you mean 'dedup'?", '; known: dedup, mix')
-    """
-    close = difflib.get_close_matches(word, known, 1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

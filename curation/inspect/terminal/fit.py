@@ -34,6 +34,10 @@ def show_model(model: Data, console: Console) -> None:
         f"On {report['documents']:,} documents of held-out sites: [bold]{figures}[/]",
         highlight=False,
     )
+    _fit_tables(report, console)
+
+
+def _fit_tables(report: Data, console: Console) -> None:
     _lines(
         console,
         "Held-out scores by dataset",
@@ -82,6 +86,10 @@ def show_model(model: Data, console: Console) -> None:
             for one in report["curve"]
         ],
     )
+    _strongest(report, console)
+
+
+def _strongest(report: Data, console: Console) -> None:
     for side, rows in report["strongest"].items():
         _lines(
             console,
