@@ -60,7 +60,7 @@ def test_a_run_shows_its_funnel_and_leaves_its_ledger(recipe: str, tmp_path: Pat
     ("change", "expected"),
     [
         (["--set", "dedup.min_jacard=0.5"], "did you mean 'min_jaccard'?"),
-        (["--set", "dedup.min_jaccard=7"], "a similarity in (0, 1] expected, got 7"),
+        (["--set", "dedup.min_jaccard=7"], "a number in (0, 1] expected, got 7"),
         (["--until", "mix"], "no stage 'mix' in this recipe; it has extract, dedup"),
         (["--set", 'dataset=[{name="a",files="nowhere"}]'], "nowhere: no such file or folder"),
     ],
