@@ -211,10 +211,17 @@ def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
     for columns_in, beside in _groups(rundir, "dedup", shard, table):
         keep = _mask(beside.column("keep"))
         names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
-        yield (
-            _rows(columns_in, keep),
-            _rows({**columns_in, **{name: beside.column(name) for name in names}}, ~keep),
-        )
+        columns = {**columns_in, **{name: beside.column(name) for name in names}}
+        dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
+        ids = columns_in[dataset.id_column if dataset.id_column in columns_in else "id"].type
+        # Documents of other datasets and of the index may have ids of another type.
+        if (
+            pa.types.is_integer(ids)
+            and len(rundir.recipe.dataset) == 1
+            and not rundir.recipe.dedup.index
+        ):
+            columns["kept_id"] = columns["kept_id"].cast(ids)
+        yield _rows(columns_in, keep), _rows(columns, ~keep)
 
 
 def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:

@@ -167,6 +167,14 @@ def test_an_id_that_is_not_there_comes_first_and_makes_all_ids_text(tmp_path: Pa
     assert kept["id"].to_pylist()[1] == "5"
 
 
+def test_integer_ids_of_kept_documents_can_be_joined(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"id": 5 + n, "text": TEXT} for n in range(2)])
+    assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
+    (kept,), (removed,) = read(tmp_path / "o" / "kept"), read(tmp_path / "o" / "removed")
+    assert {type(kept["id"]), type(removed["kept_id"])} == {int}
+    assert kept["id"] == removed["kept_id"] != removed["id"]
+
+
 def test_an_address_that_is_no_string_is_kept(tmp_path: Path) -> None:
     for name, urls in {"lists": [["u", "v"], None], "mixed": [["u"], "http://m/"]}.items():
         rows = [{"url": url, "id": n, "text": f"text {n}"} for n, url in enumerate(urls)]
