@@ -174,17 +174,20 @@ def _local_files(
     """What the patterns of a dataset mean, each file once; `say` receives what is passed over."""
     given = [pattern for pattern in dataset.files if not store.is_web(pattern)]
     files: dict[str, store.File] = {}
+    written, brought = (_real(path) + "/" for path in (rundir.out, rundir.path("downloads")))
+    is_run = _is_run(rundir.out)
     for pattern in given:
         found = _files_of(pattern)
+        real = {file.path: _real(file.path) for file in found}
         passed: dict[str, str] = {}
         # What `download` brought may be named; all else that this run wrote is no input of it.
-        if _is_run(rundir.out) and not _is_below(pattern, rundir.path("downloads")):
-            passed |= {f.path: "this run wrote it" for f in found if _is_below(f.path, rundir.out)}
+        if is_run and not (_real(pattern) + "/").startswith(brought):
+            passed |= {path: "this run wrote it" for path in real if real[path].startswith(written)}
         if _is_whole_folder(pattern):
             passed = {**_not_data(dataset, [f for f in found if f.path not in passed]), **passed}
         for file in found:
             if file.path not in passed:
-                files.setdefault(_real(file.path), file)
+                files.setdefault(real[file.path], file)
         for reason in sorted(set(passed.values())):
             names = [file.name for file in found if passed.get(file.path) == reason]
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -235,11 +238,7 @@ def _is_run(folder: str) -> bool:
 
 
 def _real(path: str) -> str:
-    return path if store.is_remote(path) else os.path.realpath(path)
-
-
-def _is_below(path: str, folder: str) -> bool:
-    return _real(path).startswith(_real(folder).rstrip("/") + "/")
+    return path.rstrip("/") if store.is_remote(path) else os.path.realpath(path)
 
 
 def _is_whole_folder(pattern: str) -> bool:
