@@ -55,7 +55,7 @@ class Steps:
             )
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def __enter__(self) -> Steps:
         if self._console.is_terminal:

@@ -1,7 +1,7 @@
 """What a step writes for its user: kept/*.parquet, removed/*.parquet and hits.parquet.
 
-The columns are those of the input, under their own names, `id` first; then those of the step. One
-file a shard; text is copied a row group at a time.
+The columns are those of the input, in its order and under their own names, with `id` in front where
+the input has none; then those of the step. One file a shard; text is copied a row group at a time.
 """
 
 from __future__ import annotations
@@ -22,21 +22,22 @@ from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.plan import Plan
 from curation.rundir.results import ShardResult, run_once
 from curation.stages.decontaminate.benchmarks import load_table
+from curation.stages.extract.columns import columns_path, is_table
 
-VERSION = 2
+VERSION = 3
 INPUT = "input"  # the dataset of the files that the user named
-# The columns that steps add; one of the input with such a name becomes input_<name>.
+# The columns that a step adds; one of the input with such a name becomes input_<name>.
 STEP_COLUMNS = {
-    "reason",
-    "kept_id",
-    "kept_dataset",
-    "jaccard",
-    "repeated_lines",
-    "repeated_paragraphs",
-    "quality",
-    "pareto_draw",
-    "piece",
-    "cuts",
+    "classify": {"reason", "quality", "pareto_draw"},
+    "dedup": {
+        "reason",
+        "kept_id",
+        "kept_dataset",
+        "jaccard",
+        "repeated_lines",
+        "repeated_paragraphs",
+    },
+    "decontaminate": {"reason", "piece", "cuts"},
 }
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset")
 HITS = pa.schema(
@@ -75,7 +76,8 @@ def _drop_others(rundir: RunDirectory, names: set[str]) -> None:
 def export_shard(rundir: RunDirectory, stage: str, shard: Shard) -> ShardResult:
     """Write one shard's kept and removed rows."""
     decision = store.need_footer(rundir.decision(stage, shard)).identity
-    digest = config_digest("export", VERSION, stage, decision)
+    columns = _table_columns(rundir, shard)
+    digest = config_digest("export", VERSION, stage, decision, str(columns))
     kept, removed = (rundir.path(side, shard.name + ".parquet") for side in ("kept", "removed"))
 
     def make() -> ShardResult:
@@ -112,25 +114,43 @@ class _Sink:
 # ---- the input's columns -------------------------------------------------------------------------
 
 
-def _input_columns(
-    rundir: RunDirectory, shard: Shard, batch: pa.RecordBatch
-) -> dict[str, pa.Array]:
-    """The columns of the input, as the user named them."""
-    from curation.readers.formats import guess_format
-
+def _table_columns(rundir: RunDirectory, shard: Shard) -> pa.Schema | None:
+    """The columns of the tables that a shard was made from; None where it is no tables."""
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
-    if all(guess_format(file.name) == "table" for file in shard.files):
-        columns = {dataset.id_column: batch.column("id"), dataset.url_column: batch.column("url")}
-        columns[dataset.text_column] = batch.column("text")
-    else:
-        columns = {name: batch.column(name) for name in ARCHIVE_COLUMNS}
+    if all(is_table(dataset, file) for file in shard.files):
+        return store.read_schema(columns_path(rundir, dataset))
+    return None
+
+
+def _input_columns(
+    rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch
+) -> dict[str, pa.Array]:
+    """The columns of the input, in its order and as the user named them."""
+    dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
+    extra: dict[str, pa.Array] = {}
     if "extra" in batch.schema.names:
-        extra = batch.column("extra")
-        columns |= {field.name: extra.field(i) for i, field in enumerate(extra.type)}
+        struct = batch.column("extra")
+        extra = {field.name: struct.field(i) for i, field in enumerate(struct.type)}
+    columns = {name: batch.column(name) for name in ARCHIVE_COLUMNS} | extra
+    if (schema := _table_columns(rundir, shard)) is not None:
+        columns = {}
+        own = {dataset.text_column: "text", dataset.url_column: "url", dataset.id_column: "id"}
+        for field in schema:
+            column = extra.get(field.name)
+            column = batch.column(own[field.name]) if column is None else column
+            is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
+            columns[field.name] = column.cast(field.type) if is_number else column
     return {
-        f"input_{name}" if name in STEP_COLUMNS else name: column
-        for name, column in columns.items()
+        _new_name(name, columns, STEP_COLUMNS[stage]): column for name, column in columns.items()
     }
+
+
+def _new_name(name: str, columns: dict[str, pa.Array], taken: set[str]) -> str:
+    """The name of a column of the input, input_<name> where the step writes one of that name."""
+    new = name
+    while new in taken or (new != name and new in columns):
+        new = f"input_{new}"
+    return new
 
 
 def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatch:
@@ -141,7 +161,7 @@ def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatc
 
 
 def _groups(
-    rundir: RunDirectory, shard: Shard, table: pa.Table
+    rundir: RunDirectory, stage: str, shard: Shard, table: pa.Table
 ) -> Iterator[tuple[dict[str, pa.Array], pa.RecordBatch]]:
     """Row groups of the documents: the input's columns, and the rows of a row-aligned table
     beside them."""
@@ -151,7 +171,7 @@ def _groups(
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
         yield (
-            _input_columns(rundir, shard, batch),
+            _input_columns(rundir, stage, shard, batch),
             pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
         )
         start += batch.num_rows
@@ -170,7 +190,7 @@ def _classify(rundir: RunDirectory, shard: Shard) -> Split:
     decision = store.read_table(rundir.decision("classify", shard))
     evidence = store.read_table(rundir.table("classify", shard, "evidence"), ["score"])
     for columns_in, beside in _groups(
-        rundir, shard, decision.append_column("quality", evidence.column(0))
+        rundir, "classify", shard, decision.append_column("quality", evidence.column(0))
     ):
         keep = _mask(beside.column("keep"))
         columns = {
@@ -188,19 +208,26 @@ def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
     )
     for name in repeated.column_names:
         table = table.append_column(name, repeated.column(name))
-    for columns_in, beside in _groups(rundir, shard, table):
+    for columns_in, beside in _groups(rundir, "dedup", shard, table):
         keep = _mask(beside.column("keep"))
         names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
-        yield (
-            _rows(columns_in, keep),
-            _rows({**columns_in, **{name: beside.column(name) for name in names}}, ~keep),
-        )
+        columns = {**columns_in, **{name: beside.column(name) for name in names}}
+        dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
+        ids = columns_in[dataset.id_column if dataset.id_column in columns_in else "id"].type
+        # Documents of other datasets and of the index may have ids of another type.
+        if (
+            pa.types.is_integer(ids)
+            and len(rundir.recipe.dataset) == 1
+            and not rundir.recipe.dedup.index
+        ):
+            columns["kept_id"] = columns["kept_id"].cast(ids)
+        yield _rows(columns_in, keep), _rows(columns, ~keep)
 
 
 def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
     for columns_in, beside in _groups(
-        rundir, shard, store.read_table(rundir.decision("decontaminate", shard))
+        rundir, "decontaminate", shard, store.read_table(rundir.decision("decontaminate", shard))
     ):
         keep = _mask(beside.column("keep"))
         rows, numbers, texts = [], [], []
@@ -211,14 +238,15 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
                 rows.append(row)
                 numbers.append(number)
                 texts.append(text[span["start"] : span["end"]])
-        rest = {
-            f"input_{k}" if k == "text" else k: v for k, v in columns_in.items() if v is not column
+        chosen = pa.array(rows, pa.int64())
+        pieces = {
+            "text" if own is column else _new_name(name, columns_in, {"text"}): own.take(chosen)
+            for name, own in columns_in.items()
         }
-        pieces = _rows(rest, np.array(rows, np.int64))
-        names = [*pieces.schema.names, "piece", "text"]
-        arrays = [*pieces.columns, pa.array(numbers, pa.int64()), pa.array(texts, pa.string())]
+        pieces["text"] = pa.array(texts, pa.string())
+        pieces["piece"] = pa.array(numbers, pa.int64())
         removed = {**columns_in, "reason": beside.column("reason"), "cuts": beside.column("cuts")}
-        yield pa.RecordBatch.from_arrays(arrays, names=names), _rows(removed, ~keep)
+        yield pa.RecordBatch.from_pydict(pieces), _rows(removed, ~keep)
 
 
 # The kept and the removed rows of a shard, by the stage that decides.

@@ -95,7 +95,7 @@ def run(
                     store.delete(rundir.path(folder))
         # also where the stage is left out: streamed archives need their lists
         download.fetch(rundir, engine, say)
-        plan = plans.make(recipe, out)
+        plan = plans.make(recipe, out, say)
         plans.commit(rundir, plan)
         wanted = wanted[: wanted.index(until) + 1] if until else wanted
         run_stages = partial(_run_stages, wanted, export)

@@ -17,7 +17,8 @@ from typing import Any, BinaryIO
 import orjson
 import zstandard
 
-MAX_WINDOW = 1 << 31
+from curation.readers.unpack import MAX_WINDOW
+
 MAX_URL = 2000
 _READ_BYTES = 1 << 16
 # Why a submission gives no link, in the order in which it is asked.

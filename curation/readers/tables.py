@@ -10,8 +10,10 @@ from __future__ import annotations
 import datetime
 import decimal
 import io
+import json
 import math
 import re
+import uuid
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
@@ -30,6 +32,8 @@ MAX_TEXT_BYTES = 256 << 20
 _BATCH_ROWS = 256
 _PROBE_LINES = 100  # lines without the text column after which it is not in the file
 _MAX_BAD_SHARE = 0.05
+# What Python's json writes for floats that JSON has not; strings are matched to be left alone.
+_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b')
 
 # Project Gutenberg's marks, since 1991 in many spellings; what stands before the first and after
 # the last is not the book.
@@ -60,14 +64,14 @@ def read_table_file(
     bzip2.
 
     `offset` is the row (Parquet) or the byte of the line in the unpacked file (JSONL). Texts are
-    given as they are; integer ids become strings; `extra` holds the other columns. Blank lines are
-    no records.
+    given as they are; ids of other types become text; `extra` holds the other columns, also an
+    address that is no string. Blank lines are no records.
 
     Reasons: malformed, undecodable (not UTF-8), missing_text (no string), too_large, truncated (the
-    file breaks off). Raises InputError when the text column is nowhere in the file, or the file is
-    of another kind.
+    file breaks off). Raises InputError when the text column is nowhere in the file, nothing of the
+    file can be read, or it is of another kind.
     """
-    rows = _parquet_rows if name.lower().endswith(".parquet") else _json_rows
+    rows = _parquet_rows if name.lower().endswith(".parquet") else json_rows
     columns = (text_column, id_column, url_column)
     for offset, row in rows(stream, name, text_column):
         yield row if isinstance(row, Reject) else _document(row, offset, columns)
@@ -129,16 +133,27 @@ def _document(row: dict[str, Any], offset: int, columns: tuple[str, str, str]) -
             return Reject("undecodable", url, offset, str(error))
     if not isinstance(text, str):
         return Reject("missing_text", url, offset, f"column {text_column!r} is {_kind(text)}")
-    extra = {key: _plain(value) for key, value in row.items() if key not in columns}
+    extra = {
+        key: _plain(value)
+        for key, value in row.items()
+        if key not in columns or (key == url_column and url is None and value not in (None, ""))
+    }
     return Document(
         text, id=_identity(row.get(id_column)), url=url, offset=offset, extra=extra or None
     )
 
 
 def _identity(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return str(_plain(value))
+    value = _plain(value)
+    return value if value is None or isinstance(value, str) else json_text(value)
+
+
+def json_text(value: Any) -> str:
+    """A value as JSON, integers of any size included."""
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # an integer of more than 64 bits
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _kind(value: Any) -> str:
@@ -163,7 +178,8 @@ def _plain(value: Any) -> Any:
             return value.decode()
         except UnicodeDecodeError:
             return value.hex()
-    return str(value) if isinstance(value, decimal.Decimal | datetime.timedelta) else repr(value)
+    as_text = isinstance(value, decimal.Decimal | datetime.timedelta | uuid.UUID)
+    return str(value) if as_text else repr(value)
 
 
 def _no_column(name: str, column: str, present: list[str]) -> InputError:
@@ -182,8 +198,9 @@ def _parquet_rows(
         if text_column not in file.schema_arrow.names:
             raise _no_column(name, text_column, file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            for values in _row_values(batch, name, row):
-                yield row, values
+            columns = [_values(column) for column in batch.columns]
+            for values in zip(*columns, strict=True):
+                yield row, dict(zip(batch.schema.names, values, strict=True))
                 row += 1
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
@@ -191,29 +208,78 @@ def _parquet_rows(
         ) from error
 
 
-def _row_values(batch: pa.RecordBatch, name: str, row: int) -> list[dict[str, Any]]:
-    """The rows of a batch; where a string is not UTF-8 (Arrow does not look), its whole column as
-    bytes."""
-    try:
-        return list(batch.to_pylist())
-    except UnicodeDecodeError:
-        kinds = [f.type for f in batch.schema]
-        texts = [pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds]
-        columns = [
-            c.cast(pa.large_binary()) if text else c
-            for c, text in zip(batch.columns, texts, strict=True)
-        ]
-    try:
-        return list(pa.RecordBatch.from_arrays(columns, names=batch.schema.names).to_pylist())
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name}: a nested string near row {row} is not UTF-8 ({error}); drop that column or write the file again"
-        ) from error
+def _values(column: pa.Array) -> list[Any]:
+    """The values of a column; where Python cannot hold one, as text.
+
+    Nanoseconds never go through pandas, which may not be there.
+    """
+    if "[ns" not in str(column.type):
+        try:
+            return list(column.to_pylist())
+        except (ValueError, OverflowError, KeyError):  # not UTF-8, a year past 9999, a time zone
+            pass
+    return [_value(scalar) for scalar in column]
 
 
-def _json_rows(
+def _value(scalar: pa.Scalar) -> Any:
+    kind = scalar.type
+    if not scalar.is_valid:
+        return None
+    if isinstance(scalar, pa.ListScalar | pa.LargeListScalar | pa.FixedSizeListScalar):
+        return _values(scalar.values)
+    if isinstance(scalar, pa.StructScalar):
+        return {name: _value(value) for name, value in scalar.items()}
+    if isinstance(scalar, pa.DictionaryScalar):
+        return _value(scalar.value)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return scalar.as_buffer().to_pybytes()
+    if getattr(kind, "unit", "") == "ns":
+        return _nanoseconds(scalar)
+    try:
+        return scalar.as_py()
+    except (ValueError, OverflowError, KeyError):
+        return _arrow_text(scalar)
+
+
+def _nanoseconds(scalar: pa.Scalar) -> Any:
+    """A time with the digits that Python's times do not have."""
+    kind = scalar.type
+    whole, rest = divmod(scalar.value, 1000)
+    if pa.types.is_timestamp(kind):
+        coarse = pa.scalar(whole, pa.timestamp("us", kind.tz))
+    else:
+        coarse = pa.scalar(whole, pa.time64("us") if pa.types.is_time(kind) else pa.duration("us"))
+    value = _value(coarse)
+    if not rest:
+        return value
+    text = value if isinstance(value, str) else _plain(value)
+    time, point, fraction = text.partition(".")
+    if not point:  # the zone, if any, stands after the seconds
+        match = re.match(r"(.*\d\d:\d\d:\d\d)(.*)", text)
+        time, fraction = (match[1], "000000" + match[2]) if match else (text, "000000")
+    return f"{time}.{fraction[:6]}{rest:03}{fraction[6:]}"
+
+
+def _arrow_text(scalar: pa.Scalar) -> str:
+    """As ISO has it where Arrow can say it, else the number that is stored."""
+    kind = scalar.type
+    if pa.types.is_timestamp(kind):
+        text = str(scalar.cast(pa.timestamp(kind.unit)).cast(pa.string())).replace(" ", "T", 1)
+        text = re.sub(r"\.0+$", "", text) + ("+00:00" if kind.tz else "")
+    elif pa.types.is_date(kind):
+        text = str(scalar.cast(pa.string()))
+    else:
+        text = ""
+    return text if text and "out" not in text else str(scalar.value)
+
+
+def json_rows(
     stream: BinaryIO, name: str, text_column: str
 ) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    """(byte of the line, its object or why it is none) of every line that is not blank.
+
+    Raises InputError as `read_table_file` does.
+    """
     source = UnpackedFile(stream)
     lines = io.BufferedReader(source, 1 << 16)
     keys: dict[str, None] = {}  # of the lines before the text column was seen
@@ -234,6 +300,7 @@ def _json_rows(
             )
             continue
         if source.damage is not None and not line.endswith(b"\n"):
+            offset = start
             break  # the damage below counts for this half line
         row = _json_row(line, start, name)
         if row is None:
@@ -248,6 +315,11 @@ def _json_rows(
     if unseen and not is_seen:
         raise _no_column(name, text_column, list(keys))
     if source.damage is not None:
+        if not offset:
+            raise InputError(
+                f"{name}: nothing of it can be read ({source.damage.detail}); fetch or write the "
+                "file again, or leave it out"
+            )
         yield offset, Reject(source.damage.reason, offset=offset, detail=source.damage.detail)
 
 
@@ -262,8 +334,8 @@ def _json_row(line: bytes, start: int, name: str) -> dict[str, Any] | Reject | N
     if not line:
         return None
     try:
-        row = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
+        row = _loaded(line)
+    except ValueError as error:
         try:
             line.decode()
         except UnicodeDecodeError as undecodable:
@@ -274,3 +346,32 @@ def _json_row(line: bytes, start: int, name: str) -> dict[str, Any] | Reject | N
             "malformed", offset=start, detail=f"a JSON {type(row).__name__}, expected an object"
         )
     return row
+
+
+def _loaded(line: bytes) -> Any:
+    """The value of a JSON line: NaN and Infinity are null, integers are whole whatever their size.
+
+    >>> _loaded(b'{"a": NaN, "b": "NaN", "c": 100000000000000000000000001}')
+    {'a': None, 'b': 'NaN', 'c': 100000000000000000000000001}
+    """
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        if "infinity" in str(error):  # more than a double holds, as 1e400
+            value = json.loads(line)
+            json.dumps(value, ensure_ascii=False).encode()  # as orjson, no half surrogates
+            return value
+        if b"NaN" not in line and b"Infinity" not in line:
+            raise
+        line = _NO_NUMBER.sub(lambda match: match[1] or b"null", line)
+        value = orjson.loads(line)
+    return json.loads(line) if _has_large_float(value) else value
+
+
+def _has_large_float(value: Any) -> bool:
+    """Whether a float may be what orjson made of an integer of more than 64 bits."""
+    if type(value) is float:
+        return abs(value) >= 1 << 63
+    if type(value) is dict:
+        return any(map(_has_large_float, value.values()))
+    return type(value) is list and any(map(_has_large_float, value))

@@ -20,6 +20,8 @@ import zstandard
 
 _READ_BYTES = 1 << 16
 _KEPT_BYTES = 32 << 20  # how far back the next member is looked for
+MAX_WINDOW = 1 << 31  # of a zstd frame, as `zstd --long=31` makes it: so much memory it may take
+_USUAL_WINDOW = 1 << 27  # what zstd reads without being asked
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
 _ZSTD_READ_BYTES = 4096  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
 _GZIP_MAGIC = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
@@ -200,7 +202,17 @@ def _zstd_frame(
         if source.at < end:
             yield Damage(start, "truncated", "the zstd frame breaks off")
         return
-    engine = zstandard.ZstdDecompressor(dict_data=dictionary).decompressobj()
+    try:
+        window = zstandard.get_frame_parameters(source.peek(18)).window_size
+    except zstandard.ZstdError:
+        window = 0  # a header that breaks off or is damaged: named below
+    if window > MAX_WINDOW:
+        detail = f"zstd frame: a window of {window} bytes, at most {MAX_WINDOW} are read"
+        yield Damage(start, "malformed", detail)
+        return
+    limit = window if window > _USUAL_WINDOW else 0
+    unpacker = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=limit)
+    engine = unpacker.decompressobj()
     while not engine.eof:
         chunk = source.take(_ZSTD_READ_BYTES)
         if not chunk:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,12 +33,15 @@ class Plan:
         return [shard for shard in self.shards if shard.dataset in datasets]
 
 
-def make(recipe: Recipe, out: str) -> Plan:
-    """Find the inputs and group them into shards; the same files give the same shards."""
+def make(recipe: Recipe, out: str, say: Callable[[str], None] = lambda line: None) -> Plan:
+    """Find the inputs and group them into shards; the same files give the same shards.
+
+    `say` receives a line about the files that were passed over.
+    """
     shards: list[Shard] = []
     for dataset in recipe.dataset:
         number = 0
-        for batch, files in enumerate(_batches(RunDirectory(out, recipe), dataset)):
+        for batch, files in enumerate(_batches(RunDirectory(out, recipe), dataset, say)):
             _known_formats(dataset, files)
             for start in range(0, len(files), dataset.archives_per_shard):
                 group = tuple(files[start : start + dataset.archives_per_shard])
@@ -57,8 +61,10 @@ def _known_formats(dataset: Dataset, files: list[store.File]) -> None:
             raise InputError(f"dataset {dataset.name!r}: {file.path}: {error}") from error
 
 
-def _batches(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
-    batches = sources.input_files(rundir, dataset)
+def _batches(
+    rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]
+) -> list[list[store.File]]:
+    batches = sources.input_files(rundir, dataset, say)
     if dataset.crawls:
         return batches
     (files,) = batches

@@ -9,18 +9,28 @@ the name that is wanted.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import os
+import posixpath
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curation import store
 from curation.errors import InputError, Unreachable
+from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory
 
 if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
 
 BENCHMARKS = "_benchmarks"  # their place in downloads/; no dataset's name begins so
+# Files that tell of a dataset, where they lie beside its tables.
+_ABOUT = re.compile(
+    r"(?i)(?:readme|licen[cs]e|notice|copying|citation|changelog)(?:[._-].*)?"
+    r"|(?:dataset_infos?|dataset_dict|dataset-metadata|state|metadata|croissant)\.json"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +140,17 @@ def fetched_files(wanted: Sequence[Source]) -> dict[str, store.File]:
     }
 
 
-def input_files(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]]:
+def input_files(
+    rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None] = lambda line: None
+) -> list[list[store.File]]:
     """The input files of a dataset, batch by batch: what its patterns find, what was fetched, and
     what is to be streamed.
 
-    A file that could not be fetched is left out; `download` has counted and listed it.
+    A file that could not be fetched is left out; `download` has counted and listed it. `say`
+    receives what else was passed over.
     """
     batches: list[list[store.File]] = [[] for _ in dataset.crawls] or [[]]
-    for pattern in dataset.files:
-        if not store.is_web(pattern):
-            batches[0] += store.find(pattern)
+    batches[0] += _local_files(rundir, dataset, say)
     wanted = remote_files(rundir, dataset)
     fetched = fetched_files(wanted)
     for source in wanted:
@@ -155,6 +166,126 @@ def input_files(rundir: RunDirectory, dataset: Dataset) -> list[list[store.File]
             "again"
         )
     return batches
+
+
+def _local_files(
+    rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]
+) -> list[store.File]:
+    """What the patterns of a dataset mean, each file once; `say` receives what is passed over."""
+    given = [pattern for pattern in dataset.files if not store.is_web(pattern)]
+    files: dict[str, store.File] = {}
+    written, brought = (_real(path) + "/" for path in (rundir.out, rundir.path("downloads")))
+    is_run = _is_run(rundir.out)
+    for pattern in given:
+        found = _files_of(pattern)
+        real = {file.path: _real(file.path) for file in found}
+        passed: dict[str, str] = {}
+        # What `download` brought may be named; all else that this run wrote is no input of it.
+        if is_run and not (_real(pattern) + "/").startswith(brought):
+            passed |= {path: "this run wrote it" for path in real if real[path].startswith(written)}
+        if _is_whole_folder(pattern):
+            passed = {**_not_data(dataset, [f for f in found if f.path not in passed]), **passed}
+        for file in found:
+            if file.path not in passed:
+                files.setdefault(real[file.path], file)
+        for reason in sorted(set(passed.values())):
+            names = [file.name for file in found if passed.get(file.path) == reason]
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            say(f"{dataset.name}: passed over {names[0]}{more} in {pattern}: {reason}.")
+    if given and not files:
+        raise InputError(
+            f"dataset {dataset.name!r}: all files of {given[0]} were passed over, as what this run "
+            "wrote or what is no data; name the files to read"
+        )
+    return list(files.values())
+
+
+def _files_of(pattern: str) -> list[store.File]:
+    """The files of a pattern; a run directory stands for the documents that it kept."""
+    if not store.is_folder(pattern) or not _is_run(pattern):
+        return store.find(pattern)
+    path = store.join(pattern, "plan.json")
+    plan = store.read_json(path) if store.exists(path) else {}
+    if not isinstance(plan, dict) or not {"recipe", "shards"} <= set(plan):
+        return store.find(pattern)
+    documents = {
+        store.join(pattern, "documents", shard["dataset"], f"{shard['number']:05d}.parquet"): shard
+        for shard in plan["shards"]
+    }
+    if not set(DECIDING) & set(plan["recipe"]["stages"]):
+        wanted = list(documents)
+    elif store.is_folder(store.join(pattern, "kept")):
+        wanted = [
+            store.join(pattern, "kept", f"{shard['number']:05d}.parquet")
+            for path, shard in documents.items()
+            if shard["dataset"] == "input" and store.need_footer(path).rows
+        ]
+    else:
+        raise InputError(
+            f"{pattern}: a run of `curation run`, which writes no kept/ that could be an input; "
+            "run its steps one by one (curation classify, dedup, decontaminate), or give "
+            f"{store.join(pattern, 'documents')} to read every document, removed ones too"
+        )
+    there = {store.join(pattern, file.name): file for file in store.listing(pattern)}
+    for path in wanted:
+        if path not in there:
+            raise InputError(f"{path}: missing, so the run is not finished; run it again first")
+    return [there[path] for path in wanted]
+
+
+def _is_run(folder: str) -> bool:
+    return any(store.exists(store.join(folder, name)) for name in ("plan.json", "run.lock"))
+
+
+def _real(path: str) -> str:
+    return path.rstrip("/") if store.is_remote(path) else os.path.realpath(path)
+
+
+def _is_whole_folder(pattern: str) -> bool:
+    return store.is_folder(pattern) or pattern.rpartition("/")[2] in ("*", "**")
+
+
+def _not_data(dataset: Dataset, found: list[store.File]) -> dict[str, str]:
+    """Paths of files that lie beside tables, archives or dumps and are no data -> why.
+
+    Where there are none of those, or fewer than texts, texts are the data.
+    """
+    kinds = {file.path: _kind(dataset, file) for file in found}
+    counts = Counter(kinds.values())
+    data = sum(counts[kind] for kind in ("archive", "mediawiki", "table"))
+    runs = {file.path.removesuffix("/plan.json") for file in found if _is_plan(file, found)}
+    why = {
+        path: "it is in another run's directory; name that run to read what it kept"
+        for path in kinds
+        if any(path.startswith(run + "/") for run in runs)
+    }
+    if not data:
+        return why
+    unread = {"about", "unknown"} | ({"text"} if counts["text"] < data else set())
+    beside = {path: "no data of a dataset" for path, kind in kinds.items() if kind in unread}
+    return {**beside, **why}
+
+
+def _is_plan(file: store.File, found: list[store.File]) -> bool:
+    """Whether a file is the plan of a run, which has its documents beside it."""
+    documents = file.path.removesuffix("plan.json") + "documents/"
+    return posixpath.basename(file.path) == "plan.json" and any(
+        other.path.startswith(documents) for other in found
+    )
+
+
+def _kind(dataset: Dataset, file: store.File) -> str:
+    """What a file in a folder is, by its name and the dataset's `format`."""
+    from curation.readers.formats import guess_format
+
+    if dataset.format == "text":
+        return "text"
+    if _ABOUT.fullmatch(posixpath.basename(file.name)):
+        return "about"
+    try:
+        return guess_format(file.name) if dataset.format == "auto" else dataset.format
+    except InputError:
+        return "unknown"
 
 
 def _streamed(rundir: RunDirectory, dataset: Dataset, source: Source) -> store.File:

@@ -90,23 +90,40 @@ class File:
 
 def find(pattern: str) -> list[File]:
     """The files a pattern means: a path, a folder (everything in it but hidden files), or a
-    glob; sorted by name."""
+    glob; sorted by name.
+
+    What exists is meant as it is, whatever its name holds; only what does not exist is a glob.
+    """
     system, inner = filesystem(pattern)
-    if _GLOB.search(inner):
-        root = inner[: inner.rfind("/", 0, _GLOB.search(inner).start()) + 1] or "."  # type: ignore[union-attr]
-        matches = _glob_match(inner)
-        infos = [i for i in _listing(system, root) if matches(i.path)]
-    else:
-        info = system.get_file_info(inner)
-        if info.type == pafs.FileType.NotFound:
-            raise InputError(f"{pattern}: no such file or folder")
-        if info.type == pafs.FileType.File:
-            return [File(pattern, posixpath.basename(inner), info.size, _tag(info))]
+    info = system.get_file_info(inner)
+    if info.type == pafs.FileType.File:
+        return [File(pattern, posixpath.basename(inner), info.size, _tag(info))]
+    if info.type == pafs.FileType.Directory:
         root, infos = inner, _listing(system, inner)
-    files = _files(system, pattern, root, infos)
+    elif _GLOB.search(inner):
+        root = _fixed_folder(system, inner)
+        matches = _glob_match(inner[len(root) :])
+        infos = [i for i in _listing(system, root or ".") if matches(_below(i.path, root))]
+    else:
+        raise InputError(f"{pattern}: no such file or folder")
+    files = _files(system, pattern, root or ".", infos)
     if not files:
         raise InputError(f"{pattern}: no files there")
     return files
+
+
+def _fixed_folder(system: Any, pattern: str) -> str:
+    """The part of a glob, up to a slash, that is a folder as it is written."""
+    end = pattern.rfind("/", 0, _GLOB.search(pattern).start()) + 1  # type: ignore[union-attr]
+    while (slash := pattern.find("/", end)) >= 0:
+        if system.get_file_info(pattern[:slash]).type != pafs.FileType.Directory:
+            break
+        end = slash + 1
+    return pattern[:end]
+
+
+def _below(path: str, root: str) -> str:
+    return posixpath.relpath(path, root or ".")
 
 
 def listing(folder: str) -> list[File]:
@@ -129,6 +146,8 @@ def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]
 
 def _listing(system: Any, root: str) -> list[Any]:
     try:
+        if isinstance(system, pafs.LocalFileSystem):
+            return list(system.get_file_info(_local_files(root)))
         return list(
             system.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
         )
@@ -138,11 +157,35 @@ def _listing(system: Any, root: str) -> list[Any]:
         ) from error
 
 
+def _local_files(root: str) -> list[str]:
+    """The files below a folder. Links to folders are followed, each real folder is read once."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise error
+
+    files: list[str] = []
+    seen: set[str] = set()
+    waiting = [root]
+    while waiting:
+        for folder, names, own in os.walk(waiting.pop(0), onerror=fail):
+            if (real := os.path.realpath(folder)) in seen:
+                names.clear()
+                continue
+            seen.add(real)
+            names.sort()
+            waiting += [p for n in names if os.path.islink(p := posixpath.join(folder, n))]
+            files += [posixpath.join(folder, name) for name in own]
+    return files
+
+
 def _glob_match(pattern: str) -> Callable[[str], bool]:
-    """`*` and `?` stay within a folder, `**` crosses folders."""
+    """`*` and `?` stay within a folder; `**` crosses folders, and `**/` may be none."""
     out, i = "", 0
     while i < len(pattern):
-        if pattern.startswith("**", i):
+        if pattern.startswith("**/", i) and (not i or pattern[i - 1] == "/"):
+            out, i = out + "(?:.*/)?", i + 3
+        elif pattern.startswith("**", i):
             out, i = out + ".*", i + 2
         elif pattern[i] == "*":
             out, i = out + "[^/]*", i + 1
@@ -153,8 +196,8 @@ def _glob_match(pattern: str) -> Callable[[str], bool]:
             out, i = out + pattern[i : end + 1].replace("[!", "[^"), end + 1
         else:
             out, i = out + re.escape(pattern[i]), i + 1
-    compiled = re.compile(out.removeprefix(r"\./"))
-    return lambda path: compiled.fullmatch(path.removeprefix("./")) is not None
+    compiled = re.compile(out)
+    return lambda path: compiled.fullmatch(path) is not None
 
 
 def _tag(info: Any) -> str:

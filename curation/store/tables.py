@@ -149,6 +149,8 @@ def _array_bytes(array: pa.Array) -> npt.NDArray[np.int64]:
         lengths = pc.fill_null(pc.list_value_length(array), 0).to_numpy(zero_copy_only=False)
         ends = np.cumsum(lengths.astype(np.int64))
         return np.asarray(child[ends] - child[ends - lengths] + 8, np.int64)
+    if pa.types.is_fixed_size_list(kind):
+        return np.full(len(array), 8 + 8 * kind.list_size, np.int64)
     if pa.types.is_struct(kind):
         total = np.zeros(len(array), np.int64)
         for part in array.flatten():

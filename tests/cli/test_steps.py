@@ -109,6 +109,82 @@ def test_columns_called_as_ours_are_kept_under_another_name(tmp_path: Path) -> N
     )
 
 
+def _kept_table(out: Path) -> pa.Table:
+    (path,) = (out / "kept").glob("*.parquet")
+    return pq.read_table(path)
+
+
+def test_columns_come_out_as_they_went_in(tmp_path: Path) -> None:
+    table = pa.table(
+        {
+            "vector": pa.array([[1.0, 2.0]], pa.list_(pa.float32(), 2)),
+            "text": ["a page of text"],
+            "quality": [0.5],
+            "id": pa.array([7], pa.int32()),
+            "half": pa.array([0.5], pa.float16()),
+            "kind": pa.array(["a"]).dictionary_encode(),
+            "at": pa.array([[{"when": 0}]], pa.list_(pa.struct([("when", pa.timestamp("us"))]))),
+            "count": pa.array([(1 << 64) - 1], pa.uint64()),
+        }
+    )
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert call("dedup", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o")).exit_code == 0
+    kept = _kept_table(tmp_path / "o")
+    assert kept.column_names == table.column_names
+    assert kept.schema.field("id").type == pa.int32()
+    assert kept.schema.field("vector").type == pa.list_(pa.float32(), 2)
+    assert kept.to_pylist() == [
+        {
+            "vector": [1.0, 2.0],
+            "text": "a page of text",
+            "quality": 0.5,
+            "id": 7,
+            "half": 0.5,
+            "kind": "a",
+            "at": [{"when": "1970-01-01T00:00:00"}],
+            "count": (1 << 64) - 1,
+        }
+    ]
+    result = call("decontaminate", str(tmp_path / "o"), "--benchmarks", _benchmark(tmp_path),
+                  "--out", str(tmp_path / "p"))  # fmt: skip
+    assert result.exit_code == 0, result.output
+    pieces = _kept_table(tmp_path / "p")
+    assert pieces.column_names == [*table.column_names, "piece"]
+    assert (pieces["id"].to_pylist(), pieces["quality"].to_pylist()) == ([7], [0.5])
+
+
+def _benchmark(folder: Path) -> str:
+    words = " ".join(f"word{n}" for n in range(20))
+    return jsonl(folder / "benchmark.jsonl", [{"id": "b", "text": words}])
+
+
+def test_an_id_that_is_not_there_comes_first_and_makes_all_ids_text(tmp_path: Path) -> None:
+    rows = [{"text": "one", "n": 1}, {"text": "two", "id": 5}]
+    path = jsonl(tmp_path / "a.jsonl", rows)
+    assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
+    kept = _kept_table(tmp_path / "o")
+    assert kept.column_names == ["id", "text", "n"]
+    assert kept["id"].to_pylist()[1] == "5"
+
+
+def test_integer_ids_of_kept_documents_can_be_joined(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"id": 5 + n, "text": TEXT} for n in range(2)])
+    assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
+    (kept,), (removed,) = read(tmp_path / "o" / "kept"), read(tmp_path / "o" / "removed")
+    assert {type(kept["id"]), type(removed["kept_id"])} == {int}
+    assert kept["id"] == removed["kept_id"] != removed["id"]
+
+
+def test_an_address_that_is_no_string_is_kept(tmp_path: Path) -> None:
+    for name, urls in {"lists": [["u", "v"], None], "mixed": [["u"], "http://m/"]}.items():
+        rows = [{"url": url, "id": n, "text": f"text {n}"} for n, url in enumerate(urls)]
+        path = jsonl(tmp_path / f"{name}.jsonl", rows)
+        assert call("dedup", path, "--out", str(tmp_path / name)).exit_code == 0
+    assert _kept_table(tmp_path / "lists")["url"].to_pylist() == [["u", "v"], None]
+    assert _kept_table(tmp_path / "mixed")["url"].to_pylist() == ['["u"]', "http://m/"]
+    assert _kept_table(tmp_path / "mixed").column_names == ["url", "id", "text"]
+
+
 def test_files_of_different_types_make_one_table(tmp_path: Path) -> None:
     a = jsonl(tmp_path / "a.jsonl", [{"id": "1", "text": "one", "x": 1}])
     b = jsonl(

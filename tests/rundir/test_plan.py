@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from curation.errors import InputError, RunError
@@ -86,6 +87,77 @@ def test_a_file_of_no_known_kind_is_named_before_any_work(tmp_path: Path) -> Non
     (tmp_path / "in" / "README.csv").write_text("x")
     with pytest.raises(InputError, match=r"README\.csv"):
         plan.make(_recipe(tmp_path / "in"), "out")
+
+
+def _names(out: Path, *patterns: Path | str) -> tuple[list[str], list[str]]:
+    """Names of the input files that the patterns mean, and what was said."""
+    said: list[str] = []
+    table = {"name": "a", "files": [str(pattern) for pattern in patterns]}
+    recipe_ = recipe.parse({"stages": ["extract"], "dataset": [table]})
+    shards = plan.make(recipe_, str(out), said.append).shards
+    return [file.name for shard in shards for file in shard.files], said
+
+
+def test_one_file_is_read_once(inputs: Path, tmp_path: Path) -> None:
+    (inputs / "also_a.txt").symlink_to(inputs / "a.txt")
+    (tmp_path / "link").symlink_to(inputs)
+    both = [inputs, inputs / "b.txt", f"{inputs}/**/*.txt", tmp_path / "link" / "c.txt"]
+    assert _names(tmp_path / "run", *both) == (["a.txt", "b.txt", "c.txt"], [])
+
+
+def test_what_a_run_wrote_is_no_input_of_it(inputs: Path) -> None:
+    out = inputs / "run"
+    (out / "documents" / "a").mkdir(parents=True)
+    (out / "documents" / "a" / "00000.txt").write_text("made")
+    assert len(_names(out, inputs)[0]) == 4  # no run yet
+    (out / "run.lock").write_text("{}")
+    for pattern in (inputs, f"{inputs}/**/*.txt"):
+        names, said = _names(out, pattern)
+        assert names == ["a.txt", "b.txt", "c.txt"]
+        assert ["this run wrote it" in line and "run/" in line for line in said] == [True]
+
+
+def test_what_lies_beside_tables_is_passed_over_and_said(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    (folder / "sub").mkdir(parents=True)
+    for name in ("a.jsonl", "sub/b.jsonl", "README.md", "dataset_infos.json", "plot.png"):
+        (folder / name).write_text("{}")
+    for pattern in (folder, f"{folder}/**"):
+        names, said = _names(tmp_path / "run", pattern)
+        assert names == ["a.jsonl", "sub/b.jsonl"]
+        assert [line.count("and 2 more") for line in said] == [1]
+    assert _names(tmp_path / "run", folder, folder / "README.md")[0][-1] == "README.md"
+    for name in ("one.txt", "two.txt"):  # as many texts as tables: both are data
+        (folder / name).write_text("text")
+    assert "one.txt" in _names(tmp_path / "run", folder)[0]
+
+
+def test_a_run_as_input_means_what_it_kept(tmp_path: Path) -> None:
+    from curation import store
+
+    for name in ("documents/input", "kept", "removed"):
+        for number in range(2):
+            path = str(tmp_path / "first" / name / f"{number:05d}.parquet")
+            with store.TableWriter(path, pa.schema([("text", pa.string())]), "d") as table:
+                table.write(pa.record_batch({"text": [name]}))
+    shards = [{"dataset": "input", "number": number} for number in range(2)]
+    written = {"recipe": {"stages": ["extract", "dedup"]}, "shards": shards}
+    (tmp_path / "first" / "plan.json").write_text(json.dumps(written))
+    names, _ = _names(tmp_path / "run", tmp_path / "first")
+    assert names == ["kept/00000.parquet", "kept/00001.parquet"]
+
+    (tmp_path / "a.jsonl").write_text('{"text": "x"}')  # a folder that holds a run
+    names, said = _names(tmp_path / "run", tmp_path)
+    assert names == ["a.jsonl"]
+    assert "another run's directory" in "".join(said)
+
+    (tmp_path / "first" / "kept" / "00001.parquet").unlink()
+    with pytest.raises(InputError, match=r"kept/00001\.parquet: missing.*not finished"):
+        _names(tmp_path / "run", tmp_path / "first")
+    written["recipe"]["stages"] = ["extract", "tokenize"]  # type: ignore[call-overload]
+    (tmp_path / "first" / "plan.json").write_text(json.dumps(written))
+    names, _ = _names(tmp_path / "run", tmp_path / "first")
+    assert names == ["documents/input/00000.parquet", "documents/input/00001.parquet"]
 
 
 def test_what_differs_between_datasets_is_said_key_by_key(inputs: Path) -> None:

@@ -118,6 +118,40 @@ def test_find_takes_paths_folders_and_globs(tmp_path: Path) -> None:
             names(missing)
 
 
+def test_a_path_that_exists_is_no_glob(tmp_path: Path) -> None:
+    for name in ("log[2].txt", "log2.txt", "ab/x.txt", "a*/x.txt", "a*/y.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("t")
+
+    def paths(pattern: str) -> list[str]:
+        found = store.find(f"{tmp_path}/{pattern}")
+        return [file.path.removeprefix(f"{tmp_path}/") for file in found]
+
+    assert paths("log[2].txt") == ["log[2].txt"]
+    assert paths("a*") == ["a*/x.txt", "a*/y.txt"]
+    assert paths("a*/*.txt") == ["a*/x.txt", "a*/y.txt"]
+    assert paths("log[0-9].txt") == ["log2.txt"]
+
+
+def test_two_stars_also_mean_no_folder(tmp_path: Path) -> None:
+    for name in ("d/a.txt", "d/x/a.txt", "d/x/y/a.txt", "d/x/ya.txt", "da.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("t")
+    names = [file.name for file in store.find(f"{tmp_path}/d/**/a.txt")]
+    assert names == ["a.txt", "x/a.txt", "x/y/a.txt"]
+    names = [file.name for file in store.find(f"{tmp_path}/**/x/**/*.txt")]
+    assert names == ["d/x/a.txt", "d/x/y/a.txt", "d/x/ya.txt"]
+
+
+def test_a_folder_that_links_to_itself_is_read_once(tmp_path: Path) -> None:
+    (tmp_path / "d" / "z").mkdir(parents=True)
+    (tmp_path / "d" / "z" / "x.txt").write_text("t")
+    (tmp_path / "d" / "z" / "up").symlink_to(tmp_path / "d")
+    (tmp_path / "d" / "a").symlink_to(tmp_path / "d" / "z")
+    assert [file.name for file in store.find(f"{tmp_path}/d")] == ["z/x.txt"]
+    assert [file.name for file in store.find(f"{tmp_path}/d/a")] == ["x.txt"]
+
+
 def test_sweep_removes_only_temporary_files(tmp_path: Path) -> None:
     (tmp_path / f"x.parquet{store.TEMPORARY}abc").write_text("t")
     (tmp_path / "x.parquet").write_text("t")

@@ -98,7 +98,7 @@ class _Run:
         digest, path = args[5:]
         self.digests[path] = digest
 
-    def files(self, rundir: RunDirectory, dataset: Any) -> list[list[store.File]]:
+    def files(self, rundir: RunDirectory, dataset: Any, say: Any) -> list[list[store.File]]:
         """As `sources.input_files`; the table of captures has another size when it is another."""
         if not dataset.urls:
             return _FILES(rundir, dataset)

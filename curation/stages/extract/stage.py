@@ -23,7 +23,12 @@ from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
 from curation.stages.extract import captures
-from curation.stages.extract.columns import extra_types, fitted_to, repeated_ids
+from curation.stages.extract.columns import (
+    extra_types,
+    fitted_to,
+    repeated_ids,
+    with_address,
+)
 from curation.stages.extract.inputs import input_format, open_stream, pages, read_table_rows
 
 if TYPE_CHECKING:
@@ -32,7 +37,7 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 3
+VERSION = 4
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
@@ -154,7 +159,7 @@ def extract_shard(
             for rows, refused in _batches(rundir, dataset, shard, patience, shard_ledger):
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
-                    row["extra"] = fitted_to(row["extra"], kind)
+                    row["extra"] = fitted_to(with_address(dataset, row, kind), kind)
                     identity.update(
                         row["content"]
                         + orjson.dumps([row[name] for name in _IDENTITY_COLUMNS], default=str)

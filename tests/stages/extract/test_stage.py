@@ -15,6 +15,7 @@ from curation.engine.local import LocalEngine
 from curation.errors import InputError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.stages.extract.columns import MAX_FIELDS
 
 TABLE = {"stages": ["extract"]}
 
@@ -37,9 +38,53 @@ def test_other_columns_travel_in_extra_and_mixed_types_as_json(
     rundir, plan = run_recipe({"a": rows}, TABLE)
     extra = [row["extra"] for row in _documents(rundir, plan)]
     assert extra == [
-        {"n": 1.0, "mixed": "1", "deep": '{"x":[1]}', "flag": None},
+        {"n": 1.0, "mixed": "1", "deep": {"x": [1]}, "flag": None},
         {"n": 2.5, "mixed": "s", "deep": None, "flag": True},
     ]
+
+
+def test_a_number_stays_the_number_it_was(run_recipe: Callable[..., Any]) -> None:
+    large = (1 << 53) + 1
+    rows = [
+        {"id": "1", "text": "one", "n": large, "near": 1 << 53, "deep": [{"n": large}]},
+        {"id": "2", "text": "two", "n": 0.5, "near": 0.5, "deep": [{"n": 0.5}], "whole": large},
+        {"id": "3", "text": "six", "n": 1 << 70, "deep": [{"n": 1 << 70}], "whole": 1},
+    ]
+    extra = [row["extra"] for row in _documents(*run_recipe({"a": rows}, TABLE))]
+    assert [row["n"] for row in extra] == [str(large), "0.5", str(1 << 70)]
+    assert [row["deep"][0]["n"] for row in extra] == [str(large), "0.5", str(1 << 70)]
+    assert [row["near"] for row in extra] == [float(1 << 53), 0.5, None]
+    assert [row["whole"] for row in extra] == [None, large, 1]
+
+
+def test_integers_of_one_parquet_file_and_floats_of_another(
+    tmp_path: Path, local: LocalEngine
+) -> None:
+    large = (1 << 60) + 1
+    columns = {"text": ["x y"], "large": [large], "small": [7], "nested": [[large]]}
+    pq.write_table(pa.table(columns), tmp_path / "a.parquet")
+    columns = {"text": ["z"], "large": [0.5], "small": [0.5], "nested": [[0.5]]}
+    pq.write_table(pa.table(columns), tmp_path / "b.parquet")
+    made = recipe.parse({**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "*.p*")]}]})
+    extra = [row["extra"] for row in _documents(*pipeline.run(made, str(tmp_path / "o"), local))]
+    assert [row["large"] for row in extra] == [str(large), "0.5"]
+    assert [row["small"] for row in extra] == [7.0, 0.5]
+    assert [row["nested"] for row in extra] == [[str(large)], ["0.5"]]
+
+
+def test_objects_are_structs_unless_they_have_very_many_keys(
+    run_recipe: Callable[..., Any],
+) -> None:
+    many = {str(n): n for n in range(MAX_FIELDS + 1)}
+    rows = [
+        {"id": "1", "text": "one", "meta": {"a": 1, "d": {}}, "map": many, "none": {}, "n": []},
+        {"id": "2", "text": "two", "meta": {"b": [{"c": 1}, {"d": "x"}]}, "map": {}, "n": [None]},
+    ]
+    one, two = (row["extra"] for row in _documents(*run_recipe({"a": rows}, TABLE)))
+    assert one["meta"] == {"a": 1, "d": "{}", "b": None}
+    assert two["meta"] == {"a": None, "d": None, "b": [{"c": 1, "d": None}, {"c": None, "d": "x"}]}
+    assert (json.loads(one["map"]), two["map"], one["none"]) == (many, "{}", "{}")
+    assert (one["n"], two["n"]) == ([], [None])
 
 
 def test_parquet_columns_keep_their_types(tmp_path: Path, local: LocalEngine) -> None:
