@@ -5,7 +5,7 @@ N is the 5th percentile of the benchmark's example lengths in words, at least 8 
 a program), at most 13. The length of an example is that of its longest field, as grams never cross
 fields. An example is dirty if any of its N-grams occurs in any training document; said once for the
 text as dedup left it and once for the pieces that the cuts left. An example without N words in a
-row in any field has no gram: it is counted as short, and clean.
+row in any field has no gram: it is counted as short, and nobody knows whether it is clean.
 
 Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of
 the cuts), two bits a gram.
@@ -68,6 +68,14 @@ def run(
     identity = _prepare(rundir, read)
     seen = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
     _conclude(rundir, identity, shards, [result.identity for result in seen])
+
+
+def short_examples(rundir: RunDirectory) -> dict[str, list[int]]:
+    """Benchmark -> examples without a gram, and all; only those that have some. Empty without a
+    study."""
+    path = rundir.path("decontaminate", "contamination.json")
+    rows = store.read_json(path) if store.exists(path) else []
+    return {r["benchmark"]: [r["short"], r["examples"]] for r in rows if r["short"]}
 
 
 def gram_length(lengths: Int64s, synthetic: bool) -> int:
