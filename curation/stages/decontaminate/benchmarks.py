@@ -17,7 +17,6 @@ import gzip
 import itertools
 import re
 import tomllib
-import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -234,22 +233,6 @@ def _all(value: Any) -> Iterator[str]:
             yield from _all(inner)
 
 
-def forms(text: str) -> list[str]:
-    """A benchmark's text as given, and with composed and decomposed accents where that differs:
-    documents may have either.
-
-    >>> [len(form) for form in forms("cafe\\u0301")], forms("cafe")
-    ([5, 4], ['cafe'])
-    """
-    if text.isascii():
-        return [text]
-    return list(
-        dict.fromkeys(
-            (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
-        )
-    )
-
-
 # ---- the gram table ------------------------------------------------------------------------------
 
 
@@ -284,9 +267,8 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
     examples: list[tuple[int, str, str]] = []
     for number, example in enumerate(read()):
         examples.append((number, example.benchmark, example.id))
-        written = [form for field in example.fields for form in forms(field)]
-        texts += written
-        owners += [number] * len(written)
+        texts += example.fields
+        owners += [number] * len(example.fields)
     if not examples:
         raise InputError(
             f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL or "

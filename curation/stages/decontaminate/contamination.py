@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.kernels.ngrams import NgramTable
 
-VERSION = 1
+VERSION = 2
 PERCENTILE, LEAST, MOST = 5, 8, 13
 ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
 SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
@@ -110,12 +110,8 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
             return str(store.read_json(card)["identity"])
         store.delete(card)  # its arrays are about to change
     examples = read()
-    written = [
-        [form for field in example.fields for form in benchmarks.forms(field)]
-        for example in examples
-    ]
-    texts = ngrams.normalised_texts([text for own in written for text in own])
-    owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
+    texts = ngrams.normalised_texts([field for example in examples for field in example.fields])
+    owners = np.repeat(np.arange(len(examples)), [len(example.fields) for example in examples])
     lengths = np.zeros(len(examples), np.int64)
     np.maximum.at(lengths, owners, texts.words)
     names = np.array([example.benchmark for example in examples])

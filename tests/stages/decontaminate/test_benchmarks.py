@@ -165,14 +165,16 @@ def test_two_files_are_two_benchmarks_and_one_file_is_one(tmp_path: Path) -> Non
     for folder in ("x/a", "y/a", "z"):
         (tmp_path / folder).mkdir(parents=True)
         (tmp_path / folder / "test.jsonl").write_text(json.dumps({"q": folder}) + "\n")
-    (tmp_path / "z" / "lambada.jsonl").write_text('{"context": "c", "other": "o"}\n')
+    (tmp_path / "z" / "lambada.jsonl").write_text(
+        '{"context": "c", "continuation": " d", "other": "o"}\n'
+    )
     names = {"x/a/test": "x/a", "y/a/test": "y/a", "z/test": "z"}
     patterns = [str(tmp_path), str(tmp_path / "z" / "test.jsonl"), str(tmp_path / "*" / "*.jsonl")]
     examples = list(read_benchmarks(patterns))
     assert {e.benchmark: e.fields for e in examples if e.benchmark != "lambada"} == {
         name: (text,) for name, text in names.items()
     }
-    assert [e.fields for e in examples if e.benchmark == "lambada"] == [("c",)]
+    assert [e.fields for e in examples if e.benchmark == "lambada"] == [("c d",)]
     assert len(examples) == 4
     for name, folder in names.items():
         found = [n for n in names if is_benchmark_of(n, str(tmp_path / folder / "test.jsonl"))]
