@@ -1,4 +1,4 @@
-"""Letter case, word breaks and canonical form by code point, from a table that travels with the package.
+"""Letter case, word breaks and canonical form by code point, from a table in the package.
 
 The table (`unicode.npz`, 5 kB, loads in about a millisecond) fixes one version of Unicode, so that
 another Python or Java cannot change the bytes of a run; `make_unicode.py` made it. One int32 cell
