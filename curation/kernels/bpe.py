@@ -5,7 +5,8 @@ wheel, whose sha256 must be those of the files OpenAI published; building them c
 once a process. Any other name, or a wheel with other files, goes through tiktoken's own download.
 
 Trap: `Encoding.encode` refuses text that spells a special token ("<|endoftext|>" in a crawl page is
-text, not a marker); use `encode_ordinary` on documents.
+text, not a marker), and every method of it gives up at a million white-space characters in a row;
+use `document_tokens` on documents.
 """
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import re
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import tiktoken
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
@@ -30,6 +34,10 @@ GPT2_END_OF_TEXT = 50256
 _GPT2_PATTERN = (
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
 )
+
+LONG_RUN = 100_000  # white-space characters in a row; tiktoken's regular expressions fail at 10^6
+# What \s is in tiktoken's patterns: Python's has four control characters more.
+_WHITE_SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
 @functools.cache
@@ -67,6 +75,40 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
             f"the encoding {name!r} could not be loaded by tiktoken ({type(error).__name__}: {error}); "
             f"{hint}, or set TIKTOKEN_CACHE_DIR to a folder that holds it"
         ) from error
+
+
+def document_tokens(bpe: tiktoken.Encoding, text: str) -> npt.NDArray[np.uint32]:
+    """The tokens of a text, special tokens read as text, however long its runs of white space are.
+
+    >>> document_tokens(encoding("gpt2"), "Hello world<|endoftext|>")[:3].tolist()
+    [15496, 995, 27]
+    """
+    parts = split_long_runs(text, r"[\r\n]" in bpe._pat_str)
+    tokens = [bpe.encode_to_numpy(part, disallowed_special=()) for part in parts]
+    return tokens[0] if len(tokens) == 1 else np.concatenate(tokens)
+
+
+def split_long_runs(text: str, after_newlines: bool = False) -> list[str]:
+    """Cut a text inside its long runs of white space where the encoding's pattern cuts it too.
+
+    GPT-2's pattern makes all of a run but its last character one piece. Patterns in which a newline
+    ends a piece (cl100k_base; `after_newlines`) also cut after the last newline of the run.
+
+    >>> run = " " * LONG_RUN
+    >>> [len(part) for part in split_long_runs("a" + run + "b")]
+    [100000, 2]
+    """
+    cuts = [0]
+    for run in _WHITE_SPACE.finditer(text) if len(text) > LONG_RUN else ():
+        start, end = run.span()
+        if end - start < LONG_RUN or end == len(text):
+            continue
+        newline = max(text.rfind("\n", start, end), text.rfind("\r", start, end))
+        if after_newlines and newline >= 0:
+            cuts.append(newline + 1)
+        if cuts[-1] < end - 1:
+            cuts.append(end - 1)
+    return [text[a:b] for a, b in zip(cuts, [*cuts[1:], len(text)], strict=True)]
 
 
 def _wheel_files() -> tuple[Path, Path] | None:

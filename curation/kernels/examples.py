@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import PurePath
 from typing import Any
 
@@ -80,7 +81,32 @@ def benchmark_name(file: str) -> str:
     ('piqa.val', 'mine')
     """
     name = PurePath(file).name.removesuffix(".gz").removesuffix(".zst")
-    return name.removesuffix(".jsonl").removesuffix(".json")
+    return name.removesuffix(".jsonl").removesuffix(".json").removesuffix(".parquet")
+
+
+def benchmark_names(files: Sequence[str]) -> list[str]:
+    """The names of different files, no two alike: `benchmark_name` after as many folders as
+    needed, and whole file names where files of one folder differ in their kind only.
+
+    >>> benchmark_names(["sets/a/test.jsonl", "sets/b/test.jsonl", "sets/b/dev.jsonl"])
+    ['a/test', 'b/test', 'dev']
+    >>> benchmark_names(["a/test.jsonl", "a/test.parquet"])
+    ['test.jsonl', 'test.parquet']
+    """
+    paths = [PurePath(file) for file in files]
+    stems = [(*path.parts[:-1], benchmark_name(path.name)) for path in paths]
+    parts = [
+        path.parts if stems.count(stem) > 1 else stem
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+    names = [part[-1] for part in parts]
+    for depth in range(2, max(map(len, parts), default=0) + 1):
+        times = Counter(names)
+        names = [
+            "/".join(part[-depth:]) if times[name] > 1 else name
+            for part, name in zip(parts, names, strict=True)
+        ]
+    return names
 
 
 def is_benchmark_of(name: str, file: str) -> bool:
@@ -91,4 +117,5 @@ def is_benchmark_of(name: str, file: str) -> bool:
     """
     parts = PurePath(name).parts
     path = PurePath(file)
-    return (*path.parts[:-1], benchmark_name(path.name))[-len(parts) :] == parts
+    stem = (*path.parts[:-1], benchmark_name(path.name))
+    return parts in (stem[-len(parts) :], path.parts[-len(parts) :])

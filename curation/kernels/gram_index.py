@@ -14,7 +14,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int
-from curation.kernels.unicode import BREAK, DELTA_SHIFT, cell_of, decode, encode
+from curation.kernels.unicode import ALONE, BREAK, DELTA_SHIFT, cell_of, decode, encode
 from curation.kernels.words import carry, next_words, window_hashes, word_block
 
 Int64s = npt.NDArray[np.int64]
@@ -47,7 +47,7 @@ def filter_shift(bits: npt.NDArray[np.uint64]) -> np.uint64:
 def normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     """Return (pool, offsets of each field in it, words of each field)."""
     length = offsets[-1] - offsets[0]
-    pool = np.empty(length + length // 2 + len(offsets) + 8, np.uint8)
+    pool = np.empty(2 * length + len(offsets) + 8, np.uint8)
     fields = np.zeros(len(offsets), np.int64)
     sizes = np.zeros(len(offsets) - 1, np.int64)
     n = 0
@@ -60,12 +60,12 @@ def normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
             if cell & BREAK:
                 inside = False
                 continue
-            if not inside:
+            if not inside or cell & ALONE:
                 if n > fields[f]:
                     pool[n] = _SPACE
                     n += 1
                 sizes[f] += 1
-                inside = True
+            inside = not cell & ALONE
             n = encode(c + (cell >> DELTA_SHIFT), pool, n)
         fields[f + 1] = n
     return pool[:n].copy(), fields, sizes
@@ -140,7 +140,7 @@ def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) 
 def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[no-untyped-def]
     """Return whether the words of data[i:end] in lower case are those of pool[j:pool_end]; both
     begin and end with one."""
-    inside = True
+    begun = gap = False
     while i < end:
         c = np.int64(data[i])
         if c < 0x80:  # a call of decode for each letter would cost more than the rest
@@ -149,21 +149,22 @@ def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[n
         else:
             c, i = decode(data, i, end)
             cell = cell_of(c, pages, cells)
-        expected = np.int64(_SPACE)
         if cell & BREAK:
-            if not inside:
-                continue
-            inside = False
-        else:
-            inside = True
-            expected = c + (cell >> DELTA_SHIFT)
+            gap = True
+            continue
+        if begun and (gap or cell & ALONE):
+            if j >= pool_end or pool[j] != _SPACE:
+                return False
+            j += 1
+        begun = True
+        gap = cell & ALONE != 0
         if j >= pool_end:
             return False
         point = np.int64(pool[j])
         j += 1
         if point >= 0x80:
             point, j = decode(pool, j - 1, pool_end)
-        if point != expected:
+        if point != c + (cell >> DELTA_SHIFT):
             return False
     return j == pool_end
 

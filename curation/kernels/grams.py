@@ -3,7 +3,8 @@ example.
 
 A gram is so many words in a row (`curation.kernels.words`) within one field of one example. The
 table numbers the distinct grams; the scan finds them by rolling hash, about 100 MB/s a core, and
-compares the words themselves before it reports one, so a hash never makes a hit. Memory: the
+compares the words themselves before it reports one, so a hash never makes a hit. Words are those of
+the canonical form (`curation.kernels.canonical`). Memory: the
 fields' words once, and about 60 bytes a distinct gram. Trap: offsets are code points of the text as
 it was given, never of the lower-cased or stripped one.
 """
@@ -20,6 +21,7 @@ import pyarrow as pa
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels.canonical import canonical_texts, original_places, text_at
 from curation.kernels.gram_index import (
     candidates,
     empty_slots,
@@ -96,7 +98,7 @@ def build_table(
             f"expected one example for each of {len(texts)} fields and grams of a word or more, "
             f"got {len(owners)} and {gram_words}"
         )
-    offsets, data = text_buffers(pa.array(texts, pa.large_string()))
+    offsets, data, _ = canonical_texts(*text_buffers(pa.array(texts, pa.large_string())))
     pool, fields, sizes = normalised(offsets, data, *unicode_table())
     occurrences = int(np.maximum(sizes - gram_words + 1, 0).sum())
     slots = empty_slots(occurrences)
@@ -119,16 +121,22 @@ def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
     >>> [(int(s), int(e), table.gram_text(g)) for _, s, e, g in zip(*hits)]
     [(1, 10, 'to be or'), (4, 14, 'be or not')]
     """
-    offsets, data = text_arrays(offsets, data)
+    given = text_arrays(offsets, data)
+    offsets, data, changed = canonical_texts(*given)
     kinds = (np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
     parts = (table.pool, table.starts, table.ends, table.hashes, table.slots, table.filter)
     arrays = [
         readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)
     ]
-    hits = _scan(
+    found = _scan(
         offsets, data, *unicode_table(), table.gram_words, *arrays, filter_shift(table.filter)
     )
-    return Hits(*(column.copy() for column in hits.reshape(-1, 4).T))
+    hits = Hits(*(column.copy() for column in found.reshape(-1, 4).T))
+    for row in np.intersect1d(changed, hits.document).tolist():
+        starts, ends = original_places(text_at(*given, row))
+        own = slice(*np.searchsorted(hits.document, [row, row + 1]).tolist())
+        hits.start[own], hits.end[own] = starts[hits.start[own]], ends[hits.end[own] - 1]
+    return hits
 
 
 def merge_cuts(starts: Int64s, ends: Int64s, chars: int, margin: int) -> tuple[Int64s, Int64s]:

@@ -18,6 +18,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
+from curation.kernels.canonical import canonical_texts
 from curation.kernels.growing import with_room
 from curation.kernels.hashingtf import FEATURE_BITS, NUM_FEATURES, document_features, longest_text
 from curation.kernels.sorting import sort_spread
@@ -38,7 +39,7 @@ def feature_sets(
 
     unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in
     a row (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of
-    them, a text without words none. Takes what `text_buffers` returns. Raises ValueError for
+    them, a text without words none. Both are those of the text's canonical form. Takes what `text_buffers` returns. Raises ValueError for
     another kind or a shingle of no words.
 
     >>> import pyarrow as pa
@@ -48,7 +49,7 @@ def feature_sets(
     >>> indptr.tolist(), bool(values[0] == values[1])
     ([0, 1, 2, 2, 4], True)
     """
-    offsets, data = text_arrays(offsets, data)
+    offsets, data, _ = canonical_texts(*text_arrays(offsets, data))
     if features == "unigram":
         return _unigrams(offsets, data, *unicode_table())
     if features != "shingle" or shingle_words < 1:

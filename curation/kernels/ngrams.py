@@ -18,6 +18,7 @@ import pyarrow as pa
 from numba import njit
 
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels.canonical import canonical_texts
 from curation.kernels.gram_index import (
     candidates,
     empty_slots,
@@ -65,7 +66,8 @@ def normalised_texts(texts: Sequence[str]) -> Texts:
     >>> normalised_texts(["It’s so.", "—"]).words.tolist()
     [3, 0]
     """
-    return Texts(*normalised(*text_buffers(pa.array(texts, pa.large_string())), *unicode_table()))
+    offsets, data, _ = canonical_texts(*text_buffers(pa.array(texts, pa.large_string())))
+    return Texts(*normalised(offsets, data, *unicode_table()))
 
 
 def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64s, Int64s]:
@@ -103,7 +105,7 @@ def mark_seen(
     >>> seen.tolist()
     [False, True, False, True]
     """
-    offsets, data = text_arrays(offsets, data)
+    offsets, data, _ = canonical_texts(*text_arrays(offsets, data))
     kinds = (np.int64, np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
     parts = (
         table.widths,

@@ -1,4 +1,4 @@
-"""Letter case and word breaks by code point, from a table that travels with the package.
+"""Letter case, word breaks and canonical form by code point, from a table in the package.
 
 The table (`unicode.npz`, 5 kB, loads in about a millisecond) fixes one version of Unicode, so that
 another Python or Java cannot change the bytes of a run; `make_unicode.py` made it. One int32 cell
@@ -9,6 +9,9 @@ lies first, so an ASCII byte is its own index.
     bit 0      word break: category P, S, Z or C, which includes what is not assigned
     bit 1      cased, as java.lang.ConditionalSpecialCasing has it
     bits 2-4   class in Java's word rules: OTHER, LETTER, DIGIT, MARK, IGNORE, QUOTE, MID_WORD, MID_NUMBER
+    bit 5      a word of its own: a letter or mark of a script that is written without spaces
+    bit 6      unseen: soft hyphens, zero-width characters, direction marks, variation selectors
+    bit 7      may change in canonical composition (NFC) with what stands before it, or alone
 
 Trap: Java asks its word *break iterator*, not Unicode's Case_Ignorable, whether a capital sigma
 ends a word; Python's `str.lower` differs (`"ΑΣ:Β"`). One known difference to Java stays: where a
@@ -29,6 +32,7 @@ from numba import njit
 from curation.kernels.buffers import Bytes, Int, readonly
 
 BREAK, CASED, CLASS_SHIFT, DELTA_SHIFT = 1, 2, 2, 8
+ALONE, UNSEEN, COMBINES = 32, 64, 128
 OTHER, LETTER, DIGIT, MARK, IGNORE, QUOTE, MID_WORD, MID_NUMBER = range(8)
 SIGMA, FINAL_SIGMA, DOTTED_I, DOT_ABOVE = 0x3A3, 0x3C2, 0x130, 0x307
 REPLACEMENT = 0xFFFD

@@ -2,9 +2,11 @@
 case.
 
 Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published
-13-gram list shows that punctuation became a word break). About 200 MB/s a core. Trap: lower-casing
-is one code point to one (İ -> i, Σ -> σ always), so that offsets in the original text stay true;
-HashingTF's lower case is another one (`java_lower`).
+13-gram list shows that punctuation became a word break). In scripts that are written without spaces
+(Chinese, Japanese, Thai, Lao, Khmer, Burmese and others) each letter and each mark is a word. About
+200 MB/s a core. Trap: lower-casing is one code point to one (İ -> i, Σ -> σ always), so that
+offsets in the original text stay true; HashingTF's lower case is another one (`java_lower`). Trap:
+the text is read as it is; `canonical` makes the same of texts that look alike.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.buffers import Bytes
-from curation.kernels.unicode import BREAK, DELTA_SHIFT, cell_of, decode, unicode_table
+from curation.kernels.unicode import ALONE, BREAK, DELTA_SHIFT, cell_of, decode, unicode_table
 
 BASIS = np.uint64(0xCBF29CE484222325)  # FNV-1a, one step a code point
 PRIME = np.uint64(0x100000001B3)
@@ -29,13 +31,17 @@ def words(text: str) -> list[tuple[str, int, int]]:
 
     >>> words("“It’s 3½ CAFÉS!”")
     [('it', 1, 3), ('s', 4, 5), ('3½', 6, 8), ('cafés', 9, 14)]
+    >>> words("在Berlin。")
+    [('在', 0, 1), ('berlin', 1, 7)]
     """
     pages, cells = unicode_table()
     points = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.int64)
     point_cells = cells[pages[points >> 7].astype(np.int64) * 128 + (points & 127)]
     lowered = (points + (point_cells >> DELTA_SHIFT)).tolist()
-    steps = np.diff(np.concatenate([[0], 1 - (point_cells & BREAK), [0]]))
-    starts, ends = np.flatnonzero(steps == 1).tolist(), np.flatnonzero(steps == -1).tolist()
+    alone = point_cells & ALONE != 0
+    joined = (point_cells & (BREAK | ALONE)) == 0
+    starts = np.flatnonzero(alone | (joined & ~np.concatenate([[False], joined[:-1]]))).tolist()
+    ends = (np.flatnonzero(alone | (joined & ~np.concatenate([joined[1:], [False]]))) + 1).tolist()
     return [("".join(map(chr, lowered[s:e])), s, e) for s, e in zip(starts, ends, strict=True)]
 
 
@@ -89,6 +95,7 @@ def next_words(
         start = i
         following = i
         h = BASIS
+        cell = np.int64(0)
         while i < end:
             c = np.int64(data[np.uint64(i)])  # unsigned: no test for negative indices
             following = i + 1
@@ -97,14 +104,17 @@ def next_words(
             else:
                 c, following = decode(data, i, end)
                 cell = cell_of(c, pages, cells)
-            if cell & BREAK:
+            if cell & (BREAK | ALONE) and (cell & BREAK or i > start):
                 break
             h = (h ^ np.uint64(c + (cell >> DELTA_SHIFT))) * PRIME
             i = following
+            if cell & ALONE:
+                break
         if i > start:
             starts[n], ends[n], hashes[n] = start, i, mix64(h)
             n += 1
-        i = following
+        if cell & BREAK:
+            i = following
     return i, n
 
 

@@ -115,11 +115,14 @@ def _contamination(studies: list[BenchmarkStudy] | None) -> str:
     dirty = dirty_listing(studies)
     intro = (
         "Examples that share N words in a row with any training document, before and after the "
-        "cuts. N is the 5th percentile of a benchmark's example lengths, from 8 to 13. The ids are "
-        "in decontaminate/dirty.jsonl."
+        "cuts. N is the 5th percentile of a benchmark's example lengths, from 8 to 13. Examples of "
+        "fewer words are too short to be looked for, and may be dirty. The ids are in "
+        "decontaminate/dirty.jsonl."
     )
     others = len(studies) - len(dirty.rows)
-    clean = f"<p class='dim'>Every example of {others} other benchmarks is clean.</p>"
+    clean = f"<p class='dim'>Every example of {others} other benchmarks is clean.</p>" * (
+        others > 0
+    )
     table = markup.listing_table(dirty) if dirty.rows else ""
     return markup.section("Dirty examples", intro, table, clean)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+import tiktoken
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,3 +55,32 @@ def test_an_unknown_name_is_an_input_error() -> None:
 def test_other_files_in_the_wheel_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bpe, "VOCAB_BPE_SHA256", "0" * 64)
     assert bpe._wheel_files() is None
+
+
+CL100K_PATTERN = (
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"
+    r"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"
+)
+
+
+@pytest.mark.parametrize("pattern", [bpe._GPT2_PATTERN, CL100K_PATTERN])
+@given(st.text(st.sampled_from(" \t\n\r\xa0\u2003\x1caé1.'"), max_size=60))
+def test_a_text_cut_inside_long_runs_has_the_same_tokens(pattern: str, text: str) -> None:
+    gpt2 = bpe.encoding()
+    other = tiktoken.Encoding(
+        "other", pat_str=pattern, mergeable_ranks=gpt2._mergeable_ranks, special_tokens={}
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "LONG_RUN", 3)
+        assert bpe.document_tokens(other, text).tolist() == other.encode_ordinary(text)
+
+
+@pytest.mark.parametrize("run", [" ", "\n", "\t", "\xa0", " \n\t\xa0", "\r\n"])
+def test_more_than_a_million_white_space_characters_have_tokens(run: str) -> None:
+    gpt2 = bpe.encoding()
+    text = "a" + run * (1_100_000 // len(run)) + "b"
+    tokens = bpe.document_tokens(gpt2, text)
+    assert gpt2.decode(tokens.tolist()) == text
+    short = gpt2.encode_ordinary("a" + run * (1000 // len(run)) + "b")
+    assert tokens[0] == short[0]
+    assert tokens[-2:].tolist() == short[-2:]

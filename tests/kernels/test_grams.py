@@ -8,21 +8,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import readonly, text_buffers
+from curation.kernels.canonical import canonical, original_places
 from curation.kernels.grams import _lookup, build_table, merge_cuts, pieces, scan
 from curation.kernels.unicode import unicode_table
 from curation.kernels.words import words
 
 COMPILES = settings(deadline=None)  # the first call compiles
-ALPHABET = "aAbB  '’“—-.\nÉé\u0301ＡｂİΣσς中😀\U00010400\U00010428\u200b\u00a0"
+ALPHABET = "aAbB  '’“—-.\nÉé\u0301ＡｂİΣσς中がก\u3099\u00ad\ufe0f😀\U00010400\U00010428\u200b\u00a0"
 TEXTS = st.text(st.sampled_from(ALPHABET), max_size=50)
 
 
 def grams_of(text, width):
     """Every gram of a text as (words, start, end): the obvious form."""
-    found = words(text)
+    found = words(canonical(text))
+    starts, ends = original_places(text)
     for k in range(len(found) - width + 1):
         run = found[k : k + width]
-        yield " ".join(word for word, _, _ in run), run[0][1], run[-1][2]
+        yield " ".join(word for word, _, _ in run), starts[run[0][1]], ends[run[-1][2] - 1]
 
 
 def reference_hits(documents, fields, width):

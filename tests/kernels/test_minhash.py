@@ -1,3 +1,4 @@
+import unicodedata
 from itertools import pairwise
 
 import numpy as np
@@ -19,7 +20,7 @@ from curation.kernels.minhash import (
 from curation.kernels.words import words
 
 COMPILES = settings(deadline=None)  # the first call compiles
-TEXTS = st.lists(st.text(st.sampled_from("abAB .'é—"), max_size=40), max_size=6)
+TEXTS = st.lists(st.text(st.sampled_from("abAB .'é—中ก"), max_size=40), max_size=6)
 SETS = st.lists(st.integers(-(2**63), 2**63 - 1), unique=True, max_size=30).map(sorted)
 
 
@@ -74,6 +75,25 @@ def test_shingles_meet_where_their_words_do(texts, width):
                 len(wanted_a & wanted_b),
                 len(wanted_a | wanted_b),
             )
+
+
+@pytest.mark.parametrize("features", ["unigram", "shingle"])
+def test_texts_that_look_alike_have_the_same_features(features):
+    text = "Ångström’s façade, 하나 둘 셋 넷 다섯 여섯, ガラスを食べる, déjà vu louder"
+    apart = unicodedata.normalize("NFD", text)
+    hidden = apart.replace("u", "u\u00ad").replace("s", "\u200bs\u2060").replace("の", "の\ufeff")
+    plain, *others, other = sets_of([text, apart, hidden, "\ufeff" + text, text[1:]], features)
+    assert others == [plain] * 3
+    assert other != plain
+
+
+def test_each_character_of_a_script_without_spaces_is_a_word():
+    text = "小明有三个篮子每个篮子里有七个苹果他又从邻居那里得到五个苹果"
+    whole, changed = (set(s) for s in sets_of([text, text.replace("邻", "亲")], "shingle"))
+    assert len(whole) == len(text) - 4
+    assert len(whole - changed) == 5
+    for script in ("ฉันกินกระจกได้", "ຂ້ອຍກິນແກ້ວ", "ខ្ញុំអាចញុំកញ្ចក់", "ကျွန်တော်", "わたしはガラス"):
+        assert len(sets_of([script], "shingle")[0]) == len(script) - 4
 
 
 def test_a_long_text_has_shingles_across_blocks():

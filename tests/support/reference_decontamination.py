@@ -9,16 +9,32 @@ from typing import Any
 Span = tuple[int, int]
 
 
+def characters(text: str) -> list[tuple[str, int, int]]:
+    """(character, start, end), composed, without soft hyphens and zero width characters."""
+    found: list[tuple[str, int, int]] = []
+    for at, char in enumerate(text):
+        if char in "\u00ad\u200b\u200c\u200d\u2060\ufeff":
+            continue
+        both = unicodedata.normalize("NFC", found[-1][0] + char) if found else ""
+        if len(both) == 1:
+            found[-1] = (both, found[-1][1], at + 1)
+        else:
+            found.append((char, at, at + 1))
+    return found
+
+
 def words(text: str) -> list[tuple[str, int, int]]:
     """(word in lower case, start, end) of each run of characters that are not P, S, Z or C."""
-    found, word, start = [], "", 0
-    for at, char in enumerate(text + " "):
+    found, word, start, end = [], "", 0, 0
+    for char, first, last in [*characters(text), (" ", 0, 0)]:
         if unicodedata.category(char)[0] in "PSZC":
             if word:
-                found.append((word, start, at))
-            word, start = "", at + 1
+                found.append((word, start, end))
+            word = ""
         else:
             lower = char.lower()
+            start = start if word else first
+            end = last
             word += lower if len(lower) == 1 else lower[0]  # one to one: İ is i
     return found
 
@@ -41,13 +57,10 @@ def decontaminate(
 ) -> list[dict[str, Any]]:
     """`cuts`, `pieces` and `reason` of each document; `examples` are lists of fields."""
     fields = [field for example in examples for field in example]
-    forms = [
-        unicodedata.normalize(form, field) for field in fields for form in ("NFC", "NFD")
-    ] + fields
-    wanted = {gram for text in forms for gram, _, _ in grams(text, gram_words)}
+    wanted = {gram for text in fields for gram, _, _ in grams(text, gram_words)}
     hits = [[hit for hit in grams(text, gram_words) if hit[0] in wanted] for text in documents]
     seen: dict[str, int] = {}
-    for own in hits:
+    for own in dict(zip(documents, hits, strict=True)).values():  # equal texts count once
         for gram in {gram for gram, _, _ in own}:
             seen[gram] = seen.get(gram, 0) + 1
     out = []

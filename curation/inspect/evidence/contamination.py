@@ -5,6 +5,7 @@ Cost: one small JSON file.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,8 +34,8 @@ class DirtyCounts:
 class BenchmarkStudy:
     """One benchmark: an example is dirty where it shares `n` words in a row with a document.
 
-    `examples`: all of them; `short`: those of fewer than `n` words. Dirty ones before and after
-    the cuts, in all and by dataset.
+    `examples`: all of them; `short`: those of fewer than `n` words, which were not looked for and
+    may be dirty. Dirty ones before and after the cuts, in all and by dataset.
     """
 
     benchmark: str
@@ -72,10 +73,16 @@ def need_contamination(rundir: RunDirectory) -> list[BenchmarkStudy]:
 
 
 def dirty_listing(studies: list[BenchmarkStudy]) -> Listing:
-    """The benchmarks with dirty examples, the largest dirty share first."""
-    dirty = [study for study in studies if study.dirty_before]
-    dirty.sort(key=lambda study: (-study.dirty_before / study.examples, study.benchmark))
-    return listing("", HEAD, map(_cells, dirty), left=(0, len(HEAD) - 1))
+    """The benchmarks with dirty examples, the largest dirty share first, then those of which
+    nothing else is known, since examples of theirs were too short to be looked for."""
+    named = [study for study in studies if not _is_clean(study)]
+    named.sort(key=lambda study: (-study.dirty_before / study.examples, study.benchmark))
+    return listing("", HEAD, map(_cells, named), left=(0, len(HEAD) - 1))
+
+
+def _is_clean(study: BenchmarkStudy) -> bool:
+    """Whether every example was looked for and none is dirty."""
+    return not (study.dirty_before or study.short)
 
 
 def _cells(study: BenchmarkStudy) -> tuple[str, ...]:
@@ -85,24 +92,28 @@ def _cells(study: BenchmarkStudy) -> tuple[str, ...]:
         str(study.n),
         f"{study.examples:,}",
         f"{study.short:,}" if study.short else "",
-        *_dirty_cells(study.dirty_before, study.examples),
-        *_dirty_cells(study.dirty_after, study.examples),
+        *_dirty_cells(study.dirty_before, study.examples - study.short, study.examples),
+        *_dirty_cells(study.dirty_after, study.examples - study.short, study.examples),
         ", ".join(f"{name} {c.before:,} → {c.after:,}" for name, c in datasets.items()),
     )
 
 
 def total_listing(studies: list[BenchmarkStudy]) -> Listing:
-    """The rows below `dirty_listing`: the clean benchmarks together, and all."""
-    clean = [study for study in studies if not study.dirty_before]
+    """The rows below `dirty_listing`: the clean benchmarks together, if any, and all."""
+    clean = [study for study in studies if _is_clean(study)]
     rows = []
     for name, part in ((f"{len(clean)} clean benchmarks", clean), ("all", studies)):
-        examples = sum(study.examples for study in part)
-        before = _dirty_cells(sum(study.dirty_before for study in part), examples)
-        after = _dirty_cells(sum(study.dirty_after for study in part), examples)
-        short = sum(study.short for study in part)
-        rows.append((name, "", f"{examples:,}", f"{short:,}", *before, *after, ""))
+        if part:
+            examples = sum(study.examples for study in part)
+            short = sum(study.short for study in part)
+            before = sum(study.dirty_before for study in part)
+            after = sum(study.dirty_after for study in part)
+            cells = (_dirty_cells(dirty, examples - short, examples) for dirty in (before, after))
+            rows.append((name, "", f"{examples:,}", f"{short:,}", *itertools.chain(*cells), ""))
     return listing("", HEAD, rows)
 
 
-def _dirty_cells(dirty: int, examples: int) -> tuple[str, str]:
+def _dirty_cells(dirty: int, looked_for: int, examples: int) -> tuple[str, str]:
+    if not looked_for:
+        return ("unknown", "")
     return (f"{dirty:,}", f"{dirty / examples:.1%}") if dirty else ("0", "")

@@ -17,8 +17,8 @@ import gzip
 import itertools
 import re
 import tomllib
-import unicodedata
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,20 +26,22 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 import zstandard
 
 from curation import store
 from curation.digests import config_digest, text_digest
 from curation.errors import InputError, RecipeError
-from curation.kernels.examples import benchmark_name, example_id, json_records
+from curation.kernels.examples import benchmark_name, benchmark_names, example_id, json_records
 from curation.rundir import sources
 
 if TYPE_CHECKING:
     from curation.kernels.grams import GramTable
     from curation.rundir.directory import RunDirectory
 
-VERSION = 4
+VERSION = 5
 EXAMPLES = pa.schema([("example", pa.int64()), ("benchmark", pa.string()), ("id", pa.string())])
 ARRAYS = ("pool", "starts", "ends", "hashes", "slots", "filter", "example_indptr", "examples")
 # Keys that hold no text, for files that no catalogue names.
@@ -70,35 +72,53 @@ class Example:
     synthetic: bool = False
 
 
-def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Example]:
-    """Every record of every JSONL file, plain, gzip or zstd; lines end at \\n only.
+def benchmark_files(patterns: Sequence[str]) -> dict[str, store.File]:
+    """The benchmark files of some patterns by the name of each, no file twice.
 
-    Other files in a folder are left out.
+    Other files in a folder are left out. Raises InputError where one that is named is of another
+    kind.
+    """
+    files: dict[str, store.File] = {}
+    for pattern in patterns:
+        for file in store.find(pattern):
+            name = file.path.removesuffix(".gz").removesuffix(".zst")
+            if name.endswith((".jsonl", ".json")) or file.path.endswith(".parquet"):
+                files[file.path] = file
+            elif file.path == pattern:
+                raise InputError(
+                    f"{pattern}: a benchmark in .jsonl, .jsonl.gz, .jsonl.zst or .parquet "
+                    "expected; convert the file"
+                )
+    return dict(zip(benchmark_names(list(files)), files.values(), strict=True))
+
+
+def read_benchmarks(patterns: Sequence[str], catalogue: str = "") -> Iterator[Example]:
+    """Every record of every JSONL file, plain, gzip or zstd, and of every Parquet file; lines end
+    at \\n only.
 
     Raises InputError naming file and line where a line is not a JSON object, and the file where the
     catalogue's fields are in no record.
     """
     layouts = read_catalogue(catalogue)
-    for pattern in patterns:
-        for file in store.find(pattern):
-            name = file.name.rpartition("/")[2].removesuffix(".gz").removesuffix(".zst")
-            if not name.endswith((".jsonl", ".json")):
-                if file.path == pattern:
-                    raise InputError(
-                        f"{pattern}: a benchmark in .jsonl, .jsonl.gz or .jsonl.zst expected; "
-                        "convert the file"
-                    )
-            else:
-                name = benchmark_name(name)
-                layout = next(
-                    (
-                        layout
-                        for layout in layouts
-                        if any(fnmatchcase(name, n) for n in layout.names)
-                    ),
-                    Layout(),
-                )
-                yield from _examples(file.path, name, layout)
+    for name, file in benchmark_files(patterns).items():
+        alone = benchmark_name(file.path)
+        named = (layout for layout in layouts if any(fnmatchcase(alone, n) for n in layout.names))
+        yield from _examples(file.path, name, next(named, Layout()))
+
+
+def _records(path: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The records of a file, each with the number of its line or row from 0."""
+    if not path.endswith(".parquet"):
+        yield from json_records(_unpacked(path), path)
+        return
+    try:
+        table = pq.ParquetFile(pa.BufferReader(store.read_bytes(path)))
+        # Times hold no text, and not every time is one of Python's.
+        names = [f.name for f in table.schema_arrow if not pa.types.is_temporal(f.type)]
+        batches = (batch for batch in table.iter_batches(columns=names))
+        yield from enumerate(itertools.chain.from_iterable(b.to_pylist() for b in batches))
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(f"{path}: not a Parquet file ({error}); fetch it again") from error
 
 
 def _unpacked(path: str) -> bytes:
@@ -122,7 +142,7 @@ def _examples(path: str, name: str, layout: Layout) -> Iterator[Example]:
     separator = (
         re.compile("|".join(map(re.escape, layout.separators))) if layout.separators else None
     )
-    for number, record in json_records(_unpacked(path), path):
+    for number, record in _records(path):
         fields = tuple(_fields(record, paths, separator))
         empty = 0 if fields else empty + 1
         if empty == 100:
@@ -213,22 +233,6 @@ def _all(value: Any) -> Iterator[str]:
             yield from _all(inner)
 
 
-def forms(text: str) -> list[str]:
-    """A benchmark's text as given, and with composed and decomposed accents where that differs:
-    documents may have either.
-
-    >>> [len(form) for form in forms("cafe\\u0301")], forms("cafe")
-    ([5, 4], ['cafe'])
-    """
-    if text.isascii():
-        return [text]
-    return list(
-        dict.fromkeys(
-            (text, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text))
-        )
-    )
-
-
 # ---- the gram table ------------------------------------------------------------------------------
 
 
@@ -236,9 +240,8 @@ def asked(rundir: RunDirectory) -> str:
     """What the benchmarks' texts depend on: the files as they are, and the catalogue."""
     config = rundir.recipe.decontaminate
     inputs = [
-        (f.name, f.size, f.tag)
-        for pattern in sources.local_patterns(rundir, config.benchmarks)
-        for f in store.find(pattern)
+        (name, f.name, f.size, f.tag)
+        for name, f in benchmark_files(sources.local_patterns(rundir, config.benchmarks)).items()
     ]
     return config_digest(
         "decontaminate/benchmarks", VERSION, inputs, read_catalogue(config.catalogue)
@@ -248,7 +251,7 @@ def asked(rundir: RunDirectory) -> str:
 def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
     """Write the gram table of the benchmarks that `read` gives once, its card last; returns its
     identity."""
-    from curation.kernels import grams
+    from curation.kernels import grams, ngrams
 
     config = rundir.recipe.decontaminate
     wanted = config_digest(asked(rundir), config.gram_words)
@@ -264,13 +267,12 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
     examples: list[tuple[int, str, str]] = []
     for number, example in enumerate(read()):
         examples.append((number, example.benchmark, example.id))
-        written = [form for field in example.fields for form in forms(field)]
-        texts += written
-        owners += [number] * len(written)
+        texts += example.fields
+        owners += [number] * len(example.fields)
     if not examples:
         raise InputError(
-            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL files "
-            "expected"
+            f"decontaminate.benchmarks: no examples in {', '.join(config.benchmarks)}; JSONL or "
+            "Parquet files expected"
         )
     table = grams.build_table(texts, owners, config.gram_words)
     identity = write_arrays(
@@ -288,9 +290,24 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
         "grams": len(table),
         "gram_words": config.gram_words,
         "bytes": sum(getattr(table, name).nbytes for name in ARRAYS),
+        "without_grams": _without_grams(
+            [benchmark for _, benchmark, _ in examples],
+            np.array(owners, np.int64)[ngrams.normalised_texts(texts).words >= config.gram_words],
+        ),
     }
     store.write_json(card_path, card)
     return identity
+
+
+def _without_grams(benchmarks: list[str], with_grams: npt.NDArray[np.int64]) -> dict[str, Any]:
+    """Benchmark -> examples that are not among the numbers `with_grams`, and all; only those that
+    have some."""
+    lacks = np.ones(len(benchmarks), bool)
+    lacks[with_grams] = False
+    of = Counter(benchmarks)
+    return {
+        name: [own, of[name]] for name, own in Counter(np.array(benchmarks)[lacks].tolist()).items()
+    }
 
 
 def write_arrays(folder: str, arrays: dict[str, Any], also: str = "") -> str:

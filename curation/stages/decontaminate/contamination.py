@@ -5,7 +5,7 @@ N is the 5th percentile of the benchmark's example lengths in words, at least 8 
 a program), at most 13. The length of an example is that of its longest field, as grams never cross
 fields. An example is dirty if any of its N-grams occurs in any training document; said once for the
 text as dedup left it and once for the pieces that the cuts left. An example without N words in a
-row in any field has no gram: it is counted as short, and clean.
+row in any field has no gram: it is counted as short, and nobody knows whether it is clean.
 
 Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of
 the cuts), two bits a gram.
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.kernels.ngrams import NgramTable
 
-VERSION = 1
+VERSION = 2
 PERCENTILE, LEAST, MOST = 5, 8, 13
 ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
 SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
@@ -68,6 +68,14 @@ def run(
     identity = _prepare(rundir, read)
     seen = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
     _conclude(rundir, identity, shards, [result.identity for result in seen])
+
+
+def short_examples(rundir: RunDirectory) -> dict[str, list[int]]:
+    """Benchmark -> examples without a gram, and all; only those that have some. Empty without a
+    study."""
+    path = rundir.path("decontaminate", "contamination.json")
+    rows = store.read_json(path) if store.exists(path) else []
+    return {r["benchmark"]: [r["short"], r["examples"]] for r in rows if r["short"]}
 
 
 def gram_length(lengths: Int64s, synthetic: bool) -> int:
@@ -102,12 +110,8 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
             return str(store.read_json(card)["identity"])
         store.delete(card)  # its arrays are about to change
     examples = read()
-    written = [
-        [form for field in example.fields for form in benchmarks.forms(field)]
-        for example in examples
-    ]
-    texts = ngrams.normalised_texts([text for own in written for text in own])
-    owners = np.repeat(np.arange(len(examples)), [len(own) for own in written])
+    texts = ngrams.normalised_texts([field for example in examples for field in example.fields])
+    owners = np.repeat(np.arange(len(examples)), [len(example.fields) for example in examples])
     lengths = np.zeros(len(examples), np.int64)
     np.maximum.at(lengths, owners, texts.words)
     names = np.array([example.benchmark for example in examples])

@@ -3,7 +3,7 @@
 A gram is 13 words in a row shared with a benchmark example; each hit and 200 characters on each
 side are cut, a document that falls into more than ten pieces is removed, and pieces shorter than
 200 characters are dropped. Grams that occur in more than ten distinct documents of the whole run,
-as it stands after dedup, are ignored.
+as it stands after dedup, are ignored. Documents of equal text are one there, also without dedup.
 
 Cost: one scan of every survivor's text (evidence); document frequencies by SQL; cuts from the
 evidence alone. Memory: the gram table (its size is in benchmarks/card.json) once a worker, and a
@@ -38,8 +38,11 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 2
-FREQUENCY = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
+VERSION = 3
+# content: the first 8 bytes of the hash of a document's text.
+OCCURRENCES = pa.schema([("gram", pa.int64()), ("content", pa.int64())])
+COMMON = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
+MOST_NAMES = 12  # of benchmarks in a warning
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
@@ -62,8 +65,38 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
-    """Nothing yet: what this stage removes is in its ledger."""
-    return []
+    """What was not looked for, and what was ignored, a line each."""
+    config = rundir.recipe.decontaminate
+    card = rundir.path("decontaminate", "benchmarks", "card.json")
+    if "decontaminate" not in rundir.recipe.stages or not store.exists(card):
+        return []
+    out = []
+    if without := store.read_json(card).get("without_grams"):
+        out.append(
+            f"decontaminate: no field has {config.gram_words} words in a row, so that nothing was "
+            f"looked for to cut, in examples of {_counts(without)}"
+        )
+    if short := contamination.short_examples(rundir):
+        out.append(
+            "decontaminate: no field has N words in a row, so that nobody knows whether they are "
+            f"clean, in examples of {_counts(short)} (`curation contamination` shows N)"
+        )
+    common = store.listing(rundir.path("decontaminate", "common"))
+    if grams := sum(store.read_table(file.path, ["gram"]).num_rows for file in common):
+        out.append(
+            f"decontaminate: {grams:,} {'gram was' if grams == 1 else 'grams were'} ignored, each in "
+            f"more than {config.max_documents} distinct documents (decontaminate.max_documents); "
+            "`curation explain` names the documents' quotes"
+        )
+    return out
+
+
+def _counts(examples: dict[str, list[int]]) -> str:
+    """Benchmarks with how many of their examples are meant."""
+    parts = [f"{name} ({own:,} of {of:,})" for name, (own, of) in examples.items()]
+    if len(parts) > MOST_NAMES:
+        parts[MOST_NAMES:] = [f"{len(parts) - MOST_NAMES:,} more benchmarks"]
+    return ", ".join(parts)
 
 
 # ---- evidence ------------------------------------------------------------------------------------
@@ -97,7 +130,7 @@ def scan_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shard
 
 
 def count_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
-    """Write in how many documents of a shard, of those dedup keeps, each gram occurs."""
+    """Write which grams occur in which distinct texts of a shard, of those that dedup keeps."""
     path = rundir.table("decontaminate", shard, "frequency")
     evidence = rundir.table("decontaminate", shard, "evidence")
     before = rundir.decided_before("decontaminate", shard)
@@ -111,10 +144,12 @@ def count_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
             keep = store.read_table(before, ["keep"]).column(0).combine_chunks().fill_null(False)
             stays = keep.to_numpy(zero_copy_only=False)[rows]
             rows, gram = rows[stays], gram[stays]
-        once_each = np.unique(np.stack([gram, rows]), axis=1)[0] if len(rows) else gram
-        grams, documents = np.unique(once_each, return_counts=True)
-        with store.TableWriter(path, FREQUENCY, digest) as writer:
-            writer.write(pa.record_batch([grams, documents.astype(np.int64)], schema=FREQUENCY))
+        documents, document_of = np.unique(rows, return_inverse=True)
+        contents = store.read_table(rundir.survivors(shard), ["content"]).column(0).take(documents)
+        first_bytes = [int.from_bytes(c[:8], "big", signed=True) for c in contents.to_pylist()]
+        pairs = np.stack([gram, np.array(first_bytes, np.int64)[document_of]])
+        with store.TableWriter(path, OCCURRENCES, digest) as writer:
+            writer.write(pa.record_batch(list(np.unique(pairs, axis=1)), schema=OCCURRENCES))
         return ShardResult(digest)
 
     return run_once(path, digest, make)
@@ -123,17 +158,18 @@ def count_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
 def _common_grams(
     rundir: RunDirectory, engine: Engine, shards: list[Shard], identities: list[str]
 ) -> QueryResult:
-    """The grams that occur in more documents than `max_documents`: they are ignored."""
+    """The grams that occur in more distinct texts than `max_documents`: they are ignored."""
     most = rundir.recipe.decontaminate.max_documents
     paths = tuple(rundir.table("decontaminate", shard, "frequency") for shard in shards)
     return run_query(
         engine,
         f"""SELECT gram, documents FROM (
-            SELECT gram, CAST(SUM(documents) AS BIGINT) AS documents FROM frequency GROUP BY gram
+            SELECT gram, CAST(COUNT(DISTINCT content) AS BIGINT) AS documents
+            FROM frequency GROUP BY gram
         ) f WHERE documents > {most}""",
-        {"frequency": store.Table(paths, FREQUENCY)},
+        {"frequency": store.Table(paths, OCCURRENCES)},
         rundir.path("decontaminate", "common"),
-        FREQUENCY,
+        COMMON,
         identities,
         sort_by=["gram"],
     )

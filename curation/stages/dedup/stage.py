@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from curation.stages.dedup.index import IndexedShard
     from curation.stages.dedup.verify import Features
 
-VERSION = 3
+VERSION = 4
 REMOVES = ("exact_duplicate", "duplicate", "repetitive")
 ALARM_FROM = 1000  # documents of a dataset
 

@@ -20,6 +20,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.digests import config_digest
+from curation.errors import InputError
 from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once
@@ -100,7 +101,9 @@ class _Encoder:
 
     def __call__(self, text: str) -> npt.NDArray[np.integer[Any]]:
         """Tokens of one piece, the end-of-text token last."""
-        encoded = self.encoding.encode_to_numpy(text, disallowed_special=())
+        from curation.kernels import bpe
+
+        encoded = bpe.document_tokens(self.encoding, text)
         tokens = np.empty(len(encoded) + 1, self.dtype)
         tokens[:-1], tokens[-1] = encoded, self.encoding.eot_token
         return tokens
@@ -129,7 +132,13 @@ def _encode_group(
             columns["keep"][row], columns["reason"][row] = False, "no_tokens"
             ledger.add(shard_ledger, "no_tokens", 1)
             continue
-        encoded = [encoder(part) for part in parts]
+        try:
+            encoded = [encoder(part) for part in parts]
+        except ValueError as error:  # a pattern that gives up, of another encoding than GPT-2's
+            raise InputError(
+                f"document {group.batch.column('id')[row]}: tokens expected, and tiktoken says "
+                f"{error}; leave the document out, or use the encoding gpt2"
+            ) from error
         columns["keep"][row] = True
         columns["counts"][row] = [len(tokens) for tokens in encoded]
         columns["tokens"][row] = [tokens.tobytes() for tokens in encoded]

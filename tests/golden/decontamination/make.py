@@ -187,10 +187,10 @@ def spellings() -> Iterator[dict[str, Any]]:
         ["a b c d e f g h i j k l m"],
         around(Match(symbols)),
     )
-    invisible = "\u200b".join(QUOTE[:13])
+    invisible = " ".join(f"{word[0]}\u200b\u00ad{word[1:]}" for word in QUOTE[:13])
     yield case(
         "zero-width",
-        "a zero width space (a format character) breaks words",
+        "characters that nobody sees, zero width spaces and soft hyphens, do not break words",
         [words(13)],
         around(Match(invisible)),
     )

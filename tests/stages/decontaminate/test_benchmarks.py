@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from curation import store
 from curation.errors import InputError, RecipeError, RunError
+from curation.kernels.examples import is_benchmark_of
 from curation.stages.decontaminate.benchmarks import Layout, read_benchmarks, read_catalogue
 
 
@@ -156,3 +159,44 @@ def test_packed_benchmarks_are_read_and_other_files_are_not_left_out_silently(
     (tmp_path / "c.jsonl.gz").write_bytes(gzip.compress(line)[:-9])
     with pytest.raises(InputError, match=r"c\.jsonl\.gz: cannot be unpacked"):
         list(read_benchmarks([str(tmp_path / "c.jsonl.gz")]))
+
+
+def test_two_files_are_two_benchmarks_and_one_file_is_one(tmp_path: Path) -> None:
+    for folder in ("x/a", "y/a", "z"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "test.jsonl").write_text(json.dumps({"q": folder}) + "\n")
+    (tmp_path / "z" / "lambada.jsonl").write_text(
+        '{"context": "c", "continuation": " d", "other": "o"}\n'
+    )
+    names = {"x/a/test": "x/a", "y/a/test": "y/a", "z/test": "z"}
+    patterns = [str(tmp_path), str(tmp_path / "z" / "test.jsonl"), str(tmp_path / "*" / "*.jsonl")]
+    examples = list(read_benchmarks(patterns))
+    assert {e.benchmark: e.fields for e in examples if e.benchmark != "lambada"} == {
+        name: (text,) for name, text in names.items()
+    }
+    assert [e.fields for e in examples if e.benchmark == "lambada"] == [("c d",)]
+    assert len(examples) == 4
+    for name, folder in names.items():
+        found = [n for n in names if is_benchmark_of(n, str(tmp_path / folder / "test.jsonl"))]
+        assert found == [name]
+
+
+def test_parquet_benchmarks_are_read(tmp_path: Path) -> None:
+    long_ago = pa.array([-(2**60), None], pa.timestamp("us"))
+    table = pa.table(
+        {
+            "id": [7, None],
+            "question": ["one two", "three"],
+            "choices": [[{"text": "x", "label": "A"}], []],
+            "made": long_ago,
+            "embedding": [[0.5], [1.5]],
+        }
+    )
+    pq.write_table(table, tmp_path / "quiz.parquet")
+    assert [(e.benchmark, e.id, e.fields) for e in read_benchmarks([str(tmp_path)])] == [
+        ("quiz", "7", ("one two", "x")),
+        ("quiz", "1", ("three",)),
+    ]
+    (tmp_path / "quiz.parquet").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"quiz\.parquet: not a Parquet file"):
+        list(read_benchmarks([str(tmp_path)]))

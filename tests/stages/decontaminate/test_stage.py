@@ -11,9 +11,10 @@ import pytest
 
 from curation import store
 from curation.errors import InputError
+from curation.inspect.evidence.contamination import contamination, dirty_listing, total_listing
 from curation.recipe.tables import DecontaminateConfig
 from curation.stages.decontaminate.benchmarks import read_benchmarks
-from curation.stages.decontaminate.stage import cut
+from curation.stages.decontaminate.stage import cut, warnings
 
 CONFIG = DecontaminateConfig()
 
@@ -128,6 +129,54 @@ def test_a_gram_in_more_than_ten_documents_is_ignored(
     }
     rundir, plan = run_recipe({"a": rows}, table)
     assert all((row["cuts"] is not None) == cut_out for row in _decisions(rundir, plan).values())
+
+
+@pytest.mark.parametrize(("distinct", "cut_out"), [(9, True), (10, False)])
+def test_copies_of_a_text_are_one_document(
+    run_recipe: Callable[..., Any],
+    tmp_path: Path,
+    words: Callable[[int], str],
+    distinct: int,
+    cut_out: bool,
+) -> None:
+    quote = words(13)
+    copy = f"{words(80)} {quote} {words(80)}"
+    rows = [{"id": f"copy{i}", "text": copy} for i in range(15)]
+    rows += [
+        {"id": f"{i}", "text": f"{words(80)} {quote} {words(80)} {quote}"} for i in range(distinct)
+    ]
+    table = {
+        "stages": ["extract", "decontaminate"],
+        "decontaminate": {"benchmarks": [_benchmark(tmp_path, quote)]},
+    }
+    rundir, plan = run_recipe({"a": rows}, table)
+    assert all((row["cuts"] is not None) == cut_out for row in _decisions(rundir, plan).values())
+    ignored = (
+        [] if cut_out else ["decontaminate: 1 gram was ignored, each in more than 10 distinct"]
+    )
+    assert [w[: len(ignored[0])] if ignored else w for w in warnings(rundir)] == ignored
+
+
+def test_examples_that_were_not_looked_for_are_named(
+    run_recipe: Callable[..., Any], tmp_path: Path, words: Callable[[int], str]
+) -> None:
+    for name, texts in {"twelve": [words(12), words(20)], "tiny": [words(3)]}.items():
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"text": text}) + "\n" for text in texts)
+        )
+    table = {
+        "stages": ["extract", "decontaminate"],
+        "decontaminate": {"benchmarks": [str(tmp_path / f"{n}.jsonl") for n in ("twelve", "tiny")]},
+    }
+    rundir, _ = run_recipe({"a": [{"id": "x", "text": words(50)}]}, table)
+    cuts, study = warnings(rundir)
+    assert "13 words in a row" in cuts
+    assert "in examples of tiny (1 of 1), twelve (1 of 2)" in cuts
+    assert "in examples of tiny (1 of 1)" in study
+    studies = contamination(rundir)
+    assert studies is not None
+    assert [(r[0], *r[3:5]) for r in dirty_listing(studies).rows] == [("tiny", "1", "unknown")]
+    assert [row[0] for row in total_listing(studies).rows] == ["1 clean benchmarks", "all"]
 
 
 def test_documents_that_dedup_removed_do_not_count(
