@@ -29,6 +29,7 @@ from curation.inspect.check.shards import (
 from curation.inspect.evidence import frames
 from curation.kernels.bpe import encoding
 from curation.rundir import ledger
+from curation.rundir.plan import unfinished
 from curation.rundir.results import previous_ledger
 
 if TYPE_CHECKING:
@@ -51,7 +52,9 @@ class CheckResult:
 
 def check(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
     """Run every check that has something to look at, in the order of the line."""
-    results = [_books(rundir, plan), _rows(rundir, plan)]
+    sentence = unfinished(rundir, plan)
+    results = [CheckResult("the run is finished", "1 run", (sentence,) if sentence else ())]
+    results += [_ledgers(rundir, plan), _rows(rundir, plan)]
     manifest = rundir.path("shards", "manifest.parquet")
     if store.exists(rundir.path("tokens", "encoding.json")):
         results.append(_round_trips(rundir, plan))
@@ -92,7 +95,7 @@ def _tables(rundir: RunDirectory, plan: Plan) -> list[tuple[str, Shard, str]]:
     ]
 
 
-def _books(rundir: RunDirectory, plan: Plan) -> CheckResult:
+def _ledgers(rundir: RunDirectory, plan: Plan) -> CheckResult:
     tables = _tables(rundir, plan)
 
     def problems() -> Problems:
@@ -107,7 +110,7 @@ def _books(rundir: RunDirectory, plan: Plan) -> CheckResult:
             except BooksError as error:
                 yield str(error)
 
-    return _result("books balance", f"{len(tables)} tables", problems())
+    return _result("ledgers balance", f"{len(tables)} tables", problems())
 
 
 def _kept_rows(rundir: RunDirectory, stage: str, path: str, books: ledger.Ledger) -> Problems:

@@ -58,6 +58,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     names = shard_names(rundir)
 
     def make() -> ShardResult:
+        for old in (manifest, rundir.path("shards", "shards.json")):
+            store.delete(old)  # until the new ones are written there is no mixture to read
         _drop_others(rundir, names)
         rows = engine.shuffle(
             "mix",
