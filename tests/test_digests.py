@@ -127,6 +127,7 @@ NO_TABLE: dict[str, tuple[Any, str]] = {
     "download.max_attempts": (2, "how often files are asked for"),
     "download.timeout_s": (9.0, "how long an answer is waited for"),
     "download.max_failed": (0.5, "when a run stops; what failed is asked for again"),
+    "mix.max_epochs": (99.0, "when a mixture is refused"),
     "dedup.max_removed": (0.5, "when a run stops, or warns"),
     "dedup.max_cluster": (0.5, "when a run stops, or warns"),
     "dedup.alarm": ("warn", "whether a run stops, or warns"),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from curation.errors import did_you_mean
 from curation.recipe.keys import check_bounds, key
+from curation.recipe.languages import check_languages
 from curation.recipe.line import STAGES
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        check_languages(self.languages)
         if self.languages and not self.table_languages:
             raise ValueError(
                 "languages: they cannot be kept by language with table_languages = false"
@@ -208,6 +210,9 @@ class MixConfig:
     shards: int = key(8, "Training shards.", least=1)
     validation: float = key(0.001, "Share of documents held out for validation.", least=0, below=1)
     weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0)
+    max_epochs: float = key(
+        16.0, "A mixture that repeats a dataset more often is refused.", of_tables=False, above=0
+    )
     parquet: bool = key(
         False, "Also write each shard as a table that names every chunk's document."
     )

@@ -79,7 +79,7 @@ class _Run:
         digest = self.digests.get(path, "of another run")
         return store.Footer(digest, digest, BOOKS, 10)
 
-    def shuffled(self, *args: Any) -> tuple[str, ...]:
+    def shuffled_tables(self, *args: Any) -> tuple[str, ...]:
         _, _, out, digest, _, _, parts = args[:7]
         paths = tuple(dedup_candidates.part_table(out, part) for part in range(parts))
         self.digests.update(dict.fromkeys(paths, digest))
@@ -107,7 +107,7 @@ class _Run:
         return [[store.File(path, "00000.parquet", size, "")]]
 
 
-_FILES, _ONCE, _SHUFFLED = sources.input_files, results.run_once, dedup_candidates.shuffled
+_FILES, _ONCE, _SHUFFLED = sources.input_files, results.run_once, dedup_candidates.shuffled_tables
 
 
 def run_digests(recipe: Recipe, out: Path) -> dict[str, str]:
@@ -119,7 +119,7 @@ def run_digests(recipe: Recipe, out: Path) -> dict[str, str]:
         for name, replacement in _replacements(run):
             patch.setattr(name, replacement)
         for module in list(sys.modules.values()):
-            for name, original in (("run_once", _ONCE), ("shuffled", _SHUFFLED)):
+            for name, original in (("run_once", _ONCE), ("shuffled_tables", _SHUFFLED)):
                 if vars(module).get(name) is original:  # each module has imported its own name
                     patch.setattr(module, name, getattr(run, name))
         for dataset in recipe.dataset:
