@@ -80,6 +80,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "extract.markdown": (True, ("documents",)),
     "extract.languages": (["en"], ("documents",)),
     "extract.table_languages": (False, ("documents",)),
+    "extract.digests": ("refuse", ("documents",)),
     "extract.max_page_bytes": (999, ("documents",)),
     "extract.max_page_s": (9.0, ("documents",)),
     "classify.scaling": ("l2", ("classify/model",)),

@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the help page
     "explain": "inspect:explain",
     "sample": "inspect:sample",
     "clusters": "inspect:clusters",
+    "reasons": "reasons:reasons",
     "check": "inspect:check",
     "model": "quality:model",
     "alpha": "quality:alpha",

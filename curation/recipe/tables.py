@@ -60,6 +60,11 @@ class ExtractConfig:
     markdown: bool = key(False, 'With "blocks": mark headings with "#".')
     languages: tuple[str, ...] = key((), "Languages to keep (fastText codes); all when empty.")
     table_languages: bool = key(True, "Also guess the language of rows of tables.")
+    digests: Literal["warn", "refuse", "ignore"] = key(
+        "warn",
+        "Records that do not fit their own WARC digests: counted, refused as `malformed`, or taken.",
+        of_tables=False,
+    )
     max_page_bytes: int = key(10 << 20, "A larger page is refused as `too_large`.", least=1)
     max_page_s: float = key(
         30.0, "Processor seconds after which a page is refused as `too_slow`.", above=0
