@@ -80,6 +80,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "extract.markdown": (True, ("documents",)),
     "extract.languages": (["en"], ("documents",)),
     "extract.table_languages": (False, ("documents",)),
+    "extract.digests": ("refuse", ("documents",)),
     "extract.max_page_bytes": (999, ("documents",)),
     "extract.max_page_s": (9.0, ("documents",)),
     "classify.scaling": ("l2", ("classify/model",)),
@@ -127,6 +128,7 @@ NO_TABLE: dict[str, tuple[Any, str]] = {
     "download.max_attempts": (2, "how often files are asked for"),
     "download.timeout_s": (9.0, "how long an answer is waited for"),
     "download.max_failed": (0.5, "when a run stops; what failed is asked for again"),
+    "mix.max_epochs": (99.0, "when a mixture is refused"),
     "dedup.max_removed": (0.5, "when a run stops, or warns"),
     "dedup.max_cluster": (0.5, "when a run stops, or warns"),
     "dedup.alarm": ("warn", "whether a run stops, or warns"),
@@ -215,6 +217,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     earlier = recipe.parse(table)
     rundir = RunDirectory(str(folder / "earlier"), earlier)
     plans.commit(rundir, plans.make(earlier, rundir.out))
+    stages = ["extract", "classify", "dedup", "decontaminate", "tokenize"]
+    (folder / "earlier" / "ledger.json").write_text(json.dumps(dict.fromkeys(stages, {})))
     (folder / "golden").symlink_to(Path(__file__).parent / "golden" / "model")
     return folder
 

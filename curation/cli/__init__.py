@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from curation.errors import CurationError, system_sentence
+from curation.errors import CurationError, did_you_mean, system_sentence
 from curation.version import __version__
 
 COMMANDS = {  # in the order of the help page
@@ -27,6 +27,7 @@ COMMANDS = {  # in the order of the help page
     "explain": "inspect:explain",
     "sample": "inspect:sample",
     "clusters": "inspect:clusters",
+    "reasons": "reasons:reasons",
     "check": "inspect:check",
     "model": "quality:model",
     "alpha": "quality:alpha",
@@ -51,6 +52,12 @@ class Commands(click.Group):
         module, name = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(f"curation.cli.{module}"), name)
         return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        known = [*COMMANDS, *self.commands]
+        if args and not args[0].startswith("-") and args[0] not in known:
+            ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], known)}")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -67,18 +67,57 @@ def train_extractor(
 
 
 def show_page(page: str, out: str) -> None:
-    """Write the blocks of one page (an .html file) as a coloured page."""
+    """Write the blocks of one page (an .html file), or of each page of an archive, as a coloured
+    page."""
     import os
 
     import curation
     from curation import store
     from curation.errors import InputError
+    from curation.readers.formats import is_archive
     from curation.readers.records import PageError
     from curation.web.blocks import blocks_page
 
+    if is_archive(page):
+        return _show_archive(page, out)
     try:
         blocks = curation.extract_blocks(store.read_bytes(page))
     except PageError as error:
         raise InputError(f"{page}: no text can be taken from this page ({error})") from error
     store.write_bytes(out, blocks_page(os.path.basename(page), blocks).encode("utf-8", "replace"))
     click.echo(f"{out}: {sum(block.kept for block in blocks)} of {len(blocks)} blocks kept")
+    return None
+
+
+SHOWN = 100  # records of an archive: a browser opens no page of ten thousand
+
+
+def _show_archive(archive: str, out: str) -> None:
+    """Write the blocks of an archive's first pages, record by record."""
+    import os
+    from itertools import islice
+
+    import curation
+    from curation import store
+    from curation.errors import InputError
+    from curation.readers.records import Page, PageError
+    from curation.readers.warc import read_archive
+    from curation.recipe.tables import ExtractConfig
+    from curation.web.blocks import archive_page
+
+    shown, lost = [], 0
+    with store.open_input(archive) as stream:
+        records = read_archive(stream, archive, max_page_bytes=ExtractConfig().max_page_bytes)
+        pages = (record for record in records if isinstance(record, Page))
+        for page in islice(pages, SHOWN):
+            try:
+                blocks = curation.extract_blocks(page.body, content_type=page.content_type)
+                shown.append((page.url or f"record at byte {page.offset}", blocks))
+            except PageError:
+                lost += 1
+    if not shown:
+        raise InputError(f"{archive}: no text can be taken from a page of it")
+    name = os.path.basename(archive)
+    store.write_bytes(out, archive_page(name, shown).encode("utf-8", "replace"))
+    more = f", {lost} more have no text" if lost else ""
+    click.echo(f"{out}: the first {len(shown)} pages of {name}, record by record{more}")

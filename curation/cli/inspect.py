@@ -78,6 +78,8 @@ def sample(
         click.echo(f"There are no {what}." if stage or reason else "No documents are kept.")
     for part in sample_parts(documents):
         console().print(part)
+    if documents and (stage or reason):
+        click.echo("What the reasons mean: curation reasons")
 
 
 @click.command()
@@ -113,7 +115,7 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
 @click.command()
 @RUN
 def check(run: str) -> None:
-    """Check that a run is whole: books, tables, shards, indexes, mixture, round trips. Exit code 1 on any failure.
+    """Check that a run is whole: ledgers, tables, shards, indexes, mixture, round trips. Exit code 1 on any failure.
 
     \b
     Example:

@@ -18,8 +18,10 @@ from curation.recipe.tables import MixConfig, Recipe
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="NAME=DIR...")
-@click.option("--weights", help="For instance a=60,b=40; any unit.")
-@config_options(MixConfig, "tokens", "shards", "validation", "parquet")
+@click.option(
+    "--weights", help="For instance a=60,b=40; any unit.  [default: by size: all is taken once]"
+)
+@config_options(MixConfig, "tokens", "max_epochs", "shards", "validation", "parquet")
 @config_options(Recipe, "seed")
 @click.option(
     "--plan",
@@ -45,6 +47,7 @@ def mix(
       curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --out MIXED
       curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --plan
       curation mix RUN --plan
+      curation mix web=RUN1 books=RUN2 --out MIXED   (everything once)
     """
     from curation.cli.steps import absolute, recipe_tables, run_tables
 
@@ -55,8 +58,9 @@ def mix(
     if plan_only and len(inputs) == 1 and "=" not in inputs[0]:
         return _show_run_plan(inputs[0], keys)
     folders = _pairs(inputs, "NAME=DIR")
-    if "weights" not in keys or "tokens" not in keys:
-        raise click.UsageError("--weights and --tokens are needed")
+    by_size = not weights
+    if by_size:
+        keys["weights"] = dict.fromkeys(folders, 1.0)
     if unmatched := folders.keys() ^ keys["weights"].keys():
         name = min(unmatched)
         problem = "no weight" if name in folders else "a weight, but no NAME=DIR"
@@ -69,6 +73,11 @@ def mix(
         }
         for name, folder in folders.items()
     ]
+    if by_size:
+        once = {**settings, "mix": {**keys, "tokens": 0}}
+        sizes = _training_tokens(recipe_tables(once, ["mix"], datasets))
+        keys["weights"] = {name: float(tokens) for name, tokens in sizes.items()}
+        keys.setdefault("tokens", sum(sizes.values()))
     if plan_only:
         return _show_plan(recipe_tables(settings, ["mix"], datasets))
     if not out:
@@ -84,6 +93,20 @@ def _show_plan(tables: dict[str, Any]) -> None:
 
     recipe = reading.parse(tables, "command line")
     _print_plan(RunDirectory(".", recipe), plan.make(recipe, "."))
+
+
+def _training_tokens(tables: dict[str, Any]) -> dict[str, int]:
+    """How many tokens each dataset has for training."""
+    from curation.recipe import reading
+    from curation.rundir import plan
+    from curation.rundir.directory import RunDirectory
+    from curation.stages.mix.stage import count_shard
+
+    recipe = reading.parse(tables, "command line")
+    rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)
+    for shard in plan.make(recipe, ".").shards:
+        sizes[shard.dataset] += count_shard(rundir, shard)[0]
+    return sizes
 
 
 def _show_run_plan(run: str, keys: dict[str, Any]) -> None:

@@ -47,7 +47,8 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
 @click.option(
     "--show",
     metavar="PAGE.html",
-    help="Write only what the extractor makes of this page, block by block, to OUT.",
+    help="Write only what the extractor makes of this page, or of an archive's first pages, block "
+    "by block, to OUT.",
 )
 @text_column_option
 @out_option

@@ -162,12 +162,22 @@ def train(
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
     require_torch("curation train")
+    need_finished_mixture(shards)
     from curation.gpt3.train import Options
     from curation.gpt3.train import train as trained
 
     result = trained(shards, out, size, Options(progress=True, **options))
     if result.first_rank:
         _show(result, options["seed"])
+
+
+def need_finished_mixture(shards: Path) -> None:
+    """Raise RunError where the token shards are those of a run that is not finished."""
+    from curation.rundir import plan
+
+    run = shards.parent if shards.name == "shards" else shards
+    if (run / "plan.json").is_file():
+        plan.need_finished(*plan.read(str(run)), "mix")
 
 
 def _plan_text(

@@ -96,15 +96,18 @@ def run(
         # also where the stage is left out: streamed archives need their lists
         download.fetch(rundir, engine, say)
         plan = plans.make(recipe, out, say)
-        plans.commit(rundir, plan)
+        same_plan = plans.commit(rundir, plan)
         wanted = wanted[: wanted.index(until) + 1] if until else wanted
         run_stages = partial(_run_stages, wanted, export)
         if not again_from and is_finished(rundir, plan, run_stages):
             say("Every table is there already: nothing to do.")
+            if same_plan:  # what comes after `until` stays finished
+                wanted = [*wanted, *store.read_json(rundir.path("ledger.json"))]
         else:
+            store.delete(rundir.path("ledger.json"))  # a run without it is not finished
             compile_kernels(engine, wanted)
             run_stages(rundir, plan, engine)
-        store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan))
+        store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan, wanted))
     return rundir, plan
 
 
@@ -123,13 +126,16 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return [line for stage in STAGES for line in MODULES[stage].warnings(rundir)]
 
 
-def ledgers(rundir: RunDirectory, plan: Plan) -> dict[str, dict[str, ledger.Ledger]]:
-    """The ledgers of a run, from the footers of its tables: stage -> dataset -> ledger.
+def ledgers(
+    rundir: RunDirectory, plan: Plan, stages: Sequence[str] = STAGES
+) -> dict[str, dict[str, ledger.Ledger]]:
+    """The ledgers of some stages of a run, from the footers of its tables: stage -> dataset ->
+    ledger.
 
-    Stages not yet run are absent.
+    Stages that have no ledger are absent.
     """
     out: dict[str, dict[str, ledger.Ledger]] = {}
-    for stage in rundir.recipe.stages:
+    for stage in (stage for stage in rundir.recipe.stages if stage in stages):
         for dataset in rundir.recipe.names():
             paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
             footers = [store.footer(path) for path in paths if path]

@@ -17,6 +17,14 @@ _KINDS: dict[Format, tuple[str, ...]] = {
 }
 
 
+def is_archive(name: str) -> bool:
+    """Whether a file's name is that of an archive."""
+    try:
+        return guess_format(name) == "archive"
+    except InputError:
+        return False
+
+
 def guess_format(name: str) -> Format:
     """archive, mediawiki, table or text, by the file name; what packs it (.gz, .bz2, .zst) is
     looked through.

@@ -284,6 +284,8 @@ def warc_header(head: bytes, offset: int) -> Raw | str:
         length=int(length),
         offset=offset,
         is_cut="warc-truncated" in fields,
+        block_digest=fields.get("warc-block-digest", ""),
+        payload_digest=fields.get("warc-payload-digest", ""),
     )
 
 

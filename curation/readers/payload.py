@@ -8,6 +8,9 @@ is ignored; and a body of 1 KB can unpack to 1 GB, so everything is unpacked aga
 
 from __future__ import annotations
 
+import base64
+import dataclasses
+import hashlib
 import io
 import re
 import zlib
@@ -39,6 +42,7 @@ _HTML_TYPES = {
 _GENERIC_TYPES = {"", "application/octet-stream", "unknown/unknown", "application/x-unknown", "application/unknown",
                   "*/*", "text", "none", "null", "no-type", "unk", "binary/octet-stream"}  # fmt: skip
 _XML_TYPES = {"text/xml", "application/xml"}
+_SHA1 = re.compile(r"sha-?1:(?:[A-Z2-7]{32}|[0-9A-F]{40})", re.IGNORECASE)
 _STEP_BYTES = 4096  # small, since neither br nor zstd can be told where to stop
 _STATUS_LINE = re.compile(rb"HTTP/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,12})[ \t]*(?:;[^\n]*)?\r?\n")
@@ -72,6 +76,8 @@ class Raw:
     length: int
     offset: int
     is_cut: bool = False  # WARC-Truncated: the crawler itself stopped reading
+    block_digest: str = ""  # of the block and of the page in it, as the archive states them
+    payload_digest: str = ""
 
 
 def raw_limit(max_page_bytes: int) -> int:
@@ -108,6 +114,34 @@ def page_or_reject(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
     ):
         return _http_page(raw, raw.block, max_page_bytes)
     return _page(raw, raw.block, raw.content_type or None, max_page_bytes)
+
+
+def fits_digest(raw: Raw, page: Page) -> bool:
+    """Whether a record's bytes are those that its digests were made of: sha1 in base 32 or 16;
+    other digests are taken on trust.
+
+    Crawlers make a payload's digest of the body as it was sent or as it is without its codings.
+    """
+    block = raw.block or b""
+    if _is_sha1(raw.block_digest) and not _has_sha1(raw.block_digest, block):
+        return False
+    if not _is_sha1(raw.payload_digest) or raw.is_cut:
+        return True
+    body = http_headers(block)[1] if block.startswith(b"HTTP/") else block
+    bodies = (body, page.body, block)
+    return any(_has_sha1(raw.payload_digest, b) for b in bodies) or _has_sha1(
+        raw.payload_digest, dechunked(body)
+    )
+
+
+def _is_sha1(digest: str) -> bool:
+    return _SHA1.fullmatch(digest.strip()) is not None
+
+
+def _has_sha1(digest: str, data: bytes) -> bool:
+    value = digest.strip().partition(":")[2]
+    found = hashlib.sha1(data, usedforsecurity=False).digest()
+    return value.upper() in (base64.b32encode(found).decode(), found.hex().upper())
 
 
 def _reject(raw: Raw, reason: str, detail: str | None = None) -> Reject:
@@ -155,7 +189,8 @@ def _page(raw: Raw, body: bytes, content_type: str | None, limit: int) -> Page |
         return _reject(raw, "not_html", mime[:80])
     if _BINARY_START.match(start):
         return _reject(raw, "not_html", f"declared {mime[:60]!r}, but begins {start[:8]!r}")
-    return Page(body, raw.url, raw.record_id, raw.date, content_type, raw.offset, is_text)
+    page = Page(body, raw.url, raw.record_id, raw.date, content_type, raw.offset, is_text)
+    return page if fits_digest(raw, page) else dataclasses.replace(page, fits_digest=False)
 
 
 def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:

@@ -5,7 +5,7 @@
     Reject     a record that could have been a document and is not: counted by reason and listed
     Skipped    a record that never could be a document (warcinfo, request, DNS answer): counted only
 
-Costs nothing; the trap is forgetting one of the four, for then the books do not balance.
+Costs nothing; the trap is forgetting one of the four, for then the ledger does not balance.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class Document:
     date: str | None = None
     offset: int | None = None
     extra: dict[str, Any] | None = None
+    fits_digest: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,8 @@ class Page:
 
     `content_type` is the HTTP header, None where there was none; `offset` the byte offset of the
     record in the archive as it is stored; `is_text` marks WET conversions and text/plain pages,
-    which need no HTML extraction.
+    which need no HTML extraction. `fits_digest` is False where the record's bytes are not those
+    that its own digests were made of.
     """
 
     body: bytes
@@ -48,6 +50,7 @@ class Page:
     content_type: str | None
     offset: int
     is_text: bool = False
+    fits_digest: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -171,6 +171,8 @@ def _raw(record: WarcRecord, max_block: int) -> Raw | None:
         length=record.content_length,
         offset=record.stream_pos,
         is_cut=header(b"WARC-Truncated") is not None,
+        block_digest=text(b"WARC-Block-Digest"),
+        payload_digest=text(b"WARC-Payload-Digest"),
     )
     if not text(b"Content-Length").strip().isdecimal():
         return None

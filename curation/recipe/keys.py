@@ -7,16 +7,17 @@ from dataclasses import field, fields
 from typing import Any
 
 
-def key(default: Any, help: str, **bounds: float) -> Any:
+def key(default: Any, help: str, *, of_tables: bool = True, **bounds: float) -> Any:
     """A key with its default, its help sentence, and its bounds.
 
     Bounds: `least` and `most` are allowed values, `above` and `below` are not. They hold for
-    numbers, and for each value of a table of numbers; text such as "auto" has none.
+    numbers, and for each value of a table of numbers; text such as "auto" has none. A key that is
+    not `of_tables` stays out of the `repr`, and so out of the digests of tables.
     """
     metadata = {"help": help, **bounds}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=of_tables)
 
 
 def expected(bounds: Mapping[str, Any]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from curation.errors import did_you_mean
 from curation.recipe.keys import check_bounds, key
+from curation.recipe.languages import check_languages
 from curation.recipe.line import STAGES
 
 if TYPE_CHECKING:
@@ -59,6 +60,11 @@ class ExtractConfig:
     markdown: bool = key(False, 'With "blocks": mark headings with "#".')
     languages: tuple[str, ...] = key((), "Languages to keep (fastText codes); all when empty.")
     table_languages: bool = key(True, "Also guess the language of rows of tables.")
+    digests: Literal["warn", "refuse", "ignore"] = key(
+        "warn",
+        "Records that do not fit their own WARC digests: counted, refused as `malformed`, or taken.",
+        of_tables=False,
+    )
     max_page_bytes: int = key(10 << 20, "A larger page is refused as `too_large`.", least=1)
     max_page_s: float = key(
         30.0, "Processor seconds after which a page is refused as `too_slow`.", above=0
@@ -66,6 +72,7 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        check_languages(self.languages)
         if self.languages and not self.table_languages:
             raise ValueError(
                 "languages: they cannot be kept by language with table_languages = false"
@@ -210,6 +217,9 @@ class MixConfig:
     shards: int = key(8, "Training shards.", least=1)
     validation: float = key(0.001, "Share of documents held out for validation.", least=0, below=1)
     weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0)
+    max_epochs: float = key(
+        16.0, "A mixture that repeats a dataset more often is refused.", of_tables=False, above=0
+    )
     parquet: bool = key(
         False, "Also write each shard as a table that names every chunk's document."
     )

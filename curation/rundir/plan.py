@@ -17,10 +17,34 @@ from typing import Any
 from curation import store
 from curation.errors import InputError, RunError
 from curation.recipe import reading as recipes
+from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
 from curation.rundir import sources
 from curation.rundir.directory import RunDirectory, Shard
 from curation.version import __version__
+
+# The folders of a run directory with a table for each shard.
+SHARD_FOLDERS = (
+    "documents",
+    "rejects",
+    "classify/features",
+    "classify/evidence",
+    "classify/decision",
+    "survivors",
+    "dedup/evidence",
+    "dedup/bands",
+    "dedup/decision",
+    "decontaminate/evidence",
+    "decontaminate/frequency",
+    "decontaminate/decision",
+    "decontaminate/study",
+    "tokens",
+)
+EXPORTED = "input"  # the dataset whose rows a step also writes to kept/ and removed/
+# The stages of the commands for one step.
+ONE_STEP = [("extract",), ("mix",)] + [
+    ("extract", step) for step in ("classify", "dedup", "decontaminate", "tokenize")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +67,31 @@ def make(recipe: Recipe, out: str, say: Callable[[str], None] = lambda line: Non
         number = 0
         for batch, files in enumerate(_batches(RunDirectory(out, recipe), dataset, say)):
             _known_formats(dataset, files)
+            if "mix" in recipe.stages and "tokenize" not in recipe.stages:
+                files = _tokens_of_finished_runs(files)
             for start in range(0, len(files), dataset.archives_per_shard):
                 group = tuple(files[start : start + dataset.archives_per_shard])
                 shards.append(Shard(dataset.name, number, len(shards), batch, group))
                 number += 1
     return Plan(tuple(shards))
+
+
+def _tokens_of_finished_runs(files: list[store.File]) -> list[store.File]:
+    """Those of some runs' token tables that belong to the shards of their runs' plans.
+
+    Raises RunError where such a run is not finished. Tables beside no plan are taken as they are.
+    """
+    known: dict[str, set[str]] = {}
+    out = []
+    for file in files:
+        run, _, place = file.path.rpartition("/tokens/")
+        if place and run not in known and store.exists(store.join(run, "plan.json")):
+            rundir, plan = read(run)
+            need_finished(rundir, plan, "tokenize")
+            known[run] = {f"{shard}.parquet" for shard in plan.shards}
+        if run not in known or place in known[run]:
+            out.append(file)
+    return out
 
 
 def _known_formats(dataset: Dataset, files: list[store.File]) -> None:
@@ -90,7 +134,7 @@ def check_directory(rundir: RunDirectory, update: bool) -> None:
     path = rundir.path("plan.json")
     if store.exists(path):
         differences = recipes.changes(_read(path)["recipe"], recipes.as_dict(rundir.recipe))
-        if differences and not update:
+        if differences and not update and _has_results(rundir):
             raise RunError(
                 f"{rundir.out}: made by another recipe ({'; '.join(differences[:3])}"
                 f"{' ...' if len(differences) > 3 else ''}); add --update to run it again under "
@@ -106,16 +150,74 @@ def check_directory(rundir: RunDirectory, update: bool) -> None:
             )
 
 
-def commit(rundir: RunDirectory, plan: Plan) -> None:
-    """Write `plan.json`, having cleared what the last plan's changed inputs made."""
+def _has_results(rundir: RunDirectory) -> bool:
+    """Whether a run directory holds documents or token shards: a first try that failed before it
+    had any may be followed by another."""
+    tables = store.listing(rundir.path("documents")) + store.listing(rundir.path("tokens"))
+    footers = (store.footer(file.path) for file in tables if file.path.endswith(".parquet"))
+    return any(footer is not None and footer.rows for footer in footers)
+
+
+def commit(rundir: RunDirectory, plan: Plan) -> bool:
+    """Write `plan.json`, having cleared what the last plan's changed inputs made, and everything
+    that was made of shards which are no longer planned. Returns whether the plan is the old one."""
     path = rundir.path("plan.json")
     new = _as_json(rundir, plan)
     old = _read(path) if store.exists(path) else None
+    planned = {str(shard) for shard in plan.shards}
     for name in _stale(old["shards"], new["shards"]) if old else ():
-        store.delete(rundir.path("documents", name + ".parquet"))
-        store.delete(rundir.path("rejects", name + ".parquet"))
+        for folder in ("documents", "rejects") if name in planned else SHARD_FOLDERS:
+            store.delete(rundir.path(*folder.split("/"), name + ".parquet"))
+        if name not in planned and name.startswith(EXPORTED + "/"):
+            for side in ("kept", "removed"):
+                store.delete(rundir.path(side, name.removeprefix(EXPORTED + "/") + ".parquet"))
     if old != new:
         store.write_json(path, new)
+    return old == new
+
+
+def missing_stage(rundir: RunDirectory, plan: Plan, until: str = STAGES[-1]) -> str:
+    """The first stage up to `until` that a run's recipe asks for and that is not finished; empty
+    where all are.
+
+    A stage is finished where each shard of the plan has its table and ledger.json, which a run
+    writes last, names it.
+    """
+    path = rundir.path("ledger.json")
+    ended = store.read_json(path) if store.exists(path) else None
+    stages = [stage for stage in STAGES if stage in rundir.recipe.stages and stage != "download"]
+    stages = stages[: stages.index(until) + 1] if until in stages else stages
+    for stage in stages:
+        tables = [rundir.ledger_table(stage, shard) for shard in plan.shards]
+        if stage == "mix":
+            tables = [rundir.path("shards", "manifest.parquet")]
+        elif ended is not None and any(tables) and stage not in ended:
+            return stage
+        if any(table and store.footer(table) is None for table in tables):
+            return stage
+    return "" if ended is not None or not stages else stages[-1]
+
+
+def need_finished(rundir: RunDirectory, plan: Plan, until: str = STAGES[-1]) -> None:
+    """Raise RunError, with the command that finishes it, unless a run is finished up to a stage."""
+    if until not in rundir.recipe.stages:
+        raise RunError(
+            f"{rundir.out}: its recipe has no stage {until!r}; add it to `stages` and run it again"
+        )
+    if sentence := unfinished(rundir, plan, until):
+        raise RunError(sentence)
+
+
+def unfinished(rundir: RunDirectory, plan: Plan, until: str = STAGES[-1]) -> str:
+    """The sentence about a run that is not finished; empty where it is."""
+    stage = missing_stage(rundir, plan, until)
+    stages = rundir.recipe.stages
+    step = stages[-1] if stages in ONE_STEP else ""
+    command = f"curation {step} INPUT..." if step else "curation run RECIPE"
+    return stage and (
+        f"{rundir.out}: this run is not finished, for {stage} has not ended; run its command again "
+        f"(`{command} --out {rundir.out}`): it goes on where it stopped"
+    )
 
 
 def _read(path: str) -> dict[str, Any]:

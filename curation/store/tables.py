@@ -37,6 +37,7 @@ class Footer:
     identity: str
     ledger: Ledger
     rows: int
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class Table:
 class TableWriter:
     """Writes one Parquet table; commits it when the `with` block ends well.
 
-    `ledger` and `identity` may be set until then; `identity` defaults to `digest`.
+    `ledger`, `identity` and `notes` (counts that no ledger has; not written where there are none)
+    may be set until then; `identity` defaults to `digest`.
     """
 
     path: str
@@ -60,6 +62,7 @@ class TableWriter:
     ledger: Ledger = field(default_factory=dict)
     identity: str = ""
     rows: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
 
     def __enter__(self) -> TableWriter:
         self._atomic = atomic(self.path)
@@ -117,6 +120,7 @@ class TableWriter:
                         "curation.ledger": orjson.dumps(
                             self.ledger, option=orjson.OPT_SORT_KEYS
                         ).decode(),
+                        **({"curation.notes": orjson.dumps(self.notes)} if self.notes else {}),
                     }
                 )
             self._writer.close()
@@ -176,6 +180,7 @@ def footer(path: str) -> Footer | None:
         pairs[b"curation.identity"].decode(),
         orjson.loads(pairs[b"curation.ledger"]),
         metadata.num_rows,
+        orjson.loads(pairs.get(b"curation.notes", b"{}")),
     )
 
 

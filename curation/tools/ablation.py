@@ -251,12 +251,12 @@ def _purged(
     for shard in plan.shards:
         if shard.dataset != heldout.name:
             _clean(rundir, shard, store.join(out, "clean", shard.dataset, f"{shard.name}.parquet"))
-    books = pipeline.ledgers(rundir, plan)
+    ledgers = pipeline.ledgers(rundir, plan)
     return {
         d.name: {
             f"{stage}: {reason}": documents
             for stage in ("dedup", "decontaminate")
-            for reason, (documents, *_) in books[stage][d.name].items()
+            for reason, (documents, *_) in ledgers[stage][d.name].items()
         }
         for d in rest
     }

@@ -36,6 +36,14 @@ def blocks_page(title: str, blocks: Sequence[Block]) -> str:
     return markup.document(title, head + "\n".join(map(block_row, blocks)), BLOCK_STYLE)
 
 
+def archive_page(title: str, pages: Sequence[tuple[str, Sequence[Block]]]) -> str:
+    """The page for some web pages of an archive, each with its address."""
+    parts = [f"<h1>{escape(title)}</h1>\n<p>{len(pages)} pages; blue is kept, orange is not.</p>"]
+    for address, blocks in pages:
+        parts += [f"<h2>{escape(address)}</h2>", *map(block_row, blocks)]
+    return markup.document(title, "\n".join(parts), BLOCK_STYLE)
+
+
 def block_row(block: Block) -> str:
     """One block as a `<div>`; `BLOCK_STYLE` goes with it."""
     hue = 215 if block.kept else 20

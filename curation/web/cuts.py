@@ -43,7 +43,7 @@ def cuts_page(shown: list[Cut], benchmark: str) -> str:
     body = (
         f"<h1>What was cut</h1><p>{len(shown):,} documents that share words with examples{of}. "
         "Left the text before, with the words that matched <mark>marked</mark> in what was "
-        "<del>cut out</del>; right what is left.</p>\n"
+        "<del>cut out</del>; right what is kept.</p>\n"
     )
     return markup.document("curation: cuts", body + "\n".join(map(_article, shown)), CUTS_STYLE)
 

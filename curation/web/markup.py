@@ -26,7 +26,7 @@ p { max-width: 48rem; margin: .3rem 0 } .dim { color: var(--dim) } .warn { color
 .wide { overflow-x: auto } table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .9rem }
 th, td { padding: .18rem .7rem; text-align: right; white-space: nowrap }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
-thead th { border-bottom: 1px solid var(--grid) } tr.stay { font-weight: 600; background: var(--card) } tr.left { color: var(--dim) }
+thead th { border-bottom: 1px solid var(--grid) } tr.stay { font-weight: 600; background: var(--card) } tr.lost { color: var(--dim) }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 26rem), 1fr)); gap: 1rem }
 .card h3 { margin-top: 0 } .card { background: var(--card); border-radius: .5rem; padding: .8rem 1rem; min-width: 0;
   overflow-wrap: anywhere }

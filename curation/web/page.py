@@ -72,7 +72,7 @@ def _funnel(flows: list[Flow]) -> str:
         [row.name, *(cell for line in row.lines for cell in _cells(row, line))] for row in funnel
     ]
     head = ["", *(cell for flow in flows for cell in (flow.dataset, "tokens"))]
-    classes = ["left" if row.removes else "stay" for row in funnel]
+    classes = ["lost" if row.removes else "stay" for row in funnel]
     intro = (
         "Documents and tokens, stage by stage. Before tokenize, tokens are estimated from "
         "characters and marked with ~. Exact numbers are in report.json."

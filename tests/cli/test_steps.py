@@ -298,3 +298,22 @@ def test_junk_parquet_is_named(tmp_path: Path) -> None:
         result = call("dedup", str(tmp_path / "bad.parquet"), "--out", str(tmp_path / "o"))
         assert result.exit_code == 1
         assert "bad.parquet: not a Parquet file" in result.output
+
+
+def test_a_mixture_without_weights_takes_everything_once(tmp_path: Path) -> None:
+    runs = []
+    for name, n in (("a", 3), ("b", 8)):
+        rows = [{"id": f"{name}{i}", "text": f"{name} {i} {TEXT}"} for i in range(n)]
+        run = str(tmp_path / f"run-{name}")
+        made = call("tokenize", jsonl(tmp_path / f"{name}.jsonl", rows), "--out", run)
+        assert made.exit_code == 0, made.output
+        runs.append(f"{name}={run}")
+    out = tmp_path / "mixed"
+    options = ["--validation", "0", "--shards", "2", "--parquet", "--workers", "1", "--out"]
+    refused = call("mix", *runs, "--weights", "a=1,b=1", "--tokens", "9999999", *options, str(out))
+    assert refused.exit_code == 1 and "max_epochs allows 16" in refused.output
+    assert not (out / "shards").exists() and not (out / "tokens").exists()
+    result = call("mix", *runs, *options, str(out))
+    assert result.exit_code == 0, result.output
+    ids = sorted(row["id"] for i in range(2) for row in read(out / f"shards/train-0000{i}.parquet"))
+    assert ids == sorted([f"a{i}" for i in range(3)] + [f"b{i}" for i in range(8)])

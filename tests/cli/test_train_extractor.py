@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 from click.testing import CliRunner, Result
@@ -64,3 +65,27 @@ def test_training_needs_its_columns(tmp_path: Path) -> None:
     result = call("train-extractor", str(tmp_path / "in.parquet"), "--out", str(tmp_path / "m.npz"))
     assert result.exit_code == 1
     assert "in.parquet" in result.output
+
+
+def test_an_archive_is_shown_record_by_record(tmp_path: Path) -> None:
+    archive = tmp_path / "x.warc.gz"
+    with gzip.open(archive, "wb") as file:
+        for i in range(3):
+            page = f"<p>{f'Mill number {i} stands beside the river here. ' * 9}"
+            block = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{page}"
+            file.write(
+                f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/{i}?a&b\r\n"
+                f"Content-Length: {len(block)}\r\n\r\n{block}\r\n\r\n".encode()
+            )
+    result = call("extract", "--show", str(archive), "--out", str(tmp_path / "shown.html"))
+    assert result.exit_code == 0, result.output
+    assert "the first 3 pages of x.warc.gz" in result.output
+    shown = (tmp_path / "shown.html").read_text()
+    assert shown.count("<h2>http://a.example/") == 3 == shown.count('class="block ')
+    assert "WARC" not in shown and "?a&amp;b" in shown
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest() -> None:
+    result = call("dedupe", "x")
+    assert result.exit_code == 2
+    assert "no command 'dedupe'; did you mean 'dedup'?" in result.output

@@ -1,8 +1,10 @@
 """Archives of every make, whole and broken: nothing raises, nothing hangs, every undamaged record
 is found."""
 
+import base64
 import collections
 import gzip
+import hashlib
 import io
 import random
 import zlib
@@ -435,3 +437,32 @@ def test_real_crawl(shared_data):
         getattr(one, "kind", None) or getattr(one, "reason", "page") for one in found
     )
     assert counts == {"warcinfo": 1, "request": 484, "page": 484, "metadata": 484}
+
+
+@pytest.mark.parametrize("in_gzip", [True, False])  # fastwarc reads members, the framer the rest
+def test_a_record_that_does_not_fit_its_own_digest(in_gzip: bool) -> None:
+    body = b"<p>" + b"A mill stands by the river. " * 9
+    plain, chunked = (
+        http(body),
+        http(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), "Transfer-Encoding: chunked"),
+    )
+
+    def sha1(data: bytes) -> str:
+        return "sha1:" + base64.b32encode(hashlib.sha1(data).digest()).decode()
+
+    other = sha1(b"something else")
+    cases = [
+        (plain, f"WARC-Block-Digest: {sha1(plain)}\r\nWARC-Payload-Digest: {sha1(body)}\r\n", True),
+        (plain, f"WARC-Block-Digest: {other}\r\n", False),
+        (plain, f"WARC-Payload-Digest: {other}\r\n", False),
+        (plain, f"WARC-Block-Digest: sha1:{hashlib.sha1(plain).hexdigest()}\r\n", True),
+        (chunked, f"WARC-Payload-Digest: {sha1(body)}\r\n", True),
+        (plain, f"WARC-Payload-Digest: {other}\r\nWARC-Truncated: length\r\n", True),
+        (plain, "WARC-Block-Digest: md5:0123\r\n", True),
+        (plain, "", True),
+    ]
+    records = [record(i, block, extra=extra) for i, (block, extra, _) in enumerate(cases)]
+    data = b"".join(map(gzip.compress, records)) if in_gzip else b"".join(records)
+    found = read(data, "a.warc.gz" if in_gzip else "a.warc")
+    fits = [page.fits_digest for page in found if isinstance(page, Page)]
+    assert fits == [fits for _, _, fits in cases]

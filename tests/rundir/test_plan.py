@@ -1,13 +1,20 @@
 from __future__ import annotations
 
+import dataclasses
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
-from curation.errors import InputError, RunError
+from curation import store
+from curation.errors import InputError, RunError, TaskError
+from curation.inspect.check.check import check
+from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
-from curation.recipe.tables import Recipe
+from curation.recipe.tables import Recipe, TokenizeConfig
 from curation.rundir import plan
 from curation.rundir.directory import RunDirectory
 
@@ -55,7 +62,11 @@ def test_files_of_one_name_are_told_apart_by_their_folder(tmp_path: Path) -> Non
 def test_another_recipe_is_refused_unless_asked_for(inputs: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     _commit(out, _recipe(inputs))
+    _commit(out, _recipe(inputs, seed=1))  # nothing was made under the first
     _commit(out, _recipe(inputs))
+    path = str(out / "documents" / "a" / "00000.parquet")
+    with store.TableWriter(path, pa.schema([("n", pa.int64())]), "any") as writer:
+        writer.write(pa.table({"n": [1]}))
     with pytest.raises(RunError, match="seed: 0 -> 3"):
         _commit(out, _recipe(inputs, seed=3))
     _commit(out, _recipe(inputs, seed=3), update=True)
@@ -164,3 +175,89 @@ def test_what_differs_between_datasets_is_said_key_by_key(inputs: Path) -> None:
     old, new = recipe.as_dict(_recipe(inputs)), recipe.as_dict(_recipe(inputs))
     new["dataset"][0]["text_column"] = "body"
     assert recipe.changes(old, new) == ["dataset a.text_column: text -> body"]
+
+
+# ---- finished runs -------------------------------------------------------------------------------
+
+TOKENS = {"stages": ["extract", "tokenize"]}
+
+
+def _mixture_of(run: str) -> Recipe:
+    source = {"name": "x", "files": [f"{run}/tokens/*/*.parquet"], "format": "table"}
+    mix = {"weights": {"x": 1}, "shards": 1, "validation": 0}
+    return recipe.parse({"stages": ["mix"], "dataset": [source], "mix": mix})
+
+
+@pytest.fixture
+def tokens(run_recipe: Callable[..., Any]) -> Path:
+    """A finished run over two datasets, that has tokens."""
+    rows = {"a": [{"id": "1", "text": "one"}], "b": [{"id": "2", "text": "two"}]}
+    return Path(run_recipe(rows, TOKENS)[0].out)
+
+
+@pytest.mark.parametrize("lost", ["tokens/b/00000.parquet", "documents/a/00000.parquet", "ledger"])
+def test_tokens_of_an_unfinished_run_are_not_mixed(tokens: Path, lost: str, local: Any) -> None:
+    (tokens / lost if "/" in lost else tokens / "ledger.json").unlink()
+    stage = "extract" if lost.startswith("documents") else "tokenize"
+    out = tokens.parent / "mixed"
+    with pytest.raises(RunError, match=f"{stage} has not ended.*curation tokenize INPUT"):
+        pipeline.run(_mixture_of(str(tokens)), str(out), local, say=lambda _: None)
+    assert not (out / "shards").exists()
+    assert [r.name for r in check(*plan.read(str(tokens))) if not r.ok][0] == "the run is finished"
+
+
+def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
+    tokens: Path, local: Any
+) -> None:
+    rundir, _ = plan.read(str(tokens))
+    pipeline.run(rundir.recipe, rundir.out, local, until="extract", say=lambda _: None)
+    assert not plan.unfinished(*plan.read(rundir.out))  # its tokens are still valid
+    other = dataclasses.replace(rundir.recipe, tokenize=TokenizeConfig("r50k_base"))
+    pipeline.run(other, rundir.out, local, until="extract", update=True, say=lambda _: None)
+    opened = plan.read(rundir.out)
+    plan.need_finished(*opened, "extract")
+    with pytest.raises(RunError, match="tokenize has not ended"):
+        plan.need_finished(*opened, "tokenize")
+    with pytest.raises(RunError, match="has no stage 'dedup'"):
+        plan.need_finished(*opened, "dedup")
+
+
+def test_what_left_the_input_is_in_nothing_made_later(tmp_path: Path, local: Any) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(f'{{"id": "{name}", "text": "{name} b c d e f"}}\n')
+    out = tmp_path / "run"
+
+    def run(*names: str) -> None:
+        dataset = {"name": "input", "files": [str(tmp_path / f"{n}.jsonl") for n in names]}
+        table = {"stages": ["extract", "dedup", "tokenize"], "dataset": [dataset]}
+        pipeline.run(
+            recipe.parse(table), str(out), local, update=True, export=True, say=lambda _: None
+        )
+
+    run("a", "b")
+    run("a")
+    assert not list(out.rglob("*/00001.parquet"))
+    # tables that another version left there are not read either
+    shutil.copy(out / "tokens/input/00000.parquet", out / "tokens/input/00007.parquet")
+    made = plan.make(_mixture_of(str(out)), str(tmp_path / "mixed"))
+    assert [shard.files[0].name for shard in made.shards] == ["input/00000.parquet"]
+
+
+def test_a_first_try_that_made_nothing_may_be_followed_by_another(
+    tmp_path: Path, local: Any
+) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "one"}\n')
+    dataset = {"name": "a", "files": [str(tmp_path / "a.jsonl")]}
+    out = str(tmp_path / "run")
+
+    def run(**keys: Any) -> None:
+        table = {"stages": ["extract"], "dataset": [{**dataset, **keys}]}
+        pipeline.run(recipe.parse(table), out, local, say=lambda _: None)
+
+    with pytest.raises(InputError):
+        run(files=[str(tmp_path / "absent.jsonl")])
+    with pytest.raises(TaskError, match="no column 'text'"):
+        run()
+    run(text_column="body")
+    with pytest.raises(RunError, match="another recipe"):
+        run(text_column="text")

@@ -28,7 +28,9 @@ from curation.inspect.check.shards import (
 )
 from curation.inspect.evidence import frames
 from curation.kernels.bpe import encoding
+from curation.pipeline.line import ledgers
 from curation.rundir import ledger
+from curation.rundir.plan import unfinished
 from curation.rundir.results import previous_ledger
 
 if TYPE_CHECKING:
@@ -51,7 +53,12 @@ class CheckResult:
 
 def check(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
     """Run every check that has something to look at, in the order of the line."""
-    results = [_books(rundir, plan), _rows(rundir, plan)]
+    sentence = unfinished(rundir, plan)
+    results = [CheckResult("the run is finished", "1 run", (sentence,) if sentence else ())]
+    results.append(_ledgers(rundir, plan))
+    if store.exists(rundir.path("ledger.json")):
+        results.append(_ledger_file(rundir, plan))
+    results.append(_rows(rundir, plan))
     manifest = rundir.path("shards", "manifest.parquet")
     if store.exists(rundir.path("tokens", "encoding.json")):
         results.append(_round_trips(rundir, plan))
@@ -92,41 +99,59 @@ def _tables(rundir: RunDirectory, plan: Plan) -> list[tuple[str, Shard, str]]:
     ]
 
 
-def _books(rundir: RunDirectory, plan: Plan) -> CheckResult:
+def _ledgers(rundir: RunDirectory, plan: Plan) -> CheckResult:
     tables = _tables(rundir, plan)
 
     def problems() -> Problems:
         for stage, shard, path in tables:
             try:
-                books = store.need_footer(path).ledger
-                ledger.check(stage, str(shard), books)
+                said = store.need_footer(path).ledger
+                ledger.check(stage, str(shard), said)
                 before = previous_ledger(rundir, stage, shard)
                 if before is not None:
-                    ledger.check_chain(stage, str(shard), before, books)
-                yield from _kept_rows(rundir, stage, path, books)
+                    ledger.check_chain(stage, str(shard), before, said)
+                yield from _kept_rows(rundir, stage, path, said)
             except BooksError as error:
                 yield str(error)
 
-    return _result("books balance", f"{len(tables)} tables", problems())
+    return _result("ledgers balance", f"{len(tables)} tables", problems())
 
 
-def _kept_rows(rundir: RunDirectory, stage: str, path: str, books: ledger.Ledger) -> Problems:
+def _ledger_file(rundir: RunDirectory, plan: Plan) -> CheckResult:
+    """ledger.json against the footers that it was made from."""
+    path = rundir.path("ledger.json")
+
+    def problems() -> Problems:
+        written = store.read_json(path)
+        counted = ledgers(rundir, plan, written)
+        for stage, dataset in sorted(
+            {(s, d) for found in (written, counted) for s in found for d in found[s]}
+        ):
+            says = written.get(stage, {}).get(dataset)
+            expected = counted.get(stage, {}).get(dataset)
+            if says != expected:
+                yield f"{path}: {stage} of {dataset} is {says}, but its tables say {expected}"
+
+    return _result("ledger.json", "1 file", problems())
+
+
+def _kept_rows(rundir: RunDirectory, stage: str, path: str, said: ledger.Ledger) -> Problems:
     """The rows themselves against the ledger in the footer."""
-    kept = ledger.documents(books, ledger.KEPT)
+    kept = ledger.documents(said, ledger.KEPT)
     if stage == "extract":
         rows = store.need_footer(path).rows
         if rows != kept:
-            yield f"{path}: {rows} rows, but the books say {kept} documents"
+            yield f"{path}: {rows} rows, but the ledger says {kept} documents"
         return
     table = store.read_table(path, ["keep", "reason"])
     kept_rows = int(np.sum(table.column("keep").fill_null(False).to_numpy()))
     if kept_rows != kept:
-        yield f"{path}: {kept_rows} rows say keep, but the books say {kept}"
+        yield f"{path}: {kept_rows} rows say keep, but the ledger says {kept}"
     reasons = table.column("reason").drop_null().value_counts().to_pylist()
     counts = {pair["values"]: pair["counts"] for pair in reasons}
-    expected = {reason: n[0] for reason, n in ledger.removed(books).items() if n[0]}
+    expected = {reason: n[0] for reason, n in ledger.removed(said).items() if n[0]}
     if counts != expected:
-        yield f"{path}: reasons {counts}, but the books say {expected}"
+        yield f"{path}: reasons {counts}, but the ledger says {expected}"
 
 
 def _rows(rundir: RunDirectory, plan: Plan) -> CheckResult:

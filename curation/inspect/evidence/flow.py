@@ -105,10 +105,10 @@ def funnel(rundir: RunDirectory, plan: Plan) -> list[Flow]:
     everything = ledger.total(by_stage.get("tokenize", {}).values())
     flows = []
     for name in rundir.recipe.names():
-        books = {stage: datasets[name] for stage, datasets in by_stage.items() if name in datasets}
-        if books or name in placed:
-            rate = _rate(books.get("tokenize", {})) or _rate(everything)
-            lines = tuple(line for stage in books for line in _lines(stage, books[stage], rate))
+        found = {stage: datasets[name] for stage, datasets in by_stage.items() if name in datasets}
+        if found or name in placed:
+            rate = _rate(found.get("tokenize", {})) or _rate(everything)
+            lines = tuple(line for stage in found for line in _lines(stage, found[stage], rate))
             row = placed.get(name)
             shares = (row.placed, row.share, row.weight, row.epochs) if row else (None,) * 4
             flows.append(Flow(name, lines, rate, *shares))
@@ -141,24 +141,24 @@ def _line_of(flow: Flow, stage: str, outcome: str) -> Line | None:
     return next((line for line in _as_of(flow, stage) if line.outcome == outcome), None)
 
 
-def _rate(books: ledger.Ledger) -> float | None:
+def _rate(found: ledger.Ledger) -> float | None:
     """Characters per token of what was tokenized."""
-    _, chars, tokens = books.get(ledger.KEPT, [0, 0, 0])
+    _, chars, tokens = found.get(ledger.KEPT, [0, 0, 0])
     return chars / tokens if tokens else None
 
 
-def _lines(stage: str, books: ledger.Ledger, rate: float | None) -> list[Line]:
+def _lines(stage: str, found: ledger.Ledger, rate: float | None) -> list[Line]:
     order = [
         ledger.IN,
-        *sorted(ledger.removed(books), key=lambda r: (-books[r][0], r)),
+        *sorted(ledger.removed(found), key=lambda r: (-found[r][0], r)),
         ledger.CUT,
         ledger.KEPT,
     ]
     lines = []
     for outcome in order:
-        if outcome not in books and outcome != ledger.KEPT:
+        if outcome not in found and outcome != ledger.KEPT:
             continue
-        documents, chars, tokens = books.get(outcome, [0, 0, 0])
+        documents, chars, tokens = found.get(outcome, [0, 0, 0])
         exact = bool(tokens) or not chars
         lines.append(Line(stage, outcome, documents, chars, _tokens(chars, tokens, rate), exact))
     return lines

@@ -65,7 +65,7 @@ def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
         padding=(0, gap, 0, 0),
         pad_edge=False,
         header_style="bold",
-        caption=_caption(flows),
+        caption=" ".join(filter(None, (_caption(flows), "Reasons: `curation reasons`."))),
         caption_style="dim",
         caption_justify="left",
     )

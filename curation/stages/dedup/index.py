@@ -92,6 +92,7 @@ def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
             )
         index, plan = plans.read(path)
         _check_settings(rundir, index)
+        plans.need_finished(index, plan, "dedup")
         runs.append((index, plan))
         user = index
     if len(runs) >= LEVELS:

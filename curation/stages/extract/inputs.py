@@ -75,6 +75,5 @@ def _with_text(
         elif isinstance(text := next(texts), PageError):
             yield Reject(text.reason, record.url, record.offset, text.detail)
         else:
-            yield Document(
-                text, None, record.url, record.record_id, record.date, record.offset, None
-            )
+            place = (record.record_id, record.date, record.offset)
+            yield Document(text, None, record.url, *place, None, record.fits_digest)

@@ -20,6 +20,7 @@ from curation.digests import config_digest, text_digest
 from curation.errors import InputError
 from curation.recipe.tables import ExtractConfig
 from curation.rundir import ledger, schema
+from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
 from curation.stages.extract import captures
@@ -41,6 +42,7 @@ VERSION = 4
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
+MISFIT = "does not fit its digest"
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
@@ -72,6 +74,11 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
 def warnings(rundir: RunDirectory) -> list[str]:
     """What a finished run lost while reading, a line each."""
     out = []
+    for name, misfits in _misfits(rundir).items():
+        out.append(
+            f"extract: {misfits} records of {name} do not fit their digest: their bytes are not those "
+            'that were crawled; extract.digests = "refuse" leaves them out'
+        )
     for name, counts in stored_ledgers(rundir, "extract").items():
         if not ledger.documents(counts, ledger.KEPT):
             out.append(f"extract: {name} has no documents: {_why_no_documents(counts)}")
@@ -89,6 +96,19 @@ def warnings(rundir: RunDirectory) -> list[str]:
                 "addresses "
                 f"({rundir.path('rejects', name)} says why); the same command asks for them again"
             )
+    return out
+
+
+def _misfits(rundir: RunDirectory) -> dict[str, int]:
+    """How many records of each dataset do not fit their digest, where there are any."""
+    out: dict[str, int] = {}
+    config = rundir.recipe.extract
+    if "extract" not in rundir.recipe.stages or config.digests != "warn":
+        return out
+    for shard in plans.read(rundir.out)[1].shards:
+        footer = store.footer(rundir.documents(shard))
+        if footer and MISFIT in footer.notes:
+            out[shard.dataset] = out.get(shard.dataset, 0) + footer.notes[MISFIT]
     return out
 
 
@@ -145,7 +165,9 @@ def extract_shard(
         dataset.first_mb,
     )
     inputs = tuple(_input_identity(dataset, file) for file in shard.files)
-    digest = config_digest("extract", VERSION, rundir.recipe.extract, dataset.name, shape, inputs)
+    config = rundir.recipe.extract
+    digests = ("refuse",) if config.digests == "refuse" else ()
+    digest = config_digest("extract", VERSION, config, dataset.name, shape, inputs, *digests)
     path, rejects_path = rundir.documents(shard), rundir.table("rejects", shard)
 
     def make() -> ShardResult:
@@ -156,7 +178,8 @@ def extract_shard(
             store.TableWriter(path, columns, digest) as documents,
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
-            for rows, refused in _batches(rundir, dataset, shard, patience, shard_ledger):
+            notes = documents.notes
+            for rows, refused in _batches(rundir, dataset, shard, patience, shard_ledger, notes):
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
                     row["extra"] = fitted_to(with_address(dataset, row, kind), kind)
@@ -196,9 +219,10 @@ def _batches(
     shard: Shard,
     patience: store.Patience,
     shard_ledger: ledger.Ledger,
+    notes: dict[str, int],
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Rows of documents and of rejects, some hundred at a time; counts every record in
-    `shard_ledger`."""
+    `shard_ledger`, and those that do not fit their digest in `notes`."""
     from curation.readers.records import Document, Reject
 
     config = rundir.recipe.extract
@@ -209,6 +233,11 @@ def _batches(
         from_curation = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
         needs_language = config.table_languages or input_format(dataset, input_) != "table"
         for file, outcome in _outcomes(rundir, dataset, input_, patience):
+            if isinstance(outcome, Document) and not outcome.fits_digest:
+                if config.digests == "refuse":
+                    outcome = Reject("malformed", outcome.url, outcome.offset, MISFIT)
+                elif config.digests == "warn":
+                    notes[MISFIT] = notes.get(MISFIT, 0) + 1
             if isinstance(outcome, Document) and not outcome.text.strip():
                 refused.append(
                     _refused(file, Reject("empty", outcome.url, outcome.offset, "only white space"))

@@ -42,13 +42,16 @@ class Share:
 
 
 def plan_mixture(
-    weights: Mapping[str, float], budget: int, counted: Mapping[str, Sequence[int]]
+    weights: Mapping[str, float],
+    budget: int,
+    counted: Mapping[str, Sequence[int]],
+    max_epochs: float = math.inf,
 ) -> list[Share]:
     """Weights, tokens and epochs of each dataset of `counted` (tokens for training, tokens held
     out), in its order.
 
     A budget of 0 takes each token of the dataset that the weights exhaust first, once. Raises
-    InputError where a dataset with a weight has no tokens.
+    InputError where a dataset with a weight has no tokens, or would be repeated too often.
 
     >>> tokens = {"web": (1200, 0), "wiki": (205, 9)}
     >>> [share.epochs for share in plan_mixture({"web": 60, "wiki": 41}, 1010, tokens)]
@@ -66,10 +69,19 @@ def plan_mixture(
             )
         rows.append((name, weights[name] / whole, train, held))
     tokens = budget or min(train / weight for _, weight, train, _ in rows)
-    return [
+    shares = [
         Share(name, weight, train, held, weight * tokens / train)
         for name, weight, train, held in rows
     ]
+    most = max(shares, key=lambda share: share.epochs)
+    if most.epochs > max_epochs:
+        fitting = int(tokens * max_epochs / most.epochs)
+        raise InputError(
+            f"mix: {tokens:,.0f} tokens would repeat dataset {most.dataset!r} {most.epochs:,.1f} "
+            f"times, and max_epochs allows {max_epochs:g}; ask for {fitting:,} tokens at most, give "
+            "it a smaller weight or more text, or raise max_epochs"
+        )
+    return shares
 
 
 def mixture_warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:

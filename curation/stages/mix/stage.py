@@ -45,10 +45,13 @@ BATCH_BYTES = 4 << 20
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     """Write the training and validation shards, their manifest and `shards.json`."""
     shards = [s for s in plan.shards if s.dataset in rundir.recipe.mix.weights]
-    if "tokenize" not in rundir.recipe.stages:
-        _borrow_tokens(rundir, engine, shards)
+    borrowed = "tokenize" not in rundir.recipe.stages
+    facts = _common_encoding(shards) if borrowed else {}
     counted = engine.map("mix: count", partial(count_shard, rundir), shards)
-    shares = shares_of(rundir, shards, counted)
+    shares = shares_of(rundir, shards, counted)  # may refuse: nothing is written before
+    if borrowed:
+        store.write_json(rundir.path("tokens", "encoding.json"), facts)
+        engine.map("mix: gather", partial(borrow_shard, rundir), shards)
     identities = tuple(
         store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
     )
@@ -58,6 +61,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     names = shard_names(rundir)
 
     def make() -> ShardResult:
+        for old in (manifest, rundir.path("shards", "shards.json")):
+            store.delete(old)  # until the new ones are written there is no mixture to read
         _drop_others(rundir, names)
         rows = engine.shuffle(
             "mix",
@@ -83,9 +88,9 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return mixture_warnings(store.read_json(path)["mixture"]) if store.exists(path) else []
 
 
-def _borrow_tokens(rundir: RunDirectory, engine: Engine, shards: list[Shard]) -> None:
-    """A recipe that does not tokenize names token tables of other runs as its files: bring them
-    here, encoding first.
+def _common_encoding(shards: list[Shard]) -> dict[str, Any]:
+    """A recipe that does not tokenize names token tables of other runs as its files: the encoding
+    that all of them have.
 
     Raises InputError where they are not of one encoding, or no token tables.
     """
@@ -103,8 +108,8 @@ def _borrow_tokens(rundir: RunDirectory, engine: Engine, shards: list[Shard]) ->
             f"{folder} has {facts['encoding']}" for folder, facts in encodings.items()
         )
         raise InputError(f"mix: token shards of one encoding expected, but {encodings_found}")
-    store.write_json(rundir.path("tokens", "encoding.json"), next(iter(encodings.values())))
-    engine.map("mix: gather", partial(borrow_shard, rundir), shards)
+    facts: dict[str, Any] = next(iter(encodings.values()))
+    return facts
 
 
 def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
@@ -120,10 +125,11 @@ def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
 
 
 def token_path(rundir: RunDirectory, shard: Shard) -> str:
-    """The table of a shard's tokens; where this recipe does not tokenize and has not run, that
-    of the run that made it."""
-    path = rundir.table("tokens", shard)
-    return path if "tokenize" in rundir.recipe.stages or store.exists(path) else shard.files[0].path
+    """The table of a shard's tokens; where this recipe does not tokenize, that of the run that
+    made it, as long as it is there."""
+    source = shard.files[0].path
+    borrowed = "tokenize" not in rundir.recipe.stages and store.exists(source)
+    return source if borrowed else rundir.table("tokens", shard)
 
 
 def count_shard(rundir: RunDirectory, shard: Shard) -> list[int]:
@@ -156,7 +162,8 @@ def shares_of(rundir: RunDirectory, shards: list[Shard], counted: list[list[int]
         )
         for name in rundir.recipe.names()
     }
-    return plan_mixture(rundir.recipe.mix.weights, rundir.recipe.mix.tokens, totals)
+    mix = rundir.recipe.mix
+    return plan_mixture(mix.weights, mix.tokens, totals, mix.max_epochs)
 
 
 def shard_names(rundir: RunDirectory) -> list[str]:

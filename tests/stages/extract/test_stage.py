@@ -15,6 +15,7 @@ from curation.engine.local import LocalEngine
 from curation.errors import InputError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.stages.extract import stage as extract
 from curation.stages.extract.columns import MAX_FIELDS
 
 TABLE = {"stages": ["extract"]}
@@ -202,3 +203,27 @@ def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(
     (warning,) = pipeline.warnings(rundir)
     assert "1 pages as too_slow" in warning
     assert "other bytes" in warning
+
+
+@pytest.mark.parametrize("digests", ["warn", "refuse", "ignore"])
+def test_a_record_whose_bytes_were_changed(tmp_path: Path, local: Any, digests: str) -> None:
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>" + b"A mill by the river. " * 9
+    heads = (
+        f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/{i}\r\n{line}"
+        f"Content-Type: application/http\r\nContent-Length: {len(block)}\r\n\r\n"
+        for i, line in enumerate(("", f"WARC-Block-Digest: sha1:{'A' * 32}\r\n"))
+    )
+    data = b"".join(head.encode() + block + b"\r\n\r\n" for head in heads)
+    (tmp_path / "a.warc").write_bytes(data)
+    table = {
+        "stages": ["extract"],
+        "dataset": [{"name": "a", "files": [str(tmp_path / "a.warc")]}],
+        "extract": {"digests": digests},
+    }
+    made = recipe.parse(table)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda _: None)
+    counts = pipeline.ledgers(rundir, plan)["extract"]["a"]
+    assert counts["kept"][0] == (1 if digests == "refuse" else 2)
+    assert counts.get("malformed", [0])[0] == (digests == "refuse")
+    said = [line for line in extract.warnings(rundir) if "1 records of a do not fit" in line]
+    assert len(said) == (digests == "warn")

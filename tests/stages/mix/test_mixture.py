@@ -89,3 +89,10 @@ def test_a_budget_of_zero_and_no_tokens() -> None:
     assert plan_mixture({"a": 1, "b": 0}, 10, {"a": (100, 0), "b": (0, 0)})[0].epochs == 0.1
     with pytest.raises(InputError, match="'b' has weight 1 but no tokens"):
         plan_mixture({"a": 1, "b": 1}, 10, {"a": (100, 0), "b": (0, 7)})
+
+
+def test_a_budget_that_repeats_a_dataset_too_often_is_refused() -> None:
+    counted = {"a": (1000, 0), "b": (100, 0)}
+    assert plan_mixture({"a": 1, "b": 1}, 3200, counted, 16)[1].epochs == 16
+    with pytest.raises(InputError, match=r"4,000 tokens .*'b' 20.0 times.*16; ask for 3,200"):
+        plan_mixture({"a": 1, "b": 1}, 4000, counted, 16)

@@ -1,0 +1,32 @@
+"""`curation reasons`: why a record or document may be missing, and what each word means."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[REASON...]")
+def reasons(names: tuple[str, ...]) -> None:
+    """What the reasons mean for which records and documents are removed: all, or those named.
+
+    \b
+    Examples:
+      curation reasons
+      curation reasons low_quality stub
+    """
+    from rich.table import Table
+
+    from curation.cli.console import console
+    from curation.errors import did_you_mean
+    from curation.rundir.schema import REASONS
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name in names or REASONS:
+        if name not in REASONS:
+            known = did_you_mean(name, list(REASONS))
+            raise click.UsageError(f"no reason {name!r}{known}")
+        table.add_row(name, REASONS[name])
+    console().print(table)
