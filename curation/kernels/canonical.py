@@ -54,12 +54,12 @@ def canonical_texts(offsets: Offsets, data: Bytes) -> CanonicalTexts:
         return CanonicalTexts(offsets, data, changed)
     lengths = np.diff(offsets)
     lengths[changed] = [len(form) for form in new.values()]
-    parts: list[memoryview | bytes] = []
-    view, at = memoryview(data), int(offsets[0])
-    for row, form in new.items():
-        parts += [view[at : offsets[row]], form]
+    parts: list[bytes] = []
+    at = int(offsets[0])
+    for row, replaced in new.items():
+        parts += [data[at : offsets[row]].tobytes(), replaced]
         at = int(offsets[row + 1])
-    parts.append(view[at : offsets[-1]])
+    parts.append(data[at : offsets[-1]].tobytes())
     joined = np.frombuffer(b"".join(parts), np.uint8)
     return CanonicalTexts(readonly(np.concatenate([[0], np.cumsum(lengths)])), joined, changed)
 

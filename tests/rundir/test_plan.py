@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -203,7 +204,7 @@ def test_tokens_of_an_unfinished_run_are_not_mixed(tokens: Path, lost: str, loca
     with pytest.raises(RunError, match=f"{stage} has not ended.*curation tokenize INPUT"):
         pipeline.run(_mixture_of(str(tokens)), str(out), local, say=lambda _: None)
     assert not (out / "shards").exists()
-    assert [r.name for r in check(*plan.read(str(tokens))) if not r.ok][0] == "the run is finished"
+    assert next(r.name for r in check(*plan.read(str(tokens))) if not r.ok) == "the run is finished"
 
 
 def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
