@@ -20,6 +20,7 @@ import pyarrow as pa
 import curation
 from curation.cli import COMMANDS, main
 from curation.recipe import tables
+from curation.recipe.keys import expected
 from curation.recipe.line import STAGES
 from curation.rundir import schema
 
@@ -113,7 +114,7 @@ def keys(cls: Any) -> str:
             "help", "Names the dataset and its folders in a run directory."
         )
         numbers = {name: value for name, value in field.metadata.items() if name != "help"}
-        bounds = tables.expected(numbers).removeprefix("a number ") if numbers else ""
+        bounds = expected(numbers).removeprefix("a number ") if numbers else ""
         words = kind(hints[field.name]) + (f" ({bounds})" if bounds else "")
         rows.append(f"| `{field.name}` | {cell(words)} | {cell(default)} | {cell(meaning)} |")
     return "\n".join(rows)

@@ -218,7 +218,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rundir = RunDirectory(str(folder / "earlier"), earlier)
     plans.commit(rundir, plans.make(earlier, rundir.out))
     stages = ["extract", "classify", "dedup", "decontaminate", "tokenize"]
-    (folder / "earlier" / "ledger.json").write_text(json.dumps(dict.fromkeys(stages, {})))
+    (folder / "earlier" / "ledger.json").write_text(json.dumps({key: {} for key in stages}))
     (folder / "golden").symlink_to(Path(__file__).parent / "golden" / "model")
     return folder
 

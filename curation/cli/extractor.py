@@ -73,8 +73,8 @@ def show_page(page: str, out: str) -> None:
 
     import curation
     from curation import store
-    from curation.readers.formats import is_archive
     from curation.errors import InputError
+    from curation.readers.formats import is_archive
     from curation.readers.records import PageError
     from curation.web.blocks import blocks_page
 

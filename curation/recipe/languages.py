@@ -16,7 +16,7 @@ CODES = frozenset(
     no oc or os pa pam pfl pl pms pnb ps pt qu rm ro ru rue sa sah sc scn sco sd sh si sk sl so sq
     sr su sv sw ta te tg th tk tl tr tt tyv ug uk ur uz vec vep vi vls vo wa war wuu xal xmf yi yo
     yue zh und
-    """.split()
+    """.split()  # noqa: SIM905
 )
 NAMES = dict(
     pair.split(":")
@@ -35,7 +35,7 @@ NAMES = dict(
     deutsch:de francais:fr français:fr español:es espanol:es italiano:it
     eng:en deu:de ger:de fra:fr fre:fr spa:es ita:it por:pt rus:ru zho:zh chi:zh jpn:ja kor:ko
     nld:nl dut:nl pol:pl ukr:uk ara:ar hin:hi swe:sv iw:he nb:no cn:zh jp:ja
-    """.split()
+    """.split()  # noqa: SIM905
 )
 
 

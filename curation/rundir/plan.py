@@ -22,7 +22,6 @@ from curation.rundir import sources
 from curation.rundir.directory import RunDirectory, Shard
 from curation.version import __version__
 
-
 # The folders of a run directory with a table for each shard.
 SHARD_FOLDERS = (
     "documents",

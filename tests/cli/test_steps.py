@@ -236,8 +236,10 @@ def test_a_mixture_without_weights_takes_everything_once(tmp_path: Path) -> None
     out = tmp_path / "mixed"
     options = ["--validation", "0", "--shards", "2", "--parquet", "--workers", "1", "--out"]
     refused = call("mix", *runs, "--weights", "a=1,b=1", "--tokens", "9999999", *options, str(out))
-    assert refused.exit_code == 1 and "max_epochs allows 16" in refused.output
-    assert not (out / "shards").exists() and not (out / "tokens").exists()
+    assert refused.exit_code == 1
+    assert "max_epochs allows 16" in refused.output
+    assert not (out / "shards").exists()
+    assert not (out / "tokens").exists()
     result = call("mix", *runs, *options, str(out))
     assert result.exit_code == 0, result.output
     ids = sorted(row["id"] for i in range(2) for row in read(out / f"shards/train-0000{i}.parquet"))
@@ -245,7 +247,9 @@ def test_a_mixture_without_weights_takes_everything_once(tmp_path: Path) -> None
 
 
 def test_each_input_has_column_names_of_its_own(tmp_path: Path) -> None:
-    new = jsonl(tmp_path / "new.jsonl", [{"key": "n1", "body": TEXT}, {"key": "n2", "body": "other words"}])
+    new = jsonl(
+        tmp_path / "new.jsonl", [{"key": "n1", "body": TEXT}, {"key": "n2", "body": "other words"}]
+    )
     old = jsonl(tmp_path / "old.jsonl", [{"name": "o1", "content": TEXT}])
     options = ["--text-column", "body", "--id-column", "key", "--against-text-column", "content"]
     out = tmp_path / "o"
@@ -272,7 +276,8 @@ def test_errors_speak_of_the_options_that_were_typed(
     path = jsonl(tmp_path / "a.jsonl", [{"text": TEXT}])
     filled = [path if arg == "INPUT" else arg for arg in args]
     result = call(*filled, "--out", str(tmp_path / "o"), "--workers", "1")
-    assert result.exit_code == 1 and said in result.output
+    assert result.exit_code == 1
+    assert said in result.output
     for word in ("text_column", "command line", "extract:", "dedup."):
         assert word not in result.output.replace("extract: columns", "")
 

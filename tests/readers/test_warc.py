@@ -442,7 +442,10 @@ def test_real_crawl(shared_data):
 @pytest.mark.parametrize("in_gzip", [True, False])  # fastwarc reads members, the framer the rest
 def test_a_record_that_does_not_fit_its_own_digest(in_gzip: bool) -> None:
     body = b"<p>" + b"A mill stands by the river. " * 9
-    plain, chunked = http(body), http(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), "Transfer-Encoding: chunked")
+    plain, chunked = (
+        http(body),
+        http(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body), "Transfer-Encoding: chunked"),
+    )
 
     def sha1(data: bytes) -> str:
         return "sha1:" + base64.b32encode(hashlib.sha1(data).digest()).decode()

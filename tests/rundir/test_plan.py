@@ -132,7 +132,7 @@ def test_tokens_of_an_unfinished_run_are_not_mixed(tokens: Path, lost: str, loca
     with pytest.raises(RunError, match=f"{stage} has not ended.*curation tokenize INPUT"):
         pipeline.run(_mixture_of(str(tokens)), str(out), local, say=lambda _: None)
     assert not (out / "shards").exists()
-    assert [r.name for r in check(*plan.read(str(tokens))) if not r.ok][0] == "the run is finished"
+    assert next(r.name for r in check(*plan.read(str(tokens))) if not r.ok) == "the run is finished"
 
 
 def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
@@ -142,9 +142,7 @@ def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
     pipeline.run(rundir.recipe, rundir.out, local, until="extract", say=lambda _: None)
     assert not plan.unfinished(*plan.read(rundir.out))  # its tokens are still valid
     other = dataclasses.replace(rundir.recipe, tokenize=TokenizeConfig("r50k_base"))
-    pipeline.run(
-        other, rundir.out, local, until="extract", update=True, say=lambda _: None
-    )
+    pipeline.run(other, rundir.out, local, until="extract", update=True, say=lambda _: None)
     opened = plan.read(rundir.out)
     plan.need_finished(*opened, "extract")
     with pytest.raises(RunError, match="tokenize has not ended"):

@@ -67,7 +67,8 @@ def test_of_a_half_finished_run_only_what_is_there_is_checked(half_run: Path) ->
     results = check(*read(str(half_run)))
     names = ["the run is finished", "ledgers balance", "ledger.json", "a row for every document"]
     assert [result.name for result in results] == names
-    assert not results[0].ok and "decontaminate has not ended" in results[0].problems[0]
+    assert not results[0].ok
+    assert "decontaminate has not ended" in results[0].problems[0]
 
 
 def test_an_edited_ledger(copied: Path) -> None:

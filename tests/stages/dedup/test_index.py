@@ -158,7 +158,8 @@ def test_an_index_that_is_none_or_lost_its_tables_is_refused(
         run_recipe(rows, _dedup(second), out="second")
     shutil.rmtree(Path(index.out, "documents"))
     with pytest.raises(
-        RunError, match=r"first: this run is not finished, for extract has not ended.*curation dedup"
+        RunError,
+        match=r"first: this run is not finished, for extract has not ended.*curation dedup",
     ):
         run_recipe({"third": rows["new"]}, _dedup(second), out="third")
     shutil.rmtree(index.out)
