@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import click
 
+from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
 
 Command = Callable[..., None]
@@ -33,12 +34,55 @@ set_option = click.option(
     metavar="TABLE.KEY=VALUE",
     help="Change one value of the recipe.",
 )
-text_column_option = click.option(
-    "--text-column",
-    default=Dataset.__dataclass_fields__["text_column"].default,
-    show_default=True,
-    help=Dataset.__dataclass_fields__["text_column"].metadata["help"],
-)
+COLUMNS = ("text_column", "id_column", "url_column")
+
+
+def column_options(*others: str, **renamed: str) -> Decorator:
+    """Options that name columns: `--text-column` and its like of all inputs, and of each other input
+    its own, such as `--against-text-column` of `against="reference"`.
+
+    The command gets one argument `columns`: by dataset the keys that were given, those of all under
+    the name "".
+    """
+    names = {"": "", **dict(zip(others, others, strict=True)), **renamed}
+
+    def decorate(command: Command) -> Command:
+        @functools.wraps(command)
+        def with_columns(*args: Any, **given: Any) -> None:
+            columns: dict[str, dict[str, str]] = {}
+            for option, dataset in names.items():
+                values = {key: given.pop(f"{option}_{key}".lstrip("_")) for key in COLUMNS}
+                columns[dataset] = {key: value for key, value in values.items() if value}
+            command(*args, columns=columns, **given)
+
+        for option in reversed(names):
+            for key in reversed(COLUMNS):
+                entry = Dataset.__dataclass_fields__[key]
+                name = f"{option}_{key}".lstrip("_")
+                of = f"The same for --{option}." if option else entry.metadata["help"]
+                default = f"--{key.replace('_', '-')}" if option else entry.default
+                click.option(
+                    "--" + name.replace("_", "-"), name, help=f"{of}  [default: {default}]"
+                )(with_columns)
+        return with_columns
+
+    return decorate
+
+
+def with_options(message: str) -> str:
+    """A message about recipe keys in the words of the command line: `--alpha` for `classify.alpha`."""
+    params = click.get_current_context().command.params
+    options = {param.name: param.opts[0] for param in params if isinstance(param, click.Option)}
+    options |= {"languages": options["language"]} if "language" in options else {}
+
+    def option(match: re.Match[str]) -> str:
+        return options.get(match["key"], match[0])
+
+    key = r"(?P<key>[a-z][a-z_]*)"
+    message = re.sub(rf"^command line: (?:\w+: )?(?:\w+\.)?{key}(?=[:.\[])", option, message)
+    message = re.sub(rf"\b(?:{'|'.join(STAGES)})\.{key}\b", option, message)
+    columns = "|".join((*COLUMNS, "max_epochs"))
+    return re.sub(rf"`?\b(?P<key>{columns})\b`?", option, message)
 
 
 def config_options(config: type, *keys: str, **renamed: str) -> Decorator:

@@ -8,13 +8,15 @@ from typing import Any
 import click
 
 from curation.cli.options import (
+    column_options,
     config_options,
     out_option,
     out_or_plan_option,
-    text_column_option,
     update_option,
+    with_options,
     workers_option,
 )
+from curation.errors import CurationError
 from curation.recipe.tables import (
     ClassifyConfig,
     DecontaminateConfig,
@@ -50,7 +52,7 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
     help="Write only what the extractor makes of this page, or of an archive's first pages, block "
     "by block, to OUT.",
 )
-@text_column_option
+@column_options()
 @out_option
 @workers_option
 @update_option
@@ -98,7 +100,7 @@ def extract(
     "--negatives", "-n", multiple=True, help="Files of unfiltered text.  [default: INPUT]"
 )
 @config_options(ClassifyConfig, "model", "alpha", "scaling")
-@text_column_option
+@column_options("positives", "negatives")
 @out_option
 @workers_option
 @update_option
@@ -156,7 +158,7 @@ def classify(
 @click.option(
     "--plan", "plan_only", is_flag=True, help="Only estimate from a sample what it finds and costs."
 )
-@text_column_option
+@column_options(against="reference")
 @out_or_plan_option
 @workers_option
 @update_option
@@ -200,7 +202,7 @@ def dedup(
     if plan_only:
         from curation.cli.dedup_plan import show_plan
 
-        tables = recipe_tables(settings, stages, datasets, options["text_column"])
+        tables = recipe_tables(settings, stages, datasets, options["columns"])
         return show_plan(tables, options["workers"])
     if not out:
         raise click.UsageError("--out is needed (or --plan)")
@@ -224,7 +226,7 @@ def dedup(
     "max_pieces",
     "max_documents",
 )
-@text_column_option
+@column_options()
 @out_option
 @workers_option
 @update_option
@@ -248,7 +250,7 @@ def decontaminate(
 @click.command()
 @inputs_argument
 @config_options(TokenizeConfig, "encoding")
-@text_column_option
+@column_options()
 @out_option
 @workers_option
 @update_option
@@ -271,7 +273,7 @@ def run_tables(
     out: str,
     workers: int | None,
     update: bool,
-    text_column: str = "",
+    columns: dict[str, Tables] | None = None,
     export: bool = True,
 ) -> None:
     """Run the recipe that a command line amounts to."""
@@ -281,21 +283,30 @@ def run_tables(
     from curation.cli.run import execute
     from curation.recipe import reading
 
-    tables = recipe_tables(settings, stages, datasets, text_column)
-    recipe = reading.parse(tables, "command line")
-    execute(recipe, out, workers=workers, update=update, export=export)
+    try:
+        recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
+        execute(recipe, out, workers=workers, update=update, export=export)
+    except CurationError as error:
+        error.args = (with_options(str(error)),)
+        raise
 
 
 def recipe_tables(
-    settings: Tables, stages: list[str], datasets: list[Tables], text_column: str = ""
+    settings: Tables,
+    stages: list[str],
+    datasets: list[Tables],
+    columns: dict[str, Tables] | None = None,
 ) -> Tables:
     """The recipe as TOML has it. Languages are guessed only where `extract` has settings."""
-    columns = {"text_column": text_column} if text_column else {}
+    columns = columns or {}
     return {
         "extract": {"table_languages": "extract" not in stages},
         **settings,
         "stages": stages,
-        "dataset": [{**dataset, **columns} for dataset in datasets],
+        "dataset": [
+            {**dataset, **columns.get("", {}), **columns.get(dataset["name"], {})}
+            for dataset in datasets
+        ],
     }
 
 

@@ -6,9 +6,11 @@ shuffle holds 64 MB per worker while it emits, and DuckDB's sort spills while it
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
+import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +37,7 @@ from curation.engine.base import (
     write_parts,
 )
 from curation.engine.sorting import part_runs, reduce_part
-from curation.errors import TaskError
+from curation.errors import RunError, TaskError
 from curation.store import process_alive
 from curation.store.query import connect, create_view, sorted_rows
 
@@ -157,6 +159,7 @@ class LocalEngine:
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
+            _need_main_guard()
             stopped, self._stop = forkserver.CONTEXT.Pipe(duplex=False)
             arguments = (dict(os.environ), stopped)
             self._pool = ProcessPoolExecutor(
@@ -168,6 +171,20 @@ class LocalEngine:
                     # Starts a worker, unless one is idle by now.
                     self._pool.submit(int)
         return self._pool
+
+
+def _need_main_guard() -> None:
+    """Raise RunError where workers could not start: each runs the caller's script up to its main
+    guard, and a script without one would run as a whole in each."""
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if getattr(sys.modules["__main__"], "__spec__", None) is not None or not script:
+        return
+    with contextlib.suppress(OSError), open(script, "rb") as file:
+        if script.endswith(".py") and b"__main__" not in file.read():
+            raise RunError(
+                f"{script}: this script has no main guard, so worker processes would run all of it "
+                'again; put what it does under `if __name__ == "__main__":`'
+            )
 
 
 def _clear_spills() -> None:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from curation.cli import main
+from curation.rundir.schema import REASONS
 
 TEXT = "the quick brown fox jumps over the lazy dog while nobody looks at the old red barn beside the road"
 
@@ -319,3 +320,46 @@ def test_a_mixture_without_weights_takes_everything_once(tmp_path: Path) -> None
     assert result.exit_code == 0, result.output
     ids = sorted(row["id"] for i in range(2) for row in read(out / f"shards/train-0000{i}.parquet"))
     assert ids == sorted([f"a{i}" for i in range(3)] + [f"b{i}" for i in range(8)])
+
+
+def test_each_input_has_column_names_of_its_own(tmp_path: Path) -> None:
+    new = jsonl(
+        tmp_path / "new.jsonl", [{"key": "n1", "body": TEXT}, {"key": "n2", "body": "other words"}]
+    )
+    old = jsonl(tmp_path / "old.jsonl", [{"name": "o1", "content": TEXT}])
+    options = ["--text-column", "body", "--id-column", "key", "--against-text-column", "content"]
+    out = tmp_path / "o"
+    result = call(
+        "dedup", new, "--against", old, *options, "--against-id-column", "name", "--out", str(out),
+        "--workers", "1",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert [row["kept_id"] for row in read(out / "removed")] == ["o1"]
+    assert [row["key"] for row in read(out / "kept")] == ["n2"]
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["tokenize", "INPUT", "--text-column", "absent"], "--text-column"),
+        (["extract", "INPUT", "--language", "EN"], "Error: --language: a code such as 'en'"),
+        (["dedup", "INPUT", "--bands", "auto", "--min-jaccard", "0.01", "--hashes", "1"], "--"),
+    ],
+)
+def test_errors_speak_of_the_options_that_were_typed(
+    tmp_path: Path, args: list[str], said: str
+) -> None:
+    path = jsonl(tmp_path / "a.jsonl", [{"text": TEXT}])
+    filled = [path if arg == "INPUT" else arg for arg in args]
+    result = call(*filled, "--out", str(tmp_path / "o"), "--workers", "1")
+    assert result.exit_code == 1
+    assert said in result.output
+    for word in ("text_column", "command line", "extract:", "dedup."):
+        assert word not in result.output.replace("extract: columns", "")
+
+
+def test_reasons_are_listed_with_their_meaning() -> None:
+    result = call("reasons")
+    assert all(name in result.output for name in REASONS)
+    assert "MediaWiki" in call("reasons", "stub").output
+    assert "did you mean 'low_quality'" in call("reasons", "low_qualty").output

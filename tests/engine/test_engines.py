@@ -239,3 +239,14 @@ def test_what_a_killed_run_spilled_is_cleared_by_the_next(
         (tmp_path / f"{SPILL}{owner}-x").mkdir()
     LocalEngine(1).close()
     assert os.listdir(tmp_path) == [f"{SPILL}{os.getpid()}-x"]
+
+
+@pytest.mark.parametrize("guard", [True, False])
+def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path, guard: bool) -> None:
+    script = tmp_path / "script.py"
+    lines = ["engine = LocalEngine(1)", "print(engine.map('x', abs, [-3]))", "engine.close()"]
+    body = "if __name__ == '__main__':\n    " + "\n    ".join(lines) if guard else "\n".join(lines)
+    script.write_text("from curation.engine.local import LocalEngine\n" + body + "\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert (done.returncode == 0) == guard
+    assert "[3]" in done.stdout if guard else "has no main guard" in done.stderr
