@@ -3,8 +3,9 @@
 Unseen are soft hyphens, zero-width characters (U+200B to U+200D, U+2060, U+FEFF), direction marks
 and variation selectors. Features of dedup and grams are made of this form; the text of a document
 is never changed. Texts in which no character may change, nearly all, cost one pass at about 3 GB/s
-where they are ASCII; texts that change are made anew at some 40 MB/s. Which characters may change is fixed by
-`unicode.npz`; composition is Python's, which Unicode keeps stable.
+where they are ASCII; texts that change are made anew at some 40 MB/s. Which
+characters may change is fixed by `unicode.npz`; composition is Python's, which Unicode keeps
+stable.
 """
 
 from __future__ import annotations
