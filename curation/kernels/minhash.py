@@ -39,8 +39,8 @@ def feature_sets(
 
     unigram: HashingTF's 2^18 indices of Spark's tokens. shingle: hashes of `shingle_words` words in
     a row (words as in `curation.kernels.words`); a text of fewer words has one shingle of all of
-    them, a text without words none. Both are those of the text's canonical form. Takes what `text_buffers` returns. Raises ValueError for
-    another kind or a shingle of no words.
+    them, a text without words none. Both are those of the text's canonical form. Takes what
+    `text_buffers` returns. Raises ValueError for another kind or a shingle of no words.
 
     >>> import pyarrow as pa
     >>> from curation.kernels.buffers import text_buffers

@@ -185,9 +185,7 @@ class DedupConfig:
 class DecontaminateConfig:
     """[decontaminate]: benchmark overlap (GPT-3, appendix C.1)."""
 
-    benchmarks: tuple[str, ...] = key(
-        (), "Benchmark files: JSONL or Parquet files, folders or patterns."
-    )
+    benchmarks: tuple[str, ...] = key((), "Benchmark files (JSONL, Parquet), folders or patterns.")
     catalogue: str = key("", "A TOML file that says which fields of which benchmark count.")
     gram_words: int = key(13, "Words of a gram (n-gram).", least=1)
     margin_chars: int = key(200, "Characters cut on each side of a hit.", least=0)

@@ -84,8 +84,8 @@ def warnings(rundir: RunDirectory) -> list[str]:
     common = store.listing(rundir.path("decontaminate", "common"))
     if grams := sum(store.read_table(file.path, ["gram"]).num_rows for file in common):
         out.append(
-            f"decontaminate: {grams:,} {'gram was' if grams == 1 else 'grams were'} ignored, each in "
-            f"more than {config.max_documents} distinct documents (decontaminate.max_documents); "
+            f"decontaminate: {grams:,} {'gram was' if grams == 1 else 'grams were'} ignored, each "
+            f"in more than {config.max_documents} distinct documents (decontaminate.max_documents); "
             "`curation explain` names the documents' quotes"
         )
     return out
