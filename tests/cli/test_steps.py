@@ -64,7 +64,7 @@ def test_an_earlier_run_is_the_index_of_the_next(tmp_path: Path) -> None:
     explained = call("explain", second, "n")
     assert explained.exit_code == 0, explained.output
     assert "http://old/" in explained.output
-    assert "1 of input left" in call("clusters", second).output
+    assert "1 of input removed" in call("clusters", second).output
     assert call("check", second).exit_code == 0
     refused = call(
         "dedup",
