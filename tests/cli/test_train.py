@@ -4,14 +4,16 @@ import importlib.util
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from curation.cli.train import generate, train
-from curation.errors import MissingExtra
+from curation.cli.train import generate, need_finished_mixture, train
+from curation.errors import MissingExtra, RunError
 from curation.gpt3.sizes import SIZES
 
 
@@ -127,3 +129,17 @@ def test_train_then_generate(tmp_path: Path) -> None:
     texts = [CliRunner().invoke(generate, arguments).output for _ in range(2)]
     assert texts[0].startswith("Once")
     assert texts[0] == texts[1]
+
+
+def test_shards_of_an_unfinished_run_are_not_trained_on(run_recipe: Callable[..., Any]) -> None:
+    table = {
+        "stages": ["extract", "tokenize", "mix"],
+        "mix": {"weights": {"a": 1}, "shards": 1, "validation": 0},
+    }
+    rundir, _ = run_recipe({"a": [{"id": "1", "text": "one two three"}]}, table)
+    for folder in ("", "shards"):
+        need_finished_mixture(Path(rundir.out, folder))
+    Path(rundir.path("ledger.json")).unlink()
+    for folder in ("", "shards"):
+        with pytest.raises(RunError, match="mix has not ended.*curation run RECIPE"):
+            need_finished_mixture(Path(rundir.out, folder))

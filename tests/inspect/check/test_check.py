@@ -57,10 +57,10 @@ def overwrite(run: Path, name: str, data: bytes) -> None:
 def test_a_finished_run_passes_every_check(tiny_run: Path) -> None:
     results = check(*read(str(tiny_run)))
     assert [result for result in results if not result.ok] == []
-    assert len(results) == 10
+    assert len(results) == 12
     console = Console(width=100, record=True, file=io.StringIO())
     console.print(check_table(results))
-    assert console.export_text().count("pass") == 10
+    assert console.export_text().count("pass") == 12
 
 
 def test_of_a_half_finished_run_only_what_is_there_is_checked(half_run: Path) -> None:
