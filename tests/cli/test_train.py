@@ -141,5 +141,5 @@ def test_shards_of_an_unfinished_run_are_not_trained_on(run_recipe: Callable[...
         need_finished_mixture(Path(rundir.out, folder))
     Path(rundir.path("ledger.json")).unlink()
     for folder in ("", "shards"):
-        with pytest.raises(RunError, match="mix has not ended.*curation run RECIPE"):
+        with pytest.raises(RunError, match=r"mix has not ended.*curation run RECIPE"):
             need_finished_mixture(Path(rundir.out, folder))
