@@ -25,7 +25,7 @@ from curation.store import remote
 
 ROOT = Path(__file__).parents[1]
 RECIPE = (ROOT / "curation/recipes/common-crawl.toml").read_text(encoding="utf-8")
-SAMPLE = ROOT / "curation/sample"
+SAMPLE = ROOT / "curation/demo"
 
 
 @pytest.fixture

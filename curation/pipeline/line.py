@@ -82,10 +82,8 @@ def run(
         raise RecipeError(
             f"--from {again_from} comes after --until {until}; nothing would be made again"
         )
-    # Before anything is written or removed.
-    plans.check_directory(rundir, update)
-    # and the runs that its index is made of
-    dedup_index.index_runs(rundir)
+    plans.check_directory(rundir, update)  # before anything is written or removed
+    dedup_index.index_runs(rundir)  # and the runs that its index is made of
     with Lock(out, say):
         plans.check_directory(rundir, update)
         store.sweep(out)

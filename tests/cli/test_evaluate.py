@@ -75,7 +75,10 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     size = Size("test", 1, 8, 1, 64, 1e-2, context=64, band=16)
     model = train(tmp_path, tmp_path / "model", size, Options(tokens=64)).checkpoint
     (tmp_path / "mine.jsonl").write_text(
-        '{"query": "The sun", "choices": ["shines", "soup"], "gold": 0}\n' * 3
+        "".join(
+            f'{{"query": "The {star}", "choices": ["shines", "soup"], "gold": 0}}\n'
+            for star in ("sun", "moon", "lamp")
+        )
     )
     arguments = [
         str(model),

@@ -31,7 +31,16 @@ def test_the_plan_of_a_run_stands_beside_what_was_achieved(tiny_run: Path) -> No
 
 
 def test_another_budget_can_be_tried(tiny_run: Path) -> None:
-    output = told(str(tiny_run), "--plan", "--tokens", "10000000", "--weights", "wiki=1,books=1")
+    output = told(
+        str(tiny_run),
+        "--plan",
+        "--tokens",
+        "10000000",
+        "--weights",
+        "wiki=1,books=1",
+        "--max-epochs",
+        "9999",
+    )
     assert "10,000,000 tokens" in output
     assert "more than 4 rarely help" in output
     assert "epochs placed" not in output
@@ -48,12 +57,9 @@ def test_a_plan_of_other_runs_writes_nothing(
 
 
 def test_what_is_missing_is_said(tiny_run: Path, half_run: Path) -> None:
-    for arguments, word in (
-        ((f"a={tiny_run}", "--plan"), "--weights"),
-        ((f"a={tiny_run}", "--weights", "a=1", "--tokens", "5"), "--out"),
-    ):
-        done = CliRunner().invoke(mix, list(arguments))
-        assert done.exit_code == 2
-        assert word in done.output
+    arguments = [f"a={tiny_run}", "--weights", "a=1", "--tokens", "5"]
+    done = CliRunner().invoke(mix, arguments)
+    assert done.exit_code == 2
+    assert "--out" in done.output
     with pytest.raises(RunError, match="no tokens yet"):
         mixture_plan(*read(str(half_run)))

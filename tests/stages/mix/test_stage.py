@@ -154,7 +154,7 @@ def test_a_document_longer_than_a_shard(run_recipe: Callable[..., Any]) -> None:
     book = {"id": "book", "text": " ".join(f"{k * 7919 % 100_003}" for k in range(120_000))}
     rundir, plan = run_recipe(
         {"a": [book], "b": rows("b", 40)},
-        table(tokens=400_000, shards=20, validation=0.0, parquet=True),
+        table(tokens=400_000, shards=20, validation=0.0, parquet=True, max_epochs=20.0),
     )
     (shard,) = plan.of("a")
     whole = np.frombuffer(
