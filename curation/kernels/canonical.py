@@ -86,11 +86,24 @@ def original_places(text: str) -> tuple[Int64s, Int64s]:
         first, stop = match.span()
         starts += range(at, first)
         ends += range(at + 1, first + 1)
-        seen = [place for place in range(first, stop) if not unseen.fullmatch(text[place])]
-        made = len(canonical(match.group()))
-        own = [seen[min(k, len(seen) - 1)] for k in range(made)]
-        starts += own
-        ends += [place + 1 for place in own[:-1] + seen[-1:]]
+        # Each part of a composed character, by the place it came from.
+        parts = [
+            (part, place)
+            for place in range(first, stop)
+            if not unseen.fullmatch(text[place])
+            for part in unicodedata.normalize("NFD", text[place])
+        ]
+        lows, highs = [], []
+        for char in canonical(match.group()):
+            places = []
+            for part in unicodedata.normalize("NFD", char):
+                found = next(i for i, (known, _) in enumerate(parts) if known == part)
+                places.append(parts.pop(found)[1])
+            lows.append(min(places))
+            highs.append(max(places) + 1)
+        # Marks may change their order: no place before one of an earlier character.
+        starts += np.minimum.accumulate(lows[::-1])[::-1].tolist() if lows else []
+        ends += np.maximum.accumulate(highs).tolist() if highs else []
         at = stop
     starts += range(at, len(text))
     ends += range(at + 1, len(text) + 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -76,9 +78,12 @@ def test_every_page_is_in_the_site() -> None:
 
 
 def test_the_reference_is_what_the_code_says() -> None:
-    from make_reference import out_of_date
-
-    assert not out_of_date(), "run scripts/make_reference.py"
+    # In a process of its own: other tests of this one may have changed what help pages look like.
+    script = "import make_reference; raise SystemExit(' '.join(make_reference.out_of_date()) or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT / "scripts", capture_output=True, text=True
+    )
+    assert done.returncode == 0, f"run scripts/make_reference.py: {done.stderr}"
 
 
 def test_every_table_schema_is_in_the_reference() -> None:

@@ -52,6 +52,12 @@ def test_places_are_those_of_what_a_character_is_made_of(text):
             assert starts[k] <= text.index(char) < ends[k]
 
 
+def test_places_of_characters_that_follow_each_other_and_combine():
+    starts, ends = original_places("a\u0300\u1161\u0300")  # the first two are one character
+    assert starts.tolist() == [0, 2, 3]
+    assert ends.tolist() == [2, 3, 4]
+
+
 def test_places_of_a_text_as_it_is_given():
     text = "x\u00ad e\u0301\u200b中"
     starts, ends = original_places(text)
