@@ -13,6 +13,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from collections import deque
 from typing import NamedTuple
 
 import numpy as np
@@ -86,19 +87,15 @@ def original_places(text: str) -> tuple[Int64s, Int64s]:
         first, stop = match.span()
         starts += range(at, first)
         ends += range(at + 1, first + 1)
-        # Each part of a composed character, by the place it came from.
-        parts = [
-            (part, place)
-            for place in range(first, stop)
-            if not unseen.fullmatch(text[place])
-            for part in unicodedata.normalize("NFD", text[place])
-        ]
+        # Where each part of a composed character stands. Queues: a page may be nothing but marks.
+        parts: dict[str, deque[int]] = {}
+        for place in range(first, stop):
+            if not unseen.fullmatch(text[place]):
+                for part in unicodedata.normalize("NFD", text[place]):
+                    parts.setdefault(part, deque()).append(place)
         lows, highs = [], []
         for char in canonical(match.group()):
-            places = []
-            for part in unicodedata.normalize("NFD", char):
-                found = next(i for i, (known, _) in enumerate(parts) if known == part)
-                places.append(parts.pop(found)[1])
+            places = [parts[part].popleft() for part in unicodedata.normalize("NFD", char)]
             lows.append(min(places))
             highs.append(max(places) + 1)
         # Marks may change their order: no place before one of an earlier character.
