@@ -15,12 +15,13 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from curation import store
 from curation.errors import InputError, Unreachable
+from curation.recipe import reading as recipes
 from curation.recipe.line import DECIDING
-from curation.rundir.directory import RunDirectory
+from curation.rundir.directory import RunDirectory, Shard
 
 if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
@@ -208,29 +209,38 @@ def _files_of(pattern: str) -> list[store.File]:
     plan = store.read_json(path) if store.exists(path) else {}
     if not isinstance(plan, dict) or not {"recipe", "shards"} <= set(plan):
         return store.find(pattern)
-    documents = {
-        store.join(pattern, "documents", shard["dataset"], f"{shard['number']:05d}.parquet"): shard
-        for shard in plan["shards"]
-    }
-    if not set(DECIDING) & set(plan["recipe"]["stages"]):
-        wanted = list(documents)
-    elif store.is_folder(store.join(pattern, "kept")):
-        wanted = [
-            store.join(pattern, "kept", f"{shard['number']:05d}.parquet")
-            for path, shard in documents.items()
-            if shard["dataset"] == "input" and store.need_footer(path).rows
-        ]
-    else:
-        raise InputError(
-            f"{pattern}: a run of `curation run`, which writes no kept/ that could be an input; "
-            "run its steps one by one (curation classify, dedup, decontaminate), or give "
-            f"{store.join(pattern, 'documents')} to read every document, removed ones too"
-        )
     there = {store.join(pattern, file.name): file for file in store.listing(pattern)}
+    wanted = _kept_tables(pattern, plan)
     for path in wanted:
         if path not in there:
             raise InputError(f"{path}: missing, so the run is not finished; run it again first")
     return [there[path] for path in wanted]
+
+
+def _kept_tables(run: str, plan: dict[str, Any]) -> list[str]:
+    """The tables of what a run kept: its own kept/; or of each shard the last decision on its
+    survivors (`survivors.decided_table` says of which), or the survivors where there is none."""
+    if not set(DECIDING) & set(plan["recipe"]["stages"]):
+        return [
+            store.join(run, "documents", shard["dataset"], f"{shard['number']:05d}.parquet")
+            for shard in plan["shards"]
+        ]
+    if store.is_folder(store.join(run, "kept")):
+        return [
+            store.join(run, "kept", f"{shard['number']:05d}.parquet")
+            for shard in plan["shards"]
+            if shard["dataset"] == "input"
+            and store.need_footer(
+                store.join(run, "documents", "input", f"{shard['number']:05d}.parquet")
+            ).rows
+        ]
+    rundir = RunDirectory(run, recipes.parse(plan["recipe"], store.join(run, "plan.json")))
+    shards = [
+        Shard(shard["dataset"], shard["number"], shard["ordinal"], shard["batch"], ())
+        for shard in plan["shards"]
+        if rundir.recipe.named(shard["dataset"]).role != "reference"
+    ]
+    return [rundir.decided_before("tokenize", shard) or rundir.survivors(shard) for shard in shards]
 
 
 def _is_run(folder: str) -> bool:

@@ -3,6 +3,7 @@ them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,25 @@ class RowGroup:
         if self.keep is None:
             return np.ones(self.batch.num_rows, bool)
         return self.keep.fill_null(False).to_numpy(zero_copy_only=False)
+
+
+_DECISION = re.compile(r"(.+)/(?:dedup|decontaminate)/decision/([^/]+)/(\d+\.parquet)")
+
+
+def decided_table(path: str) -> str | None:
+    """The survivors table that a decision table of a run is about, row by row; None where `path`
+    is no such table.
+
+    >>> decided_table("corpus/part.parquet")
+    """
+    match = _DECISION.fullmatch(path)
+    if match is None:
+        return None
+    run, *place = match.groups()
+    documents = store.join(run, "documents", *place)
+    # A dataset that is not filtered, or loses nothing, is decided on row by row of its documents.
+    is_whole = store.need_footer(path).rows == store.need_footer(documents).rows
+    return documents if is_whole else store.join(run, "survivors", *place)
 
 
 def _column(path: str, name: str) -> pa.Array:

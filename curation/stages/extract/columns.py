@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 from curation import store
 from curation.digests import config_digest
 from curation.rundir.directory import RunDirectory, Shard
-from curation.stages.extract.inputs import input_format, open_stream
+from curation.rundir.survivors import decided_table
+from curation.stages.extract.inputs import input_format, open_stream, run_columns
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -134,8 +135,11 @@ def _json_type(value: Any) -> pa.DataType:
 
 
 def _parquet_columns(dataset: Dataset, file: store.File) -> Types:
-    schema = store.read_schema(file.path)
-    with store.open_input(file.path) as stream:
+    if (survivors := decided_table(file.path)) is not None:
+        schema, path = run_columns(file.path, survivors), survivors
+    else:
+        schema, path = store.read_schema(file.path), file.path
+    with store.open_input(path) as stream:
         metadata = pq.read_metadata(stream)
     numbers = {metadata.schema.column(i).path: i for i in range(metadata.num_columns)}
     types: Types = {}

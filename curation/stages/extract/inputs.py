@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
 
 from curation import store
 from curation.readers.formats import guess_format
+from curation.readers.records import Document, Reject
 from curation.recipe.tables import Dataset, ExtractConfig
+from curation.rundir.survivors import decided_table
 
 if TYPE_CHECKING:
-    from curation.readers.records import Document, Page, Reject, Skipped
+    from curation.readers.records import Page, Skipped
 
 BATCH_PAGES = 512
+_OF_A_RUN = ("record_id", "content", "row")  # columns that say nothing outside their run
 BATCH_BYTES = 1 << 20  # of pages that go to the extractor together
 
 
@@ -31,13 +38,47 @@ def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator
     """The rows of one table, by the columns that the dataset names."""
     from curation.readers import tables
 
-    return tables.read_table_file(
-        stream,
-        file.name,
+    read = partial(
+        tables.read_table_file,
+        name=file.name,
         text_column=dataset.text_column,
         id_column=dataset.id_column,
         url_column=dataset.url_column,
     )
+    if (survivors := decided_table(file.path)) is None:
+        yield from read(stream)
+        return
+    with store.open_input(survivors) as rows:
+        yield from _kept_pieces(read(rows), file.path)
+
+
+def run_columns(decision: str, survivors: str) -> pa.Schema:
+    """The columns that documents of another run come with: as in the kept/ of a step."""
+    columns = store.read_schema(survivors)
+    fields = [field for field in columns if field.name not in (*_OF_A_RUN, "extra")]
+    if "extra" in columns.names:
+        fields += list(columns.field("extra").type)
+    if "pieces" in store.read_schema(decision).names:
+        fields.append(pa.field("piece", pa.int64()))
+    return pa.schema(fields)
+
+
+def _kept_pieces(rows: Iterator[Document | Reject], decision: str) -> Iterator[Document | Reject]:
+    """The rows that a decision table keeps, each in the pieces that it is cut into."""
+    table = store.read_table(decision)
+    keeps = table.column("keep").to_pylist()
+    pieces = table.column("pieces").to_pylist() if "pieces" in table.column_names else None
+    for number, (row, keep) in enumerate(zip(rows, keeps, strict=True)):
+        if not keep or isinstance(row, Reject):
+            continue
+        extra = {key: value for key, value in (row.extra or {}).items() if key not in _OF_A_RUN}
+        extra |= extra.pop("extra", None) or {}
+        if pieces is None:
+            yield replace(row, extra=extra)
+            continue
+        for piece, span in enumerate(pieces[number] or [{"start": 0, "end": len(row.text)}]):
+            text = row.text[span["start"] : span["end"]]
+            yield replace(row, text=text, extra={**extra, "piece": piece})
 
 
 def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:
