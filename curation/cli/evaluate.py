@@ -45,7 +45,8 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
 @click.option(
     "--contamination",
     type=click.Path(path_type=Path),
-    help="A run directory: also score its clean and dirty examples apart.",
+    help="A run directory: also score its clean and dirty examples apart, and those too short to be "
+    "looked for.",
 )
 @click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
 @click.option(
@@ -115,7 +116,7 @@ def line(result: dict[str, Any]) -> str:
     )
     notes += [
         f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}"
-        for side in ("clean", "dirty")
+        for side in ("clean", "dirty", "unsearched")
         if side in result and result[side]["examples"]
     ]
     if result["cut"]:

@@ -11,8 +11,20 @@ from curation.gpt3.tasks import read_records
 from curation.kernels.examples import is_benchmark_of
 
 
-def read_dirty(path: Path) -> dict[str, set[str]]:
-    """Benchmark -> ids of its dirty examples, as the training text stood at the end.
+class DirtyIds(dict[str, set[str]]):
+    """Benchmark -> ids of its dirty examples.
+
+    `unsearched` is the same for examples too short to be looked for: nobody knows whether they are
+    clean.
+    """
+
+    def __init__(self, dirty: Mapping[str, set[str]], unsearched: Mapping[str, set[str]]) -> None:
+        super().__init__(dirty)
+        self.unsearched = unsearched
+
+
+def read_dirty(path: Path) -> DirtyIds:
+    """The ids of dirty examples, as the training text stood at the end.
 
     `path` is a run directory, or a `dirty.jsonl` of one, which does not name the benchmarks without
     a dirty example. Raises InputError where it is neither.
@@ -26,17 +38,18 @@ def read_dirty(path: Path) -> dict[str, set[str]]:
     report = file.with_name("contamination.json")
     rows = json.loads(report.read_bytes()) if report.is_file() else []
     ids: dict[str, set[str]] = {str(row["benchmark"]): set() for row in rows}
+    short = {str(row["benchmark"]): set(map(str, row.get("short_ids", ()))) for row in rows}
     for _, record in read_records(file):
         of_benchmark = ids.setdefault(str(record.get("benchmark")), set())
         if record.get("after"):
             of_benchmark.add(str(record.get("id")))
-    return ids
+    return DirtyIds(ids, short)
 
 
-def dirty_ids(dirty: Mapping[str, set[str]], path: Path) -> set[str] | None:
-    """The ids of a file's dirty examples; None where no benchmark of `dirty` is that file."""
+def ids_of_file(by_benchmark: Mapping[str, set[str]], path: Path) -> set[str] | None:
+    """The ids of a benchmark file; None where no benchmark of `by_benchmark` is that file."""
     file = str(path.resolve())
-    matches = [ids for name, ids in dirty.items() if is_benchmark_of(name, file)]
+    matches = [ids for name, ids in by_benchmark.items() if is_benchmark_of(name, file)]
     return set().union(*matches) if matches else None
 
 

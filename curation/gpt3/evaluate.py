@@ -29,7 +29,7 @@ from typing import Any, Protocol
 import numpy as np
 import xxhash
 
-from curation.gpt3.dirty import dirty_ids, join_warnings, read_dirty
+from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
@@ -128,6 +128,7 @@ def evaluate(
     limit: at most so many examples of a task, drawn by `seed`. dirty: benchmark -> ids of examples
     that the training text overlaps with (`read_dirty`); with it the clean and the dirty examples
     are scored apart too, and `warnings` of a result say where its ids match no example.
+    Examples that were too short to be looked for are neither: they are `unsearched`.
     """
     results = []
     for task, path in find_tasks(benchmarks, names):
@@ -142,8 +143,10 @@ def evaluate(
         result = measure(reader, task, of_file, list(chosen), pool, shots, seed)
         rows = result.pop("rows")
         if dirty is not None:
-            ids = dirty_ids(dirty, path)
-            result |= apart([of_file[i].id in (ids or ()) for i in chosen], rows, task)
+            ids = ids_of_file(dirty, path)
+            unsearched = ids_of_file(getattr(dirty, "unsearched", {}), path)
+            sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
+            result |= apart([of_file[i].id for i in chosen], sides, rows, task)
             result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
         results.append(
             {
@@ -344,13 +347,17 @@ def _perplexity(log_probabilities: list[float]) -> dict[str, float] | None:
     return {name: float(f"{np.exp(min(point, 700.0)):.5g}") for name, point in points.items()}
 
 
-def apart(dirty: Sequence[bool], rows: Rows, task: Task) -> dict[str, Any]:
-    """The metrics of clean and of dirty examples (appendix C.2)."""
-    sides = {
-        "clean": [r for r, d in zip(rows, dirty, strict=True) if not d],
-        "dirty": [r for r, d in zip(rows, dirty, strict=True) if d],
-    }
+def apart(
+    ids: Sequence[str], sides: Mapping[str, set[str]], rows: Rows, task: Task
+) -> dict[str, Any]:
+    """The metrics of the examples with each side's ids, and of all others as `clean`
+    (appendix C.2); a side without examples is left out, but for `clean` and `dirty`."""
+    by_side: dict[str, Rows] = {"clean": [], **{side: [] for side in sides}}
+    for id_, row in zip(ids, rows, strict=True):
+        side = next((side for side, of_side in sides.items() if id_ in of_side), "clean")
+        by_side[side].append(row)
     return {
         side: {"examples": len(of_side), **metrics(of_side, task)}
-        for side, of_side in sides.items()
+        for side, of_side in by_side.items()
+        if of_side or side in ("clean", "dirty")
     }

@@ -202,11 +202,13 @@ def test_clean_and_dirty_examples_apart(tmp_path: Path) -> None:
         {"benchmark": "copa.val.llmfoundry", "id": "1", "before": ["web"], "after": ["web"]},
         {"benchmark": "copa.val.llmfoundry", "id": "2", "before": ["web"], "after": []},
     )
+    report = [{"benchmark": "copa.val.llmfoundry", "short_ids": ["0"]}]
+    (run / "decontaminate" / "contamination.json").write_text(json.dumps(report))
     wrong = {**LIKELY, ("query1", " good1"): -9.0}
     result = evaluate(Fake(wrong), benchmarks, dirty=read_dirty(run))[0]
     assert result["dirty"]["examples"] == 1
     assert result["dirty"]["accuracy"]["value"] == 0.0
-    assert result["clean"]["examples"] == 2
+    assert result["clean"]["examples"] == result["unsearched"]["examples"] == 1
     assert result["clean"]["accuracy"]["value"] == 1.0
     with pytest.raises(InputError, match="no contamination report there"):
         read_dirty(benchmarks)

@@ -16,6 +16,7 @@ from curation.inspect.evidence.contamination import BenchmarkStudy, contaminatio
 from curation.inspect.evidence.corpus import LanguageCount, Lengths, languages, lengths
 from curation.inspect.evidence.duplicates import Duplicates, Repeats, duplicates, repeats
 from curation.inspect.evidence.extracted import ExtractedPage, extracted_pages
+from curation.inspect.evidence.fate import common_grams
 from curation.inspect.evidence.fit import Model, model_report
 from curation.inspect.evidence.flow import Flow, funnel
 from curation.inspect.evidence.frames import AFTER_SURVIVORS
@@ -91,10 +92,26 @@ def report(rundir: RunDirectory, plan: Plan) -> Report:
         benchmarks=benchmark_hits(rundir, plan),
         contamination=contamination(rundir),
         mixture=mixture,
-        warnings=[*pipeline.warnings(rundir), *_report_warnings(flows, mixture)],
+        warnings=[
+            *pipeline.warnings(rundir),
+            *_ignored_grams(rundir),
+            *_report_warnings(flows, mixture),
+        ],
         samples=samples or None,
         extracted=extracted_pages(rundir, plan),
     )
+
+
+def _ignored_grams(rundir: RunDirectory) -> list[str]:
+    """How many grams are in too many documents to be cut, as a line."""
+    config = rundir.recipe.decontaminate
+    is_decontaminated = "decontaminate" in rundir.recipe.stages
+    grams = len(common_grams(rundir)) if is_decontaminated else 0
+    return [
+        f"decontaminate left {grams:,} {'gram' if grams == 1 else 'grams'} in the text, each in more "
+        f"than {config.max_documents} distinct documents (decontaminate.max_documents); "
+        "`curation explain` names them document by document"
+    ][: bool(grams)]
 
 
 def _report_warnings(flows: list[Flow], mixture: PlacedMixture | None) -> list[str]:

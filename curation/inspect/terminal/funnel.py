@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from rich.console import Group
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -20,9 +21,10 @@ PLACED = "in training shards"
 Row = tuple[str, str, list[tuple[str, str]]]  # label, style, and (documents, tokens) for each flow
 
 
-def funnel_table(flows: Sequence[Flow], width: int = WIDTH) -> Table:
+def funnel_table(flows: Sequence[Flow], width: int = WIDTH) -> Group:
     """The funnel for a terminal of `width` columns: stages from top to bottom, datasets side by side.
 
+    Its title stands above it, and below how its numbers are counted.
     Where documents and tokens of every dataset do not fit, only the total has its tokens beside its
     documents. Where that does not fit either, the smallest datasets are counted together.
     """
@@ -32,7 +34,9 @@ def funnel_table(flows: Sequence[Flow], width: int = WIDTH) -> Table:
     while needed > width and names >= 0:
         table, needed = _table(_largest(flows, names), narrow=True)
         names -= 1
-    return table
+    title = Text("Documents and tokens, stage by stage", style="bold")
+    caption = Text(" ".join(filter(None, (_caption(flows), "Reasons: `curation reasons`."))), "dim")
+    return Group(title, table, caption)
 
 
 def _largest(flows: Sequence[Flow], names: int) -> Sequence[Flow]:
@@ -58,16 +62,10 @@ def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
     labels = ["tokens in shards" if narrow and name == PLACED else name for name, _, _ in rows]
     gap = 1 if narrow else 2
     table = Table(
-        title="Documents and tokens, stage by stage",
-        title_style="bold",
-        title_justify="left",
         box=None,
         padding=(0, gap, 0, 0),
         pad_edge=False,
         header_style="bold",
-        caption=" ".join(filter(None, (_caption(flows), "Reasons: `curation reasons`."))),
-        caption_style="dim",
-        caption_justify="left",
     )
     columns: list[list[str]] = [["", *labels]]
     for i, flow in enumerate(flows):

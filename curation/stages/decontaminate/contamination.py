@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.kernels.ngrams import NgramTable
 
-VERSION = 2
+VERSION = 3
 PERCENTILE, LEAST, MOST = 5, 8, 13
 ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
 SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
@@ -283,6 +283,7 @@ def _write_conclusion(
                 "n": int(n[own][0]),
                 "examples": int(own.sum()),
                 "short": int(short[own].sum()),
+                "short_ids": [listed[i][1] for i in np.flatnonzero(own & short).tolist()],
                 "dirty_before": int(counts[0].any(axis=0).sum()),
                 "dirty_after": int(counts[1].any(axis=0).sum()),
                 "datasets": {

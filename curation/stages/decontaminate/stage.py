@@ -65,7 +65,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
-    """What was not looked for, and what was ignored, a line each."""
+    """What was not looked for, a line each."""
     config = rundir.recipe.decontaminate
     card = rundir.path("decontaminate", "benchmarks", "card.json")
     if "decontaminate" not in rundir.recipe.stages or not store.exists(card):
@@ -80,13 +80,6 @@ def warnings(rundir: RunDirectory) -> list[str]:
         out.append(
             "decontaminate: no field has N words in a row, so that nobody knows whether they are "
             f"clean, in examples of {_counts(short)} (`curation contamination` shows N)"
-        )
-    common = store.listing(rundir.path("decontaminate", "common"))
-    if grams := sum(store.read_table(file.path, ["gram"]).num_rows for file in common):
-        out.append(
-            f"decontaminate: {grams:,} {'gram was' if grams == 1 else 'grams were'} ignored, each "
-            f"in more than {config.max_documents} distinct documents (decontaminate.max_documents); "
-            "`curation explain` names the documents' quotes"
         )
     return out
 

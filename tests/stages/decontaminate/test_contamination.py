@@ -85,6 +85,7 @@ def test_examples_are_dirty_before_the_cuts_and_clean_after(
         "n": 8,
         "examples": 4,
         "short": 1,
+        "short_ids": ["quiz3"],
         "dirty_before": 2,
         "dirty_after": 1,
         "datasets": {"a": {"before": 2, "after": 1}, "b": {"before": 1, "after": 0}},
