@@ -70,9 +70,11 @@ def evaluate(
     Example:
       curation evaluate RUN/model --benchmarks benchmarks --shots 8 --limit 500
     """
-    from curation.cli.train import require_torch
+    from curation.cli.train import need_finished, require_torch
 
     require_torch("curation evaluate")
+    if contamination:
+        need_finished(contamination, "decontaminate")
     from curation import store
     from curation.gpt3 import evaluate as evaluation
 

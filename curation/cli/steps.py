@@ -33,7 +33,13 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
 @click.command()
 @click.argument("inputs", nargs=-1, metavar="INPUT...")
 @config_options(
-    ExtractConfig, "extractor", "headline", "comments", "markdown", language="languages"
+    ExtractConfig,
+    "extractor",
+    "headline",
+    "comments",
+    "markdown",
+    "digests",
+    language="languages",
 )
 @click.option(
     "--urls",

@@ -162,7 +162,7 @@ def train(
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
     require_torch("curation train")
-    need_finished_mixture(shards)
+    need_finished(shards, "mix")
     from curation.gpt3.train import Options
     from curation.gpt3.train import train as trained
 
@@ -171,13 +171,14 @@ def train(
         _show(result, options["seed"])
 
 
-def need_finished_mixture(shards: Path) -> None:
-    """Raise RunError where the token shards are those of a run that is not finished."""
+def need_finished(folder: Path, until: str) -> None:
+    """Raise RunError where a run directory, or the shards/ in one, is of a run that is not finished
+    up to a stage."""
     from curation.rundir import plan
 
-    run = shards.parent if shards.name == "shards" else shards
+    run = folder.parent if folder.name == "shards" else folder
     if (run / "plan.json").is_file():
-        plan.need_finished(*plan.read(str(run)), "mix")
+        plan.need_finished(*plan.read(str(run)), until)
 
 
 def _plan_text(

@@ -12,7 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from curation.cli.train import generate, need_finished_mixture, train
+from curation.cli.train import generate, need_finished, train
 from curation.errors import MissingExtra, RunError
 from curation.gpt3.sizes import SIZES
 
@@ -138,8 +138,8 @@ def test_shards_of_an_unfinished_run_are_not_trained_on(run_recipe: Callable[...
     }
     rundir, _ = run_recipe({"a": [{"id": "1", "text": "one two three"}]}, table)
     for folder in ("", "shards"):
-        need_finished_mixture(Path(rundir.out, folder))
+        need_finished(Path(rundir.out, folder), "mix")
     Path(rundir.path("ledger.json")).unlink()
     for folder in ("", "shards"):
         with pytest.raises(RunError, match=r"mix has not ended.*curation run RECIPE"):
-            need_finished_mixture(Path(rundir.out, folder))
+            need_finished(Path(rundir.out, folder), "mix")
