@@ -41,20 +41,20 @@ def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary
         if kept[b] and not _KIND_H1 <= kind <= _KIND_H6:
             first = b
             break
-    found = -1
+    title = -1
     for b in range(first, max(-1, first - _HEADLINE_REACH), -1):
         kind = vocabulary.kinds[nodes.tag[blocks.node[b]]]
         titled = (
             blocks.counts[b, t.WORDS] >= 2
             and blocks.counts[b, t.TITLE_WORDS] >= _MIN_TITLE_SHARE * blocks.counts[b, t.WORDS]
         )
-        if kind == _KIND_H1 and (titled or found < 0):
-            found = b
+        if kind == _KIND_H1 and (titled or title < 0):
+            title = b
             if titled:
                 break
-        elif _KIND_H1 < kind <= _KIND_H6 and titled and found < 0:
-            found = b
-    return found
+        elif _KIND_H1 < kind <= _KIND_H6 and titled and title < 0:
+            title = b
+    return title
 
 
 @njit(cache=True, nogil=True)

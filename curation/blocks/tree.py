@@ -126,16 +126,16 @@ def _best_node(
 @njit(cache=True, nogil=True)
 def _lowest(nodes: Nodes, weights: Doubles, share: float) -> int:
     """The deepest element with at least this share of the whole weight, 0 where there is none."""
-    found = 0
+    deepest = 0
     for i in range(1, nodes.parent.shape[0]):
         w = weights[i]
         if (
             w >= share * weights[0]
             and w > 0
-            and (found == 0 or nodes.depth[i] >= nodes.depth[found])
+            and (deepest == 0 or nodes.depth[i] >= nodes.depth[deepest])
         ):
-            found = i
-    return found
+            deepest = i
+    return deepest
 
 
 @njit(cache=True, nogil=True)

@@ -76,8 +76,10 @@ def show_plan(tables: dict[str, Any], workers: int | None) -> None:
             engine.close()
         documents = 0.0
         for name in recipe.names():
-            found = sum(store.need_footer(rundir.documents(shard)).rows for shard in plan.of(name))
-            documents += found * _bytes(shards, name) / max(1, _bytes(chosen, name))
+            documents_read = sum(
+                store.need_footer(rundir.documents(shard)).rows for shard in plan.of(name)
+            )
+            documents += documents_read * _bytes(shards, name) / max(1, _bytes(chosen, name))
         _show(rundir, list(plan.shards), documents, workers)
 
 

@@ -27,10 +27,10 @@ def model(folder: str) -> None:
     inside = store.join(folder, "classify", "model")
     place = inside if store.exists(inside) else folder
     load_model(place)
-    found = model_report(place)
-    if found is None:
+    model = model_report(place)
+    if model is None:
         raise InputError(f"{folder}: neither a run with a model nor a model folder")
-    for part in model_parts(found):
+    for part in model_parts(model):
         console().print(part, highlight=False)
 
 

@@ -121,12 +121,12 @@ def _write(path: Path, tensors: dict[str, Tensor], here: Ranks) -> None:
 
 def steps(out: Path) -> list[Path]:
     """The checkpoint folders in `out`, oldest first."""
-    found = [
+    steps_and_folders = [
         (int(match[1]), path)
         for path in out.glob("step-*")
         if (match := _NAME.fullmatch(path.name))
     ]
-    return [path for _, path in sorted(found)]
+    return [path for _, path in sorted(steps_and_folders)]
 
 
 def remove_unfinished(out: Path) -> None:

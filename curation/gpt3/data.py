@@ -127,10 +127,10 @@ def open_shards(path: Path) -> Shards:
         ) from error
     for name in (*shards.train, *(part for parts in shards.validation.values() for part in parts)):
         _check_shard(shards, name)
-    found = sum(shards.tokens(name) for name in shards.train)
-    if raw.get("tokens", found) != found:
+    tokens = sum(shards.tokens(name) for name in shards.train)
+    if raw.get("tokens", tokens) != tokens:
         raise InputError(
-            f"{listing} announces {raw['tokens']:,} training tokens, but its files hold {found:,} "
+            f"{listing} announces {raw['tokens']:,} training tokens, but its files hold {tokens:,} "
             f"of {dtype}: they are of another dtype, or cut short; run `curation mix` again"
         )
     return shards

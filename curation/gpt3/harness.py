@@ -56,9 +56,9 @@ class CurationModel(LM):  # type: ignore[misc]
         for request in requests:
             ids = reader.encoding.encode_ordinary(request.args[0])
             pairs = get_rolling_token_windows(ids, reader.end_of_text, reader.window, 1)
-            own = [Request(*map(tuple, make_disjoint_window(pair))) for pair in pairs]
-            rolled += own
-            sizes.append(len(own))
+            windows = [Request(*map(tuple, make_disjoint_window(pair))) for pair in pairs]
+            rolled += windows
+            sizes.append(len(windows))
         values = iter(log_likelihoods(reader.model, rolled))
         return [sum(next(values).log_probability for _ in range(size)) for size in sizes]
 

@@ -178,8 +178,8 @@ def fill(target: Tensor, value: Tensor) -> None:
 
 def whole(tensor: Tensor) -> Tensor:
     """The whole tensor on the CPU, gathered where it is split (then every rank must ask)."""
-    found = tensor.detach()
-    return (found.full_tensor() if isinstance(found, DTensor) else found).cpu()
+    detached = tensor.detach()
+    return (detached.full_tensor() if isinstance(detached, DTensor) else detached).cpu()
 
 
 def kinds(parameters: Iterable[Tensor]) -> list[list[Tensor]]:

@@ -115,9 +115,9 @@ def layouts(size: Size, gpus: int, tensor: int) -> list[Layout]:
         if tensor > 1
         else [n for n in (1, 2, 4, 8) if gpus % n == 0 and size.heads % n == 0]
     )
-    found = [Layout(gpus // n, n, fsdp) for n in degrees for fsdp in (False, True)]
+    layouts = [Layout(gpus // n, n, fsdp) for n in degrees for fsdp in (False, True)]
     return [
-        one for one in found if one.fsdp == (one.data > 1) or (not one.fsdp and one.tensor == 1)
+        one for one in layouts if one.fsdp == (one.data > 1) or (not one.fsdp and one.tensor == 1)
     ]
 
 

@@ -55,15 +55,15 @@ def log_likelihoods(model: GPT3, requests: Sequence[Request]) -> list[Score]:
                 f"{len(request.context)} and {len(request.completion)}"
             )
     unique = sorted(set(requests), key=lambda r: (-len(r.context) - len(r.completion), r))
-    found: dict[Request, Score] = {}
+    score_of: dict[Request, Score] = {}
     while unique:
         longest = min(len(unique[0].context) + len(unique[0].completion) - 1, window)
         batch, unique = (
             unique[: max(1, BATCH_TOKENS // longest)],
             unique[max(1, BATCH_TOKENS // longest) :],
         )
-        found.update(zip(batch, _batch(model, batch, longest), strict=True))
-    return [found[request] for request in requests]
+        score_of.update(zip(batch, _batch(model, batch, longest), strict=True))
+    return [score_of[request] for request in requests]
 
 
 def _batch(model: GPT3, batch: Sequence[Request], longest: int) -> list[Score]:

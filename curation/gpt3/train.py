@@ -203,8 +203,8 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
 
 def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learner, State]:
     """Model, optimiser and position: those of the newest checkpoint in `out`, or fresh ones."""
-    found = checkpoint.steps(out)
-    state = checkpoint.read_state(found[-1]) if found else State(0, 0, 0, plan.config)
+    folders = checkpoint.steps(out)
+    state = checkpoint.read_state(folders[-1]) if folders else State(0, 0, 0, plan.config)
     if state.config.get("shards_sha256") != plan.config["shards_sha256"]:
         raise RunError(
             f"{out} holds checkpoints trained on other shards than those in {plan.shards.folder} "
@@ -223,8 +223,8 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     model = empty(plan.size)
     split(model, here, dtype)
     model.to_empty(device=here.device)
-    if found:
-        checkpoint.load_weights(found[-1], plan.size, model)
+    if folders:
+        checkpoint.load_weights(folders[-1], plan.size, model)
     elif options.init_from is not None:
         load_pretrained(options.init_from, plan.size, model)
     else:
@@ -233,8 +233,8 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
         ):
             fill(parameter, value)
     this = learner(model, here, dtype, options.micro_batch, options.compile)
-    if found:
-        checkpoint.load_optimizer(found[-1], model, this.optimizer)
+    if folders:
+        checkpoint.load_optimizer(folders[-1], model, this.optimizer)
     return this, state
 
 
@@ -321,19 +321,22 @@ def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, d
     # Counted with this batch: without it the first step of a warm-up would have rate 0 and learn
     # nothing.
     rate = learning_rate(plan.schedule, after.tokens)
-    found = gradient(this, plan.train, state.window, count)
-    if not found.finite:
+    step = gradient(this, plan.train, state.window, count)
+    if not step.finite:
         kept = checkpoint.steps(out)
         raise RunError(
-            f"the loss is {found.loss} and the gradient norm {found.norm} in step {after.step}, at "
+            f"the loss is {step.loss} and the gradient norm {step.norm} in step {after.step}, at "
             f"token {after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; "
             f"start again in another folder with a smaller learning rate (here {rate:.3g}) or a "
             "longer warm-up"
         )
-    apply(this, found, rate)
-    if found.small is not None:
+    apply(this, step, rate)
+    if step.small is not None:
         noise = state.noise.updated(
-            found.small * context, found.small_norm, count * context, found.norm
+            step.small * context,
+            step.small_norm,
+            count * context,
+            step.norm,
         )
         after = replace(after, noise=noise)
     speed = count * context / (time.monotonic() - started)
@@ -342,10 +345,10 @@ def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, d
     return after, {
         "step": after.step,
         "tokens": after.tokens,
-        "loss": found.loss,
+        "loss": step.loss,
         "lr": rate,
         "batch_tokens": count * context,
-        "grad_norm": found.norm,
+        "grad_norm": step.norm,
         "noise_scale_tokens": after.noise.tokens,
         "tokens_per_s": round(speed, 1),
         "mfu": round(speed * training_flops(plan.size) / peak, 4),
@@ -359,19 +362,19 @@ def _validation(
     autocast = torch.autocast(
         this.here.device.type, this.dtype, enabled=this.dtype != torch.float32
     )
-    held = validated(
+    losses = validated(
         this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
     )
-    if held:
-        text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in held.items())
+    if losses:
+        text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in losses.items())
         bar.console.print(f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}")
     return {
         "step": state.step,
         "tokens": state.tokens,
-        "validation": {dataset: one.loss for dataset, one in held.items()},
+        "validation": {dataset: one.loss for dataset, one in losses.items()},
         "bits_per_byte": {
             dataset: one.bits_per_byte
-            for dataset, one in held.items()
+            for dataset, one in losses.items()
             if one.bits_per_byte is not None
         },
     }

@@ -92,10 +92,10 @@ def learner(
     net = DistributedDataParallel(
         model, device_ids=[here.device] if here.device.type == "cuda" else None
     )
-    found = Learner(model, net, optimizer_for(model), here, dtype, windows)
+    learner = Learner(model, net, optimizer_for(model), here, dtype, windows)
     # A lambda, since torch reads a function's annotations and does not understand postponed ones.
-    net.register_comm_hook(found.norms, lambda norms, bucket: _measured_allreduce(norms, bucket))
-    return found
+    net.register_comm_hook(learner.norms, lambda norms, bucket: _measured_allreduce(norms, bucket))
+    return learner
 
 
 def optimizer_for(model: GPT3) -> torch.optim.AdamW:
@@ -159,9 +159,9 @@ def _meeting(this: Learner, now: bool) -> Any:
     return nullcontext()
 
 
-def apply(this: Learner, found: Gradient, rate: float) -> None:
+def apply(this: Learner, gradient: Gradient, rate: float) -> None:
     """Clip the gradient, take a step at learning rate `rate`, forget the gradient."""
-    scale = CLIP_NORM / (found.norm + 1e-6)
+    scale = CLIP_NORM / (gradient.norm + 1e-6)
     if scale < 1:
         for parameter in this.model.parameters():
             if parameter.grad is not None:

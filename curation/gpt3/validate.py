@@ -37,19 +37,19 @@ def validated(
     """Each dataset's validation loss over its first `limit` windows; datasets without a token are
     left out.
     """
-    found = {}
+    losses = {}
     with autocast:
         for dataset, names in shards.validation.items():
             held_out = windows(shards, names, model.size.context, seed=None)
             lengths = token_bytes(shards.encoding, shards.vocabulary, shards.end_of_text)
-            held = held_out_loss(model, held_out, limit, per_pass, here, lengths)
-            if held is not None:
-                found[dataset] = held
+            loss = held_out_loss(model, held_out, limit, per_pass, here, lengths)
+            if loss is not None:
+                losses[dataset] = loss
     # The outermost weights stay gathered after a forward pass, for a backward pass that never
     # comes. fully_shard adds the method.
     if here.fsdp:
         model.reshard()  # type: ignore[operator]
-    return found
+    return losses
 
 
 def validation_loss(model: GPT3, held_out: Windows, limit: int) -> float | None:
@@ -58,8 +58,8 @@ def validation_loss(model: GPT3, held_out: Windows, limit: int) -> float | None:
 
     Where there are fewer windows the tail shorter than a window counts too.
     """
-    held = held_out_loss(model, held_out, limit)
-    return None if held is None else held.loss
+    loss = held_out_loss(model, held_out, limit)
+    return None if loss is None else loss.loss
 
 
 @torch.no_grad()

@@ -207,9 +207,9 @@ def _neighbours(docs, roles, ahead, order, a, b, size):  # type: ignore[no-untyp
     for row in range(n - 1, -1, -1):
         at = place[row]
         if ahead[row] > ALL and _seeks(roles[row]):
-            for found in (_end(left, at - 1), _end(right, at + 1)):
-                if 0 < found <= n and not roles[order[found - 1]] & GONE:
-                    a[size], b[size] = docs[order[found - 1]], docs[row]
+            for neighbour in (_end(left, at - 1), _end(right, at + 1)):
+                if 0 < neighbour <= n and not roles[order[neighbour - 1]] & GONE:
+                    a[size], b[size] = docs[order[neighbour - 1]], docs[row]
                     size += 1
         left[at], right[at] = at - 1, at + 1
     return size

@@ -128,14 +128,17 @@ def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
     arrays = [
         readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)
     ]
-    found = _scan(
+    rows = _scan(
         offsets, data, *unicode_table(), table.gram_words, *arrays, filter_shift(table.filter)
     )
-    hits = Hits(*(column.copy() for column in found.reshape(-1, 4).T))
+    hits = Hits(*(column.copy() for column in rows.reshape(-1, 4).T))
     for row in np.intersect1d(changed, hits.document).tolist():
         starts, ends = original_places(text_at(*given, row))
-        own = slice(*np.searchsorted(hits.document, [row, row + 1]).tolist())
-        hits.start[own], hits.end[own] = starts[hits.start[own]], ends[hits.end[own] - 1]
+        of_document = slice(*np.searchsorted(hits.document, [row, row + 1]).tolist())
+        hits.start[of_document], hits.end[of_document] = (
+            starts[hits.start[of_document]],
+            ends[hits.end[of_document] - 1],
+        )
     return hits
 
 

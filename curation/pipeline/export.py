@@ -134,10 +134,14 @@ def _input_columns(
     columns = {name: batch.column(name) for name in ARCHIVE_COLUMNS} | extra
     if (schema := _table_columns(rundir, shard)) is not None:
         columns = {}
-        own = {dataset.text_column: "text", dataset.url_column: "url", dataset.id_column: "id"}
+        document_column = {
+            dataset.text_column: "text",
+            dataset.url_column: "url",
+            dataset.id_column: "id",
+        }
         for field in schema:
             column = extra.get(field.name)
-            column = batch.column(own[field.name]) if column is None else column
+            column = batch.column(document_column[field.name]) if column is None else column
             is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
             columns[field.name] = column.cast(field.type) if is_number else column
     return {
@@ -240,8 +244,10 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
                 texts.append(text[span["start"] : span["end"]])
         chosen = pa.array(rows, pa.int64())
         pieces = {
-            "text" if own is column else _new_name(name, columns_in, {"text"}): own.take(chosen)
-            for name, own in columns_in.items()
+            "text" if values is column else _new_name(name, columns_in, {"text"}): values.take(
+                chosen
+            )
+            for name, values in columns_in.items()
         }
         pieces["text"] = pa.array(texts, pa.string())
         pieces["piece"] = pa.array(numbers, pa.int64())

@@ -140,8 +140,8 @@ def _is_sha1(digest: str) -> bool:
 
 def _has_sha1(digest: str, data: bytes) -> bool:
     value = digest.strip().partition(":")[2]
-    found = hashlib.sha1(data, usedforsecurity=False).digest()
-    return value.upper() in (base64.b32encode(found).decode(), found.hex().upper())
+    digest = hashlib.sha1(data, usedforsecurity=False).digest()
+    return value.upper() in (base64.b32encode(digest).decode(), digest.hex().upper())
 
 
 def _reject(raw: Raw, reason: str, detail: str | None = None) -> Reject:

@@ -178,19 +178,19 @@ def _local_files(
     written, brought = (_real(path) + "/" for path in (rundir.out, rundir.path("downloads")))
     is_run = _is_run(rundir.out)
     for pattern in given:
-        found = _files_of(pattern)
-        real = {file.path: _real(file.path) for file in found}
+        files = _files_of(pattern)
+        real = {file.path: _real(file.path) for file in files}
         passed: dict[str, str] = {}
         # What `download` brought may be named; all else that this run wrote is no input of it.
         if is_run and not (_real(pattern) + "/").startswith(brought):
             passed |= {path: "this run wrote it" for path in real if real[path].startswith(written)}
         if _is_whole_folder(pattern):
-            passed = {**_not_data(dataset, [f for f in found if f.path not in passed]), **passed}
-        for file in found:
+            passed = {**_not_data(dataset, [f for f in files if f.path not in passed]), **passed}
+        for file in files:
             if file.path not in passed:
                 files.setdefault(real[file.path], file)
         for reason in sorted(set(passed.values())):
-            names = [file.name for file in found if passed.get(file.path) == reason]
+            names = [file.name for file in files if passed.get(file.path) == reason]
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             say(f"{dataset.name}: passed over {names[0]}{more} in {pattern}: {reason}.")
     if given and not files:
@@ -255,15 +255,15 @@ def _is_whole_folder(pattern: str) -> bool:
     return store.is_folder(pattern) or pattern.rpartition("/")[2] in ("*", "**")
 
 
-def _not_data(dataset: Dataset, found: list[store.File]) -> dict[str, str]:
+def _not_data(dataset: Dataset, files: list[store.File]) -> dict[str, str]:
     """Paths of files that lie beside tables, archives or dumps and are no data -> why.
 
     Where there are none of those, or fewer than texts, texts are the data.
     """
-    kinds = {file.path: _kind(dataset, file) for file in found}
+    kinds = {file.path: _kind(dataset, file) for file in files}
     counts = Counter(kinds.values())
     data = sum(counts[kind] for kind in ("archive", "mediawiki", "table"))
-    runs = {file.path.removesuffix("/plan.json") for file in found if _is_plan(file, found)}
+    runs = {file.path.removesuffix("/plan.json") for file in files if _is_plan(file, files)}
     why = {
         path: "it is in another run's directory; name that run to read what it kept"
         for path in kinds
@@ -276,11 +276,11 @@ def _not_data(dataset: Dataset, found: list[store.File]) -> dict[str, str]:
     return {**beside, **why}
 
 
-def _is_plan(file: store.File, found: list[store.File]) -> bool:
+def _is_plan(file: store.File, files: list[store.File]) -> bool:
     """Whether a file is the plan of a run, which has its documents beside it."""
     documents = file.path.removesuffix("plan.json") + "documents/"
     return posixpath.basename(file.path) == "plan.json" and any(
-        other.path.startswith(documents) for other in found
+        other.path.startswith(documents) for other in files
     )
 
 

@@ -168,14 +168,14 @@ def _local_files(root: str) -> list[str]:
     seen: set[str] = set()
     waiting = [root]
     while waiting:
-        for folder, names, own in os.walk(waiting.pop(0), onerror=fail):
+        for folder, names, file_names in os.walk(waiting.pop(0), onerror=fail):
             if (real := os.path.realpath(folder)) in seen:
                 names.clear()
                 continue
             seen.add(real)
             names.sort()
             waiting += [p for n in names if os.path.islink(p := posixpath.join(folder, n))]
-            files += [posixpath.join(folder, name) for name in own]
+            files += [posixpath.join(folder, name) for name in file_names]
     return files
 
 

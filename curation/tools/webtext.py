@@ -71,10 +71,12 @@ def _read(folder: str, min_score: int, item: tuple[int, store.File]) -> Counts:
 
     number, file = item
     counts: Counts = collections.Counter()
-    held: list[str] = []
+    batch_links: list[str] = []
 
     def batch() -> pa.RecordBatch:
-        return pa.record_batch([held, [surt_key(url) for url in held]], schema=schema.WANTED)
+        return pa.record_batch(
+            [batch_links, [surt_key(url) for url in batch_links]], schema=schema.WANTED
+        )
 
     with (
         store.TableWriter(
@@ -87,10 +89,10 @@ def _read(folder: str, min_score: int, item: tuple[int, store.File]) -> Counts:
                 counts["submissions"] += 1
                 counts[reason or "found"] += 1
                 if link:
-                    held.append(link)
-                if len(held) == BATCH_LINES:
+                    batch_links.append(link)
+                if len(batch_links) == BATCH_LINES:
                     writer.write(batch())
-                    held.clear()
+                    batch_links.clear()
         except (zstandard.ZstdError, gzip.BadGzipFile, EOFError, zlib.error) as error:
             raise InputError(
                 f"{file.path}: cannot be unpacked after {counts['submissions']} submissions ({error}); fetch the file again"

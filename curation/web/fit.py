@@ -144,9 +144,9 @@ def _law_card(fit: AlphaFit) -> str:
     )
 
 
-def by_score_section(found: dict[str, list[ScoredDocument]] | None) -> str:
+def by_score_section(by_dataset: dict[str, list[ScoredDocument]] | None) -> str:
     """Documents at scores near 0, 0.1 ... 1, kept and removed."""
-    if not found:
+    if not by_dataset:
         return ""
     cards = [
         _document_card(
@@ -154,16 +154,16 @@ def by_score_section(found: dict[str, list[ScoredDocument]] | None) -> str:
             f"near {document.near:g}, ",
             f"score {document.score:.3f}, kept with chance {document.chance:.2%}",
         )
-        for documents in found.values()
+        for documents in by_dataset.values()
         for document in documents
     ]
     intro = "A random document kept and one removed at each score, as far as there are such."
     return markup.section("Kept and removed at each score", intro, markup.cards(*cards))
 
 
-def threshold_section(found: dict[str, list[ScoredDocument]] | None) -> str:
+def threshold_section(by_dataset: dict[str, list[ScoredDocument]] | None) -> str:
     """Documents whose draws are nearest to what they needed."""
-    if not found:
+    if not by_dataset:
         return ""
     cards = [
         _document_card(
@@ -172,7 +172,7 @@ def threshold_section(found: dict[str, list[ScoredDocument]] | None) -> str:
             f"draw {document.draw:.4f}, more than {document.needed:.4f} needed "
             f"(score {document.score:.4f})",
         )
-        for documents in found.values()
+        for documents in by_dataset.values()
         for document in documents
     ]
     intro = "Random documents that were just kept and just removed."

@@ -125,7 +125,7 @@ def _ledger_file(rundir: RunDirectory, plan: Plan) -> CheckResult:
         written = store.read_json(path)
         counted = ledgers(rundir, plan, written)
         for stage, dataset in sorted(
-            {(s, d) for found in (written, counted) for s in found for d in found[s]}
+            {(s, d) for by_stage in (written, counted) for s in by_stage for d in by_stage[s]}
         ):
             says = written.get(stage, {}).get(dataset)
             expected = counted.get(stage, {}).get(dataset)

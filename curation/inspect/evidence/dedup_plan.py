@@ -206,9 +206,9 @@ def bands_listing(config: DedupConfig, plan: DedupPlan) -> Listing:
     for shape, name in shapes.items():
         row = expected(plan.sample, plan.documents, config.min_jaccard, *shape)
         counts = (number(round(n)) for n in (row.meeting, row.unlike, row.measured))
-        found = f"{chance_found(config.min_jaccard, *shape):.2%}"
+        chance = f"{chance_found(config.min_jaccard, *shape):.2%}"
         rows.append(
-            (f"{shape[0]} x {shape[1]} ({name})", found, *counts, file_size(row.disk_bytes))
+            (f"{shape[0]} x {shape[1]} ({name})", chance, *counts, file_size(row.disk_bytes))
         )
     title = "Pairs of documents, estimated from the sample's similarities"
     return listing(title, head, rows, left=(), strong=(0,))

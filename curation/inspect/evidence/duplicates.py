@@ -192,14 +192,14 @@ def missed(rundir: RunDirectory, plan: Plan, size: int = SAMPLE) -> Missed | Non
     documents, docs, least = _drawn(rundir, plan, share)
     if len(docs) > MOST:
         return None
-    found, weights, groups = _found(rundir, plan, docs, least, share)
+    count, weights, groups = _found(rundir, plan, docs, least, share)
     if share == 1.0:
-        return Missed(documents, len(docs), found, *[float(found)] * 3)
+        return Missed(documents, len(docs), count, *[float(count)] * 3)
     estimate = float(weights.sum())
     low, high = _poisson_interval(groups)
     each = estimate / groups if groups else 1 / (share * rundir.recipe.dedup.min_jaccard)
     high = min(high * each, float(documents))
-    return Missed(documents, len(docs), found, estimate, low * each, high)
+    return Missed(documents, len(docs), count, estimate, low * each, high)
 
 
 def _drawn(rundir: RunDirectory, plan: Plan, share: float) -> tuple[int, Int64s, Int64s]:
@@ -245,9 +245,9 @@ def _found(
         first, second = sorted((int(a), int(b)), key=lambda i: (priorities[i], int(docs[i])))
         if _compared(rundir, places[first], places[second]):
             best[second] = max(best.get(second, 0.0), shared / total)
-    found = sorted(best)
-    weights = np.array([1 / min(1.0, share * best[i]) if share < 1 else 1.0 for i in found])
-    return len(found), weights, len({int(least[i]) for i in found})
+    documents = sorted(best)
+    weights = np.array([1 / min(1.0, share * best[i]) if share < 1 else 1.0 for i in documents])
+    return len(documents), weights, len({int(least[i]) for i in documents})
 
 
 def _compared(rundir: RunDirectory, first: int, second: int) -> bool:

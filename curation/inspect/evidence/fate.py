@@ -279,7 +279,10 @@ def owners_of(rundir: RunDirectory, grams: npt.NDArray[np.int64]) -> dict[int, l
         n: f"{r['benchmark']} {r['id']}"
         for n, r in zip(wanted.tolist(), rows.to_pylist(), strict=True)
     }
-    return {gram: [names[number] for number in held.tolist()] for gram, held in numbers.items()}
+    return {
+        gram: [names[number] for number in examples_of_gram.tolist()]
+        for gram, examples_of_gram in numbers.items()
+    }
 
 
 def gram_examples(rundir: RunDirectory) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -105,10 +105,16 @@ def funnel(rundir: RunDirectory, plan: Plan) -> list[Flow]:
     everything = ledger.total(by_stage.get("tokenize", {}).values())
     flows = []
     for name in rundir.recipe.names():
-        found = {stage: datasets[name] for stage, datasets in by_stage.items() if name in datasets}
-        if found or name in placed:
-            rate = _rate(found.get("tokenize", {})) or _rate(everything)
-            lines = tuple(line for stage in found for line in _lines(stage, found[stage], rate))
+        ledgers_of_dataset = {
+            stage: datasets[name] for stage, datasets in by_stage.items() if name in datasets
+        }
+        if ledgers_of_dataset or name in placed:
+            rate = _rate(ledgers_of_dataset.get("tokenize", {})) or _rate(everything)
+            lines = tuple(
+                line
+                for stage in ledgers_of_dataset
+                for line in _lines(stage, ledgers_of_dataset[stage], rate)
+            )
             row = placed.get(name)
             shares = (row.placed, row.share, row.weight, row.epochs) if row else (None,) * 4
             flows.append(Flow(name, lines, rate, *shares))
@@ -141,24 +147,24 @@ def _line_of(flow: Flow, stage: str, outcome: str) -> Line | None:
     return next((line for line in _as_of(flow, stage) if line.outcome == outcome), None)
 
 
-def _rate(found: ledger.Ledger) -> float | None:
+def _rate(counts: ledger.Ledger) -> float | None:
     """Characters per token of what was tokenized."""
-    _, chars, tokens = found.get(ledger.KEPT, [0, 0, 0])
+    _, chars, tokens = counts.get(ledger.KEPT, [0, 0, 0])
     return chars / tokens if tokens else None
 
 
-def _lines(stage: str, found: ledger.Ledger, rate: float | None) -> list[Line]:
+def _lines(stage: str, counts: ledger.Ledger, rate: float | None) -> list[Line]:
     order = [
         ledger.IN,
-        *sorted(ledger.removed(found), key=lambda r: (-found[r][0], r)),
+        *sorted(ledger.removed(counts), key=lambda r: (-counts[r][0], r)),
         ledger.CUT,
         ledger.KEPT,
     ]
     lines = []
     for outcome in order:
-        if outcome not in found and outcome != ledger.KEPT:
+        if outcome not in counts and outcome != ledger.KEPT:
             continue
-        documents, chars, tokens = found.get(outcome, [0, 0, 0])
+        documents, chars, tokens = counts.get(outcome, [0, 0, 0])
         exact = bool(tokens) or not chars
         lines.append(Line(stage, outcome, documents, chars, _tokens(chars, tokens, rate), exact))
     return lines

@@ -236,8 +236,8 @@ def _documents(
     texts: dict[int, dict[str, Any]] = {}
     for ordinal in np.unique(ordinals).tolist():
         at = np.flatnonzero(ordinals == ordinal)
-        found = frames.with_texts(rundir, plan.shards[ordinal], rows[at], chars=chars)
-        texts.update(zip(at.tolist(), found.to_pylist(), strict=True))
+        texts_of_shard = frames.with_texts(rundir, plan.shards[ordinal], rows[at], chars=chars)
+        texts.update(zip(at.tolist(), texts_of_shard.to_pylist(), strict=True))
     return [
         ScoredDocument(
             kept=bool(draw[i] > 1.0 - score[i]),

@@ -55,9 +55,9 @@ def _curve(config: DedupConfig) -> Table:
     points = sorted({*SHOWN, config.min_jaccard})
     cells = []
     for jaccard in points:
-        found = chance_found(jaccard, bands, rows)
+        chance = chance_found(jaccard, bands, rows)
         mark = "  <- min_jaccard" if jaccard == config.min_jaccard else ""
-        cells.append((f"{jaccard:g}", f"{found:.2%}", "█" * round(BAR * found) + mark))
+        cells.append((f"{jaccard:g}", f"{chance:.2%}", "█" * round(BAR * chance) + mark))
     title = f"What {bands} bands of {rows} find (1 - (1 - J^{rows})^{bands})"
     strong = [points.index(config.min_jaccard)]
     return table_of(listing(title, ("Jaccard", "found", ""), cells, (2,), strong))

@@ -203,24 +203,24 @@ def _repeated(duplicate: Duplicate) -> str:
 
 def differences(removed: str, kept: str, most: int = MOST_PLACES) -> Text:
     """The first `most` places where two texts differ, -removed- and +kept+, after the counts."""
-    found = compare(removed, kept)
-    if not found.places:
+    difference = compare(removed, kept)
+    if not difference.places:
         how = "" if removed == kept else ", word by word"
         return Text(f"the texts are equal{how}", style="dim")
-    counts = [f"{found.count(kind):,}" for kind in ("both", "removed", "kept")]
+    counts = [f"{difference.count(kind):,}" for kind in ("both", "removed", "kept")]
     out = Text(
         f"{counts[0]} words in common; -{counts[1]}- only here, +{counts[2]}+ only in the kept "
-        f"one, in {counted(found.places, 'place')}\n",
+        f"one, in {counted(difference.places, 'place')}\n",
         style="dim",
     )
     marks = {"both": ("", ""), "removed": ("-", " red"), "kept": ("+", " green")}
-    for part in found.shown(most):
+    for part in difference.shown(most):
         mark, colour = marks[part.kind]
         words = " ".join(clean(word, 60) for word in part.words)
         out.append(mark + words + mark, style=f"not dim{colour}")
         out.append(" ")
-    if found.places > most:
-        out.append(f"(and {found.places - most:,} places more)")
+    if difference.places > most:
+        out.append(f"(and {difference.places - most:,} places more)")
     return out
 
 

@@ -168,22 +168,22 @@ def training_set(
     sites = np.concatenate(
         [np.array(tables[name].column("site").to_pylist(), str) for name in names]
     )
-    held = (
+    held_out = (
         draws.uniforms(seed, "classify/heldout", [site.encode() for site in sites.tolist()])
         < config.heldout
     )
-    if len(np.unique(y[~held])) < 2:  # too few sites to spare any
-        held[:] = False
+    if len(np.unique(y[~held_out])) < 2:  # too few sites to spare any
+        held_out[:] = False
     contents = [content for name in names for content in tables[name].column("content").to_pylist()]
     return Training(
         names,
         vstack([_matrix(tables[name], config.scaling) for name in names], format="csr"),
         y,
         dataset,
-        _example_weights(names, dataset, y, held, config.weights),
+        _example_weights(names, dataset, y, held_out, config.weights),
         draws.uniforms(seed, "classify/curve", contents),
         sites,
-        held,
+        held_out,
     )
 
 
@@ -201,11 +201,11 @@ def _example_weights(
         return out
     fitted = np.bincount(dataset[~held], minlength=len(names))
     for label in (0, 1):
-        own = [d for d in range(len(names)) if fitted[d] and y[dataset == d][0] == label]
-        total = sum(weights.get(names[d], 1.0) for d in own)
-        for d in own:
+        of_class = [d for d in range(len(names)) if fitted[d] and y[dataset == d][0] == label]
+        total = sum(weights.get(names[d], 1.0) for d in of_class)
+        for d in of_class:
             share = weights.get(names[d], 1.0) / total
-            out[dataset == d] = share * fitted[own].sum() / fitted[d]
+            out[dataset == d] = share * fitted[of_class].sum() / fitted[d]
     return out
 
 
@@ -289,13 +289,17 @@ def learning_curve(
     training set."""
     out = []
     for part in CURVE:
-        some = ~training.held & (training.u < part)
-        if len(np.unique(training.y[some])) == 2:
-            found = measure(
-                training, rows, *regression(training, some, c, class_weight), class_weight
+        part_of_it = ~training.held & (training.u < part)
+        if len(np.unique(training.y[part_of_it])) == 2:
+            figures = measure(
+                training, rows, *regression(training, part_of_it, c, class_weight), class_weight
             )
             out.append(
-                {"documents": int(some.sum()), "auc": found["auc"], "log_loss": found["log_loss"]}
+                {
+                    "documents": int(part_of_it.sum()),
+                    "auc": figures["auc"],
+                    "log_loss": figures["log_loss"],
+                }
             )
     return out
 
@@ -325,9 +329,9 @@ def _strongest(
         "classify: strongest tokens", partial(tokens_shard, rundir, features), tasks
     ):
         for feature, counts in part.items():
-            own = tokens.setdefault(int(feature), {})
+            counts = tokens.setdefault(int(feature), {})
             for token, count in counts.items():
-                own[token] = own.get(token, 0) + count
+                counts[token] = counts.get(token, 0) + count
     return {
         name: [
             {
@@ -355,18 +359,18 @@ def _described(
     and windows."""
     out: dict[str, Any] = {"documents": 0, "datasets": {}}
     for name in datasets:
-        own = training.dataset == training.names.index(name)
-        fitted = own & ~training.held
+        of_dataset = training.dataset == training.names.index(name)
+        fitted = of_dataset & ~training.held
         state = hashlib.sha256()
         for content, window in zip(
             *(tables[name].column(c).to_pylist() for c in ("content", "window")), strict=True
         ):
             state.update(content + window.to_bytes(4, "little"))
-        out["documents"] += int(own.sum())
+        out["documents"] += int(of_dataset.sum())
         out["datasets"][name] = {
-            "documents": int(own.sum()),
+            "documents": int(of_dataset.sum()),
             "fitted": int(fitted.sum()),
-            "sites": len(np.unique(training.site[own])),
+            "sites": len(np.unique(training.site[of_dataset])),
             "weight": rounded(
                 training.weight[fitted].sum() / max(1.0, training.weight[~training.held].sum())
             ),

@@ -91,14 +91,16 @@ def _calibration(
     band = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 2)
     out = []
     for b in np.unique(band).tolist():
-        own = band == b
-        total = weight[own].sum()
-        mean, positive = (float((weight[own] * values[own]).sum() / total) for values in (score, y))
+        in_band = band == b
+        total = weight[in_band].sum()
+        mean, positive = (
+            float((weight[in_band] * values[in_band]).sum() / total) for values in (score, y)
+        )
         out.append(
             {
                 "from": rounded(edges[b]),
                 "to": rounded(edges[b + 1]),
-                "documents": int(own.sum()),
+                "documents": int(in_band.sum()),
                 "score": rounded(mean),
                 "positive": rounded(positive),
             }
@@ -113,14 +115,14 @@ def _dataset_figures(
     against the other class."""
     from sklearn.metrics import roc_auc_score
 
-    own, y = training.dataset[rows] == place, training.y[rows]
-    against = own | (y != y[own][0]) if own.any() else own
+    of_dataset, y = training.dataset[rows] == place, training.y[rows]
+    against = of_dataset | (y != y[of_dataset][0]) if of_dataset.any() else of_dataset
     both = len(np.unique(y[against])) == 2
     return {
-        "documents": int(own.sum()),
-        "sites": len(np.unique(training.site[rows][own])),
+        "documents": int(of_dataset.sum()),
+        "sites": len(np.unique(training.site[rows][of_dataset])),
         "auc": rounded(roc_auc_score(y[against], logit[against])) if both else None,
-        "scores": np.histogram(score[own], edges)[0].tolist(),
+        "scores": np.histogram(score[of_dataset], edges)[0].tolist(),
     }
 
 

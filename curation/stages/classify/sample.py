@@ -101,9 +101,9 @@ def tokens_shard(
         for feature, tokens in feature_tokens(
             *text_buffers(batch.column("text")), features
         ).items():
-            own = out.setdefault(feature, {})
+            counts = out.setdefault(feature, {})
             for token, count in tokens.items():
-                own[token] = own.get(token, 0) + count
+                counts[token] = counts.get(token, 0) + count
     return {feature: commonest(tokens, TOKENS_SHOWN) for feature, tokens in out.items()}
 
 

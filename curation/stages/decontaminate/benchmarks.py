@@ -306,7 +306,8 @@ def _without_grams(benchmarks: list[str], with_grams: npt.NDArray[np.int64]) -> 
     lacks[with_grams] = False
     of = Counter(benchmarks)
     return {
-        name: [own, of[name]] for name, own in Counter(np.array(benchmarks)[lacks].tolist()).items()
+        name: [lacking, of[name]]
+        for name, lacking in Counter(np.array(benchmarks)[lacks].tolist()).items()
     }
 
 

@@ -117,8 +117,10 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
     names = np.array([example.benchmark for example in examples])
     n = np.zeros(len(examples), np.int64)
     for name in dict.fromkeys(names.tolist()):
-        own = names == name
-        n[own] = gram_length(lengths[own], examples[int(np.argmax(own))].synthetic)
+        of_benchmark = names == name
+        n[of_benchmark] = gram_length(
+            lengths[of_benchmark], examples[int(np.argmax(of_benchmark))].synthetic
+        )
     table, grams, fields = ngrams.build_ngrams(texts, n[owners])
     example_of = owners[fields]
     indptr = np.searchsorted(example_of, np.arange(len(examples) + 1))
@@ -275,15 +277,15 @@ def _write_conclusion(
     names = np.array([benchmark for benchmark, _ in listed])
     rows = []
     for name in dict.fromkeys(names.tolist()):
-        own = names == name
-        counts = dirty[:, :, own]
+        of_benchmark = names == name
+        counts = dirty[:, :, of_benchmark]
         rows.append(
             {
                 "benchmark": name,
-                "n": int(n[own][0]),
-                "examples": int(own.sum()),
-                "short": int(short[own].sum()),
-                "short_ids": [listed[i][1] for i in np.flatnonzero(own & short).tolist()],
+                "n": int(n[of_benchmark][0]),
+                "examples": int(of_benchmark.sum()),
+                "short": int(short[of_benchmark].sum()),
+                "short_ids": [listed[i][1] for i in np.flatnonzero(of_benchmark & short).tolist()],
                 "dirty_before": int(counts[0].any(axis=0).sum()),
                 "dirty_after": int(counts[1].any(axis=0).sum()),
                 "datasets": {

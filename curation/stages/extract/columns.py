@@ -80,10 +80,12 @@ def columns_path(rundir: RunDirectory, dataset: Dataset) -> str:
 
 def _extra_type(dataset: Dataset, columns: pa.Schema) -> pa.DataType | None:
     """The struct of the columns that `documents` has no column for, by name."""
-    own = {dataset.text_column, dataset.id_column}
+    columns_of_documents = {dataset.text_column, dataset.id_column}
     if dataset.url_column in columns.names and columns.field(dataset.url_column).type == ADDRESS:
-        own.add(dataset.url_column)
-    fields = [(field.name, field.type) for field in columns if field.name not in own]
+        columns_of_documents.add(dataset.url_column)
+    fields = [
+        (field.name, field.type) for field in columns if field.name not in columns_of_documents
+    ]
     return pa.struct(sorted(fields, key=lambda field: field[0])) if fields else None
 
 

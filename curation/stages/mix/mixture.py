@@ -59,7 +59,7 @@ def plan_mixture(
     """
     whole = sum(weights.values())
     rows = []
-    for name, (train, held) in counted.items():
+    for name, (train, held_out) in counted.items():
         if not weights.get(name):
             continue
         if not train:
@@ -67,11 +67,11 @@ def plan_mixture(
                 f"mix: dataset {name!r} has weight {weights[name]:g} but no tokens are left of it; "
                 "`curation report` shows where they went. Set its weight to 0 to go on without it"
             )
-        rows.append((name, weights[name] / whole, train, held))
+        rows.append((name, weights[name] / whole, train, held_out))
     tokens = budget or min(train / weight for _, weight, train, _ in rows)
     shares = [
-        Share(name, weight, train, held, weight * tokens / train)
-        for name, weight, train, held in rows
+        Share(name, weight, train, held_out, weight * tokens / train)
+        for name, weight, train, held_out in rows
     ]
     most = max(shares, key=lambda share: share.epochs)
     if most.epochs > max_epochs:
