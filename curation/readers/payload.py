@@ -140,8 +140,8 @@ def _is_sha1(digest: str) -> bool:
 
 def _has_sha1(digest: str, data: bytes) -> bool:
     value = digest.strip().partition(":")[2]
-    digest = hashlib.sha1(data, usedforsecurity=False).digest()
-    return value.upper() in (base64.b32encode(digest).decode(), digest.hex().upper())
+    sha1 = hashlib.sha1(data, usedforsecurity=False).digest()
+    return value.upper() in (base64.b32encode(sha1).decode(), sha1.hex().upper())
 
 
 def _reject(raw: Raw, reason: str, detail: str | None = None) -> Reject:

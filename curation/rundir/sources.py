@@ -178,19 +178,19 @@ def _local_files(
     written, brought = (_real(path) + "/" for path in (rundir.out, rundir.path("downloads")))
     is_run = _is_run(rundir.out)
     for pattern in given:
-        files = _files_of(pattern)
-        real = {file.path: _real(file.path) for file in files}
+        matches = _files_of(pattern)
+        real = {file.path: _real(file.path) for file in matches}
         passed: dict[str, str] = {}
         # What `download` brought may be named; all else that this run wrote is no input of it.
         if is_run and not (_real(pattern) + "/").startswith(brought):
             passed |= {path: "this run wrote it" for path in real if real[path].startswith(written)}
         if _is_whole_folder(pattern):
-            passed = {**_not_data(dataset, [f for f in files if f.path not in passed]), **passed}
-        for file in files:
+            passed = {**_not_data(dataset, [f for f in matches if f.path not in passed]), **passed}
+        for file in matches:
             if file.path not in passed:
                 files.setdefault(real[file.path], file)
         for reason in sorted(set(passed.values())):
-            names = [file.name for file in files if passed.get(file.path) == reason]
+            names = [file.name for file in matches if passed.get(file.path) == reason]
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
             say(f"{dataset.name}: passed over {names[0]}{more} in {pattern}: {reason}.")
     if given and not files:

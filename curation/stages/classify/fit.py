@@ -329,9 +329,9 @@ def _strongest(
         "classify: strongest tokens", partial(tokens_shard, rundir, features), tasks
     ):
         for feature, counts in part.items():
-            counts = tokens.setdefault(int(feature), {})
+            total = tokens.setdefault(int(feature), {})
             for token, count in counts.items():
-                counts[token] = counts.get(token, 0) + count
+                total[token] = total.get(token, 0) + count
     return {
         name: [
             {

@@ -134,15 +134,15 @@ def token_path(rundir: RunDirectory, shard: Shard) -> str:
 
 def count_shard(rundir: RunDirectory, shard: Shard) -> list[int]:
     """Tokens of a shard: for training, and held out."""
-    train = held_out = 0
+    train = validation = 0
     for batch in store.read_groups(token_path(rundir, shard), ["content", "counts"]):
         offsets = batch.column(1).offsets.to_numpy()
         sums = np.concatenate([[0], np.cumsum(batch.column(1).values.to_numpy(), dtype=np.int64)])
         counts = sums[offsets[1:]] - sums[offsets[:-1]]
         out = held_out(rundir, batch.column(0))
         train += int(counts[~out].sum())
-        held_out += int(counts[out].sum())
-    return [train, held_out]
+        validation += int(counts[out].sum())
+    return [train, validation]
 
 
 def held_out(rundir: RunDirectory, content: pa.Array) -> npt.NDArray[np.bool_]:
