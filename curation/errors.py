@@ -7,7 +7,7 @@
     ├── RunError             the run directory: not a run, in use, or made by another recipe
     │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
-    ├── BooksError           documents in are not documents out plus documents removed
+    ├── LedgerError          documents in are not documents out plus documents removed
     ├── NotMade              inside: a table is missing where nothing may be made; never reaches a user
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
 
@@ -50,7 +50,7 @@ class TaskError(CurationError):
     """A task failed on one shard."""
 
 
-class BooksError(CurationError):
+class LedgerError(CurationError):
     """Documents in are not documents kept plus documents removed."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from curation.errors import BooksError
+from curation.errors import LedgerError
 from curation.rundir.schema import REASONS
 
 Counts = list[int]  # documents, characters, tokens
@@ -45,29 +45,29 @@ def removed(ledger: Ledger) -> Ledger:
 
 
 def check(stage: str, where: str, ledger: Ledger) -> None:
-    """Raise BooksError unless documents and characters in are those kept plus those removed, and
+    """Raise LedgerError unless documents and characters in are those kept plus those removed, and
     every reason is a known one."""
     unknown = set(removed(ledger)) - set(REASONS)
     if unknown:
-        raise BooksError(
+        raise LedgerError(
             f"{stage} {where}: unknown reason {sorted(unknown)[0]!r}; schema.REASONS lists them"
         )
     for column, unit in ((0, "documents"), (1, "characters")):
         entered = ledger.get(IN, [0, 0, 0])[column]
         accounted = sum(counts[column] for outcome, counts in ledger.items() if outcome != IN)
         if entered != accounted:
-            raise BooksError(
+            raise LedgerError(
                 f"{stage} {where}: {entered} {unit} came in, but {accounted} are accounted for; "
                 "this is a bug, please report it"
             )
 
 
 def check_chain(stage: str, where: str, before: Ledger, after: Ledger) -> None:
-    """Raise BooksError unless what enters a stage is what the one before kept (documents and
+    """Raise LedgerError unless what enters a stage is what the one before kept (documents and
     characters)."""
     kept, entered = before.get(KEPT, [0, 0, 0]), after.get(IN, [0, 0, 0])
     if kept[:2] != entered[:2]:
-        raise BooksError(
+        raise LedgerError(
             f"{stage} {where}: the stage before kept {kept[0]} documents ({kept[1]} characters), "
             f"but {entered[0]} ({entered[1]}) entered; this is a bug, please report it"
         )

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation import draws, store
-from curation.errors import BooksError, CurationError
+from curation.errors import LedgerError, CurationError
 from curation.inspect.check.grams import grams_left
 from curation.inspect.check.shards import (
     SAMPLED,
@@ -111,7 +111,7 @@ def _ledgers(rundir: RunDirectory, plan: Plan) -> CheckResult:
                 if before is not None:
                     ledger.check_chain(stage, str(shard), before, said)
                 yield from _kept_rows(rundir, stage, path, said)
-            except BooksError as error:
+            except LedgerError as error:
                 yield str(error)
 
     return _result("ledgers balance", f"{len(tables)} tables", problems())

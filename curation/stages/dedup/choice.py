@@ -106,7 +106,7 @@ def exact_copies(
     )
 
 
-def removed_documents(
+def settled_removals(
     engine: Engine,
     min_jaccard: float,
     measured: store.Table,

@@ -98,7 +98,7 @@ def removed_documents(
         engine, all_shards, config.banding()[0], copies, rows, root, identities
     )
     measured = measured_pairs(engine, all_shards, wanted, root, shape(config), features)
-    return choice.removed_documents(
+    return choice.settled_removals(
         engine, config.min_jaccard, measured, copies, all_shards, root, identities
     )
 

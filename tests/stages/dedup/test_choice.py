@@ -131,7 +131,7 @@ def decided(
     copies = choice.exact_copies(
         engine, members, scopes(rundir.recipe), store.join(root, "copies"), []
     )
-    removed = choice.removed_documents(
+    removed = choice.settled_removals(
         engine, 0.8, store.Table((path,), schema.PAIRS), copies, members, root, []
     )
     number_of = {d: n for n, d in doc.items()}
