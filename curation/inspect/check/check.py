@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from curation import draws, store
-from curation.errors import LedgerError, CurationError
+from curation.errors import CurationError, LedgerError
 from curation.inspect.check.grams import grams_left
 from curation.inspect.check.shards import (
     SAMPLED,
