@@ -35,7 +35,7 @@ class BenchmarkStudy:
     """One benchmark: an example is dirty where it shares `n` words in a row with a document.
 
     `examples`: all of them; `short`: those of fewer than `n` words, which were not looked for and
-    may be dirty. Dirty ones before and after the cuts, in all and by dataset.
+    may be dirty, and `short_ids` their ids. Dirty ones before and after the cuts, in all and by dataset.
     """
 
     benchmark: str
@@ -45,6 +45,7 @@ class BenchmarkStudy:
     examples: int
     n: int
     short: int
+    short_ids: list[str]
 
 
 def contamination(rundir: RunDirectory) -> list[BenchmarkStudy] | None:

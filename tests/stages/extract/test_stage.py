@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from curation.engine.local import LocalEngine
 from curation.errors import InputError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.rundir import plan as plans
+from curation.rundir.directory import RunDirectory
 from curation.stages.extract import stage as extract
 from curation.stages.extract.columns import MAX_FIELDS
 
@@ -227,3 +231,53 @@ def test_a_record_whose_bytes_were_changed(tmp_path: Path, local: Any, digests: 
     assert counts.get("malformed", [0])[0] == (digests == "refuse")
     said = [line for line in extract.warnings(rundir) if "1 records of a do not fit" in line]
     assert len(said) == (digests == "warn")
+
+
+def _pieces(rundir: Any, plan: Any) -> list[bytes]:
+    """The tokens of every piece of a run, in order of their values."""
+    out = []
+    for shard in plan.shards:
+        for row in store.read_table(rundir.table("tokens", shard)).to_pylist():
+            out += row["tokens"] or []  # none of a document that was removed
+    return sorted(out)
+
+
+def test_a_whole_run_as_input_means_the_pieces_that_it_kept(
+    tiny_run: Path, tmp_path: Path, local: LocalEngine
+) -> None:
+    described = [{"name": "again", "files": [str(tiny_run)]}]
+    table = {"stages": ["extract", "tokenize"], "dataset": described}
+    again = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
+    assert _pieces(*again) == _pieces(*plans.read(str(tiny_run)))
+    documents = _documents(*again)
+    assert {"language", "date", "piece"} <= documents[0]["extra"].keys()
+    assert not {"content", "row", "extra"} & documents[0]["extra"].keys()
+    assert len({row["id"] for row in documents}) == len(documents)
+
+
+def test_a_filtered_run_as_input_means_what_dedup_kept(
+    tiny_run: Path, tmp_path: Path, local: LocalEngine
+) -> None:
+    from curation.rundir.sources import input_files
+
+    earlier, plan = plans.read(str(tiny_run))
+    stages = tuple(s for s in earlier.recipe.stages if s in ("extract", "classify", "dedup"))
+    shorter = replace(earlier.recipe, stages=stages)
+    copy = shutil.copytree(tiny_run, tmp_path / "earlier")
+    plans.commit(RunDirectory(str(copy), shorter), plan)
+    described = [{"name": "again", "files": [str(copy)]}]
+    table = {"stages": ["extract"], "dataset": described}
+    run = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
+    kept = [
+        row["id"]
+        for shard in plan.shards
+        for row, keep in zip(
+            store.read_table(earlier.survivors(shard)).to_pylist(),
+            store.read_table(earlier.decision("dedup", shard)).column("keep").to_pylist(),
+            strict=True,
+        )
+        if keep
+    ]
+    assert sorted(row["id"] for row in _documents(*run)) == sorted(kept)
+    (files,) = input_files(*run[:1], run[0].recipe.dataset[0])
+    assert all("dedup/decision" in file.path for file in files)
