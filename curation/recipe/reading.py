@@ -47,7 +47,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def parse(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A recipe from its TOML tables."""
-    return typing.cast(Recipe, _build(Recipe, table, where))
+    return typing.cast(Recipe, build(Recipe, table, where))
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
@@ -138,7 +138,8 @@ def _override(table: dict[str, Any], text: str) -> None:
     table[keys[-1]] = parsed
 
 
-def _build(cls: Any, table: Any, where: str) -> Any:
+def build(cls: Any, table: Any, where: str) -> Any:
+    """A config class of a table that a person wrote. Raises RecipeError, with `where` and the key."""
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where}: a table expected, got {brief(table)}")
     hints = typing.get_type_hints(cls)
@@ -162,7 +163,7 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     got = brief(value)
     if dataclasses.is_dataclass(kind):
-        return _build(kind, value, where)
+        return build(kind, value, where)
     if origin is Literal:
         if value in args and type(value) in {type(a) for a in args}:
             return value

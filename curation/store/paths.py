@@ -7,6 +7,7 @@ there does not exist by itself.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -317,6 +318,17 @@ def delete(path: str) -> None:
         system.delete_dir(inner)
     elif kind == pafs.FileType.File:
         system.delete_file(inner)
+
+
+def free_bytes(folder: str) -> int | None:
+    """Room on the disk of a folder that exists; None for object storage, where there is no end."""
+    return None if is_remote(folder) else shutil.disk_usage(folder).free
+
+
+def need_writable(folder: str) -> None:
+    """Raise PermissionError where a folder exists and nothing may be made in it."""
+    if not is_remote(folder) and os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "permission denied", folder)
 
 
 def sweep(folder: str) -> None:
