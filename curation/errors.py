@@ -24,6 +24,18 @@ from collections.abc import Sequence
 
 from curation.shown import masked, printable
 
+# What Python raises where a file that a person wrote is of another shape than expected.
+MISSHAPEN = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 
 class CurationError(Exception):
     """The root: catch this to catch everything that `curation` raises on purpose."""

@@ -52,7 +52,7 @@ NARROW = {
     "blocks": (),
     "kernels": ("errors",),
     "engine": ("shown", "errors", "store"),
-    "gpt3": ("errors", "kernels", "draws", "store"),
+    "gpt3": ("shown", "errors", "kernels", "draws", "store"),
 }
 GPT3_USERS = ("gpt3", "cli")
 ONLY_IN = {

@@ -19,18 +19,24 @@ def model(folder: str) -> None:
     """
     from curation import store
     from curation.cli.console import console
-    from curation.errors import InputError
+    from curation.errors import MISSHAPEN, InputError
     from curation.inspect.evidence.fit import model_report
     from curation.inspect.terminal.fit import model_parts
+    from curation.shown import brief
     from curation.stages.classify.model import load_model
 
     inside = store.join(folder, "classify", "model")
     place = inside if store.exists(inside) else folder
     load_model(place)
-    found = model_report(place)
-    if found is None:
-        raise InputError(f"{folder}: neither a run with a model nor a model folder")
-    for part in model_parts(found):
+    try:
+        found = model_report(place)
+        parts = list(model_parts(found)) if found else []
+    except MISSHAPEN as error:
+        raise InputError(
+            f"{place}: card.json and report.json as `classify` writes them expected "
+            f"({brief(error)}); copy the model again"
+        ) from error
+    for part in parts:
         console().print(part, highlight=False)
 
 
