@@ -129,7 +129,7 @@ def test_what_cannot_be_started_from_is_refused(
             "activation_function is 'relu'; this model computes 'gelu_new' only",
         ),
         ({"model_type": "llama"}, "model_type is 'llama'"),
-        ({"n_head": None}, "n_head|lacks what a model needs"),
+        ({"n_head": None}, "heads must be a whole number from 1 to 100,000, not None"),
     ):
         (folder / "config.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(InputError, match=words):
