@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.console import console
+
 
 @click.command()
 @click.argument("folder", metavar="DIR")
@@ -18,7 +20,6 @@ def model(folder: str) -> None:
       curation model RUN/classify/model
     """
     from curation import store
-    from curation.cli.console import console
     from curation.errors import MISSHAPEN, InputError
     from curation.inspect.evidence.fit import model_report
     from curation.inspect.terminal.fit import model_parts
@@ -57,7 +58,6 @@ def alpha(run: str, dataset: str | None) -> None:
       curation alpha RUN
       curation alpha RUN --dataset webtext2
     """
-    from curation.cli.console import console
     from curation.inspect.evidence.alpha import need_alpha_report
     from curation.inspect.terminal.fit import alpha_parts
     from curation.rundir import plan

@@ -364,7 +364,9 @@ def _validation(
     )
     if held:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in held.items())
-        bar.console.print(f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}")
+        bar.console.print(
+            f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}", markup=False
+        )
     return {
         "step": state.step,
         "tokens": state.tokens,

@@ -44,7 +44,7 @@ class Source:
     destination: str
 
     def __str__(self) -> str:
-        return self.address.url
+        return str(self.address)
 
 
 def remote_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:

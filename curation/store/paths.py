@@ -46,7 +46,7 @@ def filesystem(path: str) -> tuple[Any, str]:
         # With the option a put is one request, and nothing appears before it.
         if scheme == "s3":
             client = _connected(f"s3://{bucket}?allow_delayed_open=true")
-            return client, f"{bucket}/{key}".rstrip("/")
+            return client, f"{bucket.rpartition('@')[2]}/{key}".rstrip("/")
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
@@ -135,7 +135,8 @@ def listing(folder: str) -> list[File]:
 
 
 def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]:
-    prefix = pattern[: pattern.index("://") + 3] if is_remote(pattern) else ""
+    # The scheme, and who asks: KEY:SECRET@ may stand before the bucket.
+    prefix = re.match(r"(?:\w+://(?:[^/]*@)?)?", pattern)[0]  # type: ignore[index]
     files = []
     for info in infos:
         name = posixpath.relpath(info.path, root)

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from curation.errors import InputError, Unreachable
+from curation.shown import masked
 from curation.store.paths import find, open_input
 
 CHUNK_BYTES = 1 << 16  # as much as a cut connection may lose of what it brought
@@ -54,7 +55,7 @@ class Address:
     digest: tuple[str, str] | None = None
 
     def __str__(self) -> str:
-        return self.url
+        return masked(self.url)
 
 
 def is_web(path: str) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -81,7 +80,7 @@ def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
         table.add_column(name, justify="right", no_wrap=True, style=style)
         column.append(name.plain)
     for i, style in enumerate(["dim", *(style for _, style, _ in rows)]):
-        table.add_row(*(escape(column[i]) for column in columns), style=style)
+        table.add_row(*(Text(column[i]) for column in columns), style=style)
     return table, sum(max(map(len, column)) + gap for column in columns)
 
 

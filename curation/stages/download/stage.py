@@ -108,7 +108,7 @@ def _list_failed(
     """List what could not be fetched; stop where it is too much."""
     path = rundir.path("downloads", "_failed.json")
     if failed:
-        rows = [{"dataset": s.owner, "url": s.address.url, "why": why} for s, why in failed]
+        rows = [{"dataset": s.owner, "url": str(s.address), "why": why} for s, why in failed]
         store.write_json(path, rows)
     elif store.exists(path):
         store.delete(path)
@@ -148,7 +148,7 @@ def announce(
                 else rundir.recipe.dataset[rundir.recipe.place(owner)].first_mb
             )
             hosts = ", ".join(
-                dict.fromkeys(urlsplit(source.address.url).netloc for source in files)
+                dict.fromkeys(urlsplit(str(source.address)).netloc for source in files)
             )
             amount = (
                 "size not told" if size is None else ("" if exact else "about ") + megabytes(size)
