@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 refusals[act][0], SLOW_DOWN, {"Content-Type": "application/xml", **refusals[act][1]}
             )
         if body is None:
-            return self.answer(404, b"<html>no such key</html>")
+            return self.answer(404, self.server.missing)
         if act == "page":
             return self.answer(
                 200, b"<html>Sorry, we are busy</html>", {"Content-Type": "text/html"}
@@ -95,7 +95,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Internet(http.server.ThreadingHTTPServer):
-    """`files` by path, `acts` by path, and in `seen` every request with its range."""
+    """`files` by path, `acts` by path, in `seen` every request with its range, and in `missing`
+    what it says where there is no file."""
 
     daemon_threads = True
 
@@ -104,6 +105,7 @@ class Internet(http.server.ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.acts: dict[str, list[str]] = {}
         self.seen: list[tuple[str, str | None]] = []
+        self.missing = b"<html>no such key</html>"
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 

@@ -99,7 +99,7 @@ TESTED_ELSEWHERE = {
     "store/query.py": "engine/test_engines.py",
     "store/tables.py": "store/test_paths_and_tables.py",
     "tools/train_extractor.py": "blocks/test_extractor.py",
-    "shown.py": "store/test_remote.py",
+    "shown.py": "stages/download/test_stage.py",
     "version.py": "cli/test_run.py",
     "web/blocks.py": "cli/test_train_extractor.py",
     "web/charts.py": "web/test_report.py",
