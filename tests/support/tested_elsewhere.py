@@ -100,6 +100,8 @@ TESTED_ELSEWHERE = {
     "store/tables.py": "store/test_paths_and_tables.py",
     "tools/train_extractor.py": "blocks/test_extractor.py",
     "shown.py": "stages/download/test_stage.py",
+    "store/patience.py": "store/test_remote.py",
+    "store/web.py": "store/test_remote.py",
     "version.py": "cli/test_run.py",
     "web/blocks.py": "cli/test_train_extractor.py",
     "web/charts.py": "web/test_report.py",

@@ -24,7 +24,7 @@ from curation.errors import InputError, RecipeError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
-from curation.store import remote
+from curation.store import patience
 
 IMPATIENT = store.Patience(2, 30.0)
 CRAWL = "CC-MAIN-2019-35"
@@ -53,7 +53,7 @@ def wet(number: int, pages: int = 12) -> bytes:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
-    monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
     with internet() as server:
         server.files[LIST] = gzip.compress("\n".join(NAMES).encode())
         for number, name in enumerate(NAMES):
