@@ -16,6 +16,7 @@ import xxhash
 from curation.errors import InputError
 from curation.shown import brief
 
+_PATH = re.compile(r"(?:[A-Za-z0-9][\w.=+-]*/)*[A-Za-z0-9][\w.=+-]*", re.ASCII)
 _SELECTIONS = "expected '' (all), a slice such as '0:100', or 'sample:20'"
 _CRAWL = re.compile(r"CC-[A-Za-z0-9-]+")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
@@ -40,8 +41,9 @@ def list_path(crawl: str, kind: str) -> str:
     return f"crawl-data/{crawl}/{kind}.paths.gz"
 
 
-def paths_in(data: bytes, where: str) -> list[str]:
-    """The archives of a `<kind>.paths.gz`, in their published order.
+def paths_in(data: bytes, where: str) -> tuple[list[str], list[str]]:
+    """The archives of a `<kind>.paths.gz`, each once and in their published order, and the lines
+    that are no paths.
 
     Raises InputError where it is no such list.
     """
@@ -51,10 +53,11 @@ def paths_in(data: bytes, where: str) -> list[str]:
         raise InputError(
             f"{where}: not a list of paths ({error}); delete it and run again"
         ) from error
-    paths = [line.strip() for line in lines if line.strip()]
+    lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    paths = [line for line in lines if _PATH.fullmatch(line)]
     if not paths:
         raise InputError(f"{where}: the list is empty")
-    return paths
+    return paths, [line for line in lines if not _PATH.fullmatch(line)]
 
 
 def selected_archives(paths: list[str], archives: str, seed: int = 0) -> list[str]:

@@ -217,6 +217,17 @@ def test_a_stream_that_stays_broken_is_told_and_asked_for_again(
     assert documents(rundir, plan) == undisturbed
 
 
+def test_a_bad_line_of_a_list_costs_that_line(
+    server: Internet, tmp_path: Path, local: LocalEngine
+) -> None:
+    lines = [NAMES[0], "../../etc/passwd", "a b\x1b[2J", NAMES[1], NAMES[1]]
+    server.files[LIST] = gzip.compress("\n".join(lines).encode())
+    said: list[str] = []
+    _, plan = pipeline.run(crawl(server), str(tmp_path / "run"), local, say=said.append)
+    assert [shard.files[0].name for shard in plan.shards] == [n.split("/")[-1] for n in NAMES[:2]]
+    assert said[0].endswith("2 lines are no paths and are passed over, first '../../etc/passwd'")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_too_many_broken_files_stop_the_run(
     server: Internet, tmp_path: Path, local: LocalEngine, stream: bool
