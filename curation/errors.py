@@ -11,7 +11,8 @@
     ├── NotMade              inside: a table is missing where nothing may be made; never reaches a user
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
 
-A message says what was expected, what came, where, and what to do next.
+A message says what was expected, what came, where, and what to do next. It is one line: secrets of
+addresses are masked in it, and control characters escaped, whoever they come from.
 """
 
 from __future__ import annotations
@@ -21,9 +22,26 @@ import errno
 import tempfile
 from collections.abc import Sequence
 
+from curation.shown import masked, printable
+
+# What Python raises where a file that a person wrote is of another shape than expected.
+MISSHAPEN = (
+    AttributeError,
+    EOFError,
+    KeyError,
+    IndexError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+
 
 class CurationError(Exception):
     """The root: catch this to catch everything that `curation` raises on purpose."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(masked(message)))
 
 
 class RecipeError(CurationError):
@@ -87,5 +105,5 @@ def did_you_mean(word: str, known: Sequence[str]) -> str:
     >>> did_you_mean("dedupe", ["dedup", "mix"]), did_you_mean("xyz", ["dedup", "mix"])
     ("; did you mean 'dedup'?", '; known: dedup, mix')
     """
-    close = difflib.get_close_matches(word, known, 1)
+    close = difflib.get_close_matches(word[:80], known, 1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"

@@ -21,7 +21,7 @@ from curation.engine.local import LocalEngine
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.stages.decontaminate import benchmarks
-from curation.store import remote
+from curation.store import patience
 
 ROOT = Path(__file__).parents[1]
 RECIPE = (ROOT / "curation/recipes/common-crawl.toml").read_text(encoding="utf-8")
@@ -30,7 +30,7 @@ SAMPLE = ROOT / "curation/demo"
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
-    monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
     with internet() as server:
         yield server
 

@@ -22,6 +22,7 @@ PACKAGE = sorted((ROOT / "curation").rglob("*.py"))
 FILES = [*PACKAGE, *sorted((ROOT / "jobs").glob("*.py")), *sorted((ROOT / "perf").glob("*.py"))]
 # Each may import what stands before it, and nothing after: files and folders of the package.
 ORDER = (
+    "shown",
     "errors",
     "version",
     "digests",
@@ -50,8 +51,8 @@ ORDER = (
 NARROW = {
     "blocks": (),
     "kernels": ("errors",),
-    "engine": ("errors", "store"),
-    "gpt3": ("errors", "kernels", "draws", "store"),
+    "engine": ("shown", "errors", "store"),
+    "gpt3": ("shown", "errors", "kernels", "draws", "store"),
 }
 GPT3_USERS = ("gpt3", "cli")
 ONLY_IN = {

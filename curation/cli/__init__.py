@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from curation.errors import CurationError, did_you_mean, system_sentence
+from curation.shown import masked, printable
 from curation.version import __version__
 
 COMMANDS = {  # in the order of the help page
@@ -64,12 +65,15 @@ class Commands(click.Group):
             return super().invoke(ctx)
         except CurationError as error:
             raise click.ClickException(str(error)) from error
+        except click.ClickException as error:  # what was typed stands in it
+            error.message = printable(masked(error.message), keep="\n")
+            raise
         except OSError as error:
-            raise click.ClickException(system_sentence(error)) from error
+            raise click.ClickException(printable(masked(system_sentence(error)))) from error
         except Exception as error:
             if not type(error).__module__.startswith(("pyarrow", "duckdb", "_duckdb")):
                 raise
-            first = str(error).partition("\n")[0]
+            first = printable(masked(str(error).partition("\n")[0]))
             raise click.ClickException(
                 f"{first}. If a file of a run is damaged, `curation check RUN` names it"
             ) from error

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from curation.cli.console import console, say
+
 
 @click.command()
 @click.argument("recipe")
@@ -85,7 +87,6 @@ def ablate(
     require_torch("curation ablate")
 
     from curation import store
-    from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
@@ -105,10 +106,10 @@ def ablate(
     arms, heldout_shards = (
         {name: Path(path) for name, path in paths.items()} for paths in (texts.arms, texts.heldout)
     )
-    losses = measure(arms, heldout_shards, out / "models", size, tokens, seeds, windows, click.echo)
+    losses = measure(arms, heldout_shards, out / "models", size, tokens, seeds, windows, say)
     result = ablation_result(asdict(losses), texts.facts)
     store.write_json(str(out / "ablation.json"), asdict(result))
     store.write_bytes(str(out / "ablation.html"), ablation_page(result).encode())
     for part in ablation_parts(result):
         console().print(part, highlight=False, soft_wrap=True)
-    click.echo(f"{out / 'ablation.html'}")
+    say(f"{out / 'ablation.html'}")

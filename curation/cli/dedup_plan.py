@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from curation.cli.console import console
+
 
 def is_run(path: str) -> bool:
     """Whether the path is a run directory."""
@@ -90,7 +92,6 @@ def _bytes(shards: list[Any], dataset: str) -> int:
 def _show(rundir: Any, shards: list[Any], documents: float, workers: int | None) -> None:
     import os
 
-    from curation.cli.console import console
     from curation.inspect.evidence.dedup_plan import (
         compared_sample,
         dedup_plan,

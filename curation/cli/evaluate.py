@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from curation.cli.console import say
+
 COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
 
 
@@ -80,7 +82,7 @@ def evaluate(
 
     dirty = evaluation.read_dirty(contamination) if contamination else None
     reader = evaluation.open_reader(checkpoint, device)
-    click.echo(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
+    say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
     results = evaluation.evaluate(
         reader,
         benchmarks,
@@ -94,13 +96,13 @@ def evaluate(
     if out:
         settings = {"checkpoint": str(checkpoint), "shots": shots, "limit": limit, "seed": seed}
         store.write_json(str(out), {**settings, "results": results})
-        click.echo(f"{out}")
+        say(f"{out}")
 
 
 def _show(result: dict[str, Any]) -> None:
-    click.echo(line(result))
+    say(line(result))
     for warning in result.get("warnings", ()):
-        click.echo(f"Warning: {warning}", err=True)
+        say(f"Warning: {warning}", err=True)
 
 
 def line(result: dict[str, Any]) -> str:

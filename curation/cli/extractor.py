@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.console import say
+
 
 @click.command("train-extractor")
 @click.argument("pages", nargs=-1, required=True, metavar="PAGES.parquet...")
@@ -55,15 +57,15 @@ def train_extractor(
         pages,
         out,
         how,
-        lambda line: click.echo(line, err=True),
+        lambda line: say(line, err=True),
         folds=folds,
         only_scored=only_score,
     )
     for source, row in card["scores"].items():
-        click.echo(
+        say(
             f"{row['f1']:.3f} F1 ({row['precision']:.3f} precision, {row['recall']:.3f} recall)  {source}"
         )
-    click.echo(f"{out}: {card['bytes']:,} bytes")
+    say(f"{out}: {card['bytes']:,} bytes")
 
 
 def show_page(page: str, out: str) -> None:
@@ -85,7 +87,7 @@ def show_page(page: str, out: str) -> None:
     except PageError as error:
         raise InputError(f"{page}: no text can be taken from this page ({error})") from error
     store.write_bytes(out, blocks_page(os.path.basename(page), blocks).encode("utf-8", "replace"))
-    click.echo(f"{out}: {sum(block.kept for block in blocks)} of {len(blocks)} blocks kept")
+    say(f"{out}: {sum(block.kept for block in blocks)} of {len(blocks)} blocks kept")
     return None
 
 
@@ -120,4 +122,4 @@ def _show_archive(archive: str, out: str) -> None:
     name = os.path.basename(archive)
     store.write_bytes(out, archive_page(name, shown).encode("utf-8", "replace"))
     more = f", {lost} more have no text" if lost else ""
-    click.echo(f"{out}: the first {len(shown)} pages of {name}, record by record{more}")
+    say(f"{out}: the first {len(shown)} pages of {name}, record by record{more}")

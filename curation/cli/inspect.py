@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.console import console, say
+
 RUN = click.argument("run", metavar="DIR")
 
 
@@ -20,7 +22,7 @@ def report(run: str) -> None:
     from curation.web.report import write_report
 
     path = write_report(*plan.read(run))
-    click.echo(f"Wrote {path} (and {path.removesuffix('.html')}.json)")
+    say(f"Wrote {path} (and {path.removesuffix('.html')}.json)")
 
 
 @click.command()
@@ -34,7 +36,6 @@ def explain(run: str, key: str) -> None:
       curation explain RUN https://example.org/page
       curation explain RUN wikipedia-000042
     """
-    from curation.cli.console import console
     from curation.inspect.terminal.explain import explain as explained
     from curation.rundir import plan
 
@@ -65,7 +66,6 @@ def sample(
       curation sample RUN --stage dedup --dataset commoncrawl -n 3
       curation sample RUN --reason low_quality --seed 1
     """
-    from curation.cli.console import console
     from curation.inspect.evidence.sample import sample as sampled
     from curation.inspect.terminal.sample import sample_parts
     from curation.rundir import plan
@@ -75,11 +75,11 @@ def sample(
     if not documents:
         removed = f"removed by {stage}" if stage else ""
         what = " ".join(filter(None, (dataset, "documents", removed, reason)))
-        click.echo(f"There are no {what}." if stage or reason else "No documents are kept.")
+        say(f"There are no {what}." if stage or reason else "No documents are kept.")
     for part in sample_parts(documents):
         console().print(part)
     if documents and (stage or reason):
-        click.echo("What the reasons mean: curation reasons")
+        say("What the reasons mean: curation reasons")
 
 
 @click.command()
@@ -100,14 +100,13 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
     Example:
       curation clusters RUN -n 3
     """
-    from curation.cli.console import console
     from curation.inspect.evidence.clusters import largest_clusters
     from curation.inspect.terminal.clusters import cluster_panel
     from curation.rundir import plan
 
     shown = list(largest_clusters(*plan.read(run), dataset, count))
     if not shown:
-        click.echo("No document was removed as a duplicate: there are no clusters.")
+        say("No document was removed as a duplicate: there are no clusters.")
     for cluster in shown:
         console().print(cluster_panel(cluster))
 
@@ -121,7 +120,6 @@ def check(run: str) -> None:
     Example:
       curation check RUN
     """
-    from curation.cli.console import console
     from curation.inspect.check.check import check as checked
     from curation.inspect.terminal.check import check_table
     from curation.rundir import plan
@@ -160,7 +158,6 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
       curation contamination RUN --cuts cuts.html --benchmark boolq.val
     """
     from curation import store
-    from curation.cli.console import console
     from curation.inspect.evidence.contamination import need_contamination
     from curation.inspect.terminal.contamination import contamination_table
     from curation.rundir import plan
@@ -175,7 +172,7 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
         click.echo(json.dumps([asdict(row) for row in rows], indent=2))
     else:
         console().print(contamination_table(rows))
-        click.echo(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")
+        say(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")
     if cuts:
         shown = write_cuts(rundir, planned, cuts, benchmark=benchmark, n=count)
-        click.echo(f"Wrote {cuts}: {shown:,} documents", err=as_json)
+        say(f"Wrote {cuts}: {shown:,} documents", err=as_json)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from curation.cli.console import console
 from curation.cli.options import (
     config_options,
     out_or_plan_option,
@@ -124,7 +125,6 @@ def _show_run_plan(run: str, keys: dict[str, Any]) -> None:
 
 
 def _print_plan(rundir: Any, run_plan: Any) -> None:
-    from curation.cli.console import console
     from curation.inspect.evidence.mixture import mixture_plan
     from curation.inspect.terminal.mixture import plan_parts
 

@@ -6,6 +6,9 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from curation.cli.console import console
+from curation.shown import masked
+
 if TYPE_CHECKING:
     from rich.progress import TaskID
 
@@ -14,7 +17,6 @@ class Steps:
     """A line for each step: what it does, how far it is, how long it took. Call it with (label, done, total)."""
 
     def __init__(self) -> None:
-        from rich.console import Console
         from rich.progress import (
             BarColumn,
             MofNCompleteColumn,
@@ -24,10 +26,10 @@ class Steps:
             TimeElapsedColumn,
         )
 
-        self._console = Console(stderr=True)
+        self._console = console(stderr=True)
         self._live = Progress(
             SpinnerColumn(finished_text="[green]✓"),
-            TextColumn("{task.description:<24}"),
+            TextColumn("{task.description:<24}", markup=False),
             BarColumn(24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -55,7 +57,7 @@ class Steps:
             )
 
     def say(self, line: str) -> None:
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(masked(line), highlight=False, soft_wrap=True)
 
     def __enter__(self) -> Steps:
         if self._console.is_terminal:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.console import console
+
 
 @click.command()
 @click.argument("folder", metavar="DIR")
@@ -18,19 +20,24 @@ def model(folder: str) -> None:
       curation model RUN/classify/model
     """
     from curation import store
-    from curation.cli.console import console
-    from curation.errors import InputError
+    from curation.errors import MISSHAPEN, InputError
     from curation.inspect.evidence.fit import model_report
     from curation.inspect.terminal.fit import model_parts
+    from curation.shown import brief
     from curation.stages.classify.model import load_model
 
     inside = store.join(folder, "classify", "model")
     place = inside if store.exists(inside) else folder
     load_model(place)
-    model = model_report(place)
-    if model is None:
-        raise InputError(f"{folder}: neither a run with a model nor a model folder")
-    for part in model_parts(model):
+    try:
+        fitted = model_report(place)
+        parts = list(model_parts(fitted)) if fitted else []
+    except MISSHAPEN as error:
+        raise InputError(
+            f"{place}: card.json and report.json as `classify` writes them expected "
+            f"({brief(error)}); copy the model again"
+        ) from error
+    for part in parts:
         console().print(part, highlight=False)
 
 
@@ -51,7 +58,6 @@ def alpha(run: str, dataset: str | None) -> None:
       curation alpha RUN
       curation alpha RUN --dataset webtext2
     """
-    from curation.cli.console import console
     from curation.inspect.evidence.alpha import need_alpha_report
     from curation.inspect.terminal.fit import alpha_parts
     from curation.rundir import plan

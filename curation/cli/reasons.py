@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.console import console
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[REASON...]")
@@ -17,7 +19,6 @@ def reasons(names: tuple[str, ...]) -> None:
     """
     from rich.table import Table
 
-    from curation.cli.console import console
     from curation.errors import did_you_mean
     from curation.rundir.schema import REASONS
 

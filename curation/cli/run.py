@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from curation.cli.console import console, say
 from curation.cli.options import set_option, workers_option
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def init(path: str) -> None:
             file.write(text)
     except FileExistsError as error:
         raise InputError(f"{path}: there is such a file already; name another") from error
-    click.echo(f"Wrote {path}. Name your files in it, then: curation run {path} --out RUN")
+    say(f"Wrote {path}. Name your files in it, then: curation run {path} --out RUN")
 
 
 def execute(
@@ -109,7 +110,8 @@ def execute(
     **options: Any,
 ) -> None:
     """Run a recipe with progress on the terminal, and show its funnel at the end."""
-    from curation.cli.console import console
+    from rich.text import Text
+
     from curation.cli.progress import Steps
     from curation.errors import AlarmError
     from curation.inspect.evidence.flow import funnel
@@ -130,14 +132,12 @@ def execute(
     screen = console()
     screen.print(funnel_table(funnel(rundir, plan), screen.width))
     for warning in line.warnings(rundir):
-        screen.print(f"[yellow]![/] {warning}", highlight=False)
-    screen.print(f"Run directory: {out}", highlight=False, soft_wrap=True)
-    screen.print(f"To look at it: curation report {out}", highlight=False, soft_wrap=True)
+        screen.print(Text("! ", style="yellow").append(warning, style="default"))
+    say(f"Run directory: {out}\nTo look at it: curation report {out}")
 
 
 def _show_largest_cluster(out: str) -> None:
     """The largest cluster of duplicates, which shows best what raised the alarm."""
-    from curation.cli.console import console
     from curation.inspect.evidence.clusters import largest_clusters
     from curation.inspect.terminal.clusters import cluster_panel
     from curation.rundir import plan

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from curation.cli.console import say
 from curation.errors import MissingExtra
+from curation.shown import printable
 
 if TYPE_CHECKING:
     from curation.gpt3.train import Result
@@ -212,15 +214,15 @@ def _plan_text(
 def _show(result: Result, seed: int) -> None:
     from curation.gpt3.generate import generate as generated
 
-    click.echo(
+    say(
         f"{result.checkpoint}: step {result.step}, {result.tokens:,} of {result.budget_tokens:,} "
         "tokens"
     )
     for dataset, loss in result.validation.items():
         bits = result.bits_per_byte.get(dataset)
         text = "" if bits is None else f", {bits:.4f} bits per byte"
-        click.echo(f"validation loss {dataset}: {loss:.4f} nats per token{text}")
-    click.echo(
+        say(f"validation loss {dataset}: {loss:.4f} nats per token{text}")
+    say(
         "sample: "
         + generated(result.checkpoint, "", max_tokens=40, temperature=0.8, seed=seed).strip()
     )
@@ -269,4 +271,5 @@ def generate(
     require_torch("curation generate")
     from curation.gpt3.generate import generate as generated
 
-    click.echo(generated(checkpoint, prompt, max_tokens, temperature, top_p, seed, device))
+    text = generated(checkpoint, prompt, max_tokens, temperature, top_p, seed, device)
+    click.echo(printable(text, keep="\n\t"))

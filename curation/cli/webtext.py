@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from curation.cli.console import console
 from curation.cli.options import workers_option
 
 
@@ -22,7 +23,6 @@ def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int
     Example:
       curation webtext-urls RS_2019-*.zst --out urls.txt
     """
-    from curation.cli.console import console
     from curation.cli.progress import Steps
     from curation.cli.steps import absolute
     from curation.engine.local import LocalEngine

@@ -28,11 +28,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from curation.errors import InputError
+from curation.errors import MISSHAPEN, InputError
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.noise import NoiseScale
 from curation.gpt3.parallel import ONE, Ranks, fill, whole
 from curation.gpt3.sizes import Size
+from curation.shown import brief
 
 FORMAT = 2
 KEEP = 2
@@ -151,10 +152,8 @@ def read_state(folder: Path) -> State:
         state.size  # noqa: B018 - a config without a usable size is no checkpoint
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} is not a checkpoint's state ({type(error).__name__}: {error})"
-        ) from error
+    except MISSHAPEN as error:
+        raise InputError(f"{path} is not a checkpoint's state ({brief(error)})") from error
     return state
 
 
@@ -192,10 +191,13 @@ def load_optimizer(folder: Path, model: GPT3, optimizer: torch.optim.Optimizer) 
     with _opened(path) as stored:
         names = set(stored.keys())
         for name, parameter in model.named_parameters():
-            if not names >= {f"{name}/{part}" for part in ("exp_avg", "exp_avg_sq", "step")}:
-                raise InputError(
-                    f"{path} does not hold the optimiser's state of {name}; remove {folder}"
-                )
+            shapes = {"exp_avg": parameter.shape, "exp_avg_sq": parameter.shape, "step": ()}
+            for part, shape in shapes.items():
+                key = f"{name}/{part}"
+                if key not in names or tuple(stored.get_slice(key).get_shape()) != tuple(shape):
+                    raise InputError(
+                        f"{path} does not hold the optimiser's state of {name}; remove {folder}"
+                    )
             state = {part: torch.zeros_like(parameter) for part in ("exp_avg", "exp_avg_sq")}
             for part, moment in state.items():
                 fill(moment, stored.get_tensor(f"{name}/{part}"))

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from curation.errors import InputError
+from curation.errors import MISSHAPEN, InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
@@ -33,8 +33,13 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
             f"{path} holds no checkpoint; expected state.json in it, or folders named step-..."
         )
     state = checkpoint.read_state(folder)
-    model = checkpoint.load_model(folder, state.size, device)
-    return model, str(state.config["encoding"]), int(state.config["end_of_text"])
+    try:
+        encoding, end_of_text = str(state.config["encoding"]), int(state.config["end_of_text"])
+    except MISSHAPEN as error:
+        raise InputError(
+            f"{folder / 'state.json'}: encoding and end_of_text expected in its config ({error!r})"
+        ) from error
+    return checkpoint.load_model(folder, state.size, device), encoding, end_of_text
 
 
 def generate(

@@ -22,11 +22,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from curation.errors import InputError
+from curation.errors import MISSHAPEN, InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.parallel import fill
-from curation.gpt3.sizes import Pattern, Size
+from curation.gpt3.sizes import MOST, Pattern, Size
+from curation.shown import brief
 
 
 def pretrained_size(folder: Path, size: Size) -> Size:
@@ -54,6 +55,8 @@ def pretrained_size(folder: Path, size: Size) -> Size:
                 attention=("dense",),
             )
         names: dict[str, Pattern] = {"global": "dense", "local": "banded"}
+        if sum(len(kinds) * times for kinds, times in config["attention_types"]) > MOST["layers"]:
+            raise ValueError(f"attention_types: at most {MOST['layers']} layers expected")
         patterns = tuple(
             names[kind] for kinds, times in config["attention_types"] for kind in kinds * times
         )
@@ -68,9 +71,9 @@ def pretrained_size(folder: Path, size: Size) -> Size:
             band=config["window_size"],
             attention=patterns,
         )
-    except (KeyError, TypeError, ValueError) as error:
+    except MISSHAPEN as error:
         raise InputError(
-            f"{folder / 'config.json'} lacks what a model needs ({type(error).__name__}: {error})"
+            f"{folder / 'config.json'} lacks what a model needs ({brief(error)})"
         ) from error
 
 
@@ -114,20 +117,21 @@ def _config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     try:
         config = dict(json.loads(path.read_bytes()))
+        inner = [4 * int(config.get(key) or 0) for key in ("n_embd", "hidden_size")]
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} is not a model to start from: expected config.json and model.safetensors "
             "(GPT-2 or GPT-Neo of Hugging Face), or state.json (a checkpoint)"
         ) from error
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} is not a model's configuration ({error})") from error
+    except MISSHAPEN as error:
+        raise InputError(f"{path} is not a model's configuration ({brief(error)})") from error
     wanted = {
         "model_type": ("gpt2", "gpt_neo"),
         "activation_function": ("gelu_new", None),
         "layer_norm_epsilon": (1e-5, None),
         "layer_norm_eps": (1e-5, None),
-        "n_inner": (None, 4 * int(config.get("n_embd") or 0)),
-        "intermediate_size": (None, 4 * int(config.get("hidden_size") or 0)),
+        "n_inner": (None, inner[0]),
+        "intermediate_size": (None, inner[1]),
         "scale_attn_weights": (True, None),
         "scale_attn_by_inverse_layer_idx": (False, None),
         "tie_word_embeddings": (True, None),
@@ -135,7 +139,7 @@ def _config(folder: Path) -> dict[str, Any]:
     for key, values in wanted.items():
         if config.get(key) not in values:
             raise InputError(
-                f"{path}: {key} is {config.get(key)!r}; this model computes {values[0]!r} only"
+                f"{path}: {key} is {brief(config.get(key))}; this model computes {values[0]!r} only"
             )
     return config
 

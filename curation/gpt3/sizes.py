@@ -15,10 +15,22 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from curation.errors import InputError
+from curation.shown import brief
 
 Pattern = Literal["dense", "banded", "strided"]
 
 PAPER_TOKENS = 300_000_000_000
+# What the numbers of a size may be at most: an odd one is said at once, and fills no memory.
+MOST = {
+    "layers": 1000,
+    "width": 10**6,
+    "heads": 10**5,
+    "batch_tokens": 10**12,
+    "context": 10**7,
+    "band": 10**7,
+    "vocabulary": 10**7,
+    "tokens": 10**15,
+}
 
 
 @dataclass(frozen=True)
@@ -46,19 +58,12 @@ class Size:
     attention: tuple[Pattern, ...] = ("dense", "banded")
 
     def __post_init__(self) -> None:
-        for key in (
-            "layers",
-            "width",
-            "heads",
-            "batch_tokens",
-            "context",
-            "band",
-            "vocabulary",
-            "tokens",
-        ):
-            if getattr(self, key) < 1:
+        for key, most in MOST.items():
+            value = getattr(self, key)
+            if type(value) is not int or not 1 <= value <= most:
                 raise InputError(
-                    f"size {self.name!r}: {key} must be 1 or more, not {getattr(self, key)}"
+                    f"size {brief(self.name)}: {key} must be a whole number from 1 to "
+                    f"{most:,}, not {brief(value)}"
                 )
         if self.width % self.heads:
             raise InputError(
@@ -67,8 +72,8 @@ class Size:
         unknown = set(self.attention) - set(get_args(Pattern))
         if unknown or not self.attention:
             raise InputError(
-                f"size {self.name!r}: attention is a list of {', '.join(get_args(Pattern))}, "
-                f"repeated over the layers; not {','.join(self.attention) or 'nothing'}"
+                f"size {brief(self.name)}: attention is a list of {', '.join(get_args(Pattern))}, "
+                f"repeated over the layers; not {','.join(map(str, self.attention))[:80] or 'nothing'}"
             )
 
     @property

@@ -367,7 +367,9 @@ def _validation(
     )
     if losses:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in losses.items())
-        bar.console.print(f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}")
+        bar.console.print(
+            f"step {state.step}, {state.tokens:,} tokens, validation loss: {text}", markup=False
+        )
     return {
         "step": state.step,
         "tokens": state.tokens,

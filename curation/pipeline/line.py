@@ -14,7 +14,7 @@ from types import ModuleType
 
 from curation import store
 from curation.engine.base import Engine
-from curation.errors import RecipeError
+from curation.errors import RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
 from curation.pipeline.finished import is_finished
@@ -45,6 +45,8 @@ MODULES: dict[str, ModuleType] = {
     "tokenize": tokenize,
     "mix": mix,
 }
+CHECKED = ("classify", "decontaminate", "tokenize")  # those have `check(rundir)`
+LEAST_ROOM = 0.05  # bytes that a run surely writes for each byte of its inputs
 
 
 def run(
@@ -71,21 +73,16 @@ def run(
         CurationError: one clear sentence. What finished stays, and the same call goes on from
             there.
     """
-    for stage in (again_from, until):
-        if stage is not None and stage not in recipe.stages:
-            raise RecipeError(
-                f"no stage {stage!r} in this recipe; it has {', '.join(recipe.stages)}"
-            )
     rundir = RunDirectory(out, recipe)
     wanted = [stage for stage in STAGES if stage in recipe.stages]
-    if again_from and until and wanted.index(again_from) > wanted.index(until):
-        raise RecipeError(
-            f"--from {again_from} comes after --until {until}; nothing would be made again"
-        )
+    _check_stages(wanted, again_from, until)
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
     with Lock(out, say):
         plans.check_directory(rundir, update)
+        asked = wanted[: wanted.index(until) + 1] if until else wanted
+        if not store.exists(rundir.path("plan.json")):
+            check_start(rundir, asked)  # before anything is fetched
         store.sweep(out)
         if again_from:
             for stage in wanted[wanted.index(again_from) :]:
@@ -95,18 +92,60 @@ def run(
         download.fetch(rundir, engine, say)
         plan = plans.make(recipe, out, say)
         same_plan = plans.commit(rundir, plan)
-        wanted = wanted[: wanted.index(until) + 1] if until else wanted
-        run_stages = partial(_run_stages, wanted, export)
+        run_stages = partial(_run_stages, asked, export)
         if not again_from and is_finished(rundir, plan, run_stages):
             say("Every table is there already: nothing to do.")
             if same_plan:  # what comes after `until` stays finished
-                wanted = [*wanted, *store.read_json(rundir.path("ledger.json"))]
+                asked = [*asked, *store.read_json(rundir.path("ledger.json"))]
         else:
+            check_inputs(rundir, plan, asked, say)
             store.delete(rundir.path("ledger.json"))  # a run without it is not finished
-            compile_kernels(engine, wanted)
+            compile_kernels(engine, asked)
             run_stages(rundir, plan, engine)
-        store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan, wanted))
+        store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan, asked))
     return rundir, plan
+
+
+def _check_stages(stages: Sequence[str], again_from: str | None, until: str | None) -> None:
+    for stage in (again_from, until):
+        if stage is not None and stage not in stages:
+            raise RecipeError(f"no stage {stage!r} in this recipe; it has {', '.join(stages)}")
+    if again_from and until and stages.index(again_from) > stages.index(until):
+        raise RecipeError(
+            f"--from {again_from} comes after --until {until}; nothing would be made again"
+        )
+
+
+def check_start(rundir: RunDirectory, stages: Sequence[str]) -> None:
+    """Raise what would end a run hours later and is known now: models, benchmarks, encodings, and
+    the right to write."""
+    for stage in stages:
+        if stage in CHECKED:
+            MODULES[stage].check(rundir)
+        for folder in stage_named(stage).folders:
+            store.need_writable(rundir.path(folder))
+
+
+def check_inputs(
+    rundir: RunDirectory, plan: Plan, stages: Sequence[str], say: Callable[[str], None]
+) -> None:
+    """The same once all inputs are here: also what benchmarks hold, and the room on the disk. Where
+    that may be too little, `say` receives it; RunError where it surely is."""
+    check_start(rundir, stages)
+    if "decontaminate" in stages:
+        decontaminate.check_read(rundir)
+    free = store.free_bytes(rundir.out)
+    unread = [s for s in plan.shards if store.footer(rundir.documents(s)) is None]
+    size = sum(file.size for shard in unread for file in shard.files)
+    if free is None or free >= size:
+        return
+    line = (
+        f"{rundir.out}: {free:,} bytes are free on its disk, for inputs of {size:,} bytes; free "
+        "some, or name another --out"
+    )
+    if free < LEAST_ROOM * size:
+        raise RunError(line)
+    say(line)
 
 
 def _run_stages(

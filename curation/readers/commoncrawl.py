@@ -14,7 +14,10 @@ import zlib
 import xxhash
 
 from curation.errors import InputError
+from curation.shown import brief
 
+_PATH = re.compile(r"(?:[A-Za-z0-9][\w.=+-]*/)*[A-Za-z0-9][\w.=+-]*", re.ASCII)
+_SELECTIONS = "expected '' (all), a slice such as '0:100', or 'sample:20'"
 _CRAWL = re.compile(r"CC-[A-Za-z0-9-]+")
 _DEFAULT_PORTS = {"http": "80", "https": "443"}
 _SESSION = re.compile(
@@ -32,14 +35,15 @@ def list_path(crawl: str, kind: str) -> str:
     """
     if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
         raise InputError(
-            "expected a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet', "
-            f"got {crawl!r} and {kind!r}"
+            "crawls: a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet' expected, "
+            f"got {brief(crawl)} and {brief(kind)}"
         )
     return f"crawl-data/{crawl}/{kind}.paths.gz"
 
 
-def paths_in(data: bytes, where: str) -> list[str]:
-    """The archives of a `<kind>.paths.gz`, in their published order.
+def paths_in(data: bytes, where: str) -> tuple[list[str], list[str]]:
+    """The archives of a `<kind>.paths.gz`, each once and in their published order, and the lines
+    that are no paths.
 
     Raises InputError where it is no such list.
     """
@@ -49,10 +53,11 @@ def paths_in(data: bytes, where: str) -> list[str]:
         raise InputError(
             f"{where}: not a list of paths ({error}); delete it and run again"
         ) from error
-    paths = [line.strip() for line in lines if line.strip()]
+    lines = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    paths = [line for line in lines if _PATH.fullmatch(line)]
     if not paths:
         raise InputError(f"{where}: the list is empty")
-    return paths
+    return paths, [line for line in lines if not _PATH.fullmatch(line)]
 
 
 def selected_archives(paths: list[str], archives: str, seed: int = 0) -> list[str]:
@@ -69,27 +74,28 @@ def selected_archives(paths: list[str], archives: str, seed: int = 0) -> list[st
 
     Raises InputError for anything else, and where nothing is selected.
     """
-    expected = "expected '' (all), a slice such as '0:100', or 'sample:20'"
-    if not archives:
-        return list(paths)
-    piece = re.fullmatch(r"(\d*):(\d*)", archives)
-    sample = re.fullmatch(r"sample:(\d+)", archives)
-    if piece:
-        chosen = paths[int(piece[1] or 0) : int(piece[2]) if piece[2] else None]
-    elif sample:
+    check_archives(archives)
+    how, _, end = archives.partition(":")
+    if how == "sample":
         ranked = sorted(
             paths, key=lambda path: (xxhash.xxh3_64_intdigest(path.encode(), seed=seed), path)
         )
-        wanted = set(ranked[: int(sample[1])])
+        wanted = set(ranked[: int(end)])
         chosen = [path for path in paths if path in wanted]
     else:
-        raise InputError(f"archives: {expected}, got {archives!r}")
+        chosen = paths[int(how or 0) : int(end) if end else None]
     if not chosen:
         raise InputError(
             f"archives: {archives!r} selects none of the {len(paths)} archives of the list; "
-            f"{expected}"
+            f"{_SELECTIONS}"
         )
     return chosen
+
+
+def check_archives(archives: str) -> None:
+    """Raise InputError for what `selected_archives` does not know."""
+    if not re.fullmatch(r"|\d{0,9}:\d{0,9}|sample:\d{1,9}", archives):
+        raise InputError(f"archives: {_SELECTIONS}, got {brief(archives)}")
 
 
 def surt_key(url: str) -> str:

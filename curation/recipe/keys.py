@@ -1,19 +1,25 @@
-"""A key of a recipe's table: its default, its help sentence, and the bounds of its number."""
+"""A key of a recipe's table: its default, its help sentence, and what its values may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields
 from typing import Any
+
+from curation.errors import InputError
+from curation.shown import brief
 
 
 def key(default: Any, help: str, *, of_tables: bool = True, **bounds: float) -> Any:
     """A key with its default, its help sentence, and its bounds.
 
-    Bounds: `least` and `most` are allowed values, `above` and `below` are not. They hold for
-    numbers, and for each value of a table of numbers; text such as "auto" has none. A key that is
-    not `of_tables` stays out of the `repr`, and so out of the digests of tables.
+    Bounds: `least` and `most` are allowed values, `above` and `below` are not. A number without an
+    upper one may be at most 1,000,000,000. They hold for numbers, and for each value of a table of
+    numbers; text such as "auto" has none. A key that is not `of_tables` stays out of the `repr`,
+    and so out of the digests of tables.
     """
+    if bounds and not {"most", "below"} & set(bounds):
+        bounds["most"] = 10**9
     metadata = {"help": help, **bounds}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
@@ -23,13 +29,11 @@ def key(default: Any, help: str, *, of_tables: bool = True, **bounds: float) -> 
 def expected(bounds: Mapping[str, Any]) -> str:
     """What a number's bounds ask for, in words.
 
-    >>> expected({"least": 1}), expected({"above": 0}), expected({"least": 0, "below": 1})
-    ('at least 1', 'more than 0', 'a number in [0, 1)')
+    >>> expected({"above": 0, "most": 5000}), expected({"least": 0, "below": 1})
+    ('a number in (0, 5,000]', 'a number in [0, 1)')
     """
-    low = f"[{bounds['least']:g}" if "least" in bounds else f"({bounds.get('above', 0):g}"
-    high = f"{bounds['most']:g}]" if "most" in bounds else f"{bounds.get('below', 0):g})"
-    if "most" not in bounds and "below" not in bounds:
-        return f"at least {bounds['least']:g}" if "least" in bounds else f"more than {low[1:]}"
+    low = f"[{bounds['least']:,}" if "least" in bounds else f"({bounds['above']:,}"
+    high = f"{bounds['most']:,}]" if "most" in bounds else f"{bounds['below']:,})"
     return f"a number in {low}, {high}"
 
 
@@ -49,4 +53,15 @@ def check_bounds(table: Any) -> None:
             )
             if not inside:
                 where = f"{f.name}.{name}" if name else f.name
-                raise ValueError(f"{where}: {expected(bounds)} expected, got {number}")
+                raise ValueError(f"{where}: {expected(bounds)} expected, got {brief(number)}")
+
+
+def check_addresses(key: str, texts: Sequence[str]) -> None:
+    """Raise InputError with the key where what is at an http(s) address could not be named."""
+    from curation import store
+
+    for text in filter(store.is_web, texts):
+        try:
+            store.address(text)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from curation.shown import brief
+
 _CODES = """
 af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce ceb ckb co cs
 cv cy da de diq dsb dty dv el eml en eo es et eu fa fi fr frr fy ga gd gl gn gom gu gv he hi hif hr
@@ -50,4 +52,4 @@ def check_languages(codes: Sequence[str]) -> None:
         if not meant:
             meant = NAMES.get(short, "")
         hint = f"; did you mean {meant!r}?" if meant else " (ISO 639-1, or -3 where it has none)"
-        raise ValueError(f"languages: a code such as 'en' expected, got {code!r}{hint}")
+        raise ValueError(f"languages: a code such as 'en' expected, got {brief(code)}{hint}")

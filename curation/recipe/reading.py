@@ -18,15 +18,23 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from curation import store
-from curation.errors import RecipeError, did_you_mean
+from curation.errors import InputError, RecipeError, did_you_mean
 from curation.recipe.tables import Recipe
+from curation.shown import brief, masked
+
+MAX_TEXT = 4000  # characters of a value, which may be an address or a path
+MAX_SHOWN = 80
 
 
 def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file. `overrides` are `table.key=value` with a TOML value; a bare word is taken as a string."""
     try:
         table = tomllib.loads(store.read_bytes(path).decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except RecursionError as error:
+        raise RecipeError(
+            f"{path}: not a recipe: lists or tables too deep in each other"
+        ) from error
+    except ValueError as error:  # that of TOML, of UTF-8, and of numbers of thousands of digits
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
     for override in overrides:
         _override(table, override)
@@ -39,11 +47,11 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
 
 def parse(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
     """A recipe from its TOML tables."""
-    return typing.cast(Recipe, _build(Recipe, table, where))
+    return typing.cast(Recipe, build(Recipe, table, where))
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
-    """The recipe with every default filled in, as JSON can hold it."""
+    """The recipe with every default filled in, as JSON can hold it, addresses without secrets."""
     return typing.cast(dict[str, Any], _plain(dataclasses.asdict(recipe)))
 
 
@@ -77,6 +85,8 @@ def _short(value: Any) -> str:
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, str) and store.is_remote(value):
+        return masked(value)
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
@@ -112,27 +122,31 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
 def _override(table: dict[str, Any], text: str) -> None:
     name, equals, value = text.partition("=")
     keys = name.strip().split(".")
+    shown = f"--set {text[:MAX_SHOWN]}"
     if not equals or not all(keys):
-        raise RecipeError(f"--set {text}: table.key=value expected, for instance classify.alpha=5")
+        raise RecipeError(f"{shown}: table.key=value expected, for instance classify.alpha=5")
     try:
         parsed = tomllib.loads(f"v = {value}")["v"]
     except tomllib.TOMLDecodeError:
         parsed = value
+    except (ValueError, RecursionError) as error:
+        raise RecipeError(f"{shown}: a number too long, or lists too deep in each other") from error
     for key in keys[:-1]:
         table = table.setdefault(key, {})
         if not isinstance(table, dict):
-            raise RecipeError(f"--set {text}: {key!r} is not a table")
+            raise RecipeError(f"{shown}: {key!r} is not a table")
     table[keys[-1]] = parsed
 
 
-def _build(cls: Any, table: Any, where: str) -> Any:
+def build(cls: Any, table: Any, where: str) -> Any:
+    """A config class of a table that a person wrote. Raises RecipeError, with `where` and the key."""
     if not isinstance(table, Mapping):
-        raise RecipeError(f"{where}: a table expected, got {table!r}")
+        raise RecipeError(f"{where}: a table expected, got {brief(table)}")
     hints = typing.get_type_hints(cls)
     values = {}
     for key, value in table.items():
         if key not in hints:
-            raise RecipeError(f"{where}: no key {key!r}{did_you_mean(key, list(hints))}")
+            raise RecipeError(f"{where}: no key {brief(key)}{did_you_mean(key, list(hints))}")
         values[key] = _convert(hints[key], value, f"{where}: {key}")
     for f in dataclasses.fields(cls):
         missing = f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
@@ -140,28 +154,30 @@ def _build(cls: Any, table: Any, where: str) -> Any:
             raise RecipeError(f"{where}: the key {f.name!r} is missing")
     try:
         return cls(**values)
-    except ValueError as error:
+    except (ValueError, InputError) as error:
         raise RecipeError(f"{where}: {error}") from error
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:
     """A TOML value as the annotated type of its key: scalars, tuples, dicts of numbers, choices, nested tables."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    got = brief(value)
     if dataclasses.is_dataclass(kind):
-        return _build(kind, value, where)
+        return build(kind, value, where)
     if origin is Literal:
         if value in args and type(value) in {type(a) for a in args}:
             return value
         raise RecipeError(
-            f"{where}: one of {', '.join(map(repr, args))} expected, got {value!r}{_meant_choice(value, args)}"
+            f"{where}: one of {', '.join(map(repr, args))} expected, got {got}{_meant_choice(value, args)}"
         )
     if origin in (types.UnionType, typing.Union):
+        refused = []
         for option in args:
             try:
                 return _convert(option, value, where)
-            except RecipeError:
-                continue
-        raise RecipeError(f"{where}: {kind} expected, got {value!r}")
+            except RecipeError as error:
+                refused.append(str(error).removeprefix(f"{where}: ").partition(" expected")[0])
+        raise RecipeError(f"{where}: {' or '.join(refused)} expected, got {got}")
     if origin is tuple:
         if isinstance(value, str) and args[0] is str and len(args) == 2 and args[1] is ...:
             value = [value]
@@ -170,21 +186,31 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             or isinstance(value, str)
             or (args[-1] is not ... and len(value) != len(args))
         ):
-            raise RecipeError(f"{where}: a list expected, got {value!r}")
+            raise RecipeError(f"{where}: a list expected, got {got}")
+        if "" in value:
+            raise RecipeError(f"{where}: no empty text expected, got {got}")
         return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
     if origin is dict:
         if not isinstance(value, Mapping):
-            raise RecipeError(f"{where}: a table expected, got {value!r}")
-        return {k: _convert(args[1], v, f"{where}.{k}") for k, v in value.items()}
-    if kind is float and type(value) in (int, float):
-        if not math.isfinite(value):
-            raise RecipeError(f"{where}: a finite number expected, got {value!r}")
-        return float(value)
-    if type(value) is kind:
-        return value
-    raise RecipeError(f"{where}: {kind.__name__} expected, got {value!r}")
+            raise RecipeError(f"{where}: a table expected, got {got}")
+        return {k: _convert(args[1], v, f"{where}.{k[:MAX_SHOWN]}") for k, v in value.items()}
+    if kind is float and type(value) is int and abs(value) < 1 << 1000:
+        value = float(value)
+    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+        name = "a finite number" if kind is float else kind.__name__
+        raise RecipeError(f"{where}: {name} expected, got {got}")
+    if kind is str and (len(value) > MAX_TEXT or "\0" in value or not _is_unicode(value)):
+        raise RecipeError(
+            f"{where}: text of at most {MAX_TEXT:,} characters without NUL expected, got {got}"
+        )
+    return value
+
+
+def _is_unicode(text: str) -> bool:
+    """Whether text can be written as UTF-8: an argument of the command line may be other bytes."""
+    return not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 def _meant_choice(value: Any, args: Sequence[Any]) -> str:
-    close = difflib.get_close_matches(str(value), [str(a) for a in args], 1)
+    close = difflib.get_close_matches(brief(value).strip("'"), [str(a) for a in args], 1)
     return f"; did you mean {close[0]!r}?" if close else ""

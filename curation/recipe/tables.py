@@ -14,14 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from curation.errors import did_you_mean
-from curation.recipe.keys import check_bounds, key
+from curation.recipe.keys import check_addresses, check_bounds, key
 from curation.recipe.languages import check_languages
 from curation.recipe.line import STAGES
+from curation.shown import brief
 
 if TYPE_CHECKING:
     from curation import store
 
 Scaling = Literal["tf", "binary", "l2", "log-l2"]
+MAX_HASHES = 10_000  # of a signature: 80 KB a document
+MAX_NAME_BYTES = 100  # of a dataset: it becomes part of the names of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ class DownloadConfig:
     """[download]: where crawls are, and how requests are sent."""
 
     base_url: str = key("https://data.commoncrawl.org/", "Where the archives of crawls are.")
-    requests_per_second: float = key(5.0, "Requests of all workers together.", above=0)
+    requests_per_second: float = key(5.0, "Requests of all workers together.", least=0.001)
     max_attempts: int = key(8, "Tries of one request before it is given up.", least=1)
     timeout_s: float = key(60.0, "Seconds without an answer before a try ends.", above=0)
     max_failed: float = key(
@@ -67,7 +70,7 @@ class ExtractConfig:
     )
     max_page_bytes: int = key(10 << 20, "A larger page is refused as `too_large`.", least=1)
     max_page_s: float = key(
-        30.0, "Processor seconds after which a page is refused as `too_slow`.", above=0
+        30.0, "Processor seconds after which a page is refused as `too_slow`.", least=0.001
     )
 
     def __post_init__(self) -> None:
@@ -93,9 +96,9 @@ class ClassifyConfig:
     """
 
     scaling: Scaling = key("log-l2", "How term counts become features.")
-    alpha: float = key(9.0, "Pareto shape: the higher, the stricter.", above=0)
+    alpha: float = key(9.0, "Pareto shape: the higher, the stricter.", least=0.01, most=1000)
     C: float | Literal["auto"] = key(
-        100.0, 'Inverse regularisation; "auto" takes the least log loss on held-out sites.', above=0
+        100.0, 'Inverse regularisation; "auto": the least log loss on held-out sites.', least=1e-9
     )
     class_weight: Literal["balanced", "none"] = key("balanced", "Whether both classes weigh alike.")
     positives: tuple[str, ...] = key((), "Datasets to learn as good; the trusted ones when empty.")
@@ -104,7 +107,7 @@ class ClassifyConfig:
         100_000, "Documents of each class, shared between its datasets.", least=1
     )
     weights: dict[str, float] = key(
-        {}, "Weight of a dataset in its class; 1 when not named.", above=0
+        {}, "Weight of a dataset in its class; 1 when not named.", least=1e-9
     )
     window_chars: int = key(
         0, "Long documents are learned from in windows of about this length; 0: whole.", least=0
@@ -127,12 +130,14 @@ class DedupConfig:
     features: Literal["unigram", "shingle"] = key(
         "shingle", "What a document is a set of: word shingles, or single words."
     )
-    shingle_words: int = key(5, "Words of a shingle.", least=1)
+    shingle_words: int = key(5, "Words of a shingle.", least=1, most=1000)
     bands: int | Literal["auto"] = key(
         20, 'Bands of a signature; "auto" chooses bands and rows for `min_jaccard`.', least=1
     )
     rows: int = key(6, "Hashes of a band.", least=1)
-    hashes: int = key(128, 'With `bands` = "auto": hashes to choose from, at most.', least=1)
+    hashes: int = key(
+        128, 'With `bands` = "auto": hashes to choose from, at most.', least=1, most=MAX_HASHES
+    )
     min_jaccard: float = key(
         0.8,
         "Jaccard similarity to a document that stays, from which one is removed.",
@@ -173,11 +178,16 @@ class DedupConfig:
         self.banding()
 
     def banding(self) -> tuple[int, int]:
-        """Bands, and rows of a band. Raises ValueError where `hashes` are too few to choose from."""
+        """Bands, and rows of a band. Raises ValueError for too few hashes, or too many."""
         from curation.kernels.bands import choose_bands
 
         if self.bands == "auto":
             return choose_bands(self.min_jaccard, self.hashes)
+        if self.bands * self.rows > MAX_HASHES:
+            raise ValueError(
+                f"bands: at most {MAX_HASHES:,} hashes (bands times rows) expected, "
+                f"got {self.bands * self.rows:,}"
+            )
         return self.bands, self.rows
 
 
@@ -187,7 +197,7 @@ class DecontaminateConfig:
 
     benchmarks: tuple[str, ...] = key((), "Benchmark files (JSONL, Parquet), folders or patterns.")
     catalogue: str = key("", "A TOML file that says which fields of which benchmark count.")
-    gram_words: int = key(13, "Words of a gram (n-gram).", least=1)
+    gram_words: int = key(13, "Words of a gram (n-gram).", least=1, most=1000)
     margin_chars: int = key(200, "Characters cut on each side of a hit.", least=0)
     min_piece_chars: int = key(200, "Shorter pieces are dropped.", least=0)
     max_pieces: int = key(10, "A document in more pieces is removed.", least=0)
@@ -196,6 +206,7 @@ class DecontaminateConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
+        check_addresses("benchmarks", self.benchmarks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,11 +221,14 @@ class MixConfig:
     """[mix]: the weighted mixture and its shards (GPT-3, section 2.2)."""
 
     tokens: int = key(
-        0, "Tokens of the whole mixture; 0: until the first dataset is used up.", least=0
+        0,
+        "Tokens of the whole mixture; 0: until the first dataset is used up.",
+        least=0,
+        most=10**15,
     )
-    shards: int = key(8, "Training shards.", least=1)
+    shards: int = key(8, "Training shards.", least=1, most=100_000)
     validation: float = key(0.001, "Share of documents held out for validation.", least=0, below=1)
-    weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0)
+    weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0, most=1e15)
     max_epochs: float = key(
         16.0, "A mixture that repeats a dataset more often is refused.", of_tables=False, above=0
     )
@@ -260,10 +274,11 @@ class Dataset:
 
     def __post_init__(self) -> None:
         name = self.name
-        if not name or not all(c.isalnum() or c in "-_." for c in name) or name[0] in "._":
+        usable = all(c.isalnum() or c in "-_." for c in name) and name[:1] not in ("", ".", "_")
+        if not usable or len(name.encode()) > MAX_NAME_BYTES:
             raise ValueError(
                 "name: letters and digits, and after the first '-', '_' and '.', expected, "
-                f"got {name!r}"
+                f"at most {MAX_NAME_BYTES} bytes, got {brief(name)}"
             )
         if bool(self.files) + bool(self.crawls) + bool(self.urls) != 1:
             raise ValueError(
@@ -273,7 +288,13 @@ class Dataset:
             raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
         check_bounds(self)
         from curation import store
+        from curation.readers.commoncrawl import check_archives, list_path
 
+        for crawl in self.crawls:
+            list_path(crawl, self.kind)
+        check_archives(self.archives)
+        check_addresses("files", self.files)
+        check_addresses("index", self.index)
         if self.first_mb and not self.stream:
             raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
         if self.stream and any("#" in text and store.address(text).digest for text in self.files):
@@ -288,7 +309,9 @@ class Recipe:
     """The whole recipe. `stages` may leave stages out; those that stand keep their order."""
 
     dataset: tuple[Dataset, ...]
-    seed: int = key(0, "Every random decision depends on it and on the content.")
+    seed: int = key(
+        0, "Every random decision depends on it and on the content.", least=-(2**63), most=2**63 - 1
+    )
     memory_gb: float = key(
         2.0, "For each query of the local engine, which spills to disk beyond it.", above=0
     )
@@ -309,7 +332,7 @@ class Recipe:
             raise ValueError(f"two datasets are called {min(twice)!r}")
         for stage in self.stages:
             if stage not in STAGES:
-                raise ValueError(f"stages: no stage {stage!r}{did_you_mean(stage, STAGES)}")
+                raise ValueError(f"stages: no stage {brief(stage)}{did_you_mean(stage, STAGES)}")
         check_bounds(self)
         from curation import store
 
@@ -323,7 +346,7 @@ class Recipe:
         for table, name, used in self._dataset_names():
             if table in self.stages and (wrong := [n for n in used if n not in names]):
                 raise ValueError(
-                    f"{table}.{name}: no dataset {wrong[0]!r}{did_you_mean(wrong[0], names)}"
+                    f"{table}.{name}: no dataset {brief(wrong[0])}{did_you_mean(wrong[0], names)}"
                 )
         if "decontaminate" in self.stages and not self.decontaminate.benchmarks:
             raise ValueError(

@@ -21,6 +21,7 @@ from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
 from curation.rundir import sources
 from curation.rundir.directory import RunDirectory, Shard
+from curation.shown import masked
 from curation.version import __version__
 
 # The folders of a run directory with a table for each shard.
@@ -267,7 +268,8 @@ def _as_json(rundir: RunDirectory, plan: Plan) -> dict[str, Any]:
             "ordinal": s.ordinal,
             "batch": s.batch,
             "files": [
-                {"path": f.path, "name": f.name, "size": f.size, "tag": f.tag} for f in s.files
+                {"path": masked(f.path), "name": f.name, "size": f.size, "tag": f.tag}
+                for f in s.files
             ],
         }
         for s in plan.shards

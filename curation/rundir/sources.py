@@ -45,7 +45,7 @@ class Source:
     destination: str
 
     def __str__(self) -> str:
-        return self.address.url
+        return str(self.address)
 
 
 def remote_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
@@ -111,7 +111,7 @@ def _crawl_archives(rundir: RunDirectory, dataset: Dataset, crawl: str, batch: i
         raise InputError(
             f"{place}: the list of archives is not here; the stage `download` fetches it"
         )
-    paths = commoncrawl.paths_in(store.read_bytes(place), place)
+    paths = commoncrawl.paths_in(store.read_bytes(place), place)[0]
     base = rundir.recipe.download.base_url.rstrip("/") + "/"
     try:
         chosen = commoncrawl.selected_archives(paths, dataset.archives, rundir.recipe.seed)

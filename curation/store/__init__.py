@@ -1,9 +1,9 @@
 """The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs,
 http(s):// through requests.
 
-`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays, `remote` reads addresses,
-`fetch` brings files from them. All commit last: everything is written under a temporary name and
-appears whole or not at all.
+`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays, `web` asks http addresses,
+`remote` reads addresses, `fetch` brings files from them, `patience` tries again. All commit last:
+everything is written under a temporary name and appears whole or not at all.
 """
 
 from curation.store.arrays import read_array, write_array
@@ -17,10 +17,12 @@ from curation.store.paths import (
     exists,
     filesystem,
     find,
+    free_bytes,
     is_folder,
     is_remote,
     join,
     listing,
+    need_writable,
     open_input,
     process_alive,
     read_bytes,
@@ -30,9 +32,9 @@ from curation.store.paths import (
     write_bytes,
     write_json,
 )
+from curation.store.patience import Patience
 from curation.store.remote import (
     Address,
-    Patience,
     RemoteFile,
     address,
     describe,
@@ -77,12 +79,14 @@ __all__ = [
     "filesystem",
     "find",
     "footer",
+    "free_bytes",
     "is_folder",
     "is_remote",
     "is_web",
     "join",
     "listing",
     "need_footer",
+    "need_writable",
     "open_input",
     "process_alive",
     "read_array",

@@ -2,7 +2,8 @@
 
 Costs the network, and for gzip one reading of what arrived (some 250 MB/s unpacked): every member's
 checksum is tested. The trap: a part that an earlier run left may be of an older file of the same
-name, so the tag (ETag) of the file it is from is kept beside it.
+name, so the tag of the file it is from (ETag, or date and size) is kept beside it. A server that
+tells neither is asked for the whole file again.
 """
 
 from __future__ import annotations
@@ -17,17 +18,17 @@ import zlib
 
 from curation.errors import Unreachable
 from curation.store.paths import exists, find, is_remote, put
+from curation.store.patience import Patience, TryAgain, persist
 from curation.store.remote import (
     Address,
+    Changed,
     OutOfRange,
-    Patience,
     RemoteFile,
-    TryAgain,
     describe,
-    persist,
 )
 
 PART, TAG = ".part", ".tag"
+NEVER_EMPTY = (".gz", ".bz2", ".zst", ".parquet")
 
 
 def fetch(address: Address, destination: str, patience: Patience) -> int:
@@ -78,7 +79,7 @@ def _arrived(address: Address, part: str, patience: Patience) -> int:
             size = file.tell()
             file.flush()
             os.fsync(file.fileno())
-        wrong = str(source.failure) if isinstance(source.failure, OutOfRange) else ""
+        wrong = str(source.failure) if isinstance(source.failure, OutOfRange | Changed) else ""
         if source.failure is not None and not wrong:
             raise source.failure
         if wrong := wrong or _wrong(address, part, size):
@@ -95,11 +96,12 @@ def _arrived(address: Address, part: str, patience: Patience) -> int:
 
 
 def _is_of(part: str, address: Address, patience: Patience) -> bool:
-    """Whether a part is of the file that is at the address now."""
+    """Whether a part is surely of the file that is at the address now."""
     if not os.path.exists(part + TAG):
         return False
     with open(part + TAG, encoding="utf-8") as file:
-        return file.read() == describe(address.url, patience)[1]
+        tag = file.read()
+    return tag != "" and tag == describe(address.url, patience)[1]
 
 
 def _forget(part: str) -> None:
@@ -112,6 +114,8 @@ def _wrong(address: Address, path: str, size: int) -> str:
     """Why what arrived is not the file, or nothing."""
     if address.size >= 0 and size != address.size:
         return f"{size} bytes arrived, {address.size} expected"
+    if not size and address.name.endswith(NEVER_EMPTY):
+        return "an empty file arrived"
     if address.digest:
         kind, expected = address.digest
         with open(path, "rb") as file:

@@ -7,6 +7,7 @@ there does not exist by itself.
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import hashlib
 import os
@@ -45,7 +46,7 @@ def filesystem(path: str) -> tuple[Any, str]:
         # With the option a put is one request, and nothing appears before it.
         if scheme == "s3":
             client = _connected(f"s3://{bucket}?allow_delayed_open=true")
-            return client, f"{bucket}/{key}".rstrip("/")
+            return client, f"{bucket.rpartition('@')[2]}/{key}".rstrip("/")
         return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
@@ -134,7 +135,8 @@ def listing(folder: str) -> list[File]:
 
 
 def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]:
-    prefix = pattern[: pattern.index("://") + 3] if is_remote(pattern) else ""
+    # The scheme, and who asks: KEY:SECRET@ may stand before the bucket.
+    prefix = re.match(r"(?:\w+://(?:[^/]*@)?)?", pattern)[0]  # type: ignore[index]
     files = []
     for info in infos:
         name = posixpath.relpath(info.path, root)
@@ -317,6 +319,17 @@ def delete(path: str) -> None:
         system.delete_dir(inner)
     elif kind == pafs.FileType.File:
         system.delete_file(inner)
+
+
+def free_bytes(folder: str) -> int | None:
+    """Room on the disk of a folder that exists; None for object storage, where there is no end."""
+    return None if is_remote(folder) else shutil.disk_usage(folder).free
+
+
+def need_writable(folder: str) -> None:
+    """Raise PermissionError where a folder exists and nothing may be made in it."""
+    if not is_remote(folder) and os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "permission denied", folder)
 
 
 def sweep(folder: str) -> None:

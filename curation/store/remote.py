@@ -2,46 +2,43 @@
 connection broke, at a polite pace.
 
 Costs the network. The traps: a busy Common Crawl answers 503 or 403 with an XML page under the
-archive's name; a cut connection looks like the end of the file; and a server that ignores a range
-sends the whole file again, which appended to what is there makes a file of the right kind and the
-wrong content.
+archive's name; a cut connection looks like the end of the file; a server that ignores a range sends
+the whole file again, which appended to what is there makes a file of the right kind and the wrong
+content; and a server that names no version may send the rest of another one: what is there already
+is then asked for again and compared.
 """
 
 from __future__ import annotations
 
 import contextlib
-import email.utils
-import functools
 import io
-import random
+import itertools
 import re
-import time
 import urllib.parse
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
+
+import xxhash
 
 from curation.errors import InputError, Unreachable
+from curation.shown import masked
 from curation.store.paths import find, open_input
+from curation.store.patience import Patience, TryAgain, given_up, persist
+from curation.store.web import (
+    LEAST_BYTES_PER_S,
+    arriving_bytes,
+    need_no_page,
+    range_size,
+    respond,
+    response_size,
+    version_tag,
+)
 
-CHUNK_BYTES = 1 << 16  # as much as a cut connection may lose of what it brought
+HEAD_BYTES = 512  # by which a page is told from a file
+MOST_UNTOLD_BYTES = 100 << 30  # of a file whose server tells no length
 _STORAGE_BYTES = 4 << 20  # a request to object storage
-_MAX_WAIT_S = 120.0
-_RETRIED_STATUS = {403, 408, 425, 429, 500, 502, 503, 504}
-_PACKED = {".gz": (b"\x1f\x8b",), ".bz2": (b"BZh",), ".zst": (b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18")}
-_PAGE_TYPES = ("text/html", "application/xml", "text/xml")
 _HASHES = {"sha256": 64, "sha1": 40, "md5": 32}
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long to go on, and the seconds between two requests of this process."""
-
-    max_attempts: int = 8
-    timeout_s: float = 60.0
-    interval_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ class Address:
     digest: tuple[str, str] | None = None
 
     def __str__(self) -> str:
-        return self.url
+        return masked(self.url)
 
 
 def is_web(path: str) -> bool:
@@ -88,6 +85,14 @@ def address(text: str) -> Address:
     return Address(url, name, int(size), digest)
 
 
+class OutOfRange(Unreachable):
+    """The file is shorter than where the reading was to begin."""
+
+
+class Changed(Unreachable):
+    """The file is not the one that was begun."""
+
+
 class RemoteFile(io.RawIOBase):
     """The bytes [start, end) of a remote file, read forward; a broken connection is taken up again
     where it broke.
@@ -105,8 +110,10 @@ class RemoteFile(io.RawIOBase):
         self.size: int | None = None
         self.failure: Unreachable | None = None
         self._patience = patience
-        self._end = end
+        self._start, self._end = start, end
         self.tag = ""
+        self._seen = xxhash.xxh3_128()  # of what was read, where there is no tag
+        self._poor, self._mark = 0, start  # failures in a row that brought little, and since where
         self._body: Iterator[bytes] | None = None
         self._rest = memoryview(b"")
 
@@ -146,8 +153,9 @@ class RemoteFile(io.RawIOBase):
             if self._body is None:
                 self._body = self._ask() if is_web(self.url) else self._from_storage()
             chunk = next(self._body, b"")
-        except BaseException:
+        except BaseException as error:
             self._drop()
+            self._count_failure(error)
             raise
         whole = min(x for x in (self.size, self._end, 1 << 62) if x is not None)
         if not chunk and self.size is not None and self.position < whole:
@@ -155,47 +163,74 @@ class RemoteFile(io.RawIOBase):
             raise TryAgain(f"{self.position} of {whole} bytes arrived")
         chunk = chunk if self._end is None else chunk[: self._end - self.position]
         self.position += len(chunk)
+        if not self.tag:
+            self._seen.update(chunk)
+        if self.size is None and self.position - self._start > MOST_UNTOLD_BYTES:
+            raise Unreachable(
+                f"{self.url}: no end after {self.position:,} bytes, and the server told no length"
+            )
         return chunk
+
+    def _count_failure(self, error: BaseException) -> None:
+        """Raise Unreachable where failure after failure brought hardly anything."""
+        enough = LEAST_BYTES_PER_S * self._patience.timeout_s
+        self._poor = self._poor + 1 if self.position - self._mark < enough else 0
+        self._mark = self.position
+        if self._poor >= self._patience.max_attempts and not isinstance(error, Unreachable):
+            raise given_up(self.url, self._patience, error) from error
 
     def _ask(self) -> Iterator[bytes]:
         """The body of one answer, from `position` on."""
         headers = {}
-        if self.position or self._end is not None:
-            headers["Range"] = f"bytes={self.position}-{'' if self._end is None else self._end - 1}"
+        have = self.position
+        begin = have if self.tag else self._start
+        if begin or self._end is not None:
+            headers["Range"] = f"bytes={begin}-{'' if self._end is None else self._end - 1}"
         with respond("GET", self.url, headers, self._patience) as response:
             if response.status_code == 416:
                 size = range_size(response)
-                if size != self.position:
-                    raise OutOfRange(
-                        f"{self.url}: no byte {self.position} in a file of {size} bytes"
-                    )
+                if size != begin:
+                    raise OutOfRange(f"{self.url}: no byte {begin} in a file of {size} bytes")
                 self.size = size
                 return
-            skip = 0
+            size = response_size(response)
             if response.status_code == 206:
                 told = response.headers.get("Content-Range", "")
-                if not told.startswith(f"bytes {self.position}-"):
-                    raise TryAgain(f"asked for bytes {self.position}-, got {told!r}")
-                size = range_size(response)
+                if not told.startswith(f"bytes {begin}-"):
+                    raise TryAgain(f"asked for bytes {begin}-, got {told!r}")
             else:  # the range was ignored: this is the whole file from its start
-                length = response.headers.get("Content-Length", "")
-                size, skip = int(length) if length.isdecimal() else None, self.position
-            body = response.iter_content(CHUNK_BYTES)
-            first = next(body, b"")
-            if skip or not self.position:
-                _not_a_page(self.url, first, response.headers.get("Content-Type", ""))
-            self._same(size, _tag(response))
-            for chunk in _chained(first, body):
-                if len(chunk) > skip:
-                    yield chunk[skip:]
-                skip = max(0, skip - len(chunk))
+                begin = 0
+            body = arriving_bytes(response, self._patience)
+            head = b""
+            while len(head) < HEAD_BYTES and (more := next(body, b"")):
+                head += more
+            if not begin:
+                need_no_page(self.url, head, response.headers.get("Content-Type", ""))
+            self._same(size, version_tag(response, size))
+            yield from self._unread(itertools.chain([head], body), begin, have)
+
+    def _unread(self, body: Iterator[bytes], at: int, have: int) -> Iterator[bytes]:
+        """The bytes from `have` on of a body that begins at `at`. Without a tag, those before must
+        be the ones that were read already."""
+        again = None if self.tag or have == self._start else xxhash.xxh3_128()
+        for chunk in body:
+            old = chunk[: max(0, have - at)]
+            if again is not None:
+                again.update(old[max(0, self._start - at) :])
+                if at + len(chunk) >= have:
+                    if again.digest() != self._seen.digest():
+                        raise Changed(f"{self.url}: the file changed while it was read")
+                    again = None
+            at += len(chunk)
+            if len(old) < len(chunk):
+                yield chunk[len(old) :]
 
     def _same(self, size: int | None, tag: str) -> None:
         """What is taken up again must be the file that was begun: of its tag, or without tags of
         its size. (Lengths can be wrong.)"""
         if self.tag and tag and tag != self.tag:
-            raise TryAgain(
-                f"the file changed while it was read (its tag was {self.tag}, then {tag})"
+            raise Changed(
+                f"{self.url}: the file changed while it was read (its tag was {self.tag}, then {tag})"
             )
         if None not in (self.size, size) and size != self.size and not (tag and self.tag):
             raise TryAgain(f"a file of {self.size} bytes has become one of {size}")
@@ -211,11 +246,6 @@ class RemoteFile(io.RawIOBase):
             file.seek(self.position)
             while chunk := file.read(min(_STORAGE_BYTES, (self._end or 1 << 62) - self.position)):
                 yield bytes(chunk)
-
-
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def read_range(url: str, start: int, length: int, patience: Patience) -> bytes:
@@ -249,141 +279,10 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
     def ask() -> tuple[int | None, str]:
         # Many servers know no HEAD.
         with respond("GET", url, {"Range": "bytes=0-0"}, patience) as response:
-            length = response.headers.get("Content-Length", "")
-            whole = response.status_code == 200 and length.isdecimal()
-            return int(length) if whole else range_size(response), _tag(response)
+            size = response_size(response)
+            return size, version_tag(response, size)
 
     return persist(ask, url, patience)
-
-
-# ---- one request, and patience -------------------------------------------------------------------
-
-
-class TryAgain(Exception):
-    """A failure that may pass; `wait_s` is what the server asked for."""
-
-    def __init__(self, message: str, wait_s: float = 0.0) -> None:
-        super().__init__(message)
-        self.wait_s = wait_s
-
-
-class OutOfRange(Unreachable):
-    """The file is shorter than where the reading was to begin."""
-
-
-def persist(attempt: Callable[[], T], url: str, patience: Patience) -> T:
-    """`attempt()`, again and again where it fails in a way that may pass.
-
-    Raises Unreachable when patience ends.
-    """
-    import requests
-    import tenacity
-
-    retrying = tenacity.Retrying(
-        stop=tenacity.stop_after_attempt(patience.max_attempts),
-        wait=_wait_s,
-        retry=tenacity.retry_if_exception_type((TryAgain, requests.RequestException)),
-        reraise=True,
-    )
-    try:
-        return retrying(attempt)
-    except (TryAgain, requests.RequestException) as error:
-        raise Unreachable(
-            f"{url}: given up after {patience.max_attempts} attempts: {error}. Try again later: it "
-            "goes on where it stopped"
-        ) from error
-
-
-def respond(method: str, url: str, headers: dict[str, str], patience: Patience) -> Any:
-    """An open response of status 200, 206 or 416.
-
-    Raises TryAgain for what may pass, Unreachable for what will not.
-    """
-    _pace(patience.interval_s)
-    headers = {"Accept-Encoding": "identity", **headers}
-    response = _session().request(
-        method, url, headers=headers, stream=True, timeout=patience.timeout_s
-    )
-    if response.status_code in (200, 206) or (response.status_code == 416 and "Range" in headers):
-        return response
-    with response:
-        body = response.raw.read(200, decode_content=True).decode("utf-8", "replace")
-        message = f"status {response.status_code} {response.reason}: {' '.join(body.split())[:120]}"
-        if response.status_code in _RETRIED_STATUS:
-            raise TryAgain(
-                message, retry_after_s(response.headers.get("Retry-After", ""), time.time())
-            )
-    raise Unreachable(f"{url}: {message}; is the address right?")
-
-
-def retry_after_s(text: str, now: float) -> float:
-    """Seconds that a Retry-After header asks for, as a number or as a date; 0 for anything else.
-
-    >>> date = "Thu, 01 Jan 1970 00:01:00 GMT"
-    >>> retry_after_s("7", 0.0), retry_after_s(date, 20.0), retry_after_s("soon", 0.0)
-    (7.0, 40.0, 0.0)
-    """
-    if text.strip().isdecimal():
-        return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-    except (TypeError, ValueError):
-        return 0.0
-
-
-def _tag(response: Any) -> str:
-    return str(response.headers.get("ETag", "") or response.headers.get("Last-Modified", ""))
-
-
-def range_size(response: Any) -> int | None:
-    match = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _not_a_page(url: str, head: bytes, content_type: str) -> None:
-    """Raise TryAgain for an error page that was sent with status 200."""
-    path = urllib.parse.urlsplit(url).path.lower()
-    for ending, starts in _PACKED.items():
-        if (
-            path.endswith(ending)
-            and head
-            and not (head.startswith(starts) or head[1:4] == starts[-1])
-        ):
-            raise TryAgain(f"no {ending} file but {head[:64]!r}")
-    is_page = content_type.partition(";")[0].strip().lower() in _PAGE_TYPES
-    if is_page and not path.endswith((".htm", ".html", ".xml", *_PACKED)):
-        raise TryAgain(f"a page of type {content_type} where a file was expected: {head[:64]!r}")
-
-
-@functools.lru_cache(maxsize=1)
-def _session() -> Any:
-    import requests
-
-    from curation.version import __version__
-
-    session = requests.Session()
-    session.headers["User-Agent"] = f"curation/{__version__}"
-    return session
-
-
-_next_request = 0.0  # of this process, by time.monotonic()
-
-
-def _pace(interval_s: float) -> None:
-    global _next_request
-    now = time.monotonic()
-    if _next_request > now:
-        time.sleep(_next_request - now)
-    _next_request = max(now, _next_request) + interval_s
-
-
-def _wait_s(state: Any) -> float:
-    """What the server asked for, at least a doubling wait; with jitter, so that workers do not
-    come back together."""
-    error = state.outcome.exception() if state.outcome else None
-    asked = error.wait_s if isinstance(error, TryAgain) else 0.0
-    doubling = min(2.0 ** (state.attempt_number - 1), 60.0)
-    return float(min(max(asked, doubling * random.uniform(0.5, 1.0)), _MAX_WAIT_S))
 
 
 @contextlib.contextmanager

@@ -275,3 +275,63 @@ def test_init_writes_a_recipe_that_loads_and_never_over_another(tmp_path: Path) 
     result = call("init", path)
     assert result.exit_code == 1
     assert "already" in result.output
+
+
+EVIL = "q[/x] [bold]\x1b]0;title\x07\x9b2J\u202e"
+
+
+def test_names_of_files_are_neither_markup_nor_obeyed(tmp_path: Path) -> None:
+    """A warning that quotes one ends no finished run, and moves no cursor."""
+    folder = tmp_path / "q[/x] [bold]\x1b]0;title\x07"
+    folder.mkdir(parents=True)
+    (folder / "in.jsonl").write_text('{"id": "1", "text": "one two three"}\n{"id": "2"}\n')
+    bench = tmp_path / "q[/x] [red]b\x1b[2J.jsonl"
+    bench.write_text('{"question": "too short"}\n')
+    result = call(
+        "decontaminate", str(folder / "in.jsonl"), "--benchmarks", str(bench),
+        "--out", str(folder / "run"), "--workers", "1",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert r"x] [red]b\x1b[2J" in "".join(result.output.splitlines())
+    assert r"Run directory: " + str(folder).replace("\x1b", r"\x1b").replace("\x07", r"\x07") in (
+        result.output
+    )
+    for command in (
+        ["report"],
+        ["contamination"],
+        ["sample"],
+        ["check"],
+        ["explain", EVIL],
+        [EVIL],
+    ):
+        result = call(command[0], str(folder / "run"), *command[1:])
+        assert result.output.replace("\n", "").isprintable(), command
+        assert not isinstance(result.exception, UnicodeError | ValueError), command
+    for wrong in (
+        ["run", EVIL, "--out", "x"],
+        ["run", "--" + EVIL],
+        ["reasons", EVIL],
+        ["--" + EVIL],
+    ):
+        result = call(*wrong)
+        assert result.exit_code in (1, 2)
+        assert result.output.replace("\n", "").isprintable(), wrong
+
+
+def test_the_console_escapes_controls_of_tables_and_panels_too(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    from curation.cli.console import console
+
+    table = Table(title=Text(EVIL))
+    table.add_column(EVIL)
+    table.add_row(Text(EVIL), EVIL)
+    for part in (table, Panel(Text(EVIL), title=Text(EVIL)), EVIL, Text(EVIL)):
+        console().print(part)
+    said = capsys.readouterr().out
+    assert said.replace("\n", "").isprintable()
+    assert said.count("q[/x]") == 8

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 from collections.abc import Callable
@@ -127,11 +129,21 @@ def test_what_cannot_be_started_from_is_refused(
             "activation_function is 'relu'; this model computes 'gelu_new' only",
         ),
         ({"model_type": "llama"}, "model_type is 'llama'"),
-        ({"n_head": None}, "n_head|lacks what a model needs"),
+        ({"n_head": None}, "heads must be a whole number from 1 to 100,000, not None"),
     ):
         (folder / "config.json").write_text(json.dumps({**config, **change}))
         with pytest.raises(InputError, match=words):
             ours(folder)
+    odd = (None, "x", -1, 2.5, 10**30, [], {}, [["global", 10**30]], [[["global"], 10**12]])
+    for key, model_type in itertools.product([*config, "attention_types"], ("gpt2", "gpt_neo")):
+        for value in odd:
+            change = {**config, "model_type": model_type, "num_layers": 2, "hidden_size": 16}
+            (folder / "config.json").write_text(json.dumps({**change, key: value}))
+            with contextlib.suppress(InputError):
+                pretrained_size(folder, size)
+    (folder / "config.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="is not a model's configuration"):
+        pretrained_size(folder, size)
     (folder / "config.json").write_text(json.dumps(config))
     weights.rename(folder / "pytorch_model.bin")
     with pytest.raises(InputError, match="is a pickle"):

@@ -53,7 +53,7 @@ def test_an_unknown_size_lists_those_there_are() -> None:
 
 
 def test_nonsense_is_refused_at_birth() -> None:
-    with pytest.raises(InputError, match="band must be 1 or more, not 0"):
+    with pytest.raises(InputError, match="band must be a whole number from 1 to 10,000,000, not 0"):
         Size("x", 1, 4, 2, 8, 1e-3, band=0)
     with pytest.raises(
         InputError, match=r"attention is a list of dense, banded, strided.*; not dense,sparse"

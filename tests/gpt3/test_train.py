@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
 import math
 import signal
@@ -19,6 +21,7 @@ import torch
 from curation.errors import CurationError, InputError, MissingExtra, RunError
 from curation.gpt3 import checkpoint, data, update
 from curation.gpt3 import train as module
+from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import build
 from curation.gpt3.sizes import SIZES, Size
 from curation.gpt3.train import Options, train
@@ -256,6 +259,34 @@ def test_a_damaged_checkpoint_is_named(
         path.unlink()
     with pytest.raises(CurationError, match="step-0000002"):
         train(shards, tmp_path / "out", size, OPTIONS)
+
+
+ODD = [None, True, "x", -1, 2.5, 10**30, float("inf"), [], [[]], {}, {"layers": {}}]
+
+
+def test_a_checkpoint_made_by_hand_is_one_sentence(size: Size, tmp_path: Path) -> None:
+    """Every value of its state, and of what stands in it, in turn of another kind."""
+    config = {"size": asdict(size), "encoding": "gpt2", "end_of_text": 0}
+    model = build(size, 0)
+    optimizer = torch.optim.AdamW(model.parameters())
+    folder = checkpoint.save(tmp_path, checkpoint.State(1, 1, 1, config), model, optimizer)
+    whole = json.loads((folder / "state.json").read_text())
+    load_checkpoint(folder)
+    for where in ((), ("config",), ("config", "size"), ("noise",)):
+        for key in functools.reduce(lambda part, name: part[name], where, whole):
+            for odd in ODD:
+                changed = json.loads(json.dumps(whole))
+                functools.reduce(lambda part, name: part[name], where, changed)[key] = odd
+                (folder / "state.json").write_text(json.dumps(changed))
+                with contextlib.suppress(InputError):
+                    load_checkpoint(folder)
+    for text in ("[" * 100_000, "[]", "3", "", '{"format": 2}'):
+        (folder / "state.json").write_text(text)
+        with pytest.raises(InputError, match="state"):
+            load_checkpoint(folder)
+    (folder / "state.json").write_text(json.dumps(whole))
+    with pytest.raises(InputError, match="does not hold the optimiser's state of"):
+        checkpoint.load_optimizer(folder, model, optimizer)
 
 
 def test_validation_counts_the_tail_and_can_be_empty(make_shards: MakeShards, size: Size) -> None:

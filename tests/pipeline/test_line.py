@@ -18,7 +18,7 @@ from tiny_corpus import tiny_recipe
 
 from curation import store
 from curation.engine.local import LocalEngine
-from curation.errors import TaskError
+from curation.errors import CurationError, RunError, TaskError
 from curation.pipeline import export
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
@@ -291,3 +291,78 @@ def test_half_of_a_pair_of_another_setting_is_made_again(
 
 def test_every_stage_that_decides_can_be_exported() -> None:
     assert set(export.SPLIT) == set(DECIDING)
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ({"tokenize": {"encoding": "gtp2"}}, "tokenize.encoding: 'gtp2'"),
+        ({"decontaminate": {"benchmarks": ["none.jsonl"]}}, "none.jsonl: no such file"),
+        ({"decontaminate": {"benchmarks": ["bad.jsonl"]}}, "bad.jsonl.*line 1"),
+        (
+            {"decontaminate": {"benchmarks": ["good.jsonl"], "catalogue": "bad.toml"}},
+            "bad.toml: names: a list expected, got 3",
+        ),
+        ({"classify": {"model": "none"}}, "none: not a model"),
+        ({"classify": {"positives": ["web"]}}, "'web' is among the positives and the negatives"),
+    ],
+)
+def test_what_is_known_at_the_start_is_said_before_a_page_is_read(
+    table: dict[str, Any],
+    expected: str,
+    local: LocalEngine,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("good.jsonl").write_text('{"id": "1", "text": "one two three"}\n')
+    Path("bad.jsonl").write_text("[1]\n")
+    Path("bad.toml").write_text("[[benchmark]]\nnames = 3\n")
+    whole = {
+        "stages": ["extract", "classify", "decontaminate", "tokenize"],
+        "decontaminate": {"benchmarks": ["good.jsonl"]},
+        "dataset": [
+            {"name": "web", "role": "crawl", "files": ["good.jsonl"]},
+            {"name": "good", "files": ["good.jsonl"]},
+        ],
+        **table,
+    }
+    with pytest.raises(CurationError, match=expected):
+        pipeline.run(recipe.parse(whole), "run", local, say=lambda line: None)
+    assert not Path("run", "documents").exists()
+
+
+@pytest.mark.parametrize(("free", "outcome"), [(1, "refused"), (4000, "told"), (10**9, "silent")])
+def test_free_room_is_held_against_the_inputs(
+    free: int, outcome: str, local: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "one two three"}\n' + "\n" * 5000)
+    table = {
+        "stages": ["extract"],
+        "dataset": [{"name": "a", "files": [str(tmp_path / "in.jsonl")]}],
+    }
+    monkeypatch.setattr(store, "free_bytes", lambda folder: free)
+    said: list[str] = []
+    if outcome == "refused":
+        with pytest.raises(
+            RunError, match=r"1 bytes are free on its disk, for inputs of 5,0\d\d b"
+        ):
+            pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=said.append)
+        assert not (tmp_path / "run" / "documents").exists()
+        return
+    pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=said.append)
+    assert any("bytes are free" in line for line in said) == (outcome == "told")
+
+
+def test_a_folder_that_may_not_be_written_is_said_at_the_start(
+    local: LocalEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "in.jsonl").write_text('{"id": "1", "text": "one two three"}\n')
+    (tmp_path / "run" / "downloads").mkdir(parents=True)
+    table = {
+        "stages": ["download", "extract"],
+        "dataset": [{"name": "a", "files": [str(tmp_path / "in.jsonl")]}],
+    }
+    monkeypatch.setattr(os, "access", lambda path, mode: not path.endswith("downloads"))
+    with pytest.raises(PermissionError, match="downloads"):
+        pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)

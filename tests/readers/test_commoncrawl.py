@@ -10,7 +10,20 @@ from curation.readers.commoncrawl import list_path, paths_in, selected_archives,
 
 def test_paths_of_a_crawl() -> None:
     assert list_path("CC-MAIN-2019-35", "wet") == "crawl-data/CC-MAIN-2019-35/wet.paths.gz"
-    assert paths_in(gzip.compress(b"b.gz\na.gz\n\n"), "here") == ["b.gz", "a.gz"]
+    assert paths_in(gzip.compress(b"b.gz\na.gz\n\nb.gz\n"), "here") == (["b.gz", "a.gz"], [])
+    bad = [
+        "../../a.gz",
+        "/etc/a.gz",
+        "a b.gz",
+        "a/.gz",
+        "a/",
+        "http://h/a.gz",
+        "\ufffd",
+        "a#b",
+        "\0",
+    ]
+    data = "\n".join(["c/b.gz", *bad, "a.gz"]).encode()
+    assert paths_in(gzip.compress(data), "here") == (["c/b.gz", "a.gz"], bad)
     with pytest.raises(InputError, match="CC-MAIN-2019-35"):
         list_path("../etc", "warc")
     with pytest.raises(InputError, match="here: not a list"):

@@ -15,7 +15,7 @@ from internet import Internet, internet
 
 from curation import store
 from curation.errors import InputError, Unreachable
-from curation.store import remote
+from curation.store import patience, remote, web
 
 BODY = gzip.compress(random.Random(1).randbytes(300_000))
 FAULTS = [
@@ -42,16 +42,16 @@ IMPATIENT = store.Patience(
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
-    monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
     with internet() as server:
         server.files["/a.warc.gz"] = BODY
         yield server
 
 
 def fetch(
-    server: Internet, target: Path, name: str = "a.warc.gz", patience: store.Patience = PATIENCE
+    server: Internet, target: Path, name: str = "a.warc.gz", patient: store.Patience = PATIENCE
 ) -> int:
-    return store.fetch(store.address(server.url + name), str(target), patience)
+    return store.fetch(store.address(server.url + name), str(target), patient)
 
 
 def test_a_good_file_arrives_whole_and_nothing_else_is_left(
@@ -68,8 +68,8 @@ def test_a_good_file_arrives_whole_and_nothing_else_is_left(
 @pytest.mark.parametrize("acts", FAULTS, ids="-".join)
 def test_faults_that_pass_are_survived(server: Internet, tmp_path: Path, acts: list[str]) -> None:
     server.acts["/a.warc.gz"] = list(acts)
-    patience = IMPATIENT if "stall" in acts else PATIENCE
-    assert fetch(server, tmp_path / "a.warc.gz", patience=patience) == len(BODY)
+    patient = IMPATIENT if "stall" in acts else PATIENCE
+    assert fetch(server, tmp_path / "a.warc.gz", patient=patient) == len(BODY)
     assert (tmp_path / "a.warc.gz").read_bytes() == BODY
     assert not server.acts["/a.warc.gz"], "every fault was met"
 
@@ -97,7 +97,7 @@ def test_a_cut_file_is_resumed_and_not_begun_again(server: Internet, tmp_path: P
 def test_the_part_of_a_run_that_ended_is_continued(server: Internet, tmp_path: Path) -> None:
     server.acts["/a.warc.gz"] = ["cut", *["slow_down"] * 9]
     with pytest.raises(Unreachable, match="given up after 3"):
-        fetch(server, tmp_path / "a.warc.gz", patience=store.Patience(3, 30.0))
+        fetch(server, tmp_path / "a.warc.gz", patient=store.Patience(3, 30.0))
     left = (tmp_path / "a.warc.gz.part").stat().st_size
     assert left > len(BODY) // 3
     server.acts.clear()
@@ -135,6 +135,100 @@ def test_a_file_that_changes_under_the_reading_is_no_mixture(server: Internet) -
         assert "changed while it was read" in str(file.failure)
 
 
+@pytest.mark.parametrize("dates", [("", ""), ("Mon", "Tue"), ("Mon", "Mon")], ids="-".join)
+@pytest.mark.parametrize("new", ["new", "much newer"])
+def test_a_part_of_a_server_without_tags_is_continued_only_if_date_and_size_agree(
+    server: Internet, tmp_path: Path, dates: tuple[str, str], new: str
+) -> None:
+    old = server.files["/d.xml.bz2"] = b"BZh9" + b"old" * 50_000
+    server.dates["/d.xml.bz2"] = dates[0]
+    server.acts["/d.xml.bz2"] = ["cut", *["slow_down"] * 9]
+    with pytest.raises(Unreachable):
+        fetch(server, tmp_path / "d", "d.xml.bz2", store.Patience(2, 30.0))
+    same = dates == ("Mon", "Mon") and new == "new"
+    now = old if same else b"BZh9" + new.encode() * 50_000
+    server.files["/d.xml.bz2"], server.dates["/d.xml.bz2"] = now, dates[1]
+    server.acts.clear()
+    server.seen.clear()
+    fetch(server, tmp_path / "d", "d.xml.bz2")
+    assert (tmp_path / "d").read_bytes() == now
+    assert (server.seen[-1][1] not in (None, "bytes=0-0")) == same, "the part was continued"
+
+
+@pytest.mark.parametrize("start", [0, 1000])
+@pytest.mark.parametrize("changed", [False, True])
+def test_a_stream_of_a_server_without_tags_is_taken_up_and_compared(
+    server: Internet, changed: bool, start: int
+) -> None:
+    server.dates["/a.bin"] = ""
+    old, new = (random.Random(n).randbytes(300_000) for n in range(2))
+    server.files["/a.bin"] = old
+    server.acts["/a.bin"] = ["cut", "serve" if start else "ignore_range"]
+    with store.RemoteFile(server.url + "a.bin", PATIENCE, start) as file:
+        begun = file.read(100_000) or b""
+        server.files["/a.bin"] = new if changed else old
+        whole = begun + (file.readall() or b"")
+    if changed:
+        assert "changed while it was read" in str(file.failure)
+        assert old[start:].startswith(whole)
+    else:
+        assert file.failure is None
+        assert whole == old[start:]
+
+
+@pytest.mark.parametrize("name", ["e.jsonl.gz", "e.txt#name=e.gz", "e.parquet", "e.bz2"])
+def test_an_empty_answer_is_no_packed_file(server: Internet, tmp_path: Path, name: str) -> None:
+    server.files["/" + name.partition("#")[0]] = b""
+    with pytest.raises(Unreachable, match=r"given up after 2 .*(an empty file|no \.)"):
+        fetch(server, tmp_path / "e", name, store.Patience(2, 30.0))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("to", ["file:///etc/passwd", "/loop", "http://a..b/", "http://[::1/"])
+def test_what_no_patience_mends_is_asked_for_once(
+    server: Internet, tmp_path: Path, to: str
+) -> None:
+    server.redirects["/loop"] = to
+    with pytest.raises(Unreachable, match="is the address right") as caught:
+        fetch(server, tmp_path / "a", "loop#name=a")
+    assert "attempts" not in str(caught.value)
+    assert len(server.seen) == (31 if to == "/loop" else 1)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_body_without_an_end_is_left(
+    server: Internet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "MOST_UNTOLD_BYTES", 10 << 20)
+    server.files["/a.bin"] = bytes(1 << 20)
+    server.acts["/a.bin"] = ["endless"]
+    with pytest.raises(
+        Unreachable, match=r"no end after 1\d,\d\d\d,\d\d\d bytes, and the server told"
+    ):
+        fetch(server, tmp_path / "a.bin", "a.bin")
+    assert len(server.seen) == 1
+
+
+def test_a_body_that_drips_is_a_failure(server: Internet, tmp_path: Path) -> None:
+    server.acts["/a.warc.gz"] = ["drip"] * 99
+    with pytest.raises(Unreachable, match=r"given up after 2 attempts: .* which is too slow"):
+        fetch(server, tmp_path / "a.warc.gz", patient=store.Patience(2, 0.2))
+    assert len(server.seen) <= 4
+
+
+@pytest.mark.parametrize("start", ["<!DOCTYPE html>", " \n<html lang=en>", '<?xml version="1.0"?>'])
+def test_a_page_is_no_table_whatever_the_server_calls_it(
+    server: Internet, tmp_path: Path, start: str
+) -> None:
+    for name in ("t.jsonl", "t", "t.parquet"):
+        server.files["/" + name] = start.encode() + b"<p>Sorry"
+        with pytest.raises(Unreachable, match="a page of type  where a file was expected"):
+            fetch(server, tmp_path / name, name, store.Patience(2, 30.0))
+    for name in ("t.html", "dump.xml", "t.txt"):
+        server.files["/" + name] = start.encode() + b"<p>Sorry"
+        fetch(server, tmp_path / name, name)
+
+
 @pytest.mark.parametrize("act", ["slow_down", "page", "lie", "flip"])
 def test_what_stays_broken_is_reported_and_never_saved(
     server: Internet, tmp_path: Path, act: str
@@ -143,7 +237,7 @@ def test_what_stays_broken_is_reported_and_never_saved(
     if act == "lie":
         server.files["/a.warc.gz"] = b""
     with pytest.raises(Unreachable, match=r"given up after 3 attempts"):
-        fetch(server, tmp_path / "a.warc.gz", patience=store.Patience(3, 30.0))
+        fetch(server, tmp_path / "a.warc.gz", patient=store.Patience(3, 30.0))
     assert not (tmp_path / "a.warc.gz").exists()
     assert len(server.seen) == 3
 
@@ -162,7 +256,7 @@ def test_a_missing_file_is_an_error_at_once(server: Internet, tmp_path: Path) ->
 
 
 def test_no_server_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
     with pytest.raises(Unreachable, match="given up after 2"):
         store.fetch(
             store.address("http://127.0.0.1:9/a.gz"),
@@ -232,8 +326,8 @@ def test_what_the_server_asks_for_is_heard(
     server: Internet, act: str, least: float, most: float
 ) -> None:
     server.acts["/a.warc.gz"] = [act]
-    with pytest.raises(remote.TryAgain) as caught:
-        remote.respond("GET", server.url + "a.warc.gz", {}, PATIENCE)
+    with pytest.raises(patience.TryAgain) as caught:
+        web.respond("GET", server.url + "a.warc.gz", {}, PATIENCE)
     assert least <= caught.value.wait_s <= most
 
 
@@ -246,9 +340,9 @@ def test_waits_double_with_jitter_and_are_never_shorter_than_asked(
 ) -> None:
     state = SimpleNamespace(
         attempt_number=attempt,
-        outcome=SimpleNamespace(exception=lambda: remote.TryAgain("busy", asked)),
+        outcome=SimpleNamespace(exception=lambda: patience.TryAgain("busy", asked)),
     )
-    waits = {remote._wait_s(state) for _ in range(20)}
+    waits = {patience._wait_s(state) for _ in range(20)}
     assert least <= min(waits)
     assert max(waits) <= most
     assert len(waits) > 1 or least == most

@@ -37,8 +37,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.answer(
                 refusals[act][0], SLOW_DOWN, {"Content-Type": "application/xml", **refusals[act][1]}
             )
+        if self.path in self.server.redirects:
+            return self.answer(302, b"", {"Location": self.server.redirects[self.path]})
         if body is None:
-            return self.answer(404, b"<html>no such key</html>")
+            return self.answer(404, self.server.missing)
         if act == "page":
             return self.answer(
                 200, b"<html>Sorry, we are busy</html>", {"Content-Type": "text/html"}
@@ -46,11 +48,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return self.serve(act, body, asked)
 
     def serve(self, act: str, body: bytes, asked: str | None) -> None:
-        headers = (
-            {"ETag": f'"{hashlib.md5(body).hexdigest()}"'}
-            if act != "changed"
-            else {"ETag": '"other"'}
-        )
+        headers = {"ETag": f'"{hashlib.md5(body).hexdigest()}"'}
+        if act == "changed":
+            headers = {"ETag": '"other"'}
+        if (date := self.server.dates.get(self.path)) is not None:
+            headers = {"Last-Modified": date} if date else {}
+        if act in ("drip", "endless"):
+            return self.trickle(act, body, headers)
         rest, status = body, 200
         if asked and act not in ("ignore_range", "hide"):
             first, last = re.fullmatch(r"bytes=(\d+)-(\d*)", asked).groups()  # type: ignore[union-attr]
@@ -72,6 +76,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if act == "stall":
             self.wfile.flush()
             time.sleep(STALL_S)
+
+    def trickle(self, act: str, body: bytes, headers: dict[str, str]) -> None:
+        """A byte now and then, or bytes without end."""
+        self.answer(200, b"", headers, len(body) if act == "drip" else -1)
+        with contextlib.suppress(ConnectionError):
+            for _ in range(10_000):
+                self.wfile.write(body[:1] if act == "drip" else body)
+                self.wfile.flush()
+                time.sleep(0.05 if act == "drip" else 0)
 
     def answer(
         self,
@@ -95,7 +108,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Internet(http.server.ThreadingHTTPServer):
-    """`files` by path, `acts` by path, and in `seen` every request with its range."""
+    """`files` by path, `acts` by path, in `seen` every request with its range, and in `missing`
+    what it says where there is no file. A path in `dates` has no ETag, and no date if it is empty;
+    one in `redirects` is elsewhere."""
 
     daemon_threads = True
 
@@ -104,6 +119,9 @@ class Internet(http.server.ThreadingHTTPServer):
         self.files: dict[str, bytes] = {}
         self.acts: dict[str, list[str]] = {}
         self.seen: list[tuple[str, str | None]] = []
+        self.dates: dict[str, str] = {}
+        self.redirects: dict[str, str] = {}
+        self.missing = b"<html>no such key</html>"
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
 

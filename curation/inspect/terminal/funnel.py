@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from rich.console import Group
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -79,7 +78,7 @@ def _table(flows: Sequence[Flow], narrow: bool) -> tuple[Table, int]:
         table.add_column(name, justify="right", no_wrap=True, style=style)
         column.append(name.plain)
     for i, style in enumerate(["dim", *(style for _, style, _ in rows)]):
-        table.add_row(*(escape(column[i]) for column in columns), style=style)
+        table.add_row(*(Text(column[i]) for column in columns), style=style)
     return table, sum(max(map(len, column)) + gap for column in columns)
 
 

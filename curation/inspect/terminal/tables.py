@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from curation.inspect.evidence.listing import Listing
 
@@ -11,16 +11,15 @@ from curation.inspect.evidence.listing import Listing
 def table_of(listing: Listing) -> Table:
     """The table, its title above it; cells are plain text, whatever is in them."""
     table = Table(
-        title=escape(listing.title) or None,
+        title=Text(listing.title, style="bold") if listing.title else None,
         title_justify="left",
-        title_style="bold",
         box=None,
         pad_edge=False,
         padding=(0, 2, 0, 0),
     )
     for i, name in enumerate(listing.head):
         left = i in listing.left
-        table.add_column(escape(name), justify="left" if left else "right", overflow="fold")
+        table.add_column(Text(name), justify="left" if left else "right", overflow="fold")
     for i, row in enumerate(listing.rows):
-        table.add_row(*map(escape, row), style="bold" if i in listing.strong else "")
+        table.add_row(*map(Text, row), style="bold" if i in listing.strong else "")
     return table

@@ -31,7 +31,7 @@ from curation.stages.classify.sample import commonest, sample_shard, shares, tok
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.recipe.tables import ClassifyConfig
+    from curation.recipe.tables import ClassifyConfig, Recipe
     from curation.rundir.directory import Shard
     from curation.rundir.plan import Plan
 
@@ -49,7 +49,6 @@ def fit_model(rundir: RunDirectory, plan: Plan, engine: Engine, path: str) -> No
     already."""
     recipe, config = rundir.recipe, rundir.recipe.classify
     classes = {"positive": recipe.positives(), "negative": recipe.negatives()}
-    _check_classes(classes)
     share = {
         name: s
         for datasets in classes.values()
@@ -119,7 +118,9 @@ def _fit(
     load_model(path)
 
 
-def _check_classes(classes: Mapping[str, Sequence[str]]) -> None:
+def check_classes(recipe: Recipe) -> None:
+    """Raise RecipeError where a recipe names nothing to fit on."""
+    classes = {"positive": recipe.positives(), "negative": recipe.negatives()}
     for name, datasets in classes.items():
         if not datasets:
             role = "trusted" if name == "positive" else "crawl"

@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -20,8 +21,9 @@ import numpy as np
 import numpy.typing as npt
 
 from curation import store
-from curation.errors import InputError, RunError
+from curation.errors import MISSHAPEN, InputError, RunError
 from curation.recipe.tables import Scaling
+from curation.shown import brief
 
 FORMAT = 1  # of the folder; a reader refuses another
 NUM_FEATURES = 1 << 18  # HashingTF's default
@@ -79,11 +81,13 @@ def load_model(folder: str) -> Model:
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             weights, intercept = arrays["weights"], float(arrays["intercept"])
-    except (KeyError, ValueError, zipfile.BadZipFile) as error:
+    except (*MISSHAPEN, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError) as error:
         raise InputError(
-            f"{folder}/model.npz: arrays `weights` and `intercept` expected ({error}); copy the "
-            "model again"
+            f"{folder}/model.npz: arrays `weights` and `intercept` expected ({brief(error)}); copy "
+            "the model again"
         ) from error
+    if weights.dtype.kind not in "fiu":
+        raise InputError(f"{folder}/model.npz: weights are numbers, got {weights.dtype}")
     if weights.shape != (NUM_FEATURES,):
         raise InputError(
             f"{folder}: {NUM_FEATURES} weights expected, got {weights.shape}; this model is of "
@@ -107,18 +111,18 @@ def _card(folder: str) -> dict[str, Any]:
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         got = card.get("format") if isinstance(card, dict) else card
         raise InputError(
-            f"{path}: a model of format {FORMAT} expected, got {got!r}; fit it again with this "
+            f"{path}: a model of format {FORMAT} expected, got {brief(got)}; fit it again with this "
             "version"
         )
     if card.get("features") != NUM_FEATURES:
         raise InputError(
-            f"{path}: {NUM_FEATURES} features expected, got {card.get('features')!r}; this model "
-            "is of another feature size"
+            f"{path}: {NUM_FEATURES} features expected, got {brief(card.get('features'))}; this "
+            "model is of another feature size"
         )
     if card.get("scaling") not in get_args(Scaling):
         raise InputError(
             f"{path}: a scaling of {', '.join(get_args(Scaling))} expected, got "
-            f"{card.get('scaling')!r}; fit the model again"
+            f"{brief(card.get('scaling'))}; fit the model again"
         )
     return {"sha256": None, **card}
 

@@ -31,7 +31,7 @@ from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once, stored_ledgers
 from curation.rundir.survivors import char_lengths
-from curation.stages.classify.fit import fit_model
+from curation.stages.classify.fit import check_classes, fit_model
 from curation.stages.classify.model import Model, copy_model, load_model
 
 if TYPE_CHECKING:
@@ -43,6 +43,18 @@ VERSION = 2
 ALARM_FLOOR = 1.5
 ALARM_SEEN = 0.5  # one of which the fit saw more as negatives is scored too low
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
+
+
+def check(rundir: RunDirectory) -> None:
+    """Raise what would end the stage, for all that is known before it: the model, or the classes
+    to fit one on."""
+    recipe = rundir.recipe
+    if not any(recipe.filtered(name) for name in recipe.names()):
+        return
+    if recipe.classify.model:
+        _check_scaling(recipe.classify, load_model(recipe.classify.model))
+    else:
+        check_classes(recipe)
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
@@ -64,7 +76,6 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     else:
         fit_model(rundir, plan, engine, path)
     model = load_model(path)
-    _check_scaling(recipe.classify, model)
     engine.map("classify: score", partial(score_shard, rundir, model.identity), scored)
     results = engine.map("classify: decide", partial(decide_shard, rundir), decided)
     by_shard = dict(zip(decided, results, strict=True))

@@ -35,7 +35,9 @@ from curation import store
 from curation.digests import config_digest, text_digest
 from curation.errors import InputError, RecipeError
 from curation.kernels.examples import benchmark_name, benchmark_names, example_id, json_records
+from curation.recipe import reading
 from curation.rundir import sources
+from curation.shown import brief
 
 if TYPE_CHECKING:
     from curation.kernels.grams import GramTable
@@ -165,14 +167,14 @@ def read_catalogue(path: str = "") -> list[Layout]:
         ("benchmarks.toml", shipped)
     ]:
         try:
-            tables = tomllib.loads(data.decode("utf-8")).get("benchmark", [])
-            for table in tables:
-                values: dict[str, Any] = {
-                    k: tuple(v) if isinstance(v, list) else v for k, v in table.items()
-                }
-                out.append(Layout(**values))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError, TypeError, AttributeError) as error:
-            raise RecipeError(f"{where}: not a catalogue of benchmarks: {error}") from error
+            tables = tomllib.loads(data.decode("utf-8"))["benchmark"]
+        except (ValueError, KeyError, RecursionError) as error:
+            raise RecipeError(
+                f"{where}: not a catalogue of benchmarks, which is TOML with [[benchmark]]: {error}"
+            ) from error
+        if not isinstance(tables, list):
+            raise RecipeError(f"{where}: [[benchmark]] expected, got {brief(tables)}")
+        out += [reading.build(Layout, table, where) for table in tables]
     return out
 
 

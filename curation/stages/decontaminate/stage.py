@@ -45,6 +45,23 @@ COMMON = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
 MOST_NAMES = 12  # of benchmarks in a warning
 
 
+def check(rundir: RunDirectory) -> None:
+    """Raise what would end the stage, for all that is known before it: benchmark files on a disk,
+    and the catalogue."""
+    asked = rundir.recipe.decontaminate
+    benchmarks.read_catalogue(asked.catalogue)
+    benchmarks.benchmark_files([text for text in asked.benchmarks if not store.is_web(text)])
+
+
+def check_read(rundir: RunDirectory) -> None:
+    """The same for what the benchmark files hold, once all of them are here."""
+    asked = rundir.recipe.decontaminate
+    if not store.exists(rundir.path("decontaminate", "benchmarks", "card.json")):
+        patterns = sources.local_patterns(rundir, asked.benchmarks)
+        for _ in benchmarks.read_benchmarks(patterns, asked.catalogue):
+            pass
+
+
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
     """Read the benchmarks, find hits, count documents per gram, cut."""
     recipe = rundir.recipe

@@ -21,6 +21,7 @@ from curation.errors import InputError, Unreachable
 from curation.rundir import sources
 from curation.rundir.directory import RunDirectory
 from curation.rundir.sources import Source
+from curation.shown import brief
 from curation.stages.download import captures
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
     Raises InputError where more than `max_failed` of a dataset's files cannot be fetched, or a
     single benchmark.
     """
-    _fetch_lists(rundir)
+    _fetch_lists(rundir, say)
     wanted = sources.remote_benchmarks(rundir)
     for dataset in rundir.recipe.dataset:
         wanted += sources.remote_files(rundir, dataset) + sources.remote_index_files(
@@ -89,9 +90,9 @@ def fetch_file(patience: store.Patience, source: Source) -> str:
     return ""
 
 
-def _fetch_lists(rundir: RunDirectory) -> None:
+def _fetch_lists(rundir: RunDirectory, say: Callable[[str], None]) -> None:
     """Each crawl's list of archives, once a run directory: it is part of what the run is made
-    from."""
+    from. A line that is no path costs that line."""
     from curation.readers import commoncrawl
 
     config = rundir.recipe.download
@@ -99,7 +100,12 @@ def _fetch_lists(rundir: RunDirectory) -> None:
         (d.kind, crawl) for d in rundir.recipe.dataset for crawl in d.crawls
     ):
         url = config.base_url.rstrip("/") + "/" + commoncrawl.list_path(crawl, kind)
-        store.fetch(store.address(url), sources.list_path(rundir, crawl, kind), config.patience(1))
+        place = sources.list_path(rundir, crawl, kind)
+        if store.exists(place):
+            continue
+        store.fetch(store.address(url), place, config.patience(1))
+        if bad := commoncrawl.paths_in(store.read_bytes(place), place)[1]:
+            say(f"{url}: {len(bad)} lines are no paths and are passed over, first {brief(bad[0])}")
 
 
 def _list_failed(
@@ -108,7 +114,7 @@ def _list_failed(
     """List what could not be fetched; stop where it is too much."""
     path = rundir.path("downloads", "_failed.json")
     if failed:
-        rows = [{"dataset": s.owner, "url": s.address.url, "why": why} for s, why in failed]
+        rows = [{"dataset": s.owner, "url": str(s.address), "why": why} for s, why in failed]
         store.write_json(path, rows)
     elif store.exists(path):
         store.delete(path)
@@ -148,7 +154,7 @@ def announce(
                 else rundir.recipe.dataset[rundir.recipe.place(owner)].first_mb
             )
             hosts = ", ".join(
-                dict.fromkeys(urlsplit(source.address.url).netloc for source in files)
+                dict.fromkeys(urlsplit(str(source.address)).netloc for source in files)
             )
             amount = (
                 "size not told" if size is None else ("" if exact else "about ") + megabytes(size)

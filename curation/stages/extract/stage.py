@@ -23,6 +23,7 @@ from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
+from curation.shown import masked
 from curation.stages.extract import captures
 from curation.stages.extract.columns import (
     extra_types,
@@ -335,7 +336,7 @@ def _outcomes(
         for outcome in _records(config, dataset, stream, file):
             yield file, outcome
         if isinstance(stream, store.RemoteFile) and stream.failure is not None:
-            yield file, Reject(UNREACHABLE, file.path, stream.position, str(stream.failure))
+            yield file, Reject(UNREACHABLE, masked(file.path), stream.position, str(stream.failure))
 
 
 def _records(

@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 VERSION = 1
 
 
+def check(rundir: RunDirectory) -> None:
+    """Raise InputError where there is no such encoding."""
+    encoding_facts(rundir.recipe.tokenize.encoding)
+
+
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
     """Write `tokens/encoding.json` and the tokens of every shard."""
     recipe = rundir.recipe

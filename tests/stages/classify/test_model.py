@@ -5,11 +5,15 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
+import shutil
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from curation.errors import InputError
 from curation.stages.classify.model import NUM_FEATURES, copy_model, load_model, write_model
@@ -92,6 +96,67 @@ def test_arrays_of_another_kind_are_refused(folder: Path) -> None:
         replace_arrays(folder, **arrays)
         with pytest.raises(InputError, match=said):
             load_model(str(folder))
+
+
+def zipped(member: bytes, method: int = zipfile.ZIP_STORED) -> bytes:
+    """An .npz whose weights are these bytes."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as file:
+        file.writestr("weights.npy", member)
+        file.writestr("intercept.npy", member)
+    return buffer.getvalue()
+
+
+def header(shape: str, kind: str = "<f8") -> bytes:
+    text = f"{{'descr': '{kind}', 'fortran_order': False, 'shape': {shape}}}".encode()
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"PK",
+        zipped(b""),
+        zipped(b"\x93NUMPY"),
+        zipped(header("(262144,)")),
+        zipped(header("(10**15,)")),
+        zipped(header("(999999999999999,)")),
+        zipped(header("(" * 900 + ")" * 900)),
+        zipped(header("(262144,)", "<U9") + bytes(36 * 262144), zipfile.ZIP_DEFLATED),
+        zipped(header("(262144,)", "<c16") + bytes(16 * 262144), zipfile.ZIP_DEFLATED),
+        zipped(header("(262144,)") + bytes(8 * 262144), zipfile.ZIP_DEFLATED),
+        zipped(bytes(99), zipfile.ZIP_BZIP2)[:-9] + b"123456789",
+    ],
+    ids=range(12),
+)
+def test_arrays_made_by_hand_are_one_sentence(folder: Path, data: bytes) -> None:
+    (folder / "model.npz").write_bytes(data)
+    change(folder, sha256=hashlib.sha256(data).hexdigest())
+    with pytest.raises(InputError, match=r"model\.npz: \S+"):
+        load_model(str(folder))
+
+
+ODD = [None, True, -1, 1e308, "", "x" * 99, [], [[]], {}, {"x": {}}, 2**63]
+
+
+@pytest.mark.parametrize("file", ["card.json", "report.json"])
+def test_a_card_or_report_made_by_hand_is_shown_or_one_sentence(
+    sample_run: Path, tmp_path: Path, file: str
+) -> None:
+    from curation.cli import main
+
+    shutil.copytree(sample_run / "classify" / "model", tmp_path / "m")
+    path = tmp_path / "m" / file
+    whole = json.loads(path.read_text())
+    assert CliRunner().invoke(main, ["model", str(tmp_path / "m")]).exit_code == 0
+    draw = random.Random(3)
+    for key in [*whole, *whole]:
+        path.write_text(json.dumps({**whole, key: draw.choice(ODD)}))
+        done = CliRunner().invoke(main, ["model", str(tmp_path / "m")])
+        assert done.exception is None or isinstance(done.exception, SystemExit), (key, done)
+    path.write_text("[" * 100_000)
+    assert CliRunner().invoke(main, ["model", str(tmp_path / "m")]).exit_code == 1
 
 
 def test_what_is_no_model_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_users_catalogue_comes_first(tmp_path: Path) -> None:
     (example,) = read_benchmarks((str(tmp_path / "lambada.jsonl"),), str(path))
     assert (example.fields, example.synthetic, example.id) == (("q",), True, "7")
     path.write_text('[[benchmark]]\nnmes = ["x"]\n')
-    with pytest.raises(RecipeError, match=r"own\.toml: not a catalogue of benchmarks"):
+    with pytest.raises(RecipeError, match=r"own\.toml: no key 'nmes'; did you mean 'names'"):
         read_catalogue(str(path))
 
 

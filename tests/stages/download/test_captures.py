@@ -24,7 +24,7 @@ from curation.readers.commoncrawl import surt_key
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
 from curation.stages.download import captures
-from curation.store import remote
+from curation.store import patience
 
 SCHEMA = pa.schema(
     [  # as published, the columns that are not needed here among them
@@ -112,7 +112,7 @@ def made_crawl() -> tuple[dict[str, bytes], list[dict[str, Any]]]:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Internet, Recipe]]:
     """The server, and a recipe whose list and index lie in the test's folder."""
-    monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
     monkeypatch.setattr(captures, "SHARD_RECORDS", 4)
     monkeypatch.setattr(captures, "QUERY", captures.QUERY.replace("1000", "4"))
     files, rows = made_crawl()

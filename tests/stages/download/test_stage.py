@@ -11,17 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from internet import Internet, internet
 from warcio.warcwriter import WARCWriter
 
 from curation import store
+from curation.cli import main
+from curation.cli.console import say
+from curation.cli.progress import Steps
 from curation.engine.local import LocalEngine
 from curation.errors import InputError, RecipeError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
-from curation.store import remote
+from curation.store import patience
 
+IMPATIENT = store.Patience(2, 30.0)
 CRAWL = "CC-MAIN-2019-35"
 LIST = f"/crawl-data/{CRAWL}/wet.paths.gz"
 NAMES = [f"crawl-data/{CRAWL}/segments/{i}/wet/CC-{i:05}.warc.wet.gz" for i in range(4)]
@@ -48,7 +53,7 @@ def wet(number: int, pages: int = 12) -> bytes:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Internet]:
-    monkeypatch.setattr(remote, "_MAX_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
     with internet() as server:
         server.files[LIST] = gzip.compress("\n".join(NAMES).encode())
         for number, name in enumerate(NAMES):
@@ -212,6 +217,17 @@ def test_a_stream_that_stays_broken_is_told_and_asked_for_again(
     assert documents(rundir, plan) == undisturbed
 
 
+def test_a_bad_line_of_a_list_costs_that_line(
+    server: Internet, tmp_path: Path, local: LocalEngine
+) -> None:
+    lines = [NAMES[0], "../../etc/passwd", "a b\x1b[2J", NAMES[1], NAMES[1]]
+    server.files[LIST] = gzip.compress("\n".join(lines).encode())
+    said: list[str] = []
+    _, plan = pipeline.run(crawl(server), str(tmp_path / "run"), local, say=said.append)
+    assert [shard.files[0].name for shard in plan.shards] == [n.split("/")[-1] for n in NAMES[:2]]
+    assert said[0].endswith("2 lines are no paths and are passed over, first '../../etc/passwd'")
+
+
 @pytest.mark.parametrize("stream", [False, True])
 def test_too_many_broken_files_stop_the_run(
     server: Internet, tmp_path: Path, local: LocalEngine, stream: bool
@@ -298,7 +314,7 @@ def test_what_cannot_go_together_is_refused(dataset: dict[str, Any], said: str) 
         recipe.parse({"stages": ["extract"], "dataset": [{"name": "a", **dataset}]})
 
 
-@pytest.mark.parametrize("archives", ["0:x", "sample:0"])
+@pytest.mark.parametrize("archives", ["9:", "sample:0"])
 def test_bad_archives_name_the_key_and_the_dataset(
     server: Internet, tmp_path: Path, local: LocalEngine, archives: str
 ) -> None:
@@ -306,3 +322,65 @@ def test_bad_archives_name_the_key_and_the_dataset(
     with pytest.raises(InputError, match=expected) as caught:
         pipeline.run(crawl(server, archives=archives), str(tmp_path / "run"), local)
     assert "a slice such as '0:100'" in str(caught.value)
+
+
+MARKER = "MARKER"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_no_secret_of_an_address_is_written_or_printed(
+    server: Internet, tmp_path: Path, local: LocalEngine, stream: bool, capfd: Any
+) -> None:
+    """Everything that a run leaves and says, and its report, with a file that fails."""
+    host = server.url.removeprefix("http://")
+
+    def signed(name: str, signature: str) -> str:
+        key = f"X-Amz-Credential={MARKER}&X-Amz-Signature={signature}{MARKER}"
+        server.files[f"/{name}?part=1&{key}"] = server.files.get(f"/{name}", b"")
+        return f"http://me:{MARKER}@{host}{name}?part=1&{key}"
+
+    page = "https://example.org/a?X-Amz-Signature=page"
+    row = {"id": "1", "text": "one two three", "url": page}
+    server.files["/t.jsonl"] = json.dumps(row).encode() + b"\n"
+    server.files["/u.jsonl"] = b'{"id": "2", "text": "four five six"}\n'
+    out = str(tmp_path / "run")
+
+    def run(signature: str) -> Any:
+        files = [signed(name, signature) for name in ("t.jsonl", "u.jsonl", "broken.warc.gz")]
+        server.acts = {path: ["slow_down"] * 9 for path in server.files if "broken" in path}
+        dataset = {"name": "t", "files": files, "stream": stream}
+        polite = {"requests_per_second": 2000, "max_attempts": 2, "max_failed": 0.4}
+        table = {"stages": ["download", "extract"], "dataset": [dataset], "download": polite}
+        with Steps() as steps:
+            return pipeline.run(recipe.parse(table), out, local, say=steps.say)
+
+    rundir, plan = run("first")
+    before = documents(rundir, plan)
+    for line in pipeline.warnings(rundir):
+        say(line)
+    assert CliRunner().invoke(main, ["report", out]).exit_code == 0
+    rundir, plan = run("second")  # the same input: no other recipe, and the documents stay
+    assert documents(rundir, plan) == before
+    server.acts = {path: ["slow_down"] * 9 for path in server.acts}
+    broken = store.address(signed("broken.warc.gz", "second"))
+    with pytest.raises(InputError, match=r"given up after 2 attempts: .*status 503") as caught:
+        store.fetch(broken, str(tmp_path / "b"), IMPATIENT)
+    written = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    rows = [
+        r for shard in plan.shards for r in store.read_table(rundir.documents(shard)).to_pylist()
+    ]
+    assert page in [r["url"] for r in rows], "addresses of pages are data"
+    rejects = [store.read_table(rundir.table("rejects", shard)) for shard in plan.shards]
+    told = "".join(capfd.readouterr()) + str(caught.value) + str([r.to_pylist() for r in rejects])
+    assert "broken.warc.gz" in told
+    assert "X-Amz-Signature=***" in told
+    assert MARKER not in told
+    assert [path for path, data in written.items() if MARKER.encode() in data] == []
+
+
+def test_what_a_server_says_is_shown_and_not_obeyed(server: Internet, tmp_path: Path) -> None:
+    server.missing = b"\x1b]0;title\x07<h1>\xc2\x9b2J\r\nError: all is well"
+    with pytest.raises(InputError) as caught:
+        store.fetch(store.address(server.url + "none"), str(tmp_path / "a"), IMPATIENT)
+    assert str(caught.value).isprintable()
+    assert r"\x1b]0;title\x07<h1>\x9b2J Error: all is well" in str(caught.value)
