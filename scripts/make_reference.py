@@ -19,7 +19,7 @@ import pyarrow as pa
 
 import curation
 from curation.cli import COMMANDS, main
-from curation.recipe import keys as keys_of
+from curation.keys import expected
 from curation.recipe import tables
 from curation.recipe.line import STAGES
 from curation.rundir import schema
@@ -114,7 +114,7 @@ def keys(cls: Any) -> str:
             "help", "Names the dataset and its folders in a run directory."
         )
         numbers = {name: value for name, value in field.metadata.items() if name != "help"}
-        bounds = keys_of.expected(numbers).removeprefix("a number ") if numbers else ""
+        bounds = expected(numbers).removeprefix("a number ") if numbers else ""
         words = kind(hints[field.name]) + (f" ({bounds})" if bounds else "")
         rows.append(f"| `{field.name}` | {cell(meaning)} | {cell(words)} | {cell(default)} |")
     return "\n".join(rows)

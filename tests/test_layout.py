@@ -24,6 +24,7 @@ FILES = [*PACKAGE, *sorted((ROOT / "jobs").glob("*.py")), *sorted((ROOT / "perf"
 ORDER = (
     "shown",
     "errors",
+    "keys",
     "version",
     "digests",
     "blocks",
@@ -52,7 +53,7 @@ NARROW = {
     "blocks": (),
     "kernels": ("errors",),
     "engine": ("shown", "errors", "store"),
-    "gpt3": ("shown", "errors", "kernels", "draws", "store"),
+    "gpt3": ("shown", "errors", "keys", "kernels", "draws", "store"),
 }
 GPT3_USERS = ("gpt3", "cli")
 ONLY_IN = {

@@ -8,10 +8,12 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import MISSING, Field, fields
+from pathlib import Path
 from typing import Any, Literal
 
 import click
 
+from curation.keys import MANY
 from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
 
@@ -140,8 +142,14 @@ def parameter_type(hint: Any, key: Field[Any]) -> Any:
     """What click makes of a key's annotation: a choice, a number in its bounds, or text."""
     if typing.get_origin(hint) is Literal:
         return click.Choice(typing.get_args(hint))
+    if hint is Path:
+        return click.Path(path_type=Path)
+    if typing.get_origin(hint) is tuple:
+        return Words()
     if typing.get_origin(hint) in (types.UnionType, typing.Union):
         number, words = typing.get_args(hint)
+        if words is type(None):
+            return parameter_type(number, key)
         return NumberOrWord(parameter_type(number, key), typing.get_args(words))
     if hint not in (int, float):
         return str
@@ -149,12 +157,22 @@ def parameter_type(hint: Any, key: Field[Any]) -> Any:
     if len(bounds) == 1:  # the help alone
         return hint
     in_bounds = click.IntRange if hint is int else click.FloatRange
+    most = bounds.get("most", bounds.get("below"))
     return in_bounds(
         bounds.get("least", bounds.get("above")),
-        bounds.get("most", bounds.get("below")),
+        None if most is None or most >= MANY else most,  # `check_bounds` refuses those
         min_open="above" in bounds,
         max_open="below" in bounds,
     )
+
+
+class Words(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such argument
+    """Words with commas between them."""
+
+    name = "word,word"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        return tuple(part.strip() for part in value.split(",")) if isinstance(value, str) else value
 
 
 class NumberOrWord(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such argument

@@ -7,29 +7,27 @@ torch is imported when a command runs, so that the other commands, every help pa
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from curation.cli.console import say
+from curation.cli.options import config_options
 from curation.errors import MissingExtra
+from curation.gpt3.options import Options
 from curation.shown import printable
 
 if TYPE_CHECKING:
     from curation.gpt3.train import Result
 
+NOT_ASKED = ("validation_windows", "progress")  # of Options: not options of the command
+
 
 def require_torch(what: str) -> None:
     if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
         raise MissingExtra(what, "train")
-
-
-def _patterns(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> tuple[str, ...] | None:
-    return None if value is None else tuple(part.strip() for part in value.split(","))
 
 
 @click.command()
@@ -43,96 +41,21 @@ def _patterns(
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for checkpoints and log.jsonl."
 )
-@click.option(
-    "--tokens",
-    type=click.IntRange(1),
-    help="Training budget; the schedule is scaled to it. [default: the size's]",
-)
-@click.option(
-    "--max-steps",
-    type=click.IntRange(1),
-    help="Stop after this step; the same command goes on later.",
-)
-@click.option(
-    "--seconds",
-    type=click.FloatRange(0),
-    help="Stop after this time; the same command goes on later.",
-)
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Initial weights and order of the windows.",
-)
-@click.option("--learning-rate", type=float, help="Peak learning rate. [default: the size's]")
-@click.option(
-    "--warmup-tokens", type=click.IntRange(0), help="Linear warm-up. [default: 375M, scaled]"
-)
-@click.option(
-    "--decay-tokens", type=click.IntRange(0), help="End of the cosine. [default: 260B, scaled]"
-)
-@click.option(
-    "--ramp-tokens", type=click.IntRange(0), help="Growth of the batch. [default: 4-12B, scaled]"
-)
-@click.option(
-    "--attention",
-    callback=_patterns,
-    help="dense, banded, strided: repeated over the layers. [default: dense,banded]",
-)
-@click.option(
-    "--band", type=click.IntRange(1), help="Tokens a banded layer sees. [default: the size's, 256]"
-)
-@click.option(
-    "--init-from",
-    type=click.Path(path_type=Path),
-    help="GPT-2, GPT-Neo or checkpoint folder to start from.",
-)
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
-@click.option(
-    "--dtype",
-    type=click.Choice(["float32", "bfloat16"]),
-    help="Of products. [default: bfloat16 on a GPU]",
-)
-@click.option(
-    "--micro-batch",
-    type=click.IntRange(1),
-    help="Windows in one pass. [default: 2,048 tokens; GPU 16,384]",
-)
-@click.option("--compile", is_flag=True, help="Compile the layers with torch.compile.")
-@click.option(
-    "--fsdp", is_flag=True, help="Under torchrun: shard weights and optimiser over the processes."
-)
-@click.option(
-    "--tensor-parallel",
-    type=click.IntRange(1),
-    default=1,
-    help="Under torchrun: processes a matrix is split over.",
-)
-@click.option(
-    "--checkpoint-every", type=click.IntRange(1), default=100, show_default=True, help="Steps."
-)
-@click.option(
-    "--keep", type=click.IntRange(1), default=2, show_default=True, help="Checkpoints to keep."
-)
-@click.option(
-    "--validate-every", type=click.IntRange(1), default=100, show_default=True, help="Steps."
-)
-@click.option("--tensorboard", is_flag=True, help="Also write TensorBoard events into --out.")
+@config_options(Options, *(f.name for f in fields(Options) if f.name not in NOT_ASKED))
 @click.option(
     "--plan", is_flag=True, help="Train nothing: print parameters, schedule, memory and days."
 )
 @click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="For --plan.")
 @click.option(
     "--tflops",
-    type=float,
+    type=click.FloatRange(0, min_open=True),
     default=312.0,
     show_default=True,
     help="For --plan: of a GPU at best (A100).",
 )
 @click.option(
     "--utilisation",
-    type=float,
+    type=click.FloatRange(0, 1, min_open=True),
     default=0.4,
     show_default=True,
     help="For --plan: share of that reached.",
@@ -145,7 +68,7 @@ def train(
     gpus: int,
     tflops: float,
     utilisation: float,
-    **options: Any,
+    settings: dict[str, Any],
 ) -> None:
     """Train GPT-3 on the token shards in SHARDS, a run directory or a folder with shards.json.
 
@@ -158,6 +81,7 @@ def train(
       curation train RUN --size tiny --out RUN/model
       curation train --plan --size 175B --gpus 512
     """
+    options = Options(progress=True, **settings["options"])
     if plan:
         click.echo(_plan_text(size, gpus, tflops, utilisation, options))
         return
@@ -165,12 +89,11 @@ def train(
         raise click.UsageError("give SHARDS and --out, or --plan.")
     require_torch("curation train")
     need_finished(shards, "mix")
-    from curation.gpt3.train import Options
     from curation.gpt3.train import train as trained
 
-    result = trained(shards, out, size, Options(progress=True, **options))
+    result = trained(shards, out, size, options)
     if result.first_rank:
-        _show(result, options["seed"])
+        _show(result, options.seed)
 
 
 def need_finished(folder: Path, until: str) -> None:
@@ -183,29 +106,29 @@ def need_finished(folder: Path, until: str) -> None:
         plan.need_finished(*plan.read(str(run)), until)
 
 
-def _plan_text(
-    size: str, gpus: int, tflops: float, utilisation: float, options: dict[str, Any]
-) -> str:
+def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options: Options) -> str:
     from curation.gpt3.plan import plan_text
     from curation.gpt3.schedule import schedule_for
     from curation.gpt3.sizes import size_named
 
-    if tflops <= 0 or not 0 < utilisation <= 1:
-        raise click.UsageError("--tflops must be above 0, and --utilisation above 0 and at most 1.")
     named = size_named(size)
     named = replace(
-        named, attention=options["attention"] or named.attention, band=options["band"] or named.band
+        named, attention=options.attention or named.attention, band=options.band or named.band
     )
-    keys = ("learning_rate", "warmup_tokens", "decay_tokens", "ramp_tokens")
     schedule = schedule_for(
-        named, options["tokens"] or named.tokens, **{key: options[key] for key in keys}
+        named,
+        options.tokens or named.tokens,
+        learning_rate=options.learning_rate,
+        warmup_tokens=options.warmup_tokens,
+        decay_tokens=options.decay_tokens,
+        ramp_tokens=options.ramp_tokens,
     )
     return plan_text(
         named,
         schedule,
         gpus,
-        options["tensor_parallel"],
-        options["micro_batch"] or 1,
+        options.tensor_parallel,
+        options.micro_batch or 1,
         tflops,
         utilisation,
     )

@@ -36,7 +36,6 @@ from curation.gpt3.sizes import Size
 from curation.shown import brief
 
 FORMAT = 2
-KEEP = 2
 _NAME = re.compile(r"step-(\d{7,})")
 
 
@@ -67,7 +66,7 @@ def save(
     model: GPT3,
     optimizer: torch.optim.Optimizer,
     here: Ranks = ONE,
-    keep: int = KEEP,
+    keep: int = 2,
 ) -> Path:
     """Write a checkpoint into `out`, atomically, and remove all but the last `keep`; returns its
     folder.

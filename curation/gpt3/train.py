@@ -20,7 +20,7 @@ import math
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from rich.progress import Progress
@@ -31,65 +31,16 @@ from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, open_shards, windows
 from curation.gpt3.log import Log, peak_flops, progress
 from curation.gpt3.model import empty, initial_values
+from curation.gpt3.options import Options
 from curation.gpt3.parallel import Ranks, fill, ranks, split
 from curation.gpt3.plan import training_flops
 from curation.gpt3.pretrained import load_pretrained, pretrained_size
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate, schedule_for
-from curation.gpt3.sizes import Pattern, Size, size_named
+from curation.gpt3.sizes import Size, size_named
 from curation.gpt3.update import Learner, apply, gradient, learner
 from curation.gpt3.validate import validated, validation_loss
 
 __all__ = ["Options", "Result", "train", "validation_loss"]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What may be chosen about a run besides the size; None means what appendix B and the size say.
-
-    `tokens` is the budget that the schedule is scaled to; `max_steps` (counted from the start of
-    training) and `seconds` (of this process) only say when to stop, and a later run may go on.
-    `validation_windows` limits how many windows of each dataset are scored every `validate_every`
-    steps and at the end. `init_from` is a folder of weights to start from (`pretrained.py`).
-    `micro_batch` is in windows; it, the device and how the work is split change losses by rounding
-    only.
-    """
-
-    tokens: int | None = None
-    max_steps: int | None = None
-    seconds: float | None = None
-    seed: int = 0
-    learning_rate: float | None = None
-    warmup_tokens: int | None = None
-    decay_tokens: int | None = None
-    ramp_tokens: int | None = None
-    attention: tuple[Pattern, ...] | None = None
-    band: int | None = None
-    init_from: Path | None = None
-    checkpoint_every: int = 100
-    keep: int = checkpoint.KEEP
-    validate_every: int = 100
-    validation_windows: int = 64
-    device: str | None = None
-    dtype: Literal["float32", "bfloat16"] | None = None
-    micro_batch: int | None = None
-    compile: bool = False
-    fsdp: bool = False
-    tensor_parallel: int = 1
-    tensorboard: bool = False
-    progress: bool = False
-
-    def __post_init__(self) -> None:
-        for key in (
-            "checkpoint_every",
-            "keep",
-            "validate_every",
-            "validation_windows",
-            "tensor_parallel",
-        ):
-            if getattr(self, key) < 1:
-                raise InputError(f"{key} must be 1 or more, not {getattr(self, key)}")
-        if self.micro_batch is not None and self.micro_batch < 1:
-            raise InputError(f"micro_batch must be 1 window or more, not {self.micro_batch}")
 
 
 @dataclass(frozen=True)

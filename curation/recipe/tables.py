@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from curation.errors import did_you_mean
-from curation.recipe.keys import check_addresses, check_bounds, key
+from curation.keys import check_bounds, key
+from curation.recipe.addresses import check_addresses
 from curation.recipe.languages import check_languages
 from curation.recipe.line import STAGES
 from curation.shown import brief

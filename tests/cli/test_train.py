@@ -99,7 +99,7 @@ def test_only_the_trainer_imports_torch() -> None:
     [
         ([], "give SHARDS and --out, or --plan."),
         (["x"], "give SHARDS and --out, or --plan."),
-        (["--plan", "--utilisation", "1.5"], "--utilisation above 0 and at most 1"),
+        (["--plan", "--utilisation", "1.5"], "1.5 is not in the range 0<x<=1"),
     ],
 )
 def test_a_command_line_without_what_it_needs(arguments: list[str], words: str) -> None:

@@ -395,7 +395,7 @@ def test_the_last_n_checkpoints_are_kept(
 ) -> None:
     train(make_shards(), tmp_path / "out", size, replace(OPTIONS, keep=3))
     assert [path.name[-2:] for path in checkpoint.steps(tmp_path / "out")] == ["30", "35", "40"]
-    with pytest.raises(InputError, match="keep must be 1 or more, not 0"):
+    with pytest.raises(InputError, match=r"keep: a number in \[1, .* expected, got 0"):
         Options(keep=0)
 
 

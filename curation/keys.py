@@ -1,13 +1,15 @@
-"""A key of a recipe's table: its default, its help sentence, and what its values may be."""
+"""A key of a recipe's table, or of the trainer's options: its default, its help sentence, and what
+its values may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import field, fields
 from typing import Any
 
-from curation.errors import InputError
 from curation.shown import brief
+
+MANY = 10**9  # what a number may be at most where nothing else is said
 
 
 def key(default: Any, help: str, *, of_tables: bool = True, **bounds: float) -> Any:
@@ -19,7 +21,7 @@ def key(default: Any, help: str, *, of_tables: bool = True, **bounds: float) -> 
     and so out of the digests of tables.
     """
     if bounds and not {"most", "below"} & set(bounds):
-        bounds["most"] = 10**9
+        bounds["most"] = MANY
     metadata = {"help": help, **bounds}
     if isinstance(default, dict):
         return field(default_factory=dict, metadata=metadata)
@@ -54,14 +56,3 @@ def check_bounds(table: Any) -> None:
             if not inside:
                 where = f"{f.name}.{name}" if name else f.name
                 raise ValueError(f"{where}: {expected(bounds)} expected, got {brief(number)}")
-
-
-def check_addresses(key: str, texts: Sequence[str]) -> None:
-    """Raise InputError with the key where what is at an http(s) address could not be named."""
-    from curation import store
-
-    for text in filter(store.is_web, texts):
-        try:
-            store.address(text)
-        except InputError as error:
-            raise InputError(f"{key}: {error}") from error
