@@ -177,7 +177,7 @@ def need_finished_mixture(shards: Path) -> None:
 
     run = shards.parent if shards.name == "shards" else shards
     if (run / "plan.json").is_file():
-        plan.need_finished(*plan.read(str(run)), "mix")
+        plan.need_finished(plan.read(str(run))[0], "mix")
 
 
 def _plan_text(

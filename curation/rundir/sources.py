@@ -21,6 +21,7 @@ from curation import store
 from curation.errors import InputError, Unreachable
 from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory
+from curation.rundir.manifest import stored_plan
 
 if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
@@ -204,9 +205,7 @@ def _files_of(pattern: str) -> list[store.File]:
     """The files of a pattern; a run directory stands for the documents that it kept."""
     if not store.is_folder(pattern) or not _is_run(pattern):
         return store.find(pattern)
-    path = store.join(pattern, "plan.json")
-    plan = store.read_json(path) if store.exists(path) else {}
-    if not isinstance(plan, dict) or not {"recipe", "shards"} <= set(plan):
+    if (plan := stored_plan(pattern)) is None:
         return store.find(pattern)
     documents = {
         store.join(pattern, "documents", shard["dataset"], f"{shard['number']:05d}.parquet"): shard

@@ -27,6 +27,7 @@ from curation.store.paths import (
     read_json,
     sha256,
     sweep,
+    sync_folders,
     write_bytes,
     write_json,
 )
@@ -95,6 +96,7 @@ __all__ = [
     "row_bytes",
     "sha256",
     "sweep",
+    "sync_folders",
     "write_array",
     "write_bytes",
     "write_json",

@@ -14,7 +14,7 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -106,7 +106,7 @@ def find(pattern: str) -> list[File]:
         infos = [i for i in _listing(system, root or ".") if matches(_below(i.path, root))]
     else:
         raise InputError(f"{pattern}: no such file or folder")
-    files = _files(system, pattern, root or ".", infos)
+    files = _files(pattern, root or ".", infos)
     if not files:
         raise InputError(f"{pattern}: no files there")
     return files
@@ -126,20 +126,20 @@ def _below(path: str, root: str) -> str:
     return posixpath.relpath(path, root or ".")
 
 
-def listing(folder: str) -> list[File]:
-    """The files in a folder of ours, however deep, without the hidden ones; none where there is
-    no such folder."""
+def listing(folder: str, hidden: bool = False) -> list[File]:
+    """The files in a folder of ours, however deep, without temporary and (unless asked for) hidden
+    ones; none where there is no such folder."""
     system, inner = filesystem(folder)
-    return _files(system, folder, inner, _listing(system, inner))
+    return _files(folder, inner, _listing(system, inner), hidden)
 
 
-def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]:
+def _files(pattern: str, root: str, infos: list[Any], hidden: bool = False) -> list[File]:
     prefix = pattern[: pattern.index("://") + 3] if is_remote(pattern) else ""
     files = []
     for info in infos:
         name = posixpath.relpath(info.path, root)
-        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-        if info.type == pafs.FileType.File and not hidden and TEMPORARY not in name:
+        shown = hidden or not any(part.startswith((".", "_")) for part in name.split("/"))
+        if info.type == pafs.FileType.File and shown and TEMPORARY not in name:
             files.append(File(prefix + info.path, name, info.size, _tag(info)))
     return sorted(files, key=lambda f: f.name)
 
@@ -298,6 +298,20 @@ def create(path: str, value: Any) -> bool:
     finally:
         os.unlink(handle.name)
     return True
+
+
+def sync_folders(root: str, names: Iterable[str]) -> None:
+    """Bring the names in some local folders below `root`, and in those above them, to the disk."""
+    folders = {root}
+    for name in names:
+        parts = name.split("/")
+        folders |= {join(root, *parts[:n]) for n in range(1, len(parts) + 1)}
+    for folder in folders if not is_remote(root) else ():
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sha256(path: str) -> str:
