@@ -8,16 +8,17 @@ stage whose manifest fits costs a listing of its folders.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 
 from curation import store
 from curation.digests import config_digest
 from curation.engine.base import Engine
-from curation.errors import RecipeError
+from curation.errors import RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
 from curation.recipe.line import STAGES, stage_named
@@ -89,7 +90,7 @@ def run(
         )
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
-    with Lock(out, say):
+    with Lock(out, say), _left_clean(engine, out):
         plans.check_directory(rundir, update)
         store.sweep(out)
         for stage in wanted[wanted.index(again_from) :] if again_from else ():
@@ -108,6 +109,18 @@ def run(
         ended = [stage for stage in STAGES if manifests.read(out, stage)]
         store.write_json(ledger_path, ledgers(rundir, plan, ended))
     return rundir, plan
+
+
+@contextlib.contextmanager
+def _left_clean(engine: Engine, out: str) -> Iterator[None]:
+    """An interrupt in this block leaves no workers and no temporary files."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        engine.close()
+        with contextlib.suppress(RunError):  # another run has taken over
+            store.sweep(out)
+        raise
 
 
 def _run_steps(

@@ -16,7 +16,7 @@ import tempfile
 import zlib
 
 from curation.errors import Unreachable
-from curation.store.paths import exists, find, is_remote, put
+from curation.store.paths import exists, find, is_remote, need_lock, put
 from curation.store.remote import (
     Address,
     OutOfRange,
@@ -54,6 +54,7 @@ def fetch(address: Address, destination: str, patience: Patience) -> int:
     os.makedirs(os.path.dirname(destination), exist_ok=True)
     part = destination + PART
     size = _arrived(address, part, patience)
+    need_lock()
     os.replace(part, destination)
     _forget(part)
     return size

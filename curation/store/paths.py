@@ -16,7 +16,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -24,6 +24,7 @@ import pyarrow.fs as pafs
 
 from curation.errors import InputError, RunError
 
+T = TypeVar("T")
 TEMPORARY = ".tmp-"
 _GLOB = re.compile(r"[*?\[]")
 
@@ -232,6 +233,42 @@ def read_json(path: str) -> Any:
         raise RunError(f"{path}: not JSON ({error}); delete the file and run again") from error
 
 
+# The path of the lock that this process writes under, and its token.
+_lock: tuple[str, str] | None = None
+
+
+def lock() -> tuple[str, str] | None:
+    """The lock that this process writes under; None where there is none."""
+    return _lock
+
+
+def write_under(lock: tuple[str, str] | None) -> None:
+    """From now on no file appears or disappears unless this lock, a path and a token, is held."""
+    global _lock
+    _lock = lock
+
+
+def under_lock(lock: tuple[str, str] | None, task: Callable[..., T], *arguments: Any) -> T:
+    """A task in another process, under the lock of the process that sent it."""
+    write_under(lock)
+    return task(*arguments)
+
+
+def need_lock() -> None:
+    """Raise RunError unless the lock that this process writes under is still held."""
+    if _lock is None:
+        return
+    try:
+        holder = read_json(_lock[0])
+    except (InputError, RunError):
+        holder = None
+    if not isinstance(holder, dict) or holder.get("token") != _lock[1]:
+        raise RunError(
+            f"{_lock[0]}: no longer the lock of this run: it gave no sign for too long, and another "
+            "run took over, or the file was deleted; this run stops, and what it finished is kept"
+        )
+
+
 @contextlib.contextmanager
 def atomic(path: str) -> Iterator[IO[bytes]]:
     """A binary file that appears at `path` when the block ends well, and not at all when it does
@@ -249,6 +286,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
             os.fsync(handle.fileno())
         if local:
             os.chmod(handle.name, 0o666 & ~_umask())
+            need_lock()
             os.replace(handle.name, path)
         else:
             put(handle.name, path)
@@ -261,6 +299,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
 
 def put(local: str, path: str) -> None:
     """Copy a local file to object storage, where it appears whole."""
+    need_lock()
     system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
     with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
         shutil.copyfileobj(whole, out, 8 << 20)
@@ -302,11 +341,8 @@ def create(path: str, value: Any) -> bool:
 
 def sync_folders(root: str, names: Iterable[str]) -> None:
     """Bring the names in some local folders below `root`, and in those above them, to the disk."""
-    folders = {root}
-    for name in names:
-        parts = name.split("/")
-        folders |= {join(root, *parts[:n]) for n in range(1, len(parts) + 1)}
-    for folder in folders if not is_remote(root) else ():
+    above = {name.rsplit("/", n)[0] for name in names for n in range(name.count("/") + 1)}
+    for folder in () if is_remote(root) else (root, *(join(root, name) for name in above)):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -325,6 +361,7 @@ def sha256(path: str) -> str:
 
 def delete(path: str) -> None:
     """Remove a file or a whole folder; nothing happens where there is none."""
+    need_lock()
     system, inner = filesystem(path)
     kind = system.get_file_info(inner).type
     if kind == pafs.FileType.Directory:
@@ -336,6 +373,7 @@ def delete(path: str) -> None:
 def sweep(folder: str) -> None:
     """Remove temporary files that a killed run left behind; only the holder of the run's lock
     may call it."""
+    need_lock()
     if not is_remote(folder):
         for place, _, names in os.walk(folder):
             for name in names:

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from tiny_corpus import tiny_recipe
 from curation.engine.local import LocalEngine
 from curation.inspect.check.check import check_run
 from curation.pipeline import line
+from curation.recipe import reading
+from curation.rundir import manifest as manifests
 
 PLACES = ("classify", "decontaminate", "dedup", "documents", "shards", "tokens")
 ALONE = ("plan.json", "manifests/plan.json", "manifests/dedup.json", "ledger.json")
@@ -100,3 +103,110 @@ def assert_repaired(tiny_run: Path, linked: Path, again: Any, names: list[str]) 
     assert any(str(linked / name) in line_ for name in names for line_ in said), said
     assert digests(linked) == whole
     assert again(linked) == ["Every table is there already: nothing to do."]
+
+
+class NoEngine:
+    """An engine that must not be asked for anything."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the engine was asked for {name}")
+
+
+def test_a_finished_run_asks_no_engine_and_opens_no_table(
+    tiny_run: Path, linked: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opened(*_: Any, **__: Any) -> Any:
+        raise AssertionError("a table was opened")
+
+    monkeypatch.setattr("pyarrow.parquet.read_metadata", opened)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", opened)
+    nothing: Any = NoEngine()
+    said: list[str] = []
+    line.run(tiny_recipe(tiny_run.parent), str(linked), nothing, say=said.append)
+    assert said == ["Every table is there already: nothing to do."]
+    (linked / "tokens" / "wiki" / "00000.parquet").unlink()
+    with pytest.raises(AssertionError, match="the engine was asked"):
+        line.run(tiny_recipe(tiny_run.parent), str(linked), nothing, say=said.append)
+
+
+@pytest.mark.parametrize("lose", [cut, Path.unlink])
+def test_without_plan_and_copy_all_inputs_are_read_again(
+    tiny_run: Path, linked: Path, again: Any, lose: Callable[[Path], None]
+) -> None:
+    whole = digests(tiny_run)
+    for name in manifests.PLANS:
+        lose(linked / name)
+    before = (linked / "documents/wiki/00000.parquet").stat().st_ino
+    told = [p for result in check_run(str(linked), quick=True) for p in result.problems]
+    assert [line_ for line_ in told if "next run cannot compare its inputs" in line_] == told
+    said = again(linked)
+    assert "inputs cannot be compared" in said[0]
+    assert digests(linked) == whole
+    assert (linked / "documents/wiki/00000.parquet").stat().st_ino != before
+
+
+def test_a_changed_byte_is_found_by_its_digest(linked: Path, again: Any) -> None:
+    path = linked / "decontaminate" / "study" / "pool.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.unlink()
+    path.write_bytes(data)
+    assert all(result.ok for result in check_run(str(linked), quick=True))
+    (problem,) = (p for result in check_run(str(linked)) for p in result.problems)
+    assert "study/pool.npy: its sha256" in problem
+    assert "the next run would reuse it, since its size fits: delete the file" in problem
+    path.unlink()
+    assert "study/pool.npy: missing; made again" in again(linked)[0]
+    assert all(result.ok for result in check_run(str(linked)))
+
+
+def test_an_interrupted_stage_is_compared_by_footers(
+    tiny_run: Path, linked: Path, again: Any
+) -> None:
+    (linked / "manifests" / "dedup.json").unlink()
+    for name in ("dedup/pairs/wanted/00002.parquet", "dedup/bands/crawl/00000.parquet"):
+        cut(linked / name)
+    kept = (linked / "dedup/evidence/wiki/00000.parquet").stat().st_ino
+    assert again(linked) == []
+    assert digests(linked) == digests(tiny_run)
+    assert (linked / "dedup/evidence/wiki/00000.parquet").stat().st_ino == kept
+
+
+def test_a_given_model_is_read_again_from_its_source(
+    tiny_run: Path, tmp_path: Path, local: LocalEngine
+) -> None:
+    model = str(tiny_run / "classify" / "model")
+    recipe = tiny_recipe(tiny_run.parent)
+    recipe = replace(recipe, classify=replace(recipe.classify, model=model))
+    said: list[str] = []
+    for _ in range(2):
+        line.run(recipe, str(tmp_path / "run"), local, until="classify", say=said.append)
+        whole = digests(tmp_path / "run")
+        cut(tmp_path / "run" / "classify" / "model" / "model.npz")
+    line.run(recipe, str(tmp_path / "run"), local, until="classify", say=said.append)
+    assert [f"made again from {model}" in line_ for line_ in said] == [True, True]
+    assert digests(tmp_path / "run") == whole
+
+
+def test_what_a_step_exports_is_made_again(tiny_run: Path, tmp_path: Path, local: Any) -> None:
+    crawl, lamps = (str(tiny_run.parent / f"{name}.jsonl") for name in ("crawl", "lamps"))
+    table = {
+        "stages": ["extract", "decontaminate"],
+        "dataset": [{"name": "input", "files": [crawl]}],
+        "decontaminate": {"benchmarks": [lamps]},
+    }
+    out = tmp_path / "run"
+
+    def run() -> list[str]:
+        said: list[str] = []
+        line.run(reading.parse(table), str(out), local, export=True, say=said.append)
+        return said
+
+    assert run() == []
+    whole = digests(out)
+    for name in ("hits.parquet", "kept/00000.parquet", "removed/00000.parquet"):
+        cut(out / name)
+        assert any(f"/{name}: " in p for r in check_run(str(out), quick=True) for p in r.problems)
+        assert f"{out}/{name}: " in run()[0]
+        assert digests(out) == whole
+    assert run() == ["Every table is there already: nothing to do."]
