@@ -18,7 +18,7 @@ from types import ModuleType
 from curation import store
 from curation.digests import config_digest
 from curation.engine.base import Engine
-from curation.errors import RecipeError, RunError
+from curation.errors import CurationError, RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
 from curation.recipe.line import STAGES, stage_named
@@ -104,7 +104,8 @@ def run(
         if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
             say(f"{ledger_path}: damaged; it is written again")
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
-        if not _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say):
+        busy = _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say)
+        if not busy and until != "download":
             say("Every table is there already: nothing to do.")
         ended = [stage for stage in STAGES if manifests.read(out, stage)]
         store.write_json(ledger_path, ledgers(rundir, plan, ended))
@@ -142,7 +143,12 @@ def _run_steps(
         manifest = manifests.read(rundir.out, step)
         if manifest is None and not wanted:
             continue
-        key = step_key(rundir, plan, step, identities)
+        try:
+            key = step_key(rundir, plan, step, identities)
+        except CurationError:  # what a later step reads outside need not be there yet
+            if wanted:
+                raise
+            key = ""
         wrong = manifests.misfits(rundir.out, manifest) if manifest else {}
         if manifest is None or wrong or manifest.key != key:
             _clear(rundir, step, manifest, wrong, key, say)

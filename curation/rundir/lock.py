@@ -30,11 +30,8 @@ class Lock:
 
     def __init__(self, out: str, say: Any) -> None:
         self._path = store.join(out, "run.lock")
-        self._owner = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "token": secrets.token_hex(8),
-        }
+        self._token = secrets.token_hex(8)
+        self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
         self._say = say
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
@@ -54,7 +51,7 @@ class Lock:
             self._say(f"taking over from {who} that ended without releasing it")
             store.delete(self._path)
         self._before = store.lock()
-        store.write_under((self._path, self._owner["token"]))
+        store.write_under((self._path, self._token))
         self._thread.start()
         return self
 
@@ -84,7 +81,7 @@ class Lock:
             return {}
 
     def _is_mine(self) -> bool:
-        return (self._holder() or {}).get("token") == self._owner["token"]
+        return (self._holder() or {}).get("token") == self._token
 
     def _record(self) -> dict[str, Any]:
         return {**self._owner, "beat": time.time()}
@@ -94,7 +91,7 @@ class Lock:
             if store.exists(self._path):
                 return False
             store.write_json(self._path, self._record())
-            return bool(store.read_json(self._path)["token"] == self._owner["token"])
+            return self._is_mine()
         return store.create(self._path, self._record())
 
     def _beat(self) -> None:

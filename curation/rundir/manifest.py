@@ -105,7 +105,7 @@ def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]
 
 def _sizes(out: str, places: Sequence[str]) -> dict[str, int]:
     """Path in the run directory -> bytes, of every file in some places: folders, or single tables."""
-    sizes = {}
+    sizes: dict[str, int] = {}
     for place in places:
         where = store.join(out, place)
         if not place.endswith(".parquet"):

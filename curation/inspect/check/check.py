@@ -64,12 +64,14 @@ def check_run(out: str, quick: bool = False) -> list[CheckResult]:
 
     Raises RunError where no run ever was.
     """
-    stages = [stage for stage in (*STAGES, "export") if store.exists(manifests.path(out, stage))]
+    stored = manifests.stored_plan(out)
+    stages = [*stored["recipe"]["stages"], "export"] if stored else [*STAGES, "export"]
+    stages = [stage for stage in stages if store.exists(manifests.path(out, stage))]
     if not stages:
         plans.read(out)
     results = [_result("files are as they were written", *_files(out, stages, quick))]
     results.append(_result("the plan is kept twice", "2 files", _plans(out)))
-    if manifests.stored_plan(out) is None:
+    if stored is None:
         return results
     rundir, plan = plans.read(out)
     quickly = [_finished(rundir), *_ledger_file(rundir, plan)]
