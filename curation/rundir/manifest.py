@@ -88,6 +88,17 @@ def write(out: str, engine: Engine, stage: str, key: str, places: Sequence[str])
     return Manifest(key, {name: Entry(**row) for name, row in files.items()})
 
 
+def write_downloads(out: str) -> None:
+    """Write the manifest of what was fetched. It has sizes only: to hash it would be to read it all
+    once more."""
+    sizes = _sizes(out, ["downloads"])
+    names = [name for name in sizes if not name.endswith((store.PART, ".tag", "_failed.json"))]
+    files = {name: {"size": sizes[name], "sha256": "", "identity": ""} for name in names}
+    data = {"stage": "download", "key": "", "files": files}
+    if files and read_data(path(out, "download")) != data:
+        store.write_json(path(out, "download"), data)
+
+
 def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
     """The rows of some files, without what is empty."""
     entries = {}
@@ -128,11 +139,13 @@ def misfits(out: str, manifest: Manifest) -> dict[str, str]:
 def remove(out: str, manifest: Manifest, names: Sequence[str]) -> None:
     """Delete files that do not fit, with those beside them that would vouch for them.
 
-    The tables of shards vouch for themselves. In every other folder one file vouches for all.
+    The tables of shards and downloads stand for themselves. In every other folder one file vouches
+    for all.
     """
     doomed = set(names)
     for folder in {name.rpartition("/")[0] for name in names}:
-        alone = folder in ("", "kept", "removed") or folder.rpartition("/")[0] in SHARD_FOLDERS
+        alone = folder.rpartition("/")[0] in SHARD_FOLDERS
+        alone |= folder.partition("/")[0] in ("", "kept", "removed", "downloads")
         if not alone or f"{folder}/_manifest.parquet" in manifest.files:
             doomed |= {name for name in manifest.files if name.rpartition("/")[0] == folder}
     for name in doomed:

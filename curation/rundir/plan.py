@@ -126,7 +126,7 @@ def check_directory(rundir: RunDirectory, update: bool) -> None:
             )
     elif store.is_folder(rundir.out) and not store.is_remote(rundir.out):
         names = {name for name in os.listdir(rundir.out) if store.TEMPORARY not in name}
-        strange = sorted(names - {"run.lock", "downloads"})
+        strange = sorted(names - {"run.lock", "downloads", manifests.FOLDER})
         if strange and not _is_run(rundir):
             raise RunError(
                 f"{rundir.out}: not a run directory, and not empty (it holds {strange[0]!r}); name "
@@ -136,7 +136,8 @@ def check_directory(rundir: RunDirectory, update: bool) -> None:
 
 def _is_run(rundir: RunDirectory) -> bool:
     """Whether a run was here, even if its plan cannot be read."""
-    return any(store.exists(rundir.path(name)) for name in ("plan.json", manifests.FOLDER))
+    names = [f"{manifests.FOLDER}/{stage}.json" for stage in STAGES[1:]]
+    return any(store.exists(rundir.path(name)) for name in (*manifests.PLANS, *names))
 
 
 def _has_results(rundir: RunDirectory) -> bool:

@@ -230,7 +230,7 @@ def read_json(path: str) -> Any:
     try:
         return orjson.loads(read_bytes(path))
     except orjson.JSONDecodeError as error:
-        raise RunError(f"{path}: not JSON ({error}); delete the file and run again") from error
+        raise RunError(f"{path}: not JSON ({error}); run again what wrote it") from error
 
 
 # The path of the lock that this process writes under, and its token.

@@ -160,7 +160,8 @@ def _files(out: str, stages: Sequence[str], quick: bool) -> tuple[str, Problems]
             wrong = manifests.misfits(out, manifest)
             for name, what in wrong.items():
                 yield f"{store.join(out, name)}: {what}; the next run makes it again"
-            same = [name for name in manifest.files if name not in wrong and not quick]
+            hashed = [name for name, entry in manifest.files.items() if entry.sha256 and not quick]
+            same = [name for name in hashed if name not in wrong]
             with ThreadPoolExecutor() as pool:
                 digests = pool.map(store.sha256, [store.join(out, name) for name in same])
                 for name, digest in zip(same, digests, strict=True):
