@@ -192,14 +192,11 @@ def _clear(
     if wrong:
         name, what = min(wrong.items())
         more = f", and {len(wrong) - 1} more files do not fit" if len(wrong) > 1 else ""
-        new_model = any(name.startswith("classify/model/") for name in wrong)
-        given = rundir.recipe.classify.model
-        say(
-            f"{rundir.path(name)}: {what}{more}; made again"
-            + (f" from {given}" * new_model if given else "")
-            + "; a model fitted anew is a new model: all that follows from it is made again"
-            * (new_model and not given)
-        )
+        how = ""
+        if any(name.startswith("classify/model/") for name in wrong):
+            anew = "; a model fitted anew is a new model: all that follows from it is made again"
+            how = f" from {model}" if (model := rundir.recipe.classify.model) else anew
+        say(f"{rundir.path(name)}: {what}{more}; made again{how}")
     store.delete(path)
 
 

@@ -50,8 +50,7 @@ class Lock:
                     )
             self._say(f"taking over from {who} that ended without releasing it")
             store.delete(self._path)
-        self._before = store.lock()
-        store.write_under((self._path, self._token))
+        store.locks()[self._path] = self._token
         self._thread.start()
         return self
 
@@ -63,9 +62,9 @@ class Lock:
     ) -> None:
         self._stop.set()
         self._thread.join()
+        del store.locks()[self._path]
         if self._is_mine():
             store.delete(self._path)
-        store.write_under(self._before)
 
     def _holder(self) -> dict[str, Any] | None:
         """Whose the lock is; empty where it is damaged, None where it is gone."""

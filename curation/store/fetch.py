@@ -54,7 +54,7 @@ def fetch(address: Address, destination: str, patience: Patience) -> int:
     os.makedirs(os.path.dirname(destination), exist_ok=True)
     part = destination + PART
     size = _arrived(address, part, patience)
-    need_lock()
+    need_lock(destination)
     os.replace(part, destination)
     _forget(part)
     return size

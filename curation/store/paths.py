@@ -233,40 +233,36 @@ def read_json(path: str) -> Any:
         raise RunError(f"{path}: not JSON ({error}); run again what wrote it") from error
 
 
-# The path of the lock that this process writes under, and its token.
-_lock: tuple[str, str] | None = None
+# Path -> token of the locks that this process writes under: of all that is in their folders.
+_locks: dict[str, str] = {}
 
 
-def lock() -> tuple[str, str] | None:
-    """The lock that this process writes under; None where there is none."""
-    return _lock
+def locks() -> dict[str, str]:
+    """The locks that this process writes under; a change of the dict counts at once."""
+    return _locks
 
 
-def write_under(lock: tuple[str, str] | None) -> None:
-    """From now on no file appears or disappears unless this lock, a path and a token, is held."""
-    global _lock
-    _lock = lock
-
-
-def under_lock(lock: tuple[str, str] | None, task: Callable[..., T], *arguments: Any) -> T:
-    """A task in another process, under the lock of the process that sent it."""
-    write_under(lock)
+def under_locks(locks: dict[str, str], task: Callable[..., T], *arguments: Any) -> T:
+    """A task in another process, under the locks of the process that sent it."""
+    _locks.clear()
+    _locks.update(locks)
     return task(*arguments)
 
 
-def need_lock() -> None:
-    """Raise RunError unless the lock that this process writes under is still held."""
-    if _lock is None:
-        return
-    try:
-        holder = read_json(_lock[0])
-    except (InputError, RunError):
-        holder = None
-    if not isinstance(holder, dict) or holder.get("token") != _lock[1]:
-        raise RunError(
-            f"{_lock[0]}: no longer the lock of this run: it gave no sign for too long, and another "
-            "run took over, or the file was deleted; this run stops, and what it finished is kept"
-        )
+def need_lock(target: str) -> None:
+    """Raise RunError unless the lock of the folder that `target` is in is still held."""
+    for path, token in list(_locks.items()):
+        if f"{target}/".startswith(path.rpartition("/")[0] + "/"):
+            try:
+                holder = read_json(path)
+            except (InputError, RunError):
+                holder = None
+            if not isinstance(holder, dict) or holder.get("token") != token:
+                raise RunError(
+                    f"{path}: no longer the lock of this run: it gave no sign for too long, and "
+                    "another run took over, or the file was deleted; this run stops, and what it "
+                    "finished is kept"
+                )
 
 
 @contextlib.contextmanager
@@ -285,8 +281,8 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
             handle.flush()
             os.fsync(handle.fileno())
         if local:
+            need_lock(path)
             os.chmod(handle.name, 0o666 & ~_umask())
-            need_lock()
             os.replace(handle.name, path)
         else:
             put(handle.name, path)
@@ -299,7 +295,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
 
 def put(local: str, path: str) -> None:
     """Copy a local file to object storage, where it appears whole."""
-    need_lock()
+    need_lock(path)
     system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
     with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
         shutil.copyfileobj(whole, out, 8 << 20)
@@ -361,7 +357,7 @@ def sha256(path: str) -> str:
 
 def delete(path: str) -> None:
     """Remove a file or a whole folder; nothing happens where there is none."""
-    need_lock()
+    need_lock(path)
     system, inner = filesystem(path)
     kind = system.get_file_info(inner).type
     if kind == pafs.FileType.Directory:
@@ -373,7 +369,7 @@ def delete(path: str) -> None:
 def sweep(folder: str) -> None:
     """Remove temporary files that a killed run left behind; only the holder of the run's lock
     may call it."""
-    need_lock()
+    need_lock(folder)
     if not is_remote(folder):
         for place, _, names in os.walk(folder):
             for name in names:

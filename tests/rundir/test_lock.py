@@ -75,13 +75,14 @@ def test_a_run_that_was_taken_over_writes_nothing_more(tmp_path: Path, local: Lo
         for change in (write, store.sweep):
             with pytest.raises(RunError, match="no longer the lock of this run"):
                 change(lost)
+        write(str(tmp_path.parent / "elsewhere.json"))
         with pytest.raises(RunError, match="no longer the lock"):
             store.delete(kept)
         with pytest.raises(TaskError, match=r"write failed on .*lost.json: .*no longer the lock"):
             local.map("write", write, [lost])
     assert sorted(os.listdir(tmp_path)) == ["kept.json", "run.lock"]
     assert (tmp_path / "run.lock").read_text() == theirs
-    write(lost)  # no lock, no look
+    local.map("write", write, [lost])  # no lock, no look
 
 
 def test_a_beat_leaves_the_lock_of_another_alone(

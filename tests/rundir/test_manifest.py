@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -210,3 +215,34 @@ def test_what_a_step_exports_is_made_again(tiny_run: Path, tmp_path: Path, local
         assert f"{out}/{name}: " in run()[0]
         assert digests(out) == whole
     assert run() == ["Every table is there already: nothing to do."]
+
+
+@pytest.mark.slow
+def test_a_run_that_slept_while_another_took_over_writes_nothing(
+    tiny_run: Path, tmp_path: Path, again: Any
+) -> None:
+    out = tmp_path / "run"
+    code = (
+        "from pathlib import Path; from tiny_corpus import tiny_recipe; "
+        "from curation.engine.local import LocalEngine; from curation.pipeline import line; "
+        f"line.run(tiny_recipe(Path({str(tiny_run.parent)!r})), {str(out)!r}, LocalEngine(1))"
+    )
+    support = str(Path(__file__).parents[1] / "support")
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": support},
+        start_new_session=True,
+    )
+    while not (out / "documents").exists() and process.poll() is None:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGSTOP)
+    holder = json.loads((out / "run.lock").read_text())
+    (out / "run.lock").write_text(json.dumps({**holder, "beat": 0}))  # as after two minutes
+    assert f"process {process.pid}" in again(out)[0]
+    assert digests(out) == digests(tiny_run)
+    os.killpg(process.pid, signal.SIGCONT)
+    assert "no longer the lock of this run" in process.communicate(timeout=60)[1]
+    assert process.returncode == 1
+    assert digests(out) == digests(tiny_run)
