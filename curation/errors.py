@@ -8,7 +8,6 @@
     │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
     ├── LedgerError          documents in are not documents out plus documents removed
-    ├── NotMade              inside: a table is missing where nothing may be made; never reaches a user
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
 
 A message says what was expected, what came, where, and what to do next. It is one line: secrets of
@@ -70,10 +69,6 @@ class TaskError(CurationError):
 
 class LedgerError(CurationError):
     """Documents in are not documents kept plus documents removed."""
-
-
-class NotMade(CurationError):
-    """A table is not there, and now is not the time to make it (`pipeline/finished.py`)."""
 
 
 class MissingExtra(CurationError):

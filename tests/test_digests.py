@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 import pytest
 from digests_of_a_run import run_digests
 
+from curation import store
 from curation.recipe import reading as recipe
 from curation.recipe import tables
-from curation.recipe.line import STAGES
+from curation.recipe.line import LINE, STAGES
+from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.stages.download.captures import COLUMNS
@@ -218,12 +220,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rundir = RunDirectory(str(folder / "earlier"), earlier)
     plans.commit(rundir, plans.make(earlier, rundir.out))
     stages = ["extract", "classify", "dedup", "decontaminate", "tokenize"]
-    (folder / "earlier" / "ledger.json").write_text(json.dumps({stage: {} for stage in stages}))
+    for stage in stages:
+        store.write_json(manifests.path(rundir.out, stage), {"key": "", "files": {}})
     (folder / "golden").symlink_to(Path(__file__).parent / "golden" / "model")
     return folder
 
 
-def _digests(folder: Path, settings: dict[str, Any]) -> dict[str, str]:
+Digests = tuple[dict[str, str], dict[str, str]]
+
+
+def _digests(folder: Path, settings: dict[str, Any]) -> Digests:
     table = _base(folder)
     for key, value in settings.items():
         _changed(folder, table, key, value)
@@ -256,7 +262,7 @@ def _differing(before: dict[str, str], after: dict[str, str]) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def unchanged(folder: Path) -> dict[str, str]:
+def unchanged(folder: Path) -> Digests:
     return _digests(folder, {})
 
 
@@ -266,19 +272,18 @@ def test_every_key_is_in_one_of_the_two_lists() -> None:
 
 
 @pytest.mark.parametrize("key", FIRST)
-def test_a_changed_key_makes_these_tables_again(
-    folder: Path, unchanged: dict[str, str], key: str
-) -> None:
+def test_a_changed_key_makes_these_tables_again(folder: Path, unchanged: Digests, key: str) -> None:
     value, first, *settings = FIRST[key]
     both = settings[0] if settings else {}
     before = _digests(folder, both) if both else unchanged
     after = _digests(folder, {**both, key: value})
-    assert _differing(before, after) == _followed(first)
+    assert _differing(before[0], after[0]) == _followed(first)
+    stages = {place: stage.name for stage in LINE for place in stage.folders}
+    for stage in {stages[kind.split("/")[0]] for kind in first} - {"download"}:
+        assert before[1][stage] != after[1].get(stage)  # its manifest does not fit any more
 
 
 @pytest.mark.parametrize("key", NO_TABLE)
-def test_a_key_of_no_table_makes_none_again(
-    folder: Path, unchanged: dict[str, str], key: str
-) -> None:
+def test_a_key_of_no_table_makes_none_again(folder: Path, unchanged: Digests, key: str) -> None:
     value, _ = NO_TABLE[key]
-    assert _digests(folder, {key: value}) == unchanged
+    assert _digests(folder, {key: value})[0] == unchanged[0]

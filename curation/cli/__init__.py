@@ -1,11 +1,14 @@
 """The command line. Each command is one short function in a module of this folder, loaded when it is used.
 
-Exit codes: 0 well, 1 with one clear sentence, 2 for a command line that cannot be understood, 130 for ctrl-C.
+Exit codes: 0 well, 1 with one clear sentence, 2 for a command line that cannot be understood, 128 and the signal's number
+where it was interrupted: 130 for ctrl-C.
 """
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import signal
 from typing import Any
 
 import click
@@ -41,6 +44,17 @@ COMMANDS = {  # in the order of the help page
 }
 
 
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _interrupt(number: int, frame: Any) -> None:
+    """ctrl-C, a scheduler's SIGTERM and a closed terminal end a command alike. What comes while it
+    cleans up is ignored."""
+    for other in INTERRUPTS:
+        signal.signal(other, signal.SIG_IGN)
+    raise KeyboardInterrupt(number)
+
+
 class Commands(click.Group):
     """The group: imports a command's module when it is asked for, and turns what goes wrong into one sentence."""
 
@@ -61,6 +75,10 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
+        before = {number: signal.getsignal(number) for number in INTERRUPTS}
+        for number, handler in before.items():
+            if handler in (signal.SIG_DFL, signal.default_int_handler):  # nohup ignores one
+                signal.signal(number, _interrupt)
         try:
             return super().invoke(ctx)
         except CurationError as error:
@@ -77,11 +95,16 @@ class Commands(click.Group):
             raise click.ClickException(
                 f"{first}. If a file of a run is damaged, `curation check RUN` names it"
             ) from error
-        except KeyboardInterrupt:
-            click.echo(
-                "\nInterrupted. What finished is kept: run the same command to go on.", err=True
-            )
-            ctx.exit(130)
+        except KeyboardInterrupt as error:
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                click.echo(
+                    "\nInterrupted. What finished is kept: run the same command to go on.", err=True
+                )
+            before = {}
+            ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @click.group(

@@ -113,18 +113,22 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
 
 @click.command()
 @RUN
-def check(run: str) -> None:
-    """Check that a run is whole: ledgers, tables, shards, indexes, mixture, round trips. Exit code 1 on any failure.
+@click.option("--quick", is_flag=True, help="Only compare the sizes of files.")
+def check(run: str, quick: bool) -> None:
+    """Check that a run is whole: files, ledgers, tables, shards, indexes, mixture, round trips.
+
+    Names all that is wrong, and what the next run does about it. Exit code 1 on any failure.
 
     \b
-    Example:
+    Examples:
       curation check RUN
+      curation check RUN --quick
     """
-    from curation.inspect.check.check import check as checked
+    from curation.cli.console import console
+    from curation.inspect.check.check import check_run
     from curation.inspect.terminal.check import check_table
-    from curation.rundir import plan
 
-    results = checked(*plan.read(run))
+    results = check_run(run, quick)
     console().print(check_table(results))
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -119,7 +118,6 @@ def execute(
     from curation.pipeline import line
 
     out = out.rstrip("/") or out
-    signal.signal(signal.SIGTERM, _exit_on_sigterm)
     with Steps() as steps:
         run_engine = _engine(engine, master, workers or 0, recipe, steps)
         try:
@@ -144,11 +142,6 @@ def _show_largest_cluster(out: str) -> None:
 
     for cluster in largest_clusters(*plan.read(out), n=1):
         console(stderr=True).print(cluster_panel(cluster))
-
-
-def _exit_on_sigterm(number: int, frame: Any) -> None:
-    """Schedulers and containers send SIGTERM: leave as from ctrl-C, locks and temporary files removed."""
-    raise SystemExit(128 + number)
 
 
 def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Steps) -> Engine:

@@ -103,7 +103,7 @@ def need_finished(folder: Path, until: str) -> None:
 
     run = folder.parent if folder.name == "shards" else folder
     if (run / "plan.json").is_file():
-        plan.need_finished(*plan.read(str(run)), until)
+        plan.need_finished(plan.read(str(run))[0], until)
 
 
 def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options: Options) -> str:

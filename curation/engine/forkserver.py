@@ -21,7 +21,9 @@ PRELOADED = ["pyarrow.parquet", "curation.store", "curation.engine.preload"]
 def start() -> None:
     """Start that process, if there is none, and go on without waiting for it."""
     # Before the block: it lets SIGINT through again when it has started.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})
     resource_tracker.ensure_running()
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     with no_interrupt():
         CONTEXT.set_forkserver_preload(PRELOADED)
         forkserver.ensure_running()
@@ -29,22 +31,25 @@ def start() -> None:
 
 @contextlib.contextmanager
 def no_interrupt() -> Iterator[None]:
-    """Processes started in this block never see a ctrl-C: their parent ends them.
+    """Processes started in this block never see a ctrl-C or a closed terminal: their parent ends
+    them.
 
-    A ctrl-C that arrives meanwhile counts at the block's end. The mask is for the children: the
-    parent may have other threads that take the signal.
+    What interrupts the parent meanwhile counts at the block's end. The mask is for the children:
+    the parent may have other threads that take the signal.
     """
-    interrupts: list[int] = []
+    came: list[int] = []
     main = threading.current_thread() is threading.main_thread()
-    handler = (
-        signal.signal(signal.SIGINT, lambda number, _: interrupts.append(number)) if main else None
-    )
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    handlers = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if main and callable(signal.getsignal(number))
+    }
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
     try:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if main:
-            signal.signal(signal.SIGINT, handler)
-            if interrupts:
-                signal.raise_signal(signal.SIGINT)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for interrupt in came:
+            signal.raise_signal(interrupt)

@@ -6,6 +6,7 @@ shuffle holds 64 MB per worker while it emits, and DuckDB's sort spills while it
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import glob
 import os
@@ -14,12 +15,13 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_any
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -45,6 +47,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 # Of folders in the system's temporary folder; the owner's process number follows.
 SPILL = "curation-spill-"
+AHEAD = 3  # tasks sent for each worker: one runs, the others wait in the pool
 
 
 class LocalEngine:
@@ -63,28 +66,46 @@ class LocalEngine:
         _clear_spills()
         self._connection: Any = None
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
+        atexit.register(shutil.rmtree, self._spill, ignore_errors=True)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
         if not items:
             return []
-        futures: dict[Future[R], int] = {
-            self._workers().submit(task, item): i for i, item in enumerate(items)
-        }
+        ended: SimpleQueue[tuple[int, Future[R]]] = SimpleQueue()
+        waiting = iter(range(len(items)))
+        under_way = 0
+
+        def send(number: int) -> None:
+            future = self._workers().submit(
+                store.under_locks, dict(store.locks()), task, items[number]
+            )
+            future.add_done_callback(lambda future: ended.put((number, future)))
+
         results: dict[int, R] = {}
         failed: dict[int, BaseException] = {}
-        open_ = set(futures)
-        while open_:
-            ended, open_ = wait(open_, return_when=FIRST_COMPLETED)
-            for future in ended:
+        while True:
+            # An interrupt inside the pool's own code could leave one of its locks closed for ever.
+            with forkserver.no_interrupt():
+                while not failed and under_way < AHEAD * self.workers:
+                    if (number := next(waiting, None)) is None:
+                        break
+                    try:
+                        send(number)
+                        under_way += 1
+                    except BrokenProcessPool as error:
+                        failed[number] = error
+            if not under_way:
+                break
+            number, future = ended.get()
+            under_way -= 1
+            with forkserver.no_interrupt():
                 if future.cancelled():
                     continue
-                if error := future.exception():
-                    failed[futures[future]] = error
-                    for other in open_:
-                        other.cancel()
+                if cause := future.exception():
+                    failed[number] = cause
                 else:
-                    results[futures[future]] = future.result()
+                    results[number] = future.result()
             self.progress(label, len(results), len(items))
         if failed:
             first = min(failed)
@@ -148,8 +169,11 @@ class LocalEngine:
 
     def close(self) -> None:
         if self._pool is not None and self._stop is not None:
-            # Workers are idle, or interrupted: what is under way is not worth waiting for.
+            # Workers are idle, or interrupted: what is under way is not worth waiting for. One that
+            # is inside a library does not see the closed pipe.
             self._stop.close()
+            for process in list(self._pool._processes.values()):
+                process.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = self._stop = None
         if self._connection is not None:

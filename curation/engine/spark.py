@@ -82,7 +82,7 @@ class SparkEngine:
         numbered = list(enumerate(items))
         with self._watched(label, len(items)):
             job = context.parallelize(numbered, len(items)).map(
-                partial(result_or_failure, label, task)
+                partial(result_or_failure, label, partial(store.under_locks, store.locks(), task))
             )
             outcomes = sorted(self._collect(label, job.collect))
         self.progress(label, len(items), len(items))
@@ -124,7 +124,8 @@ class SparkEngine:
         rows = self._spark.sql(query).select(*columns)
         rows = rows.repartition(self.workers, partition_by) if partition_by else rows.repartition(1)
         ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
-        write = partial(write_tables, out, schema, digest, partition_by)
+        locks = store.locks()
+        write = partial(store.under_locks, locks, write_tables, out, schema, digest, partition_by)
         written = self._collect(out, ordered.mapInArrow(write, "value bigint, rows bigint").collect)
         parts = sorted((row[0], row[1]) for row in written)
         if not parts and partition_by is None:
@@ -152,6 +153,7 @@ class SparkEngine:
             "part"
         )
         memory = max(0.25, self.memory_gb / self.workers)
+        reduce = partial(store.under_locks, store.locks(), reduce)
         reduced = spread.mapInArrow(
             partial(reduce_runs, label, reduce, schema, tuple(sort_by), memory),
             "part bigint, result binary",

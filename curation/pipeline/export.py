@@ -26,6 +26,7 @@ from curation.stages.extract.columns import columns_path, is_table
 
 VERSION = 3
 INPUT = "input"  # the dataset of the files that the user named
+PLACES = ("kept", "removed", "hits.parquet")
 # The columns that a step adds; one of the input with such a name becomes input_<name>.
 STEP_COLUMNS = {
     "classify": {"reason", "quality", "pareto_draw"},

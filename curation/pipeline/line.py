@@ -2,30 +2,36 @@
 
     download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
 
-Each stage reads what the ones before committed and commits its own. A stage whose output is there
-and valid costs a reading of its footers.
+Each stage reads what the ones before committed and commits its own; its manifest comes last. A
+stage whose manifest fits costs a listing of its folders.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+import contextlib
+import dataclasses
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
 
 from curation import store
+from curation.digests import config_digest
 from curation.engine.base import Engine
-from curation.errors import RecipeError, RunError
+from curation.errors import CurationError, RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
-from curation.pipeline.finished import is_finished
 from curation.recipe.line import STAGES, stage_named
 from curation.recipe.tables import Recipe
 from curation.rundir import ledger
+from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.rundir.lock import Lock
+from curation.rundir.manifest import Manifest
 from curation.rundir.plan import Plan
 from curation.stages.classify import stage as classify
+from curation.stages.decontaminate import benchmarks
 from curation.stages.decontaminate import stage as decontaminate
 from curation.stages.dedup import index as dedup_index
 from curation.stages.dedup import stage as dedup
@@ -78,31 +84,28 @@ def run(
     _check_stages(wanted, again_from, until)
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
-    with Lock(out, say):
+    with Lock(out, say), _left_clean(engine, out):
         plans.check_directory(rundir, update)
         asked = wanted[: wanted.index(until) + 1] if until else wanted
         if not store.exists(rundir.path("plan.json")):
             check_start(rundir, asked)  # before anything is fetched
         store.sweep(out)
-        if again_from:
-            for stage in wanted[wanted.index(again_from) :]:
-                for folder in stage_named(stage).folders:
-                    store.delete(rundir.path(folder))
+        for stage in wanted[wanted.index(again_from) :] if again_from else ():
+            for place in (*stage_named(stage).folders, f"{manifests.FOLDER}/{stage}.json"):
+                store.delete(rundir.path(place))
         # also where the stage is left out: streamed archives need their lists
         download.fetch(rundir, engine, say)
         plan = plans.make(recipe, out, say)
-        same_plan = plans.commit(rundir, plan)
-        run_stages = partial(_run_stages, asked, export)
-        if not again_from and is_finished(rundir, plan, run_stages):
+        plans.commit(rundir, plan, say)
+        ledger_path = rundir.path("ledger.json")
+        if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
+            say(f"{ledger_path}: damaged; it is written again")
+        steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
+        busy = _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say)
+        if not busy and until != "download":
             say("Every table is there already: nothing to do.")
-            if same_plan:  # what comes after `until` stays finished
-                asked = [*asked, *store.read_json(rundir.path("ledger.json"))]
-        else:
-            check_inputs(rundir, plan, asked, say)
-            store.delete(rundir.path("ledger.json"))  # a run without it is not finished
-            compile_kernels(engine, asked)
-            run_stages(rundir, plan, engine)
-        store.write_json(rundir.path("ledger.json"), ledgers(rundir, plan, asked))
+        ended = [stage for stage in STAGES if manifests.read(out, stage)]
+        store.write_json(ledger_path, ledgers(rundir, plan, ended))
     return rundir, plan
 
 
@@ -148,14 +151,131 @@ def check_inputs(
     say(line)
 
 
-def _run_stages(
-    stages: Sequence[str], export: bool, rundir: RunDirectory, plan: Plan, engine: Engine
+@contextlib.contextmanager
+def _left_clean(engine: Engine, out: str) -> Iterator[None]:
+    """An interrupt in this block leaves no workers and no temporary files."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        engine.close()
+        with contextlib.suppress(RunError):  # another run has taken over
+            store.sweep(out)
+        raise
+
+
+def _run_steps(
+    rundir: RunDirectory,
+    plan: Plan,
+    engine: Engine,
+    steps: Sequence[str],
+    until: str,
+    say: Callable[[str], None],
+) -> bool:
+    """Run the steps up to `until` whose manifests do not fit. Returns whether there were any.
+
+    Of later ones, manifests that do not fit any more are removed: those stages have not ended.
+    """
+    identities: list[str] = []
+    busy = False
+    for step in steps:
+        wanted = step == "export" or STAGES.index(step) <= STAGES.index(until)
+        manifest = manifests.read(rundir.out, step)
+        if manifest is None and not wanted:
+            continue
+        try:
+            key = step_key(rundir, plan, step, identities)
+        except CurationError:  # what a later step reads outside need not be there yet
+            if wanted:
+                raise
+            key = ""
+        wrong = manifests.misfits(rundir.out, manifest) if manifest else {}
+        if manifest is None or wrong or manifest.key != key:
+            _clear(rundir, step, manifest, wrong, key, say)
+            if not wanted:
+                continue
+            if not busy:
+                stages = [
+                    s for s in steps if s != "export" and STAGES.index(s) <= STAGES.index(until)
+                ]
+                check_inputs(rundir, plan, stages, say)
+                store.delete(rundir.path("ledger.json"))
+                compile_kernels(engine, stages)
+            busy = True
+            module = exports if step == "export" else MODULES[step]
+            module.run(rundir, plan, engine)
+            manifest = manifests.write(rundir.out, engine, step, key, _places(rundir, step))
+        identities.append(manifest.identity)
+    return busy
+
+
+def _places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
+    """Where a step writes, in a run directory."""
+    if step == "export":
+        return exports.PLACES
+    borrowed = step == "mix" and "tokenize" not in rundir.recipe.stages
+    return stage_named(step).folders + ("tokens",) * borrowed
+
+
+def _clear(
+    rundir: RunDirectory,
+    step: str,
+    manifest: Manifest | None,
+    wrong: Mapping[str, str],
+    key: str,
+    say: Callable[[str], None],
 ) -> None:
-    for stage in stages:
-        if stage != "download":
-            MODULES[stage].run(rundir, plan, engine)
-    if export:
-        exports.run(rundir, plan, engine)
+    """Remove what does not fit, and the manifest: from here on the step is interrupted."""
+    path = manifests.path(rundir.out, step)
+    if manifest is None and store.exists(path):
+        say(f"{path}: damaged; the tables of {step} are compared by their footers")
+    if manifest is not None and wrong:
+        manifests.remove(rundir.out, manifest, list(wrong))
+    if manifest is not None and key != manifest.key:  # files of changed inputs were removed before
+        wrong = {name: what for name, what in wrong.items() if what != manifests.MISSING}
+    if wrong:
+        name, what = min(wrong.items())
+        more = f", and {len(wrong) - 1} more files do not fit" if len(wrong) > 1 else ""
+        how = ""
+        if any(name.startswith("classify/model/") for name in wrong):
+            anew = "; a model fitted anew is a new model: all that follows from it is made again"
+            how = f" from {model}" if (model := rundir.recipe.classify.model) else anew
+        say(f"{rundir.path(name)}: {what}{more}; made again{how}")
+    store.delete(path)
+
+
+# What these name is compared itself, wherever it lies.
+_PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model")
+_OUTSIDE: dict[str, Callable[[RunDirectory], str]] = {  # what a stage reads beside the plan's files
+    "classify": classify.given_model,
+    "dedup": dedup_index.identity,
+    "decontaminate": benchmarks.asked,
+}
+
+
+def step_key(rundir: RunDirectory, plan: Plan, step: str, identities: Sequence[str]) -> str:
+    """The digest of all that a step's files depend on; `identities` are of the steps before.
+
+    It may change where no file does: then footers say what is reused.
+    """
+    recipe = rundir.recipe
+    stages = STAGES if step == "export" else STAGES[: STAGES.index(step) + 1]
+    settings = [
+        [(k, v) for k, v in dataclasses.asdict(config).items() if k not in _PATHS]
+        for config in (*recipe.dataset, *(getattr(recipe, stage) for stage in stages))
+    ]
+    shards = [
+        (str(s), s.ordinal, s.batch, [(f.name, f.size) for f in s.files]) for s in plan.shards
+    ]
+    versions = [exports.VERSION]
+    if step != "export":
+        folder = importlib.import_module(f"curation.stages.{step}")
+        names = [
+            module.name for module in pkgutil.iter_modules(folder.__path__, folder.__name__ + ".")
+        ]
+        versions = [getattr(importlib.import_module(name), "VERSION", 0) for name in names]
+    ran = [stage for stage in stages if stage in recipe.stages]
+    outside = _OUTSIDE[step](rundir) if step in _OUTSIDE else ""
+    return config_digest(step, versions, recipe.seed, ran, settings, shards, outside, identities)
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
@@ -166,16 +286,18 @@ def warnings(rundir: RunDirectory) -> list[str]:
 def ledgers(
     rundir: RunDirectory, plan: Plan, stages: Sequence[str] = STAGES
 ) -> dict[str, dict[str, ledger.Ledger]]:
-    """The ledgers of some stages of a run, from the footers of its tables: stage -> dataset ->
-    ledger.
+    """The ledgers of some stages of a run: stage -> dataset -> ledger. They are in the stages'
+    manifests, or in the footers of their tables.
 
     Stages that have no ledger are absent.
     """
     out: dict[str, dict[str, ledger.Ledger]] = {}
     for stage in (stage for stage in rundir.recipe.stages if stage in stages):
+        manifest = manifests.read(rundir.out, stage)
+        files = {rundir.path(name): row for name, row in manifest.files.items()} if manifest else {}
         for dataset in rundir.recipe.names():
             paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
-            footers = [store.footer(path) for path in paths if path]
-            if footers and all(footers):
-                out.setdefault(stage, {})[dataset] = ledger.total(f.ledger for f in footers if f)
+            told = [files.get(path) or store.footer(path) for path in paths if path]
+            if told and all(told):
+                out.setdefault(stage, {})[dataset] = ledger.total(t.ledger for t in told if t)
     return out

@@ -15,9 +15,11 @@ import contextlib
 import functools
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
+import threading
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
@@ -131,7 +133,10 @@ class PageSandbox:
             ours.send(self._settings)
             problem = ours.recv_bytes().decode()
         except (EOFError, ConnectionError):
-            problem = f"it ended with code {self._exit_code()}; what it printed says why"
+            code = self._exit_code()
+            problem = f"it ended with code {code}; what it printed says why"
+            if code < 0:
+                problem = f"{signal.Signals(-code).name} ended it; is memory short?"
         if problem:
             raise CurationError(f"the process that extracts text did not start: {problem}")
         return ours
@@ -152,6 +157,7 @@ def serve(line_number: int) -> None:
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, timers)
     line = Connection(line_number)
+    threading.Thread(target=_end_with_owner, args=(line_number,), daemon=True).start()
     try:
         extractor, form, max_page_s = line.recv()
         try:  # without a time limit, since this loads the extractor and compiles what is not compiled yet
@@ -167,6 +173,14 @@ def serve(line_number: int) -> None:
             line.send_bytes(orjson.dumps(answers))
     except (EOFError, ConnectionError):
         return
+
+
+def _end_with_owner(line_number: int) -> None:
+    """End this process when its owner is gone, also while it loads the extractor."""
+    poll = select.poll()
+    poll.register(line_number, 0)  # nothing but its closing
+    poll.poll()
+    os._exit(1)
 
 
 def _limited(page: Page, extractor: str, form: Form, max_page_s: float) -> Answer:

@@ -17,6 +17,23 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 Number = TypeVar("Number", int, "npt.NDArray[np.int64]")
+# The folders of a run directory with a table for each shard.
+SHARD_FOLDERS = (
+    "documents",
+    "rejects",
+    "classify/features",
+    "classify/evidence",
+    "classify/decision",
+    "survivors",
+    "dedup/evidence",
+    "dedup/bands",
+    "dedup/decision",
+    "decontaminate/evidence",
+    "decontaminate/frequency",
+    "decontaminate/decision",
+    "decontaminate/study",
+    "tokens",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from curation import store
-from curation.errors import InputError, RunError
+from curation.errors import CurationError, InputError, RunError
 
 HEARTBEAT_S = 10.0
 STALE_S = 120.0
@@ -21,41 +21,36 @@ STALE_S = 120.0
 class Lock:
     """One run per directory at a time: `run.lock` with owner and heartbeat.
 
-    A lock whose process is gone, or that has not beaten for two minutes, is named and taken over.
-    On object storage this is best effort: two runs that start in the same instant may both think
-    they own it.
+    A lock whose process is gone, that has not beaten for two minutes, or that names nobody, is
+    named and taken over. A run that slept meanwhile looks at the lock before each beat and before
+    each file appears (`store.need_lock`), and stops. The window that remains: it may fall asleep
+    between that look and the renaming of one file. On object storage two runs that start in the
+    same instant may both think they own it, until one of them looks again.
     """
 
     def __init__(self, out: str, say: Any) -> None:
         self._path = store.join(out, "run.lock")
-        self._owner = {
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "token": secrets.token_hex(8),
-        }
+        self._token = secrets.token_hex(8)
+        self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
         self._say = say
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
     def __enter__(self) -> Lock:
         while not self._claim():
-            try:
-                holder = store.read_json(self._path)
-            except (InputError, RunError):  # gone again, or still being written
-                time.sleep(0.1)
+            if (holder := self._holder()) is None:  # gone again
                 continue
-            if not self._stale(holder):
-                raise RunError(
-                    f"{self._path}: a run on {holder['host']} (process {holder['pid']}) is at work "
-                    "in this directory; "
-                    "wait for it, or stop it, or name another --out (if it is not a run, delete "
-                    "that file)"
-                )
-            self._say(
-                f"taking over from a run on {holder['host']} (process {holder['pid']}) that ended "
-                "without releasing it"
-            )
+            who = "a run that left a damaged lock"
+            if holder:
+                who = f"a run on {holder['host']} (process {holder['pid']})"
+                if not self._stale(holder):
+                    raise RunError(
+                        f"{self._path}: {who} is at work in this directory; wait for it, or stop "
+                        "it, or name another --out (if it is not a run, delete that file)"
+                    )
+            self._say(f"taking over from {who} that ended without releasing it")
             store.delete(self._path)
+        store.locks()[self._path] = self._token
         self._thread.start()
         return self
 
@@ -67,9 +62,25 @@ class Lock:
     ) -> None:
         self._stop.set()
         self._thread.join()
-        with contextlib.suppress(InputError, RunError):  # gone, or taken over and being written
-            if store.read_json(self._path)["token"] == self._owner["token"]:
-                store.delete(self._path)
+        del store.locks()[self._path]
+        if self._is_mine():
+            store.delete(self._path)
+
+    def _holder(self) -> dict[str, Any] | None:
+        """Whose the lock is; empty where it is damaged, None where it is gone."""
+        try:
+            found = store.read_json(self._path)
+            kinds = {"host": str, "pid": int, "token": str, "beat": float}
+            return {name: kind(found[name]) for name, kind in kinds.items()}
+        except InputError as error:
+            if isinstance(error.__cause__, PermissionError):
+                raise
+            return None
+        except (RunError, KeyError, TypeError, ValueError):
+            return {}
+
+    def _is_mine(self) -> bool:
+        return (self._holder() or {}).get("token") == self._token
 
     def _record(self) -> dict[str, Any]:
         return {**self._owner, "beat": time.time()}
@@ -79,14 +90,17 @@ class Lock:
             if store.exists(self._path):
                 return False
             store.write_json(self._path, self._record())
-            return bool(store.read_json(self._path)["token"] == self._owner["token"])
+            return self._is_mine()
         return store.create(self._path, self._record())
 
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
-            store.write_json(self._path, self._record())
+            with contextlib.suppress(CurationError, OSError):  # a later beat may succeed
+                if not self._is_mine():
+                    return
+                store.write_json(self._path, self._record())
 
     def _stale(self, holder: dict[str, Any]) -> bool:
         gone = holder["host"] == self._owner["host"] and not store.process_alive(holder["pid"])
         # Time decides too: a process number may be another process's by now.
-        return gone or time.time() - float(holder["beat"]) > STALE_S
+        return gone or time.time() - holder["beat"] > STALE_S

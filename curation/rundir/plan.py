@@ -2,7 +2,7 @@
 
 Inputs are told apart by name, size and modification time. A shard whose inputs changed loses its
 documents before the new plan is written, so everything made from them is made again; nothing else
-is.
+is. The plan is kept twice; where both are lost, all inputs are read again.
 """
 
 from __future__ import annotations
@@ -19,28 +19,12 @@ from curation.errors import InputError, RunError
 from curation.recipe import reading as recipes
 from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
+from curation.rundir import manifest as manifests
 from curation.rundir import sources
-from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.directory import SHARD_FOLDERS, RunDirectory, Shard
 from curation.shown import masked
 from curation.version import __version__
 
-# The folders of a run directory with a table for each shard.
-SHARD_FOLDERS = (
-    "documents",
-    "rejects",
-    "classify/features",
-    "classify/evidence",
-    "classify/decision",
-    "survivors",
-    "dedup/evidence",
-    "dedup/bands",
-    "dedup/decision",
-    "decontaminate/evidence",
-    "decontaminate/frequency",
-    "decontaminate/decision",
-    "decontaminate/study",
-    "tokens",
-)
 EXPORTED = "input"  # the dataset whose rows a step also writes to kept/ and removed/
 # The stages of the commands for one step.
 ONE_STEP = [("extract",), ("mix",)] + [
@@ -88,7 +72,7 @@ def _tokens_of_finished_runs(files: list[store.File]) -> list[store.File]:
         run, _, place = file.path.rpartition("/tokens/")
         if place and run not in known and store.exists(store.join(run, "plan.json")):
             rundir, plan = read(run)
-            need_finished(rundir, plan, "tokenize")
+            need_finished(rundir, "tokenize")
             known[run] = {f"{shard}.parquet" for shard in plan.shards}
         if run not in known or place in known[run]:
             out.append(file)
@@ -132,9 +116,8 @@ def _batches(
 def check_directory(rundir: RunDirectory, update: bool) -> None:
     """Raise RunError where the directory holds another recipe's run and `update` was not asked
     for, or something that is no run."""
-    path = rundir.path("plan.json")
-    if store.exists(path):
-        differences = recipes.changes(_read(path)["recipe"], recipes.as_dict(rundir.recipe))
+    if plan := manifests.stored_plan(rundir.out):
+        differences = recipes.changes(plan["recipe"], recipes.as_dict(rundir.recipe))
         if differences and not update and _has_results(rundir):
             raise RunError(
                 f"{rundir.out}: made by another recipe ({'; '.join(differences[:3])}"
@@ -143,12 +126,19 @@ def check_directory(rundir: RunDirectory, update: bool) -> None:
                 "(whatever is still valid is reused), or name another --out"
             )
     elif store.is_folder(rundir.out) and not store.is_remote(rundir.out):
-        strange = sorted(set(os.listdir(rundir.out)) - {"run.lock", "downloads"})
-        if strange:
+        names = {name for name in os.listdir(rundir.out) if store.TEMPORARY not in name}
+        strange = sorted(names - {"run.lock", "downloads", manifests.FOLDER})
+        if strange and not _is_run(rundir):
             raise RunError(
                 f"{rundir.out}: not a run directory, and not empty (it holds {strange[0]!r}); name "
                 "a new folder with --out"
             )
+
+
+def _is_run(rundir: RunDirectory) -> bool:
+    """Whether a run was here, even if its plan cannot be read."""
+    names = [f"{manifests.FOLDER}/{stage}.json" for stage in STAGES[1:]]
+    return any(store.exists(rundir.path(name)) for name in (*manifests.PLANS, *names))
 
 
 def _has_results(rundir: RunDirectory) -> bool:
@@ -159,89 +149,91 @@ def _has_results(rundir: RunDirectory) -> bool:
     return any(footer is not None and footer.rows for footer in footers)
 
 
-def commit(rundir: RunDirectory, plan: Plan) -> bool:
-    """Write `plan.json`, having cleared what the last plan's changed inputs made, and everything
-    that was made of shards which are no longer planned. Returns whether the plan is the old one."""
-    path = rundir.path("plan.json")
+def commit(
+    rundir: RunDirectory, plan: Plan, say: Callable[[str], None] = lambda line: None
+) -> None:
+    """Write the plan, having cleared what the last plan's changed inputs made, and everything that
+    was made of shards which are no longer planned."""
     new = _as_json(rundir, plan)
-    old = _read(path) if store.exists(path) else None
+    old = manifests.stored_plan(rundir.out)
+    first = next((stage for stage in STAGES[1:] if stage in rundir.recipe.stages), STAGES[0])
+    if old is None and _is_run(rundir):
+        say(
+            f"{rundir.path('plan.json')}: it and its copy are missing or damaged, so the inputs "
+            "cannot be compared with those of the last run; all are read again"
+        )
+        store.delete(manifests.path(rundir.out, first))
+        for folder in ("documents", "rejects"):
+            store.delete(rundir.path(folder))
+    stale = _stale(old["shards"], new["shards"]) if old else []
+    if stale:
+        store.delete(manifests.path(rundir.out, first))
     planned = {str(shard) for shard in plan.shards}
-    for name in _stale(old["shards"], new["shards"]) if old else ():
+    for name in stale:
         for folder in ("documents", "rejects") if name in planned else SHARD_FOLDERS:
             store.delete(rundir.path(*folder.split("/"), name + ".parquet"))
         if name not in planned and name.startswith(EXPORTED + "/"):
             for side in ("kept", "removed"):
                 store.delete(rundir.path(side, name.removeprefix(EXPORTED + "/") + ".parquet"))
-    if old != new:
-        store.write_json(path, new)
-    return old == new
+    for name in reversed(manifests.PLANS):
+        if manifests.read_data(rundir.path(name)) != new:
+            if old == new:
+                say(f"{rundir.path(name)}: missing or damaged; it is written again")
+            store.write_json(rundir.path(name), new)
 
 
-def missing_stage(rundir: RunDirectory, plan: Plan, until: str = STAGES[-1]) -> str:
-    """The first stage up to `until` that a run's recipe asks for and that is not finished; empty
-    where all are.
-
-    A stage is finished where each shard of the plan has its table and ledger.json, which a run
-    writes last, names it.
-    """
-    path = rundir.path("ledger.json")
-    ended = store.read_json(path) if store.exists(path) else None
-    stages = [stage for stage in STAGES if stage in rundir.recipe.stages and stage != "download"]
-    stages = stages[: stages.index(until) + 1] if until in stages else stages
-    for stage in stages:
-        tables = [rundir.ledger_table(stage, shard) for shard in plan.shards]
-        if stage == "mix":
-            tables = [rundir.path("shards", "manifest.parquet")]
-        elif ended is not None and any(tables) and stage not in ended:
-            return stage
-        if any(table and store.footer(table) is None for table in tables):
-            return stage
-    return "" if ended is not None or not stages else stages[-1]
-
-
-def need_finished(rundir: RunDirectory, plan: Plan, until: str = STAGES[-1]) -> None:
-    """Raise RunError, with the command that finishes it, unless a run is finished up to a stage."""
+def need_finished(rundir: RunDirectory, until: str = STAGES[-1]) -> None:
+    """Raise RunError, with the command that finishes it, unless a run is finished up to a stage and
+    its files are whole."""
     if until not in rundir.recipe.stages:
         raise RunError(
             f"{rundir.out}: its recipe has no stage {until!r}; add it to `stages` and run it again"
         )
-    if sentence := unfinished(rundir, plan, until):
+    if sentence := unfinished(rundir, until):
         raise RunError(sentence)
+    for stage in _stages(rundir, until):
+        manifest = manifests.read(rundir.out, stage)
+        for name, what in manifests.misfits(rundir.out, manifest).items() if manifest else ():
+            raise RunError(f"{rundir.path(name)}: {what}; {_again(rundir)}")
 
 
-def unfinished(rundir: RunDirectory, plan: Plan, until: str = STAGES[-1]) -> str:
-    """The sentence about a run that is not finished; empty where it is."""
-    stage = missing_stage(rundir, plan, until)
+def unfinished(rundir: RunDirectory, until: str = STAGES[-1]) -> str:
+    """The sentence about a run that is not finished; empty where it is.
+
+    A stage is finished where its manifest is there.
+    """
+    for stage in _stages(rundir, until):
+        if manifests.read(rundir.out, stage) is None:
+            ended = f"this run is not finished, for {stage} has not ended"
+            return f"{rundir.out}: {ended}; {_again(rundir)}"
+    return ""
+
+
+def _stages(rundir: RunDirectory, until: str) -> list[str]:
+    stages = [stage for stage in rundir.recipe.stages if stage != "download"]
+    return stages[: stages.index(until) + 1] if until in stages else stages
+
+
+def _again(rundir: RunDirectory) -> str:
     stages = rundir.recipe.stages
-    step = stages[-1] if stages in ONE_STEP else ""
-    command = f"curation {step} INPUT..." if step else "curation run RECIPE"
-    return stage and (
-        f"{rundir.out}: this run is not finished, for {stage} has not ended; run its command again "
-        f"(`{command} --out {rundir.out}`): it goes on where it stopped"
-    )
-
-
-def _read(path: str) -> dict[str, Any]:
-    """plan.json as it stands. Raises RunError where it is something else."""
-    data = store.read_json(path)
-    if (
-        not isinstance(data, dict)
-        or not isinstance(data.get("recipe"), dict)
-        or not isinstance(data.get("shards"), list)
-    ):
-        raise RunError(f"{path}: not a plan; the file was changed by something else")
-    return data
+    command = f"curation {stages[-1]} INPUT..." if stages in ONE_STEP else "curation run RECIPE"
+    return f"run its command again (`{command} --out {rundir.out}`): it goes on where it stopped"
 
 
 def read(out: str) -> tuple[RunDirectory, Plan]:
     """The run directory at `out` and its plan. Raises RunError where it is none."""
     path = store.join(out, "plan.json")
-    if not store.exists(path):
+    data = manifests.stored_plan(out)
+    if data is None and store.exists(path):
+        raise RunError(
+            f"{path}: not a plan, and there is no copy of it; run the command that wrote {out} "
+            "again: it reads the inputs again and writes a new plan"
+        )
+    if data is None:
         raise RunError(
             f"{out}: not a run directory (no plan.json); give the folder that `curation run --out` "
             "wrote"
         )
-    data = _read(path)
     try:
         shards = tuple(
             Shard(

@@ -58,7 +58,7 @@ def run_query(
         "query", text, tuple(schema.names), tuple(made_from), partition_by, tuple(sort_by)
     )
     manifest = store.join(out, "_manifest.parquet")
-    if not store.done(manifest, digest):
+    if not _is_whole(out, manifest, digest):
         store.delete(out)  # files of another digest must not be taken for this one's
         parts = engine.sql(
             text, tables, out, schema, digest, partition_by=partition_by, sort_by=sort_by
@@ -72,6 +72,14 @@ def run_query(
     listed = store.read_table(manifest)
     values, rows = listed.column("value").to_pylist(), sum(listed.column("rows").to_pylist())
     return QueryResult(out, schema, tuple(values), rows, digest)
+
+
+def _is_whole(out: str, manifest: str, digest: str) -> bool:
+    """Whether the manifest and all tables that it names are there under a digest."""
+    if not store.done(manifest, digest):
+        return False
+    values = store.read_table(manifest).column("value").to_pylist()
+    return all(store.done(part_path(out, value), digest) for value in values)
 
 
 def columns_of(paths: Sequence[str], schema: pa.Schema, *columns: str) -> store.Table:

@@ -3,13 +3,10 @@ stage."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
-from contextvars import ContextVar
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from curation import store
-from curation.errors import NotMade
 from curation.rundir import ledger
 from curation.rundir.directory import RunDirectory, Shard
 
@@ -22,9 +19,6 @@ class ShardResult:
     ledger: ledger.Ledger = field(default_factory=dict)
 
 
-_only_reuse: ContextVar[bool] = ContextVar("only_reuse", default=False)
-
-
 def run_once(
     path: str, digest: str, make: Callable[[], ShardResult], beside: str = ""
 ) -> ShardResult:
@@ -33,19 +27,7 @@ def run_once(
     footer = store.done(path, digest)
     if footer and (not beside or store.done(beside, digest)):
         return ShardResult(footer.identity, footer.ledger)
-    if _only_reuse.get():
-        raise NotMade(path)
     return make()
-
-
-@contextlib.contextmanager
-def only_reuse() -> Iterator[None]:
-    """In this block `run_once` makes nothing: it raises NotMade where a table is not there."""
-    before = _only_reuse.set(True)
-    try:
-        yield
-    finally:
-        _only_reuse.reset(before)
 
 
 def check_ledgers(rundir: RunDirectory, stage: str, results: Mapping[Shard, ShardResult]) -> None:

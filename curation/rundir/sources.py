@@ -22,6 +22,7 @@ from curation.errors import InputError, Unreachable
 from curation.recipe import reading as recipes
 from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.manifest import stored_plan
 
 if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
@@ -205,9 +206,7 @@ def _files_of(pattern: str) -> list[store.File]:
     """The files of a pattern; a run directory stands for the documents that it kept."""
     if not store.is_folder(pattern) or not _is_run(pattern):
         return store.find(pattern)
-    path = store.join(pattern, "plan.json")
-    plan = store.read_json(path) if store.exists(path) else {}
-    if not isinstance(plan, dict) or not {"recipe", "shards"} <= set(plan):
+    if (plan := stored_plan(pattern)) is None:
         return store.find(pattern)
     there = {store.join(pattern, file.name): file for file in store.listing(pattern)}
     wanted = _kept_tables(pattern, plan)

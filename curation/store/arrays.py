@@ -29,4 +29,7 @@ def read_array(path: str) -> npt.NDArray[Any]:
         shape, _, dtype = np.lib.format.read_array_header_1_0(head)
         return np.frombuffer(data, dtype, offset=head.tell()).reshape(shape)
     except (FileNotFoundError, ValueError, EOFError) as error:
-        raise RunError(f"{path}: missing or damaged; run the stage that writes it again") from error
+        raise RunError(
+            f"{path}: missing or damaged; run the same command again, with --from and the stage that "
+            "writes it if that does not help"
+        ) from error

@@ -17,7 +17,7 @@ import tempfile
 import zlib
 
 from curation.errors import Unreachable
-from curation.store.paths import exists, find, is_remote, put
+from curation.store.paths import exists, find, is_remote, need_lock, put
 from curation.store.patience import Patience, TryAgain, persist
 from curation.store.remote import (
     Address,
@@ -55,6 +55,7 @@ def fetch(address: Address, destination: str, patience: Patience) -> int:
     os.makedirs(os.path.dirname(destination), exist_ok=True)
     part = destination + PART
     size = _arrived(address, part, patience)
+    need_lock(destination)
     os.replace(part, destination)
     _forget(part)
     return size

@@ -15,9 +15,9 @@ import posixpath
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -25,6 +25,7 @@ import pyarrow.fs as pafs
 
 from curation.errors import InputError, RunError
 
+T = TypeVar("T")
 TEMPORARY = ".tmp-"
 _GLOB = re.compile(r"[*?\[]")
 
@@ -107,7 +108,7 @@ def find(pattern: str) -> list[File]:
         infos = [i for i in _listing(system, root or ".") if matches(_below(i.path, root))]
     else:
         raise InputError(f"{pattern}: no such file or folder")
-    files = _files(system, pattern, root or ".", infos)
+    files = _files(pattern, root or ".", infos)
     if not files:
         raise InputError(f"{pattern}: no files there")
     return files
@@ -127,21 +128,21 @@ def _below(path: str, root: str) -> str:
     return posixpath.relpath(path, root or ".")
 
 
-def listing(folder: str) -> list[File]:
-    """The files in a folder of ours, however deep, without the hidden ones; none where there is
-    no such folder."""
+def listing(folder: str, hidden: bool = False) -> list[File]:
+    """The files in a folder of ours, however deep, without temporary and (unless asked for) hidden
+    ones; none where there is no such folder."""
     system, inner = filesystem(folder)
-    return _files(system, folder, inner, _listing(system, inner))
+    return _files(folder, inner, _listing(system, inner), hidden)
 
 
-def _files(system: Any, pattern: str, root: str, infos: list[Any]) -> list[File]:
+def _files(pattern: str, root: str, infos: list[Any], hidden: bool = False) -> list[File]:
     # The scheme, and who asks: KEY:SECRET@ may stand before the bucket.
     prefix = re.match(r"(?:\w+://(?:[^/]*@)?)?", pattern)[0]  # type: ignore[index]
     files = []
     for info in infos:
         name = posixpath.relpath(info.path, root)
-        hidden = any(part.startswith((".", "_")) for part in name.split("/"))
-        if info.type == pafs.FileType.File and not hidden and TEMPORARY not in name:
+        shown = hidden or not any(part.startswith((".", "_")) for part in name.split("/"))
+        if info.type == pafs.FileType.File and shown and TEMPORARY not in name:
             files.append(File(prefix + info.path, name, info.size, _tag(info)))
     return sorted(files, key=lambda f: f.name)
 
@@ -231,7 +232,39 @@ def read_json(path: str) -> Any:
     try:
         return orjson.loads(read_bytes(path))
     except orjson.JSONDecodeError as error:
-        raise RunError(f"{path}: not JSON ({error}); delete the file and run again") from error
+        raise RunError(f"{path}: not JSON ({error}); run again what wrote it") from error
+
+
+# Path -> token of the locks that this process writes under: of all that is in their folders.
+_locks: dict[str, str] = {}
+
+
+def locks() -> dict[str, str]:
+    """The locks that this process writes under; a change of the dict counts at once."""
+    return _locks
+
+
+def under_locks(locks: dict[str, str], task: Callable[..., T], *arguments: Any) -> T:
+    """A task in another process, under the locks of the process that sent it."""
+    _locks.clear()
+    _locks.update(locks)
+    return task(*arguments)
+
+
+def need_lock(target: str) -> None:
+    """Raise RunError unless the lock of the folder that `target` is in is still held."""
+    for path, token in list(_locks.items()):
+        if f"{target}/".startswith(path.rpartition("/")[0] + "/"):
+            try:
+                holder = read_json(path)
+            except (InputError, RunError):
+                holder = None
+            if not isinstance(holder, dict) or holder.get("token") != token:
+                raise RunError(
+                    f"{path}: no longer the lock of this run: it gave no sign for too long, and "
+                    "another run took over, or the file was deleted; this run stops, and what it "
+                    "finished is kept"
+                )
 
 
 @contextlib.contextmanager
@@ -250,6 +283,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
             handle.flush()
             os.fsync(handle.fileno())
         if local:
+            need_lock(path)
             os.chmod(handle.name, 0o666 & ~_umask())
             os.replace(handle.name, path)
         else:
@@ -263,6 +297,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
 
 def put(local: str, path: str) -> None:
     """Copy a local file to object storage, where it appears whole."""
+    need_lock(path)
     system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
     with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
         shutil.copyfileobj(whole, out, 8 << 20)
@@ -302,6 +337,17 @@ def create(path: str, value: Any) -> bool:
     return True
 
 
+def sync_folders(root: str, names: Iterable[str]) -> None:
+    """Bring the names in some local folders below `root`, and in those above them, to the disk."""
+    above = {name.rsplit("/", n)[0] for name in names for n in range(name.count("/") + 1)}
+    for folder in () if is_remote(root) else (root, *(join(root, name) for name in above)):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 def sha256(path: str) -> str:
     """Of a file's bytes, hex."""
     state = hashlib.sha256()
@@ -313,6 +359,7 @@ def sha256(path: str) -> str:
 
 def delete(path: str) -> None:
     """Remove a file or a whole folder; nothing happens where there is none."""
+    need_lock(path)
     system, inner = filesystem(path)
     kind = system.get_file_info(inner).type
     if kind == pafs.FileType.Directory:
@@ -335,6 +382,7 @@ def need_writable(folder: str) -> None:
 def sweep(folder: str) -> None:
     """Remove temporary files that a killed run left behind; only the holder of the run's lock
     may call it."""
+    need_lock(folder)
     if not is_remote(folder):
         for place, _, names in os.walk(folder):
             for name in names:

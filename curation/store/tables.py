@@ -193,7 +193,10 @@ def done(path: str, digest: str) -> Footer | None:
 def need_footer(path: str) -> Footer:
     committed = footer(path)
     if committed is None:
-        raise RunError(f"{path}: missing or damaged; run the stage that writes it again")
+        raise RunError(
+            f"{path}: missing or damaged; run the same command again, with --from and the stage that "
+            "writes it if that does not help"
+        )
     return committed
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from curation import store
 from curation.cli import COMMANDS, main
 
 RECIPE = 'stages = ["extract", "dedup"]\n[[dataset]]\nname = "a"\nfiles = "in.jsonl"\n'
@@ -136,27 +139,6 @@ def test_a_refused_recipe_removes_nothing(recipe: str, tmp_path: Path) -> None:
         assert sorted((tmp_path / "run").rglob("*")) == before
 
 
-def test_sigterm_leaves_no_lock_behind(sample_folder: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "curation",
-        "run",
-        str(sample_folder / "recipe.toml"),
-        "--out",
-        str(tmp_path / "run"),
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    for _ in range(600):
-        if (tmp_path / "run" / "documents").exists():
-            break
-        time.sleep(0.05)
-    process.terminate()
-    process.communicate(timeout=60)
-    assert process.returncode == 143
-    assert not (tmp_path / "run" / "run.lock").exists()
-
-
 def test_the_same_recipe_is_the_same_from_any_folder(
     recipe: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -200,36 +182,40 @@ def test_a_full_disk_is_said_and_loses_nothing(
     assert call("run", recipe, "--out", str(tmp_path / "run")).exit_code == 0
 
 
-def test_ctrl_c_is_130_and_the_run_goes_on_later(sample_folder: Path, tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        "-m",
-        "curation",
-        "run",
-        str(sample_folder / "recipe.toml"),
-        "--out",
-        str(tmp_path / "run"),
-    ]
+@pytest.mark.parametrize(
+    ("number", "times", "code"),
+    [(signal.SIGINT, 6, 130), (signal.SIGTERM, 1, 143), (signal.SIGHUP, 2, 129)],
+)
+def test_an_interrupt_says_so_and_leaves_nothing(
+    sample_folder: Path, tmp_path: Path, number: signal.Signals, times: int, code: int
+) -> None:
+    """Sent to all processes of the run, as a terminal does."""
+    out, temporary = tmp_path / "run", tmp_path / "tmp"
+    temporary.mkdir()
     process = subprocess.Popen(
-        command,
+        [sys.executable, "-m", "curation", "run", f"{sample_folder}/recipe.toml", f"--out={out}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # a suite in the background ignores it, and hands that on
+        env={**os.environ, "TMPDIR": str(temporary)},
+        start_new_session=True,
+        # A suite in the background ignores these signals, and hands that on.
+        preexec_fn=lambda: [signal.signal(n, signal.SIG_DFL) for n in (number, signal.SIGINT)],
     )
-    for _ in range(600):
-        if (tmp_path / "run" / "documents").exists():
-            break
+    while not (out / "documents").exists() and process.poll() is None:
         time.sleep(0.05)
-    process.send_signal(signal.SIGINT)
+    time.sleep(1)  # into the tasks
+    for _ in range(times):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        time.sleep(0.1)
     said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == code, said
     assert "run the same command to go on" in said
-    assert "Traceback" not in said
-    assert not (tmp_path / "run" / "run.lock").exists()
-    assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+    assert not re.search("Traceback|leaked|resource_tracker", said)
+    assert not (out / "run.lock").exists()
+    assert not list(out.rglob(f"*{store.TEMPORARY}*"))
+    assert os.listdir(temporary) == []
 
 
 @pytest.mark.parametrize(

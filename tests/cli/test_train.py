@@ -139,7 +139,7 @@ def test_shards_of_an_unfinished_run_are_not_trained_on(run_recipe: Callable[...
     rundir, _ = run_recipe({"a": [{"id": "1", "text": "one two three"}]}, table)
     for folder in ("", "shards"):
         need_finished(Path(rundir.out, folder), "mix")
-    Path(rundir.path("ledger.json")).unlink()
+    Path(rundir.path("manifests", "mix.json")).unlink()
     for folder in ("", "shards"):
         with pytest.raises(RunError, match=r"mix has not ended.*curation run RECIPE"):
             need_finished(Path(rundir.out, folder), "mix")

@@ -25,13 +25,14 @@ from curation.recipe import reading as recipe
 from curation.recipe.line import DECIDING
 from curation.rundir import plan
 from curation.rundir.directory import RunDirectory
+from curation.rundir.manifest import FOLDER
 
 COMPARED = (".parquet", ".bin", ".idx", ".npz", ".npy", ".jsonl")
 
 
 def fingerprint(run: Path) -> dict[str, str]:
-    """sha256 of every token shard and of every table of a run."""
-    files = [f for f in sorted(run.rglob("*")) if f.suffix in COMPARED]
+    """sha256 of every token shard, table and manifest of a run."""
+    files = [f for f in run.rglob("*") if f.suffix in COMPARED or f.parent.name == FOLDER]
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 

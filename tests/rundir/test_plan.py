@@ -12,7 +12,7 @@ import pytest
 
 from curation import store
 from curation.errors import InputError, RunError, TaskError
-from curation.inspect.check.check import check
+from curation.inspect.check.check import check_run
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe, TokenizeConfig
@@ -196,15 +196,24 @@ def tokens(run_recipe: Callable[..., Any]) -> Path:
     return Path(run_recipe(rows, TOKENS)[0].out)
 
 
-@pytest.mark.parametrize("lost", ["tokens/b/00000.parquet", "documents/a/00000.parquet", "ledger"])
-def test_tokens_of_an_unfinished_run_are_not_mixed(tokens: Path, lost: str, local: Any) -> None:
-    (tokens / lost if "/" in lost else tokens / "ledger.json").unlink()
-    stage = "extract" if lost.startswith("documents") else "tokenize"
+@pytest.mark.parametrize(
+    ("lost", "what"),
+    [
+        ("tokens/b/00000.parquet", "tokens/b/00000.parquet: missing"),
+        ("documents/a/00000.parquet", "documents/a/00000.parquet: missing"),
+        ("manifests/tokenize.json", "tokenize has not ended"),
+    ],
+)
+def test_tokens_of_an_unfinished_run_are_not_mixed(
+    tokens: Path, lost: str, what: str, local: Any
+) -> None:
+    (tokens / lost).unlink()
     out = tokens.parent / "mixed"
-    with pytest.raises(RunError, match=f"{stage} has not ended.*curation tokenize INPUT"):
+    with pytest.raises(RunError, match=f"{what}.*curation tokenize INPUT"):
         pipeline.run(_mixture_of(str(tokens)), str(out), local, say=lambda _: None)
     assert not (out / "shards").exists()
-    assert next(r.name for r in check(*plan.read(str(tokens))) if not r.ok) == "the run is finished"
+    problems = [problem for r in check_run(str(tokens), quick=True) for problem in r.problems]
+    assert any(what in problem for problem in problems)
 
 
 def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
@@ -212,15 +221,15 @@ def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
 ) -> None:
     rundir, _ = plan.read(str(tokens))
     pipeline.run(rundir.recipe, rundir.out, local, until="extract", say=lambda _: None)
-    assert not plan.unfinished(*plan.read(rundir.out))  # its tokens are still valid
+    assert not plan.unfinished(rundir)  # its tokens are still valid
     other = dataclasses.replace(rundir.recipe, tokenize=TokenizeConfig("r50k_base"))
     pipeline.run(other, rundir.out, local, until="extract", update=True, say=lambda _: None)
-    opened = plan.read(rundir.out)
-    plan.need_finished(*opened, "extract")
+    (changed, _) = plan.read(rundir.out)
+    plan.need_finished(changed, "extract")
     with pytest.raises(RunError, match="tokenize has not ended"):
-        plan.need_finished(*opened, "tokenize")
+        plan.need_finished(changed, "tokenize")
     with pytest.raises(RunError, match="has no stage 'dedup'"):
-        plan.need_finished(*opened, "dedup")
+        plan.need_finished(changed, "dedup")
 
 
 def test_what_left_the_input_is_in_nothing_made_later(tmp_path: Path, local: Any) -> None:

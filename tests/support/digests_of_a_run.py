@@ -110,9 +110,10 @@ class _Run:
 _FILES, _ONCE, _SHUFFLED = sources.input_files, results.run_once, dedup_candidates.shuffled_tables
 
 
-def run_digests(recipe: Recipe, out: Path) -> dict[str, str]:
-    """Path of each table -> digest, of a run of `recipe` in the folder `out`."""
-    run = _Run()
+def run_digests(recipe: Recipe, out: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Path of each table -> digest, of a run of `recipe` in the folder `out`; and the key of each
+    stage's manifest, whatever the stages before it wrote."""
+    run, keys = _Run(), {}
     rundir = RunDirectory(str(out), recipe)
     engine: Any = _Engine()
     with pytest.MonkeyPatch.context() as patch:
@@ -128,12 +129,14 @@ def run_digests(recipe: Recipe, out: Path) -> dict[str, str]:
         plan = plans.make(recipe, str(out))
         for stage in recipe.stages:
             if stage != "download":
+                keys[stage] = pipeline.step_key(rundir, plan, stage, [])
                 pipeline.MODULES[stage].run(rundir, plan, engine)
-    return {
+    digests = {
         os.path.relpath(path, out): digest
         for path, digest in run.digests.items()
         if path.startswith(str(out))
     }
+    return digests, keys
 
 
 def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:

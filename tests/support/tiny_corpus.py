@@ -126,6 +126,8 @@ def half_run(copied: Path) -> Path:
     """A run that has got as far as dedup."""
     for stage in ("decontaminate", "tokens", "shards"):
         shutil.rmtree(copied / stage)
+    for stage in ("decontaminate", "tokenize", "mix"):
+        (copied / "manifests" / f"{stage}.json").unlink()
     return copied
 
 

@@ -9,7 +9,7 @@ from curation.inspect.check.check import CheckResult
 
 
 def check_table(results: list[CheckResult]) -> Table:
-    """One line for each check; the first problems of those that fail."""
+    """One line for each check; the problems of those that fail."""
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=False)
     for result in results:
         if result.ok:
@@ -19,6 +19,6 @@ def check_table(results: list[CheckResult]) -> Table:
             count = f"{len(result.problems)} of {result.looked_at}"
             detail = Text(f"{count}: {result.problems[0]}")
         table.add_row(mark, Text(result.name), detail)
-        for problem in result.problems[1:5]:
+        for problem in result.problems[1:]:
             table.add_row("", "", Text(problem))
     return table

@@ -26,7 +26,7 @@ from curation.errors import InputError, RecipeError
 from curation.recipe.tables import Scaling
 from curation.rundir.directory import RunDirectory
 from curation.stages.classify.measure import Bools, Training, class_weights, measure, rounded
-from curation.stages.classify.model import NUM_FEATURES, Floats, load_model, write_model
+from curation.stages.classify.model import NUM_FEATURES, Floats, load_model, whole_card, write_model
 from curation.stages.classify.sample import commonest, sample_shard, shares, tokens_shard
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def fit_model(rundir: RunDirectory, plan: Plan, engine: Engine, path: str) -> No
     digest = config_digest(
         "classify/model", VERSION, settings, tuple(classes.items()), [m.identity for m in gathered]
     )
-    card_path = store.join(path, "card.json")
-    if store.exists(card_path) and store.read_json(card_path).get("digest") == digest:
+    if whole_card(path).get("digest") == digest:
         return
     _fit(rundir, plan, engine, tasks, classes, digest, path)
 

@@ -127,11 +127,19 @@ def _card(folder: str) -> dict[str, Any]:
     return {"sha256": None, **card}
 
 
+def whole_card(folder: str) -> dict[str, Any]:
+    """The card of a model that can be read; empty where there is none."""
+    try:
+        load_model(folder)
+        return _card(folder)
+    except InputError:
+        return {}
+
+
 def copy_model(source: str, folder: str) -> None:
     """Copy a model into a run, unless it is there already."""
     identity = load_model(source).identity
-    card = store.join(folder, "card.json")
-    if store.exists(card) and store.read_json(card).get("sha256") == identity:
+    if whole_card(folder).get("sha256") == identity:
         return
     # The card first: a copy cut short must not look like a model.
     for name in ("card.json", "report.json"):

@@ -23,7 +23,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curation import draws, store
-from curation.digests import config_digest
+from curation.digests import config_digest, text_digest
 from curation.errors import RecipeError
 from curation.kernels.pareto import pareto_draw
 from curation.recipe.tables import ClassifyConfig
@@ -81,6 +81,13 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     by_shard = dict(zip(decided, results, strict=True))
     check_ledgers(rundir, "classify", by_shard)
     return by_shard
+
+
+def given_model(rundir: RunDirectory) -> str:
+    """What a given model's card says; empty where there is none."""
+    card = store.join(rundir.recipe.classify.model, "card.json")
+    there = rundir.recipe.classify.model and store.exists(card)
+    return text_digest(store.read_bytes(card)).hex() if there else ""
 
 
 def warnings(rundir: RunDirectory) -> list[str]:

@@ -220,6 +220,9 @@ def _conclude(
     names = rundir.recipe.names()
     digest = config_digest("contamination/examples", VERSION, identity, names, made_from)
     path = rundir.path("decontaminate", "study", "examples.parquet")
+    for name in ("contamination.json", "dirty.jsonl"):
+        if not store.exists(rundir.path("decontaminate", name)):
+            store.delete(path)
     run_once(path, digest, partial(_write_examples, rundir, shards, path, digest))
 
 

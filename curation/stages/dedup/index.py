@@ -18,7 +18,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from curation import store
+from curation.digests import config_digest
 from curation.errors import RunError
+from curation.recipe.line import STAGES
+from curation.rundir import manifest as manifests
 from curation.rundir.directory import document_number
 
 if TYPE_CHECKING:
@@ -92,12 +95,22 @@ def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
             )
         index, plan = plans.read(path)
         _check_settings(rundir, index)
-        plans.need_finished(index, plan, "dedup")
+        plans.need_finished(index, "dedup")
         runs.append((index, plan))
         user = index
     if len(runs) >= LEVELS:
         raise RunError(f"dedup.index: {len(runs)} runs build on each other; {LEVELS - 1} at most")
     return runs[::-1]
+
+
+def identity(rundir: RunDirectory) -> str:
+    """What the index says: all that its runs wrote up to their deduplication."""
+    runs = []
+    for run, plan in index_runs(rundir):
+        read = (manifests.read(run.out, stage) for stage in STAGES)
+        runs.append([run.recipe.names(), [str(shard) for shard in plan.shards]])
+        runs[-1] += [manifest.identity for manifest in read if manifest]
+    return config_digest(runs)
 
 
 def _check_settings(rundir: RunDirectory, index: RunDirectory) -> None:
@@ -128,10 +141,7 @@ def dataset_names(rundir: RunDirectory) -> tuple[str, ...]:
 
 
 def indexed_shards(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
-    """Every shard that takes part, by number: those of the index first.
-
-    Raises RunError where the index lacks a table.
-    """
+    """Every shard that takes part, by number: those of the index first."""
     older = index_runs(rundir)
     numbers = {name: number for number, name in enumerate(dataset_names(rundir))}
     out: list[IndexedShard] = []
@@ -142,25 +152,7 @@ def indexed_shards(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
                     run, shard, len(out), numbers[shard.dataset], level, level < len(older)
                 )
             )
-    for member in out:
-        if member.old:
-            _check_complete(member)
     return out
-
-
-def _check_complete(member: IndexedShard) -> None:
-    for path in (
-        member.documents,
-        member.bands,
-        member.decision,
-        member.rundir.survivors(member.shard),
-    ):
-        if store.footer(path) is None:
-            raise RunError(
-                f"{path}: missing or damaged, and the index needs it; run {member.rundir.out} "
-                "again to its end, "
-                "or deduplicate over all texts anew"
-            )
 
 
 def new_shards(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:

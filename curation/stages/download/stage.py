@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from curation import store
 from curation.errors import InputError, Unreachable
+from curation.rundir import manifest as manifests
 from curation.rundir import sources
 from curation.rundir.directory import RunDirectory
 from curation.rundir.sources import Source
@@ -37,6 +38,7 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
     Raises InputError where more than `max_failed` of a dataset's files cannot be fetched, or a
     single benchmark.
     """
+    _drop_damaged(rundir, say)
     _fetch_lists(rundir, say)
     wanted = sources.remote_benchmarks(rundir)
     for dataset in rundir.recipe.dataset:
@@ -65,6 +67,17 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
                     f"{megabytes(size)}: at least "
                     f"{duration(records / pace)} at {pace:g} requests a second"
                 )
+    manifests.write_downloads(rundir.out)
+
+
+def _drop_damaged(rundir: RunDirectory, say: Callable[[str], None]) -> None:
+    """Remove files that have another size than when they were fetched."""
+    if manifest := manifests.read(rundir.out, "download"):
+        wrong = manifests.misfits(rundir.out, manifest)
+        manifests.remove(rundir.out, manifest, list(wrong))
+        for name, what in wrong.items():
+            if what != manifests.MISSING:
+                say(f"{rundir.path(name)}: {what}; fetched again")
 
 
 def warnings(rundir: RunDirectory) -> list[str]:

@@ -20,7 +20,7 @@ from curation.digests import config_digest, text_digest
 from curation.errors import InputError
 from curation.recipe.tables import ExtractConfig
 from curation.rundir import ledger, schema
-from curation.rundir import plan as plans
+from curation.rundir import manifest as manifests
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
 from curation.shown import masked
@@ -106,10 +106,11 @@ def _misfits(rundir: RunDirectory) -> dict[str, int]:
     config = rundir.recipe.extract
     if "extract" not in rundir.recipe.stages or config.digests != "warn":
         return out
-    for shard in plans.read(rundir.out)[1].shards:
-        footer = store.footer(rundir.documents(shard))
-        if footer and MISFIT in footer.notes:
-            out[shard.dataset] = out.get(shard.dataset, 0) + footer.notes[MISFIT]
+    manifest = manifests.read(rundir.out, "extract")
+    for name, entry in manifest.files.items() if manifest else ():
+        if name.startswith("documents/") and MISFIT in entry.notes:
+            dataset = name.split("/")[1]
+            out[dataset] = out.get(dataset, 0) + entry.notes[MISFIT]
     return out
 
 

@@ -45,9 +45,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     recipe = rundir.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
     facts = encoding_facts(recipe.tokenize.encoding)
-    path = rundir.path("tokens", "encoding.json")
-    if not store.exists(path) or store.read_json(path) != facts:
-        store.write_json(path, facts)
+    store.write_json(rundir.path("tokens", "encoding.json"), facts)
     results = engine.map("tokenize", partial(tokenize_shard, rundir), shards)
     by_shard = dict(zip(shards, results, strict=True))
     check_ledgers(rundir, "tokenize", by_shard)

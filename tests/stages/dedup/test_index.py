@@ -159,7 +159,7 @@ def test_an_index_that_is_none_or_lost_its_tables_is_refused(
     shutil.rmtree(Path(index.out, "documents"))
     with pytest.raises(
         RunError,
-        match=r"first: this run is not finished, for extract has not ended.*curation dedup",
+        match=r"first/documents/.*: missing; .*curation dedup",
     ):
         run_recipe({"third": rows["new"]}, _dedup(second), out="third")
     shutil.rmtree(index.out)

@@ -107,6 +107,14 @@ def test_a_crawl_is_fetched_once_and_its_list_kept(
     assert server.seen == [], "nothing is asked for again, the list neither"
     assert documents(rundir, plan) == before
     assert said[2:] == ["Every table is there already: nothing to do."]
+    half = tmp_path / "run" / "downloads" / "cc" / CRAWL / NAMES[1].rpartition("/")[2]
+    whole = half.read_bytes()
+    half.write_bytes(whole[: len(whole) // 2])
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    assert f"{half}: " in said[3]
+    assert "fetched again" in said[3]
+    assert half.read_bytes() == whole
+    assert documents(rundir, plan) == before
 
 
 def test_a_stream_gives_the_bytes_of_a_download(

@@ -1,0 +1,162 @@
+"""What a stage wrote: `manifests/<stage>.json`, written when the stage has ended.
+
+It names every file with its size, the sha256 of its bytes, its identity and its ledger, and has a
+key: the digest of all that the stage depends on. Where key and sizes fit, the stage has nothing to
+do, and none of its files is opened. A stage without a manifest was interrupted: there the footers of
+its tables say what is reused.
+
+Cost: one listing of each of the stage's folders to compare; one reading of its files to write.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from curation import store
+from curation.digests import config_digest
+from curation.errors import InputError, RunError
+from curation.rundir.directory import SHARD_FOLDERS
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+
+FOLDER = "manifests"
+PLANS = ("plan.json", f"{FOLDER}/plan.json")  # the plan and its copy
+GROUP = 16  # files that one task reads
+MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file. `identity` is that of its footer; a file without a footer has its sha256."""
+
+    size: int
+    sha256: str
+    identity: str
+    ledger: store.Ledger = field(default_factory=dict)
+    notes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a stage wrote under a key: path in the run directory -> file."""
+
+    key: str
+    files: dict[str, Entry]
+
+    @property
+    def identity(self) -> str:
+        """What later stages depend on: what the files say, not how they were made."""
+        return config_digest(*((name, entry.identity) for name, entry in self.files.items()))
+
+
+def path(out: str, stage: str) -> str:
+    return store.join(out, FOLDER, stage + ".json")
+
+
+def read(out: str, stage: str) -> Manifest | None:
+    """A stage's manifest; None where there is none, or it is damaged."""
+    data = read_data(path(out, stage))
+    try:
+        return Manifest(data["key"], {name: Entry(**row) for name, row in data["files"].items()})
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def read_data(path: str) -> Any:
+    """A JSON file of a run directory; None where it is missing or damaged."""
+    try:
+        return store.read_json(path)
+    except (InputError, RunError):
+        return None
+
+
+def write(out: str, engine: Engine, stage: str, key: str, places: Sequence[str]) -> Manifest:
+    """Write the manifest of a stage that has ended: every file in some places of a run directory."""
+    names = sorted(_sizes(out, places))
+    items = [(names[i], names[i : i + GROUP]) for i in range(0, len(names), GROUP)]
+    rows = engine.map(f"{stage}: manifest", partial(_entries, out), items)
+    files = {name: row for group in rows for name, row in group.items()}
+    if any("unreachable" in row.get("ledger", ()) for row in files.values()):
+        key = ""  # fits nothing: the next run asks for them again
+    store.sync_folders(out, {name.rpartition("/")[0] for name in names})
+    store.write_json(path(out, stage), {"stage": stage, "key": key, "files": files})
+    return Manifest(key, {name: Entry(**row) for name, row in files.items()})
+
+
+def write_downloads(out: str) -> None:
+    """Write the manifest of what was fetched. It has sizes only: to hash it would be to read it all
+    once more."""
+    sizes = _sizes(out, ["downloads"])
+    names = [name for name in sizes if not name.endswith((store.PART, ".tag", "_failed.json"))]
+    files = {name: {"size": sizes[name], "sha256": "", "identity": ""} for name in names}
+    data = {"stage": "download", "key": "", "files": files}
+    if files and read_data(path(out, "download")) != data:
+        store.write_json(path(out, "download"), data)
+
+
+def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
+    """The rows of some files, without what is empty."""
+    entries = {}
+    for name in item[1]:
+        where = store.join(out, name)
+        footer = store.footer(where) if name.endswith(".parquet") else None
+        (file,) = store.find(where)
+        row: dict[str, Any] = {"size": file.size, "sha256": store.sha256(where)}
+        row["identity"] = footer.identity if footer else row["sha256"]
+        if footer:
+            row |= {k: v for k in ("ledger", "notes") if (v := getattr(footer, k))}
+        entries[name] = row
+    return entries
+
+
+def _sizes(out: str, places: Sequence[str]) -> dict[str, int]:
+    """Path in the run directory -> bytes, of every file in some places: folders, or single tables."""
+    sizes: dict[str, int] = {}
+    for place in places:
+        where = store.join(out, place)
+        if not place.endswith(".parquet"):
+            sizes |= {f"{place}/{f.name}": f.size for f in store.listing(where, hidden=True)}
+        elif store.exists(where):
+            sizes[place] = store.find(where)[0].size
+    return sizes
+
+
+def misfits(out: str, manifest: Manifest) -> dict[str, str]:
+    """Path -> what is wrong with it, of files that are missing or have another size."""
+    sizes = _sizes(out, sorted({name.partition("/")[0] for name in manifest.files}))
+    return {
+        name: f"{sizes[name]:,} bytes, {entry.size:,} expected" if name in sizes else MISSING
+        for name, entry in manifest.files.items()
+        if sizes.get(name) != entry.size
+    }
+
+
+def remove(out: str, manifest: Manifest, names: Sequence[str]) -> None:
+    """Delete files that do not fit, with those beside them that would vouch for them.
+
+    The tables of shards and downloads stand for themselves. In every other folder one file vouches
+    for all.
+    """
+    doomed = set(names)
+    for folder in {name.rpartition("/")[0] for name in names}:
+        alone = folder.rpartition("/")[0] in SHARD_FOLDERS
+        alone |= folder.partition("/")[0] in ("", "kept", "removed", "downloads")
+        if not alone or f"{folder}/_manifest.parquet" in manifest.files:
+            doomed |= {name for name in manifest.files if name.rpartition("/")[0] == folder}
+    for name in doomed:
+        store.delete(store.join(out, name))
+
+
+def stored_plan(out: str) -> dict[str, Any] | None:
+    """plan.json of a run directory, or else its copy; None where neither can be read."""
+    for name in PLANS:
+        with contextlib.suppress(KeyError, TypeError):
+            data: dict[str, Any] = read_data(store.join(out, name))
+            if isinstance(data["recipe"], dict) and isinstance(data["shards"], list):
+                return data
+    return None
