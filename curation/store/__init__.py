@@ -1,9 +1,10 @@
 """The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs,
 http(s):// through requests.
 
-`paths` has files and bytes, `tables` Parquet, `arrays` numpy arrays, `web` asks http addresses,
-`remote` reads addresses, `fetch` brings files from them, `patience` tries again. All commit last:
-everything is written under a temporary name and appears whole or not at all.
+`paths` reads files and lists them, `writing` writes them, `tables` has Parquet, `arrays` numpy
+arrays, `web` asks http addresses, `remote` reads them, `fetch` brings files from them, `patience`
+tries again. All commit last: everything is written under a temporary name and appears whole or not
+at all.
 """
 
 from curation.store.arrays import read_array, write_array
@@ -11,9 +12,6 @@ from curation.store.fetch import PART, fetch
 from curation.store.paths import (
     TEMPORARY,
     File,
-    atomic,
-    create,
-    delete,
     exists,
     filesystem,
     find,
@@ -22,19 +20,12 @@ from curation.store.paths import (
     is_remote,
     join,
     listing,
-    locks,
-    need_lock,
     need_writable,
     open_input,
     process_alive,
     read_bytes,
     read_json,
     sha256,
-    sweep,
-    sync_folders,
-    under_locks,
-    write_bytes,
-    write_json,
 )
 from curation.store.patience import Patience
 from curation.store.remote import (
@@ -58,6 +49,18 @@ from curation.store.tables import (
     read_schema,
     read_table,
     row_bytes,
+)
+from curation.store.writing import (
+    atomic,
+    create,
+    delete,
+    locks,
+    need_lock,
+    sweep,
+    sync_folders,
+    under_locks,
+    write_bytes,
+    write_json,
 )
 
 __all__ = [

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.errors import RunError
-from curation.store.paths import atomic, is_remote, read_bytes
+from curation.store.paths import is_remote, read_bytes
+from curation.store.writing import atomic
 
 
 def write_array(path: str, array: npt.NDArray[Any]) -> None:

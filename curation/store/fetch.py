@@ -17,7 +17,7 @@ import tempfile
 import zlib
 
 from curation.errors import Unreachable
-from curation.store.paths import exists, find, is_remote, need_lock, put
+from curation.store.paths import exists, find, is_remote
 from curation.store.patience import Patience, TryAgain, persist
 from curation.store.remote import (
     Address,
@@ -26,6 +26,7 @@ from curation.store.remote import (
     RemoteFile,
     describe,
 )
+from curation.store.writing import need_lock, put
 
 PART, TAG = ".part", ".tag"
 NEVER_EMPTY = (".gz", ".bz2", ".zst", ".parquet")

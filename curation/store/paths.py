@@ -1,12 +1,10 @@
-"""Paths, bytes and JSON: listing, opening, and files that appear whole or not at all.
+"""Paths, bytes and JSON: listing, opening and reading.
 
-Trap: a temporary file for object storage is local, and reaches the bucket in one put; a folder
-there does not exist by itself.
+Trap: a folder on object storage does not exist by itself.
 """
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import functools
 import hashlib
@@ -14,10 +12,9 @@ import os
 import posixpath
 import re
 import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import orjson
 import pyarrow as pa
@@ -235,119 +232,6 @@ def read_json(path: str) -> Any:
         raise RunError(f"{path}: not JSON ({error}); run again what wrote it") from error
 
 
-# Path -> token of the locks that this process writes under: of all that is in their folders.
-_locks: dict[str, str] = {}
-
-
-def locks() -> dict[str, str]:
-    """The locks that this process writes under; a change of the dict counts at once."""
-    return _locks
-
-
-def under_locks(locks: dict[str, str], task: Callable[..., T], *arguments: Any) -> T:
-    """A task in another process, under the locks of the process that sent it."""
-    _locks.clear()
-    _locks.update(locks)
-    return task(*arguments)
-
-
-def need_lock(target: str) -> None:
-    """Raise RunError unless the lock of the folder that `target` is in is still held."""
-    for path, token in list(_locks.items()):
-        if f"{target}/".startswith(path.rpartition("/")[0] + "/"):
-            try:
-                holder = read_json(path)
-            except (InputError, RunError):
-                holder = None
-            if not isinstance(holder, dict) or holder.get("token") != token:
-                raise RunError(
-                    f"{path}: no longer the lock of this run: it gave no sign for too long, and "
-                    "another run took over, or the file was deleted; this run stops, and what it "
-                    "finished is kept"
-                )
-
-
-@contextlib.contextmanager
-def atomic(path: str) -> Iterator[IO[bytes]]:
-    """A binary file that appears at `path` when the block ends well, and not at all when it does
-    not."""
-    local = not is_remote(path)
-    folder = os.path.dirname(path) if local else None
-    if local:
-        os.makedirs(folder or ".", exist_ok=True)
-    name = os.path.basename(path) + TEMPORARY
-    handle = tempfile.NamedTemporaryFile(prefix=name, dir=folder or None, delete=False)  # noqa: SIM115
-    try:
-        with handle:
-            yield handle
-            handle.flush()
-            os.fsync(handle.fileno())
-        if local:
-            need_lock(path)
-            os.chmod(handle.name, 0o666 & ~_umask())
-            os.replace(handle.name, path)
-        else:
-            put(handle.name, path)
-            os.unlink(handle.name)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(handle.name)
-        raise
-
-
-def put(local: str, path: str) -> None:
-    """Copy a local file to object storage, where it appears whole."""
-    need_lock(path)
-    system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
-    with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
-        shutil.copyfileobj(whole, out, 8 << 20)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def write_bytes(path: str, data: bytes) -> None:
-    with atomic(path) as file:
-        file.write(data)
-
-
-def write_json(path: str, value: Any) -> None:
-    write_bytes(
-        path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
-    )
-
-
-def create(path: str, value: Any) -> bool:
-    """Write JSON to a local file that must not exist yet; False where it does."""
-    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-    folder = os.path.dirname(path) or None
-    handle = tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=folder, delete=False)  # noqa: SIM115
-    try:
-        with handle:
-            handle.write(orjson.dumps(value))
-        # The one step that both makes the file whole and fails where there is one.
-        os.link(handle.name, path)
-    except FileExistsError:
-        return False
-    finally:
-        os.unlink(handle.name)
-    return True
-
-
-def sync_folders(root: str, names: Iterable[str]) -> None:
-    """Bring the names in some local folders below `root`, and in those above them, to the disk."""
-    above = {name.rsplit("/", n)[0] for name in names for n in range(name.count("/") + 1)}
-    for folder in () if is_remote(root) else (root, *(join(root, name) for name in above)):
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
 def sha256(path: str) -> str:
     """Of a file's bytes, hex."""
     state = hashlib.sha256()
@@ -355,17 +239,6 @@ def sha256(path: str) -> str:
         while block := stream.read(8 << 20):
             state.update(block)
     return state.hexdigest()
-
-
-def delete(path: str) -> None:
-    """Remove a file or a whole folder; nothing happens where there is none."""
-    need_lock(path)
-    system, inner = filesystem(path)
-    kind = system.get_file_info(inner).type
-    if kind == pafs.FileType.Directory:
-        system.delete_dir(inner)
-    elif kind == pafs.FileType.File:
-        system.delete_file(inner)
 
 
 def free_bytes(folder: str) -> int | None:
@@ -377,18 +250,6 @@ def need_writable(folder: str) -> None:
     """Raise PermissionError where a folder exists and nothing may be made in it."""
     if not is_remote(folder) and os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "permission denied", folder)
-
-
-def sweep(folder: str) -> None:
-    """Remove temporary files that a killed run left behind; only the holder of the run's lock
-    may call it."""
-    need_lock(folder)
-    if not is_remote(folder):
-        for place, _, names in os.walk(folder):
-            for name in names:
-                if TEMPORARY in name:
-                    with contextlib.suppress(FileNotFoundError):
-                        os.unlink(os.path.join(place, name))
 
 
 def _first_line(error: BaseException) -> str:

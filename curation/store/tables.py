@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.errors import InputError, RunError
-from curation.store.paths import atomic, filesystem, open_input
+from curation.store.paths import filesystem, open_input
+from curation.store.writing import atomic
 
 GROUP_ROWS = 8192
 GROUP_BYTES = 8 << 20  # a row group closes with the row that reaches this

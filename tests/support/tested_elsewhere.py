@@ -98,6 +98,7 @@ TESTED_ELSEWHERE = {
     "store/arrays.py": "stages/classify/test_model.py",
     "store/fetch.py": "store/test_remote.py",
     "store/paths.py": "store/test_paths_and_tables.py",
+    "store/writing.py": "store/test_paths_and_tables.py",
     "store/query.py": "engine/test_engines.py",
     "store/tables.py": "store/test_paths_and_tables.py",
     "tools/train_extractor.py": "blocks/test_extractor.py",

@@ -1,0 +1,155 @@
+"""Writing and removing files, under the lock of the run that they belong to: a file appears whole
+or not at all.
+
+Trap: a temporary file for object storage is local, and reaches the bucket in one put.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, TypeVar
+
+import orjson
+
+from curation.errors import InputError, RunError
+from curation.store.paths import TEMPORARY, filesystem, is_remote, join, read_json
+
+T = TypeVar("T")
+# Path -> token of the locks that this process writes under: of all that is in their folders.
+_locks: dict[str, str] = {}
+
+
+def locks() -> dict[str, str]:
+    """The locks that this process writes under; a change of the dict counts at once."""
+    return _locks
+
+
+def under_locks(locks: dict[str, str], task: Callable[..., T], *arguments: Any) -> T:
+    """A task in another process, under the locks of the process that sent it."""
+    _locks.clear()
+    _locks.update(locks)
+    return task(*arguments)
+
+
+def need_lock(target: str) -> None:
+    """Raise RunError unless the lock of the folder that `target` is in is still held."""
+    for path, token in list(_locks.items()):
+        if f"{target}/".startswith(path.rpartition("/")[0] + "/"):
+            try:
+                holder = read_json(path)
+            except (InputError, RunError):
+                holder = None
+            if not isinstance(holder, dict) or holder.get("token") != token:
+                raise RunError(
+                    f"{path}: no longer the lock of this run: it gave no sign for too long, and "
+                    "another run took over, or the file was deleted; this run stops, and what it "
+                    "finished is kept"
+                )
+
+
+@contextlib.contextmanager
+def atomic(path: str) -> Iterator[IO[bytes]]:
+    """A binary file that appears at `path` when the block ends well, and not at all when it does
+    not."""
+    local = not is_remote(path)
+    folder = os.path.dirname(path) if local else None
+    if local:
+        os.makedirs(folder or ".", exist_ok=True)
+    name = os.path.basename(path) + TEMPORARY
+    handle = tempfile.NamedTemporaryFile(prefix=name, dir=folder or None, delete=False)  # noqa: SIM115
+    try:
+        with handle:
+            yield handle
+            handle.flush()
+            os.fsync(handle.fileno())
+        if local:
+            need_lock(path)
+            os.chmod(handle.name, 0o666 & ~_umask())
+            os.replace(handle.name, path)
+        else:
+            put(handle.name, path)
+            os.unlink(handle.name)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(handle.name)
+        raise
+
+
+def put(local: str, path: str) -> None:
+    """Copy a local file to object storage, where it appears whole."""
+    need_lock(path)
+    system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
+    with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
+        shutil.copyfileobj(whole, out, 8 << 20)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def write_bytes(path: str, data: bytes) -> None:
+    with atomic(path) as file:
+        file.write(data)
+
+
+def write_json(path: str, value: Any) -> None:
+    write_bytes(
+        path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+    )
+
+
+def create(path: str, value: Any) -> bool:
+    """Write JSON to a local file that must not exist yet; False where it does."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    folder = os.path.dirname(path) or None
+    handle = tempfile.NamedTemporaryFile(prefix=TEMPORARY, dir=folder, delete=False)  # noqa: SIM115
+    try:
+        with handle:
+            handle.write(orjson.dumps(value))
+        # The one step that both makes the file whole and fails where there is one.
+        os.link(handle.name, path)
+    except FileExistsError:
+        return False
+    finally:
+        os.unlink(handle.name)
+    return True
+
+
+def sync_folders(root: str, names: Iterable[str]) -> None:
+    """Bring the names in some local folders below `root`, and in those above them, to the disk."""
+    above = {name.rsplit("/", n)[0] for name in names for n in range(name.count("/") + 1)}
+    for folder in () if is_remote(root) else (root, *(join(root, name) for name in above)):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def delete(path: str) -> None:
+    """Remove a file or a whole folder; nothing happens where there is none."""
+    need_lock(path)
+    system, inner = filesystem(path)
+    kind = system.get_file_info(inner).type.name
+    if kind == "Directory":
+        system.delete_dir(inner)
+    elif kind == "File":
+        system.delete_file(inner)
+
+
+def sweep(folder: str) -> None:
+    """Remove temporary files that a killed run left behind; only the holder of the run's lock
+    may call it."""
+    need_lock(folder)
+    if not is_remote(folder):
+        for place, _, names in os.walk(folder):
+            for name in names:
+                if TEMPORARY in name:
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(os.path.join(place, name))
