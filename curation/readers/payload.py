@@ -9,17 +9,17 @@ is ignored; and a body of 1 KB can unpack to 1 GB, so everything is unpacked aga
 from __future__ import annotations
 
 import base64
-import dataclasses
 import hashlib
 import io
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zstandard
 from fastwarc.stream_io import BrotliReader
 
 from curation.readers.records import Page, Reject, Skipped
+from curation.readers.unpack import Damage
 
 NO_DOCUMENT = {"warcinfo", "request", "metadata", "unknown"}
 # Tools file their own notes under these schemes: screenshots, page lists, logs, name look-ups.
@@ -78,6 +78,9 @@ class Raw:
     is_cut: bool = False  # WARC-Truncated: the crawler itself stopped reading
     block_digest: str = ""  # of the block and of the page in it, as the archive states them
     payload_digest: str = ""
+    place: int = 0  # in the unpacked member that begins at `offset`
+    fits_length: bool = True  # no bytes of no record follow
+    damage: Damage | None = None  # of the member that it ends in
 
 
 def raw_limit(max_page_bytes: int) -> int:
@@ -116,17 +119,18 @@ def page_or_reject(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
     return _page(raw, raw.block, raw.content_type or None, max_page_bytes)
 
 
-def fits_digest(raw: Raw, page: Page) -> bool:
+def fits_digest(raw: Raw, page: Page) -> bool | None:
     """Whether a record's bytes are those that its digests were made of: sha1 in base 32 or 16;
-    other digests are taken on trust.
+    None where it has none of these, since other digests are taken on trust.
 
     Crawlers make a payload's digest of the body as it was sent or as it is without its codings.
     """
     block = raw.block or b""
-    if _is_sha1(raw.block_digest) and not _has_sha1(raw.block_digest, block):
-        return False
-    if not _is_sha1(raw.payload_digest) or raw.is_cut:
-        return True
+    fits = None
+    if _is_sha1(raw.block_digest):
+        fits = _has_sha1(raw.block_digest, block)
+    if fits is False or not _is_sha1(raw.payload_digest) or raw.is_cut:
+        return fits
     body = http_headers(block)[1] if block.startswith(b"HTTP/") else block
     bodies = (body, page.body, block)
     return any(_has_sha1(raw.payload_digest, b) for b in bodies) or _has_sha1(
@@ -189,8 +193,12 @@ def _page(raw: Raw, body: bytes, content_type: str | None, limit: int) -> Page |
         return _reject(raw, "not_html", mime[:80])
     if _BINARY_START.match(start):
         return _reject(raw, "not_html", f"declared {mime[:60]!r}, but begins {start[:8]!r}")
-    page = Page(body, raw.url, raw.record_id, raw.date, content_type, raw.offset, is_text)
-    return page if fits_digest(raw, page) else dataclasses.replace(page, fits_digest=False)
+    place = (raw.offset, is_text, True, raw.place)
+    page = Page(body, raw.url, raw.record_id, raw.date, content_type, *place)
+    fits = fits_digest(raw, page)
+    if raw.damage is not None and not fits:
+        return Reject(raw.damage.reason, raw.url, raw.offset, raw.damage.detail, is_damage=True)
+    return page if fits or (fits is None and raw.fits_length) else replace(page, fits_digest=False)
 
 
 def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:
