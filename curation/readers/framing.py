@@ -12,7 +12,7 @@ from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterator
 
-from curation.readers.payload import Raw, clean_url, iso_date
+from curation.readers.payload import Raw, clean_url, header_fields, iso_date
 from curation.readers.records import Reject
 from curation.readers.unpack import LINE_BYTES, Damage, Unpacker
 
@@ -387,17 +387,7 @@ def warc_header(head: bytes, offset: int, place: int = 0) -> Raw | str:
     >>> warc_header(b"WARC/1.0\r\nWARC-Type: resource\r\n", 0)
     "a WARC header without a whole Content-Length: ''"
     """
-    fields: dict[str, str] = {}
-    name = ""
-    for line in head.split(b"\n")[1:]:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        if text[:1] in (" ", "\t") and name:
-            fields[name] = f"{fields[name]} {text.strip()}".strip()
-            continue
-        key, colon, value = text.partition(":")
-        if colon:
-            name = key.strip().lower()
-            fields.setdefault(name, value.strip())
+    fields = header_fields(head)
     length = fields.get("content-length", "")
     if not (length.isascii() and length.isdecimal() and len(length) < 16):
         return f"a WARC header without a whole Content-Length: {length[:40]!r}"

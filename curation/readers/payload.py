@@ -8,7 +8,6 @@ is ignored; and a body of 1 KB can unpack to 1 GB, so everything is unpacked aga
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import io
 import re
@@ -43,6 +42,8 @@ _GENERIC_TYPES = {"", "application/octet-stream", "unknown/unknown", "applicatio
                   "*/*", "text", "none", "null", "no-type", "unk", "binary/octet-stream"}  # fmt: skip
 _XML_TYPES = {"text/xml", "application/xml"}
 _SHA1 = re.compile(r"sha-?1:(?:[A-Z2-7]{32}|[0-9A-F]{40})", re.IGNORECASE)
+_BASE_32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
+_HEADER_BYTES = 1 << 17
 _STEP_BYTES = 4096  # small, since neither br nor zstd can be told where to stop
 _STATUS_LINE = re.compile(rb"HTTP/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,12})[ \t]*(?:;[^\n]*)?\r?\n")
@@ -143,9 +144,9 @@ def _is_sha1(digest: str) -> bool:
 
 
 def _has_sha1(digest: str, data: bytes) -> bool:
-    value = digest.strip().partition(":")[2]
-    found = hashlib.sha1(data, usedforsecurity=False).digest()
-    return value.upper() in (base64.b32encode(found).decode(), found.hex().upper())
+    value = digest.strip().partition(":")[2].upper()
+    number = int(value, 16) if len(value) == 40 else int(value.translate(_BASE_32), 32)
+    return number == int(hashlib.sha1(data, usedforsecurity=False).hexdigest(), 16)
 
 
 def _reject(raw: Raw, reason: str, detail: str | None = None) -> Reject:
@@ -182,7 +183,7 @@ def _page(raw: Raw, body: bytes, content_type: str | None, limit: int) -> Page |
     mime = _mime(content_type)
     if len(body) > limit:
         return _reject(raw, "too_large", f"{len(body)} bytes, the limit is {limit}")
-    if not body.strip():
+    if not body or body.isspace():
         return _reject(raw, "empty")
     start = body[:4096]
     is_text = mime == "text/plain"
@@ -208,24 +209,29 @@ def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:
     >>> http_headers(b"HTTP/1.1 200 OK\r\nContent-Type: text/html;\r\n charset=x\r\n\r\n<p>")
     ({'content-type': 'text/html; charset=x'}, b'<p>')
     """
-    cuts = [cut for cut in (block.find(b"\r\n\r\n"), block.find(b"\n\n")) if cut >= 0]
-    cut = min(cuts, default=-1)
+    cut = block.find(b"\r\n\r\n")
+    bare = block.find(b"\n\n", 0, cut + 1 if cut >= 0 else len(block))
+    if bare >= 0:
+        return header_fields(block[:bare]), block[bare + 2 :]
     if cut < 0:
-        head, body = block, b""
-    else:
-        head, body = block[:cut], block[cut + (4 if block.startswith(b"\r\n\r\n", cut) else 2) :]
-    headers: dict[str, str] = {}
+        return header_fields(block), b""
+    return header_fields(block[:cut]), block[cut + 4 :]
+
+
+def header_fields(head: bytes) -> dict[str, str]:
+    """The fields behind a header's first line, names in lower case; of a repeated one the first
+    value that is not empty."""
+    fields: dict[str, str] = {}
     name = ""
-    for line in head[:65_536].split(b"\n")[1:]:
-        text = line.decode("utf-8", "replace").rstrip("\r")
+    for text in head[:_HEADER_BYTES].decode("utf-8", "replace").split("\n")[1:]:
         if text[:1] in (" ", "\t") and name:
-            headers[name] = f"{headers[name]} {text.strip()}".strip()
+            fields[name] = f"{fields[name]} {text.strip()}".strip()
             continue
         key, colon, value = text.partition(":")
         if colon:
             name = key.strip().lower()
-            headers[name] = headers.get(name) or value.strip()
-    return headers, body
+            fields[name] = fields.get(name) or value.strip()
+    return fields
 
 
 def dechunked(body: bytes) -> bytes:
