@@ -75,9 +75,6 @@ class _Window:
         size = min(size, len(self.data))
         del self.data[:size]
         self.position += size
-        passed = bisect_left(self._members, (self.position + 1,)) - 1
-        if passed > 0:
-            del self._members[:passed]
 
     def skip(self, size: int) -> None:
         """Drop `size` bytes, a piece at a time."""
@@ -86,16 +83,12 @@ class _Window:
             self.drop(here)
             size -= here
 
-    def place(self) -> tuple[int, int]:
-        """Where data[0] stands: the archive offset of its member, and the place in the unpacked
-        member. A plain file has no members, but offsets."""
-        position, start = self._members[0]
-        inside = self.position - position
-        return (start, inside) if self._is_packed else (start + inside, 0)
-
     def member(self) -> tuple[int, int]:
-        """Where the member of data[0] begins: in the unpacked bytes, and in the archive."""
-        return self._members[0] if self._is_packed else (self.position, self.place()[0])
+        """Where the member of data[0] begins: in the unpacked bytes, and in the archive. A plain
+        file has no members: one begins at every byte."""
+        del self._members[: bisect_left(self._members, (self.position + 1,)) - 1]
+        position, start = self._members[0]
+        return (position, start) if self._is_packed else (self.position, start + self.position)
 
     def borders(self, low: int, high: int) -> Iterator[int]:
         """Where in data[low:high] members begin."""
@@ -201,7 +194,8 @@ class Framer:
                     yield _lost(damage.reason, None, damage.offset, damage.detail)
                 self._lost_in = damage.offset
                 continue
-            offset, place = window.place()
+            position, offset = window.member()
+            place = window.position - position
             raw = self._header(offset, place)
             if isinstance(raw, Raw):
                 self._lost_in = -1

@@ -21,7 +21,7 @@ import zstandard
 LINE_BYTES = 1 << 14  # a record's first line is searched across the borders of pieces
 MAX_WINDOW = 1 << 31  # of a zstd frame, as `zstd --long=31` makes it: so much memory it may take
 _READ_BYTES = 1 << 16
-_STEP_BYTES = 1 << 14  # most members are smaller, and what is left over of a step is copied
+_STEP_BYTES = 1 << 14
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
 _ZSTD_READ_BYTES = 4096  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
 _USUAL_WINDOW = 1 << 27  # what zstd reads without being asked
