@@ -39,7 +39,8 @@ STEP_COLUMNS = {
     },
     "decontaminate": {"reason", "piece", "cuts"},
 }
-ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset")
+ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset",
+                   "place")  # fmt: skip
 HITS = pa.schema(
     [
         ("id", pa.string()),

@@ -80,8 +80,8 @@ class _Stored:
             self._stream.seek(at)
         data = self._stream.read(size)
         self._at = at + len(data)
-        if at == 0:
-            self._head = data
+        if at == len(self._head) < 2 * _READ_BYTES:
+            self._head += data
         return data
 
 
@@ -142,7 +142,7 @@ class Unpacker:
         self._reread = 0  # bytes that were read once more behind damaged members
         source = _Source(self._stored, 0)
         head = bytes(source.peek(10))
-        self.packing = _packing(head)
+        self.packing = _packing(head) or ("bzip2" if head.startswith(b"BZh") else "")
         if head.startswith(b"\x5d\x2a\x4d\x18"):
             self._dictionary = _dictionary(source, 8)
         elif record is not None:

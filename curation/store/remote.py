@@ -116,6 +116,18 @@ class RemoteFile(io.RawIOBase):
     def tell(self) -> int:
         return self.position - len(self._rest)
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Go to a place counted from the start, by another request."""
+        if whence != io.SEEK_SET:
+            raise io.UnsupportedOperation("only places counted from the start")
+        if offset != self.tell():
+            self._drop()
+            self.position, self._rest = offset, memoryview(b"")
+        return offset
+
     def readinto(self, buffer: Any) -> int:
         if not self._rest and self.failure is None and self.position != self._end:
             try:

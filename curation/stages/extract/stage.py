@@ -38,11 +38,12 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 4
+VERSION = 5
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
-MISFIT = "does not fit its digest"
+MISFIT = "does not fit its digest or its length"
+LOST = "lost in "  # and the name of an archive
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
@@ -74,11 +75,21 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
 def warnings(rundir: RunDirectory) -> list[str]:
     """What a finished run lost while reading, a line each."""
     out = []
-    for name, misfits in _misfits(rundir).items():
-        out.append(
-            f"extract: {misfits} records of {name} do not fit their digest: their bytes are not those "
-            'that were crawled; extract.digests = "refuse" leaves them out'
-        )
+    for name, notes in damage(rundir).items():
+        if misfits := notes.pop(MISFIT, 0):
+            out.append(
+                f"extract: {misfits} records of {name} do not fit their digest or their length: "
+                "their bytes are not those that were crawled, or bytes of no record follow them; "
+                'extract.digests = "refuse" leaves them out'
+            )
+        if notes:
+            worst = sorted(notes, key=lambda archive: (-notes[archive], archive))
+            more = f" and in {len(worst) - 3} more archives" if len(worst) > 3 else ""
+            lost = ", ".join(f"{notes[a]} in {a.removeprefix(LOST)}" for a in worst[:3])
+            out.append(
+                f"extract: damaged archives of {name}: places where records are lost: {lost}{more}; "
+                f"{rundir.path('rejects', name)} says why"
+            )
     for name, counts in stored_ledgers(rundir, "extract").items():
         if not ledger.documents(counts, ledger.KEPT):
             out.append(f"extract: {name} has no documents: {_why_no_documents(counts)}")
@@ -99,16 +110,18 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return out
 
 
-def _misfits(rundir: RunDirectory) -> dict[str, int]:
-    """How many records of each dataset do not fit their digest, where there are any."""
-    out: dict[str, int] = {}
-    config = rundir.recipe.extract
-    if "extract" not in rundir.recipe.stages or config.digests != "warn":
+def damage(rundir: RunDirectory) -> dict[str, dict[str, int]]:
+    """By dataset: how many records do not fit their digest or their length (not where that is
+    ignored), and how often something was lost in each damaged archive."""
+    out: dict[str, dict[str, int]] = {}
+    if "extract" not in rundir.recipe.stages:
         return out
     for shard in plans.read(rundir.out)[1].shards:
         footer = store.footer(rundir.documents(shard))
-        if footer and MISFIT in footer.notes:
-            out[shard.dataset] = out.get(shard.dataset, 0) + footer.notes[MISFIT]
+        for note, count in footer.notes.items() if footer else ():
+            if note != MISFIT or rundir.recipe.extract.digests == "warn":
+                notes = out.setdefault(shard.dataset, {})
+                notes[note] = notes.get(note, 0) + count
     return out
 
 
@@ -209,7 +222,7 @@ def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
 
 
 # Columns that tell two documents of the same text apart.
-_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "extra")
+_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "place", "extra")
 Row = dict[str, Any]
 
 
@@ -222,7 +235,8 @@ def _batches(
     notes: dict[str, int],
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Rows of documents and of rejects, some hundred at a time; counts every record in
-    `shard_ledger`, and those that do not fit their digest in `notes`."""
+    `shard_ledger`; in `notes` those that do not fit their digest or their length, and what was lost
+    in damaged archives."""
     from curation.readers.records import Document, Reject
 
     config = rundir.recipe.extract
@@ -249,6 +263,9 @@ def _batches(
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(_refused(file, outcome))
+                # The record at which `first_mb` ends the file is cut on purpose.
+                if outcome.is_damage and not (dataset.first_mb and outcome.reason == "truncated"):
+                    notes[LOST + file.name] = notes.get(LOST + file.name, 0) + 1
             else:
                 ledger.add(shard_ledger, ledger.IN, 1)
                 ledger.add(shard_ledger, "not_a_page", 1)
@@ -292,6 +309,8 @@ def _kept_and_refused(
 
 def _row(dataset: Dataset, file: store.File, document: Document, from_curation: bool) -> Row:
     place = f"{dataset.name}\x00{file.name}\x00{document.offset}"
+    if document.place:
+        place += f"\x00{document.place}"
     # Tables that `decontaminate` wrote have several rows of one id: its pieces.
     piece = (document.extra or {}).get("piece") if from_curation and document.id else None
     id_ = document.id or text_digest(place.encode()).hex()
@@ -304,6 +323,7 @@ def _row(dataset: Dataset, file: store.File, document: Document, from_curation: 
         "date": document.date,
         "archive": file.name,
         "offset": document.offset,
+        "place": document.place,
         "extra": document.extra,
     }
 
