@@ -30,14 +30,10 @@ _ARC_FIELDS = re.compile(
     rb"(?P<mime>[^ \r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?"
     rb"(?P<length>\d{1,12})\r?\n"
 )
-_ADDRESS = re.compile(
-    rb"(?:https?|ftp|gopher|dns|filedesc|whois|ntp|metadata|urn|screenshot|warcinfo|news|nntp|"
-    rb"rtsp|mms|mailto|file|javascript|about):"
-)
-# In the middle of a line an address begins here, unless it is a part of another address.
-_INNER_ADDRESS = re.compile(
-    rb"(?<![/=?&:,;+(])(?<!%[0-9A-Fa-f]{2})(?:https?|ftp|gopher|filedesc)://"
-)
+_ADDRESS = re.compile(rb"(?!t?tps?:)[a-z][a-z0-9+.-]{1,15}:")  # no rest of a cut http:
+_INNER_ADDRESS = re.compile(rb"(?:https?|ftp|gopher|filedesc)://")
+# From an address to one that is a part of it.
+_EMBEDS = re.compile(rb"[^\s<>\"']*(?:[/=?&:,;+(]|%[0-9A-Fa-f]{2})")
 RECORD = re.compile(_WARC_START.pattern + rb"|" + _ARC_FIELDS.pattern)
 _ADDRESS_BYTES = 1 << 13
 _SLIP_BYTES = 16  # in edited files a length may be a few bytes too long
@@ -312,7 +308,7 @@ class Framer:
         data = self._window.data
         found = record_start(data, low, high, self._is_arc)
         for at in self._window.borders(low, high if found is None else found):
-            if _WARC_LINE.match(data, at):
+            if _WARC_LINE.match(data, at) or (self._is_arc and arc_line(data, at)):
                 return at
         return found
 
@@ -358,10 +354,13 @@ def record_start(data: bytearray, low: int, high: int, is_arc: bool | None) -> i
 
 
 def address_start(data: bytearray, line: int, end: int) -> int | None:
-    """Where the address that ends a piece of a line begins: the last one in it, since the line may
-    have been cut."""
-    starts = [match.start() for match in _INNER_ADDRESS.finditer(data, line + 1, end)]
-    return starts[-1] if starts else line if _ADDRESS.match(data, line) else None
+    """Where the address that ends a piece of a line begins: the last one in it that is no part of
+    another, since the line may have been cut."""
+    starts = [line] if _ADDRESS.match(data, line) else []
+    starts += [match.start() for match in _INNER_ADDRESS.finditer(data, line + 1, end)]
+    while len(starts) > 1 and _EMBEDS.fullmatch(data, starts[-2], starts[-1]):
+        starts.pop()
+    return starts[-1] if starts else None
 
 
 def arc_line(data: bytearray, at: int) -> re.Match[bytes] | None:
