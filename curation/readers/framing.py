@@ -27,7 +27,7 @@ _WARC_START = re.compile(
 _IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+|-)"
 _ARC_FIELDS = re.compile(
     rb" (?:" + _IP + rb" (?P<date>[0-9a-fA-F]{8,40})|(?P<early>[0-9a-fA-F]{8,40}) " + _IP + rb") "
-    rb"(?P<mime>[^ \r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?"
+    rb"(?P<mime>[^ ;\r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?"
     rb"(?P<length>\d{1,12})\r?\n"
 )
 _ADDRESS = re.compile(rb"(?!t?tps?:)[a-z][a-z0-9+.-]{1,15}:")  # no rest of a cut http:
@@ -321,9 +321,9 @@ class Framer:
             high = max(len(window.data) - LINE_BYTES, 0)
             if window.damage or window.ended:
                 high = len(window.data)
-            start = self._start(low, high)
-            if self._one_each:
-                start = next(window.borders(low, high if start is None else start), start)
+            border = next(window.borders(low, high), None) if self._one_each else None
+            start = self._start(low, high if border is None else border + 1)
+            start = border if start is None else start
             if start is not None:
                 window.drop(start)
                 return
@@ -344,7 +344,8 @@ def record_start(data: bytearray, low: int, high: int, is_arc: bool | None) -> i
     if is_arc is False:
         return found
     high = high if found is None else found
-    for fields in _ARC_FIELDS.finditer(data, low, high + LINE_BYTES):
+    end = data.find(b"\n", high, high + LINE_BYTES) + 1 or high + LINE_BYTES
+    for fields in _ARC_FIELDS.finditer(data, low, end):
         line = max(low, fields.start() - _ADDRESS_BYTES)
         line = max(line, data.rfind(b"\n", line, fields.start()) + 1)
         start = address_start(data, line, fields.start())

@@ -20,6 +20,7 @@ import zstandard
 
 LINE_BYTES = 1 << 14  # a record's first line is searched across the borders of pieces
 MAX_WINDOW = 1 << 31  # of a zstd frame, as `zstd --long=31` makes it: so much memory it may take
+_FIRST_BYTES = 1 << 12  # of a member, to see whether a record begins there
 _READ_BYTES = 1 << 16
 _STEP_BYTES = 1 << 14
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
@@ -174,8 +175,8 @@ class Unpacker:
         """The first unpacked bytes of what may be a member."""
         try:
             if packing == "gzip":
-                return zlib.decompressobj(31).decompress(source.peek(_STEP_BYTES), LINE_BYTES)
-            return next((out[:LINE_BYTES] for out in self._member(source, packing) if out), b"")
+                return zlib.decompressobj(31).decompress(source.peek(_STEP_BYTES), _FIRST_BYTES)
+            return next((out[:_FIRST_BYTES] for out in self._member(source, packing) if out), b"")
         except (_Broken, zlib.error):
             return b""
 
