@@ -17,8 +17,7 @@ from dataclasses import dataclass, replace
 import zstandard
 from fastwarc.stream_io import BrotliReader
 
-from curation.readers.records import Page, Reject, Skipped
-from curation.readers.unpack import Damage
+from curation.readers.records import Damage, Page, Reject, Skipped
 
 NO_DOCUMENT = {"warcinfo", "request", "metadata", "unknown"}
 # Tools file their own notes under these schemes: screenshots, page lists, logs, name look-ups.

@@ -72,6 +72,18 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Damage:
+    """The bytes before and after this do not belong together.
+
+    `offset` is that of the damaged member; `reason` is malformed or truncated.
+    """
+
+    offset: int
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Skipped:
     """A record that never could be a document; `kind` is its WARC type or what it is."""
 

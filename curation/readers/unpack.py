@@ -18,8 +18,11 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-LINE_BYTES = 1 << 14  # a record's first line is searched across the borders of pieces
+from curation.readers.headers import LINE_BYTES, RECORD, begins_record, record_bytes
+from curation.readers.records import Damage
+
 MAX_WINDOW = 1 << 31  # of a zstd frame, as `zstd --long=31` makes it: so much memory it may take
+_PLAIN_TRIES = 16
 _FIRST_BYTES = 1 << 12  # of a member, to see whether a record begins there
 _READ_BYTES = 1 << 16
 _STEP_BYTES = 1 << 14
@@ -35,7 +38,9 @@ _MAGIC = {
     "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
 }
 _DICTIONARY = b"\x37\xa4\x30\xec"
-_ANY_MAGIC = re.compile(b"|".join(p.pattern for p in _MAGIC.values()) + b"|" + _DICTIONARY)
+_ANY_START = re.compile(
+    b"|".join([*(magic.pattern for magic in _MAGIC.values()), _DICTIONARY, RECORD.pattern])
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +52,6 @@ class Piece:
 
     data: bytes
     start: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """The bytes before and after this do not belong together.
-
-    `offset` is that of the damaged member; `reason` is malformed or truncated.
-    """
-
-    offset: int
-    reason: str
-    detail: str
 
 
 class _Broken(Exception):
@@ -132,12 +125,11 @@ class _Source:
 class Unpacker:
     """How a file is packed, and its unpacked bytes from any member on.
 
-    With `record`, a pattern of what an archive's records begin with, the first record decides how
-    it is packed: it stands in the file as it is, or a member begins with it. Without, and where
-    there is none, the file's first bytes decide.
+    The first bytes of a file say how it is packed. Of an archive, which may be damaged there, the
+    first record does: it stands in the file as it is, or a member begins with it.
     """
 
-    def __init__(self, stream: BinaryIO, record: re.Pattern[bytes] | None = None) -> None:
+    def __init__(self, stream: BinaryIO, *, is_archive: bool = False) -> None:
         self._stored = _Stored(stream)
         self._dictionary: zstandard.ZstdCompressionDict | None = None
         self._reread = 0  # bytes that were read once more behind damaged members
@@ -146,13 +138,13 @@ class Unpacker:
         self.packing = _packing(head) or ("bzip2" if head.startswith(b"BZh") else "")
         if head.startswith(b"\x5d\x2a\x4d\x18"):
             self._dictionary = _dictionary(source, 8)
-        elif record is not None:
-            self.packing = self._packing_of_records(source, record)
+        elif is_archive and not begins_record(bytes(source.peek(LINE_BYTES))):
+            self.packing = self._packing_of_records(source)
 
-    def _packing_of_records(self, source: _Source, record: re.Pattern[bytes]) -> str:
-        either = re.compile(_ANY_MAGIC.pattern + b"|" + record.pattern)
+    def _packing_of_records(self, source: _Source) -> str:
         guess = self.packing
-        while source.find(either, LINE_BYTES):
+        tries = _PLAIN_TRIES
+        while source.find(_ANY_START, LINE_BYTES):
             at = source.at
             head = bytes(source.peek(10))
             packing = _packing(head)
@@ -160,14 +152,15 @@ class Unpacker:
                 self._dictionary = _dictionary(source, at)
                 if self._dictionary is not None:
                     return "zstd"
-            elif not packing:
-                return ""
-            else:
-                start = self._first_bytes(source, packing).lstrip(b"\r\n")
-                match = record.search(start)
-                if match and b"\n" not in start[: match.start()]:
+            elif packing:
+                start = self._first_bytes(source, packing)
+                if begins_record(start):
                     return packing
                 guess = guess or (packing if start else "")
+            elif tries:  # zstd holds texts as they are in its frames, so one record is no proof
+                tries -= 1
+                if _stands_whole(source) or (not tries and guess != "zstd"):
+                    return ""
             source.at = at + 1
         return guess
 
@@ -223,6 +216,16 @@ class Unpacker:
 
 def _packing(head: bytes) -> str:
     return next((name for name, magic in _MAGIC.items() if magic.match(head)), "")
+
+
+def _stands_whole(source: _Source) -> bool:
+    """Whether the record here is followed by another, or by the end."""
+    size = record_bytes(bytes(source.peek(_READ_BYTES)))
+    if size is None:
+        return False
+    source.at += size - 1
+    after = bytes(source.peek(LINE_BYTES))
+    return after != b"" and (not after[1:].strip(b"\r\n") or begins_record(after[1:]))
 
 
 def _dictionary(source: _Source, at: int) -> zstandard.ZstdCompressionDict | None:

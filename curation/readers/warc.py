@@ -1,7 +1,8 @@
 """Archives as crawlers write them -> pages: WARC 0.18 to 1.1, WET, ARC; gzip, zstd, bzip2 or plain;
 whole or broken.
 
-`unpack` finds how the file is packed, `framing` its records, `payload` what each of them is. Costs
+`unpack` finds how the file is packed, `framing` its records, `headers` what they say of
+themselves, `payload` what each of them is. Costs
 some 150 MB/s unpacked. Memory: a page or two. The trap: one broken record must cost no other one,
 so nothing that a record says of itself is believed before what follows it was seen.
 """
@@ -13,7 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
-from curation.readers.framing import RECORD, Framer
+from curation.readers.framing import Framer
 from curation.readers.payload import page_or_reject, raw_limit
 from curation.readers.records import Page, Reject, Skipped
 from curation.readers.unpack import Unpacker
@@ -39,7 +40,7 @@ def read_archive(
             copy.seek(0)
             yield from read_archive(cast(BinaryIO, copy), name, **limits)
         return
-    unpacker = Unpacker(stream, RECORD)
+    unpacker = Unpacker(stream, is_archive=True)
     limit = raw_limit(max_page_bytes)
     for record in Framer(unpacker, name, max_block=limit, offset=offset, place=place):
         yield record if isinstance(record, Reject) else page_or_reject(record, max_page_bytes)

@@ -119,10 +119,8 @@ class RemoteFile(io.RawIOBase):
     def seekable(self) -> bool:
         return True
 
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+    def seek(self, offset: int, whence: int = 0) -> int:
         """Go to a place counted from the start, by another request."""
-        if whence != io.SEEK_SET:
-            raise io.UnsupportedOperation("only places counted from the start")
         if offset != self.tell():
             self._drop()
             self.position, self._rest = offset, memoryview(b"")
