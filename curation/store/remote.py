@@ -13,6 +13,7 @@ import contextlib
 import email.utils
 import functools
 import io
+import itertools
 import random
 import re
 import time
@@ -120,11 +121,10 @@ class RemoteFile(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Go to a place counted from the start, by another request."""
         if offset != self.tell():
             self._drop()
-            self.position, self._rest = offset, memoryview(b"")
-        return offset
+            self.position, self._rest = min(offset, self.size or offset), memoryview(b"")
+        return self.tell()
 
     def readinto(self, buffer: Any) -> int:
         if not self._rest and self.failure is None and self.position != self._end:
@@ -176,9 +176,7 @@ class RemoteFile(io.RawIOBase):
             if response.status_code == 416:
                 size = range_size(response)
                 if size != self.position:
-                    raise OutOfRange(
-                        f"{self.url}: no byte {self.position} in a file of {size} bytes"
-                    )
+                    raise OutOfRange(f"{self.url}: no byte {self.position} in its {size} bytes")
                 self.size = size
                 return
             skip = 0
@@ -195,7 +193,7 @@ class RemoteFile(io.RawIOBase):
             if skip or not self.position:
                 _not_a_page(self.url, first, response.headers.get("Content-Type", ""))
             self._same(size, _tag(response))
-            for chunk in _chained(first, body):
+            for chunk in itertools.chain([first], body):
                 if len(chunk) > skip:
                     yield chunk[skip:]
                 skip = max(0, skip - len(chunk))
@@ -215,17 +213,10 @@ class RemoteFile(io.RawIOBase):
         with _storage_errors(self.url), open_input(self.url) as file:
             self._same(file.size(), find(self.url)[0].tag)
             if self.position > file.size():
-                raise OutOfRange(
-                    f"{self.url}: no byte {self.position} in a file of {file.size()} bytes"
-                )
+                raise OutOfRange(f"{self.url}: no byte {self.position} in its {file.size()} bytes")
             file.seek(self.position)
             while chunk := file.read(min(_STORAGE_BYTES, (self._end or 1 << 62) - self.position)):
                 yield bytes(chunk)
-
-
-def _chained(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
 
 
 def read_range(url: str, start: int, length: int, patience: Patience) -> bytes:

@@ -8,6 +8,7 @@ page, and a batch of rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -74,22 +75,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
 
 def warnings(rundir: RunDirectory) -> list[str]:
     """What a finished run lost while reading, a line each."""
-    out = []
-    for name, notes in damage(rundir).items():
-        if misfits := notes.pop(MISFIT, 0):
-            out.append(
-                f"extract: {misfits} records of {name} do not fit their digest or their length: "
-                "their bytes are not those that were crawled, or bytes of no record follow them; "
-                'extract.digests = "refuse" leaves them out'
-            )
-        if notes:
-            worst = sorted(notes, key=lambda archive: (-notes[archive], archive))
-            more = f" and in {len(worst) - 3} more archives" if len(worst) > 3 else ""
-            lost = ", ".join(f"{notes[a]} in {a.removeprefix(LOST)}" for a in worst[:3])
-            out.append(
-                f"extract: damaged archives of {name}: places where records are lost: {lost}{more}; "
-                f"{rundir.path('rejects', name)} says why"
-            )
+    out = _damage_warnings(rundir)
     for name, counts in stored_ledgers(rundir, "extract").items():
         if not ledger.documents(counts, ledger.KEPT):
             out.append(f"extract: {name} has no documents: {_why_no_documents(counts)}")
@@ -106,6 +92,26 @@ def warnings(rundir: RunDirectory) -> list[str]:
                 f"extract: {failed} files or records of {name} could not be read from their "
                 "addresses "
                 f"({rundir.path('rejects', name)} says why); the same command asks for them again"
+            )
+    return out
+
+
+def _damage_warnings(rundir: RunDirectory) -> list[str]:
+    out = []
+    for name, notes in damage(rundir).items():
+        if misfits := notes.pop(MISFIT, 0):
+            out.append(
+                f"extract: {misfits} records of {name} do not fit their digest or their length: "
+                "their bytes are not those that were crawled, or bytes of no record follow them; "
+                'extract.digests = "refuse" leaves them out'
+            )
+        if notes:
+            worst = sorted(notes, key=lambda archive: (-notes[archive], archive))
+            more = f" and in {len(worst) - 3} more archives" if len(worst) > 3 else ""
+            places = ", ".join(f"{notes[a]} in {a.removeprefix(LOST)}" for a in worst[:3])
+            out.append(
+                f"extract: damaged archives of {name}: places where records are lost: {places}{more}; "
+                f"{rundir.path('rejects', name)} says why"
             )
     return out
 
@@ -263,8 +269,7 @@ def _batches(
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(_refused(file, outcome))
-                # The record at which `first_mb` ends the file is cut on purpose.
-                if outcome.is_damage and not (dataset.first_mb and outcome.reason == "truncated"):
+                if outcome.is_damage:
                     notes[LOST + file.name] = notes.get(LOST + file.name, 0) + 1
             else:
                 ledger.add(shard_ledger, ledger.IN, 1)
@@ -353,6 +358,9 @@ def _outcomes(
         return
     with open_stream(dataset, file, patience) as stream:
         for outcome in _records(config, dataset, stream, file):
+            is_cut = dataset.first_mb or getattr(stream, "failure", None)
+            if is_cut and isinstance(outcome, Reject) and outcome.reason == "truncated":
+                outcome = replace(outcome, is_damage=False)
             yield file, outcome
         if isinstance(stream, store.RemoteFile) and stream.failure is not None:
             yield file, Reject(UNREACHABLE, file.path, stream.position, str(stream.failure))
