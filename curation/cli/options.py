@@ -29,6 +29,9 @@ workers_option = click.option(
 update_option = click.option(
     "--update", is_flag=True, help="Run again in a directory made with other settings."
 )
+strict_option = click.option(
+    "--strict", is_flag=True, help="Exit code 3 where archives are damaged; the run ends as usual."
+)
 set_option = click.option(
     "--set",
     "overrides",

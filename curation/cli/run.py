@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curation.cli.console import console, say
-from curation.cli.options import set_option, workers_option
+from curation.cli.options import set_option, strict_option, workers_option
 
 if TYPE_CHECKING:
     from curation.cli.progress import Steps
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Run again under a changed recipe; what is still valid is reused.",
 )
+@strict_option
 def run(
     recipe: str,
     out: str,
@@ -48,6 +49,7 @@ def run(
     until: str | None,
     overrides: tuple[str, ...],
     update: bool,
+    strict: bool,
 ) -> None:
     """Run RECIPE into a run directory; go on where a run was interrupted.
 
@@ -74,6 +76,7 @@ def run(
         again_from=again_from,
         until=until,
         update=update,
+        strict=strict,
     )
 
 
@@ -106,9 +109,13 @@ def execute(
     engine: str = "local",
     master: str | None = None,
     workers: int | None = None,
+    strict: bool = False,
     **options: Any,
 ) -> None:
-    """Run a recipe with progress on the terminal, and show its funnel at the end."""
+    """Run a recipe with progress on the terminal, and show its funnel at the end.
+
+    With `strict` it exits with code 3 where archives are damaged.
+    """
     from rich.text import Text
 
     from curation.cli.progress import Steps
@@ -116,6 +123,7 @@ def execute(
     from curation.inspect.evidence.flow import funnel
     from curation.inspect.terminal.funnel import funnel_table
     from curation.pipeline import line
+    from curation.stages.extract import stage as extract
 
     out = out.rstrip("/") or out
     with Steps() as steps:
@@ -132,6 +140,8 @@ def execute(
     for warning in line.warnings(rundir):
         screen.print(Text("! ", style="yellow").append(warning, style="default"))
     say(f"Run directory: {out}\nTo look at it: curation report {out}")
+    if strict and extract.damage(rundir):
+        raise SystemExit(3)
 
 
 def _show_largest_cluster(out: str) -> None:

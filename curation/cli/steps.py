@@ -12,6 +12,7 @@ from curation.cli.options import (
     config_options,
     out_option,
     out_or_plan_option,
+    strict_option,
     update_option,
     with_options,
     workers_option,
@@ -62,6 +63,7 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
 @out_option
 @workers_option
 @update_option
+@strict_option
 def extract(
     inputs: tuple[str, ...],
     urls: str | None,
@@ -281,6 +283,7 @@ def run_tables(
     update: bool,
     columns: dict[str, Tables] | None = None,
     export: bool = True,
+    strict: bool = False,
 ) -> None:
     """Run the recipe that a command line amounts to."""
     from curation.engine import forkserver
@@ -291,7 +294,7 @@ def run_tables(
 
     try:
         recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
-        execute(recipe, out, workers=workers, update=update, export=export)
+        execute(recipe, out, workers=workers, update=update, export=export, strict=strict)
     except CurationError as error:
         error.args = (with_options(str(error)),)
         raise

@@ -40,7 +40,8 @@ STEP_COLUMNS = {
     },
     "decontaminate": {"reason", "piece", "cuts"},
 }
-ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset")
+ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "archive", "offset",
+                   "place")  # fmt: skip
 HITS = pa.schema(
     [
         ("id", pa.string()),

@@ -138,7 +138,8 @@ def check_inputs(
     if "decontaminate" in stages:
         decontaminate.check_read(rundir)
     free = store.free_bytes(rundir.out)
-    unread = [s for s in plan.shards if store.footer(rundir.documents(s)) is None]
+    there = {file.name for file in store.listing(rundir.path("documents"))}
+    unread = [shard for shard in plan.shards if f"{shard}.parquet" not in there]
     size = sum(file.size for shard in unread for file in shard.files)
     if free is None or free >= size:
         return

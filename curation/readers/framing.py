@@ -1,45 +1,43 @@
-"""WARC and ARC records out of unpacked bytes, going on after damage: the slow, sure half of `warc`.
+"""WARC and ARC records out of unpacked bytes, going on after damage.
 
-Used where fastwarc refuses: ARC, line feeds alone, one gzip member for many records, lying lengths,
-garbage. Every loss is one Reject. Costs about 30 microseconds a record. The trap: a Content-Length
-that lies makes a record swallow its followers, so what follows a record is looked at before the
-record is believed.
+Every loss is one Reject. Costs about 30 microseconds a record besides unpacking. The trap: a
+Content-Length that lies makes a record swallow its followers, so a length is believed only where it
+ends at a record, at a member's border or at the end of the file.
 """
 
 from __future__ import annotations
 
-import re
+from array import array
+from bisect import bisect_left, insort
 from collections.abc import Iterator
-from typing import BinaryIO
 
-from curation.readers.payload import Raw, clean_url, iso_date
-from curation.readers.records import Reject
-from curation.readers.unpack import Damage, unpacked
-
-_HEADER_BYTES = 1 << 17
-_HEADER_END = re.compile(rb"\n\r?\n")
-_WARC_START = re.compile(rb"WARC/\d{1,3}\.\d{1,3}[ \t]*\r?\n[A-Za-z]", re.IGNORECASE)
-# URL, IP, date, type, [version 2: status, checksum, location, offset, file name,] length; IP and
-# date may be swapped.
-_IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+|-)"
-_ARC_FIELDS = (
-    rb" (?:" + _IP + rb" (?P<date>[0-9a-fA-F]{8,40})|(?P<early>[0-9a-fA-F]{8,40}) " + _IP + rb") "
-    rb"(?P<mime>[^ \r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?(?P<length>\d{1,12})\r?\n"
+from curation.readers.headers import (
+    HEADER_END,
+    LINE_BYTES,
+    WARC_LINE,
+    arc_header,
+    arc_line,
+    record_start,
+    warc_header,
 )
-_ARC_LINE = re.compile(rb"(?P<url>[a-z][a-z0-9+.-]{1,15}:[^\n]{0,8000}?)" + _ARC_FIELDS)
-_ARC_START = re.compile(rb"(?:https?|ftp|gopher|dns|filedesc):[^\s<>\"']{1,2000}" + _ARC_FIELDS)
-_SLIP_BYTES = 16
-_OVERLAP = 1 << 14  # a record's first line is searched across the borders of pieces
+from curation.readers.payload import Raw
+from curation.readers.records import Damage, Reject
+from curation.readers.unpack import Unpacker
+
+_HEADER_STEPS = (1 << 10, 1 << 14, 1 << 17)  # the last is the longest header
+_SLIP_BYTES = 16  # in edited files a length may be a few bytes too long
+_BLANK_BYTES = 256  # of line ends between two records
+_MAX_MARKS = 1 << 20
 
 
 class _Window:
     """Unpacked bytes from the present record on, and where in the archive they stand."""
 
-    def __init__(self, stream: BinaryIO, base: int) -> None:
-        self._pieces = unpacked(stream, base)
-        # (position in the unpacked bytes, archive offset)
-        self._anchors: list[tuple[int, int]] = []
-        self._position = 0  # of data[0] in the unpacked bytes
+    def __init__(self, unpacker: Unpacker, at: int) -> None:
+        self._pieces = unpacker.pieces(at)
+        self._is_packed = bool(unpacker.packing)
+        self._members = [(0, at)]  # where each begins: in the unpacked bytes, in the archive
+        self.position = 0  # of data[0] in the unpacked bytes
         self.data = bytearray()
         self.damage: Damage | None = None  # directly after data
         self.ended = False
@@ -54,147 +52,207 @@ class _Window:
                 self.damage = piece
             else:
                 if piece.start is not None:
-                    self._anchors.append((self._position + len(self.data), piece.start))
+                    self._members.append((self.position + len(self.data), piece.start))
                 self.data += piece.data
         return len(self.data) >= size
 
     def drop(self, size: int) -> None:
         size = min(size, len(self.data))
         del self.data[:size]
-        self._position += size
-        while len(self._anchors) > 1 and self._anchors[1][0] <= self._position:
-            del self._anchors[0]
+        self.position += size
 
-    def skip(self, size: int) -> bool:
-        """Drop `size` bytes, a piece at a time;
-
-        False if damage, the end or a member with a record come before.
-        """
-        while True:
+    def skip(self, size: int) -> None:
+        """Drop `size` bytes, a piece at a time."""
+        while size and self.has(1):
             here = min(size, len(self.data))
-            for position, _ in self._anchors:
-                at = position - self._position
-                if 0 < at < here and self.data[at : at + 5].upper() == b"WARC/":
-                    self.drop(at)
-                    return False
             self.drop(here)
             size -= here
-            if not size:
-                return True
-            if not self.has(1):
-                return False
-            self.has(_OVERLAP)
 
-    def offset(self) -> int:
-        """Return the archive offset of data[0]: its member's, plus the position inside the unpacked
-        member."""
-        if not self._anchors:
-            return 0
-        position, start = self._anchors[0]
-        return start + max(self._position - position, 0)
+    def member(self) -> tuple[int, int]:
+        """Where the member of data[0] begins: in the unpacked bytes, and in the archive. A plain
+        file has no members: one begins at every byte."""
+        del self._members[: bisect_left(self._members, (self.position + 1,)) - 1]
+        position, start = self._members[0]
+        return (position, start) if self._is_packed else (self.position, start + self.position)
+
+    def borders(self, low: int, high: int) -> Iterator[int]:
+        """Where in data[low:high] members begin."""
+        first = bisect_left(self._members, (self.position + low,))
+        for i in range(first, len(self._members)):
+            at = self._members[i][0] - self.position
+            if at >= high:
+                return
+            yield at
+
+    def last_member(self) -> int:
+        """The archive offset of the member in which the last byte stands."""
+        return self._members[-1][1]
 
     def skip_blank(self) -> None:
         while self.has(1) and self.data[0] in b"\r\n":
-            blank = len(self.data) - len(self.data.lstrip(b"\r\n"))
-            self.drop(blank)
+            self.drop(len(self.data) - len(self.data.lstrip(b"\r\n")))
+
+
+class _Scout:
+    """Reads ahead of a window, once in all, to see where records end that are too large for it."""
+
+    def __init__(self, unpacker: Unpacker, position: int, at: int, is_arc: bool | None) -> None:
+        self._pieces = unpacker.pieces(at)
+        self._is_packed = bool(unpacker.packing)
+        self._is_arc = is_arc
+        self._position = position  # of data[0] in the unpacked bytes
+        self._data = bytearray()
+        self._ended = False
+        self._marks = array("q")  # where something may end: records and members begin, damage, end
+        self._damage = array("q")
+
+    def believes(self, start: int, end: int) -> bool:
+        """Whether a block of the unpacked bytes is whole and ends where something may end."""
+        while not self._ended and self._position < end + _SLIP_BYTES:
+            self._read()
+        damage = bisect_left(self._damage, start + 1)
+        mark = bisect_left(self._marks, end)
+        return (damage == len(self._damage) or self._damage[damage] >= end) and (
+            mark < len(self._marks) and self._marks[mark] <= end + _SLIP_BYTES
+        )
+
+    def _read(self) -> None:
+        piece = next(self._pieces, None)
+        here = self._position + len(self._data)
+        if piece is None:
+            self._ended = True
+            self._search(len(self._data))
+            self._mark(here)
+        elif isinstance(piece, Damage):
+            self._search(len(self._data))
+            self._mark(here)
+            self._damage.append(here)
+        else:
+            if piece.start is not None and self._is_packed:
+                self._mark(here)
+            self._data += piece.data
+            if len(self._data) > 4 * LINE_BYTES:
+                self._search(len(self._data) - LINE_BYTES)
+
+    def _search(self, high: int) -> None:
+        """Mark the records that begin before data[high], and let go of it."""
+        at = 0
+        while (found := record_start(self._data, at, high, self._is_arc)) is not None:
+            self._mark(self._position + found)
+            at = found + 1
+        del self._data[:high]
+        self._position += high
+
+    def _mark(self, position: int) -> None:
+        if len(self._marks) < _MAX_MARKS:
+            insort(self._marks, position)
 
 
 class Framer:
-    """Iterates over the records of an archive from `base` on: Raw for a whole record, Reject for
+    """Iterates over the records of an archive from a place on: Raw for a whole record, Reject for
     each loss.
 
     `max_block` is the stored size in bytes above which a block is passed over (Raw.block None).
     """
 
     def __init__(
-        self, stream: BinaryIO, name: str, *, base: int, max_block: int, last_offset: int = -1
+        self, unpacker: Unpacker, name: str, *, max_block: int, offset: int = 0, place: int = 0
     ) -> None:
-        self._window = _Window(stream, base)
-        self._is_arc = ".arc" in name.lower()
+        self._unpacker = unpacker
+        self._window = _Window(unpacker, offset)
+        self._window.skip(place)
+        self._scout: _Scout | None = None
+        self._is_arc = True if ".arc" in name.lower() else None  # None: not known yet
         self._max_block = max_block
-        self._last_offset = last_offset
-        self._loss: Reject | None = None
+        self._lost_in = -1  # the member in which bytes of no record were counted last
+        self._one_each = bool(unpacker.packing)  # whether each member has been one record
 
     def __iter__(self) -> Iterator[Raw | Reject]:
         window = self._window
         while True:
             window.skip_blank()
             if not window.has(1):
-                if window.damage is None:
-                    break
-                self._note(window.damage.offset, window.damage.reason, window.damage.detail)
-                window.damage = None
+                damage, window.damage = window.damage, None
+                if damage is None:
+                    return
+                if damage.offset != self._lost_in:
+                    yield _lost(damage.reason, None, damage.offset, damage.detail)
+                self._lost_in = damage.offset
                 continue
-            offset = self._next_offset()
-            raw = self._header(offset)
+            position, offset = window.member()
+            place = window.position - position
+            raw = self._header(offset, place)
             if isinstance(raw, Raw):
-                if self._loss is not None:
-                    yield self._loss
-                    self._loss = None
-                self._last_offset = offset
+                self._lost_in = -1
+                self._one_each = self._one_each and not place
                 yield self._body(raw)
             else:
-                self._note(offset, "malformed", raw)
-                self._resynchronise()
-        if self._loss is not None:
-            yield self._loss
+                member = offset if self._one_each else 0
+                if member != self._lost_in:
+                    yield _lost("malformed", None, offset, raw)
+                self._lost_in = member
+                self._resynchronise(1)
 
-    def _next_offset(self) -> int:
-        """Many records of one member could share an offset, and ids are made from offsets: they
-        always increase."""
-        return max(self._window.offset(), self._last_offset + 1)
-
-    def _note(self, offset: int, reason: str, detail: str) -> None:
-        """Bytes that belong to no record: one Reject until the next whole header."""
-        if self._loss is None:
-            self._loss = Reject(reason, offset=offset, detail=detail)
-
-    def _header(self, offset: int) -> Raw | str:
+    def _header(self, offset: int, place: int) -> Raw | str:
         """Take a record's header off the window; a string says why there is none."""
         window = self._window
-        window.has(9)
+        window.has(LINE_BYTES)
         if window.data[:5].upper() == b"WARC/":
-            size = 4096
-            while True:
-                whole = window.has(size)
-                end = _HEADER_END.search(window.data, 0, _HEADER_BYTES)
-                if end or not whole or size >= _HEADER_BYTES:
-                    break
-                size *= 4
-            if end is None:
-                return "a WARC header without an end"
-            raw = warc_header(bytes(window.data[: end.start()]), offset)
-            if isinstance(raw, Raw):
-                window.drop(end.end())
+            raw = self._warc_header(offset, place)
+            self._is_arc = False if isinstance(raw, Raw) else self._is_arc
             return raw
-        window.has(_OVERLAP)
-        line = _ARC_LINE.match(window.data)
-        if line is None:
+        fields = arc_line(window.data, 0)
+        if fields is None:
             return f"no WARC or ARC record but {bytes(window.data[:40])!r}"
         self._is_arc = True
-        raw = arc_header(line, offset)
-        window.drop(line.end())
+        raw = arc_header(bytes(window.data[: fields.start()]), fields, offset, place)
+        window.drop(fields.end())
+        return raw
+
+    def _warc_header(self, offset: int, place: int) -> Raw | str:
+        window = self._window
+        for size in _HEADER_STEPS:
+            window.has(size + LINE_BYTES)
+            cut = self._start(1, size)
+            end = HEADER_END.search(window.data, 0, size if cut is None else cut)
+            if cut is not None or end is not None or len(window.data) <= size:
+                break
+        if end is None:
+            return "a WARC header without an end"
+        raw = warc_header(bytes(window.data[: end.start()]), offset, place)
+        if isinstance(raw, Raw):
+            window.drop(end.end())
         return raw
 
     def _body(self, raw: Raw) -> Raw | Reject:
         """Take a record's block off the window and look at what follows."""
-        window = self._window
-        if raw.length > self._max_block:
-            if window.skip(raw.length):
+        window, length = self._window, raw.length
+        if length > self._max_block:
+            if self._is_whole(length):
+                window.skip(length)
                 return raw
+            self._resynchronise(0)
+            self._lost_in = raw.offset
+            detail = "its length ends at no record, member or file"
+            return _lost("malformed", raw.url, raw.offset, detail)
+        window.has(length + LINE_BYTES)
+        if len(window.data) < length:
             return self._cut(raw)
-        if not window.has(raw.length):
-            return self._cut(raw)
-        follows = self._record_follows(raw.length)
-        inner = None if follows else self._start(window.data, raw.length + _SLIP_BYTES)
-        # In edited files a length may be a few bytes too long.
-        if inner is None or inner >= raw.length - _SLIP_BYTES:
-            end = raw.length if inner is None else min(inner, raw.length)
-            raw.block = bytes(window.data[:end])
-            window.drop(end)
-            return raw
-        window.drop(inner)
-        return Reject("malformed", raw.url, raw.offset, "its length runs over the next record")
+        end = length
+        if not self._ends_at(length):
+            inner = self._start(0, length)
+            if inner is not None and inner < length - _SLIP_BYTES:
+                window.drop(inner)
+                detail = "its length runs over the next record"
+                return _lost("malformed", raw.url, raw.offset, detail)
+            raw.fits_length = inner is not None
+            end = length if inner is None else inner
+        with memoryview(window.data) as view:
+            raw.block = bytes(view[:end])
+        if window.damage and len(window.data) == end and window.damage.offset == raw.offset:
+            raw.damage, window.damage = window.damage, None
+        window.drop(end)
+        return raw
 
     def _cut(self, raw: Raw) -> Reject:
         """The archive ends or is damaged inside a block.
@@ -203,103 +261,65 @@ class Framer:
         """
         window = self._window
         damage = window.damage
-        inner = self._start(window.data, len(window.data))
+        inner = self._start(0, len(window.data))
         if inner is not None:
             window.drop(inner)
-            return Reject("truncated", raw.url, raw.offset, "cut short by the next record")
+            return _lost("truncated", raw.url, raw.offset, "cut short by the next record")
+        is_own = not self._one_each or (damage and damage.offset == window.last_member())
         window.drop(len(window.data))
-        window.damage = None
         if damage is None:
-            return Reject("truncated", raw.url, raw.offset, "the archive ends inside the record")
-        return Reject(damage.reason, raw.url, raw.offset, damage.detail)
+            return _lost("truncated", raw.url, raw.offset, "the archive ends inside the record")
+        if not is_own:
+            return _lost("truncated", raw.url, raw.offset, "breaks off before a damaged member")
+        window.damage = None
+        return _lost(damage.reason, raw.url, raw.offset, damage.detail)
 
-    def _record_follows(self, length: int) -> bool:
+    def _is_whole(self, length: int) -> bool:
         window = self._window
-        window.has(length + 5)
-        size = 16
-        while True:
-            whole = window.has(length + size)
-            after = window.data[length : length + size].lstrip(b"\r\n")
-            if after or not whole:
-                break
-            size *= 2
-        if not after or b"WARC/".startswith(bytes(after[:5].upper())):
-            return True  # the end, damage, or a record
-        window.has(length + _OVERLAP)
-        return bool(_ARC_LINE.match(bytes(window.data[length : length + _OVERLAP]).lstrip(b"\r\n")))
+        if self._scout is None:
+            self._scout = _Scout(self._unpacker, *window.member(), self._is_arc)
+        return self._scout.believes(window.position, window.position + length)
 
-    def _start(self, data: bytearray, end: int) -> int | None:
-        match = _WARC_START.search(data, 0, end)
-        if match is None and self._is_arc:
-            match = _ARC_START.search(data, 1, end)
-        return match.start() if match else None
+    def _ends_at(self, length: int) -> bool:
+        """Whether a record, a member's border, damage or the end follows, but for line ends."""
+        data = self._window.data
+        after = bytes(data[length : length + _BLANK_BYTES]).lstrip(b"\r\n")
+        at = min(length + _BLANK_BYTES, len(data)) - len(after)
+        return (
+            not after
+            or b"WARC/".startswith(after[:5].upper())
+            or next(self._window.borders(length, at + 1), None) is not None
+            or (self._is_arc is not False and arc_line(data, at) is not None)
+        )
 
-    def _resynchronise(self) -> None:
-        """Drop bytes until a record seems to begin; stop at damage too."""
+    def _start(self, low: int, high: int) -> int | None:
+        """Where the first record in data[low:high] begins."""
+        data = self._window.data
+        found = record_start(data, low, high, self._is_arc)
+        for at in self._window.borders(low, high if found is None else found):
+            if WARC_LINE.match(data, at) or (self._is_arc and arc_line(data, at)):
+                return at
+        return found
+
+    def _resynchronise(self, low: int) -> None:
+        """Drop bytes until a record seems to begin, from data[low] on; stop at damage too, and at
+        a member where each has been a record."""
         window = self._window
-        window.drop(1)
-        while True:
-            start = self._start(window.data, len(window.data))
+        while window.has(low + 1):
+            window.has(2 * LINE_BYTES)
+            high = max(len(window.data) - LINE_BYTES, 0)
+            if window.damage or window.ended:
+                high = len(window.data)
+            border = next(window.borders(low, high), None) if self._one_each else None
+            start = self._start(low, high if border is None else border + 1)
+            start = border if start is None else start
             if start is not None:
                 window.drop(start)
                 return
-            window.drop(len(window.data) - _OVERLAP)
-            if not window.has(len(window.data) + 1):
-                window.drop(len(window.data))
-                window.damage = None  # this loss is already noted
-                return
+            window.drop(high)
+            low = 0
+        window.drop(low)
 
 
-def warc_header(head: bytes, offset: int) -> Raw | str:
-    r"""A Raw without its block, or why the header is none.
-
-    >>> warc_header(b"WARC/1.0\nWARC-Type: resource\nContent-Length: 5\nWARC-Target-URI: <http://a/>\n", 7).url
-    'http://a/'
-    >>> warc_header(b"WARC/1.0\r\nWARC-Type: resource\r\n", 0)
-    "a WARC header without a whole Content-Length: ''"
-    """
-    fields: dict[str, str] = {}
-    name = ""
-    for line in head.split(b"\n")[1:]:
-        text = line.decode("utf-8", "replace").rstrip("\r")
-        if text[:1] in (" ", "\t") and name:
-            fields[name] = f"{fields[name]} {text.strip()}".strip()
-            continue
-        key, colon, value = text.partition(":")
-        if colon:
-            name = key.strip().lower()
-            fields.setdefault(name, value.strip())
-    length = fields.get("content-length", "")
-    if not (length.isascii() and length.isdecimal() and len(length) < 16):
-        return f"a WARC header without a whole Content-Length: {length[:40]!r}"
-    if "warc-type" not in fields:
-        return "a WARC header without WARC-Type"
-    return Raw(
-        kind=fields["warc-type"].lower(),
-        url=clean_url(fields.get("warc-target-uri")),
-        record_id=fields.get("warc-record-id") or None,
-        date=iso_date(fields.get("warc-date")),
-        content_type=fields.get("content-type", "").lower(),
-        block=None,
-        length=int(length),
-        offset=offset,
-        is_cut="warc-truncated" in fields,
-        block_digest=fields.get("warc-block-digest", ""),
-        payload_digest=fields.get("warc-payload-digest", ""),
-    )
-
-
-def arc_header(line: re.Match[bytes], offset: int) -> Raw:
-    """A Raw without its block from an ARC record's one line; the first record of a file describes
-    the file."""
-    url = line["url"].decode("utf-8", "replace")
-    return Raw(
-        kind="warcinfo" if url.startswith("filedesc:") else "response",
-        url=clean_url(url),
-        record_id=None,
-        date=iso_date((line["date"] or line["early"]).decode()),
-        content_type=line["mime"].decode("utf-8", "replace").lower(),
-        block=None,
-        length=int(line["length"]),
-        offset=offset,
-    )
+def _lost(reason: str, url: str | None, offset: int, detail: str) -> Reject:
+    return Reject(reason, url, offset, detail, is_damage=True)

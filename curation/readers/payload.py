@@ -8,18 +8,16 @@ is ignored; and a body of 1 KB can unpack to 1 GB, so everything is unpacked aga
 
 from __future__ import annotations
 
-import base64
-import dataclasses
 import hashlib
 import io
 import re
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import zstandard
 from fastwarc.stream_io import BrotliReader
 
-from curation.readers.records import Page, Reject, Skipped
+from curation.readers.records import Damage, Page, Reject, Skipped
 
 NO_DOCUMENT = {"warcinfo", "request", "metadata", "unknown"}
 # Tools file their own notes under these schemes: screenshots, page lists, logs, name look-ups.
@@ -43,6 +41,8 @@ _GENERIC_TYPES = {"", "application/octet-stream", "unknown/unknown", "applicatio
                   "*/*", "text", "none", "null", "no-type", "unk", "binary/octet-stream"}  # fmt: skip
 _XML_TYPES = {"text/xml", "application/xml"}
 _SHA1 = re.compile(r"sha-?1:(?:[A-Z2-7]{32}|[0-9A-F]{40})", re.IGNORECASE)
+_BASE_32 = str.maketrans("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "0123456789ABCDEFGHIJKLMNOPQRSTUV")
+_HEADER_BYTES = 1 << 17
 _STEP_BYTES = 4096  # small, since neither br nor zstd can be told where to stop
 _STATUS_LINE = re.compile(rb"HTTP/\d+(?:\.\d+)?[ \t]+(\d{3})(?!\d)")
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,12})[ \t]*(?:;[^\n]*)?\r?\n")
@@ -78,6 +78,9 @@ class Raw:
     is_cut: bool = False  # WARC-Truncated: the crawler itself stopped reading
     block_digest: str = ""  # of the block and of the page in it, as the archive states them
     payload_digest: str = ""
+    place: int = 0  # in the unpacked member that begins at `offset`
+    fits_length: bool = True  # no bytes of no record follow
+    damage: Damage | None = None  # of the member that it ends in
 
 
 def raw_limit(max_page_bytes: int) -> int:
@@ -116,17 +119,18 @@ def page_or_reject(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
     return _page(raw, raw.block, raw.content_type or None, max_page_bytes)
 
 
-def fits_digest(raw: Raw, page: Page) -> bool:
+def fits_digest(raw: Raw, page: Page) -> bool | None:
     """Whether a record's bytes are those that its digests were made of: sha1 in base 32 or 16;
-    other digests are taken on trust.
+    None where it has none of these, since other digests are taken on trust.
 
     Crawlers make a payload's digest of the body as it was sent or as it is without its codings.
     """
     block = raw.block or b""
-    if _is_sha1(raw.block_digest) and not _has_sha1(raw.block_digest, block):
-        return False
-    if not _is_sha1(raw.payload_digest) or raw.is_cut:
-        return True
+    fits = None
+    if _is_sha1(raw.block_digest):
+        fits = _has_sha1(raw.block_digest, block)
+    if fits is False or not _is_sha1(raw.payload_digest) or raw.is_cut:
+        return fits
     body = http_headers(block)[1] if block.startswith(b"HTTP/") else block
     bodies = (body, page.body, block)
     return any(_has_sha1(raw.payload_digest, b) for b in bodies) or _has_sha1(
@@ -139,9 +143,9 @@ def _is_sha1(digest: str) -> bool:
 
 
 def _has_sha1(digest: str, data: bytes) -> bool:
-    value = digest.strip().partition(":")[2]
-    sha1 = hashlib.sha1(data, usedforsecurity=False).digest()
-    return value.upper() in (base64.b32encode(sha1).decode(), sha1.hex().upper())
+    value = digest.strip().partition(":")[2].upper()
+    number = int(value, 16) if len(value) == 40 else int(value.translate(_BASE_32), 32)
+    return number == int(hashlib.sha1(data, usedforsecurity=False).hexdigest(), 16)
 
 
 def _reject(raw: Raw, reason: str, detail: str | None = None) -> Reject:
@@ -178,7 +182,7 @@ def _page(raw: Raw, body: bytes, content_type: str | None, limit: int) -> Page |
     mime = _mime(content_type)
     if len(body) > limit:
         return _reject(raw, "too_large", f"{len(body)} bytes, the limit is {limit}")
-    if not body.strip():
+    if not body or body.isspace():
         return _reject(raw, "empty")
     start = body[:4096]
     is_text = mime == "text/plain"
@@ -189,8 +193,12 @@ def _page(raw: Raw, body: bytes, content_type: str | None, limit: int) -> Page |
         return _reject(raw, "not_html", mime[:80])
     if _BINARY_START.match(start):
         return _reject(raw, "not_html", f"declared {mime[:60]!r}, but begins {start[:8]!r}")
-    page = Page(body, raw.url, raw.record_id, raw.date, content_type, raw.offset, is_text)
-    return page if fits_digest(raw, page) else dataclasses.replace(page, fits_digest=False)
+    place = (raw.offset, is_text, True, raw.place)
+    page = Page(body, raw.url, raw.record_id, raw.date, content_type, *place)
+    fits = fits_digest(raw, page)
+    if raw.damage is not None and not fits:
+        return Reject(raw.damage.reason, raw.url, raw.offset, raw.damage.detail, is_damage=True)
+    return page if fits or (fits is None and raw.fits_length) else replace(page, fits_digest=False)
 
 
 def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:
@@ -200,24 +208,29 @@ def http_headers(block: bytes) -> tuple[dict[str, str], bytes]:
     >>> http_headers(b"HTTP/1.1 200 OK\r\nContent-Type: text/html;\r\n charset=x\r\n\r\n<p>")
     ({'content-type': 'text/html; charset=x'}, b'<p>')
     """
-    cuts = [cut for cut in (block.find(b"\r\n\r\n"), block.find(b"\n\n")) if cut >= 0]
-    cut = min(cuts, default=-1)
+    cut = block.find(b"\r\n\r\n")
+    bare = block.find(b"\n\n", 0, cut + 1 if cut >= 0 else len(block))
+    if bare >= 0:
+        return header_fields(block[:bare]), block[bare + 2 :]
     if cut < 0:
-        head, body = block, b""
-    else:
-        head, body = block[:cut], block[cut + (4 if block.startswith(b"\r\n\r\n", cut) else 2) :]
-    headers: dict[str, str] = {}
+        return header_fields(block), b""
+    return header_fields(block[:cut]), block[cut + 4 :]
+
+
+def header_fields(head: bytes) -> dict[str, str]:
+    """The fields behind a header's first line, names in lower case; of a repeated one the first
+    value that is not empty."""
+    fields: dict[str, str] = {}
     name = ""
-    for line in head[:65_536].split(b"\n")[1:]:
-        text = line.decode("utf-8", "replace").rstrip("\r")
+    for text in head[:_HEADER_BYTES].decode("utf-8", "replace").split("\n")[1:]:
         if text[:1] in (" ", "\t") and name:
-            headers[name] = f"{headers[name]} {text.strip()}".strip()
+            fields[name] = f"{fields[name]} {text.strip()}".strip()
             continue
         key, colon, value = text.partition(":")
         if colon:
             name = key.strip().lower()
-            headers[name] = headers.get(name) or value.strip()
-    return headers, body
+            fields[name] = fields.get(name) or value.strip()
+    return fields
 
 
 def dechunked(body: bytes) -> bytes:

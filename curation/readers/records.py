@@ -20,7 +20,7 @@ class Document:
 
     `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
     in the file the document stands (page number in a dump, byte of the line in JSONL, row in
-    Parquet); `extra` holds the user's other columns as JSON-able values.
+    Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns as JSON-able values.
     """
 
     text: str
@@ -31,16 +31,19 @@ class Document:
     offset: int | None = None
     extra: dict[str, Any] | None = None
     fits_digest: bool = True
+    place: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
     """A page as fetched, transfer and content encodings removed.
 
-    `content_type` is the HTTP header, None where there was none; `offset` the byte offset of the
-    record in the archive as it is stored; `is_text` marks WET conversions and text/plain pages,
-    which need no HTML extraction. `fits_digest` is False where the record's bytes are not those
-    that its own digests were made of.
+    `content_type` is the HTTP header, None where there was none; `offset` the byte offset in the
+    archive as it is stored of the record, or of the compressed member that it begins in, and
+    `place` the bytes before it in the unpacked member; `is_text` marks WET conversions and
+    text/plain pages, which need no HTML extraction. `fits_digest` is False where the record's bytes
+    are not those that its own digests were made of, or where, without digests, bytes of no record
+    follow it.
     """
 
     body: bytes
@@ -51,16 +54,33 @@ class Page:
     offset: int
     is_text: bool = False
     fits_digest: bool = True
+    place: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """A record that is lost, why (a word from `schema.REASONS`), and what was seen."""
+    """A record that is lost, why (a word from `schema.REASONS`), and what was seen.
+
+    `is_damage` says that the file is damaged there.
+    """
 
     reason: str
     url: str | None = None
     offset: int | None = None
     detail: str | None = None
+    is_damage: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Damage:
+    """The bytes before and after this do not belong together.
+
+    `offset` is that of the damaged member; `reason` is malformed or truncated.
+    """
+
+    offset: int
+    reason: str
+    detail: str
 
 
 @dataclass(frozen=True, slots=True)

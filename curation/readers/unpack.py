@@ -1,9 +1,9 @@
 """A file's bytes, unpacked member by member, going on after damage.
 
 Gzip (one member a record, one for all, concatenated, zero-padded), zstd (frames, and a dictionary
-in front) bzip2 and plain files. Costs what zlib costs, about half of fastwarc's speed. The trap it
-is built around: after damage the next member is looked for from the *start* of the broken one,
-since a cut member swallows the beginning of the next.
+in front), bzip2 and plain files. Costs what zlib costs. The trap it is built around: after damage
+the next member is looked for from the *start* of the broken one, since a cut member swallows the
+beginning of the next.
 """
 
 from __future__ import annotations
@@ -18,15 +18,29 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-_READ_BYTES = 1 << 16
-_KEPT_BYTES = 32 << 20  # how far back the next member is looked for
+from curation.readers.headers import LINE_BYTES, RECORD, begins_record, record_bytes
+from curation.readers.records import Damage
+
 MAX_WINDOW = 1 << 31  # of a zstd frame, as `zstd --long=31` makes it: so much memory it may take
-_USUAL_WINDOW = 1 << 27  # what zstd reads without being asked
+_PLAIN_TRIES = 16
+_FIRST_BYTES = 1 << 12  # of a member, to see whether a record begins there
+_READ_BYTES = 1 << 16
+_STEP_BYTES = 1 << 14
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
 _ZSTD_READ_BYTES = 4096  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
-_GZIP_MAGIC = re.compile(rb"\x1f\x8b\x08[\x00-\x1f]")
-_ZSTD_MAGIC = re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18")
-DICTIONARY_MAGIC = b"\x5d\x2a\x4d\x18"
+_USUAL_WINDOW = 1 << 27  # what zstd reads without being asked
+# Dictionaries and skippable frames; and what may be read again behind damaged members, besides as
+# much as the file has.
+_KEPT_BYTES = 32 << 20
+_MAGIC = {
+    "gzip": re.compile(rb"\x1f\x8b\x08[\x00-\x1f]"),
+    "zstd": re.compile(rb"\x28\xb5\x2f\xfd|[\x50-\x5f]\x2a\x4d\x18"),
+    "bzip2": re.compile(rb"BZh[1-9](?:1AY&SY|\x17rE8P\x90)"),
+}
+_DICTIONARY = b"\x37\xa4\x30\xec"
+_ANY_START = re.compile(
+    b"|".join([*(magic.pattern for magic in _MAGIC.values()), _DICTIONARY, RECORD.pattern])
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,215 +54,253 @@ class Piece:
     start: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Damage:
-    """The bytes before and after this do not belong together.
+class _Broken(Exception):
+    """A member that cannot be unpacked to its end: reason and detail of the damage."""
 
-    `reason` is malformed or truncated.
-    """
 
-    offset: int
-    reason: str
-    detail: str
+class _Stored:
+    """A file as it is stored, from which several sources read. Only a source that goes back, or a
+    second one, needs a stream that can seek."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._at = 0
+        self._head = b""  # kept, since every reading begins with a look at it
+
+    def read(self, at: int, size: int) -> bytes:
+        if at < len(self._head):
+            return self._head[at : at + size]
+        if at != self._at:
+            self._stream.seek(at)
+        data = self._stream.read(size)
+        self._at = at + len(data)
+        if at == len(self._head) < 2 * _READ_BYTES:
+            self._head += data
+        return data
 
 
 class _Source:
-    """The compressed bytes from a kept position on, read on demand."""
+    """The stored bytes from a place on; `at` is the archive offset of the next byte."""
 
-    def __init__(self, stream: BinaryIO, base: int) -> None:
-        self._stream = stream
-        self._ended = False
-        self.data = bytearray()
-        self.base = base  # archive offset of data[0]
-        self.at = base  # archive offset of the next byte to hand out
+    def __init__(self, stored: _Stored, at: int) -> None:
+        self._stored = stored
+        self._data = b""
+        self._base = at  # archive offset of _data[0]
+        self.at = at
 
-    def fill(self, size: int) -> bool:
-        """Have `size` bytes from `at` on in memory; False when the archive ends before."""
-        while len(self.data) - (self.at - self.base) < size and not self._ended:
-            more = self._stream.read(max(_READ_BYTES, size))
-            self._ended = not more
-            self.data += more
-        return len(self.data) - (self.at - self.base) >= size
+    def peek(self, size: int) -> memoryview:
+        """The next `size` bytes, fewer only at the end of the file."""
+        here = self.at - self._base
+        if not 0 <= here <= len(self._data):
+            self._data, self._base, here = b"", self.at, 0
+        if len(self._data) - here < size:
+            parts = [self._data[here:]]
+            end = self.at + len(parts[0])
+            while end < self.at + size:
+                parts.append(self._stored.read(end, max(_READ_BYTES, self.at + size - end)))
+                if not parts[-1]:
+                    break
+                end += len(parts[-1])
+            self._data, self._base, here = b"".join(parts), self.at, 0
+        return memoryview(self._data)[here : here + size]
 
-    def peek(self, size: int) -> bytes:
-        self.fill(size)
-        at = self.at - self.base
-        return bytes(self.data[at : at + size])
-
-    def take(self, size: int) -> bytes:
+    def take(self, size: int) -> memoryview:
         chunk = self.peek(size)
         self.at += len(chunk)
         return chunk
 
-    def forget(self, before: int) -> None:
-        """Let go of the bytes before an archive offset."""
-        before = min(max(before, self.base), self.at)
-        del self.data[: before - self.base]
-        self.base = before
-
-    def find(self, pattern: re.Pattern[bytes], after: int) -> bool:
-        """Go to the next match that begins after an offset (or after what is still kept of it);
-
-        False at the end.
-        """
-        self.at = max(after, self.base)
+    def find(self, pattern: re.Pattern[bytes], overlap: int = 16) -> bool:
+        """Go to the next match, which is no longer than `overlap`; False at the end."""
         while True:
-            match = pattern.search(self.data, self.at - self.base)
+            data = self.peek(_READ_BYTES + overlap)
+            match = pattern.search(data)
             if match:
-                self.at = self.base + match.start()
+                self.at += match.start()
                 return True
-            self.at = max(self.at, self.base + len(self.data) - 3)
-            self.forget(self.at)
-            if not self.fill(len(self.data) + 1):
+            if len(data) < _READ_BYTES + overlap:
                 return False
+            self.at += _READ_BYTES
 
 
-def unpacked(stream: BinaryIO, base: int = 0) -> Iterator[Piece | Damage]:
-    """The unpacked bytes of an archive that `stream` gives from archive offset `base` on.
+class Unpacker:
+    """How a file is packed, and its unpacked bytes from any member on.
 
-    Never raises for content.
+    The first bytes of a file say how it is packed. Of an archive, which may be damaged there, the
+    first record does: it stands in the file as it is, or a member begins with it.
     """
-    source = _Source(stream, base)
-    head = source.peek(4)
-    if _GZIP_MAGIC.match(head):
-        yield from _members(source, _GZIP_MAGIC, None)
-    elif _ZSTD_MAGIC.match(head):
-        yield from _members(source, _ZSTD_MAGIC, _dictionary(source))
-    elif head[:3] == b"BZh":
-        yield from _bzip2_streams(source)
-    else:
-        start = source.at
+
+    def __init__(self, stream: BinaryIO, *, is_archive: bool = False) -> None:
+        self._stored = _Stored(stream)
+        self._dictionary: zstandard.ZstdCompressionDict | None = None
+        self._reread = 0  # bytes that were read once more behind damaged members
+        source = _Source(self._stored, 0)
+        head = bytes(source.peek(10))
+        self.packing = _packing(head) or ("bzip2" if head.startswith(b"BZh") else "")
+        if head.startswith(b"\x5d\x2a\x4d\x18"):
+            self._dictionary = _dictionary(source, 8)
+        elif is_archive and not begins_record(bytes(source.peek(LINE_BYTES))):
+            self.packing = self._packing_of_records(source)
+
+    def _packing_of_records(self, source: _Source) -> str:
+        guess = self.packing
+        tries = _PLAIN_TRIES
+        while source.find(_ANY_START, LINE_BYTES):
+            at = source.at
+            head = bytes(source.peek(10))
+            packing = _packing(head)
+            if head.startswith(_DICTIONARY):  # what is in front of it is damaged
+                self._dictionary = _dictionary(source, at)
+                if self._dictionary is not None:
+                    return "zstd"
+            elif packing:
+                start = self._first_bytes(source, packing)
+                if begins_record(start):
+                    return packing
+                guess = guess or (packing if start else "")
+            elif tries:  # zstd holds texts as they are in its frames, so one record is no proof
+                tries -= 1
+                if _stands_whole(source) or (not tries and guess != "zstd"):
+                    return ""
+            source.at = at + 1
+        return guess
+
+    def _first_bytes(self, source: _Source, packing: str) -> bytes:
+        """The first unpacked bytes of what may be a member."""
+        try:
+            if packing == "gzip":
+                return zlib.decompressobj(31).decompress(source.peek(_STEP_BYTES), _FIRST_BYTES)
+            return next((out[:_FIRST_BYTES] for out in self._member(source, packing) if out), b"")
+        except (_Broken, zlib.error):
+            return b""
+
+    def pieces(self, at: int) -> Iterator[Piece | Damage]:
+        """The unpacked bytes from an archive offset on; it raises for nothing that a file holds."""
+        source = _Source(self._stored, at)
+        if self.packing:
+            yield from self._members(source, _MAGIC[self.packing])
+            return
+        start: int | None = at
         while chunk := source.take(_READ_BYTES):
-            yield Piece(chunk, start)
+            yield Piece(bytes(chunk), start)
+            start = None
+
+    def _members(self, source: _Source, magic: re.Pattern[bytes]) -> Iterator[Piece | Damage]:
+        while head := bytes(source.peek(10)):
             start = source.at
-            source.forget(start)
+            if head[0] == 0:  # zero padding, which gzip ignores too
+                zeros = bytes(source.peek(_READ_BYTES))
+                source.at += len(zeros) - len(zeros.lstrip(b"\0"))
+                continue
+            try:
+                if not magic.match(head):
+                    raise _Broken("malformed", f"no compressed member but {head[:4]!r}")
+                anchor: int | None = start
+                for out in self._member(source, self.packing):
+                    if out:
+                        yield Piece(out, anchor)
+                        anchor = None
+            except _Broken as broken:
+                yield Damage(start, *broken.args)
+                read = source.at - start
+                if self._reread + read <= source.at + _KEPT_BYTES:
+                    self._reread += read
+                    source.at = start + 1
+                if not source.find(magic):
+                    return
+
+    def _member(self, source: _Source, packing: str) -> Iterator[bytes]:
+        if packing == "zstd":
+            return _zstd_frame(source, self._dictionary)
+        return _gzip_member(source) if packing == "gzip" else _bzip2_stream(source)
 
 
-def _dictionary(source: _Source) -> zstandard.ZstdCompressionDict | None:
+def _packing(head: bytes) -> str:
+    return next((name for name, magic in _MAGIC.items() if magic.match(head)), "")
+
+
+def _stands_whole(source: _Source) -> bool:
+    """Whether the record here is followed by another, or by the end."""
+    size = record_bytes(bytes(source.peek(_READ_BYTES)))
+    if size is None:
+        return False
+    source.at += size - 1
+    after = bytes(source.peek(LINE_BYTES))
+    return after != b"" and (not after[1:].strip(b"\r\n") or begins_record(after[1:]))
+
+
+def _dictionary(source: _Source, at: int) -> zstandard.ZstdCompressionDict | None:
     """The dictionary that `.warc.zst` files may carry in a skippable frame in front, possibly
-    packed itself."""
-    if source.peek(4) != DICTIONARY_MAGIC:
-        return None
-    size = int.from_bytes(source.peek(8)[4:], "little")
+    packed itself; it stands at an offset, its size in front of it and a frame behind it."""
+    source.at = max(at - 4, 0)
+    size = int.from_bytes(source.peek(4), "little")
     if size > _KEPT_BYTES:
         return None
-    payload = source.take(8 + size)[8:]
-    if payload.startswith(b"\x28\xb5\x2f\xfd"):
-        try:
+    data = bytes(source.peek(4 + size + 4)[4:])
+    payload = data[:size]
+    if at > 8 and not _MAGIC["zstd"].match(data[size:]):
+        return None
+    try:
+        if payload.startswith(b"\x28\xb5\x2f\xfd"):
             payload = zstandard.ZstdDecompressor().decompress(payload, max_output_size=_KEPT_BYTES)
-        except zstandard.ZstdError:
-            return None
-    return zstandard.ZstdCompressionDict(payload)
+        return zstandard.ZstdCompressionDict(payload)
+    except zstandard.ZstdError:
+        return None
 
 
-def _members(
-    source: _Source, magic: re.Pattern[bytes], dictionary: zstandard.ZstdCompressionDict | None
-) -> Iterator[Piece | Damage]:
-    while head := source.peek(4):
-        start = source.at
-        if not head.strip(b"\0"):
-            source.at += len(head)  # zero padding, which gzip ignores too
-            source.forget(source.at)
-            continue
-        damage = None
-        if magic.match(source.peek(4)):
-            step = _gzip_member(source) if magic is _GZIP_MAGIC else _zstd_frame(source, dictionary)
-            anchor: int | None = start
-            for out in step:
-                if isinstance(out, Damage):
-                    damage = out
-                elif out:
-                    yield Piece(out, anchor)
-                    anchor = None
-        else:
-            source.at += head.index(head.strip(b"\0")[:1])
-            if source.at > start:
-                continue
-            damage = Damage(start, "malformed", f"no compressed member but {head!r}")
-        if damage is None:
-            source.forget(source.at)
-            continue
-        yield damage
-        if not source.find(magic, start + 1):
-            return
-
-
-def _gzip_member(source: _Source) -> Iterator[bytes | Damage]:
-    start = source.at
+def _gzip_member(source: _Source) -> Iterator[bytes]:
     engine = zlib.decompressobj(31)
     while not engine.eof:
-        chunk = engine.unconsumed_tail or source.take(_READ_BYTES)
+        chunk = engine.unconsumed_tail or source.take(_STEP_BYTES)
         if not chunk:
-            yield Damage(start, "truncated", "the gzip member breaks off")
-            return
+            raise _Broken("truncated", "the gzip member breaks off")
         try:
             yield engine.decompress(chunk, _OUT_BYTES)
         except zlib.error as error:
-            yield Damage(start, "malformed", f"gzip member: {error}")
-            return
-        source.forget(max(start, source.at - _KEPT_BYTES))
+            raise _Broken("malformed", f"gzip member: {error}") from error
     source.at -= len(engine.unused_data)
 
 
 def _zstd_frame(
     source: _Source, dictionary: zstandard.ZstdCompressionDict | None
-) -> Iterator[bytes | Damage]:
-    start = source.at
-    head = source.peek(8)
+) -> Iterator[bytes]:
+    head = bytes(source.peek(18))
     if head[1:4] == b"\x2a\x4d\x18":  # a skippable frame
-        end = source.at + 8 + int.from_bytes(head[4:], "little")
-        while source.at < end and source.take(min(_READ_BYTES, end - source.at)):
-            source.forget(max(start, source.at - _KEPT_BYTES))
-        if source.at < end:
-            yield Damage(start, "truncated", "the zstd frame breaks off")
+        size = 8 + int.from_bytes(head[4:8], "little")
+        if size > _KEPT_BYTES or len(source.take(size)) < size:
+            raise _Broken("truncated", "the zstd frame breaks off")
         return
     try:
-        window = zstandard.get_frame_parameters(source.peek(18)).window_size
-    except zstandard.ZstdError:
-        window = 0  # a header that breaks off or is damaged: named below
-    if window > MAX_WINDOW:
-        detail = f"zstd frame: a window of {window} bytes, at most {MAX_WINDOW} are read"
-        yield Damage(start, "malformed", detail)
-        return
-    limit = window if window > _USUAL_WINDOW else 0
-    unpacker = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=limit)
-    engine = unpacker.decompressobj()
-    while not engine.eof:
-        chunk = source.take(_ZSTD_READ_BYTES)
-        if not chunk:
-            yield Damage(start, "truncated", "the zstd frame breaks off")
-            return
-        try:
+        window = zstandard.get_frame_parameters(head).window_size
+        if window > MAX_WINDOW:
+            raise _Broken(
+                "malformed",
+                f"zstd frame: a window of {window} bytes, at most {MAX_WINDOW} are read",
+            )
+        limit = window if window > _USUAL_WINDOW else 0
+        unpacker = zstandard.ZstdDecompressor(dict_data=dictionary, max_window_size=limit)
+        engine = unpacker.decompressobj()
+        while not engine.eof:
+            chunk = source.take(_ZSTD_READ_BYTES)
+            if not chunk:
+                raise _Broken("truncated", "the zstd frame breaks off")
             yield engine.decompress(chunk)
-        except zstandard.ZstdError as error:
-            yield Damage(start, "malformed", f"zstd frame: {error}")
-            return
-        source.forget(max(start, source.at - _KEPT_BYTES))
+    except zstandard.ZstdError as error:
+        reason = "malformed" if len(head) == 18 else "truncated"
+        raise _Broken(reason, f"zstd frame: {error}") from error
     source.at -= len(engine.unused_data)
 
 
-def _bzip2_streams(source: _Source) -> Iterator[Piece | Damage]:
-    """All streams of a bzip2 file, to the end or the first damage: its blocks have no sure marks to
-    go on at."""
-    while source.peek(3) == b"BZh":
-        start = source.at
-        engine = bz2.BZ2Decompressor()
-        anchor: int | None = start
-        while not engine.eof:
-            chunk = source.take(_READ_BYTES) if engine.needs_input else b""
-            if not chunk and engine.needs_input:
-                yield Damage(start, "truncated", "the bzip2 stream breaks off")
-                return
-            try:
-                out = engine.decompress(chunk, _OUT_BYTES)
-            except OSError as error:
-                yield Damage(start, "malformed", f"bzip2 stream: {error}")
-                return
-            if out:
-                yield Piece(out, anchor)
-                anchor = None
-            source.forget(source.at - _READ_BYTES)
-        source.at -= len(engine.unused_data)
+def _bzip2_stream(source: _Source) -> Iterator[bytes]:
+    engine = bz2.BZ2Decompressor()
+    while not engine.eof:
+        chunk = source.take(_STEP_BYTES) if engine.needs_input else b""
+        if not chunk and engine.needs_input:
+            raise _Broken("truncated", "the bzip2 stream breaks off")
+        try:
+            yield engine.decompress(chunk, _OUT_BYTES)
+        except OSError as error:
+            raise _Broken("malformed", f"bzip2 stream: {error}") from error
+    source.at -= len(engine.unused_data)
 
 
 class UnpackedFile(io.RawIOBase):
@@ -256,7 +308,7 @@ class UnpackedFile(io.RawIOBase):
     `damage` then holds."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._pieces = unpacked(stream)
+        self._pieces = Unpacker(stream).pieces(0)
         self._rest = memoryview(b"")
         self.damage: Damage | None = None
 

@@ -57,7 +57,7 @@ DOCUMENTS = pa.schema(
         _field(
             "id",
             pa.string(),
-            "the user's id; for archives xxh3-128 (hex) of dataset, archive name and offset",
+            "the user's id; for archives xxh3-128 (hex) of dataset, archive name, offset and place",
         ),
         _field("record_id", pa.string(), "WARC-Record-ID or its like; not unique in real crawls"),
         _field("url", pa.string(), "address of the page"),
@@ -72,7 +72,14 @@ DOCUMENTS = pa.schema(
         _field(
             "offset",
             pa.int64(),
-            "byte offset of the record in the archive, or row number in a table",
+            "byte offset in the archive of the record, or of the compressed member that it begins "
+            "in; or row number in a table",
+        ),
+        _field(
+            "place",
+            pa.int64(),
+            "bytes before the record in the unpacked member, several of which may share one; null "
+            "for a table",
         ),
     ]
 )

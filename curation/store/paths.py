@@ -36,6 +36,11 @@ def is_remote(path: str) -> bool:
 
 def filesystem(path: str) -> tuple[Any, str]:
     """The file system of a path and the path inside it."""
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        shown = path.encode("utf-8", "replace").decode()
+        raise InputError(f"{shown}: the file name is not UTF-8; rename the file") from error
     if not is_remote(path):
         return pafs.LocalFileSystem(), path
     scheme, _, rest = path.partition("://")
@@ -103,6 +108,8 @@ def find(pattern: str) -> list[File]:
         root = _fixed_folder(system, inner)
         matches = _glob_match(inner[len(root) :])
         infos = [i for i in _listing(system, root or ".") if matches(_below(i.path, root))]
+    elif info.type == pafs.FileType.Unknown:
+        raise InputError(f"{pattern}: a pipe or a device; name a file or a folder")
     else:
         raise InputError(f"{pattern}: no such file or folder")
     files = _files(pattern, root or ".", infos)
@@ -147,7 +154,7 @@ def _files(pattern: str, root: str, infos: list[Any], hidden: bool = False) -> l
 def _listing(system: Any, root: str) -> list[Any]:
     try:
         if isinstance(system, pafs.LocalFileSystem):
-            return list(system.get_file_info(_local_files(root)))
+            return list(system.get_file_info([filesystem(p)[1] for p in _local_files(root)]))
         return list(
             system.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
         )

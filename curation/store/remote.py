@@ -123,6 +123,16 @@ class RemoteFile(io.RawIOBase):
     def tell(self) -> int:
         return self.position - len(self._rest)
 
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        if offset != self.tell():
+            self._drop()
+            self.position, self._rest = min(offset, self.size or offset), memoryview(b"")
+            self._start, self._seen = self.position, xxhash.xxh3_128()
+        return self.tell()
+
     def readinto(self, buffer: Any) -> int:
         if not self._rest and self.failure is None and self.position != self._end:
             try:
@@ -240,9 +250,7 @@ class RemoteFile(io.RawIOBase):
         with _storage_errors(self.url), open_input(self.url) as file:
             self._same(file.size(), find(self.url)[0].tag)
             if self.position > file.size():
-                raise OutOfRange(
-                    f"{self.url}: no byte {self.position} in a file of {file.size()} bytes"
-                )
+                raise OutOfRange(f"{self.url}: no byte {self.position} in its {file.size()} bytes")
             file.seek(self.position)
             while chunk := file.read(min(_STORAGE_BYTES, (self._end or 1 << 62) - self.position)):
                 yield bytes(chunk)

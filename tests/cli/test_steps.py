@@ -358,6 +358,22 @@ def test_errors_speak_of_the_options_that_were_typed(
         assert word not in result.output.replace("extract: columns", "")
 
 
+def test_strict_has_an_exit_code_for_damaged_archives(tmp_path: Path) -> None:
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>" + TEXT.encode() * 3
+    one = (
+        b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/\r\n"
+        b"Content-Length: %d\r\n\r\n%s\r\n\r\n" % (len(block), block)
+    )
+    for name, data, code in (("whole", one, 0), ("cut", one + one[:200], 3)):
+        path = tmp_path / f"{name}.warc"
+        path.write_bytes(data)
+        out = str(tmp_path / name)
+        result = call("extract", str(path), "--out", out, "--workers", "1", "--strict")
+        assert result.exit_code == code, result.output
+        assert (f"1 in {name}.warc;" in " ".join(result.output.split())) == bool(code)
+    assert call("extract", str(path), "--out", out, "--workers", "1").exit_code == 0
+
+
 def test_reasons_are_listed_with_their_meaning() -> None:
     result = call("reasons")
     assert all(name in result.output for name in REASONS)

@@ -2,11 +2,13 @@
 is found."""
 
 import base64
+import bz2
 import collections
 import gzip
 import hashlib
 import io
 import random
+import re
 import zlib
 
 import pytest
@@ -15,7 +17,6 @@ from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeadersParserException
 
-from curation.readers.payload import raw_limit
 from curation.readers.records import Page, Reject, Skipped
 from curation.readers.warc import read_archive
 
@@ -43,7 +44,7 @@ def read(data: bytes, name: str = "a.warc.gz", limit: int = LIMIT) -> list[Page 
     assert list(read_archive(Pipe(data), name, max_page_bytes=limit)) == found, (
         "the same from a pipe"
     )
-    offsets = [one.offset for one in found if isinstance(one, Page)]
+    offsets = [(one.offset, one.place) for one in found if isinstance(one, Page)]
     assert offsets == sorted(set(offsets))
     return found
 
@@ -89,6 +90,7 @@ WAYS = {
     ),
     "zstd": lambda records: b"".join(map(zstandard.compress, records)),
     "zstd one": lambda records: zstandard.compress(b"".join(records)),
+    "bzip2": lambda records: bz2.compress(b"".join(records)),
 }
 
 
@@ -112,15 +114,24 @@ def test_every_packing_gives_every_page(way):
         "2019-08-17T00:00:01Z",
     )
     assert (first.content_type, first.is_text) == ("text/html", False)
-    assert len({one.offset for one in found}) == len(found), "offsets tell records apart"
+    assert len({(one.offset, one.place) for one in found}) == len(found), (
+        "places tell records apart"
+    )
 
 
-@pytest.mark.parametrize("way", ["plain", "gzip", "zstd"])
-def test_an_offset_is_where_the_record_stands(way):
+@pytest.mark.parametrize("way", WAYS)
+def test_an_offset_is_where_the_record_or_its_member_stands(way):
     data = WAYS[way](RECORDS)
     for number, one in enumerate(read(data)):
-        again = read(data[one.offset :])
-        assert bodies(again) == BODIES[number:]
+        assert not one.offset or data[one.offset :].startswith((data[:3], b"WARC/"))
+        assert one.place == 0 or way not in ("plain", "gzip", "zstd")
+        assert bodies(again(data, one)) == BODIES[number:]
+
+
+def again(data: bytes, page: Page, name: str = "a.warc.gz") -> list[Page | Reject | Skipped]:
+    """What is read of an archive from a page on."""
+    where = {"offset": page.offset, "place": page.place}
+    return list(read_archive(io.BytesIO(data), name, max_page_bytes=LIMIT, **where))
 
 
 @pytest.mark.parametrize("version", ["0.17", "0.18", "1.0", "1.1"])
@@ -304,10 +315,7 @@ def test_an_archive_cut_anywhere_gives_its_whole_records(way):
 @pytest.mark.parametrize("length", [0, 100, 3200, 4000, 9000, 10**9])
 def test_a_length_that_lies_costs_no_other_record(length):
     wrong = record(3, http(BODIES[3]), length=length)
-    ways = (
-        ["gzip"] if length > raw_limit(LIMIT) else ["plain", "gzip", "gzip one"]
-    )  # else it cannot be told from a big one
-    for way in ways:
+    for way in WAYS:
         found = read(WAYS[way]([*RECORDS[:3], wrong, *RECORDS[4:]]))
         assert [body for body in bodies(found) if body in BODIES] == [
             b for b in BODIES if b != BODIES[3]
@@ -322,10 +330,9 @@ def test_junk_between_records_is_one_loss(junk):
         packed = [WAYS[way]([one]) for one in RECORDS]
         for place in (0, 4, 8):
             found = read(b"".join([*packed[:place], junk, *packed[place:]]))
-            if place or (
-                way == "plain" and junk[0] != 0x1F
-            ):  # in front, junk hides how the rest is packed
-                assert bodies(found) == BODIES
+            # A record in front of a packed file says that the file is not packed.
+            is_record = junk.startswith(b"WARC") and not place and way != "plain"
+            assert bodies(found) == ([] if is_record else BODIES)
             assert len(reasons(found)) == 1
 
 
@@ -466,3 +473,226 @@ def test_a_record_that_does_not_fit_its_own_digest(in_gzip: bool) -> None:
     found = read(data, "a.warc.gz" if in_gzip else "a.warc")
     fits = [page.fits_digest for page in found if isinstance(page, Page)]
     assert fits == [fits for _, _, fits in cases]
+
+
+# ---- damage costs only what is damaged -----------------------------------------------------------
+
+
+def cut_header(one: bytes, rng: random.Random) -> bytes:
+    return one[: rng.randrange(12, one.index(b"\r\n\r\n"))]
+
+
+def other_length(one: bytes, length: int) -> bytes:
+    return re.sub(rb"Content-Length: \d+", b"Content-Length: %d" % length, one, count=1)
+
+
+HURT = {  # a record in, what stands in its place
+    "header": cut_header,
+    "body": lambda one, rng: one[: rng.randrange(one.index(b"\r\n\r\n") + 4, len(one))],
+    "huge": lambda one, rng: other_length(one, rng.choice([50_000, 99_999_999, 10**14])),
+    "small": lambda one, rng: other_length(one, rng.randrange(400)),
+    "little": lambda one, rng: other_length(one, 3074 + rng.choice([-40, -5, 1, 5, 12, 40, 400])),
+    "junk": lambda one, rng: one + rng.randbytes(rng.randrange(1, 3000)),
+    "no end": lambda one, rng: one[:-4],
+}
+HURT_FILE = {  # a file in, a damaged one out
+    "first byte": lambda data, rng: data[1:],
+    "front": lambda data, rng: rng.choice([b"\r\n", bytes(512), rng.randbytes(40)]) + data,
+    "gzip magic": lambda data, rng: b"\x1f\x8b\x08\x00" + data,
+    "head cut": lambda data, rng: data[rng.randrange(1, len(data) // 2) :],
+    "flip": lambda data, rng: bytes([data[0] ^ 1 << rng.randrange(8)]) + data[1:],
+    "hole": lambda data, rng: (at := rng.randrange(len(data))) and data[:at] + data[at + 700 :],
+}
+
+
+@pytest.mark.parametrize("way", ["plain", "gzip", "zstd", "gzip one", "zstd one", "bzip2", "arc"])
+@pytest.mark.parametrize("hurt", [*HURT, *HURT_FILE])
+def test_every_untouched_record_is_found_under_its_address_and_can_be_read_again(way, hurt):
+    rng = random.Random(f"{way} {hurt}")
+    pack = WAYS.get(way, b"".join)
+    if way == "arc" and hurt not in ("body", "junk", "no end", *HURT_FILE):
+        return
+    for _ in range(4):
+        stored = list(RECORDS)
+        if way == "arc":
+            stored = [arc(f"http://a.example/{n}", http(body)) for n, body in enumerate(BODIES)]
+        whole = dict(enumerate(stored))
+        if hurt in HURT:
+            number = rng.randrange(len(stored))
+            stored[number] = HURT[hurt](whole.pop(number), rng)
+        parts = {n: pack([one]) if way in ("gzip", "zstd") else one for n, one in whole.items()}
+        data = pack(stored) if way in ("gzip", "zstd") else b"".join(stored)
+        if hurt in HURT_FILE:
+            data = HURT_FILE[hurt](data, rng)
+        untouched = [n for n, part in parts.items() if part in data]
+        if way in ("gzip one", "zstd one", "bzip2"):
+            data = pack([data])
+        name = "a.arc" if way == "arc" else "a.warc"
+        pages = {one.url: one for one in read(data, name) if isinstance(one, Page)}
+        for n in untouched:
+            page = pages[f"http://a.example/{n}"]
+            assert page.body == BODIES[n]
+            assert again(data, page, name)[0] == page
+            assert (
+                page.place
+                or way not in ("plain", "gzip", "zstd")
+                or parts[n][:50] in (data[page.offset :][:50])
+            )
+        for url, page in pages.items():
+            assert not any(
+                body in page.body for body in BODIES if f"/{BODIES.index(body)}" not in url
+            )
+
+
+def test_a_header_ends_where_the_next_record_begins():
+    for cut in (30, 100, 150, 190):
+        for end in (b"", b"\r\n"):
+            for way in ("plain", "gzip"):
+                data = WAYS[way]([RECORDS[0], RECORDS[1][:cut] + end, RECORDS[2]])
+                found = read(data)
+                assert [one.url for one in found if isinstance(one, Page)] == [
+                    "http://a.example/0",
+                    "http://a.example/2",
+                ]
+                assert len(reasons(found)) == 1
+    line = b"http://a.example/old 127.0.0.1 2008"
+    (page,) = (
+        one for one in read(line + arc("http://a.example/new", http(HTML))) if hasattr(one, "body")
+    )
+    assert page.url == "http://a.example/new"
+
+
+class Counted(io.BytesIO):
+    """A file that counts the bytes read from it."""
+
+    count = 0
+
+    def read(self, size: int = -1) -> bytes:
+        data = super().read(size)
+        self.count += len(data)
+        return data
+
+
+def linear(data: bytes, name: str = "a.warc", limit: int = LIMIT) -> collections.Counter[str]:
+    """What an archive gives, read at most twice."""
+    stream = Counted(data)
+    found = list(read_archive(stream, name, max_page_bytes=limit))
+    assert stream.count <= 2 * len(data) + (1 << 18)
+    return collections.Counter(getattr(one, "reason", "page") for one in found)
+
+
+@pytest.mark.parametrize("length", [900_000, 99_999_999])
+@pytest.mark.parametrize("way", ["plain", "gzip", "gzip one", "bzip2", "zstd one"])
+def test_thousands_of_lengths_that_lie(way, length):
+    lies = [record(n, http(b"<p>"), length=length + n) for n in range(3000)]
+    counts = linear(WAYS[way]([*RECORDS, *lies, *RECORDS]))
+    assert counts["page"] == 2 * len(RECORDS)
+    assert counts["malformed"] + counts["truncated"] == len(lies)
+
+
+def test_what_never_ends_costs_what_it_has_in_bytes():
+    """Each of these took time by the square of its size."""
+    line = b"http://a.example/%d 127.0.0.1 20190817000001 text/html 999999\n"
+    for data in (
+        gzip.compress(b"WARC/1.0\r\nA" * 100_000),
+        gzip.compress(b"WARC/1.0\r\nA:" * 5000),
+        b"WARC/1.0\r\nA: b\r\n" + b" c\r\n" * 100_000,
+        b"http:" * 200_000,
+        b"http://" * 100_000,
+        (b" 127.0.0.1 20190817000001 " + b";" * 400) * 500,
+        b"".join(line % n for n in range(3000)),
+        b"".join(gzip.compress(b"x") for _ in range(3000)),
+        b"\x1f\x8b\x08\x00" * 3000,
+    ):
+        counts = linear(data + RECORDS[0] if data[0] != 0x1F else data, "a.arc")
+        assert set(counts) <= {"malformed", "truncated", "page"}
+
+
+@pytest.mark.parametrize("way", [way for way in WAYS if way != "gzip pairs"])
+@pytest.mark.parametrize("size", [1, 3_000_000])
+def test_a_record_in_a_record_is_no_page(way, size):
+    inner = record(7, http(b"<p>inner" + b"x" * size)) * 2
+    outer = record(1, inner, "resource", mime="application/warc")
+    found = read(WAYS[way]([RECORDS[0], outer, RECORDS[2]]))
+    assert bodies(found) == [BODIES[0], BODIES[2]]
+    assert len(found) == 3
+
+
+def test_a_member_at_the_border_of_a_large_block():
+    """Behind a block over the limit the next member begins exactly where the block ends."""
+    big = record(1, http(b"<p>" + bytes(3_000_000)))[:-4]
+    for pack in (gzip.compress, zstandard.compress, bz2.compress):
+        found = read(b"".join(map(pack, [RECORDS[0], big, *RECORDS[2:]])))
+        assert bodies(found) == [BODIES[0], *BODIES[2:]]
+        assert reasons(found) == ["too_large"]
+
+
+@pytest.mark.parametrize("more", [1, 5, 16, 40, 400, 2000])
+def test_an_arc_length_some_bytes_too_long_loses_no_other_record(more):
+    records = [arc(f"http://a.example/{n}", http(body)) for n, body in enumerate(BODIES)]
+    size = len(http(BODIES[3]))
+    records[3] = records[3].replace(b" %d\n" % size, b" %d\n" % (size + more), 1)
+    for way in ("plain", "gzip", "gzip one"):
+        got = bodies(read(WAYS[way](records), "a.arc"))
+        assert [body for body in BODIES if body != BODIES[3]] == [b for b in got if b in BODIES][
+            -7:
+        ]
+
+
+def test_damaged_members_in_a_row_are_counted_each():
+    packed = list(map(gzip.compress, RECORDS))
+    for number in (2, 3, 4):
+        packed[number] = packed[number][:10] + b"\xff" * 20 + packed[number][30:]
+    found = read(b"".join(packed))
+    assert bodies(found) == [*BODIES[:2], *BODIES[5:]]
+    lost = [one for one in found if isinstance(one, Reject)]
+    assert [one.offset for one in lost] == [sum(map(len, packed[:n])) for n in (2, 3, 4)]
+    assert all(one.is_damage for one in lost)
+
+
+def test_a_damaged_zstd_dictionary_costs_its_file_and_raises_nothing():
+    trained = zstandard.train_dictionary(
+        4000, [one + bytes([n]) for n, one in enumerate(RECORDS * 20)]
+    )
+    frames = list(map(zstandard.ZstdCompressor(dict_data=trained).compress, RECORDS))
+    payload = trained.as_bytes()
+    for broken in (
+        payload[:4] + b"\xff" * 60 + payload[64:],
+        b"\x37\xa4\x30\xecrubbish",
+        b"nothing of the kind",
+        b"\x28\xb5\x2f\xfdnothing of the kind",
+        b"",
+    ):
+        front = b"\x5d\x2a\x4d\x18" + len(broken).to_bytes(4, "little") + broken
+        assert len(reasons(read(front + b"".join(frames)))) == len(frames)
+    good = b"\x5d\x2a\x4d\x18" + len(payload).to_bytes(4, "little") + payload
+    for front in (good[1:], good[3:], b"\0\0" + good):
+        assert bodies(read(front + b"".join(frames))) == BODIES
+
+
+def test_what_is_damaged_is_said_of_the_page():
+    def fits(data: bytes) -> list[bool]:
+        return [one.fits_digest for one in read(data) if isinstance(one, Page)]
+
+    block = http(HTML)
+    digest = "sha1:" + base64.b32encode(hashlib.sha1(block).digest()).decode()
+    sure = record(1, block, extra=f"WARC-Block-Digest: {digest}\r\n")
+    doubtful = record(1, block)
+    for way in ("plain", "gzip", "zstd", "gzip one"):
+        assert fits(WAYS[way]([doubtful, RECORDS[2]])) == [True, True]
+        assert fits(WAYS[way]([doubtful + b"junk", RECORDS[2]])) == [False, True]
+        assert fits(WAYS[way]([sure + b"junk", RECORDS[2]])) == [True, True]
+    wrong = bytearray(gzip.compress(doubtful))
+    wrong[-8] ^= 1  # of the checksum
+    assert reasons(read(bytes(wrong) + gzip.compress(RECORDS[2]))) == ["malformed"]
+
+
+def test_members_that_cut_across_records_are_read_as_one():
+    whole = b"".join(RECORDS)
+    for size in (50, 333, 3000, 65_000):
+        pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+        for pack in (gzip.compress, zstandard.compress):
+            data = b"".join(map(pack, pieces))
+            found = read(data)
+            assert bodies(found) == BODIES
+            assert [bodies(again(data, one))[0] for one in found] == BODIES

@@ -152,6 +152,20 @@ def test_a_folder_that_links_to_itself_is_read_once(tmp_path: Path) -> None:
     assert [file.name for file in store.find(f"{tmp_path}/d/a")] == ["x.txt"]
 
 
+def test_what_is_no_file_and_what_has_no_name_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("t")
+    os.mkfifo(tmp_path / "pipe.txt")
+    assert [file.name for file in store.find(str(tmp_path))] == ["a.txt"]
+    for path in (tmp_path / "pipe.txt", "/dev/null"):
+        with pytest.raises(InputError, match="a pipe or a device"):
+            store.find(str(path))
+    name = os.fsdecode(b"b\xff.txt")
+    (tmp_path / name).write_text("t")
+    for pattern in (tmp_path, tmp_path / name, f"{tmp_path}/*.txt"):
+        with pytest.raises(InputError, match=r"b.\.txt: the file name is not UTF-8"):
+            store.find(str(pattern))
+
+
 def test_sweep_removes_only_temporary_files(tmp_path: Path) -> None:
     (tmp_path / f"x.parquet{store.TEMPORARY}abc").write_text("t")
     (tmp_path / "x.parquet").write_text("t")

@@ -299,6 +299,18 @@ def test_a_range_is_exactly_that(server: Internet, acts: list[str]) -> None:
         assert file.size == len(BODY)
 
 
+def test_a_place_that_was_read_is_asked_for_again(server: Internet) -> None:
+    with store.RemoteFile(server.url + "a.warc.gz", PATIENCE) as file:
+        assert file.read(9) == BODY[:9]
+        file.seek(9)  # no request
+        assert file.read(9) == BODY[9:18]
+        file.seek(5)
+        assert file.readall() == BODY[5:]
+        assert file.seek(10**9) == len(BODY)
+        assert (file.read(9), file.failure) == (b"", None)
+    assert len(server.seen) == 3
+
+
 def test_a_range_beyond_the_end_is_an_error_and_a_prefix_beyond_it_is_the_file(
     server: Internet,
 ) -> None:

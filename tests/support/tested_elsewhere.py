@@ -72,6 +72,7 @@ TESTED_ELSEWHERE = {
     "pipeline/export.py": "pipeline/test_line.py",
     "readers/encoding.py": "readers/test_html.py",
     "readers/framing.py": "readers/test_warc.py",
+    "readers/headers.py": "readers/test_warc.py",
     "readers/payload.py": "readers/test_warc.py",
     "readers/records.py": "readers/test_warc.py",
     "readers/submissions.py": "tools/test_webtext.py",

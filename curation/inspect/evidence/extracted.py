@@ -83,7 +83,7 @@ def _kept_ids(rundir: RunDirectory, shard: Shard) -> set[str]:
 
 
 def _extracted_page(rundir: RunDirectory, shard: Shard, row: int, kept: bool) -> ExtractedPage:
-    names = ["id", "record_id", "url", "archive", "offset"]
+    names = ["id", "record_id", "url", "archive", "offset", "place"]
     document = frames.take_one(rundir.documents(shard), row, names)
     place = (shard.dataset, document["id"], document["url"], kept)
     page = _page_again(rundir, shard, document)
@@ -109,11 +109,10 @@ def _page_again(rundir: RunDirectory, shard: Shard, document: dict[str, Any]) ->
         return None
     try:
         with store.open_input(paths[0]) as stream:
-            stream.seek(document["offset"])
             limit = rundir.recipe.extract.max_page_bytes
-            record = next(
-                iter(warc.read_archive(stream, document["archive"], max_page_bytes=limit)), None
-            )
+            where = {"offset": document["offset"], "place": document["place"] or 0}
+            records = warc.read_archive(stream, document["archive"], max_page_bytes=limit, **where)
+            record = next(records, None)
     except InputError:
         return None
     if not isinstance(record, Page) or record.is_text:

@@ -143,7 +143,8 @@ def reject_story(reject: RejectRow) -> Group:
 
 def _where(columns: dict[str, Any]) -> str:
     offset = "" if columns["offset"] is None else f", offset {columns['offset']:,}"
-    return clean(columns["archive"] or "unknown file") + offset
+    place = f", place {columns['place']:,} in it" if columns.get("place") else ""
+    return clean(columns["archive"] or "unknown file") + offset + place
 
 
 def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:

@@ -117,4 +117,4 @@ def _with_text(
             yield Reject(text.reason, record.url, record.offset, text.detail)
         else:
             place = (record.record_id, record.date, record.offset)
-            yield Document(text, None, record.url, *place, None, record.fits_digest)
+            yield Document(text, None, record.url, *place, None, record.fits_digest, record.place)

@@ -8,6 +8,7 @@ page, and a batch of rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -39,11 +40,12 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 4
+VERSION = 5
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
-MISFIT = "does not fit its digest"
+MISFIT = "does not fit its digest or its length"
+LOST = "lost in "  # and the name of an archive
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
@@ -74,12 +76,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
 
 def warnings(rundir: RunDirectory) -> list[str]:
     """What a finished run lost while reading, a line each."""
-    out = []
-    for name, misfits in _misfits(rundir).items():
-        out.append(
-            f"extract: {misfits} records of {name} do not fit their digest: their bytes are not those "
-            'that were crawled; extract.digests = "refuse" leaves them out'
-        )
+    out = _damage_warnings(rundir)
     for name, counts in stored_ledgers(rundir, "extract").items():
         if not ledger.documents(counts, ledger.KEPT):
             out.append(f"extract: {name} has no documents: {_why_no_documents(counts)}")
@@ -100,17 +97,38 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return out
 
 
-def _misfits(rundir: RunDirectory) -> dict[str, int]:
-    """How many records of each dataset do not fit their digest, where there are any."""
-    out: dict[str, int] = {}
-    config = rundir.recipe.extract
-    if "extract" not in rundir.recipe.stages or config.digests != "warn":
+def _damage_warnings(rundir: RunDirectory) -> list[str]:
+    out = []
+    for name, notes in damage(rundir).items():
+        if misfits := notes.pop(MISFIT, 0):
+            out.append(
+                f"extract: {misfits} records of {name} do not fit their digest or their length: "
+                "their bytes are not those that were crawled, or bytes of no record follow them; "
+                'extract.digests = "refuse" leaves them out'
+            )
+        if notes:
+            worst = sorted(notes, key=lambda archive: (-notes[archive], archive))
+            more = f" and in {len(worst) - 3} more archives" if len(worst) > 3 else ""
+            places = ", ".join(f"{notes[a]} in {a.removeprefix(LOST)}" for a in worst[:3])
+            out.append(
+                f"extract: damaged archives of {name}: places where records are lost: {places}{more}; "
+                f"{rundir.path('rejects', name)} says why"
+            )
+    return out
+
+
+def damage(rundir: RunDirectory) -> dict[str, dict[str, int]]:
+    """By dataset: how many records do not fit their digest or their length (not where that is
+    ignored), and how often something was lost in each damaged archive."""
+    out: dict[str, dict[str, int]] = {}
+    if "extract" not in rundir.recipe.stages:
         return out
     manifest = manifests.read(rundir.out, "extract")
     for name, entry in manifest.files.items() if manifest else ():
-        if name.startswith("documents/") and MISFIT in entry.notes:
-            dataset = name.split("/")[1]
-            out[dataset] = out.get(dataset, 0) + entry.notes[MISFIT]
+        for note, count in entry.notes.items() if name.startswith("documents/") else ():
+            if note != MISFIT or rundir.recipe.extract.digests == "warn":
+                notes = out.setdefault(name.split("/")[1], {})
+                notes[note] = notes.get(note, 0) + count
     return out
 
 
@@ -211,7 +229,7 @@ def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
 
 
 # Columns that tell two documents of the same text apart.
-_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "extra")
+_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "place", "extra")
 Row = dict[str, Any]
 
 
@@ -224,7 +242,8 @@ def _batches(
     notes: dict[str, int],
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Rows of documents and of rejects, some hundred at a time; counts every record in
-    `shard_ledger`, and those that do not fit their digest in `notes`."""
+    `shard_ledger`; in `notes` those that do not fit their digest or their length, and what was lost
+    in damaged archives."""
     from curation.readers.records import Document, Reject
 
     config = rundir.recipe.extract
@@ -251,6 +270,8 @@ def _batches(
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(_refused(file, outcome))
+                if outcome.is_damage:
+                    notes[LOST + file.name] = notes.get(LOST + file.name, 0) + 1
             else:
                 ledger.add(shard_ledger, ledger.IN, 1)
                 ledger.add(shard_ledger, "not_a_page", 1)
@@ -294,6 +315,8 @@ def _kept_and_refused(
 
 def _row(dataset: Dataset, file: store.File, document: Document, from_curation: bool) -> Row:
     place = f"{dataset.name}\x00{file.name}\x00{document.offset}"
+    if document.place:
+        place += f"\x00{document.place}"
     # Tables that `decontaminate` wrote have several rows of one id: its pieces.
     piece = (document.extra or {}).get("piece") if from_curation and document.id else None
     id_ = document.id or text_digest(place.encode()).hex()
@@ -306,6 +329,7 @@ def _row(dataset: Dataset, file: store.File, document: Document, from_curation: 
         "date": document.date,
         "archive": file.name,
         "offset": document.offset,
+        "place": document.place,
         "extra": document.extra,
     }
 
@@ -335,6 +359,9 @@ def _outcomes(
         return
     with open_stream(dataset, file, patience) as stream:
         for outcome in _records(config, dataset, stream, file):
+            is_cut = dataset.first_mb or getattr(stream, "failure", None)
+            if is_cut and isinstance(outcome, Reject) and outcome.reason == "truncated":
+                outcome = replace(outcome, is_damage=False)
             yield file, outcome
         if isinstance(stream, store.RemoteFile) and stream.failure is not None:
             yield file, Reject(UNREACHABLE, masked(file.path), stream.position, str(stream.failure))

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from checked_html import parsed
 
 from curation.blocks.extractor import Block
@@ -24,8 +25,8 @@ STORY = "".join(
 )
 
 
-def archive(path: Path, pages: int) -> None:
-    """Pages with a menu and a story, each in its own compressed member."""
+def archive(path: Path, pages: int, *, in_one: bool = False) -> None:
+    """Pages with a menu and a story, each in its own compressed member, or all in one."""
     members = []
     for n in range(pages):
         html = f"<ul><li><a href=/>Home &lt;{n}&gt;</a></ul><div class=story><h1>Mill {n}</h1>{STORY}</div>".encode()
@@ -35,12 +36,16 @@ def archive(path: Path, pages: int) -> None:
             f"WARC-Target-URI: http://mill.example/{n}\r\nContent-Type: application/http; msgtype=response\r\n"
             f"Content-Length: {len(block)}\r\n\r\n"
         )
-        members.append(gzip.compress(head.encode() + block + b"\r\n\r\n"))
-    path.write_bytes(b"".join(members))
+        members.append(head.encode() + block + b"\r\n\r\n")
+    members = [b"".join(members)] if in_one else members
+    path.write_bytes(b"".join(map(gzip.compress, members)))
 
 
-def test_pages_are_read_again_or_said_to_be_gone(tmp_path: Path, local: LocalEngine) -> None:
-    archive(tmp_path / "a.warc.gz", 5)
+@pytest.mark.parametrize("in_one", [False, True])
+def test_pages_are_read_again_or_said_to_be_gone(
+    tmp_path: Path, local: LocalEngine, in_one: bool
+) -> None:
+    archive(tmp_path / "a.warc.gz", 5, in_one=in_one)
     told = {
         "stages": ["extract"],
         "dataset": [{"name": "crawl", "files": str(tmp_path / "a.warc.gz")}],

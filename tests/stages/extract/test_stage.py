@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from curation import store
 from curation.engine.local import LocalEngine
@@ -281,3 +282,71 @@ def test_a_filtered_run_as_input_means_what_dedup_kept(
     assert sorted(row["id"] for row in _documents(*run)) == sorted(kept)
     (files,) = input_files(*run[:1], run[0].recipe.dataset[0])
     assert all("dedup/decision" in file.path for file in files)
+
+
+def _response(number: int) -> bytes:
+    block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>" + b"A mill by the river. " * 9
+    return (
+        b"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/%d\r\n"
+        b"Content-Type: application/http\r\nContent-Length: %d\r\n\r\n%s%d\r\n\r\n"
+    ) % (number, len(block) + 1, block, number)
+
+
+def _run(tmp_path: Path, local: Any, **extract_: Any) -> tuple[Any, Any]:
+    table = {"stages": ["extract"], "extract": extract_}
+    dataset = {"name": "a", "files": [str(tmp_path / "in")]}
+    made = recipe.parse({**table, "dataset": [dataset]})
+    return pipeline.run(made, str(tmp_path / "run"), local, say=lambda _: None)
+
+
+def test_damaged_archives_end_no_run_and_are_named(tmp_path: Path, local: Any) -> None:
+    members = [gzip.compress(_response(n)) for n in range(6)]
+    for n in (2, 3):
+        members[n] = members[n][:12] + b"\xff" * 40 + members[n][52:]
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "hurt.warc.gz").write_bytes(b"".join(members))
+    front = b"\x5d\x2a\x4d\x18\x08\0\0\0\x37\xa4\x30\xecjunk"
+    (tmp_path / "in" / "lost.warc.zst").write_bytes(front + zstandard.compress(_response(7)))
+    (tmp_path / "in" / "whole.warc").write_bytes(_response(8))
+    rundir, plan = _run(tmp_path, local)
+    assert [row["url"][-1] for row in _documents(rundir, plan)] == ["0", "1", "4", "5", "8"]
+    assert pipeline.ledgers(rundir, plan)["extract"]["a"]["malformed"][0] == 3
+    (warning,) = extract.warnings(rundir)
+    assert "2 in hurt.warc.gz, 1 in lost.warc.zst;" in warning
+    assert extract.damage(rundir) == {
+        "a": {"lost in hurt.warc.gz": 2, "lost in lost.warc.zst": 1},
+    }
+
+
+def test_an_undamaged_archive_gives_no_warning(tmp_path: Path, local: Any) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.warc").write_bytes(_response(0) + _response(1))
+    rundir, _ = _run(tmp_path, local)
+    assert extract.damage(rundir) == {}
+    assert extract.warnings(rundir) == []
+
+
+@pytest.mark.parametrize("digests", ["warn", "refuse"])
+def test_a_record_that_is_followed_by_bytes_of_no_record(
+    tmp_path: Path, local: Any, digests: str
+) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.warc").write_bytes(_response(0) + b"junk" + _response(1))
+    rundir, plan = _run(tmp_path, local, digests=digests)
+    kept = [row["url"][-1] for row in _documents(rundir, plan)]
+    assert kept == (["0", "1"] if digests == "warn" else ["1"])
+    assert extract.damage(rundir)["a"].get(extract.MISFIT, 0) == (digests == "warn")
+
+
+def test_pages_of_one_member_have_places_and_ids(tmp_path: Path, local: Any) -> None:
+    (tmp_path / "in").mkdir()
+    data = gzip.compress(_response(0) + _response(1)) + gzip.compress(_response(2))
+    (tmp_path / "in" / "a.warc.gz").write_bytes(data)
+    rows = _documents(*_run(tmp_path, local))
+    start = len(gzip.compress(_response(0) + _response(1)))
+    assert [(row["offset"], row["place"]) for row in rows] == [
+        (0, 0),
+        (0, len(_response(0))),
+        (start, 0),
+    ]
+    assert len({row["id"] for row in rows}) == 3
