@@ -164,7 +164,7 @@ def _measure(page: bytes, extractor: str, most_s: float, most_bytes: int, line: 
     try:
         resource.setrlimit(resource.RLIMIT_AS, (most_bytes, most_bytes))
         # Libraries that this process has not touched yet are not in its memory, and count.
-        missing = _memory("VmRSS", os.getppid()) - _memory("VmRSS", os.getpid())
+        missing = page_sandbox._memory("VmRSS", os.getppid()) - page_sandbox._memory("VmRSS")
         with open("/proc/self/clear_refs", "w") as stream:  # the peak begins anew
             stream.write("5")
         began = time.process_time()
@@ -172,19 +172,13 @@ def _measure(page: bytes, extractor: str, most_s: float, most_bytes: int, line: 
         answer = page_sandbox._limited(one, extractor, Form(), most_s)
         orjson.dumps([answer])
         seconds = time.process_time() - began
-        peak = missing + _memory("VmHWM", os.getpid())
+        peak = (missing + page_sandbox._memory("VmHWM")) / 1e6
         outcome = "ok" if isinstance(answer, str) else answer[0]
         os.write(line, orjson.dumps([seconds, peak, outcome]))
     except MemoryError:
         os._exit(9)
     finally:
         os._exit(0)
-
-
-def _memory(field: str, pid: int) -> float:
-    """Return a field of a process's status in MB."""
-    with open(f"/proc/{pid}/status") as stream:
-        return int(next(line for line in stream if line.startswith(field)).split()[1]) / 1000
 
 
 def growth(costs: dict[int, Cost], base: float) -> tuple[float, float]:

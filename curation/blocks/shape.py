@@ -27,11 +27,11 @@ _OFFSET, _PRIME = np.uint64(FNV_OFFSET), np.uint64(FNV_PRIME)
 class Shape(NamedTuple):
     """What a page's markup holds, at most.
 
-    tags: signs that may begin a tag; nodes: start tags, comments and attributes; root_attributes:
-    those of all `html` and `body` tags; names: distinct names of tags and attributes, up to
-    `MAX_NAMES` + 1; depth: elements open at once, those left out that need no end tag; left_open:
-    formatting elements open at once; squares: the sum over tags with many attributes of their
-    number squared.
+    tags: signs that may begin a tag, the starts of formatting elements left out; nodes: start
+    tags, comments and attributes; root_attributes: those of all `html` and `body` tags; names:
+    distinct names of tags and attributes, up to `MAX_NAMES` + 1; depth: elements open at once,
+    those left out that need no end tag; left_open: formatting elements open at once; squares: the
+    sum over tags with many attributes of their number times that of distinct ones.
     """
 
     tags: int
@@ -45,11 +45,14 @@ class Shape(NamedTuple):
 
 def _numbers(names: str) -> npt.NDArray[np.int64]:
     """Names' first three letters, each as one number."""
-    return np.array([int.from_bytes(name[:3].encode().ljust(3, b"\0"), "big") for name in names.split()])  # fmt: skip
+    padded = [name[:3].encode().ljust(3, b"\0") for name in names.split()]
+    return np.array([int.from_bytes(name, "big") for name in padded])
 
 
 # Tags that have no end tag or may go without: they do not nest by being left open.
-_FLAT = _numbers("p br hr li dd dt td th tr rt rp img inp lin met bas col par sou tra wbr are emb opt tbo the tfo")  # fmt: skip
+_FLAT = _numbers(
+    "p br hr li dd dt td th tr rt rp img inp lin met bas col par sou tra wbr are emb opt tbo the tfo"
+)
 _FORMATTING = _numbers("a b big cod em fon i nob s sma str tt u")
 _P, _BR, _HTML, _BODY, _SCRIPT = _numbers("p br html body script")
 
@@ -90,6 +93,7 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
             counts[_DEPTH] = max(counts[_DEPTH], depth - lowest)
         if _is_in(name, _FORMATTING):
             left_open += step
+            counts[_TAGS] -= not is_end
             lowest_open = min(lowest_open, left_open)
             counts[_OPEN] = max(counts[_OPEN], left_open - lowest_open)
         in_script = not is_end if name == _SCRIPT else in_script
@@ -106,7 +110,8 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
         if i >= tag_end:
             tag_end = end
             counts[_NODES] += attributes
-            counts[_SQUARES] += attributes**2 if attributes > _MANY and not in_script else 0
+            if attributes > _MANY and not in_script:
+                counts[_SQUARES] += attributes * min(attributes, counts[_NAMES])
         else:  # inside another tag, where it may be read again and again
             nested_bytes += end - i
             if nested_bytes > n:

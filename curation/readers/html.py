@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
 EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
-MAX_NODES = 600_000  # start tags, comments and attributes; some 350 MB in the parser
+# Start tags, comments and attributes, and a share of the formatting elements that a parser opens
+# again: 200 MB in the parser of `blocks`, and in those of the others.
+MAX_NODES, _REPEATED_FOR_A_NODE = 500_000, 8
+MAX_OTHER_NODES, _REPEATED_FOR_ANOTHER_NODE = 250_000, 4
 MAX_ROOT_ATTRIBUTES = 1000  # of all `html` and `body` tags, whose merging is quadratic
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
 MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
-MAX_REPEATED = 4_000_000  # formatting elements left open, times tags: what a parser may write
 MAX_MARKS = 200  # combining marks on one letter; likewise
 _MAX_BAD_SHARE = 0.05
+_PART = 1 << 20
 
 # Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]+")
@@ -108,15 +111,19 @@ def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
     """
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
+    return clean_text(_extracted(page, extractor, form))
+
+
+def _extracted(page: Page, extractor: str, form: Form) -> str:
     text = _decoded(page)
     if page.is_text:
-        return clean_text(text)
+        return text
     shape = _shape(page, text)
     check_size(shape)
     if extractor == "blocks":
-        return clean_text(_by_blocks(text, shape, form))
+        return _by_blocks(text, shape, form)
     check_shape(shape)
-    return clean_text(_by_other(text, extractor, page.url))
+    return _by_other(text, extractor, page.url)
 
 
 def _decoded(page: Page) -> str:
@@ -193,8 +200,9 @@ def clean_text(text: str) -> str:
             text = _LINE_ENDS.sub("\n", text)
         text = text.encode().translate(None, _UNWANTED_ASCII).decode().strip()
     else:
-        # Nothing that the two patterns match is printable.
-        if not text.replace("\n", "").replace("\t", "").isprintable():
+        # Nothing that the two patterns match is printable. By parts, since each is copied.
+        parts = (text[at : at + _PART] for at in range(0, len(text), _PART))
+        if not all(part.replace("\n", "").replace("\t", "").isprintable() for part in parts):
             text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
         for run in _MANY_MARKS.finditer(text):
             if sum(unicodedata.combining(mark) > 0 for mark in run[0]) > MAX_MARKS:
@@ -209,22 +217,31 @@ def check_size(shape: Shape) -> None:
     """Raise PageError("too_large") for a page that takes any parser too much memory, or time that
     grows faster than the page.
 
-    A parser opens formatting elements that were left open again in every block that follows: 4,000
-    unclosed `<font>` and as many `<p>` are 40 KB, and 50 MB after parsing.
+    A parser opens formatting elements that were left open again in every block that follows: 1,400
+    unclosed `<font>` and as many `<p>` are 22 KB, and up to 800 MB after parsing.
     """
-    repeated = shape.left_open * shape.tags
-    for found, most, what in (
-        (shape.nodes, MAX_NODES, "start tags, comments and attributes"),
-        (shape.root_attributes, MAX_ROOT_ATTRIBUTES, "attributes of html and body tags"),
-        (repeated, MAX_REPEATED, "formatting elements left open, times tags"),
-    ):
-        if found > most:
-            raise PageError("too_large", f"{found} {what}, the limit is {most}")
+    _check_nodes(shape, MAX_NODES, _REPEATED_FOR_A_NODE)
+    if shape.root_attributes > MAX_ROOT_ATTRIBUTES:
+        raise PageError(
+            "too_large",
+            f"{shape.root_attributes} attributes of html and body tags, "
+            f"the limit is {MAX_ROOT_ATTRIBUTES}",
+        )
+
+
+def _check_nodes(shape: Shape, most: int, repeated_for_a_node: int) -> None:
+    nodes = shape.nodes + shape.left_open * shape.tags // repeated_for_a_node
+    if nodes > most:
+        raise PageError(
+            "too_large",
+            f"{nodes} tags, comments, attributes and formatting elements left open, "
+            f"the limit is {most}",
+        )
 
 
 def check_shape(shape: Shape) -> None:
     """Raise PageError("too_large") for a page whose shape takes a parser other than that of
-    `blocks` longer than half a second."""
+    `blocks` much memory or, by nesting or names, longer than half a second."""
     from curation.blocks.shape import MAX_NAMES
 
     if shape.depth > MAX_DEPTH:
@@ -235,6 +252,11 @@ def check_shape(shape: Shape) -> None:
         )
     elif shape.names > MAX_NAMES:
         detail = f"more than {MAX_NAMES} different names of tags and attributes"
+    elif shape.nodes > MAX_OTHER_NODES:
+        detail = (
+            f"{shape.nodes} start tags, comments and attributes, the limit is {MAX_OTHER_NODES}"
+        )
     else:
+        _check_nodes(shape, MAX_OTHER_NODES, _REPEATED_FOR_ANOTHER_NODE)
         return
     raise PageError("too_large", detail)
