@@ -89,7 +89,6 @@ SPECIAL = {
     "forms": "<form><input>",
 }
 IN = {
-    "": "",
     "after a script's start": "<script>",
     "after a title's start": "<title>",
     "after a tag's start": "<p ",
@@ -121,9 +120,7 @@ def generators() -> dict[str, Callable[[int], bytes]]:
     for name, unit in SPECIAL.items():
         add(name, unit)
     for place, head in IN.items():
-        for name in (
-            ("slashes", "a word", "less than, letter", "comments", "spaces") if head else ()
-        ):
+        for name in ("slashes", "a word", "less than, letter", "comments", "spaces"):
             add(f"{name} {place}", SPECIAL[name], head)
     add("attributes in one tag", " aN=1", "<p ")
     add("one attribute", STORY, "<p title='")

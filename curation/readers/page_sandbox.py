@@ -131,7 +131,7 @@ class PageSandbox:
                 f"memory short? It printed {_last_line(printed)!r}. Set another `extractor` in "
                 "[extract], or report that"
             )
-        return "crashed", f"the extractor ended with {cause}"
+        return "crashed", f"the extractor ended with {cause}: {_last_line(printed)[:200]}"
 
     def _exit(self) -> tuple[int, bytes]:
         """Wait until the child has ended; return its exit code and the end of what it printed."""

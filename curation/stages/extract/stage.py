@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 4
+VERSION = 5
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
