@@ -105,6 +105,7 @@ class PageSandbox:
         """
         if self._line is None:
             self._line = self._started()
+        assert self._child is not None
         try:
             self._line.send_bytes(pickle.dumps(pages, pickle.HIGHEST_PROTOCOL))
             while is_alone and not self._line.poll(_WATCH_S):
