@@ -111,7 +111,7 @@ def in_turn(files: list[Path], rounds: int) -> None:
     language.languages(["warm"])
     config = ExtractConfig()
     start, _ = timed(
-        lambda: page_sandbox.watched(config.extractor, html.Form(), config.max_page_s).texts(
+        lambda: page_sandbox.page_sandbox(config.extractor, html.Form(), config.max_page_s).texts(
             pages[:1]
         )
     )

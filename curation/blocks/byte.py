@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-TAB, LINE_FEED, SPACE = ord("\t"), ord("\n"), ord(" ")
-EXCLAMATION, QUOTE, HASH, AMPERSAND, CLOSING_BRACKET = (
-    ord("!"),
-    ord('"'),
-    ord("#"),
-    ord("&"),
-    ord(")"),
-)
+TAB, LINE_FEED, VERTICAL_TAB, CARRIAGE_RETURN, SPACE = b"\t\n\v\r "
+EXCLAMATION, QUOTE, HASH, AMPERSAND, APOSTROPHE, CLOSING_BRACKET = b"!\"#&')"
 COMMA, HYPHEN, FULL_STOP, SLASH, BAR = ord(","), ord("-"), ord("."), ord("/"), ord("|")
 ZERO, NINE, COLON = ord("0"), ord("9"), ord(":")
 LESS_THAN, EQUALS, GREATER_THAN, QUESTION = ord("<"), ord("="), ord(">"), ord("?")

@@ -231,6 +231,7 @@ def _start_tag(
 ) -> int:
     n = html.shape[0]
     j, h = _tag_name(html, i + 1)
+    name_end = j
     tag = look_up(words.tag_keys, words.tag_values, h)
     flags = words.flags[tag]
     if tag == _BR:
@@ -255,7 +256,7 @@ def _start_tag(
     if tag == _IMG and state[IN_BLOCK]:
         blocks.counts[state[BLOCKS] - 1, IMAGES] += 1
     if flags & _RAW:
-        return _after_raw(html, j, h)
+        return _after_raw(html, j, i + 1, name_end)
     if not flags & _VOID:
         stack[depth] = node
         state[AT_STACK] += 1
@@ -290,17 +291,18 @@ def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _after_raw(html: Bytes, i: int, name: np.uint64) -> int:
-    """Return the position behind the end tag of a raw text element whose start tag ended before
-    i."""
+def _after_raw(html: Bytes, i: int, name: int, name_end: int) -> int:
+    """Return the position behind the end tag of a raw text element whose start tag, with its name
+    from `name` to `name_end`, ended before i."""
     n = html.shape[0]
-    while i + 1 < n:
+    length = name_end - name
+    while i + 2 + length < n:
         if html[i] == byte.LESS_THAN and html[i + 1] == byte.SLASH:
-            j, h = _tag_name(html, i + 2)
-            if h == name:
-                while j < n and html[j] != byte.GREATER_THAN:
-                    j += 1
-                return j + 1
+            k = 0
+            while k < length and html[i + 2 + k] == html[name + k]:
+                k += 1
+            if k == length and html[i + 2 + k] == byte.GREATER_THAN:
+                return i + 3 + length
         i += 1
     return n
 

@@ -5,8 +5,8 @@ wheel, whose sha256 must be those of the files OpenAI published; building them c
 once a process. Any other name, or a wheel with other files, goes through tiktoken's own download.
 
 Trap: `Encoding.encode` refuses text that spells a special token ("<|endoftext|>" in a crawl page is
-text, not a marker), and every method of it gives up at a million white-space characters in a row;
-use `document_tokens` on documents.
+text, not a marker), every method of it gives up at a million white-space characters in a row, and
+takes 47 bytes for each of a word; use `document_tokens` on documents.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import functools
 import hashlib
 import importlib.util
 import re
+from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,7 @@ _GPT2_PATTERN = (
     r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"""
 )
 
+LONG_WORD = 1_000_000  # characters that are not white space, in a row
 LONG_RUN = 100_000  # white-space characters in a row; tiktoken's regular expressions fail at 10^6
 # What \s is in tiktoken's patterns: Python's has four control characters more.
 _WHITE_SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
@@ -78,14 +81,66 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
 
 
 def document_tokens(bpe: tiktoken.Encoding, text: str) -> npt.NDArray[np.uint32]:
-    """The tokens of a text, special tokens read as text, however long its runs of white space are.
+    """The tokens of a text, special tokens read as text, however long its words and its runs of
+    white space are.
 
     >>> document_tokens(encoding("gpt2"), "Hello world<|endoftext|>")[:3].tolist()
     [15496, 995, 27]
     """
     parts = split_long_runs(text, r"[\r\n]" in bpe._pat_str)
-    tokens = [bpe.encode_to_numpy(part, disallowed_special=()) for part in parts]
+    tokens = [found for part in parts for found in _token_runs(bpe, part)]
     return tokens[0] if len(tokens) == 1 else np.concatenate(tokens)
+
+
+def _token_runs(bpe: tiktoken.Encoding, text: str) -> list[npt.NDArray[np.uint32]]:
+    """The tokens of a text, one array after the other.
+
+    Words of more than `LONG_WORD` characters are encoded by parts with GPT-2's pattern. Tokens are
+    those of the whole if each pair of neighbours is what the encoding makes of the two together, so
+    a part begins where that is true.
+    """
+    encoded = functools.partial(bpe.encode_to_numpy, disallowed_special=())
+    ends = _part_ends(text) if bpe._pat_str == _GPT2_PATTERN else []
+    runs, start, tokens = [], 0, encoded(text[: ends[0]] if ends else text)
+    for end, next_end in pairwise([*ends, len(text)]):
+        for kept, cut in _cuts(bpe, tokens, text, start, end):
+            if _are_neighbours(bpe, tokens[kept - 1], encoded(text[cut : cut + 100])[0]):
+                following = encoded(text[cut:next_end])
+                if _are_neighbours(bpe, tokens[kept - 1], following[0]):
+                    break
+        else:
+            return [encoded(text)]
+        runs.append(tokens[:kept])
+        start, tokens = cut, following
+    return [*runs, tokens]
+
+
+def _part_ends(text: str) -> list[int]:
+    """Positions in the long words of a text, `LONG_WORD` characters apart."""
+    if len(text) <= LONG_WORD:
+        return []
+    words = re.finditer(rf"\S{{{LONG_WORD},}}", text)
+    return [n for word in words for n in range(word.start() + LONG_WORD, word.end(), LONG_WORD)]
+
+
+def _cuts(
+    bpe: tiktoken.Encoding, tokens: npt.NDArray[np.uint32], text: str, start: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """(number of tokens, position in the text behind them) where text[start:end] with these tokens
+    may be cut, the last first: between two characters, none an apostrophe, which begins "'s"."""
+    left = b""
+    for kept in range(len(tokens) - 1, max(len(tokens) - 100, 0), -1):
+        left = bpe.decode_single_token_bytes(tokens[kept]) + left
+        if left[0] & 0xC0 == 0x80:  # inside a character
+            continue
+        cut = end - len(left.decode())
+        if cut - 1 > start and "'" not in text[cut - 2 : cut + 1]:
+            yield kept, cut
+
+
+def _are_neighbours(bpe: tiktoken.Encoding, first: int, second: int) -> bool:
+    both = bpe.decode_bytes([first, second])
+    return bpe._encode_single_piece(both) == [first, second]
 
 
 def split_long_runs(text: str, after_newlines: bool = False) -> list[str]:

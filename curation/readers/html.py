@@ -3,19 +3,19 @@
 For a page of 100 KB `blocks` costs about 2 ms, `resiliparse` 3 ms, `turbohtml` 1.5 ms and
 `trafilatura` 25 ms. The traps: the main-content pass of resiliparse is quadratic in the depth of
 nesting and its tokenizer in the attributes of one tag, so 5 MB of `<div>` would hang a worker for
-minutes; and any parser that follows the standard repeats unclosed `<font>`s in every paragraph. All
-are bounded here before a parser sees the page.
+minutes; any parser that follows the standard repeats unclosed `<font>`s in every paragraph, merges
+the attributes of all `<body>`s in quadratic time, and takes some hundred bytes for a tag. All are
+counted and bounded here before a parser sees the page.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-from numpy.typing import NDArray
 from resiliparse.extract.html2text import extract_plain_text
 
 from curation.errors import InputError
@@ -24,28 +24,26 @@ from curation.readers.records import Page, PageError
 
 if TYPE_CHECKING:
     from curation.blocks.extractor import Block
+    from curation.blocks.shape import Shape
 
 EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
+# Start tags, comments and attributes, and a share of the formatting elements that a parser opens
+# again: 200 MB in the parser of `blocks`, and in those of the others.
+MAX_NODES, _REPEATED_FOR_A_NODE = 500_000, 8
+MAX_OTHER_NODES, _REPEATED_FOR_ANOTHER_NODE = 250_000, 4
+MAX_ROOT_ATTRIBUTES = 1000  # of all `html` and `body` tags, whose merging is quadratic
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
 MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
-MAX_REPEATED = 4_000_000  # formatting elements left open, times tags: what a parser may write
 MAX_MARKS = 200  # combining marks on one letter; likewise
-_MANY_TAGS = 4000
-_LONG_TAG_BYTES = 2048
 _MAX_BAD_SHARE = 0.05
+_PART = 1 << 20
 
 # Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
 _UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]+")
 _UNWANTED_ASCII = bytes(byte for byte in range(128) if _UNWANTED.match(chr(byte)))
 _MANY_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS},}}")  # all marks, and other signs
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
-_QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
-_ATTRIBUTE = re.compile(rb"[\s/]+[^\s/]")
-# Tags that have no end tag or may go without, by their first three letters: they do not nest by
-# being left open.
-_FLAT_TAGS = ("p", "br", "hr", "li", "dd", "dt", "td", "th", "tr", "rt", "rp", "img", "inp", "lin", "met", "bas", "col",
-              "par", "sou", "tra", "wbr", "are", "emb", "opt", "tbo", "the", "tfo", "!")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +95,9 @@ def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Bloc
     """
     from curation.blocks import extractor as blocks
 
-    text = _decoded(Page(html, None, None, None, content_type, 0))
-    check_repeats(text)
+    source = Page(html, None, None, None, content_type, 0)
+    text = _decoded(source)
+    check_size(_shape(source, text))
     page = blocks.score_page(text)
     return page.block_list() if page else []
 
@@ -107,18 +106,24 @@ def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
     """The clean text of a page: its main content by one of `EXTRACTORS`, all visible text by
     `none`; plain text as it is.
 
-    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (nested
-    deeper than `MAX_DEPTH` or a tag of more than `MAX_ATTRIBUTES`), empty (no text is left).
+    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (as
+    `check_size` and, but for `blocks`, `check_shape` say), empty (no text is left).
     """
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
+    return clean_text(_extracted(page, extractor, form))
+
+
+def _extracted(page: Page, extractor: str, form: Form) -> str:
     text = _decoded(page)
     if page.is_text:
-        return clean_text(text)
+        return text
+    shape = _shape(page, text)
+    check_size(shape)
     if extractor == "blocks":
-        return clean_text(_by_blocks(text, form))
-    check_shape(text.encode("utf-8", "replace"))
-    return clean_text(_by_other(text, extractor, page.url))
+        return _by_blocks(text, shape, form)
+    check_shape(shape)
+    return _by_other(text, extractor, page.url)
 
 
 def _decoded(page: Page) -> str:
@@ -131,23 +136,36 @@ def _decoded(page: Page) -> str:
     return text
 
 
-def _by_blocks(text: str, form: Form) -> str:
+def _shape(page: Page, text: str) -> Shape:
+    """Return the counts of a page's markup; those of its bytes, where its encoding writes "<" as
+    ASCII does and nothing else so."""
+    from curation.blocks.shape import page_shape
+
+    is_wide = b"\0" in page.body or b"\x1b$" in page.body
+    return page_shape(text.encode("utf-8", "replace") if is_wide else page.body)
+
+
+def _by_blocks(text: str, shape: Shape, form: Form) -> str:
     """Return the learned extractor's text; resiliparse's where the page is strange and resiliparse
-    finds any."""
+    finds any.
+
+    What the first has made of the page but its text is freed before the other begins.
+    """
     from curation.blocks import extractor as blocks
 
-    check_repeats(text)
     page = blocks.score_page(text)
-    if page is None or page.is_strange:
-        try:
-            check_shape(text.encode("utf-8", "replace"))
-            other = _by_other(text, "resiliparse", None, comments=form.comments)
-        except PageError:
-            other = ""
-        if page is None or other.strip():
-            return other
     headline = {"judged": None, "in": True, "out": False}[form.headline]
-    return page.text(headline=headline, comments=form.comments, markdown=form.markdown)
+    own, is_strange = "", True
+    if page is not None:
+        own = page.text(headline=headline, comments=form.comments, markdown=form.markdown)
+        is_strange = page.is_strange
+        del page
+    if is_strange:
+        with contextlib.suppress(PageError):
+            check_shape(shape)
+            other = _by_other(text, "resiliparse", None, comments=form.comments)
+            return other if other.strip() else own
+    return own
 
 
 def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = True) -> str:
@@ -182,8 +200,9 @@ def clean_text(text: str) -> str:
             text = _LINE_ENDS.sub("\n", text)
         text = text.encode().translate(None, _UNWANTED_ASCII).decode().strip()
     else:
-        # Nothing that the two patterns match is printable.
-        if not text.replace("\n", "").replace("\t", "").isprintable():
+        # Nothing that the two patterns match is printable. By parts, since each is copied.
+        parts = (text[at : at + _PART] for at in range(0, len(text), _PART))
+        if not all(part.replace("\n", "").replace("\t", "").isprintable() for part in parts):
             text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
         for run in _MANY_MARKS.finditer(text):
             if sum(unicodedata.combining(mark) > 0 for mark in run[0]) > MAX_MARKS:
@@ -194,92 +213,50 @@ def clean_text(text: str) -> str:
     return text
 
 
-def check_shape(html: bytes) -> None:
-    """Raise PageError("too_large") for HTML whose shape takes a parser longer than half a second.
+def check_size(shape: Shape) -> None:
+    """Raise PageError("too_large") for a page that takes any parser too much memory, or time that
+    grows faster than the page.
 
-    The depth is an upper bound: tags still open when another begins, those that need no end tag
-    left out.
+    A parser opens formatting elements that were left open again in every block that follows: 1,400
+    unclosed `<font>` and as many `<p>` are 22 KB, and up to 800 MB after parsing.
     """
-    data = np.frombuffer(html + b"   ", dtype=np.uint8)
-    tags = np.flatnonzero(data[:-3] == ord("<"))
-    if len(tags) > MAX_DEPTH:
-        depth = _depth(data, tags)
-        if depth > MAX_DEPTH:
-            raise PageError(
-                "too_large", f"elements nested up to {depth} deep, the limit is {MAX_DEPTH}"
-            )
-    bounds, squares = np.append(tags, len(html)), 0
-    for index in np.flatnonzero(np.diff(bounds) > _LONG_TAG_BYTES):
-        tag = _QUOTED.sub(b"", html[bounds[index] : bounds[index + 1]]).partition(b">")[0]
-        squares += len(_ATTRIBUTE.findall(tag)) ** 2
-        if squares > MAX_ATTRIBUTES**2:
-            raise PageError(
-                "too_large",
-                f"a tag with more than {MAX_ATTRIBUTES} attributes, "
-                "or several with as many squared",
-            )
-
-
-def check_repeats(html: str) -> None:
-    """Raise PageError("too_large") where formatting elements left open would be repeated too often.
-
-    A parser opens them again in every block that follows: 4,000 unclosed `<font>` and as many `<p>`
-    are 40 KB, and 50 MB after parsing.
-    """
-    if html.count("<") <= _MANY_TAGS:
-        return
-    data = np.frombuffer(html.encode("utf-8", "replace") + b"   ", dtype=np.uint8)
-    tags = np.flatnonzero(data[:-3] == ord("<"))
-    names, closing = _names(data, tags)
-    formatting = np.isin(names, _FORMATTING)
-    left_open = _highest(np.where(closing, -1, 1)[formatting])
-    if left_open * len(tags) > MAX_REPEATED:
+    _check_nodes(shape, MAX_NODES, _REPEATED_FOR_A_NODE)
+    if shape.root_attributes > MAX_ROOT_ATTRIBUTES:
         raise PageError(
-            "too_large", f"{left_open} formatting elements left open before {len(tags)} tags"
+            "too_large",
+            f"{shape.root_attributes} attributes of html and body tags, "
+            f"the limit is {MAX_ROOT_ATTRIBUTES}",
         )
 
 
-def _depth(data: NDArray[np.uint8], tags: NDArray[np.intp]) -> int:
-    names, closing = _names(data, tags)
-    return _highest(np.where(closing, -1, 1)[(names > 0) & ~np.isin(names, _FLAT)])
+def _check_nodes(shape: Shape, most: int, repeated_for_a_node: int) -> None:
+    nodes = shape.nodes + shape.left_open * shape.tags // repeated_for_a_node
+    if nodes > most:
+        raise PageError(
+            "too_large",
+            f"{nodes} tags, comments, attributes and formatting elements left open, "
+            f"the limit is {most}",
+        )
 
 
-def _names(
-    data: NDArray[np.uint8], tags: NDArray[np.intp]
-) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """(the first three letters of each tag's name as a number, 0 for no name; whether it is an end
-    tag)."""
-    closing = data[tags + 1] == ord("/")
-    first = np.minimum(tags + 1 + closing, len(data) - 3)
-    letters = [_letter(data[first + at]) for at in range(3)]
-    names = letters[0] << 16
-    names |= np.where(letters[0] > 0, letters[1], 0) << 8
-    names |= np.where((letters[0] > 0) & (letters[1] > 0), letters[2], 0)
-    return names, closing
+def check_shape(shape: Shape) -> None:
+    """Raise PageError("too_large") for a page whose shape takes a parser other than that of
+    `blocks` much memory or, by nesting or names, longer than half a second."""
+    from curation.blocks.shape import MAX_NAMES
 
-
-def _highest(steps: NDArray[np.intp]) -> int:
-    """How high a walk rises above its lowest point so far."""
-    if not len(steps):
-        return 0
-    opened = np.cumsum(np.concatenate([[0], steps]))
-    return int((opened - np.minimum.accumulate(opened)).max())
-
-
-def _letter(byte: NDArray[np.uint8]) -> NDArray[np.int32]:
-    """ASCII letters in lower case and digits, 0 for anything else."""
-    low = byte | 32
-    is_name = ((low >= ord("a")) & (low <= ord("z"))) | ((byte >= ord("0")) & (byte <= ord("9")))
-    return np.where(is_name, low, 0).astype(np.int32)
-
-
-def _numbers(names: tuple[str, ...]) -> NDArray[np.int32]:
-    return np.array(
-        [int.from_bytes(name.encode().ljust(3, b"\0"), "big") for name in names], dtype=np.int32
-    )
-
-
-_FLAT = _numbers(_FLAT_TAGS)
-_FORMATTING = _numbers(
-    ("a", "b", "big", "cod", "em", "fon", "i", "nob", "s", "sma", "str", "tt", "u")
-)
+    if shape.depth > MAX_DEPTH:
+        detail = f"elements nested up to {shape.depth} deep, the limit is {MAX_DEPTH}"
+    elif shape.squares > MAX_ATTRIBUTES**2:
+        detail = (
+            f"a tag with more than {MAX_ATTRIBUTES} attributes, or several with as many squared"
+        )
+    elif shape.names > MAX_NAMES:
+        detail = f"more than {MAX_NAMES} different names of tags and attributes"
+    elif shape.nodes > MAX_OTHER_NODES:
+        detail = (
+            f"{shape.nodes} start tags, comments and attributes, the limit is {MAX_OTHER_NODES}"
+        )
+    else:
+        _check_nodes(shape, MAX_OTHER_NODES, _REPEATED_FOR_ANOTHER_NODE)
+        return
+    raise PageError("too_large", detail)

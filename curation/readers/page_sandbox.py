@@ -3,26 +3,33 @@ and nothing else.
 
 No alarm interrupts native code, but a signal without a handler ends a process even there. So the
 child sets a timer of processor time before each page. When it runs out the child ends, and its
-owner starts another that goes on behind the page. Costs two system calls a page, a copy of page and
-text through a socket, and once a worker a second and 200 MB for the child. The trap: an extractor
-that cannot start would reject every page as crashed, so the child first extracts a page of its own.
-It answers in JSON: its owner unpickles nothing that a page could have written.
+owner starts another that goes on behind the page. Memory has a limit too: the child never catches
+that it is out of it, since an extractor would go on and give another text. Costs two system calls a
+page, a copy of page and text through a socket, and once a worker a second and 200 MB for the child.
+The trap: an extractor that cannot start would reject every page as crashed, so the child first
+extracts a page of its own. It answers in JSON: its owner unpickles nothing that a page could have
+written.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import os
 import pickle
+import re
+import resource
 import select
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, Pipe
+from typing import IO
 
 import orjson
 
@@ -32,6 +39,11 @@ from curation.readers.records import Page, PageError
 
 CLOCK_FACTOR = 10  # seconds of the clock for each of the processor: a call that sleeps ends too
 MAX_CRASHES = 25  # pages in a row
+MAX_PAGE_MEMORY_BYTES = 1 << 30  # beyond what the child has after its first page
+_WATCH_S, _PRINTED_BYTES = 0.01, 10_000
+_HEAVY_SHARE = 0.9  # of that: so near the limit an extractor may have gone on without memory
+# What Python, Rust, C++ and resiliparse's parser say when they are out of memory.
+_NO_MEMORY = re.compile(rb"MemoryError|memory allocation of|bad_alloc|Failed to parse document")
 COMMAND = "from curation.readers import page_sandbox; page_sandbox.serve({})"
 _TRIAL = Page(
     b"<html><title>Mill</title><p>" + b"The miller wound the sluice at dawn. " * 9,
@@ -60,90 +72,119 @@ class PageSandbox:
         self._crashes = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
+        self._memory = self._peak = 0
 
     def texts(self, pages: Sequence[Page]) -> list[str | PageError]:
-        """Return the text of each page, or why it has none: as `page_text` says, too_slow, or
-        crashed.
+        """Return the text of each page, or why it has none: as `page_text` says, too_slow,
+        too_heavy or crashed.
 
         too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times
-        that by the clock. crashed: the child ended on it. Both only after the page was tried by
-        itself, in a child of its own. Raises CurationError where the child cannot start, or ends on
-        25 pages in a row.
+        that by the clock. too_heavy: it took more than `MAX_PAGE_MEMORY_BYTES`. crashed: the child
+        ended on it. All only after the page was tried by itself, in a fresh child. Raises
+        CurationError where the child cannot start, or ends on 25 pages in a row.
         """
         answers = self._asked(pages)
         if answers is None:  # the child ended on one of them, or of something else
-            self._exit_code()
+            self._exit()
             answers = [self._alone(page) for page in pages]
         return [answer if isinstance(answer, str) else PageError(*answer) for answer in answers]
 
     def _alone(self, page: Page) -> Answer:
-        answers = self._asked([page])
-        if answers is None:
-            return self._crash_reason()
-        self._crashes = 0
-        return answers[0]
+        for _ in range(2):
+            is_fresh = self._line is None
+            if (answers := self._asked([page], is_alone=True)) is not None:
+                self._crashes = 0
+                return answers[0]
+            reason = self._crash_reason()
+            if is_fresh or reason[0] != "too_heavy":
+                break
+        return reason
 
-    def _asked(self, pages: Sequence[Page]) -> list[Answer] | None:
-        """Return the child's answers; None where it ended."""
+    def _asked(self, pages: Sequence[Page], is_alone: bool = False) -> list[Answer] | None:
+        """Return the child's answers; None where it ended.
+
+        The memory of one that has a page to itself is watched.
+        """
         if self._line is None:
             self._line = self._started()
+        assert self._child is not None
         try:
             self._line.send_bytes(pickle.dumps(pages, pickle.HIGHEST_PROTOCOL))
+            while is_alone and not self._line.poll(_WATCH_S):
+                self._peak = max(self._peak, _memory("VmData", self._child.pid))
             answers: list[Answer] = orjson.loads(self._line.recv_bytes())
         except (EOFError, ConnectionError):
             return None
         return answers
 
-    def _crash_reason(self) -> Answer:
+    def _crash_reason(self) -> tuple[str, str]:
         """Wait for the child that ended on a page; return the reason and detail of the page."""
-        code = self._exit_code()
+        extractor, _, max_page_s = self._settings
+        code, printed = self._exit()
         if code in (-signal.SIGPROF, -signal.SIGALRM):
-            return "too_slow", f"more than {self._settings[2]:g} s of {self._settings[0]}"
+            return "too_slow", f"more than {max_page_s:g} s of {extractor}"
+        taken = self._peak - self._memory
+        if _NO_MEMORY.search(printed) or taken > MAX_PAGE_MEMORY_BYTES / 2:
+            return "too_heavy", f"more than {MAX_PAGE_MEMORY_BYTES >> 20} MB of {extractor}"
         self._crashes += 1
         cause = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         if self._crashes >= MAX_CRASHES:
             raise CurationError(
-                f"the extractor {self._settings[0]!r} died ({cause}) on {MAX_CRASHES} pages in a row; is memory short? "
-                "Look at what it printed, or set another `extractor` in [extract]"
+                f"the extractor {extractor!r} died ({cause}) on {MAX_CRASHES} pages in a row; is "
+                f"memory short? It printed {_last_line(printed)!r}. Set another `extractor` in "
+                "[extract], or report that"
             )
-        return "crashed", f"the extractor ended with {cause}"
+        return "crashed", f"the extractor ended with {cause}: {_last_line(printed)[:200]}"
 
-    def _exit_code(self) -> int:
+    def _exit(self) -> tuple[int, bytes]:
+        """Wait until the child has ended; return its exit code and the end of what it printed."""
         assert self._child is not None
         assert self._line is not None
         self._line.close()
         code = self._child.wait()
+        stderr = self._stderr
+        stderr.seek(max(stderr.seek(0, os.SEEK_END) - _PRINTED_BYTES, 0))
+        printed = stderr.read()
+        stderr.close()
         self._child = self._line = None
-        return code
+        return code, printed
 
     def _started(self) -> Connection:
         ours, theirs = Pipe()
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         command = [sys.executable, "-P", "-c", COMMAND.format(theirs.fileno())]
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
         self._child = subprocess.Popen(
             command,
             env={**os.environ, "PYTHONPATH": path},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
+            stderr=self._stderr,
         )
-        weakref.finalize(self, _stop, ours, self._child)
+        weakref.finalize(self, _stop, ours, self._child, self._stderr)
         theirs.close()
         self._line = ours
         try:
-            ours.send(self._settings)
+            ours.send((*self._settings, MAX_PAGE_MEMORY_BYTES))
             problem = ours.recv_bytes().decode()
         except (EOFError, ConnectionError):
-            code = self._exit_code()
-            problem = f"it ended with code {code}; what it printed says why"
+            code, printed = self._exit()
+            problem = f"it ended with code {code}, and printed {_last_line(printed)!r}"
             if code < 0:
                 problem = f"{signal.Signals(-code).name} ended it; is memory short?"
         if problem:
             raise CurationError(f"the process that extracts text did not start: {problem}")
+        self._memory = self._peak = _memory("VmData", self._child.pid)
         return ours
 
 
-def _stop(line: Connection, child: subprocess.Popen[bytes]) -> None:
+def _last_line(printed: bytes) -> str:
+    return printed.decode("utf-8", "replace").strip().rpartition("\n")[2]
+
+
+def _stop(line: Connection, child: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
     line.close()
+    stderr.close()
     child.kill()
     child.wait()
 
@@ -159,7 +200,7 @@ def serve(line_number: int) -> None:
     line = Connection(line_number)
     threading.Thread(target=_end_with_owner, args=(line_number,), daemon=True).start()
     try:
-        extractor, form, max_page_s = line.recv()
+        extractor, form, max_page_s, max_page_memory_bytes = line.recv()
         try:  # without a time limit, since this loads the extractor and compiles what is not compiled yet
             with contextlib.suppress(PageError):
                 page_text(_TRIAL, extractor, form)
@@ -167,9 +208,12 @@ def serve(line_number: int) -> None:
             line.send_bytes(str(error).encode())
             return
         line.send_bytes(b"")
+        highest = _limit_memory(max_page_memory_bytes)
         while True:
             pages = pickle.loads(line.recv_bytes())
             answers = [_limited(page, extractor, form, max_page_s) for page in pages]
+            if (peak := _memory("VmHWM")) > highest:
+                raise MemoryError(f"a peak of {peak} bytes is too near the limit to trust a text")
             line.send_bytes(orjson.dumps(answers))
     except (EOFError, ConnectionError):
         return
@@ -181,6 +225,32 @@ def _end_with_owner(line_number: int) -> None:
     poll.register(line_number, 0)  # nothing but its closing
     poll.poll()
     os._exit(1)
+
+
+def _limit_memory(more_bytes: int) -> float:
+    """Limit what this process may allocate from now on; return the peak of its memory above which
+    a text is not trusted.
+
+    Libraries differ in what they reserve, so the limit is relative to what is there.
+    """
+    if not (there := _memory("VmData")):
+        return math.inf
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    limit = there + more_bytes
+    if hard != resource.RLIM_INFINITY:
+        limit = min(limit, hard)
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
+    return _memory("VmRSS") + _HEAVY_SHARE * more_bytes
+
+
+def _memory(field: str, process: int | str = "self") -> int:
+    """Return a field of a process's /proc/.../status in bytes, 0 where there is none."""
+    try:
+        with open(f"/proc/{process}/status") as stream:
+            found = next((line for line in stream if line.startswith(field)), "- 0")
+    except OSError:
+        return 0
+    return int(found.split()[1]) << 10
 
 
 def _limited(page: Page, extractor: str, form: Form, max_page_s: float) -> Answer:

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.errors import InputError
@@ -27,7 +28,7 @@ from curation.readers.html import clean_text
 from curation.readers.records import Document, PageError, Reject
 from curation.readers.unpack import UnpackedFile
 
-MAX_LINE_BYTES = 64 << 20
+MAX_LINE_BYTES = 64 << 20  # of a line of JSON, and of a string in Parquet
 MAX_TEXT_BYTES = 256 << 20
 _BATCH_ROWS = 256
 _PROBE_LINES = 100  # lines without the text column after which it is not in the file
@@ -67,9 +68,10 @@ def read_table_file(
     given as they are; ids of other types become text; `extra` holds the other columns, also an
     address that is no string. Blank lines are no records.
 
-    Reasons: malformed, undecodable (not UTF-8), missing_text (no string), too_large, truncated (the
-    file breaks off). Raises InputError when the text column is nowhere in the file, nothing of the
-    file can be read, or it is of another kind.
+    Reasons: malformed, undecodable (not UTF-8), missing_text (no string), too_large (a line or a
+    string of more than `MAX_LINE_BYTES`), truncated (the file breaks off). Raises InputError when
+    the text column is nowhere in the file, nothing of the file can be read, or it is of another
+    kind.
     """
     rows = _parquet_rows if name.lower().endswith(".parquet") else json_rows
     columns = (text_column, id_column, url_column)
@@ -191,21 +193,42 @@ def _no_column(name: str, column: str, present: list[str]) -> InputError:
 
 def _parquet_rows(
     stream: BinaryIO, name: str, text_column: str
-) -> Iterator[tuple[int, dict[str, Any]]]:
+) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
     row = 0
     try:
         file = pq.ParquetFile(stream)
         if text_column not in file.schema_arrow.names:
             raise _no_column(name, text_column, file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            columns = [_values(column) for column in batch.columns]
-            for values in zip(*columns, strict=True):
-                yield row, dict(zip(batch.schema.names, values, strict=True))
+            large = _too_large(batch)
+            small = batch.filter(pc.invert(large)) if pc.any(large).as_py() else batch
+            rows = zip(*(_values(column) for column in small.columns), strict=True)
+            for is_large in large.to_pylist():
+                if is_large:
+                    detail = f"a string of more than {MAX_LINE_BYTES} bytes"
+                    yield row, Reject("too_large", offset=row, detail=detail)
+                else:
+                    yield row, dict(zip(batch.schema.names, next(rows), strict=True))
                 row += 1
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{name}: not a whole Parquet file (after row {row}): {error}; fetch or write it again"
         ) from error
+
+
+def _too_large(batch: pa.RecordBatch) -> pa.BooleanArray:
+    """Whether each row has a string of more than `MAX_LINE_BYTES`."""
+    large = pa.repeat(False, batch.num_rows)
+    for column in batch.columns:
+        strings = column.dictionary if pa.types.is_dictionary(column.type) else column
+        try:
+            found = pc.greater(pc.binary_length(strings), MAX_LINE_BYTES)
+        except pa.ArrowNotImplementedError:  # no strings
+            continue
+        if strings is not column:
+            found = found.take(column.indices)
+        large = pc.or_(large, pc.fill_null(found, False))
+    return large
 
 
 def _values(column: pa.Array) -> list[Any]:

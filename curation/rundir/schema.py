@@ -20,6 +20,7 @@ REASONS: dict[str, str] = {
     "empty": "no text was left after extraction",
     "too_large": "larger than the limit on a page or line",
     "too_slow": "the extractor took longer than max_page_s",
+    "too_heavy": "the extractor took more memory than a page may",
     "crashed": "the extractor's process died on it",
     "malformed": "the record or line does not follow its format",
     "truncated": "the file ends in the middle of the record",

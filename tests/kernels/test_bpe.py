@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import tiktoken
 from hypothesis import given
@@ -84,3 +85,33 @@ def test_more_than_a_million_white_space_characters_have_tokens(run: str) -> Non
     short = gpt2.encode_ordinary("a" + run * (1000 // len(run)) + "b")
     assert tokens[0] == short[0]
     assert tokens[-2:].tolist() == short[-2:]
+
+
+WHITE_SPACE = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2000\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+@pytest.mark.parametrize("run", [*WHITE_SPACE, WHITE_SPACE, "\n\t", "\xa0\n"])
+def test_long_runs_of_any_white_space_have_tiktokens_tokens(run: str) -> None:
+    gpt2 = bpe.encoding()
+    run *= 110_000 // len(run)
+    assert len(bpe.split_long_runs(f"a{run}b")) == 2
+    for text in (f"a{run}b", run, f"{run}b", f"a{run}"):
+        assert bpe.document_tokens(gpt2, text).tolist() == gpt2.encode_ordinary(text)
+
+
+@given(st.text(st.sampled_from("aabst'1!\u00e9\u6f22\u0301 \n\U0001f600"), max_size=80))
+def test_a_text_cut_inside_long_words_has_the_same_tokens(text: str) -> None:
+    gpt2 = bpe.encoding()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bpe, "LONG_WORD", 6)
+        assert bpe.document_tokens(gpt2, text).tolist() == gpt2.encode_ordinary(text)
+
+
+@pytest.mark.parametrize("word", ["x", "the", "\u6f22\u5b57", "7", "!", "ab1'", "\u200b"])
+def test_a_long_word_is_encoded_by_parts(word: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gpt2 = bpe.encoding()
+    text = f"He said {word * (20_001 // len(word))} and went, {word * 9000}."
+    monkeypatch.setattr(bpe, "LONG_WORD", 5000)
+    runs = bpe._token_runs(gpt2, text)
+    assert len(runs) > 4
+    assert np.concatenate(runs).tolist() == gpt2.encode_ordinary(text)

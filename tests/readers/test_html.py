@@ -10,12 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation.blocks.shape import MAX_NAMES, page_shape
 from curation.readers.encoding import codec_for, decoded
 from curation.readers.html import (
     EXTRACTORS,
     MAX_ATTRIBUTES,
     MAX_DEPTH,
+    MAX_NODES,
+    MAX_OTHER_NODES,
+    MAX_ROOT_ATTRIBUTES,
     check_shape,
+    check_size,
     clean_text,
     page_text,
 )
@@ -211,13 +216,59 @@ def test_bombs_cost_any_extractor_little(extractor):
 
 
 def test_the_limits_of_shape():
-    check_shape(b"<div>" * MAX_DEPTH)
-    check_shape(b"<i></i>" * 50_000)
-    with pytest.raises(PageError, match="deep"):
-        check_shape(b"<div>" * (MAX_DEPTH + 1))
-    check_shape(b"<a " + b"attribute=1 " * (MAX_ATTRIBUTES - 1) + b">")
-    with pytest.raises(PageError, match="attributes"):
-        check_shape(b"<a " + b"attribute=1 " * (MAX_ATTRIBUTES + 1) + b">")
+    deep = b"<div>" * MAX_DEPTH
+    long = b"<q " + b"".join(b"a%d=1 " % n for n in range(MAX_ATTRIBUTES - 1))
+    names = b"".join(b"<t%d>" % n for n in range(MAX_NAMES - 1))
+    for passing, refused, why in (
+        (deep, deep + b"<div>", "deep"),
+        (long + b">", long + b"b c>", "attributes"),
+        (names.replace(b">", b"></x>"), (names + b"<y><z>").replace(b">", b"></x>"), "names"),
+        (b"<br>" * MAX_OTHER_NODES, b"<br>" * (MAX_OTHER_NODES + 1), "the limit is 250000"),
+        (b"<i></i>" * 50_000, b"<p><i a=1>" * 1100, "formatting elements left open"),
+    ):
+        check_shape(page_shape(passing))
+        with pytest.raises(PageError, match=why) as caught:
+            check_shape(page_shape(refused))
+        assert caught.value.reason == "too_large"
+
+
+ROOT = b"<body a b=c D='>' e = \"f\">"  # four attributes
+HIDDEN = {
+    "alone": b"%s",
+    "in a comment": b"<!-- %s -->",
+    "after a comment that ends at once": b"<!-->%s",
+    "in a script": b"<script>%s</script>",
+    "after a quote": b'<a b="%s',
+    "after many": b"<html " * 10 + b">%s",
+}
+
+
+@pytest.mark.parametrize("place", HIDDEN)
+def test_too_many_attributes_of_html_and_body_are_refused_wherever_they_stand(place):
+    few, many = (HIDDEN[place] % (ROOT * (MAX_ROOT_ATTRIBUTES // 4 + n)) for n in (-30, 1))
+    check_size(page_shape(few))
+    with pytest.raises(PageError, match="attributes of html and body") as caught:
+        page_text(page(many), "blocks")
+    assert caught.value.reason == "too_large"
+
+
+@pytest.mark.parametrize(
+    "unit", [b"<p>", b"<!x>", b"<?x>", b"</>", b"</p>", b"<q a", b"<q b=<!-->"]
+)
+def test_no_page_with_more_nodes_than_the_limit_is_parsed(unit):
+    nodes = page_shape(unit).nodes
+    check_size(page_shape(unit * (MAX_NODES // nodes)))
+    with pytest.raises(PageError, match="left open, the limit is 500000"):
+        page_text(page(unit * (MAX_NODES // nodes + 1)), "blocks")
+
+
+def test_linear_in_what_looks_like_an_end_tag():
+    """Quadratic time would take minutes here."""
+    for body in ("<script>" + "</" * 200_000, "<svg><script>" + "</s" * 300_000):
+        assert reason_of(lambda body=body: page_text(page(body), "blocks")) == "empty"
+    many = "".join(f"<t{n}>x</t{n}>" for n in range(40_000))
+    assert reason_of(lambda: page_text(page(many), "blocks")) is None
+    assert reason_of(lambda: page_text(page(many), "none")) == "too_large"
 
 
 def test_zeros_in_html_are_dropped():

@@ -26,7 +26,7 @@ def page(body: str) -> Page:
 
 
 PAGES = [page(f"<html><p>{STORY * n}</p>") for n in range(1, 6)]
-HEAVY = page("<p>" + "<i>x</i> " * 400_000)  # seconds for any extractor
+HEAVY = page("<p>" + "<i>x</i> " * 180_000)  # a good part of a second
 
 
 def reasons(found: list[str | PageError]) -> list[str | None]:
@@ -81,7 +81,7 @@ def test_an_extractor_that_always_dies_is_no_matter_of_pages(
     with pytest.raises(CurationError, match="3 pages in a row"):
         made.texts([page("segfault")] * 4)
     monkeypatch.setattr(page_sandbox, "COMMAND", "raise SystemExit(7)  # {}")
-    with pytest.raises(CurationError, match="did not start: it ended with code 7"):
+    with pytest.raises(CurationError, match="did not start: it ended with code 7, and printed"):
         page_sandbox.PageSandbox("none", Form(), 5.0).texts(PAGES)
 
 
@@ -109,3 +109,45 @@ def test_the_child_ends_with_its_owner() -> None:
         time.sleep(0.02)
     else:
         pytest.fail("the child outlived its owner")
+
+
+def test_a_page_that_takes_too_much_memory_costs_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the extractor dies of it in silence, or goes on without."""
+    monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
+    monkeypatch.setattr(page_sandbox, "MAX_PAGE_MEMORY_BYTES", 100 << 20)
+    made = page_sandbox.PageSandbox("none", Form(), 5.0)
+    found = made.texts([PAGES[0], page("heavy"), page("heavy, but goes on"), PAGES[1]])
+    assert reasons(found) == [None, "too_heavy", "too_heavy", None]
+    assert str(found[1]) == "too_heavy: more than 100 MB of none"
+
+
+SWEEP = """
+import os, resource
+from curation.readers import page_sandbox
+from curation.readers.html import Form, page_text
+from curation.readers.records import Page
+
+def text(page):
+    return page_text(page, "blocks", Form())
+
+text(page_sandbox._TRIAL)
+page = Page(b"<p>x " * 55_000, None, None, None, None, 0)
+expected = text(page)
+for megabytes in (0, 1, 2, 4, 8, 12, 16, 20, 40):
+    if not os.fork():
+        os.close(2)
+        limit = page_sandbox._memory("VmData") + (megabytes << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+        os._exit(0 if text(page) == expected else 99)
+    print(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+
+
+def test_with_less_memory_a_page_gives_the_same_text_or_none() -> None:
+    """The page has so many blocks that another extractor is asked."""
+    found = subprocess.run(
+        [sys.executable, "-c", SWEEP], capture_output=True, check=True, text=True
+    ).stdout.split()
+    assert "0" in found
+    assert set(found) - {"0"}
+    assert "99" not in found

@@ -269,6 +269,24 @@ def test_parquet_in_batches_and_string_types():
         assert [one.offset for one in found] == list(range(1000))
 
 
+@pytest.mark.parametrize(
+    "kind", [pa.string(), pa.large_string(), pa.binary(), pa.dictionary(pa.int8(), pa.string())]
+)
+@pytest.mark.parametrize("column", ["text", "note"])
+def test_parquet_strings_that_are_too_large_cost_their_row(kind, column, monkeypatch):
+    monkeypatch.setattr(tables, "MAX_LINE_BYTES", 1000)
+    table = pa.table({"text": ["a", "b", "c", "d"], "n": [1, 2, 3, 4]})
+    values = pa.array(["x" * 1000, "y" * 1001, None, "\u00e9" * 501]).cast(kind)
+    table = table.set_column(0, "text", values) if column == "text" else table.append_column(column, values)  # fmt: skip
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    found = list(read_table_file(stream, "x.parquet"))
+    missing = "missing_text" if column == "text" else None
+    assert [getattr(one, "reason", None) for one in found] == [None, "too_large", missing, "too_large"]  # fmt: skip
+    assert [one.offset for one in found] == [0, 1, 2, 3]
+    assert "more than 1000 bytes" in found[1].detail
+
+
 def test_parquet_mistakes():
     data = parquet(pa.table({"words": ["a"]}))
     with pytest.raises(InputError, match=r"'text'.*'words'"):

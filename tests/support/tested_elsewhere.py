@@ -12,6 +12,7 @@ TESTED_ELSEWHERE = {
     "blocks/features.py": "blocks/test_scan.py",
     "blocks/forest.py": "blocks/test_scan.py",
     "blocks/join.py": "blocks/test_scan.py",
+    "blocks/shape.py": "readers/test_html.py",
     "blocks/text.py": "blocks/test_scan.py",
     "blocks/tree.py": "blocks/test_scan.py",
     "blocks/vocabulary.py": "blocks/test_scan.py",

@@ -1,4 +1,4 @@
-"""The child process of `readers.watched` as tests want it: its page says what happens to it."""
+"""The child process of `readers.page_sandbox` as tests want it: its page says what happens to it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from curation.readers.records import Page
 
 
 def extracted(page: Page, extractor: str, form: Form) -> str:
-    """The page's bytes as text, unless they are one of three words."""
+    """The page's bytes as text, unless they are one of five words."""
     word = page.body.decode()
     if word == "sleep":
         time.sleep(3600)
@@ -20,6 +20,14 @@ def extracted(page: Page, extractor: str, form: Form) -> str:
         os.kill(os.getpid(), signal.SIGSEGV)
     elif word == "raise":
         raise RuntimeError("as a parser with a bug does")
+    elif word in ("heavy", "heavy, but goes on"):
+        taken = []
+        try:
+            while True:
+                taken.append(b"x" * (1 << 20))
+        except MemoryError:
+            if word == "heavy":  # as native code does
+                os.kill(os.getpid(), signal.SIGSEGV)
     return word
 
 

@@ -80,7 +80,8 @@ def warnings(rundir: RunDirectory) -> list[str]:
     for name, counts in stored_ledgers(rundir, "extract").items():
         if not ledger.documents(counts, ledger.KEPT):
             out.append(f"extract: {name} has no documents: {_why_no_documents(counts)}")
-        lost = {reason: ledger.documents(counts, reason) for reason in ("too_slow", "crashed")}
+        unsure = ("too_slow", "too_heavy", "crashed")
+        lost = {reason: ledger.documents(counts, reason) for reason in unsure}
         if any(lost.values()):
             pages = " and ".join(f"{n} pages as {reason}" for reason, n in lost.items() if n)
             out.append(
