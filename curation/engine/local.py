@@ -77,7 +77,9 @@ class LocalEngine:
         under_way = 0
 
         def send(number: int) -> None:
-            future = self._workers().submit(store.under_locks, dict(store.locks()), task, items[number])
+            future = self._workers().submit(
+                store.under_locks, dict(store.locks()), task, items[number]
+            )
             future.add_done_callback(lambda future: ended.put((number, future)))
 
         results: dict[int, R] = {}
