@@ -172,7 +172,7 @@ class LocalEngine:
             # Workers are idle, or interrupted: what is under way is not worth waiting for. One that
             # is inside a library does not see the closed pipe.
             self._stop.close()
-            for process in list(self._pool._processes.values()):
+            for process in list((self._pool._processes or {}).values()):
                 process.kill()
             self._pool.shutdown(wait=True, cancel_futures=True)
             self._pool = self._stop = None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import operator
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -109,6 +111,21 @@ def test_close_ends_workers_that_are_busy(tmp_path: Path) -> None:
         with pytest.raises(TaskError, match=r"^sleep failed on .*: its worker process died"):
             sleeping.result(timeout=60)
     assert not store.process_alive(int(started.read_text()))
+
+
+def test_ctrl_c_ends_a_map_of_10_000_items() -> None:
+    engine = LocalEngine(1)
+    done: list[int] = []
+    engine.progress = lambda label, number, total: done.append(number)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        threading.Timer(2, signal.raise_signal, [signal.SIGINT]).start()
+        with pytest.raises(KeyboardInterrupt):
+            engine.map("nap", time.sleep, [0.02] * 10_000)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        engine.close()
+    assert done[-1] < 500
 
 
 def test_sql_writes_one_sorted_file_a_value(

@@ -83,6 +83,25 @@ def test_an_extractor_that_always_dies_is_no_matter_of_pages(
     monkeypatch.setattr(page_sandbox, "COMMAND", "raise SystemExit(7)  # {}")
     with pytest.raises(CurationError, match="did not start: it ended with code 7, and printed"):
         page_sandbox.PageSandbox("none", Form(), 5.0).texts(PAGES)
+    killed = "import os; os.kill(os.getpid(), 9)  # {}"
+    monkeypatch.setattr(page_sandbox, "COMMAND", killed)
+    with pytest.raises(CurationError, match="did not start: SIGKILL ended it; is memory short"):
+        page_sandbox.PageSandbox("none", Form(), 5.0).texts(PAGES)
+
+
+def test_a_child_that_is_still_loading_ends_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads nothing from its line meanwhile, and must see that the line is closed."""
+    load = "import time; page_sandbox.page_text = lambda *_: time.sleep(600); "
+    command = page_sandbox.COMMAND.replace("; ", "; " + load, 1)
+    monkeypatch.setattr(page_sandbox, "COMMAND", command)
+    owner = (
+        f"from curation.readers import page_sandbox; page_sandbox.COMMAND = {command!r}; "
+        "import os, threading; from curation.readers.html import Form; "
+        "threading.Timer(3, os._exit, [0]).start(); "
+        "page_sandbox.PageSandbox('none', Form(), 5.0).texts([page_sandbox._TRIAL])"
+    )
+    # The child holds the other end of this pipe for as long as it lives.
+    subprocess.run([sys.executable, "-c", owner], stdout=subprocess.PIPE, timeout=60, check=True)
 
 
 def test_the_child_ends_with_its_owner() -> None:

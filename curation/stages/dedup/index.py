@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curation import store
 from curation.digests import config_digest
 from curation.errors import RunError
 from curation.recipe.line import STAGES
@@ -86,7 +85,7 @@ def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:
             raise RunError(
                 f"dedup.index: {path} would be its own index; name an earlier run's directory"
             )
-        if not store.exists(store.join(path, "plan.json")):
+        if manifests.stored_plan(path) is None:
             whose = "" if user is rundir else f" of {user.out}"
             raise RunError(
                 f"{path}: the index{whose} is not there (no plan.json); give a run directory that "

@@ -123,5 +123,6 @@ def test_a_half_finished_run_is_counted_in_characters(half_run: Path) -> None:
 
 def test_a_run_without_documents_says_so(copied: Path) -> None:
     shutil.rmtree(copied / "documents")
+    (copied / "manifests" / "extract.json").unlink()
     with pytest.raises(RunError, match="nothing has been extracted"):
         funnel(*read(str(copied)))
