@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from curation.errors import InputError, RunError
+from curation.store.storage import patient, retried
 
 TEMPORARY = ".tmp-"
 _GLOB = re.compile(r"[*?\[]")
@@ -47,7 +48,8 @@ def filesystem(path: str) -> tuple[Any, str]:
         if scheme == "s3":
             client = _connected(f"s3://{bucket}?allow_delayed_open=true")
             return client, f"{bucket.rpartition('@')[2]}/{key}".rstrip("/")
-        return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+        system, inner = pafs.FileSystem.from_uri(path)
+        return patient(system, f"{scheme}://"), inner
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{path}: not an address that pyarrow can open ({_first_line(error)})"
@@ -57,7 +59,7 @@ def filesystem(path: str) -> tuple[Any, str]:
 @functools.lru_cache(maxsize=8)
 def _connected(uri: str) -> Any:
     """A client once a process: making one asks the service where the bucket lies."""
-    return pafs.FileSystem.from_uri(uri)[0]
+    return patient(retried(lambda: pafs.FileSystem.from_uri(uri)[0], uri), "s3://")
 
 
 def join(*parts: str) -> str:
@@ -263,9 +265,13 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
 
 def put(local: str, path: str) -> None:
     """Copy a local file to object storage, where it appears whole."""
-    system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
-    with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
-        shutil.copyfileobj(whole, out, 8 << 20)
+    system, inner = filesystem(path)
+
+    def copy() -> None:  # left to itself pyarrow packs once more what is called .gz
+        with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
+            shutil.copyfileobj(whole, out, 8 << 20)
+
+    retried(copy, path)
 
 
 def _umask() -> int:
@@ -315,10 +321,11 @@ def delete(path: str) -> None:
     """Remove a file or a whole folder; nothing happens where there is none."""
     system, inner = filesystem(path)
     kind = system.get_file_info(inner).type
-    if kind == pafs.FileType.Directory:
-        system.delete_dir(inner)
-    elif kind == pafs.FileType.File:
-        system.delete_file(inner)
+    with contextlib.suppress(FileNotFoundError):  # gone by now, maybe by a try before
+        if kind == pafs.FileType.Directory:
+            system.delete_dir(inner)
+        elif kind == pafs.FileType.File:
+            system.delete_file(inner)
 
 
 def free_bytes(folder: str) -> int | None:

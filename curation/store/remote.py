@@ -237,7 +237,7 @@ class RemoteFile(io.RawIOBase):
         self.size, self.tag = self.size if size is None else size, self.tag or tag
 
     def _from_storage(self) -> Iterator[bytes]:
-        with _storage_errors(self.url), open_input(self.url) as file:
+        with _storage_errors(), open_input(self.url) as file:
             self._same(file.size(), find(self.url)[0].tag)
             if self.position > file.size():
                 raise OutOfRange(
@@ -268,13 +268,9 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
     Raises Unreachable.
     """
     if not is_web(url):
-
-        def look() -> tuple[int | None, str]:
-            with _storage_errors(url):
-                file = find(url)[0]
-            return file.size, file.tag
-
-        return persist(look, url, patience)
+        with _storage_errors():
+            file = find(url)[0]
+        return file.size, file.tag
 
     def ask() -> tuple[int | None, str]:
         # Many servers know no HEAD.
@@ -286,13 +282,9 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
 
 
 @contextlib.contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    """What object storage raises, as failures that may pass (OSError) or will not."""
+def _storage_errors() -> Iterator[None]:
+    """What is not in object storage is Unreachable; what may pass was tried again already."""
     try:
         yield
-    except PermissionError as error:
-        raise Unreachable(f"{url}: permission denied; this address needs credentials") from error
     except InputError as error:
         raise error if isinstance(error, Unreachable) else Unreachable(str(error)) from error
-    except OSError as error:
-        raise TryAgain(str(error).partition("\n")[0]) from error
