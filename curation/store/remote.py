@@ -155,7 +155,8 @@ class RemoteFile(io.RawIOBase):
             chunk = next(self._body, b"")
         except BaseException as error:
             self._drop()
-            self._count_failure(error)
+            if isinstance(error, TryAgain):
+                self._count_failure(error)
             raise
         whole = min(x for x in (self.size, self._end, 1 << 62) if x is not None)
         if not chunk and self.size is not None and self.position < whole:
@@ -171,12 +172,12 @@ class RemoteFile(io.RawIOBase):
             )
         return chunk
 
-    def _count_failure(self, error: BaseException) -> None:
+    def _count_failure(self, error: TryAgain) -> None:
         """Raise Unreachable where failure after failure brought hardly anything."""
         enough = LEAST_BYTES_PER_S * self._patience.timeout_s
         self._poor = self._poor + 1 if self.position - self._mark < enough else 0
         self._mark = self.position
-        if self._poor >= self._patience.max_attempts and not isinstance(error, Unreachable):
+        if self._poor >= self._patience.max_attempts:
             raise given_up(self.url, self._patience, error) from error
 
     def _ask(self) -> Iterator[bytes]:
