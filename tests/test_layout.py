@@ -63,7 +63,7 @@ ONLY_IN = {
     "lm_eval": ("curation/gpt3/",),
     "pyspark": ("curation/engine/spark", "jobs/", "perf/"),
     "duckdb": ("curation/store/query.py", "perf/"),
-    "pyarrow.fs": ("curation/store/paths.py",),
+    "pyarrow.fs": ("curation/store/paths.py", "curation/store/storage.py"),
 }
 NOT_AT_IMPORT = (
     "numba",

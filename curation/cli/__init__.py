@@ -84,7 +84,8 @@ class Commands(click.Group):
         except CurationError as error:
             raise click.ClickException(str(error)) from error
         except click.ClickException as error:  # what was typed stands in it
-            error.message = printable(masked(error.message), keep="\n")  # type: ignore[misc]
+            shown = printable(masked(error.message), keep="\n")
+            error.message = shown  # type: ignore[misc]  # final in click's own words
             raise
         except OSError as error:
             raise click.ClickException(printable(masked(system_sentence(error)))) from error

@@ -7,12 +7,14 @@ query. Which Java it runs on is decided in `java.py`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import re
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
@@ -34,7 +36,7 @@ from curation.engine.executors import (
 )
 from curation.engine.local import LocalEngine
 from curation.engine.spark_session import session, submitted_by_spark
-from curation.errors import MissingExtra, TaskError
+from curation.errors import CurationError, MissingExtra, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -71,20 +73,22 @@ class SparkEngine:
     @property
     def workers(self) -> int:
         """Tasks that run at the same time."""
-        return int(self._spark.sparkContext.defaultParallelism)
+        with _told("start Spark"):
+            return int(self._spark.sparkContext.defaultParallelism)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
         if not items:
             return []
-        context = self._spark.sparkContext
-        context.setJobGroup(label, label)
         numbered = list(enumerate(items))
-        with self._watched(label, len(items)):
+        with _told(label):
+            context = self._spark.sparkContext
+            context.setJobGroup(label, label)
+        with _told(label), self._watched(label, len(items)):
             job = context.parallelize(numbered, len(items)).map(
                 partial(result_or_failure, label, partial(store.under_locks, store.locks(), task))
             )
-            outcomes = sorted(self._collect(label, job.collect))
+            outcomes = sorted(job.collect())
         self.progress(label, len(items), len(items))
         for _, failure, _ in outcomes:
             if failure:
@@ -118,15 +122,24 @@ class SparkEngine:
         partition_by: str | None = None,
         sort_by: Sequence[str],
     ) -> Parts:
-        for name, table in tables.items():
-            self._read(table).createOrReplaceTempView(name)
-        columns = list(dict.fromkeys([*schema.names, *([partition_by] if partition_by else [])]))
-        rows = self._spark.sql(query).select(*columns)
-        rows = rows.repartition(self.workers, partition_by) if partition_by else rows.repartition(1)
-        ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
-        locks = store.locks()
-        write = partial(store.under_locks, locks, write_tables, out, schema, digest, partition_by)
-        written = self._collect(out, ordered.mapInArrow(write, "value bigint, rows bigint").collect)
+        with _told(out):
+            for name, table in tables.items():
+                self._read(table).createOrReplaceTempView(name)
+            columns = list(
+                dict.fromkeys([*schema.names, *([partition_by] if partition_by else [])])
+            )
+            rows = self._spark.sql(query).select(*columns)
+            rows = (
+                rows.repartition(self.workers, partition_by)
+                if partition_by
+                else rows.repartition(1)
+            )
+            ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
+            locks = store.locks()
+            write = partial(
+                store.under_locks, locks, write_tables, out, schema, digest, partition_by
+            )
+            written = ordered.mapInArrow(write, "value bigint, rows bigint").collect()
         parts = sorted((row[0], row[1]) for row in written)
         if not parts and partition_by is None:
             with store.TableWriter(part_path(out, 0), schema, digest):
@@ -144,23 +157,22 @@ class SparkEngine:
         sort_by: Sequence[str],
     ) -> list[Any]:
         self.progress(label, 0, parts)
-        sources = self._numbers(len(items), 16 * self.workers)
-        packed = sources.mapInArrow(
-            partial(emit_runs, f"{label}: emit", emit, list(items), schema),
-            "part bigint, run binary",
-        )
-        spread = packed.repartition(min(parts, 4 * self.workers) or 1, "part").sortWithinPartitions(
-            "part"
-        )
-        memory = max(0.25, self.memory_gb / self.workers)
-        reduce = partial(store.under_locks, store.locks(), reduce)
-        reduced = spread.mapInArrow(
-            partial(reduce_runs, label, reduce, schema, tuple(sort_by), memory),
-            "part bigint, result binary",
-        )
-        results = {
-            row[0]: orjson.loads(bytes(row[1])) for row in self._collect(label, reduced.collect)
-        }
+        with _told(label):
+            sources = self._numbers(len(items), 16 * self.workers)
+            packed = sources.mapInArrow(
+                partial(emit_runs, f"{label}: emit", emit, list(items), schema),
+                "part bigint, run binary",
+            )
+            spread = packed.repartition(
+                min(parts, 4 * self.workers) or 1, "part"
+            ).sortWithinPartitions("part")
+            memory = max(0.25, self.memory_gb / self.workers)
+            reduce = partial(store.under_locks, store.locks(), reduce)
+            reduced = spread.mapInArrow(
+                partial(reduce_runs, label, reduce, schema, tuple(sort_by), memory),
+                "part bigint, result binary",
+            )
+            results = {row[0]: orjson.loads(bytes(row[1])) for row in reduced.collect()}
         empty = [(f"part {part}", part) for part in range(parts) if part not in results]
         results |= self.map(label, partial(reduce_nothing, reduce), empty)
         self.progress(label, parts, parts)
@@ -168,7 +180,8 @@ class SparkEngine:
 
     def close(self) -> None:
         if self._session is not None:
-            self._session.stop()
+            with contextlib.suppress(TaskError), _told("stop Spark"):
+                self._session.stop()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, table: store.Table) -> Any:
@@ -179,19 +192,6 @@ class SparkEngine:
     def _numbers(self, n: int, most: int) -> Any:
         """0 ... n - 1, spread over at most `most` tasks: each costs a tenth of a second."""
         return self._spark.range(0, n, 1, max(1, min(n, most)))
-
-    def _collect(self, label: str, action: Callable[[], Any]) -> Any:
-        from pyspark.errors import PySparkException
-
-        try:
-            return action()
-        except PySparkException as error:
-            raise _failure(label, error) from error
-        # py4j's own class, which pyspark does not re-export
-        except Exception as error:
-            if type(error).__name__ != "Py4JJavaError":
-                raise
-            raise _failure(label, error) from error
 
     def _watched(self, label: str, total: int) -> _Watch:
         return _Watch(self._spark.sparkContext.statusTracker(), label, total, self.progress)
@@ -207,13 +207,16 @@ class _Watch:
         )
 
     def _run(self, tracker: Any, label: str, total: int, progress: Progress) -> None:
-        while not self._stop.wait(0.5):
-            jobs = tracker.getJobIdsForGroup(label)
-            infos = [tracker.getJobInfo(job) for job in jobs[:1]]
-            stages = [tracker.getStageInfo(s) for info in infos if info for s in info.stageIds]
-            progress(
-                label, min(total, sum(stage.numCompletedTasks for stage in stages if stage)), total
-            )
+        with contextlib.suppress(TaskError), _told(label):
+            while not self._stop.wait(0.5):
+                jobs = tracker.getJobIdsForGroup(label)
+                infos = [tracker.getJobInfo(job) for job in jobs[:1]]
+                stages = [tracker.getStageInfo(s) for info in infos if info for s in info.stageIds]
+                progress(
+                    label,
+                    min(total, sum(stage.numCompletedTasks for stage in stages if stage)),
+                    total,
+                )
 
     def __enter__(self) -> _Watch:
         self._thread.start()
@@ -224,26 +227,59 @@ class _Watch:
         self._thread.join()
 
 
-def _failure(label: str, error: Exception) -> TaskError:
-    """A Spark error as one line: what the task said that raised it, or the label and the cause."""
-    cause = _cause(str(error))
-    named = cause.removeprefix(f"{TaskError.__module__}.TaskError: ")
-    return TaskError(named if named != cause else f"{label} failed: {_without_class(cause)}")
+@contextlib.contextmanager
+def _told(label: str) -> Iterator[None]:
+    """What Spark raises, and what py4j does where the JVM is gone, as one TaskError."""
+    try:
+        yield
+    except CurationError:
+        raise
+    # Of many classes, some of them Python's own (KeyError), so where it was raised decides.
+    except Exception as error:
+        files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+        if not any(re.search(r"[/\\](py4j|pyspark)[/\\]", file) for file in files):
+            raise
+        raise TaskError(spark_sentence(label, f"{type(error).__name__}: {error}")) from error
 
 
-def _cause(text: str) -> str:
-    """The last line of the Python traceback inside a Spark error, or its first line."""
+def spark_sentence(label: str, text: str) -> str:
+    """A Spark error as one line: what the task said that raised it, or the label, the cause, and
+    what to look at."""
     lines = [line.strip() for line in text.splitlines()]
-    raised = [
-        line for line in lines if re.match(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:", line)
-    ]
+    raised = re.compile(r"^[A-Za-z_.]*(Error|Exception|Interrupt)\b.*:")
     foreign = ("org.apache", "java.", "py4j", "pyspark.")
-    in_python = [line for line in raised if not line.startswith(foreign)]
-    return in_python[-1] if in_python else (raised or lines or ["unknown"])[0]
+    in_python = [x for x in lines[1:] if raised.match(x) and not x.startswith(foreign)]
+    task = f"{TaskError.__module__}.TaskError: "
+    if in_python and in_python[-1].startswith(task):
+        return in_python[-1].removeprefix(task)
+    for pattern, sentence in _KNOWN.items():
+        if match := re.search(pattern, text):
+            cause = (
+                " ".join(" ".join(filter(None, match.groups())).split())[:200] or "no reason told"
+            )
+            return f"{label} failed: {sentence.format(cause)}"
+    if in_python:
+        return f"{label} failed: {re.sub(r'^curation[.]errors[.][A-Za-z]+: ', '', in_python[-1])}"
+    thrown = re.search(r"most recent failure: [^\n]*?\): ([^\n]+)", text)
+    thrown = thrown or re.search(r"^: ([^\n]+)", text, re.MULTILINE)
+    return f"{label} failed: {thrown[1] if thrown else lines[0]}"
 
 
-def _without_class(cause: str) -> str:
-    return re.sub(r"^curation\.errors\.\w+: ", "", cause)
+# What an error of Spark has in it -> what that means, and what to look at.
+_KNOWN = {
+    r'Cannot run program ("[^"]*"): ([^\n]*)': "a worker has no Python at {}; install the same Python "
+    "and packages on every worker, or set PYSPARK_PYTHON to where they are there",
+    r"Error from python worker:((?:(?!PYTHONPATH was)[^\n]*\n){0,20})": "the Python of a worker did "
+    "not start ({}); install the same Python, pyspark and curation on every worker, or set "
+    "PYSPARK_PYTHON to where they are there",
+    r"(ExecutorLostFailure[^\n]*)": "executors were lost again and again ({}); look at the logs of the "
+    "workers, and whether they have enough memory",
+    r"\A(?:Py4JNetworkError|Py4JError|ConnectionRefusedError|ConnectionResetError|EOFError|KeyError)"
+    r"(: [^\n]*)": "Spark's JVM no longer answers{}; look at its log, and whether this machine has "
+    "enough memory",
+    r"([^\n]*stopped SparkContext)": "Spark has stopped ({}); look at the master's page, which says "
+    "why it ended this application",
+}
 
 
 def _spark_schema(schema: pa.Schema) -> Any:

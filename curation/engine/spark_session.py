@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from curation.engine.java import java_home
 from curation.errors import RunError
+
+MASTER_S = 10.0
+EXECUTORS_S = 120.0
 
 
 def session(master: str | None, workers: int, folder: str, arrow_bytes: int) -> Any:
@@ -51,7 +56,47 @@ def session(master: str | None, workers: int, folder: str, arrow_bytes: int) -> 
             builder = builder.config(key, value)
         return builder.getOrCreate()
     settings |= {"spark.app.name": "curation", "spark.master": str(master)}
-    return _started(settings, os.path.join(folder, "jvm.log"))
+    need_master(str(master))
+    spark = _started(settings, os.path.join(folder, "jvm.log"))
+    if str(master).startswith(("spark://", "local-cluster")):
+        try:
+            need_executors(str(master), spark.sparkContext._jsc.sc().getExecutorMemoryStatus)
+        except BaseException:
+            spark.stop()
+            raise
+    return spark
+
+
+def need_master(master: str) -> None:
+    """Raise RunError where no master of a spark:// address answers; Spark itself would try for two
+    minutes and say something else."""
+    refused = []
+    for place in master.removeprefix("spark://").split(",") if "spark://" in master else ():
+        host, _, port = place.rpartition(":")
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), timeout=MASTER_S).close()
+            return
+        except (OSError, ValueError, OverflowError) as error:
+            refused.append(f"{place}: {error}")
+    if refused:
+        raise RunError(
+            f"--master {master}: no master answers there ({'; '.join(refused)}); start it "
+            "(sbin/start-master.sh), or give the address spark://HOST:PORT that its page shows"
+        )
+
+
+def need_executors(master: str, executors: Callable[[], Any]) -> None:
+    """Wait until an executor is there (the driver counts as one); raise RunError where none comes:
+    Spark itself would wait for ever."""
+    deadline = time.monotonic() + EXECUTORS_S
+    while executors().size() < 2:
+        if time.monotonic() > deadline:
+            raise RunError(
+                f"--master {master}: no worker took this application in {EXECUTORS_S:.0f} s; look "
+                "at the master's page (port 8080, mostly): are workers alive (sbin/start-worker.sh "
+                "MASTER), with free cores and 1 GB of memory, and do their executors start?"
+            )
+        time.sleep(0.2)
 
 
 def submitted_by_spark() -> bool:

@@ -52,7 +52,7 @@ MODULES: dict[str, ModuleType] = {
     "mix": mix,
 }
 CHECKED = ("classify", "decontaminate", "tokenize")  # those have `check(rundir)`
-LEAST_ROOM = 0.05  # bytes that a run surely writes for each byte of its inputs
+LEAST_ROOM = 0.01  # bytes that a run surely writes for each byte of its inputs
 
 
 def run(
@@ -138,10 +138,12 @@ def check_inputs(
     if "decontaminate" in stages:
         decontaminate.check_read(rundir)
     free = store.free_bytes(rundir.out)
+    if free is None or free >= sum(file.size for shard in plan.shards for file in shard.files):
+        return
     there = {file.name for file in store.listing(rundir.path("documents"))}
     unread = [shard for shard in plan.shards if f"{shard}.parquet" not in there]
     size = sum(file.size for shard in unread for file in shard.files)
-    if free is None or free >= size:
+    if free >= size:
         return
     line = (
         f"{rundir.out}: {free:,} bytes are free on its disk, for inputs of {size:,} bytes; free "

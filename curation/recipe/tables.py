@@ -229,7 +229,9 @@ class MixConfig:
     )
     shards: int = key(8, "Training shards.", least=1, most=100_000)
     validation: float = key(0.001, "Share of documents held out for validation.", least=0, below=1)
-    weights: dict[str, float] = key({}, "Weight of each dataset, in any unit.", least=0, most=1e15)
+    weights: dict[str, float] = key(
+        {}, "Weight of each dataset, in any unit.", least=0, most=10**15
+    )
     max_epochs: float = key(
         16.0, "A mixture that repeats a dataset more often is refused.", of_tables=False, above=0
     )

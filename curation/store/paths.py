@@ -21,6 +21,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from curation.errors import InputError, RunError
+from curation.store.storage import patient, retried
 
 T = TypeVar("T")
 TEMPORARY = ".tmp-"
@@ -50,7 +51,8 @@ def filesystem(path: str) -> tuple[Any, str]:
         if scheme == "s3":
             client = _connected(f"s3://{bucket}?allow_delayed_open=true")
             return client, f"{bucket.rpartition('@')[2]}/{key}".rstrip("/")
-        return pafs.FileSystem.from_uri(path)  # type: ignore[no-any-return]
+        system, inner = pafs.FileSystem.from_uri(path)
+        return patient(system, f"{scheme}://"), inner
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{path}: not an address that pyarrow can open ({_first_line(error)})"
@@ -60,7 +62,7 @@ def filesystem(path: str) -> tuple[Any, str]:
 @functools.lru_cache(maxsize=8)
 def _connected(uri: str) -> Any:
     """A client once a process: making one asks the service where the bucket lies."""
-    return pafs.FileSystem.from_uri(uri)[0]
+    return patient(retried(lambda: pafs.FileSystem.from_uri(uri)[0], uri), "s3://")
 
 
 def join(*parts: str) -> str:

@@ -165,7 +165,8 @@ class RemoteFile(io.RawIOBase):
             chunk = next(self._body, b"")
         except BaseException as error:
             self._drop()
-            self._count_failure(error)
+            if isinstance(error, TryAgain):
+                self._count_failure(error)
             raise
         whole = min(x for x in (self.size, self._end, 1 << 62) if x is not None)
         if not chunk and self.size is not None and self.position < whole:
@@ -181,12 +182,12 @@ class RemoteFile(io.RawIOBase):
             )
         return chunk
 
-    def _count_failure(self, error: BaseException) -> None:
+    def _count_failure(self, error: TryAgain) -> None:
         """Raise Unreachable where failure after failure brought hardly anything."""
         enough = LEAST_BYTES_PER_S * self._patience.timeout_s
         self._poor = self._poor + 1 if self.position - self._mark < enough else 0
         self._mark = self.position
-        if self._poor >= self._patience.max_attempts and not isinstance(error, Unreachable):
+        if self._poor >= self._patience.max_attempts:
             raise given_up(self.url, self._patience, error) from error
 
     def _ask(self) -> Iterator[bytes]:
@@ -247,7 +248,7 @@ class RemoteFile(io.RawIOBase):
         self.size, self.tag = self.size if size is None else size, self.tag or tag
 
     def _from_storage(self) -> Iterator[bytes]:
-        with _storage_errors(self.url), open_input(self.url) as file:
+        with _storage_errors(), open_input(self.url) as file:
             self._same(file.size(), find(self.url)[0].tag)
             if self.position > file.size():
                 raise OutOfRange(f"{self.url}: no byte {self.position} in its {file.size()} bytes")
@@ -276,13 +277,9 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
     Raises Unreachable.
     """
     if not is_web(url):
-
-        def look() -> tuple[int | None, str]:
-            with _storage_errors(url):
-                file = find(url)[0]
-            return file.size, file.tag
-
-        return persist(look, url, patience)
+        with _storage_errors():
+            file = find(url)[0]
+        return file.size, file.tag
 
     def ask() -> tuple[int | None, str]:
         # Many servers know no HEAD.
@@ -294,13 +291,9 @@ def describe(url: str, patience: Patience) -> tuple[int | None, str]:
 
 
 @contextlib.contextmanager
-def _storage_errors(url: str) -> Iterator[None]:
-    """What object storage raises, as failures that may pass (OSError) or will not."""
+def _storage_errors() -> Iterator[None]:
+    """What is not in object storage is Unreachable; what may pass was tried again already."""
     try:
         yield
-    except PermissionError as error:
-        raise Unreachable(f"{url}: permission denied; this address needs credentials") from error
     except InputError as error:
         raise error if isinstance(error, Unreachable) else Unreachable(str(error)) from error
-    except OSError as error:
-        raise TryAgain(str(error).partition("\n")[0]) from error

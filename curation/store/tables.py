@@ -20,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from curation.errors import InputError, RunError
+from curation.errors import InputError, RunError, Unreachable
 from curation.store.paths import filesystem, open_input
 from curation.store.writing import atomic
 
@@ -169,6 +169,8 @@ def footer(path: str) -> Footer | None:
     system, inner = filesystem(path)
     try:
         metadata = pq.read_metadata(inner, filesystem=system)
+    except Unreachable:
+        raise
     except FileNotFoundError:
         return None
     except (pa.ArrowInvalid, OSError):  # garbage under our name: as good as missing

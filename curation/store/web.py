@@ -71,24 +71,29 @@ def retry_after_s(text: str, now: float) -> float:
 
 
 def arriving_bytes(response: Any, patience: Patience) -> Iterator[bytes]:
-    """The body of a response as it arrives. Raises TryAgain where it breaks, or is too slow."""
+    """The body of a response, in chunks. Raises TryAgain, after what came, where it breaks or is
+    too slow."""
     from urllib3.exceptions import HTTPError
 
-    spent, brought = 0.0, 0
-    while True:
+    spent, brought, part, problem = 0.0, 0, bytearray(), ""
+    while not problem:
         began = time.monotonic()
         try:
-            chunk = response.raw.read1(CHUNK_BYTES, decode_content=True)
+            piece = response.raw.read1(CHUNK_BYTES, decode_content=True)
         except HTTPError as error:
-            raise TryAgain(str(error)) from error
-        spent, brought = spent + time.monotonic() - began, brought + len(chunk)
-        if not chunk:
-            return
-        yield chunk
+            piece, problem = b"", str(error) or type(error).__name__
+        spent, brought = spent + time.monotonic() - began, brought + len(piece)
+        part += piece
         if spent > patience.timeout_s:
             if brought < LEAST_BYTES_PER_S * spent:
-                raise TryAgain(f"{brought:,} bytes came in {spent:.0f} s, which is too slow")
+                problem = f"{brought:,} bytes came in {spent:.0f} s, which is too slow"
             spent, brought = 0.0, 0
+        if part and (problem or not piece or len(part) >= CHUNK_BYTES):
+            yield bytes(part)
+            part.clear()
+        if not piece and not problem:
+            return
+    raise TryAgain(problem)
 
 
 def version_tag(response: Any, size: int | None) -> str:

@@ -17,6 +17,7 @@ import orjson
 
 from curation.errors import InputError, RunError
 from curation.store.paths import TEMPORARY, filesystem, is_remote, join, read_json
+from curation.store.storage import retried
 
 T = TypeVar("T")
 # Path -> token of the locks that this process writes under: of all that is in their folders.
@@ -82,9 +83,13 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
 def put(local: str, path: str) -> None:
     """Copy a local file to object storage, where it appears whole."""
     need_lock(path)
-    system, inner = filesystem(path)  # left to itself pyarrow packs once more what is called .gz
-    with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
-        shutil.copyfileobj(whole, out, 8 << 20)
+    system, inner = filesystem(path)
+
+    def copy() -> None:  # left to itself pyarrow packs once more what is called .gz
+        with open(local, "rb") as whole, system.open_output_stream(inner, compression=None) as out:
+            shutil.copyfileobj(whole, out, 8 << 20)
+
+    retried(copy, path)
 
 
 def _umask() -> int:
@@ -137,10 +142,11 @@ def delete(path: str) -> None:
     need_lock(path)
     system, inner = filesystem(path)
     kind = system.get_file_info(inner).type.name
-    if kind == "Directory":
-        system.delete_dir(inner)
-    elif kind == "File":
-        system.delete_file(inner)
+    with contextlib.suppress(FileNotFoundError):  # gone by now, maybe by a try before
+        if kind == "Directory":
+            system.delete_dir(inner)
+        elif kind == "File":
+            system.delete_file(inner)
 
 
 def sweep(folder: str) -> None:

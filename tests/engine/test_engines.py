@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +25,7 @@ import toy_shuffle
 from curation import store
 from curation.engine.base import Engine, runs, write_parts
 from curation.engine.local import SPILL, LocalEngine
-from curation.errors import TaskError
+from curation.errors import RunError, TaskError
 
 ROWS = pa.schema([("a", pa.int64()), ("b", pa.binary()), ("s", pa.string())])
 
@@ -97,6 +99,86 @@ def test_a_failing_shuffle_names_the_item_or_the_part(
     items = [0, 1] if isinstance(emit, partial) else [("web/00000", 0), ("web/00001", 1)]
     with pytest.raises(TaskError, match=message):
         engine.shuffle("toy", emit, items, 4, reduce, toy_shuffle.SCHEMA, ["key", "item"])
+
+
+JAVA = """Py4JJavaError: An error occurred while calling z:org.apache.spark.api.python.collectAndServe.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 0.0 failed 1 \
+times, most recent failure: Lost task 0.0 in stage 0.0 (TID 0) (192.0.2.2 executor 1): {}
+\tat java.base/java.lang.ProcessBuilder.start(ProcessBuilder.java:1143)
+Caused by: java.io.IOException: error=2, No such file or directory
+"""
+PYTHON = "org.apache.spark.SparkException: \nError from python worker:\n{}PYTHONPATH was:\n  /x\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            JAVA.format(
+                'java.io.IOException: Cannot run program "/no/python": error=2, No such file'
+            ),
+            r'^map failed: a worker has no Python at "/no/python" error=2, No such file; install',
+        ),
+        (
+            JAVA.format(PYTHON.format("  /bin/python3: No module named pyspark\n")),
+            r"the Python of a worker did not start \(/bin/python3: No module named pyspark\); install",
+        ),
+        (JAVA.format(PYTHON.format("")), r"did not start \(no reason told\); install the same"),
+        (
+            JAVA.format(
+                "ExecutorLostFailure (executor 1 exited) Reason: Command exited with code 137"
+            ),
+            r"executors were lost again and again \(.*code 137\); look at the logs of the workers",
+        ),
+        (JAVA.format("java.io.IOException: odd"), r"^map failed: java\.io\.IOException: odd$"),
+        ("KeyError: 'p'", r"Spark's JVM no longer answers: 'p'; look at its log"),
+        ("Py4JNetworkError: Answer from Java side is empty", "no longer answers: Answer from Java"),
+        (
+            JAVA.format("x") + "Traceback (most recent call last):\n  File\nKeyError: 'lost'\n",
+            r"^map failed: KeyError: 'lost'$",
+        ),
+        (
+            JAVA.format("x") + "curation.errors.TaskError: root failed on web/1: ValueError: no\n",
+            r"^root failed on web/1: ValueError: no$",
+        ),
+        (
+            ": java.lang.X: Cannot call methods on a stopped SparkContext.",
+            "Spark has stopped .*page",
+        ),
+    ],
+)
+def test_what_spark_throws_is_one_sentence_that_says_what_to_look_at(
+    text: str, expected: str
+) -> None:
+    from curation.engine.spark import spark_sentence
+
+    said = spark_sentence("map", text)
+    assert re.search(expected, said), said
+    assert "\n" not in said
+
+
+@pytest.mark.parametrize(
+    "master", ["spark://127.0.0.1:9", "spark://a:b", "spark://h..h:1,127.0.0.1:9"]
+)
+def test_a_master_that_is_not_there_is_said_at_once(master: str) -> None:
+    from curation.engine.spark_session import need_master
+
+    with pytest.raises(RunError, match=r"no master answers there .*sbin/start-master\.sh"):
+        need_master(master)
+    need_master("local[2]")
+
+
+def test_a_cluster_without_workers_is_not_waited_for_without_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from curation.engine import spark_session
+
+    monkeypatch.setattr(spark_session, "EXECUTORS_S", 0.3)
+    there = SimpleNamespace(size=lambda: 1)
+    with pytest.raises(RunError, match=r"no worker took this application .*free cores"):
+        spark_session.need_executors("spark://h:1", lambda: there)
+    there.size = lambda: 2
+    spark_session.need_executors("spark://h:1", lambda: there)
 
 
 def test_close_ends_workers_that_are_busy(tmp_path: Path) -> None:

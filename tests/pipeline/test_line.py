@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
@@ -62,6 +63,46 @@ def test_spark_makes_the_same_bytes(tiny_run: Path, spark_engine: Any, tmp_path:
     made = fingerprint(tmp_path / "run")
     assert made == fingerprint(tiny_run)
     assert sum(name.startswith("shards/") for name in made) > 5
+
+
+def executors(process: int) -> list[int]:
+    """The process numbers of the executors' JVMs below a process."""
+    out, waiting = [], [process]
+    while waiting:
+        tasks = Path("/proc", str(waiting.pop()), "task").glob("*/children")
+        with contextlib.suppress(OSError):
+            children = [int(child) for task in tasks for child in task.read_text().split()]
+            waiting += children
+            for child in children:
+                if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{child}/cmdline").read_bytes():
+                    out.append(child)
+    return out
+
+
+@pytest.mark.cluster
+@pytest.mark.slow
+@pytest.mark.xdist_group("cluster")
+def test_executors_that_are_lost_in_any_stage_cost_nothing(
+    sample_folder: Path, sample_run: Path, tmp_path: Path
+) -> None:
+    """kill -9 of an executor, four times, each time after another part of the files is there."""
+    pytest.importorskip("pyspark")
+    out, expected = tmp_path / "run", fingerprint(sample_run)
+    command = [sys.executable, "-m", "curation", "run", str(sample_folder / "recipe.toml")]
+    master = ["--out", str(out), "--engine", "spark", "--master", "local-cluster[2,1,1024]"]
+    with open(tmp_path / "log", "wb") as log:
+        process = subprocess.Popen([*command, *master], stdout=log, stderr=log)
+        killed = 0
+        while process.poll() is None:
+            made = sum(f.suffix in COMPARED for f in out.rglob("*"))
+            if killed < 4 and made > (killed + 1) * len(expected) / 5:
+                for executor in executors(process.pid)[:1]:
+                    os.kill(executor, signal.SIGKILL)
+                    killed += 1
+            time.sleep(0.1)
+    assert process.returncode == 0, (tmp_path / "log").read_text()[-2000:]
+    assert killed == 4
+    assert fingerprint(out) == expected
 
 
 @pytest.mark.cluster

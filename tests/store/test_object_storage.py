@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from storage import FaultyStorage, faulty_storage
 from warcio.warcwriter import WARCWriter
 
 from curation import store
@@ -18,7 +20,8 @@ from curation.errors import InputError, Unreachable
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
-from curation.store import paths
+from curation.store import patience
+from curation.store import storage as object_storage
 
 pytest.importorskip("moto", reason="the extra `dev` is not installed")
 pytest.importorskip("flask", reason="the extra `dev` is not installed")
@@ -55,26 +58,11 @@ def wet(number: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def storage() -> Iterator[Any]:
-    """An S3 server that everything in this process and its children takes for the only one."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    settings = {
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-        "AWS_ACCESS_KEY_ID": "a",
-        "AWS_SECRET_ACCESS_KEY": "b",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_EC2_METADATA_DISABLED": "true",
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        for key, value in settings.items():
-            patch.setenv(key, value)
-        paths._connected.cache_clear()
+    """A client of the only S3 server there is; `storage.server` is what may fail before it."""
+    with faulty_storage() as server:
         import boto3
 
-        client = boto3.client("s3", endpoint_url=settings["AWS_ENDPOINT_URL"])
+        client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
         for bucket in ("commoncrawl", "runs"):
             client.create_bucket(Bucket=bucket)
         client.put_object(
@@ -84,9 +72,8 @@ def storage() -> Iterator[Any]:
         )
         for number, name in enumerate(NAMES):
             client.put_object(Bucket="commoncrawl", Key=name, Body=wet(number))
+        client.server = server
         yield client
-    paths._connected.cache_clear()
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +91,18 @@ def crawl(**keys: Any) -> Recipe:
     return recipe.parse(
         {"stages": ["download", "extract"], "dataset": [dataset], "download": polite}
     )
+
+
+class InProcess(LocalEngine):
+    """The local engine whose tasks run in this process, one after the other."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+
+    def map(self, label: str, task: Any, items: Any) -> list[Any]:
+        return [task(item) for item in items]
+
+    map_here = map
 
 
 def contents(rundir: Any, plan: Any) -> list[bytes]:
@@ -156,3 +155,134 @@ def test_a_broken_object_is_not_kept(engine: LocalEngine, storage: Any, tmp_path
         assert list((tmp_path / "a/downloads/cc").rglob("*.part*")) == []
     finally:
         storage.put_object(Bucket="commoncrawl", Key=NAMES[2], Body=wet(2))
+
+
+@pytest.fixture
+def failing(storage: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyStorage]:
+    """The server, to be told what fails; nothing does any more afterwards."""
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
+    server: FaultyStorage = storage.server
+    server.met.clear()
+    yield server
+    server.faults, server.share, server.only = (), 0.0, ""
+
+
+FAULTS = ("InternalError", "SlowDown", "reset", "lost", "cut")
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [FAULTS, *(pytest.param((fault,), marks=pytest.mark.slow) for fault in FAULTS)],
+    ids="-".join,
+)
+def test_faults_that_pass_change_no_byte_and_lose_no_request(
+    failing: FaultyStorage, faults: tuple[str, ...]
+) -> None:
+    """A third of all answers: what is written, listed, read whole and in pieces, and deleted."""
+    failing.faults, failing.share = faults, 0.3
+    table = pa.table({"a": list(range(50_000)), "b": ["x" * (n % 9) for n in range(50_000)]})
+    for n in range(2):
+        folder = f"s3://runs/faults/{'-'.join(faults)}/{n}"
+        path = f"{folder}/t.parquet"
+        with store.TableWriter(path, table.schema, "digest") as writer:
+            writer.write(table)
+        store.write_json(f"{folder}/x.json", {"n": n})
+        assert store.read_json(f"{folder}/x.json") == {"n": n}
+        assert [file.name for file in store.listing(folder)] == ["t.parquet", "x.json"]
+        assert store.need_footer(path).rows == 50_000
+        assert store.read_table(path).equals(table)
+        assert store.dataset(store.Table((path,), table.schema)).to_table().equals(table)
+        with store.open_input(path) as stream:
+            stream.seek(4)
+            small = stream.read(8)
+        assert small == store.read_bytes(path)[4:12]
+        assert store.read_range(path, 4, 8, store.Patience()) == small
+        store.delete(f"{folder}/x.json")
+        assert not store.exists(f"{folder}/x.json")
+        store.delete(folder)
+        assert store.listing(folder) == []
+    assert len(set(failing.met)) >= min(3, len(faults))
+
+
+@pytest.mark.slow  # the library itself tries for 6 s, each time
+@pytest.mark.parametrize("fault", FAULTS[:4])
+def test_what_stays_broken_is_given_up_and_named(
+    failing: FaultyStorage, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(object_storage, "PATIENCE", store.Patience(1))
+    store.write_bytes("s3://runs/broken/a.bin", bytes(1000))
+    failing.faults, failing.share, failing.only = (fault,), 1.0, "broken"
+    actions = {
+        "a.bin": lambda: store.read_bytes("s3://runs/broken/a.bin"),
+        "b.bin": lambda: store.write_bytes("s3://runs/broken/b.bin", b"x"),
+        "c.parquet": lambda: store.footer("s3://runs/broken/c.parquet"),
+        "d": lambda: store.exists("s3://runs/broken/d"),
+    }
+    for name, action in actions.items():
+        with pytest.raises(
+            Unreachable, match=rf"s3://runs/broken/{name}: given up after 1 attempts"
+        ):
+            action()
+
+
+@pytest.mark.parametrize(
+    ("said", "tries"),
+    [("AWS Error INTERNAL_FAILURE: Failed to flush response stream", 8), ("ACCESS_DENIED", 1)],
+)
+def test_what_may_pass_is_tried_again_and_the_object_named(
+    said: str, tries: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "MAX_WAIT_S", 0.01)
+    asked = []
+
+    def action() -> None:
+        asked.append(said)
+        raise OSError(said)
+
+    with pytest.raises(Unreachable, match=rf"^s3://b/a\.parquet: .*{said}"):
+        object_storage.retried(action, "s3://b/a.parquet")
+    assert len(asked) == tries
+
+
+@pytest.mark.parametrize("address", ["s3://no-such-bucket/a", "s3://runs/none"])
+def test_what_is_not_there_is_said_at_once(failing: FaultyStorage, address: str) -> None:
+    before = failing.asked
+    with pytest.raises(InputError, match=address):
+        store.read_bytes(address)
+    assert failing.asked - before < 5
+
+
+@pytest.mark.parametrize(
+    "stages", [["extract"], pytest.param(["extract", "dedup"], marks=pytest.mark.slow)], ids=len
+)
+def test_a_run_on_storage_that_fails_has_the_bytes_of_an_undisturbed_one(
+    failing: FaultyStorage, tmp_path: Path, stages: list[str]
+) -> None:
+    """The engine without processes: its tasks meet the same server, with waits cut short."""
+    table = {
+        "stages": stages,
+        "dataset": [{"name": "cc", "files": ["s3://commoncrawl/" + NAMES[0]]}],
+    }
+    made = recipe.parse(table)
+    here = pipeline.run(made, str(tmp_path / "run"), InProcess(), say=lambda line: None)
+    failing.faults, failing.share = FAULTS, 0.1
+    there = pipeline.run(
+        made, f"s3://runs/failing/{len(stages)}", InProcess(), say=lambda line: None
+    )
+    failing.share = 0.0
+    assert contents(*there) == contents(*here)
+    assert failing.met
+
+
+def test_keys_in_an_address_are_used_and_not_told(storage: Any, tmp_path: Path) -> None:
+    pattern = f"s3://KEY:SECRET@commoncrawl/crawl-data/{CRAWL}/segments/*/wet/*.gz"
+    files = store.find(pattern)
+    assert [store.read_bytes(file.path) for file in files] == [wet(n) for n in range(3)]
+    made = recipe.parse({"stages": ["extract"], "dataset": [{"name": "cc", "files": [pattern]}]})
+    out = "s3://KEY:SECRET@runs/secret"
+    pipeline.run(made, out, InProcess(), say=lambda line: None)
+    for file in store.listing("s3://runs/secret"):
+        assert b"SECRET" not in store.read_bytes(file.path), file.path
+    with pytest.raises(InputError) as caught:
+        store.read_bytes("s3://KEY:SECRET@runs/none")
+    assert str(caught.value).startswith("s3://runs/none: no such file")

@@ -106,6 +106,7 @@ TESTED_ELSEWHERE = {
     "tools/train_extractor.py": "blocks/test_extractor.py",
     "shown.py": "stages/download/test_stage.py",
     "store/patience.py": "store/test_remote.py",
+    "store/storage.py": "store/test_object_storage.py",
     "store/web.py": "store/test_remote.py",
     "version.py": "cli/test_run.py",
     "web/blocks.py": "cli/test_train_extractor.py",
