@@ -75,8 +75,8 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
     n = html.shape[0]
     counts = np.zeros(7, np.int64)
     names = np.zeros(_SLOTS, np.uint64)
-    depth = lowest = left_open = lowest_open = nested_bytes = tag_end = 0
-    in_script = False
+    levels = np.zeros((7, 2), np.int64)
+    nested_bytes, tag_end, in_script = 0, 0, False
     counts[_TAGS] = len(tags)
     for i in tags:
         is_end = i + 1 < n and html[i + 1] == byte.SLASH
@@ -88,14 +88,10 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
             continue
         step = -1 if is_end else 1
         if not _is_in(name, _FLAT):
-            depth += step
-            lowest = min(lowest, depth)
-            counts[_DEPTH] = max(counts[_DEPTH], depth - lowest)
+            _climb(_DEPTH, step, levels, counts)
         if _is_in(name, _FORMATTING):
-            left_open += step
+            _climb(_OPEN, step, levels, counts)
             counts[_TAGS] -= not is_end
-            lowest_open = min(lowest_open, left_open)
-            counts[_OPEN] = max(counts[_OPEN], left_open - lowest_open)
         in_script = not is_end if name == _SCRIPT else in_script
         if is_end:
             counts[_NODES] += name in (_P, _BR)  # both make an element
@@ -118,6 +114,16 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
                 counts[_ROOT] += n
                 return counts
     return counts
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _climb(
+    field: int, step: int, levels: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> None:
+    """Keep in `counts` how high a walk of steps rises above its lowest point so far."""
+    levels[field, 0] += step
+    levels[field, 1] = min(levels[field, 1], levels[field, 0])
+    counts[field] = max(counts[field], levels[field, 0] - levels[field, 1])
 
 
 @njit(cache=True, nogil=True, _nrt=False)
