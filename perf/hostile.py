@@ -75,6 +75,8 @@ SPECIAL = {
     "tabs": "\t",
     "right to left marks": "\u202e\u2066x",
     "zeros": "\0",
+    "control characters": "\x01",
+    "control characters of two bytes": "\x80",
     "han": "\u6f22",
     "emoji": "\U0001f600",
     "marks": "a\u0300\u0316",
