@@ -21,6 +21,7 @@ Bytes = npt.NDArray[np.uint8]
 MAX_NAMES = 20_000  # distinct names that are counted
 _SLOTS = 1 << 16  # of their table
 _ERRORS_FOR_A_NODE = 8  # by their memory
+_FEW_BYTES = 1 << 20  # of a page with few errors, whatever they are
 _MANY = 100  # attributes of a tag; fewer cost a parser nothing that grows
 _OFFSET, _PRIME = np.uint64(FNV_OFFSET), np.uint64(FNV_PRIME)
 
@@ -66,9 +67,10 @@ def page_shape(html: bytes) -> Shape:
     Shape(tags=5, nodes=7, root_attributes=2, names=6, depth=3, left_open=1, squares=0)
     """
     data = np.frombuffer(html, np.uint8)
-    # A parser may keep an error for each control character and each entity.
-    errors = sum(html.count(sign) for sign in (b"&", b"\x0b", b"\x7f"))
-    errors += np.count_nonzero(data < byte.TAB) + np.count_nonzero(data - np.uint8(14) < 18)
+    errors = 0
+    if len(html) > _FEW_BYTES:  # a parser may keep an error for each control character and entity
+        errors = sum(html.count(sign) for sign in (b"&", b"\x0b", b"\x7f"))
+        errors += np.count_nonzero(data < byte.TAB) + np.count_nonzero(data - np.uint8(14) < 18)
     return Shape(*_counts(data, np.flatnonzero(data == byte.LESS_THAN), errors).tolist())
 
 
