@@ -1,4 +1,4 @@
-"""Pages made to hurt, at five sizes: `python perf/hostile.py [--extractor blocks] [--only a] [--most 10]`.
+"""Pages made to hurt, at five sizes: `python perf/hostile.py [--extractor blocks] [--only a]`.
 
 Each page runs in a process of its own that has extracted a small page before, as the child of a
 worker has. Prints seconds of the processor and the peak of memory in MB (that of the process, its

@@ -70,7 +70,7 @@ def page_shape(html: bytes) -> Shape:
     errors = 0
     if len(html) > _FEW_BYTES:  # a parser may keep an error for each control character and entity
         errors = sum(html.count(sign) for sign in (b"&", b"\x0b", b"\x7f"))
-        errors += np.count_nonzero(data < byte.TAB) + np.count_nonzero(data - np.uint8(14) < 18)
+        errors += int(np.count_nonzero((data < byte.TAB) | (data - np.uint8(14) < 18)))
     return Shape(*_counts(data, np.flatnonzero(data == byte.LESS_THAN), errors).tolist())
 
 
