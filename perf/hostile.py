@@ -1,4 +1,4 @@
-"""Pages made to hurt, at five sizes: `python perf/hostile.py [--extractor blocks] [--only a] [--most 10]`.
+"""Pages made to hurt, at five sizes: `python perf/hostile.py [--extractor blocks] [--only a]`.
 
 Each page runs in a process of its own that has extracted a small page before, as the child of a
 worker has. Prints seconds of the processor and the peak of memory in MB (that of the process, its
@@ -75,6 +75,8 @@ SPECIAL = {
     "tabs": "\t",
     "right to left marks": "\u202e\u2066x",
     "zeros": "\0",
+    "control characters": "\x01",
+    "control characters of two bytes": "\x80",
     "han": "\u6f22",
     "emoji": "\U0001f600",
     "marks": "a\u0300\u0316",

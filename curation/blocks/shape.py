@@ -20,6 +20,8 @@ from curation.blocks.vocabulary import FNV_OFFSET, FNV_PRIME
 Bytes = npt.NDArray[np.uint8]
 MAX_NAMES = 20_000  # distinct names that are counted
 _SLOTS = 1 << 16  # of their table
+_ERRORS_FOR_A_NODE = 8  # by their memory
+_FEW_BYTES = 1 << 20  # of a page with few errors, whatever they are
 _MANY = 100  # attributes of a tag; fewer cost a parser nothing that grows
 _OFFSET, _PRIME = np.uint64(FNV_OFFSET), np.uint64(FNV_PRIME)
 
@@ -28,10 +30,11 @@ class Shape(NamedTuple):
     """What a page's markup holds, at most.
 
     tags: signs that may begin a tag, the starts of formatting elements left out; nodes: start
-    tags, comments and attributes; root_attributes: those of all `html` and `body` tags; names:
-    distinct names of tags and attributes, up to `MAX_NAMES` + 1; depth: elements open at once,
-    those left out that need no end tag; left_open: formatting elements open at once; squares: the
-    sum over tags with many attributes of their number times that of distinct ones.
+    tags, comments and attributes, and an eighth of the signs that a parser may call errors;
+    root_attributes: those of all `html` and `body` tags; names: distinct names of tags and
+    attributes, up to `MAX_NAMES` + 1; depth: elements open at once, those left out that need no end
+    tag; left_open: formatting elements open at once; squares: the sum over tags with many
+    attributes of their number times that of distinct ones.
     """
 
     tags: int
@@ -64,19 +67,23 @@ def page_shape(html: bytes) -> Shape:
     Shape(tags=5, nodes=7, root_attributes=2, names=6, depth=3, left_open=1, squares=0)
     """
     data = np.frombuffer(html, np.uint8)
-    return Shape(*_counts(data, np.flatnonzero(data == byte.LESS_THAN)).tolist())
+    errors = 0
+    if len(html) > _FEW_BYTES:  # a parser may keep an error for each control character and entity
+        errors = sum(html.count(sign) for sign in (b"&", b"\x0b", b"\x7f"))
+        errors += int(np.count_nonzero((data < byte.TAB) | (data - np.uint8(14) < 18)))
+    return Shape(*_counts(data, np.flatnonzero(data == byte.LESS_THAN), errors).tolist())
 
 
 _TAGS, _NODES, _ROOT, _NAMES, _DEPTH, _OPEN, _SQUARES = range(7)
 
 
 @njit(cache=True, nogil=True)
-def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
+def _counts(html: Bytes, tags: npt.NDArray[np.intp], errors: int) -> npt.NDArray[np.int64]:
     n = html.shape[0]
     counts = np.zeros(7, np.int64)
     names = np.zeros(_SLOTS, np.uint64)
-    depth = lowest = left_open = lowest_open = nested_bytes = tag_end = 0
-    in_script = False
+    levels = np.zeros((7, 2), np.int64)
+    nested_bytes, tag_end, in_script = 0, 0, False
     counts[_TAGS] = len(tags)
     for i in tags:
         is_end = i + 1 < n and html[i + 1] == byte.SLASH
@@ -84,18 +91,16 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
         name = _name_number(html, at)
         if name == 0:  # a comment, an instruction or only a sign
             following = html[at] if at < n else 0
-            counts[_NODES] += is_end or following == byte.EXCLAMATION or following == byte.QUESTION
+            is_node = is_end or following == byte.EXCLAMATION or following == byte.QUESTION
+            counts[_NODES] += is_node
+            errors += not is_node
             continue
         step = -1 if is_end else 1
         if not _is_in(name, _FLAT):
-            depth += step
-            lowest = min(lowest, depth)
-            counts[_DEPTH] = max(counts[_DEPTH], depth - lowest)
+            _climb(_DEPTH, step, levels, counts)
         if _is_in(name, _FORMATTING):
-            left_open += step
+            _climb(_OPEN, step, levels, counts)
             counts[_TAGS] -= not is_end
-            lowest_open = min(lowest_open, left_open)
-            counts[_OPEN] = max(counts[_OPEN], left_open - lowest_open)
         in_script = not is_end if name == _SCRIPT else in_script
         if is_end:
             counts[_NODES] += name in (_P, _BR)  # both make an element
@@ -116,8 +121,19 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp]) -> npt.NDArray[np.int64]:
             nested_bytes += end - i
             if nested_bytes > n:
                 counts[_ROOT] += n
-                return counts
+                break
+    counts[_NODES] += errors // _ERRORS_FOR_A_NODE
     return counts
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _climb(
+    field: int, step: int, levels: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
+) -> None:
+    """Keep in `counts` how high a walk of steps rises above its lowest point so far."""
+    levels[field, 0] += step
+    levels[field, 1] = min(levels[field, 1], levels[field, 0])
+    counts[field] = max(counts[field], levels[field, 0] - levels[field, 1])
 
 
 @njit(cache=True, nogil=True, _nrt=False)

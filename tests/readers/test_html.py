@@ -262,6 +262,12 @@ def test_no_page_with_more_nodes_than_the_limit_is_parsed(unit):
         page_text(page(unit * (MAX_NODES // nodes + 1)), "blocks")
 
 
+@pytest.mark.parametrize("sign", ["<", "\0", "\x01", "\x1f", "&"])
+def test_signs_that_are_errors_count_as_an_eighth_of_a_node(sign):
+    assert page_shape(sign.encode() * 2_000_001).nodes == 250_000
+    assert reason_of(lambda: page_text(page("x" + sign * (8 * MAX_NODES + 8)), "blocks")) == "too_large"  # fmt: skip
+
+
 def test_linear_in_what_looks_like_an_end_tag():
     """Quadratic time would take minutes here."""
     for body in ("<script>" + "</" * 200_000, "<svg><script>" + "</s" * 300_000):
