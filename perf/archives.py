@@ -1,8 +1,8 @@
 """What becomes of every record of some archives: `python perf/archives.py FILE_OR_FOLDER ... [--extractor blocks]`.
 
-One line a file: bytes, records, how many of them the fast reader vouched for (the rest were read by `readers.framing`), what warcio and
-fastwarc alone see of it (a number of records, `*` where they stop with an error or see a record whose block is not whole), documents, pages
-without text and rejects by reason, and records that never hold a page. The books balance or the script fails.
+One line a file: bytes, records, what warcio and fastwarc see of it (a number of records, `*` where
+they stop with an error or see a record whose block is not whole), documents, pages without text and
+rejects by reason, and records that never hold a page. The books balance or the script fails.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ import collections
 import io
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 from fastwarc.warc import ArchiveIterator as FastwarcIterator
@@ -30,23 +28,10 @@ LIMIT = 10 << 20
 Outcome = tuple[str, str]  # document, reject or skipped; and the reason or kind
 
 
-def outcomes(data: bytes, name: str, extractor: str) -> tuple[list[Outcome], int]:
-    """One outcome for each record of an archive, and how many records the fast reader vouched for."""
-    fast = 0
-    quick = warc._fast_records
-
-    def counted(*args: Any) -> Iterator[Any]:
-        nonlocal fast
-        for raw in quick(*args):
-            fast += 1
-            yield raw
-
-    warc._fast_records = counted
-    try:
-        records = list(warc.read_archive(io.BytesIO(data), name, max_page_bytes=LIMIT))
-    finally:
-        warc._fast_records = quick
-    return [_outcome(one, extractor) for one in records], fast
+def outcomes(data: bytes, name: str, extractor: str) -> list[Outcome]:
+    """One outcome for each record of an archive."""
+    records = warc.read_archive(io.BytesIO(data), name, max_page_bytes=LIMIT)
+    return [_outcome(one, extractor) for one in records]
 
 
 def _outcome(one: Page | Reject | Skipped, extractor: str) -> Outcome:
@@ -116,7 +101,6 @@ def main(paths: tuple[str, ...], extractor: str) -> None:
         "file",
         "kB",
         "records",
-        "fast",
         "warcio",
         "fastwarc",
         "documents",
@@ -137,7 +121,7 @@ def main(paths: tuple[str, ...], extractor: str) -> None:
     for path in files(paths):
         data = path.read_bytes()
         began = time.perf_counter()
-        found, fast = outcomes(data, path.name, extractor)
+        found = outcomes(data, path.name, extractor)
         seconds = time.perf_counter() - began
         by = {
             kind: collections.Counter(why for k, why in found if k == kind)
@@ -147,15 +131,13 @@ def main(paths: tuple[str, ...], extractor: str) -> None:
         if documents + sum(by["reject"].values()) + sum(by["skipped"].values()) != len(found):
             sys.exit(f"{path}: the books do not balance")
         table.add_row(
-            path.name, f"{len(data) / 1000:.0f}", str(len(found)), str(fast), seen_by_warcio(data), seen_by_fastwarc(data),
+            path.name, f"{len(data) / 1000:.0f}", str(len(found)), seen_by_warcio(data), seen_by_fastwarc(data),
             str(documents), told(by["reject"]), told(by["skipped"]), f"{seconds:.2f}",
         )  # fmt: skip
         sums.update(
             files=1,
             records=len(found),
-            fast=fast,
             documents=documents,
-            touched=fast < len(found) - 1,
         )
         for kind, some in by.items():
             losses[kind].update(some)
@@ -163,8 +145,7 @@ def main(paths: tuple[str, ...], extractor: str) -> None:
     console.print(table)
     console.print(
         f"{sums['files']} files, {sums['records']} records: {sums['documents']} documents; rejects: {told(losses['reject'])}; "
-        f"skipped: {told(losses['skipped'])}. Vouched for by the fast reader: {sums['fast']}; the slow reader had more to do "
-        f"than the last record in {sums['touched']} files.",
+        f"skipped: {told(losses['skipped'])}.",
         highlight=False,
     )
 

@@ -196,7 +196,7 @@ class Framer:
     def _header(self, offset: int, place: int) -> Raw | str:
         """Take a record's header off the window; a string says why there is none."""
         window = self._window
-        window.has(LINE_BYTES)
+        window.has(self._ahead())
         if window.data[:5].upper() == b"WARC/":
             raw = self._warc_header(offset, place)
             self._is_arc = False if isinstance(raw, Raw) else self._is_arc
@@ -212,7 +212,7 @@ class Framer:
     def _warc_header(self, offset: int, place: int) -> Raw | str:
         window = self._window
         for size in _HEADER_STEPS:
-            window.has(size + LINE_BYTES)
+            window.has(size + self._ahead())
             cut = self._start(1, size)
             end = HEADER_END.search(window.data, 0, size if cut is None else cut)
             if cut is not None or end is not None or len(window.data) <= size:
@@ -235,7 +235,7 @@ class Framer:
             self._lost_in = raw.offset
             detail = "its length ends at no record, member or file"
             return _lost("malformed", raw.url, raw.offset, detail)
-        window.has(length + LINE_BYTES)
+        window.has(length + self._ahead())
         if len(window.data) < length:
             return self._cut(raw)
         end = length
@@ -279,6 +279,10 @@ class Framer:
         if self._scout is None:
             self._scout = _Scout(self._unpacker, *window.member(), self._is_arc)
         return self._scout.believes(window.position, window.position + length)
+
+    def _ahead(self) -> int:
+        """Bytes to see of what follows: the longest first line, which is short but in ARC files."""
+        return 2 * _BLANK_BYTES if self._is_arc is False else LINE_BYTES
 
     def _ends_at(self, length: int) -> bool:
         """Whether a record, a member's border, damage or the end follows, but for line ends."""

@@ -34,8 +34,10 @@ _ADDRESS_BYTES = 1 << 13
 
 def record_start(data: bytearray, low: int, high: int, is_arc: bool | None) -> int | None:
     """Where the first record in data[low:high] begins; its first line may end later."""
-    found = None
-    if not is_arc and (match := WARC_START.search(data, low, high + 128)):
+    found, end = None, high + 128
+    # Looked for first, since it is ten times as fast as the pattern.
+    is_there = data.find(b"ARC/", low, end) >= 0 or data.find(b"arc/", low, end) >= 0
+    if not is_arc and is_there and (match := WARC_START.search(data, low, end)):
         found = match.start() if match.start() < high else None
     if is_arc is False:
         return found

@@ -66,7 +66,8 @@ class ExtractConfig:
     table_languages: bool = key(True, "Also guess the language of rows of tables.")
     digests: Literal["warn", "refuse", "ignore"] = key(
         "warn",
-        "Records that do not fit their own WARC digests: counted, refused as `malformed`, or taken.",
+        "Records that do not fit their WARC digests or their length: counted, refused as "
+        "`malformed`, or taken.",
         of_tables=False,
     )
     max_page_bytes: int = key(10 << 20, "A larger page is refused as `too_large`.", least=1)

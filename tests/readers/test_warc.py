@@ -446,7 +446,7 @@ def test_real_crawl(shared_data):
     assert counts == {"warcinfo": 1, "request": 484, "page": 484, "metadata": 484}
 
 
-@pytest.mark.parametrize("in_gzip", [True, False])  # fastwarc reads members, the framer the rest
+@pytest.mark.parametrize("in_gzip", [True, False])
 def test_a_record_that_does_not_fit_its_own_digest(in_gzip: bool) -> None:
     body = b"<p>" + b"A mill stands by the river. " * 9
     plain, chunked = (
