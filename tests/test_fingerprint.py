@@ -26,7 +26,7 @@ def test_a_fit_on_the_sample_agrees_with_the_stored_model(sample_run: Path) -> N
     """Linear algebra libraries differ by machine, so a fit agrees to 1e-6 and not to the last bit."""
     fitted = load_model(str(sample_run / "classify" / "model"))
     stored = load_model(str(fingerprint.FOLDER / "model"))
-    assert np.count_nonzero(stored.weights) > 5000
+    assert np.count_nonzero(stored.weights) > 4000
     np.testing.assert_allclose(fitted.weights, stored.weights, rtol=0, atol=1e-6)
     assert fitted.intercept == pytest.approx(stored.intercept, abs=1e-6)
 

@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import signal
+import tempfile
 import threading
 from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
+
+from curation.errors import CurationError
 
 CONTEXT = multiprocessing.get_context("forkserver")
 PRELOADED = ["pyarrow.parquet", "curation.store", "curation.engine.preload"]
@@ -26,7 +29,15 @@ def start() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     with no_interrupt():
         CONTEXT.set_forkserver_preload(PRELOADED)
-        forkserver.ensure_running()
+        try:
+            forkserver.ensure_running()
+        except OSError as error:
+            if "too long" not in str(error):
+                raise
+            raise CurationError(
+                f"{tempfile.gettempdir()}: the name of this folder for temporary files is too long for "
+                "the sockets in it; set TMPDIR to a shorter one, such as /tmp"
+            ) from error
 
 
 @contextlib.contextmanager

@@ -33,7 +33,7 @@ from curation.gpt3.train import Options, train
 
 BASE = "raw"
 WARMUP_SHARE = 0.05  # of the budget; appendix B's would be shorter than one batch here
-_NEVER = 1 << 62
+_NEVER = 10**9  # steps: more than any run has
 
 Losses = NDArray[np.float64]
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.util
+import os
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -55,9 +56,16 @@ def encoding(name: str = "gpt2") -> tiktoken.Encoding:
     files = _wheel_files() if name == "gpt2" else None
     if files is not None:
         vocab_bpe, encoder_json = files
-        ranks = data_gym_to_mergeable_bpe_ranks(
-            str(vocab_bpe), str(encoder_json), VOCAB_BPE_SHA256, ENCODER_JSON_SHA256
-        )
+        # The files are here: no copy of them in a folder for temporary files that others may write.
+        cache = os.environ.get("TIKTOKEN_CACHE_DIR")
+        os.environ["TIKTOKEN_CACHE_DIR"] = ""
+        try:
+            ranks = data_gym_to_mergeable_bpe_ranks(
+                str(vocab_bpe), str(encoder_json), VOCAB_BPE_SHA256, ENCODER_JSON_SHA256
+            )
+        finally:
+            del os.environ["TIKTOKEN_CACHE_DIR"]
+            os.environ |= {} if cache is None else {"TIKTOKEN_CACHE_DIR": cache}
         return tiktoken.Encoding(
             name="gpt2",
             pat_str=_GPT2_PATTERN,

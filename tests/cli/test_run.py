@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -190,8 +191,8 @@ def test_an_interrupt_says_so_and_leaves_nothing(
     sample_folder: Path, tmp_path: Path, number: signal.Signals, times: int, code: int
 ) -> None:
     """Sent to all processes of the run, as a terminal does."""
-    out, temporary = tmp_path / "run", tmp_path / "tmp"
-    temporary.mkdir()
+    out = tmp_path / "run"
+    temporary = Path(tempfile.mkdtemp())  # not below tmp_path: its name may be too long for sockets
     process = subprocess.Popen(
         [sys.executable, "-m", "curation", "run", f"{sample_folder}/recipe.toml", f"--out={out}"],
         stdout=subprocess.PIPE,
