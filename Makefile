@@ -54,7 +54,7 @@ test-all: .venv/.test compiled ## set-up, and every test: also the long ones and
 	@$(PYTEST) $(ARGS)
 
 quick: .venv/.all compiled ## the kernels, the recipe and the stages on toy data, without Spark
-	@$(PYTEST) -m '$(FAST) and not spark' tests/kernels tests/recipe tests/stages $(ARGS)
+	@$(PYTEST) --hypothesis-profile quick -m '$(FAST) and not spark' tests/kernels tests/recipe tests/stages $(ARGS)
 
 compiled:
 	@echo "Compiling the kernels, the first time only ..." && $(BIN)/python -m curation.pipeline.compile

@@ -18,6 +18,7 @@ from curation.rundir.plan import Plan
 settings.register_profile(
     "untimed", deadline=None
 )  # the machine may be busy, and a first call compiles
+settings.register_profile("quick", deadline=None, max_examples=10)  # for `make quick`
 settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")

@@ -4,13 +4,14 @@ import random
 from typing import Any
 
 import numpy as np
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.kernels import minhash
 from curation.kernels.buckets import CROSSED, GONE, MOST, OLD, REFERENCE, bucket_pairs, leaving
 
-MANY = settings(deadline=None, max_examples=1000)
+MANY = examples(1000)
 BUCKET = 80  # more than CLOSE
 ROLES = st.sampled_from([0, OLD, OLD | GONE])
 MEMBERS = st.lists(

@@ -4,6 +4,7 @@ import pickle
 import numpy as np
 import pyarrow as pa
 import pytest
+from examples import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -46,7 +47,7 @@ def hits_of(documents, table):
     ]
 
 
-@settings(deadline=None, max_examples=400)
+@examples(400)
 @given(st.lists(TEXTS, max_size=5), st.lists(TEXTS, max_size=5), st.integers(1, 4))
 def test_scan_equals_the_reference(documents, fields, width):
     table = build_table(fields, range(len(fields)), width)

@@ -1,7 +1,8 @@
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
@@ -17,7 +18,7 @@ def runs(text, width):
     return [" ".join(said[i : i + width]) for i in range(len(said) - width + 1)]
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(st.lists(TEXTS, max_size=5), st.lists(st.tuples(TEXTS, st.integers(1, 4)), max_size=5))
 def test_what_was_seen_is_what_the_texts_hold(documents, fields):
     table, grams, field_of = build_ngrams(

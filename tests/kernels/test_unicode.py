@@ -27,6 +27,7 @@ def all_cells():
     return cells[pages[POINTS >> 7].astype(np.int64) * 128 + (POINTS & 127)]
 
 
+@pytest.mark.slow
 def test_the_packaged_table_is_what_its_maker_makes():
     if unicodedata.unidata_version != unicode_version():
         pytest.skip(

@@ -54,6 +54,7 @@ def test_one_worker_or_two_make_the_same_bytes(
     assert sum(name.startswith("shards/") for name in made) > 10
 
 
+@pytest.mark.slow  # the test with a cluster runs the whole line on Spark too
 @pytest.mark.spark
 def test_spark_makes_the_same_bytes(tiny_run: Path, spark_engine: Any, tmp_path: Path) -> None:
     """The whole line over the tiny corpus; the test with a cluster does the demo corpus."""

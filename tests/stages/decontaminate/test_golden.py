@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from reference_decontamination import decontaminate as reference
 
@@ -161,7 +162,7 @@ def in_memory(
     return out
 
 
-@settings(deadline=None, max_examples=500, suppress_health_check=[HealthCheck.too_slow])
+@examples(500, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(TEXTS, max_size=6), st.lists(st.lists(TEXTS, max_size=2), max_size=3), OPTIONS)
 def test_random_corpora_are_cut_as_the_reference_cuts_them(
     documents: list[str], examples: list[list[str]], options: dict[str, int]
