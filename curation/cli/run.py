@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curation.cli.console import console, say
-from curation.cli.options import set_option, strict_option, workers_option
+from curation.cli.options import set_option, strict_option, with_options, workers_option
 
 if TYPE_CHECKING:
     from curation.cli.progress import Steps
@@ -138,7 +138,7 @@ def execute(
     screen = console()
     screen.print(funnel_table(funnel(rundir, plan), screen.width))
     for warning in line.warnings(rundir):
-        screen.print(Text("! ", style="yellow").append(warning, style="default"))
+        screen.print(Text("! ", style="yellow").append(with_options(warning), style="default"))
     say(f"Run directory: {out}\nTo look at it: curation report {out}")
     if strict and extract.damage(rundir):
         raise SystemExit(3)
