@@ -2,8 +2,7 @@
 whole or broken.
 
 `unpack` finds how the file is packed, `framing` its records, `headers` what they say of
-themselves, `payload` what each of them is. Costs
-some 150 MB/s unpacked. Memory: a page or two. The trap: one broken record must cost no other one,
+themselves, `payload` what each of them is. Reads some 150 MB/s unpacked. Memory: a page or two. The trap: one broken record must cost no other one,
 so nothing that a record says of itself is believed before what follows it was seen.
 """
 

@@ -62,6 +62,8 @@ def read(out: str, stage: str) -> Manifest | None:
     """A stage's manifest; None where there is none, or it is damaged."""
     data = read_data(path(out, stage))
     try:
+        if any(name.startswith("/") or ".." in name.split("/") for name in data["files"]):
+            return None  # what is named may be deleted: nothing outside the run directory
         return Manifest(data["key"], {name: Entry(**row) for name, row in data["files"].items()})
     except (KeyError, TypeError, AttributeError):
         return None
@@ -142,13 +144,13 @@ def remove(out: str, manifest: Manifest, names: Sequence[str]) -> None:
     The tables of shards and downloads stand for themselves. In every other folder one file vouches
     for all.
     """
-    doomed = set(names)
+    unfit = set(names)
     for folder in {name.rpartition("/")[0] for name in names}:
         alone = folder.rpartition("/")[0] in SHARD_FOLDERS
         alone |= folder.partition("/")[0] in ("", "kept", "removed", "downloads")
         if not alone or f"{folder}/_manifest.parquet" in manifest.files:
-            doomed |= {name for name in manifest.files if name.rpartition("/")[0] == folder}
-    for name in doomed:
+            unfit |= {name for name in manifest.files if name.rpartition("/")[0] == folder}
+    for name in unfit:
         store.delete(store.join(out, name))
 
 

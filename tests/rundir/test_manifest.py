@@ -246,3 +246,14 @@ def test_a_run_that_slept_while_another_took_over_writes_nothing(
     assert "no longer the lock of this run" in process.communicate(timeout=60)[1]
     assert process.returncode == 1
     assert digests(out) == digests(tiny_run)
+
+
+@pytest.mark.parametrize("name", ["/etc/hosts", "tokens/../../other.parquet"])
+def test_a_manifest_that_names_files_outside_its_run_is_none(tmp_path: Path, name: str) -> None:
+    files = {name: {"size": 1, "sha256": "", "identity": ""}}
+    path = Path(manifests.path(str(tmp_path), "tokenize"))
+    path.parent.mkdir()
+    path.write_text(json.dumps({"key": "k", "files": files}))
+    assert manifests.read(str(tmp_path), "tokenize") is None
+    path.write_text(json.dumps({"key": "k", "files": {"tokens/a.parquet": files[name]}}))
+    assert manifests.read(str(tmp_path), "tokenize") is not None
