@@ -1,9 +1,10 @@
 """Archives as crawlers write them -> pages: WARC 0.18 to 1.1, WET, ARC; gzip, zstd, bzip2 or plain;
 whole or broken.
 
-`unpack` finds how the file is packed, `framing` its records, `headers` what they say of
-themselves, `payload` what each of them is. Reads some 150 MB/s unpacked. Memory: a page or two. The trap: one broken record must cost no other one,
-so nothing that a record says of itself is believed before what follows it was seen.
+`unpack` finds how the file is packed, `framing` its records, `headers` what they say of themselves,
+`payload` what each of them is. Reads some 150 MB/s unpacked. Memory: a page or two. The trap: one
+broken record must cost no other one, so nothing that a record says of itself is believed before
+what follows it was seen.
 """
 
 from __future__ import annotations
