@@ -69,7 +69,10 @@ def _kept_pieces(rows: Iterator[Document | Reject], decision: str) -> Iterator[D
     keeps = table.column("keep").to_pylist()
     pieces = table.column("pieces").to_pylist() if "pieces" in table.column_names else None
     for number, (row, keep) in enumerate(zip(rows, keeps, strict=True)):
-        if not keep or isinstance(row, Reject):
+        if not keep:
+            continue
+        if isinstance(row, Reject):  # larger than a table's text may be: counted, not lost
+            yield row
             continue
         extra = {key: value for key, value in (row.extra or {}).items() if key not in _OF_A_RUN}
         extra |= extra.pop("extra", None) or {}
