@@ -26,6 +26,7 @@ NOT_ASKED = ("validation_windows", "progress")  # of Options: not options of the
 
 
 def require_torch(what: str) -> None:
+    """Raise MissingExtra where torch or safetensors is not installed."""
     if any(importlib.util.find_spec(name) is None for name in ("torch", "safetensors")):
         raise MissingExtra(what, "train")
 

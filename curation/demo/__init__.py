@@ -1,0 +1,1 @@
+"""The demo corpus, and the archives and files that it is written as."""

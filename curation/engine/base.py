@@ -108,6 +108,7 @@ class Engine(Protocol):
 
 
 def part_path(out: str, value: int) -> str:
+    """The table of one value of the partition column, in the folder of a result."""
     return store.join(out, f"{value:05d}.parquet")
 
 

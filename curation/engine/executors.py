@@ -63,6 +63,7 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 def read_tables(
     paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
+    """The rows of the tables whose numbers arrive, as plain Arrow types."""
     plain = plain_schema(schema)
     for batch in batches:
         for number in batch.column(0).to_pylist():
@@ -77,6 +78,7 @@ def write_tables(
     partition_by: str | None,
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
+    """Write the rows that arrive as parts of a result; yield what was written."""
     for value, rows in write_parts(batches, out, schema, digest, partition_by):
         yield pa.record_batch(
             {"value": pa.array([value], pa.int64()), "rows": pa.array([rows], pa.int64())}
@@ -116,6 +118,7 @@ def reduce_runs(
     memory_gb: float,
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
+    """Sort the rows of each part that arrives, reduce it, and yield what the reducer returns."""
     folder = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")[0] or None
     with tempfile.TemporaryDirectory(dir=folder) as spill:
         by_part = itertools.groupby(runs(batches, "part"), key=lambda pair: pair[0])

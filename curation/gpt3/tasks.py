@@ -123,6 +123,7 @@ def read_choices(records: list[Record]) -> Parts:
 
 
 def read_arc(records: list[Record]) -> Parts:
+    """ARC: a question, and answers to choose from."""
     for record in records:
         yield (
             (record["query"].strip() + "\nAnswer:",),
@@ -142,11 +143,13 @@ def read_partial(records: list[Record]) -> Parts:
 
 
 def read_hellaswag(records: list[Record]) -> Parts:
+    """HellaSwag: a context, and endings to choose from."""
     for record in records:
         yield (record["ctx"].strip(),), _spaced(record["endings"]), int(record["label"])
 
 
 def read_piqa(records: list[Record]) -> Parts:
+    """PIQA: a goal, and two ways to reach it."""
     for record in records:
         yield (
             (record["goal"].strip(),),
@@ -156,6 +159,7 @@ def read_piqa(records: list[Record]) -> Parts:
 
 
 def read_storycloze(records: list[Record]) -> Parts:
+    """StoryCloze: four sentences, and two endings."""
     for record in records:
         story = " ".join(record[f"InputSentence{i}"].strip() for i in range(1, 5))
         endings = [record[f"RandomFifthSentenceQuiz{i}"] for i in (1, 2)]

@@ -1,0 +1,1 @@
+"""Bytes to documents: archives, pages, dumps, tables, the crawl's lists."""

@@ -20,6 +20,7 @@ IN, KEPT, CUT = "in", "kept", "cut"
 
 
 def add(ledger: Ledger, outcome: str, documents: int, chars: int = 0, tokens: int = 0) -> None:
+    """Count documents, characters and tokens under an outcome, in place."""
     counts = ledger.setdefault(outcome, [0, 0, 0])
     counts[0] += documents
     counts[1] += chars
@@ -74,4 +75,5 @@ def check_chain(stage: str, where: str, before: Ledger, after: Ledger) -> None:
 
 
 def documents(ledger: Mapping[str, Counts], outcome: str) -> int:
+    """Documents under an outcome; 0 where it did not occur."""
     return ledger.get(outcome, [0, 0, 0])[0]

@@ -55,6 +55,7 @@ class Manifest:
 
 
 def path(out: str, stage: str) -> str:
+    """Where a stage's manifest stands in a run directory."""
     return store.join(out, FOLDER, stage + ".json")
 
 

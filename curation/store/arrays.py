@@ -15,6 +15,7 @@ from curation.store.writing import atomic
 
 
 def write_array(path: str, array: npt.NDArray[Any]) -> None:
+    """Write a NumPy array as one `.npy` file, which appears whole or not at all."""
     with atomic(path) as file:
         np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
 

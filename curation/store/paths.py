@@ -32,6 +32,7 @@ _GLOB = re.compile(r"[*?\[]")
 
 
 def is_remote(path: str) -> bool:
+    """Whether a path is an address such as s3://bucket/key."""
     return "://" in path
 
 
@@ -71,11 +72,13 @@ def join(*parts: str) -> str:
 
 
 def exists(path: str) -> bool:
+    """Whether a file or folder is at a path."""
     system, inner = filesystem(path)
     return bool(system.get_file_info(inner).type != pafs.FileType.NotFound)
 
 
 def is_folder(path: str) -> bool:
+    """Whether a folder is at a path."""
     system, inner = filesystem(path)
     return bool(system.get_file_info(inner).type == pafs.FileType.Directory)
 
@@ -230,11 +233,13 @@ def open_input(path: str) -> Any:
 
 
 def read_bytes(path: str) -> bytes:
+    """All bytes of a file."""
     with open_input(path) as stream:
         return bytes(stream.readall())
 
 
 def read_json(path: str) -> Any:
+    """The value in a JSON file. Raises RunError where it is none."""
     try:
         return orjson.loads(read_bytes(path))
     except orjson.JSONDecodeError as error:

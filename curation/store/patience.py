@@ -31,6 +31,7 @@ class TryAgain(Exception):
 
 
 def given_up(url: str, patience: Patience, error: BaseException) -> Unreachable:
+    """The error that says how often an address was tried, and what to do."""
     return Unreachable(
         f"{url}: given up after {patience.max_attempts} attempts: {error}. Try again later: it "
         "goes on where it stopped"

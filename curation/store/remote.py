@@ -55,6 +55,7 @@ class Address:
 
 
 def is_web(path: str) -> bool:
+    """Whether a path is an http or https address."""
     return path.startswith(("http://", "https://"))
 
 

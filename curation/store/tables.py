@@ -194,6 +194,7 @@ def done(path: str, digest: str) -> Footer | None:
 
 
 def need_footer(path: str) -> Footer:
+    """The footer of a table that must be there. Raises RunError where it is missing or damaged."""
     committed = footer(path)
     if committed is None:
         raise RunError(
@@ -219,12 +220,14 @@ def read_groups(
 
 
 def read_table(path: str, columns: Sequence[str] | None = None) -> pa.Table:
+    """A whole table, or some of its columns in the order asked for."""
     with open_input(path) as stream:
         table = pq.ParquetFile(stream).read(columns=None if columns is None else list(columns))
     return table if columns is None else table.select(list(columns))
 
 
 def read_schema(path: str) -> pa.Schema:
+    """The columns of a Parquet file. Raises InputError where it is none."""
     try:
         with open_input(path) as stream:
             return pq.read_schema(stream).remove_metadata()

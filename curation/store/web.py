@@ -113,6 +113,7 @@ def response_size(response: Any) -> int | None:
 
 
 def range_size(response: Any) -> int | None:
+    """The size in bytes of the whole file, which the answer to a range request tells; else None."""
     match = re.search(r"/(\d+)$", response.headers.get("Content-Range", ""))
     return int(match[1]) if match else None
 

@@ -99,11 +99,13 @@ def _umask() -> int:
 
 
 def write_bytes(path: str, data: bytes) -> None:
+    """Write a file that appears whole or not at all."""
     with atomic(path) as file:
         file.write(data)
 
 
 def write_json(path: str, value: Any) -> None:
+    """Write a value as indented JSON with sorted keys."""
     write_bytes(
         path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
     )

@@ -51,6 +51,7 @@ def document(title: str, body: str, style: str = "") -> str:
 
 
 def section(title: str, intro: str, *body: str) -> str:
+    """A section with a heading; `intro` and `body` are HTML."""
     return f"<section><h2>{escape(title)}</h2><p class='dim'>{intro}</p>{''.join(body)}</section>"
 
 
@@ -77,8 +78,10 @@ def listing_card(listing: Listing) -> str:
 
 
 def cards(*cards: str) -> str:
+    """Cards beside each other."""
     return f"<div class='cards'>{''.join(cards)}</div>"
 
 
 def card(title: str, body: str) -> str:
+    """A card with a title; `body` is HTML."""
     return f"<div class='card'><h3>{escape(title)}</h3>{body}</div>"

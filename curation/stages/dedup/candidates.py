@@ -135,6 +135,7 @@ def shuffled_tables(
 
 
 def part_table(out: str, part: int) -> str:
+    """The table of one part, in the folder of a step."""
     return store.join(out, f"{part:05d}.parquet")
 
 

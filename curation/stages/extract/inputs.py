@@ -24,6 +24,7 @@ BATCH_BYTES = 1 << 20  # of pages that go to the extractor together
 
 
 def input_format(dataset: Dataset, file: store.File) -> str:
+    """The format that a dataset names, or the one that the file's name tells."""
     return guess_format(file.name) if dataset.format == "auto" else dataset.format
 
 
