@@ -21,8 +21,8 @@ def main(directory: Path) -> None:
     build_demo(directory)
     fetches = sum(row["dataset"] == "commoncrawl" for row in truth())
     click.echo(
-        f"Wrote the demo corpus to {directory}: {fetches} crawl pages in crawl/, whose last archive is "
-        "cut short on purpose; truth.jsonl says what each page is."
+        f"Wrote the demo corpus to {directory}: {fetches} crawl pages in crawl/; "
+        "truth.jsonl says what each page is."
     )
 
 

@@ -3,8 +3,7 @@ lays out its WARC files.
 
 Each fetch becomes a request, a response (or revisit) and a metadata record; dates and record ids
 are derived from the url, so two builds are equal byte for byte (with one zlib). Costs under a
-second. Trap: the last archive ends in the middle of a response on purpose; `truth()` lists the lost
-page with `reject = "truncated"`.
+second.
 """
 
 from __future__ import annotations
@@ -78,7 +77,7 @@ def archives() -> dict[str, bytes]:
     Pages are spread by a hash of their url, revisits come after the rest.
     """
     order = sorted(
-        pages(), key=lambda p: (p.archive == "last", bool(p.revisit_of), zlib.crc32(p.url.encode()))
+        pages(), key=lambda p: (p.segment, bool(p.revisit_of), zlib.crc32(p.url.encode()))
     )
     bodies = {page.url: body(page) for page in order}
     dates = {page.url: _date(position) for position, page in enumerate(order)}
@@ -94,8 +93,7 @@ def archives() -> dict[str, bytes]:
 def _archive(
     name: str, fetches: list[Page], bodies: dict[str, bytes], dates: dict[str, str]
 ) -> bytes:
-    """One archive; it is cut in the middle of the response of a page that is marked to come
-    last."""
+    """One archive: a warcinfo record, then three records for each fetch."""
     out = io.BytesIO()
     writer = WARCWriter(out, gzip=True)
     fields = _headers("warcinfo", name, _date(0)) | {"WARC-Filename": name}
@@ -107,10 +105,7 @@ def _archive(
     )
     for page in fetches:
         writer.write_record(_request(writer, page, dates[page.url]))
-        start = out.tell()
         writer.write_record(_response(writer, page, bodies, dates))
-        if page.archive == "last":
-            return out.getvalue()[: (start + out.tell()) // 2]
         writer.write_record(_metadata(writer, page, dates[page.url]))
     return out.getvalue()
 
@@ -136,8 +131,8 @@ def _request(writer: WARCWriter, page: Page, date: str) -> Any:
 def _response(
     writer: WARCWriter, page: Page, bodies: dict[str, bytes], dates: dict[str, str]
 ) -> Any:
-    """The response record of a fetch, or a revisit record when the page repeats another page's
-    body."""
+    """The response record of a fetch, a revisit record when the page repeats another page's body,
+    or the second segment of a response whose first segment was lost."""
     content = coded(bodies[page.url], page.transfer)
     headers = [
         ("Date", "Fri, 15 Feb 2019 22:00:00 GMT"),
@@ -161,6 +156,15 @@ def _response(
         first = page.revisit_of
         return writer.create_revisit_record(
             page.url, str(digester), first, dates[first], http, fields
+        )
+    if page.segment:
+        rest = content[len(content) // 2 :]
+        fields |= {
+            "WARC-Segment-Number": "2",
+            "WARC-Segment-Origin-ID": _record_id("first segment", page.url),
+        }
+        return writer.create_warc_record(
+            page.url, "continuation", io.BytesIO(rest), len(rest), warc_headers_dict=fields
         )
     payload = io.BytesIO(content)
     return writer.create_warc_record(

@@ -32,7 +32,7 @@ class Page:
 
     `encoding` is the true one, `content_type` what the header claims. `cut_at` keeps that share of
     the body's bytes. `transfer` is "", "gzip" or "chunked". A page with `revisit_of` has no body.
-    `archive = "last"` places the page at the end of the last archive, where it is cut.
+    `segment = true` stores the page as the second segment of a record whose first is missing.
     """
 
     url: str
@@ -50,7 +50,7 @@ class Page:
     transfer: str = ""
     location: str = ""
     revisit_of: str = ""
-    archive: str = ""
+    segment: bool = False
 
 
 def pages() -> list[Page]:
