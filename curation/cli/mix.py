@@ -50,6 +50,7 @@ def mix(
       curation mix RUN --plan
       curation mix web=RUN1 books=RUN2 --out MIXED   (everything once)
     """
+    from curation import store
     from curation.cli.steps import absolute, recipe_tables, run_tables
 
     keys = settings["mix"]
@@ -66,6 +67,12 @@ def mix(
         name = min(unmatched)
         problem = "no weight" if name in folders else "a weight, but no NAME=DIR"
         raise click.UsageError(f"{name!r} has {problem}; each needs both")
+    for folder in folders.values():
+        if not store.is_folder(store.join(folder, "tokens")):
+            raise click.UsageError(
+                f"{folder}: no tokens there; give a folder that `curation tokenize --out` or "
+                "`curation run --out` wrote"
+            )
     datasets = [
         {
             "name": name,

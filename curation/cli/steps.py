@@ -75,7 +75,8 @@ def extract(
 ) -> None:
     """Text of archives (WARC, WET, ARC), MediaWiki dumps, tables and text files.
 
-    Writes DIR/documents/*.parquet, and what was refused to DIR/rejects/. The headline, comments and
+    Writes DIR/documents/*.parquet, and what was refused to DIR/rejects/. An INPUT at an http(s)
+    address is brought to DIR/downloads/ first, in the other steps too. The headline, comments and
     Markdown are choices of the extractor `blocks`.
 
     \b
@@ -289,9 +290,12 @@ def run_tables(
     from curation.engine import forkserver
 
     forkserver.start()  # before what takes long to import
+    from curation import store
     from curation.cli.run import execute
     from curation.recipe import reading
 
+    if any(store.is_web(path) for dataset in datasets for path in dataset.get("files", ())):
+        stages = list(dict.fromkeys(["download", *stages]))
     try:
         recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
         execute(recipe, out, workers=workers, update=update, export=export, strict=strict)

@@ -205,10 +205,16 @@ def _glob_match(pattern: str) -> Callable[[str], bool]:
             out, i = out + "[^/]", i + 1
         elif pattern[i] == "[" and "]" in pattern[i + 2 :]:
             end = pattern.index("]", i + 2)
-            out, i = out + pattern[i : end + 1].replace("[!", "[^"), end + 1
+            some = re.sub(r"([\\\[&~|])", r"\\\1", pattern[i + 1 : end])
+            out, i = out + f"[{re.sub('^!', '^', some)}]", end + 1
         else:
             out, i = out + re.escape(pattern[i]), i + 1
-    compiled = re.compile(out)
+    try:
+        compiled = re.compile(out)
+    except re.error as error:
+        raise InputError(
+            f"{pattern}: no such file, and no pattern either ({error.msg}); is the name right?"
+        ) from error
     return lambda path: compiled.fullmatch(path) is not None
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
+from internet import internet
 
 from curation.cli import main
 from curation.rundir.schema import REASONS
@@ -284,13 +285,31 @@ def test_pieces_can_be_read_again(tmp_path: Path) -> None:
         (["a=T", "--weights", "a=x"], "a weight is a number, got 'x'"),
     ],
 )
-def test_mixtures_that_cannot_be_meant(arguments: list[str], expected: str) -> None:
+def test_mixtures_that_cannot_be_meant(
+    arguments: list[str], expected: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     result = call("mix", *arguments, "--tokens", "10", "--out", "o")
     assert result.exit_code == 2
     assert expected in result.output
+    nothing = call("mix", "a=T", "--tokens", "10", "--out", "o")
+    assert nothing.exit_code == 2
+    assert "T: no tokens there" in nothing.output
+    Path("T/tokens/a").mkdir(parents=True)
     nan = call("mix", "a=T", "--weights", "a=nan", "--tokens", "10", "--out", "o")
     assert nan.exit_code == 1
     assert "a finite number expected" in nan.output
+
+
+def test_an_input_at_an_address_is_brought_first(tmp_path: Path) -> None:
+    rows = b"".join(b'{"id": "%d", "text": "%s"}\n' % (n, TEXT.encode()) for n in range(3))
+    with internet() as server:
+        server.files["/a.jsonl"] = rows
+        out = tmp_path / "o"
+        result = call("dedup", f"{server.url}/a.jsonl", "--out", str(out), "--workers", "1")
+    assert result.exit_code == 0, result.output
+    assert len(read(out / "kept")) + len(read(out / "removed")) == 3
+    assert (out / "downloads" / "input" / "a.jsonl").read_bytes() == rows
 
 
 def test_junk_parquet_is_named(tmp_path: Path) -> None:

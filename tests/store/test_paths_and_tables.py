@@ -166,6 +166,17 @@ def test_what_is_no_file_and_what_has_no_name_is_said(tmp_path: Path) -> None:
             store.find(str(pattern))
 
 
+def test_brackets_that_are_no_pattern_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("t")
+    for name in ("x[z-a].txt", "x[[:a-].txt", "x[9-0]*"):
+        with pytest.raises(InputError, match=r"no such file, and no pattern|no files there"):
+            store.find(f"{tmp_path}/{name}")
+    (tmp_path / "x^.txt").write_text("t")
+    assert [file.name for file in store.find(f"{tmp_path}/x[[&&^].txt")] == ["x^.txt"]
+    (tmp_path / "x[z-a].txt").write_text("t")
+    assert [file.name for file in store.find(f"{tmp_path}/x[z-a].txt")] == ["x[z-a].txt"]
+
+
 def test_sweep_removes_only_temporary_files(tmp_path: Path) -> None:
     (tmp_path / f"x.parquet{store.TEMPORARY}abc").write_text("t")
     (tmp_path / "x.parquet").write_text("t")
