@@ -103,8 +103,9 @@ class Engine(Protocol):
         `sort_by`. Its results can be JSON; they come back in the order of the parts.
         """
 
-    def close(self) -> None:
-        """Give workers and temporary files back."""
+    def close(self, interrupted: bool = False) -> None:
+        """Give workers and temporary files back. Where tasks were interrupted none of them goes on
+        after it."""
 
 
 def part_path(out: str, value: int) -> str:

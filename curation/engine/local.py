@@ -167,7 +167,7 @@ class LocalEngine:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def close(self) -> None:
+    def close(self, interrupted: bool = False) -> None:
         if self._pool is not None and self._stop is not None:
             # Workers are idle, or interrupted: what is under way is not worth waiting for. One that
             # is inside a library does not see the closed pipe.

@@ -35,7 +35,7 @@ from curation.engine.executors import (
     write_tables,
 )
 from curation.engine.local import LocalEngine
-from curation.engine.spark_session import session, submitted_by_spark
+from curation.engine.spark_session import end_jvm, session, submitted_by_spark
 from curation.errors import CurationError, MissingExtra, TaskError
 
 T = TypeVar("T")
@@ -178,10 +178,13 @@ class SparkEngine:
         self.progress(label, parts, parts)
         return [results[part] for part in range(parts)]
 
-    def close(self) -> None:
+    def close(self, interrupted: bool = False) -> None:
         if self._session is not None:
             with contextlib.suppress(TaskError), _told("stop Spark"):
                 self._session.stop()
+            if interrupted and not submitted_by_spark():
+                end_jvm()
+            self._session = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, table: store.Table) -> Any:
@@ -236,6 +239,12 @@ def _told(label: str) -> Iterator[None]:
         raise
     # Of many classes, some of them Python's own (KeyError), so where it was raised decides.
     except Exception as error:
+        before = error.__context__
+        while before is not None:
+            # PySpark, leaving a block that ctrl-C ended, found the connection closed.
+            if isinstance(before, KeyboardInterrupt):
+                raise before from None
+            before = before.__context__
         files = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
         if not any(re.search(r"[/\\](py4j|pyspark)[/\\]", file) for file in files):
             raise

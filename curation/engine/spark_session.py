@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
+import signal
 import socket
+import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from curation.engine.java import java_home
@@ -14,6 +19,8 @@ from curation.errors import RunError
 
 MASTER_S = 10.0
 EXECUTORS_S = 120.0
+JVM_END_S = 20.0
+WORKERS_END_S = 0.2
 
 
 def session(master: str | None, workers: int, folder: str, arrow_bytes: int) -> Any:
@@ -117,7 +124,9 @@ def _started(settings: Mapping[str, str], log: str) -> Any:
     try:
         with open(log, "wb") as file:
             gateway = launch_gateway(conf, {"stderr": file})
-        return SparkSession(SparkContext(conf=conf, gateway=gateway))
+        _quiet_client()
+        with _own_interrupts():
+            return SparkSession(SparkContext(conf=conf, gateway=gateway))
     except Exception as error:  # pyspark raises its own, py4j's and RuntimeError here
         with open(log, encoding="utf-8", errors="replace") as printed:
             lines = [line.strip() for line in printed if "rror" in line or "xception" in line]
@@ -131,6 +140,41 @@ def _started(settings: Mapping[str, str], log: str) -> Any:
             f"Spark could not start: {causes[0] if causes else 'the JVM gave no reason'}; "
             f"look at JAVA_HOME ({os.environ['JAVA_HOME']}) and --master"
         ) from error
+
+
+@contextlib.contextmanager
+def _own_interrupts() -> Iterator[None]:
+    """Keep what ctrl-C does: PySpark's handler asks the JVM on the connection that it interrupts."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
+
+
+def _quiet_client() -> None:
+    """Print nothing where a connection to the JVM breaks: it is raised as well."""
+    from pyspark.accumulators import AccumulatorTCPServer
+
+    logging.getLogger("py4j").setLevel(logging.CRITICAL)
+    logging.getLogger().addFilter(lambda record: "py4j" not in record.pathname)
+    AccumulatorTCPServer.handle_error = lambda *_: None
+
+
+def end_jvm() -> None:
+    """End this process's JVM, which ends the Python workers: only then do they write no more."""
+    from pyspark import SparkContext
+
+    gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
+    process = getattr(gateway, "proc", None)
+    if process is not None:
+        process.stdin.close()  # it ends when this pipe breaks
+        try:
+            process.wait(JVM_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        time.sleep(WORKERS_END_S)
 
 
 def _quiet_logging(folder: str) -> str:

@@ -160,7 +160,7 @@ def _left_clean(engine: Engine, out: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        engine.close()
+        engine.close(interrupted=True)
         with contextlib.suppress(RunError):  # another run has taken over
             store.sweep(out)
         raise

@@ -215,7 +215,7 @@ def _stages(rundir: RunDirectory, until: str) -> list[str]:
 
 
 def _again(rundir: RunDirectory) -> str:
-    stages = rundir.recipe.stages
+    stages = tuple(stage for stage in rundir.recipe.stages if stage != "download")
     command = f"curation {stages[-1]} INPUT..." if stages in ONE_STEP else "curation run RECIPE"
     return f"run its command again (`{command} --out {rundir.out}`): it goes on where it stopped"
 

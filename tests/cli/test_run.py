@@ -184,17 +184,36 @@ def test_a_full_disk_is_said_and_loses_nothing(
 
 
 @pytest.mark.parametrize(
-    ("number", "times", "code"),
-    [(signal.SIGINT, 6, 130), (signal.SIGTERM, 1, 143), (signal.SIGHUP, 2, 129)],
+    ("number", "times", "code", "engine"),
+    [
+        (signal.SIGINT, 6, 130, "local"),
+        (signal.SIGTERM, 1, 143, "local"),
+        (signal.SIGHUP, 2, 129, "local"),
+        pytest.param(signal.SIGINT, 3, 130, "spark", marks=[pytest.mark.slow, pytest.mark.spark]),
+        pytest.param(signal.SIGTERM, 1, 143, "spark", marks=[pytest.mark.slow, pytest.mark.spark]),
+    ],
 )
 def test_an_interrupt_says_so_and_leaves_nothing(
-    sample_folder: Path, tmp_path: Path, number: signal.Signals, times: int, code: int
+    sample_folder: Path,
+    tmp_path: Path,
+    number: signal.Signals,
+    times: int,
+    code: int,
+    engine: str,
 ) -> None:
     """Sent to all processes of the run, as a terminal does."""
     out = tmp_path / "run"
     temporary = Path(tempfile.mkdtemp())  # not below tmp_path: its name may be too long for sockets
     process = subprocess.Popen(
-        [sys.executable, "-m", "curation", "run", f"{sample_folder}/recipe.toml", f"--out={out}"],
+        [
+            sys.executable,
+            "-m",
+            "curation",
+            "run",
+            f"{sample_folder}/recipe.toml",
+            f"--out={out}",
+            f"--engine={engine}",
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
