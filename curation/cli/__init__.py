@@ -35,6 +35,7 @@ COMMANDS = {  # in the order of the help page
     "check": "inspect:check",
     "model": "quality:model",
     "alpha": "quality:alpha",
+    "label": "label:label",
     "contamination": "inspect:contamination",
     "train": "train:train",
     "generate": "train:generate",
