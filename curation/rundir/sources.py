@@ -55,9 +55,8 @@ def remote_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
     for batch, crawl in enumerate(dataset.crawls):
         out += _crawl_archives(rundir, dataset, crawl, batch)
     remote = [store.address(text) for text in dataset.files if store.is_web(text)]
-    names = [address.name for address in remote]
-    for name in names:
-        if names.count(name) > 1:
+    for name, count in Counter(address.name for address in remote).items():
+        if count > 1:
             raise InputError(
                 f"dataset {dataset.name!r}: two addresses end in {name!r}; name one of them: "
                 "#name=..."
