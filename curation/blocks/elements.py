@@ -47,10 +47,10 @@ from curation.blocks.text import (
     begin_line,
     end_block,
     set_apart,
+    set_mode,
     starts,
 )
 
-PROSE_BYTES = 40  # of a run of text that is no label
 _GUTTER_REACH = 200  # bytes from the start of a line number's element to the number
 _INLINE, _SKIPPED, _LINE, _BOX = v.IS_INLINE, v.IS_SKIPPED, v.IS_LINE, v.IS_BOX
 _OTHER = 0  # the tag of unknown and custom elements
@@ -186,18 +186,18 @@ def enter(
     if (bits & a.NOT_SHOWN or (tag == _DIALOG and not bits & a.IS_OPEN)) and not state[
         SHOWS_HIDDEN
     ]:
-        state[IN_HIDDEN] = level
+        set_mode(state, IN_HIDDEN, level)
         return
     if flags & _SKIPPED:
         is_heading = tag == _BUTTON and state[IN_HEADING] and not state[IN_BLOCK]
         if not is_heading and not (tag == _TEMPLATE and bits & a.IS_SHADOW_ROOT):
-            state[IN_SKIPPED] = level
+            set_mode(state, IN_SKIPPED, level)
             return
     is_pre = tag in (_PRE, _LISTING) or (bits & a.KEEPS_SPACE and not flags & _INLINE)
     if is_pre and not state[IN_PRE]:
-        state[IN_PRE] = level
+        set_mode(state, IN_PRE, level)
     if _H1 <= tag <= _H6 or tag in (_SUMMARY, _DT) or bits & a.IS_HEADING:
-        state[IN_HEADING] = level
+        set_mode(state, IN_HEADING, level)
     if bits & _ALL_MARKUP:
         _enter_markup(html, j, tag, bits, tags, stack, state)
 
@@ -209,19 +209,19 @@ def _enter_markup(
     """Note what an element's names say of its text: a formula shown twice, line numbers."""
     level = state[AT_STACK]
     if bits & _KATEX_HTML == _KATEX_HTML and state[FORMULA_END] == state[OUT]:
-        state[IN_SKIPPED] = level
+        set_mode(state, IN_SKIPPED, level)
     elif (bits & _JAX and tag in (_SPAN, _DIV)) or bits & _ASSISTIVE == _ASSISTIVE:
         if state[TEX_SCRIPTS] == 0:
             state[TEX_SCRIPTS] = 1 + (find(html, 0, html.shape[0], _TEX_SCRIPT) < html.shape[0])
         # MathJax 2 leaves the TeX in a script behind its output.
         if (state[TEX_SCRIPTS] == 2) == (bits & _JAX > 0):
-            state[IN_SKIPPED] = level
+            set_mode(state, IN_SKIPPED, level)
     elif _is_gutter(html, j, tag, bits, state):
-        state[IN_GUTTER] = level
+        set_mode(state, IN_GUTTER, level)
         if not state[IN_PRE] and tag in (_TD, _TH):  # its table is a listing
             for at in range(level - 2, max(level - 5, -1), -1):
                 if tags[stack[at]] == _TABLE:
-                    state[IN_PRE] = at + 1
+                    set_mode(state, IN_PRE, at + 1)
                     break
 
 
@@ -273,19 +273,21 @@ def count_open(html: Bytes, j: int, tag: int, state: Int64s) -> int:
 def after_hidden(html: Bytes, i: int, state: Int64s) -> int:
     """Return where the text at i ends if it is not shown, or a line number; else i."""
     n, first = html.shape[0], i
-    is_number = True
+    if state[IN_SKIPPED]:
+        while i < n and html[i] != byte.LESS_THAN:
+            i += 1
+        return i
+    visible, is_number = 0, True
     while i < n and html[i] != byte.LESS_THAN:
         c = html[i]
         if c == byte.AMPERSAND and starts(html, i, n, _NO_BREAK):
             i += len(_NO_BREAK)
             continue
-        is_number &= byte.ZERO <= c <= byte.COLON or c <= byte.SPACE or c in (0xC2, 0xA0)
-        is_number |= c in (byte.BAR, byte.FULL_STOP)
+        visible += c > byte.SPACE
+        if c > byte.COLON or byte.SPACE < c < byte.ZERO:
+            is_number &= c in (byte.BAR, byte.FULL_STOP) or c in byte.NO_BREAK_SPACE
         i += 1
-    if state[IN_SKIPPED]:
-        return i
     if state[IN_HIDDEN]:
-        if i - first >= PROSE_BYTES and state[IN_LINK] == 0:
-            state[HIDDEN_BYTES] += i - first
+        state[HIDDEN_BYTES] += visible * (state[IN_LINK] == 0)
         return i
     return i if is_number else first

@@ -12,6 +12,7 @@ from curation.blocks import byte
 from curation.blocks import vocabulary as v
 from curation.blocks.text import (
     AT_STACK,
+    BLOCKS,
     FORMULA_END,
     IN_BLOCK,
     IN_LINK,
@@ -22,7 +23,7 @@ from curation.blocks.text import (
     Int32s,
     Int64s,
     Nodes,
-    character,
+    end_block,
     equals,
     open_block,
     put,
@@ -73,11 +74,15 @@ def read_formula(
             last += 1
     if first < last:
         read_tex(html, first, last, words, nodes, blocks, stack, state, tally)
-    elif _has_signs(html, i, end):
+    else:
         if not state[IN_BLOCK]:
             open_block(words.flags, nodes.tag, blocks, stack, state)
         _read_signs(html, i, end, words, nodes, blocks, stack, state, tally)
         state[FORMULA_END] = state[OUT]
+        block = state[BLOCKS] - 1
+        if blocks.end[block] <= blocks.start[block]:  # a formula without signs is no block
+            state[BLOCKS] = block
+            end_block(state)
     return min(end + len(_MATH_END), html.shape[0])
 
 
@@ -137,21 +142,6 @@ def read_tex(
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _has_signs(html: Bytes, i: int, n: int) -> bool:
-    """Return whether visible text stands between the tags of html[i:n]."""
-    while i < n:
-        if html[i] == byte.LESS_THAN:
-            while i < n and html[i] != byte.GREATER_THAN:
-                i += 1
-            i += 1
-        else:
-            c, i = character(html, i)
-            if c > byte.SPACE:
-                return True
-    return False
-
-
-@njit(cache=True, nogil=True, _nrt=False)
 def _read_signs(
     html: Bytes,
     i: int,
@@ -168,11 +158,10 @@ def _read_signs(
     depth = state[AT_STACK]  # above it, for each open element: its sort and 8 times its children
     while i < n:
         if html[i] != byte.LESS_THAN:
-            first = i
-            while i < n and html[i] != byte.LESS_THAN and html[i] <= byte.SPACE:
+            while i < n and html[i] <= byte.SPACE:
                 i += 1
             if i < n and html[i] != byte.LESS_THAN:
-                i = read_text(html, first, n, words, nodes, blocks, stack, state, tally)
+                i = read_text(html, i, n, words, nodes, blocks, stack, state, tally)
                 state[SPACE] = 0
             continue
         name = i + 1

@@ -41,9 +41,9 @@ from curation.blocks.text import (
     TALLY,
     TITLE_FROM,
     TITLE_TO,
+    TOP_MODE,
     Blocks,
     Bytes,
-    Floats,
     Int32s,
     Int64s,
     Nodes,
@@ -79,7 +79,7 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     """Return the elements and the text blocks of serialised HTML (uint8[n], UTF-8), at most about
     `max_blocks`.
 
-    Text that its element hides is left out, unless it is most of the page's prose.
+    Text that its element hides is left out, unless it is most of the page's text, links aside.
 
     >>> html = (b'<html><head><title>Mill</title></head><body><p>The <b>old</b>  mill.</p>'
     ...         b'<script>x<y</script>Ends<br><br>here</body></html>')
@@ -93,22 +93,17 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     """
     html = np.ascontiguousarray(html, np.uint8)
     nodes, blocks, hidden_bytes = _scan(html, vocabulary, max_blocks, False)
-    if hidden_bytes and hidden_bytes > _prose_bytes(blocks.counts):
+    counts = blocks.counts
+    if hidden_bytes and hidden_bytes > (counts[:, CHARS] - counts[:, LINK_CHARS]).sum():
         nodes, blocks, _ = _scan(html, vocabulary, max_blocks, True)
     return nodes, blocks
-
-
-def _prose_bytes(counts: Floats) -> float:
-    """Return how many characters stand in blocks long enough for prose, outside of links."""
-    is_prose = counts[:, CHARS] >= e.PROSE_BYTES
-    return float((counts[is_prose, CHARS] - counts[is_prose, LINK_CHARS]).sum())
 
 
 @njit(cache=True, nogil=True)
 def _scan(
     html: Bytes, words: v.Vocabulary, max_blocks: int, shows_hidden: bool
 ) -> tuple[Nodes, Blocks, int]:
-    """Return elements, blocks and how many bytes of prose are hidden and left out."""
+    """Return elements, blocks and how many visible bytes outside links were hidden and left out."""
     tags = 16
     for c in html:
         tags += c == byte.LESS_THAN
@@ -239,15 +234,23 @@ def _end_tag(
                 state[IN_LINK] -= 1
             elif closed in (_B, _STRONG):
                 state[IN_BOLD] -= 1
-        for mode in range(IN_SKIPPED, IN_HEADING + 1):
-            if state[mode] > at:
-                state[mode] = 0
+        if state[TOP_MODE] > at:
+            _leave_modes(at, state)
     if state[IN_SKIPPED] == 0 and state[IN_HIDDEN] == 0:
         if not words.flags[tag] & _INLINE:
             e.finish_block(tag, words.flags[tag], in_pre, blocks, state)
         else:
             e.finish_inline(html, j + 1, tag, words.flags[tag], node, state)
     return j + 1
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _leave_modes(open_elements: int, state: Int64s) -> None:
+    state[TOP_MODE] = 0
+    for mode in range(IN_SKIPPED, IN_HEADING + 1):
+        if state[mode] > open_elements:
+            state[mode] = 0
+        state[TOP_MODE] = max(state[TOP_MODE], state[mode])
 
 
 @njit(cache=True, nogil=True, _nrt=False)

@@ -36,10 +36,11 @@ COLUMNS = WORD_LIST + len(v.WORD_LISTS)
 # What the scanner remembers, as places in one int64 array.
 (AT_STACK, IN_LINK, IN_BOLD, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES, TITLE_FROM, TITLE_TO,
  INDENT, LINE_FROM, LAST_INLINE_END, LAST_BLOCK_NODE, FORMULA_END, TEX_SCRIPTS,
- WHOLE_WORD_STRUCK, SHOWS_HIDDEN, HIDDEN_BYTES) = range(20)  # fmt: skip
-# Of these the number of open elements, the outermost of its kind included; 0 outside of one.
-IN_SKIPPED, IN_HIDDEN, IN_PRE, IN_GUTTER, IN_HEADING = range(20, 25)
-STATE = 25
+ WHOLE_WORD_STRUCK, SHOWS_HIDDEN, HIDDEN_BYTES, TOP_MODE) = range(21)  # fmt: skip
+# Modes: of each the number of open elements, the outermost of its kind included; 0 outside of one.
+# `TOP_MODE` is the largest of them or more.
+IN_SKIPPED, IN_HIDDEN, IN_PRE, IN_GUTTER, IN_HEADING = range(21, 26)
+STATE = 26
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
 _INLINE, _LINE = v.IS_INLINE, v.IS_LINE
@@ -221,6 +222,13 @@ def put(c: int, blocks: Blocks, state: Int64s) -> None:
 def end_block(state: Int64s) -> None:
     """The next text begins a block."""
     state[IN_BLOCK] = state[INDENT] = 0
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def set_mode(state: Int64s, mode: int, level: int) -> None:
+    """What follows is in a mode until fewer than `level` elements are open."""
+    state[mode] = level
+    state[TOP_MODE] = max(state[TOP_MODE], level)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
