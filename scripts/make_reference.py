@@ -90,7 +90,7 @@ def kind(hint: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{toml(arg)}`" for arg in args)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(kind, args))
+        return " or ".join(kind(arg) for arg in args if arg is not type(None))
     if origin is dict:
         return "table of numbers"
     if origin is tuple and args[-1] is Ellipsis:
@@ -105,7 +105,7 @@ def keys(cls: Any) -> str:
     for field in dataclasses.fields(cls):
         if field.name == "dataset" or dataclasses.is_dataclass(hints[field.name]):
             continue
-        default = f"`{toml(field.default)}`"
+        default = "" if field.default is None else f"`{toml(field.default)}`"
         if field.default_factory is not dataclasses.MISSING:
             default = f"`{toml(field.default_factory())}`"
         elif field.default is dataclasses.MISSING:

@@ -45,7 +45,7 @@ class Dataset:
         None, "Languages to keep of this dataset, instead of those of `[extract]`."
     )
     language_threshold: float | None = key(
-        None, "Probability that they need, instead of that of `[extract]`.", least=0, most=1
+        None, "Their least probability, instead of that of `[extract]`.", least=0, most=1
     )
     text_column: str = key("text", "The column that holds the text.")
     id_column: str = key("id", "The column that holds the id.")

@@ -66,7 +66,10 @@ class ExtractConfig:
         (), "Languages to keep, by the labels of `language_model`; all when empty."
     )
     language_threshold: float = key(
-        0.65, "Probability that the language of a text needs to be kept.", least=0, most=1
+        0.65,
+        "Least probability of its language with which a text is kept, where `languages` names some.",
+        least=0,
+        most=1,
     )
     language_model: str = key(
         "", "A fastText model that guesses languages; lid.176 when empty.", of_tables=False
