@@ -124,7 +124,7 @@ def print_speed(console: Console, corpora: dict[str, list[str]]) -> None:
 
 
 def print_crawl(console: Console, corpora: dict[str, list[str]]) -> None:
-    import pycld2
+    import pycld2  # type: ignore[import-not-found]  # not needed for the other tables
 
     table = Table(title="English texts that CLD2 reliably calls another language")
     for head in ("texts", "English by ours", "threshold .5", ".7", ".9", ".95"):
@@ -151,7 +151,7 @@ def print_crawl(console: Console, corpora: dict[str, list[str]]) -> None:
 @click.argument("folder", default="../shared/data/text")
 def main(folder: str) -> None:
     def column(name: str, column: str = "text") -> list[str]:
-        return pq.read_table(f"{folder}/{name}.parquet", columns=[column])[column].to_pylist()
+        return list(pq.read_table(f"{folder}/{name}.parquet", columns=[column])[column].to_pylist())
 
     console = Console(width=110)
     texts, codes, web = column("multilingual"), column("multilingual", "lang"), column("webtext")

@@ -65,10 +65,10 @@ def cell(text: str) -> str:
 def toml(value: Any) -> str:
     """A value as TOML writes it.
 
-    >>> toml(("a", True)), toml(1.5), toml({})
-    ('["a", true]', '1.5', '{}')
+    >>> toml(("a", True)), toml(1.5), toml({}), toml(None)
+    ('["a", true]', '1.5', '{}', 'none')
     """
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
@@ -105,7 +105,7 @@ def keys(cls: Any) -> str:
     for field in dataclasses.fields(cls):
         if field.name == "dataset" or dataclasses.is_dataclass(hints[field.name]):
             continue
-        default = "" if field.default is None else f"`{toml(field.default)}`"
+        default = f"`{toml(field.default)}`"
         if field.default_factory is not dataclasses.MISSING:
             default = f"`{toml(field.default_factory())}`"
         elif field.default is dataclasses.MISSING:

@@ -14,7 +14,7 @@ from typing import Any
 
 import orjson
 
-from curation.readers.payload import Raw, header_fields
+from curation.readers.payload import Raw
 from curation.readers.records import Page, Reject, Skipped, Verdict
 
 MAX_BLOCK_BYTES = 1 << 16
@@ -23,6 +23,7 @@ _MAX_HELD = 8  # records that hold no page, between a page and its metadata
 _MAX_LANGUAGES = 8
 _CODE = re.compile(r"[a-z]{3}", re.ASCII)
 _CHARSET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:+-]{0,39}", re.ASCII)
+_FIELD = re.compile(rb"^(charset-detected|languages-cld2):([^\r\n]*+)", re.M)
 Outcome = Page | Reject | Skipped
 
 
@@ -71,10 +72,10 @@ def stated(block: bytes) -> tuple[Verdict | None, str | None]:
     """
     if len(block) > MAX_BLOCK_BYTES:
         return None, None
-    fields = header_fields(b"\n" + block)
-    charset = fields.get("charset-detected", "")
+    fields = dict(reversed(_FIELD.findall(block)))  # of a repeated one the first
+    charset = fields.get(b"charset-detected", b"").strip().decode("ascii", "replace")
     try:
-        verdict = _verdict(orjson.loads(fields.get("languages-cld2", "")))
+        verdict = _verdict(orjson.loads(fields.get(b"languages-cld2", b"")))
     except orjson.JSONDecodeError:
         verdict = None
     return verdict, charset if _CHARSET.fullmatch(charset) else None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -38,7 +39,7 @@ def languages(
     predict = _loaded(model).predict
     for text in texts:
         line = read_part(text)
-        labels, chances = predict(line) if any(map(str.isalpha, line)) else ((), ())
+        labels, chances = predict(line) if any(map(str.isalpha, line)) else ([], [])
         codes.append(labels[0].removeprefix("__label__") if labels else "und")
         scores.append(min(float(chances[0]), 1.0) if labels else 0.0)
     return codes, scores
@@ -55,7 +56,7 @@ def read_part(text: str) -> str:
         starts = (len(text) * part // PARTS for part in range(PARTS))
         text = " ".join(text[start : start + PART_CHARS] for start in starts)
     # Blanks of all kinds, line ends and NUL, which ends a text for fastText.
-    words = " ".join(text.replace("\0", " ").split())
+    words = " ".join(unicodedata.normalize("NFC", text).replace("\0", " ").split())
     return _NO_WORD.sub("", " " + _lower(words))
 
 

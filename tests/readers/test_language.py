@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,11 @@ def test_without_words_it_is_und(text: str) -> None:
 def test_what_is_no_word_does_not_matter(noise: str) -> None:
     for text in TEXTS.values():
         assert languages([text.replace(" ", noise)])[1] == pytest.approx(languages([text])[1])
+
+
+def test_letters_and_their_accents_may_stand_apart() -> None:
+    for text in map(_upper, TEXTS.values()):
+        assert read_part(unicodedata.normalize("NFD", text)) == read_part(text)
 
 
 @pytest.mark.parametrize("menu_chars", [300, 1000, 3000])

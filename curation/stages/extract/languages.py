@@ -52,12 +52,12 @@ def given_model(rundir: RunDirectory) -> ModelFile | None:
     if not (path := rundir.recipe.extract.language_model):
         return None
     try:
-        (file,) = [file for file in store.find(path) if file.path == path] or [None]
+        files = store.find(path)
     except InputError as error:
         raise InputError(f"extract.language_model: {error}") from error
-    if file is None:
+    if files[0].path != path:
         raise InputError(f"extract.language_model: {path}: a file expected, got a folder")
-    return ModelFile(_sha256(file), path)
+    return ModelFile(_sha256(files[0]), path)
 
 
 @functools.lru_cache(maxsize=4)
