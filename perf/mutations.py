@@ -248,7 +248,7 @@ def _extracted(folder: Path) -> collections.Counter[str]:
     )
     rundir = RunDirectory(str(folder / "run"), made)
     (shard,) = plan.make(made, str(folder / "run")).shards
-    books = extract_shard(rundir, {"a": None}, made.download.patience(1), shard).ledger
+    books = extract_shard(rundir, {"a": None}, made.download.patience(1), None, shard).ledger
     ledger.check("extract", str(shard), books)
     documents = store.read_table(rundir.documents(shard)).column("archive").to_pylist()
     rejects = store.read_table(rundir.table("rejects", shard)).to_pylist()

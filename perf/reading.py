@@ -61,7 +61,7 @@ def extract(files: list[Path]) -> tuple[int, int]:
         made = recipe.parse({"stages": ["extract"], "dataset": [config]})
         (shard,) = plan.make(made, out).shards
         books = extract_shard(
-            RunDirectory(out, made), {"a": None}, made.download.patience(1), shard
+            RunDirectory(out, made), {"a": None}, made.download.patience(1), None, shard
         ).ledger
     kept = ledger.documents(books, ledger.KEPT)
     return ledger.documents(books, ledger.IN) - ledger.documents(books, "not_a_page"), kept

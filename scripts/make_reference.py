@@ -65,10 +65,10 @@ def cell(text: str) -> str:
 def toml(value: Any) -> str:
     """A value as TOML writes it.
 
-    >>> toml(("a", True)), toml(1.5), toml({})
-    ('["a", true]', '1.5', '{}')
+    >>> toml(("a", True)), toml(1.5), toml({}), toml(None)
+    ('["a", true]', '1.5', '{}', 'none')
     """
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'
@@ -90,7 +90,7 @@ def kind(hint: Any) -> str:
     if origin is typing.Literal:
         return " or ".join(f"`{toml(arg)}`" for arg in args)
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(kind, args))
+        return " or ".join(kind(arg) for arg in args if arg is not type(None))
     if origin is dict:
         return "table of numbers"
     if origin is tuple and args[-1] is Ellipsis:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import pytest
 from digests_of_a_run import run_digests
 
 from curation import store
+from curation.readers.language_model import shipped
 from curation.recipe import reading as recipe
 from curation.recipe import tables
 from curation.recipe.line import LINE, STAGES
@@ -56,6 +58,7 @@ FEEDS = {  # a kind of table -> the kinds made from it
     "shards": (),
 }  # fmt: skip
 TUNED = {"dedup.bands": "auto"}
+ENGLISH = {"extract.languages": ["en"]}
 PAIRS = {"dedup.across": [["wiki", "crawl"]]}
 # key -> new value (of a dataset's key: the dataset before it), first tables, and settings of both sides
 FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[str, Any]]] = {
@@ -81,6 +84,11 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "extract.comments": (True, ("documents",)),
     "extract.markdown": (True, ("documents",)),
     "extract.languages": (["en"], ("documents",)),
+    "dataset.languages": (("crawl", ["de"]), ("documents",), ENGLISH),
+    "dataset.language_threshold": (("crawl", 0.2), ("documents",), ENGLISH),
+    "extract.language_threshold": (0.3, ("documents",), ENGLISH),
+    "extract.language_model": ("shipped.ftz", ("documents",)),
+    "extract.crawl_language_threshold": (0.5, ("documents",), ENGLISH),
     "extract.table_languages": (False, ("documents",)),
     "extract.digests": ("refuse", ("documents",)),
     "extract.max_page_bytes": (999, ("documents",)),
@@ -198,6 +206,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, text in (("bench", words), ("other", f"{words} at all")):
         example = {"id": "1", "question": text, "hint": "of the lamps " + words[::-1]}
         (folder / f"{name}.jsonl").write_text(json.dumps(example) + "\n")
+    shutil.copyfile(shipped(), folder / "shipped.ftz")
     (folder / "cat.toml").write_text('[[benchmark]]\nnames = ["*"]\nfields = ["question"]\n')
     (folder / "urls.txt").write_text("http://one.example/\n")
     (folder / "urls2.txt").write_text("http://two.example/other\n")

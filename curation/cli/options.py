@@ -78,7 +78,6 @@ def with_options(message: str) -> str:
     """A message about recipe keys in the words of the command line: `--alpha` for `classify.alpha`."""
     params = click.get_current_context().command.params
     options = {param.name: param.opts[0] for param in params if isinstance(param, click.Option)}
-    options |= {"languages": options["language"]} if "language" in options else {}
 
     def option(match: re.Match[str]) -> str:
         return options.get(match["key"], match[0])
@@ -90,14 +89,13 @@ def with_options(message: str) -> str:
     return re.sub(rf"`?\b(?P<key>{columns})\b`?", option, message)
 
 
-def config_options(config: type, *keys: str, **renamed: str) -> Decorator:
+def config_options(config: type, *keys: str) -> Decorator:
     """Options made from keys of a config class in `recipe/tables.py`: `--min-jaccard` of `min_jaccard`.
 
-    The type, bounds, default and help are the key's own. An option whose name differs from its key
-    is given as `option="key"`. The command gets one argument `settings`: recipe tables with the
-    values that stand on the command line, for instance {"dedup": {"rows": 5}}.
+    The type, bounds, default and help are the key's own. The command gets one argument `settings`:
+    recipe tables with the values that stand on the command line, for instance
+    {"dedup": {"rows": 5}}.
     """
-    key_of = {**dict(zip(keys, keys, strict=True)), **renamed}
     by_name = {field.name: field for field in fields(config)}
     hints = typing.get_type_hints(config)
     table = "" if config is Recipe else config.__name__.removesuffix("Config").lower()
@@ -108,14 +106,14 @@ def config_options(config: type, *keys: str, **renamed: str) -> Decorator:
             source = click.get_current_context().get_parameter_source
             tables: dict[str, Any] = settings or {}
             values = tables.setdefault(table, {}) if table else tables
-            for option, key in key_of.items():
-                value = given.pop(option)
-                if source(option) is click.core.ParameterSource.COMMANDLINE:
+            for key in keys:
+                value = given.pop(key)
+                if source(key) is click.core.ParameterSource.COMMANDLINE:
                     values[key] = value
             command(*args, settings=tables, **given)
 
-        for option, key in reversed(key_of.items()):
-            option_of(option, by_name[key], hints[key])(with_settings)
+        for key in reversed(keys):
+            option_of(key, by_name[key], hints[key])(with_settings)
         return with_settings
 
     return decorate

@@ -40,7 +40,9 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
     "comments",
     "markdown",
     "digests",
-    language="languages",
+    "languages",
+    "language_threshold",
+    "language_model",
 )
 @click.option(
     "--urls",
@@ -81,7 +83,7 @@ def extract(
 
     \b
     Examples:
-      curation extract crawl/*.warc.gz --out RUN --language en
+      curation extract crawl/*.warc.gz --out RUN --languages en
       curation extract --urls urls.txt --index cc-index/ --out RUN
       curation extract --show page.html --out blocks.html
     """
@@ -93,6 +95,8 @@ def extract(
         from curation.cli.extractor import show_page
 
         return show_page(show, out)
+    if model := settings["extract"].get("language_model"):
+        settings["extract"]["language_model"] = absolute(model)
     dataset = _dataset("input", "crawl", inputs)
     if urls:
         dataset |= {"urls": absolute(urls), "index": [absolute(path) for path in index]}

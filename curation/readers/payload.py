@@ -81,6 +81,8 @@ class Raw:
     place: int = 0  # in the unpacked member that begins at `offset`
     fits_length: bool = True  # no bytes of no record follow
     damage: Damage | None = None  # of the member that it ends in
+    refers_to: tuple[str, ...] = ()  # ids of the records that a metadata record is about
+    identified_language: str = ""  # WARC-Identified-Content-Language of a conversion
 
 
 def raw_limit(max_page_bytes: int) -> int:

@@ -15,12 +15,27 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a crawl itself says of a page's language, the first language first.
+
+    `shares` are ISO 639-3 codes with the share of the text in each, None where it is not said;
+    `is_reliable` is the crawl's own word, None where it says nothing of it; `text_bytes` is how
+    much text it was found in.
+    """
+
+    shares: tuple[tuple[str, float | None], ...]
+    is_reliable: bool | None = None
+    text_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Text and where it came from.
 
     `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
     in the file the document stands (page number in a dump, byte of the line in JSONL, row in
-    Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns as JSON-able values.
+    Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns as
+    JSON-able values; `verdict` is what the crawl itself says of the language.
     """
 
     text: str
@@ -32,6 +47,7 @@ class Document:
     extra: dict[str, Any] | None = None
     fits_digest: bool = True
     place: int | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +59,7 @@ class Page:
     `place` the bytes before it in the unpacked member; `is_text` marks WET conversions and
     text/plain pages, which need no HTML extraction. `fits_digest` is False where the record's bytes
     are not those that its own digests were made of, or where, without digests, bytes of no record
-    follow it.
+    follow it. `detected_charset` and `verdict` are what the crawl itself found out about the page.
     """
 
     body: bytes
@@ -55,6 +71,8 @@ class Page:
     is_text: bool = False
     fits_digest: bool = True
     place: int = 0
+    detected_charset: str | None = None
+    verdict: Verdict | None = None
 
 
 @dataclass(frozen=True, slots=True)

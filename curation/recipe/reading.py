@@ -109,6 +109,9 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
     return dataclasses.replace(
         recipe,
         dataset=datasets,
+        extract=dataclasses.replace(
+            recipe.extract, language_model=absolute(recipe.extract.language_model)
+        ),
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
         dedup=dataclasses.replace(recipe.dedup, index=absolute(recipe.dedup.index)),
         decontaminate=dataclasses.replace(
@@ -171,8 +174,11 @@ def _convert(kind: Any, value: Any, where: str) -> Any:
             f"{where}: one of {', '.join(map(repr, args))} expected, got {got}{_meant_choice(value, args)}"
         )
     if origin in (types.UnionType, typing.Union):
+        kinds = [arg for arg in args if arg is not type(None)]
+        if value is None and len(kinds) < len(args):  # TOML has no null, plan.json has
+            return None
         refused = []
-        for option in args:
+        for option in kinds:
             try:
                 return _convert(option, value, where)
             except RecipeError as error:

@@ -10,12 +10,13 @@ Trap: the classes' `repr` enters the digests of run tables, so renaming a class 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from curation.errors import did_you_mean
 from curation.keys import check_bounds, key
 from curation.recipe.addresses import check_addresses
+from curation.recipe.dataset import Dataset as Dataset
 from curation.recipe.languages import check_languages
 from curation.recipe.line import STAGES
 from curation.shown import brief
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 Scaling = Literal["tf", "binary", "l2", "log-l2"]
 MAX_HASHES = 10_000  # of a signature: 80 KB a document
-MAX_NAME_BYTES = 100  # of a dataset: it becomes part of the names of files
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,25 @@ class ExtractConfig:
     )
     comments: bool = key(False, 'With "blocks": take readers\' comments too.')
     markdown: bool = key(False, 'With "blocks": mark headings with "#".')
-    languages: tuple[str, ...] = key((), "Languages to keep (fastText codes); all when empty.")
+    languages: tuple[str, ...] = key(
+        (), "Languages to keep, by the labels of `language_model`; all when empty."
+    )
+    language_threshold: float = key(
+        0.65,
+        "Least probability of its language with which a text is kept, where `languages` names some.",
+        least=0,
+        most=1,
+    )
+    language_model: str = key(
+        "", "A fastText model that guesses languages; lid.176 when empty.", of_tables=False
+    )
+    crawl_language_threshold: float = key(
+        0.9,
+        "Share of a page's text in languages not to keep, by the crawl's own reliable verdict, from "
+        "which it is refused unread; 0: never.",
+        least=0,
+        most=1,
+    )
     table_languages: bool = key(True, "Also guess the language of rows of tables.")
     digests: Literal["warn", "refuse", "ignore"] = key(
         "warn",
@@ -77,16 +95,21 @@ class ExtractConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self)
-        check_languages(self.languages)
-        if self.languages and not self.table_languages:
-            raise ValueError(
-                "languages: they cannot be kept by language with table_languages = false"
-            )
+        self.check_languages(self.languages)
         form = (self.headline, self.comments, self.markdown)
         if self.extractor != "blocks" and form != ("judged", False, False):
             raise ValueError(
                 f'headline, comments and markdown need extractor = "blocks", got {self.extractor!r}'
             )
+
+    def check_languages(self, languages: Sequence[str]) -> None:
+        """Raise ValueError where these cannot be kept. Labels of a model are checked with it."""
+        if languages and not self.table_languages:
+            raise ValueError(
+                "languages: they cannot be kept by language with table_languages = false"
+            )
+        if not self.language_model:
+            check_languages(languages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,68 +270,6 @@ class MixConfig:
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
-    """[[dataset]]: one corpus. The order of the tables is their priority in dedup: the first wins.
-
-    `trusted` corpora are kept whole by `classify` and are its positives; `crawl` is filtered, and
-    is its negatives; `reference` takes part in a stage only to be compared with and is never mixed.
-    """
-
-    name: str
-    role: Literal["trusted", "crawl", "reference"] = key("trusted", "What the corpus is for.")
-    files: tuple[str, ...] = key((), "Files, folders, patterns or addresses.")
-    format: Literal["auto", "archive", "mediawiki", "table", "text"] = key(
-        "auto", "What the files are; `auto` goes by their names."
-    )
-    crawls: tuple[str, ...] = key((), "Crawls of Common Crawl, instead of `files`.")
-    kind: Literal["warc", "wet"] = key("wet", "With `crawls`: which archives.")
-    archives: str = key(
-        "", 'With `crawls`: "0:100" or "sample:20" of each crawl\'s archives; all when empty.'
-    )
-    stream: bool = key(False, "Read at the address; nothing is downloaded.")
-    first_mb: float = key(
-        0.0, "With `stream`: only so many million bytes of each file; 0: all.", least=0
-    )
-    urls: str = key("", "A list of addresses, one a line, looked up in `index`.")
-    index: tuple[str, ...] = key((), "Parquet files of Common Crawl's columnar index.")
-    archives_per_shard: int = key(1, "Input files of one shard.", least=1)
-    text_column: str = key("text", "The column that holds the text.")
-    id_column: str = key("id", "The column that holds the id.")
-    url_column: str = key("url", "The column that holds the address.")
-
-    def __post_init__(self) -> None:
-        name = self.name
-        usable = all(c.isalnum() or c in "-_." for c in name) and name[:1] not in ("", ".", "_")
-        if not usable or len(name.encode()) > MAX_NAME_BYTES:
-            raise ValueError(
-                "name: letters and digits, and after the first '-', '_' and '.', expected, "
-                f"at most {MAX_NAME_BYTES} bytes, got {brief(name)}"
-            )
-        if bool(self.files) + bool(self.crawls) + bool(self.urls) != 1:
-            raise ValueError(
-                f"dataset {name!r}: give either `files`, `crawls`, or `urls` and `index`"
-            )
-        if bool(self.urls) != bool(self.index):
-            raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
-        check_bounds(self)
-        from curation import store
-        from curation.readers.commoncrawl import check_archives, list_path
-
-        for crawl in self.crawls:
-            list_path(crawl, self.kind)
-        check_archives(self.archives)
-        check_addresses("files", self.files)
-        check_addresses("index", self.index)
-        if self.first_mb and not self.stream:
-            raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
-        if self.stream and any("#" in text and store.address(text).digest for text in self.files):
-            raise ValueError(
-                f"dataset {name!r}: a digest can only be checked of a whole file; "
-                "leave it or `stream` out"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class Recipe:
     """The whole recipe. `stages` may leave stages out; those that stand keep their order."""
 
@@ -341,6 +302,10 @@ class Recipe:
         from curation import store
 
         for dataset in self.dataset:
+            try:
+                self.extract.check_languages(dataset.languages or ())
+            except ValueError as error:
+                raise ValueError(f"dataset {dataset.name!r}: {error}") from error
             remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
             if remote and not dataset.stream and "download" not in self.stages:
                 raise ValueError(
@@ -386,6 +351,12 @@ class Recipe:
     def named(self, name: str) -> Dataset:
         """The dataset of this name."""
         return self.dataset[self.place(name)]
+
+    def extracted(self, name: str) -> ExtractConfig:
+        """The settings of `extract` for this dataset: those that it names itself come first."""
+        dataset = self.named(name)
+        own = {key: getattr(dataset, key) for key in ("languages", "language_threshold")}
+        return replace(self.extract, **{k: v for k, v in own.items() if v is not None})
 
     def filtered(self, name: str) -> bool:
         """Whether `classify` decides on this dataset."""

@@ -33,7 +33,8 @@ REASONS: dict[str, str] = {
     "(asked for again by the next run)",
     "not_in_index": "no successful capture of the address in the index",
     "repeated_url": "another address of the list is the same page",
-    "language": "the language is not one that the recipe keeps",
+    "language": "the language is not one that the recipe keeps, by the model or by the crawl's own "
+    "verdict, or not surely one",
     # classify
     "low_quality": "the Pareto draw was not above 1 - score (GPT-3, appendix A)",
     # dedup
@@ -67,8 +68,28 @@ DOCUMENTS = pa.schema(
         ),
         _field("content", pa.binary(16), "xxh3-128 of the text"),
         _field("date", pa.string(), "capture date, ISO 8601, as written by the crawler"),
-        _field("language", pa.string(), "most likely language (fastText lid.176)"),
+        _field(
+            "language",
+            pa.string(),
+            "most likely language: a label of the model (fastText lid.176: ISO 639); und: no words",
+        ),
         _field("language_score", pa.float32(), "its probability"),
+        _field(
+            "crawl_language",
+            pa.string(),
+            "first language that the crawl itself names for the page, ISO 639-3; null where it "
+            "names none",
+        ),
+        _field(
+            "crawl_language_share",
+            pa.float32(),
+            "share of the page's text in it by the crawl's own count, 0 to 1",
+        ),
+        _field(
+            "crawl_language_reliable",
+            pa.bool_(),
+            "whether the crawl calls its finding reliable",
+        ),
         _field("archive", pa.string(), "the input file, relative to the dataset's folder"),
         _field(
             "offset",

@@ -164,7 +164,27 @@ def _languages(languages: dict[str, list[LanguageCount]]) -> str:
             for c in counts
         ]
         if bars:
-            cards.append(markup.card(name, charts.bars(f"Languages of {name}", bars)))
+            head = (
+                "language",
+                "documents",
+                "kept",
+                "mean probability",
+                "named by the crawl",
+                "same",
+            )
+            rows = [
+                (
+                    c.language,
+                    f"{c.documents:,}",
+                    f"{c.kept:,}",
+                    "" if c.mean_score is None else f"{c.mean_score:.2f}",
+                    f"{c.named:,}",
+                    f"{c.agreed:,}",
+                )
+                for c in counts
+            ]
+            chart = charts.bars(f"Languages of {name}", bars)
+            cards.append(markup.card(name, chart + markup.table(head, rows)))
     key = "<i class='a'></i> documents <i class='b'></i> kept at the end"
     return markup.section("Languages", key, markup.cards(*cards))
 

@@ -15,7 +15,7 @@ from curation.recipe.tables import ClassifyConfig, DedupConfig, ExtractConfig, M
 
 @click.command()
 @config_options(DedupConfig, "features", "bands", "min_jaccard")
-@config_options(ExtractConfig, "comments", language="languages")
+@config_options(ExtractConfig, "comments", "languages")
 @config_options(MixConfig, "validation")
 @config_options(Recipe, "seed")
 def command(settings: dict[str, object]) -> None:
@@ -29,7 +29,7 @@ def call(*arguments: str) -> tuple[int, str]:
 
 def test_only_what_stands_on_the_command_line_becomes_a_setting() -> None:
     assert ast.literal_eval(call()[1]) == {"dedup": {}, "extract": {}, "mix": {}}
-    code, text = call("--bands", "auto", "--language", "en", "--language", "de", "--comments")
+    code, text = call("--bands", "auto", "--languages", "en", "--languages", "de", "--comments")
     assert code == 0
     assert ast.literal_eval(text) == {
         "dedup": {"bands": "auto"},

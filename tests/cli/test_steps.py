@@ -361,7 +361,7 @@ def test_each_input_has_column_names_of_its_own(tmp_path: Path) -> None:
     ("args", "said"),
     [
         (["tokenize", "INPUT", "--text-column", "absent"], "--text-column"),
-        (["extract", "INPUT", "--language", "EN"], "Error: --language: a code such as 'en'"),
+        (["extract", "INPUT", "--languages", "EN"], "Error: --languages: a code such as 'en'"),
         (["dedup", "INPUT", "--bands", "auto", "--min-jaccard", "0.01", "--hashes", "1"], "--"),
     ],
 )

@@ -69,7 +69,7 @@ def test_the_sample_recipe_names_what_the_sample_has(tmp_path: Path) -> None:
 
 def toml(value: Any) -> str:
     """A default as TOML writes it."""
-    if isinstance(value, bool):
+    if value is None or isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
         return f'"{value}"'

@@ -86,6 +86,7 @@ TESTED_ELSEWHERE = {
     "readers/wikitext.py": "readers/test_mediawiki.py",
     "keys.py": "recipe/test_reading.py",
     "recipe/addresses.py": "recipe/test_reading.py",
+    "recipe/dataset.py": "recipe/test_recipes.py",
     "recipe/line.py": "test_layout.py",
     "recipe/tables.py": "recipe/test_recipes.py",
     "rundir/directory.py": "rundir/test_plan.py",

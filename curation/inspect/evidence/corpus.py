@@ -1,11 +1,12 @@
 """What the documents of each dataset are: their languages and lengths.
 
-Cost: one column of each table; the texts where nothing was tokenized.
+Cost: some columns of each table; the texts where nothing was tokenized.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ import pyarrow.compute as pc
 
 from curation import store
 from curation.inspect.evidence import frames
+from curation.recipe.languages import three_letters
 from curation.rundir.survivors import char_lengths
 
 if TYPE_CHECKING:
@@ -27,11 +29,16 @@ LANGUAGES = 15  # named of each dataset
 
 @dataclass(frozen=True, slots=True)
 class LanguageCount:
-    """Documents in one language, and how many of them are kept at the end."""
+    """Documents in one language, how many of them are kept at the end, the mean probability of their
+    language (None where it was not guessed), and for how many the crawl itself named a language,
+    and this one."""
 
     language: str
     documents: int
     kept: int
+    mean_score: float | None
+    named: int
+    agreed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,22 +56,52 @@ def languages(rundir: RunDirectory, plan: Plan) -> dict[str, list[LanguageCount]
     """Of each dataset, the commonest languages first, and all others as one."""
     by_dataset = {}
     for name in rundir.recipe.names():
-        documents: Counter[str] = Counter()
-        kept: Counter[str] = Counter()
+        sums: dict[str, Counter[str]] = {}
         for shard in plan.of(name):
             if not store.exists(rundir.documents(shard)):
                 continue
-            documents.update(_counts(frames.column(rundir.documents(shard), "language")))
+            for language, sum_ in _sums(rundir.documents(shard)):
+                sums.setdefault(language, Counter()).update(sum_)
             path, rows = frames.kept_rows(rundir, shard)
             if path is not None:
-                kept.update(_counts(frames.column(path, "language").take(pa.array(rows))))
-        order = sorted(documents, key=lambda language: (-documents[language], language))
-        counts = [LanguageCount(x, documents[x], kept[x]) for x in order[:LANGUAGES]]
+                kept = _counts(frames.column(path, "language").take(pa.array(rows)))
+                for language, count in kept.items():
+                    sums[language]["kept"] += count
+        order = sorted(sums, key=lambda language: (-sums[language]["documents"], language))
+        counts = [_count(language, sums[language]) for language in order[:LANGUAGES]]
         if rest := order[LANGUAGES:]:
-            sums = (sum(counter[x] for x in rest) for counter in (documents, kept))
-            counts.append(LanguageCount(f"{len(rest)} others", *sums))
+            counts.append(_count(f"{len(rest)} others", sum((sums[x] for x in rest), Counter())))
         by_dataset[name] = counts
     return by_dataset
+
+
+def _sums(path: str) -> Iterator[tuple[str, Counter[str]]]:
+    """Sums over the documents of a shard, by language; a language may come several times."""
+    table = store.read_table(path, ["language", "language_score", "crawl_language"])
+    groups = table.group_by(["language", "crawl_language"])
+    sums = groups.aggregate(
+        [("language_score", "sum"), ("language_score", "count"), ([], "count_all")]
+    )
+    for row in sums.to_pylist():
+        language, count = row["language"] or "unknown", row["count_all"]
+        named = row["crawl_language"]
+        yield (
+            language,
+            Counter(
+                documents=count,
+                score=row["language_score_sum"] or 0,
+                scored=row["language_score_count"],
+                named=count if named else 0,
+                agreed=count if named and named == three_letters(language) else 0,
+            ),
+        )
+
+
+def _count(language: str, sums: Counter[str]) -> LanguageCount:
+    mean = sums["score"] / sums["scored"] if sums["scored"] else None
+    return LanguageCount(
+        language, sums["documents"], sums["kept"], mean, sums["named"], sums["agreed"]
+    )
 
 
 def _counts(column: pa.Array) -> dict[str, int]:

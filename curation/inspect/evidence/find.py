@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 # All columns but the text.
-COLUMNS = ("id", "record_id", "url", "date", "language", "language_score", "archive", "offset",
+COLUMNS = ("id", "record_id", "url", "date", "language", "language_score", "crawl_language",
+           "crawl_language_share", "crawl_language_reliable", "archive", "offset",
            "place")  # fmt: skip
 
 

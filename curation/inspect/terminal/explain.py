@@ -153,8 +153,7 @@ def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:
     if columns["url"]:
         date = f" ({clean(columns['date'])})" if columns["date"] else ""
         yield "", Text(clean(columns["url"]) + date)
-    language = f"{columns['language'] or 'unknown'} ({columns['language_score'] or 0:.2f})"
-    yield "", Text(f"language {language}")
+    yield "", Text(_language(columns))
     yield "", Text(clean(fate.text, 160), style="italic dim")
     if fate.quality:
         yield from _quality_rows(rundir.recipe.classify.alpha, fate.quality)
@@ -164,6 +163,17 @@ def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:
         yield from _benchmark_rows(fate.text, fate.benchmarks)
     if fate.placed and fate.placed.counts:
         yield from _placed_rows(fate.placed)
+
+
+def _language(columns: dict[str, Any]) -> str:
+    """What the model and the crawl itself say of a document's language."""
+    line = f"language {columns['language'] or 'unknown'} ({columns['language_score'] or 0:.2f})"
+    if not columns["crawl_language"]:
+        return line
+    share, reliable = columns["crawl_language_share"], columns["crawl_language_reliable"]
+    of_it = "" if share is None else f", {share:.2f} of the page"
+    sure = "" if reliable is None else ", reliable" if reliable else ", not reliable"
+    return f"{line}; the crawl says {columns['crawl_language']}{of_it}{sure}"
 
 
 def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:

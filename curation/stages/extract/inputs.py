@@ -12,6 +12,7 @@ import pyarrow as pa
 from curation import store
 from curation.readers.formats import guess_format
 from curation.readers.records import Document, Reject
+from curation.recipe.languages import alike
 from curation.recipe.tables import Dataset, ExtractConfig
 from curation.rundir.survivors import decided_table
 
@@ -90,15 +91,32 @@ def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | 
     from curation.readers import warc
     from curation.readers.records import Page
 
+    wanted = alike(config.languages) if config.languages else None
     waiting: list[Page | Reject | Skipped] = []
     size = 0
     for record in warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes):
+        if isinstance(record, Page) and wanted is not None:
+            record = _wanted_page(config, wanted, record)
         waiting.append(record)
         size += len(record.body) if isinstance(record, Page) else 0
         if size >= BATCH_BYTES or len(waiting) >= BATCH_PAGES:
             yield from _with_text(config, waiting)
             waiting, size = [], 0
     yield from _with_text(config, waiting)
+
+
+def _wanted_page(config: ExtractConfig, wanted: frozenset[str], page: Page) -> Page | Reject:
+    """The page, or a reject where the crawl itself is sure that its language is another one."""
+    from curation.readers.crawl_metadata import share_of_others
+
+    verdict, threshold = page.verdict, config.crawl_language_threshold
+    if verdict is None or not threshold:
+        return page
+    share = share_of_others(verdict, wanted)
+    if share < threshold:
+        return page
+    others = ", ".join(code for code, _ in verdict.shares if code not in wanted)
+    return Reject("language", page.url, page.offset, f"{others} ({share:.2f} of it), by the crawl")
 
 
 def _with_text(
@@ -121,4 +139,5 @@ def _with_text(
             yield Reject(text.reason, record.url, record.offset, text.detail)
         else:
             place = (record.record_id, record.date, record.offset)
-            yield Document(text, None, record.url, *place, None, record.fits_digest, record.place)
+            last = (record.fits_digest, record.place, record.verdict)
+            yield Document(text, None, record.url, *place, None, *last)

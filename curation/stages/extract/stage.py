@@ -25,7 +25,7 @@ from curation.rundir import manifest as manifests
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
 from curation.shown import masked
-from curation.stages.extract import captures
+from curation.stages.extract import captures, languages
 from curation.stages.extract.columns import (
     extra_types,
     fitted_to,
@@ -36,6 +36,7 @@ from curation.stages.extract.inputs import input_format, open_stream, pages, rea
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
+    from curation.readers.language_model import ModelFile
     from curation.readers.records import Document, Reject, Skipped
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
@@ -48,6 +49,11 @@ MISFIT = "does not fit its digest or its length"
 LOST = "lost in "  # and the name of an archive
 
 
+def check(rundir: RunDirectory) -> None:
+    """Raise InputError where the model of languages is none, or has not the languages to keep."""
+    languages.check(rundir)
+
+
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
     """Extract every shard.
 
@@ -56,7 +62,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
     """
     types = extra_types(rundir, plan, engine)
     patience = rundir.recipe.download.patience(engine.workers)
-    results = engine.map("extract", partial(extract_shard, rundir, types, patience), plan.shards)
+    model = languages.given_model(rundir)
+    task = partial(extract_shard, rundir, types, patience, model)
+    results = engine.map("extract", task, plan.shards)
     _check_unreachable(rundir, plan, results)
     totals = ledger.total(result.ledger for result in results)
     if not ledger.documents(totals, ledger.KEPT):
@@ -172,6 +180,7 @@ def extract_shard(
     rundir: RunDirectory,
     types: Mapping[str, pa.DataType | None],
     patience: store.Patience,
+    model: ModelFile | None,
     shard: Shard,
 ) -> ShardResult:
     """Write one shard's rejects and documents, in this order, unless they are there already."""
@@ -186,9 +195,10 @@ def extract_shard(
         dataset.first_mb,
     )
     inputs = tuple(_input_identity(dataset, file) for file in shard.files)
-    config = rundir.recipe.extract
+    config = rundir.recipe.extracted(dataset.name)
     digests = ("refuse",) if config.digests == "refuse" else ()
-    digest = config_digest("extract", VERSION, config, dataset.name, shape, inputs, *digests)
+    others = (*digests, *((model,) if model else ()))
+    digest = config_digest("extract", VERSION, config, dataset.name, shape, inputs, *others)
     path, rejects_path = rundir.documents(shard), rundir.table("rejects", shard)
 
     def make() -> ShardResult:
@@ -200,7 +210,10 @@ def extract_shard(
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
             notes = documents.notes
-            for rows, refused in _batches(rundir, dataset, shard, patience, shard_ledger, notes):
+            batches = _batches(rundir, dataset, shard, patience, shard_ledger, notes)
+            for read, refused_records in batches:
+                rows, refused = languages.kept_and_refused(config, model, read, refused_records)
+                _count(shard_ledger, rows, refused)
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
                     row["extra"] = fitted_to(with_address(dataset, row, kind), kind)
@@ -230,7 +243,9 @@ def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
 
 
 # Columns that tell two documents of the same text apart.
-_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "place", "extra")
+_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "place", "language",
+                     "language_score", "crawl_language", "crawl_language_share",
+                     "crawl_language_reliable", "extra")  # fmt: skip
 Row = dict[str, Any]
 
 
@@ -242,12 +257,12 @@ def _batches(
     shard_ledger: ledger.Ledger,
     notes: dict[str, int],
 ) -> Iterator[tuple[list[Row], list[Row]]]:
-    """Rows of documents and of rejects, some hundred at a time; counts every record in
-    `shard_ledger`; in `notes` those that do not fit their digest or their length, and what was lost
-    in damaged archives."""
+    """Rows of documents without their languages, and of rejects, some hundred at a time. Counts in
+    `shard_ledger` records that hold no page; in `notes` those that do not fit their digest or their
+    length, and what was lost in damaged archives."""
     from curation.readers.records import Document, Reject
 
-    config = rundir.recipe.extract
+    config = rundir.recipe.extracted(dataset.name)
     rows: list[Row] = []
     refused: list[Row] = []
     chars = 0
@@ -277,41 +292,18 @@ def _batches(
                 ledger.add(shard_ledger, ledger.IN, 1)
                 ledger.add(shard_ledger, "not_a_page", 1)
             if len(rows) + len(refused) >= BATCH_ROWS or chars >= BATCH_CHARS:
-                yield _kept_and_refused(config, rows, refused, shard_ledger)
+                yield rows, refused
                 rows, refused, chars = [], [], 0
-    yield _kept_and_refused(config, rows, refused, shard_ledger)
+    yield rows, refused
 
 
-def _kept_and_refused(
-    config: ExtractConfig, rows: list[Row], refused: list[Row], shard_ledger: ledger.Ledger
-) -> tuple[list[Row], list[Row]]:
-    """Add the languages, refuse those not wanted, and count everything in `shard_ledger`."""
-    from curation.readers.language import languages
-
-    unknown = [row for row in rows if "language" not in row]
-    names, scores = languages([row["text"] for row in unknown]) if unknown else ([], [])
-    for row, name, score in zip(unknown, names, scores, strict=True):
-        row["language"], row["language_score"] = name, score
-    kept = []
-    for row in rows:
-        if config.languages and row["language"] not in config.languages:
-            detail = f"{row['language']} ({row['language_score']:.2f})"
-            refused.append(
-                {
-                    **{k: row[k] for k in ("url", "archive", "offset")},
-                    "reason": "language",
-                    "detail": detail,
-                }
-            )
-        else:
-            kept.append(row)
+def _count(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> None:
     for row in kept:
         ledger.add(shard_ledger, ledger.IN, 1, len(row["text"]))
         ledger.add(shard_ledger, ledger.KEPT, 1, len(row["text"]))
     for row in refused:
         ledger.add(shard_ledger, ledger.IN, 1)
         ledger.add(shard_ledger, row["reason"], 1)
-    return kept, refused
 
 
 def _row(dataset: Dataset, file: store.File, document: Document, from_curation: bool) -> Row:
@@ -321,6 +313,7 @@ def _row(dataset: Dataset, file: store.File, document: Document, from_curation: 
     # Tables that `decontaminate` wrote have several rows of one id: its pieces.
     piece = (document.extra or {}).get("piece") if from_curation and document.id else None
     id_ = document.id or text_digest(place.encode()).hex()
+    verdict = document.verdict
     return {
         "id": id_ if piece is None else f"{id_}/{piece}",
         "record_id": document.record_id,
@@ -332,6 +325,9 @@ def _row(dataset: Dataset, file: store.File, document: Document, from_curation: 
         "offset": document.offset,
         "place": document.place,
         "extra": document.extra,
+        "crawl_language": verdict and verdict.shares[0][0],
+        "crawl_language_share": verdict and verdict.shares[0][1],
+        "crawl_language_reliable": verdict and verdict.is_reliable,
     }
 
 
@@ -354,7 +350,7 @@ def _outcomes(
     """What one input file holds, record by record, each with the file it is from."""
     from curation.readers.records import Reject
 
-    config = rundir.recipe.extract
+    config = rundir.recipe.extracted(dataset.name)
     if dataset.urls:
         yield from captures.records(rundir, config, file, patience)
         return

@@ -12,7 +12,7 @@ from curation import store
 from curation.errors import InputError
 from curation.inspect.evidence import find
 from curation.inspect.evidence.fate import fate, place
-from curation.inspect.terminal.explain import clean, differences, explain
+from curation.inspect.terminal.explain import _language, clean, differences, explain
 from curation.kernels.indexed import read_index
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
@@ -162,3 +162,20 @@ def test_differences_are_short_however_long_the_texts_are() -> None:
 
 def test_terminal_control_characters_of_a_page_are_dropped() -> None:
     assert clean("a\x1b]0;title\x07b\x9b31m") == "a]0;titleb31m"
+
+
+@pytest.mark.parametrize(
+    ("crawl", "line"),
+    [
+        ((None, None, None), "language en (0.91)"),
+        (("eng", 0.974, True), "language en (0.91); the crawl says eng, 0.97 of the page, reliable"),
+        (("deu", 0.5, False), "language en (0.91); the crawl says deu, 0.50 of the page, not reliable"),
+        (("spa", None, None), "language en (0.91); the crawl says spa"),
+    ],
+)  # fmt: skip
+def test_a_language_stands_beside_the_crawls_own_verdict(
+    crawl: tuple[object, ...], line: str
+) -> None:
+    names = ("crawl_language", "crawl_language_share", "crawl_language_reliable")
+    columns = {"language": "en", "language_score": 0.91, **dict(zip(names, crawl, strict=True))}
+    assert _language(columns) == line

@@ -1,0 +1,83 @@
+"""The keys of a corpus in a recipe: where it is, how it is read, and what it is for.
+
+They stand beside those of `tables.py`, and are imported from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from curation.keys import check_bounds, key
+from curation.recipe.addresses import check_addresses
+from curation.shown import brief
+
+MAX_NAME_BYTES = 100  # of a dataset: it becomes part of the names of files
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """[[dataset]]: one corpus. The order of the tables is their priority in dedup: the first wins.
+
+    `trusted` corpora are kept whole by `classify` and are its positives; `crawl` is filtered, and
+    is its negatives; `reference` takes part in a stage only to be compared with and is never mixed.
+    """
+
+    name: str
+    role: Literal["trusted", "crawl", "reference"] = key("trusted", "What the corpus is for.")
+    files: tuple[str, ...] = key((), "Files, folders, patterns or addresses.")
+    format: Literal["auto", "archive", "mediawiki", "table", "text"] = key(
+        "auto", "What the files are; `auto` goes by their names."
+    )
+    crawls: tuple[str, ...] = key((), "Crawls of Common Crawl, instead of `files`.")
+    kind: Literal["warc", "wet"] = key("wet", "With `crawls`: which archives.")
+    archives: str = key(
+        "", 'With `crawls`: "0:100" or "sample:20" of each crawl\'s archives; all when empty.'
+    )
+    stream: bool = key(False, "Read at the address; nothing is downloaded.")
+    first_mb: float = key(
+        0.0, "With `stream`: only so many million bytes of each file; 0: all.", least=0
+    )
+    urls: str = key("", "A list of addresses, one a line, looked up in `index`.")
+    index: tuple[str, ...] = key((), "Parquet files of Common Crawl's columnar index.")
+    archives_per_shard: int = key(1, "Input files of one shard.", least=1)
+    languages: tuple[str, ...] | None = key(
+        None, "Languages to keep of this dataset, instead of those of `[extract]`."
+    )
+    language_threshold: float | None = key(
+        None, "Their least probability, instead of that of `[extract]`.", least=0, most=1
+    )
+    text_column: str = key("text", "The column that holds the text.")
+    id_column: str = key("id", "The column that holds the id.")
+    url_column: str = key("url", "The column that holds the address.")
+
+    def __post_init__(self) -> None:
+        name = self.name
+        usable = all(c.isalnum() or c in "-_." for c in name) and name[:1] not in ("", ".", "_")
+        if not usable or len(name.encode()) > MAX_NAME_BYTES:
+            raise ValueError(
+                "name: letters and digits, and after the first '-', '_' and '.', expected, "
+                f"at most {MAX_NAME_BYTES} bytes, got {brief(name)}"
+            )
+        if bool(self.files) + bool(self.crawls) + bool(self.urls) != 1:
+            raise ValueError(
+                f"dataset {name!r}: give either `files`, `crawls`, or `urls` and `index`"
+            )
+        if bool(self.urls) != bool(self.index):
+            raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
+        check_bounds(self)
+        from curation import store
+        from curation.readers.commoncrawl import check_archives, list_path
+
+        for crawl in self.crawls:
+            list_path(crawl, self.kind)
+        check_archives(self.archives)
+        check_addresses("files", self.files)
+        check_addresses("index", self.index)
+        if self.first_mb and not self.stream:
+            raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
+        if self.stream and any("#" in text and store.address(text).digest for text in self.files):
+            raise ValueError(
+                f"dataset {name!r}: a digest can only be checked of a whole file; "
+                "leave it or `stream` out"
+            )
