@@ -6,7 +6,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -39,6 +39,7 @@ set_option = click.option(
     metavar="TABLE.KEY=VALUE",
     help="Change one value of the recipe.",
 )
+OTHER_NAMES = {"languages": ["--language"]}  # of options, in scripts that people have
 COLUMNS = ("text_column", "id_column", "url_column")
 
 
@@ -113,23 +114,24 @@ def config_options(config: type, *keys: str) -> Decorator:
             command(*args, settings=tables, **given)
 
         for key in reversed(keys):
-            option_of(key, by_name[key], hints[key])(with_settings)
+            option_of(key, by_name[key], hints[key], by_name)(with_settings)
         return with_settings
 
     return decorate
 
 
-def option_of(option: str, key: Field[Any], hint: Any) -> Callable[[Any], Any]:
-    """The click option of one key."""
+def option_of(option: str, key: Field[Any], hint: Any, keys: Iterable[str]) -> Callable[[Any], Any]:
+    """The click option of one key; others of `keys` in its help are options too."""
     default = None if key.default is MISSING else key.default
     repeated = typing.get_origin(hint) is tuple
-    text = re.sub(r"`(\w+)`", lambda match: "--" + match[1].replace("_", "-"), key.metadata["help"])
+    dashed = re.compile(rf"`({'|'.join(keys)})`")
+    text = dashed.sub(lambda match: "--" + match[1].replace("_", "-"), key.metadata["help"])
     text += "  May be repeated." if repeated else ""
-    name = "--" + option.replace("_", "-")
+    names = ["--" + option.replace("_", "-"), *OTHER_NAMES.get(option, ())]
     if hint is bool:
-        return click.option(name, option, is_flag=True, default=default, help=text)
+        return click.option(*names, option, is_flag=True, default=default, help=text)
     return click.option(
-        name,
+        *names,
         option,
         type=str if repeated else parameter_type(hint, key),
         default=default,
