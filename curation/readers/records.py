@@ -43,7 +43,7 @@ class Page:
     `place` the bytes before it in the unpacked member; `is_text` marks WET conversions and
     text/plain pages, which need no HTML extraction. `fits_digest` is False where the record's bytes
     are not those that its own digests were made of, or where, without digests, bytes of no record
-    follow it.
+    follow it. `detected_charset` is the encoding that the crawler detected, where it says so.
     """
 
     body: bytes
@@ -55,6 +55,7 @@ class Page:
     is_text: bool = False
     fits_digest: bool = True
     place: int = 0
+    detected_charset: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
