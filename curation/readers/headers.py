@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from curation.readers.payload import Raw, clean_url, header_fields, iso_date
+from curation.readers.http import header_fields
+from curation.readers.payload import Raw, clean_url, iso_date
 
 LINE_BYTES = 1 << 14  # the longest first line
 HEADER_END = re.compile(rb"\n\r?\n")
