@@ -60,6 +60,9 @@ class Raw:
     place: int = 0  # in the unpacked member that begins at `offset`
     fits_length: bool = True  # no bytes of no record follow
     damage: Damage | None = None  # of the member that it ends in
+    segment: int = 0  # of a segmented record, from 1 on; of which record; bytes of all segments,
+    origin_id: str = ""  # which the last one states
+    segments_length: int = 0
 
 
 def raw_limit(max_page_bytes: int) -> int:

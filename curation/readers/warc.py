@@ -2,7 +2,7 @@
 whole or broken.
 
 `unpack` finds how the file is packed, `framing` its records, `headers` what they say of themselves,
-`payload` what each of them is. Reads some 150 MB/s unpacked. Memory: a page or two. The trap: one
+`segments` what belongs together, `payload` what each of them is. Reads some 150 MB/s unpacked. Memory: a page or two. The trap: one
 broken record must cost no other one, so nothing that a record says of itself is believed before
 what follows it was seen.
 """
@@ -15,8 +15,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, cast
 
 from curation.readers.framing import Framer
-from curation.readers.payload import page_or_reject, raw_limit
+from curation.readers.payload import Raw, page_or_reject, raw_limit
 from curation.readers.records import Page, Reject, Skipped
+from curation.readers.segments import joined_segments
 from curation.readers.unpack import Unpacker
 
 _SPOOL_BYTES = 64 << 20
@@ -42,5 +43,6 @@ def read_archive(
         return
     unpacker = Unpacker(stream, is_archive=True)
     limit = raw_limit(max_page_bytes)
-    for record in Framer(unpacker, name, max_block=limit, offset=offset, place=place):
-        yield record if isinstance(record, Reject) else page_or_reject(record, max_page_bytes)
+    records = Framer(unpacker, name, max_block=limit, offset=offset, place=place)
+    for record in joined_segments(iter(records), limit):
+        yield page_or_reject(record, max_page_bytes) if isinstance(record, Raw) else record

@@ -78,6 +78,7 @@ TESTED_ELSEWHERE = {
     "readers/http.py": "readers/test_warc.py",
     "readers/payload.py": "readers/test_warc.py",
     "readers/records.py": "readers/test_warc.py",
+    "readers/segments.py": "readers/test_warc.py",
     "readers/sniffing.py": "readers/test_warc.py",
     "readers/submissions.py": "tools/test_webtext.py",
     "readers/unpack.py": "readers/test_warc.py",
