@@ -80,7 +80,7 @@ def codec_for(label: str | None) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _known_codec(word: str) -> str | None:
-    import turbohtml
+    import turbohtml.detect  # its import registers the codecs
 
     dashed = word.replace("_", "-")
     for name in (word, dashed, _ALSO.get(dashed, ""), _WINDOWS.sub(r"windows-\1", dashed)):

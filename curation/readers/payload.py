@@ -176,7 +176,7 @@ def _page(
     if not may_be_page(mime):
         return _reject(raw, "not_html", mime[:80])
     if (mime in XML_TYPES or says_nothing(mime)) and not begins_as_html(body, mime):
-        return _reject(raw, "not_html", f"sniffed, declared {(content_type or '')[:60]!r}")
+        return _reject(raw, "not_html", f"sniffed, declared {(mime or content_type or '')[:60]!r}")
     if begins_as_binary(body):
         return _reject(raw, "not_html", f"declared {mime[:60]!r}, but begins {body[:8]!r}")
     place = (raw.offset, mime == "text/plain", True, raw.place)

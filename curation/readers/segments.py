@@ -12,7 +12,6 @@ from dataclasses import replace
 from curation.readers.payload import Raw
 from curation.readers.records import Reject, Skipped
 
-
 _MAX_SEGMENTS = 1000
 
 

@@ -288,8 +288,6 @@ def test_binary_is_undecodable():
     assert caught.value.reason == "undecodable"
 
 
-
-
 def test_thirty_legacy_encodings(shared_data):
     """Decoded text equals that of the true encoding, with and without what the page declares."""
     wrong = collections.Counter()
