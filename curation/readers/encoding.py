@@ -55,6 +55,7 @@ _LATIN = {f"whatwg-{name}" for name in ("macintosh", *(f"windows-{n}" for n in (
 _HIGH_RUN = re.compile(rb"[\x80-\xff]{4,}")
 _C1 = re.compile("[\x80-\x9f]")
 _WIDE = {*_UTF_16, "utf-32-le", "utf-32-be"}
+_HZ_LABELS = (b"hz-gb", b"HZ-GB")  # in a meta tag, of pages that are else like ASCII
 _JIS = "whatwg-iso-2022-jp"
 MAX_LOST_SHARE = 0.05
 _MAX_CONTROL_SHARE, _FEW_CONTROLS = 0.02, 3
@@ -123,7 +124,8 @@ def codec_and_text(
     if wide:
         return wide, _decode(body, wide)
     body = body.removeprefix(codecs.BOM_UTF8)
-    if b"\x1b" in body or b"~{" in body:
+    is_hz = any(body.find(label, 0, _META_BYTES) >= 0 for label in _HZ_LABELS)
+    if b"\x1b" in body or is_hz or _REPLACED in outside:
         seven_bits = _by_escapes(body, outside)
         if seven_bits is not None:
             return seven_bits
@@ -176,7 +178,7 @@ def _by_escapes(body: bytes, outside: list[str | None]) -> tuple[str, str] | Non
     if not body.isascii():
         return None
     named = [*outside, codec_for(_meta_label(body))]
-    if _REPLACED in named:
+    if _REPLACED in named and (b"~{" in body or b"\x1b" in body or b"\x0e" in body):
         return _REPLACED, _decode(body, _REPLACED)
     if _JIS in named or b"\x1b$B" in body or b"\x1b$@" in body:
         text = _decode(body, _JIS)

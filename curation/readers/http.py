@@ -8,6 +8,7 @@ first.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
 _HEADER_BYTES = 1 << 17
@@ -98,6 +99,7 @@ def header_fields(head: bytes, *, is_http: bool = False) -> dict[str, str]:
     return fields
 
 
+@lru_cache(maxsize=1024)
 def media_type(content_type: str | None) -> tuple[str, str | None]:
     """The media type of a Content-Type (in lower case; "" where it says none), and the header with
     what it says of the encoding.
