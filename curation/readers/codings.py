@@ -18,7 +18,7 @@ from fastwarc.stream_io import BrotliReader
 from curation.readers.encoding import codec_and_text, why_unreadable
 from curation.readers.sniffing import begins_as_html
 
-_STEP_BYTES = 4096  # small, since neither br nor zstd can be told where to stop
+_STEP_BYTES = 4096  # small, since br and zstd cannot be told where to stop
 _LOOK_BYTES = 1 << 16
 _MAX_CODINGS = 6
 _CHUNK_SIZE = re.compile(rb"[ \t]*([0-9a-fA-F]{1,12})[ \t]*(?:;[^\n]*)?\r?\n")
@@ -58,7 +58,9 @@ def dechunked(body: bytes) -> bytes:
     (b'abcde', b'<p>not chunked', b'cut')
     """
     parts: list[bytes] = []
-    at = 0
+    at = len(body) - len(body.lstrip(b"\r\n"))  # some archives have an empty line too many
+    if _CHUNK_SIZE.match(body, at) is None:
+        return body
     while at < len(body):
         header = _CHUNK_SIZE.match(body, at)
         if header is None:
@@ -76,6 +78,7 @@ def dechunked(body: bytes) -> bytes:
 def unpacked(body: bytes, limit: int, *, is_cut: bool = False) -> bytes | None:
     """A body that begins as gzip or zstd do, unpacked; None for any other. Raises as
     `body_without_codings` does."""
+    body = body.lstrip(b"\r\n")  # some archives have an empty line too many
     if body.startswith(_GZIP):
         return _gzip_decoded(body, limit, is_cut)
     return _zstd_decoded(body, limit, is_cut) if body.startswith(_ZSTD) else None
@@ -125,25 +128,25 @@ def _gzip_decoded(body: bytes, limit: int, is_cut: bool) -> bytes:
     """All members of a gzip body. The trailer is not read, as browsers do not: some servers send
     none, and the archive's own digests tell damage."""
     out: list[bytes] = []
-    total = 0
-    while body.startswith(_GZIP):
-        start = _gzip_header_bytes(body)
+    total = at = 0
+    while body.startswith(_GZIP, at):
         try:
-            piece, rest = _inflate(body[start:], limit - total, is_cut)
+            start = _gzip_header_end(body, at)
+            piece, end = _inflate(body, start, limit - total, is_cut)
         except ValueError:
             if not out:  # else bytes after a whole gzip stream
                 raise
             break
         out.append(piece)
         total += len(piece)
-        body = rest[8:]
+        at = end + 8
     return b"".join(out)
 
 
-def _gzip_header_bytes(body: bytes) -> int:
-    """How long the header of a gzip member is (RFC 1952)."""
-    flags = body[3] if len(body) > 3 else 0
-    at = 10
+def _gzip_header_end(body: bytes, at: int) -> int:
+    """Where the header of a gzip member at body[at] ends (RFC 1952)."""
+    flags = body[at + 3] if len(body) > at + 3 else 0
+    at += 10
     if flags & 4:
         at += 2 + int.from_bytes(body[at : at + 2], "little")
     for flag in (8, 16):  # a name and a comment, each to a zero byte
@@ -157,22 +160,29 @@ def _inflated(body: bytes, limit: int, is_cut: bool) -> bytes:
     is_zlib = len(body) > 1 and body[0] & 15 == 8 and int.from_bytes(body[:2], "big") % 31 == 0
     if is_zlib:
         with contextlib.suppress(ValueError):
-            return _inflate(body[2:], limit, is_cut)[0]
-    return _inflate(body, limit, is_cut)[0]
+            return _inflate(body, 2, limit, is_cut)[0]
+    return _inflate(body, 0, limit, is_cut)[0]
 
 
-def _inflate(data: bytes, limit: int, is_cut: bool) -> tuple[bytes, bytes]:
-    """What a deflate stream without a header unpacks to, and the bytes behind it."""
+def _inflate(data: bytes, at: int, limit: int, is_cut: bool) -> tuple[bytes, int]:
+    """What the deflate stream at data[at] unpacks to, and where it ends. Read in small steps, since
+    zlib copies what follows the stream."""
     engine = zlib.decompressobj(-15)
-    try:
-        piece = engine.decompress(data, limit + 1)
-    except zlib.error as error:
-        raise ValueError(f"content encoding gzip or deflate: {error}") from error
-    if len(piece) > limit:
-        raise OverflowError(f"unpacks to more than {limit} bytes")
+    out: list[bytes] = []
+    total = 0
+    while not engine.eof and at < len(data):
+        step = data[at : at + _STEP_BYTES]
+        at += len(step)
+        try:
+            out.append(engine.decompress(step, limit - total + 1))
+        except zlib.error as error:
+            raise ValueError(f"content encoding gzip or deflate: {error}") from error
+        total += len(out[-1])
+        if total > limit:
+            raise OverflowError(f"unpacks to more than {limit} bytes")
     if not engine.eof and not is_cut:
         raise ValueError("content encoding gzip or deflate: the body breaks off")
-    return piece, engine.unused_data
+    return b"".join(out), at - len(engine.unused_data)
 
 
 def _brotli_decoded(body: bytes, limit: int, is_cut: bool) -> bytes:
