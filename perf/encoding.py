@@ -25,7 +25,7 @@ from turbohtml import detect as turbohtml_detect
 from curation.readers.encoding import codec_for, encoding_of
 
 PAGES = "../shared/data/encoding/pages.parquet"
-TRUE = {"TIS-620": "cp874", "MacCyrillic": "mac-cyrillic", "IBM855": "cp855", "IBM866": "cp866"}
+TRUE = {"TIS-620": "windows-874", "MacCyrillic": "x-mac-cyrillic"}
 DECLARED = re.compile(rb"(?i)(charset|encoding)\s*=\s*[\"']?[\w-]+[\"']?")
 
 

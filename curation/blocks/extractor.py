@@ -33,6 +33,7 @@ from curation.blocks.tree import Tree
 MAX_BLOCKS = 50_000
 _LITTLE_BYTES = 500
 _TITLE = re.compile("<title[^>]*>", re.IGNORECASE)
+_TITLE_END = re.compile("</title", re.IGNORECASE)
 _MIN_EXPECTED_F1 = 0.65
 _LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
 
@@ -170,7 +171,9 @@ def cut(html: str) -> tuple[Nodes, Blocks] | None:
             )
             if with_noscript is not None and len(with_noscript[1].text) >= _LITTLE_BYTES:
                 return with_noscript
-        if page is None and _TITLE.search(html):
+        title = _TITLE.search(html) if page is None else None
+        # Without a tag in it, it has swallowed nothing.
+        if title and "<" in html[title.end() :] and not _TITLE_END.search(html, title.end()):
             page = _scanned(_balanced(_TITLE.sub("<p>", html, count=1)))
     return page
 

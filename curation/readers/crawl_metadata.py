@@ -27,7 +27,7 @@ _FIELD = re.compile(rb"^(charset-detected|languages-cld2):([^\r\n]*+)", re.M)
 Outcome = Page | Reject | Skipped
 
 
-def with_metadata(records: Iterable[tuple[Raw | Reject, Outcome]]) -> Iterator[Outcome]:
+def with_metadata(records: Iterable[tuple[Raw | Reject | Skipped, Outcome]]) -> Iterator[Outcome]:
     """The outcomes in their order, pages with what the metadata behind them says.
 
     A page is held back until its metadata record, another page, or `_MAX_HELD` other records came.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from curation.readers.payload import Raw, clean_url, header_fields, iso_date
+from curation.readers.http import header_fields
+from curation.readers.payload import Raw, clean_url, iso_date
 
 LINE_BYTES = 1 << 14  # the longest first line
 HEADER_END = re.compile(rb"\n\r?\n")
@@ -18,10 +19,11 @@ WARC_START = re.compile(
 )
 # Behind an address: IP, date, type, [version 2: status, checksum, location, offset, file name,]
 # length; IP and date may be swapped.
-_IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|[0-9a-fA-F]*:[0-9a-fA-F:]+|-)"
+# The address of none is 0 in the format's own example.
+_IP = rb"(?:\d{1,3}(?:\.\d{1,3}){3}|\[?[0-9a-fA-F]*:[0-9a-fA-F:]+\]?|-|0|unknown|localhost)"
 _ARC_FIELDS = re.compile(
     rb" (?:" + _IP + rb" (?P<date>[0-9a-fA-F]{8,40})|(?P<early>[0-9a-fA-F]{8,40}) " + _IP + rb") "
-    rb"(?P<mime>[^ ;\r\n]{1,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?"
+    rb"(?P<mime>[^ ;\r\n]{0,200}(?: ?; ?[^ \r\n]{1,200})?) (?:[^\r\n]{0,1000} )?"
     rb"(?P<length>\d{1,12})\r?\n"
 )
 _ADDRESS = re.compile(rb"(?!t?tps?:)[a-z][a-z0-9+.-]{1,15}:")  # no rest of a cut http:
@@ -118,7 +120,14 @@ def warc_header(head: bytes, offset: int, place: int = 0) -> Raw | str:
         payload_digest=fields.get("warc-payload-digest", ""),
         refers_to=tuple(match.decode("utf-8", "replace") for match in _REFERS_TO.findall(head)),
         identified_language=fields.get("warc-identified-content-language", ""),
+        segment=_number(fields.get("warc-segment-number")),
+        origin_id=fields.get("warc-segment-origin-id", ""),
+        segments_length=_number(fields.get("warc-segment-total-length")),
     )
+
+
+def _number(text: str | None) -> int:
+    return int(text) if text and text.isascii() and text.isdecimal() and len(text) < 16 else 0
 
 
 def arc_header(address: bytes, fields: re.Match[bytes], offset: int, place: int) -> Raw:

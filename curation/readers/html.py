@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Literal
 from resiliparse.extract.html2text import extract_plain_text
 
 from curation.errors import InputError
-from curation.readers.encoding import decoded
+from curation.readers.encoding import codec_and_text, why_unreadable
 from curation.readers.records import Page, PageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ MAX_ROOT_ATTRIBUTES = 1000  # of all `html` and `body` tags, whose merging is qu
 MAX_DEPTH = 3000  # elements; at most half a second in the parser
 MAX_ATTRIBUTES = 5000  # of one tag, or of several by the sum of the squares; likewise
 MAX_MARKS = 200  # combining marks on one letter; likewise
-_MAX_BAD_SHARE = 0.05
 _PART = 1 << 20
 
 # Control characters but tab and line feed; what only says where a line may break (soft hyphens,
@@ -110,7 +109,7 @@ def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
     """The clean text of a page: its main content by one of `EXTRACTORS`, all visible text by
     `none`; plain text as it is.
 
-    Raises PageError: undecodable (more than 5 % of the characters cannot be), too_large (as
+    Raises PageError: undecodable (as `why_unreadable` says), too_large (as
     `check_size` and, but for `blocks`, `check_shape` say), empty (no text is left).
     """
     if extractor not in EXTRACTORS:
@@ -131,12 +130,9 @@ def _extracted(page: Page, extractor: str, form: Form) -> str:
 
 
 def _decoded(page: Page) -> str:
-    text = decoded(page.body, page.content_type)
-    bad = text.count("\ufffd")
-    if page.is_text:  # HTML parsers drop zeros
-        bad += text.count("\0")
-    if bad > _MAX_BAD_SHARE * len(text):
-        raise PageError("undecodable", f"{bad} of {len(text)} characters")
+    codec, text = codec_and_text(page.body, page.content_type, page.detected_charset)
+    if detail := why_unreadable(page.body, codec, text, is_text=page.is_text):
+        raise PageError("undecodable", detail)
     return text
 
 

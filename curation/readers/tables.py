@@ -23,7 +23,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.errors import InputError
-from curation.readers.encoding import decoded
+from curation.readers.encoding import codec_and_text, why_unreadable
 from curation.readers.html import clean_text
 from curation.readers.records import Document, PageError, Reject
 from curation.readers.unpack import UnpackedFile
@@ -32,7 +32,6 @@ MAX_LINE_BYTES = 64 << 20  # of a line of JSON, and of a string in Parquet
 MAX_TEXT_BYTES = 256 << 20
 _BATCH_ROWS = 256
 _PROBE_LINES = 100  # lines without the text column after which it is not in the file
-_MAX_BAD_SHARE = 0.05
 # What Python's json writes for floats that JSON has not; strings are matched to be left alone.
 _NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b')
 
@@ -93,10 +92,9 @@ def read_text_file(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
     if len(body) > MAX_TEXT_BYTES:
         yield Reject("too_large", offset=0, detail=f"more than {MAX_TEXT_BYTES} bytes in {name}")
         return
-    text = decoded(body, None)
-    bad = text.count("\ufffd") + text.count("\0")
-    if bad > _MAX_BAD_SHARE * len(text):
-        yield Reject("undecodable", offset=0, detail=f"{bad} of {len(text)} characters")
+    codec, text = codec_and_text(body, None)
+    if detail := why_unreadable(body, codec, text, is_text=True):
+        yield Reject("undecodable", offset=0, detail=detail)
         return
     try:
         yield Document(clean_text(gutenberg_body(clean_text(text))), offset=0)

@@ -2,9 +2,10 @@
 whole or broken.
 
 `unpack` finds how the file is packed, `framing` its records, `headers` what they say of themselves,
-`payload` what each of them is, `crawl_metadata` what the crawl says of a page in the record behind
-it. Reads some 150 MB/s unpacked. Memory: two pages or three. The trap: one broken record must cost
-no other one, so nothing that a record says of itself is believed before what follows it was seen.
+`segments` what belongs together, `payload` what each of them is, `crawl_metadata` what the crawl
+says of a page in the record behind it. Reads some 150 MB/s unpacked. Memory: two pages or three.
+The trap: one broken record must cost no other one, so nothing that a record says of itself is
+believed before what follows it was seen.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from typing import BinaryIO, cast
 
 from curation.readers.crawl_metadata import with_metadata
 from curation.readers.framing import Framer
-from curation.readers.payload import page_or_reject, raw_limit
+from curation.readers.payload import Raw, page_or_reject, raw_limit
 from curation.readers.records import Page, Reject, Skipped
+from curation.readers.segments import joined_segments
 from curation.readers.unpack import Unpacker
 
 _SPOOL_BYTES = 64 << 20
@@ -45,6 +47,6 @@ def read_archive(
     limit = raw_limit(max_page_bytes)
     records = Framer(unpacker, name, max_block=limit, offset=offset, place=place)
     yield from with_metadata(
-        (record, record if isinstance(record, Reject) else page_or_reject(record, max_page_bytes))
-        for record in records
+        (record, page_or_reject(record, max_page_bytes) if isinstance(record, Raw) else record)
+        for record in joined_segments(iter(records), limit)
     )

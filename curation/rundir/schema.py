@@ -23,7 +23,7 @@ REASONS: dict[str, str] = {
     "too_heavy": "the extractor took more memory than a page may",
     "crashed": "the extractor's process died on it",
     "malformed": "the record or line does not follow its format",
-    "truncated": "the file ends in the middle of the record",
+    "truncated": "the file ends in the middle of the record, or segments of it are missing",
     "revisit": "a revisit record: the crawler met the same page before and stored no body",
     "redirect_page": "a MediaWiki redirect",
     "stub": "a MediaWiki page with too little text",

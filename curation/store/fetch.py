@@ -71,7 +71,8 @@ def _arrived(address: Address, part: str, patience: Patience) -> int:
         if have and not _is_of(part, address, patience):
             _forget(part)
             have = 0
-        with RemoteFile(address.url, patience, have) as source, open(part, "ab") as file:
+        source = RemoteFile(address.url, patience, have, name=address.name)
+        with source, open(part, "ab") as file:
             head = source.read(1 << 16) or b""
             if not have:
                 with open(part + TAG, "w", encoding="utf-8") as tag:

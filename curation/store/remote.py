@@ -28,6 +28,7 @@ from curation.store.patience import Patience, TryAgain, given_up, persist
 from curation.store.web import (
     LEAST_BYTES_PER_S,
     arriving_bytes,
+    is_unpacked,
     need_no_page,
     range_size,
     respond,
@@ -100,13 +101,20 @@ class RemoteFile(io.RawIOBase):
 
     Reading never raises, since native readers lose exceptions: what went wrong is `failure`, and
     the file ends there. `size` (of the whole file, None where the server hides it) and `tag` are
-    known once something was read.
+    known once something was read. `name` is that of the file, where the address does not end in it.
     """
 
     def __init__(
-        self, url: str, patience: Patience, start: int = 0, end: int | None = None
+        self,
+        url: str,
+        patience: Patience,
+        start: int = 0,
+        end: int | None = None,
+        *,
+        name: str = "",
     ) -> None:
         self.url = url
+        self._name = name
         self.position = start
         self.size: int | None = None
         self.failure: Unreachable | None = None
@@ -205,20 +213,23 @@ class RemoteFile(io.RawIOBase):
                     raise OutOfRange(f"{self.url}: no byte {begin} in a file of {size} bytes")
                 self.size = size
                 return
-            size = response_size(response)
+            unpacked = is_unpacked(response, self._name)
+            size = None if unpacked else response_size(response)
             if response.status_code == 206:
+                if unpacked:
+                    raise TryAgain("the server packs a part of the file, which cannot be unpacked")
                 told = response.headers.get("Content-Range", "")
                 if not told.startswith(f"bytes {begin}-"):
                     raise TryAgain(f"asked for bytes {begin}-, got {told!r}")
             else:  # the range was ignored: this is the whole file from its start
                 begin = 0
-            body = arriving_bytes(response, self._patience)
+            body = arriving_bytes(response, self._patience, self._name)
             head = b""
             while len(head) < HEAD_BYTES and (more := next(body, b"")):
                 head += more
             if not begin:
                 need_no_page(self.url, head, response.headers.get("Content-Type", ""))
-            self._same(size, version_tag(response, size))
+            self._same(size, "" if unpacked else version_tag(response, size))
             yield from self._unread(itertools.chain([head], body), begin, have)
 
     def _unread(self, body: Iterator[bytes], at: int, have: int) -> Iterator[bytes]:

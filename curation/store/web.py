@@ -21,6 +21,13 @@ CHUNK_BYTES = 1 << 16
 LEAST_BYTES_PER_S = 1000  # slower for `timeout_s` is a failure
 _RETRIED_STATUS = {403, 408, 425, 429, 500, 502, 503, 504}
 _PACKED = {".gz": (b"\x1f\x8b",), ".bz2": (b"BZh",), ".zst": (b"\x28\xb5\x2f\xfd", b"\x2a\x4d\x18")}
+_PACKED_ENDINGS = (*_PACKED, ".tgz", ".tbz2", ".tbz", ".xz", ".zip", ".7z", ".br", ".zz")
+_PACKED_TYPES = {
+    "application/gzip",
+    "application/x-gzip",
+    "application/x-gunzip",
+    "application/x-tar",
+}
 _PAGE_TYPES = ("text/html", "application/xml", "text/xml")
 _PAGE_STARTS = (b"<!doctype html", b"<html", b"<?xml")
 
@@ -70,16 +77,31 @@ def retry_after_s(text: str, now: float) -> float:
         return 0.0
 
 
-def arriving_bytes(response: Any, patience: Patience) -> Iterator[bytes]:
-    """The body of a response, in chunks. Raises TryAgain, after what came, where it breaks or is
-    too slow."""
+def is_unpacked(response: Any, name: str) -> bool:
+    """Whether a response's content coding is taken off, so that its bytes are not those whose
+    length, range and version the server tells.
+
+    None was asked for (`Accept-Encoding: identity`). Servers that label a stored file `name` by its
+    ending (Apache's AddEncoding) send the file's own bytes: a packed file is stored as it comes.
+    """
+    coding = response.headers.get("Content-Encoding", "").strip().lower()
+    kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    urls = (urllib.parse.urlsplit(step.url).path for step in (*response.history, response))
+    is_packed = any(path.lower().endswith(_PACKED_ENDINGS) for path in (name, *urls))
+    return coding not in ("", "identity") and not is_packed and kind not in _PACKED_TYPES
+
+
+def arriving_bytes(response: Any, patience: Patience, name: str = "") -> Iterator[bytes]:
+    """The body of a response to a request for the file `name`, in chunks. Raises TryAgain, after
+    what came, where it breaks or is too slow."""
     from urllib3.exceptions import HTTPError
 
+    unpack = is_unpacked(response, name)
     spent, brought, part, problem = 0.0, 0, bytearray(), ""
     while not problem:
         began = time.monotonic()
         try:
-            piece = response.raw.read1(CHUNK_BYTES, decode_content=True)
+            piece = response.raw.read1(CHUNK_BYTES, decode_content=unpack)
         except HTTPError as error:
             piece, problem = b"", str(error) or type(error).__name__
         spent, brought = spent + time.monotonic() - began, brought + len(piece)

@@ -254,7 +254,7 @@ def test_blocks_over_the_limit_are_passed_over():
         (http(b"just words", content_type=None), "not_html"),
         (http(b"<?xml version='1.0'?><rss>", content_type="text/xml"), "not_html"),
         (b"garbage", "malformed"),
-        (b"HTTP/1.1 OK\r\n\r\n<p>", "malformed"),
+        (b"HTTP/1.1 OK\r\n\r\n<p>", None),
         (b"", "empty"),
         (http(b"\n<!-- x --> <!DOCTYPE html><p>x", content_type=None), None),
         (http(b"<html><p>x", content_type="application/octet-stream"), None),

@@ -85,6 +85,33 @@ def test_a_stream_survives_them_too_with_the_same_bytes(server: Internet, acts: 
         assert file.tell() == len(BODY)
 
 
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+@pytest.mark.parametrize("acts", [[], ["cut"]], ids=["whole", "cut"])
+def test_a_packed_file_is_stored_as_it_is_sent_however_it_is_labelled(
+    server: Internet, tmp_path: Path, coding: str, acts: list[str]
+) -> None:
+    server.files |= {"/get": BODY, "/b.TGZ": BODY}
+    server.redirects = {"/c.gz": "/get"}
+    for path in ("/a.warc.gz", "/get", "/b.TGZ", "/c.gz"):
+        server.codings[path], server.acts[path] = coding, list(acts)
+        target = tmp_path / f"{path[1:]}.gz"
+        assert fetch(server, target, f"{path[1:]}#name=a.jsonl.gz") == len(BODY)
+        assert target.read_bytes() == BODY
+    with store.RemoteFile(server.url + "a.warc.gz", PATIENCE, 10, 500) as file:
+        assert file.readall() == BODY[10:500]
+
+
+@pytest.mark.parametrize("acts", [[], ["cut"], ["cut", "cut", "hide"]], ids="-".join)
+def test_a_file_that_the_server_packs_on_the_way_arrives_unpacked(
+    server: Internet, tmp_path: Path, acts: list[str]
+) -> None:
+    text = random.Random(2).randbytes(200_000).hex().encode()
+    server.files["/b.jsonl"], server.codings["/b.jsonl"] = gzip.compress(text), "gzip"
+    server.acts["/b.jsonl"] = list(acts)
+    assert fetch(server, tmp_path / "b.jsonl", "b.jsonl") == len(text)
+    assert (tmp_path / "b.jsonl").read_bytes() == text
+
+
 def test_a_cut_file_is_resumed_and_not_begun_again(server: Internet, tmp_path: Path) -> None:
     server.acts["/a.warc.gz"] = ["cut"]
     fetch(server, tmp_path / "a.warc.gz")

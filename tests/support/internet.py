@@ -53,6 +53,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             headers = {"ETag": '"other"'}
         if (date := self.server.dates.get(self.path)) is not None:
             headers = {"Last-Modified": date} if date else {}
+        if self.path in self.server.codings:
+            headers["Content-Encoding"] = self.server.codings[self.path]
         if act in ("drip", "endless"):
             return self.trickle(act, body, headers)
         rest, status = body, 200
@@ -110,7 +112,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 class Internet(http.server.ThreadingHTTPServer):
     """`files` by path, `acts` by path, in `seen` every request with its range, and in `missing`
     what it says where there is no file. A path in `dates` has no ETag, and no date if it is empty;
-    one in `redirects` is elsewhere."""
+    one in `redirects` is elsewhere; one in `codings` is labelled with that Content-Encoding."""
 
     daemon_threads = True
 
@@ -121,6 +123,7 @@ class Internet(http.server.ThreadingHTTPServer):
         self.seen: list[tuple[str, str | None]] = []
         self.dates: dict[str, str] = {}
         self.redirects: dict[str, str] = {}
+        self.codings: dict[str, str] = {}
         self.missing = b"<html>no such key</html>"
         self.url = f"http://127.0.0.1:{self.server_port}/"
 
