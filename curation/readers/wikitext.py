@@ -35,8 +35,8 @@ _CODE_TAGS = ("syntaxhighlight", "source")
 _DROPPED_TAGS = (
     "ref|references|gallery|timeline|score|imagemap|hiero|graph|style|script|includeonly|indicator|"
     "mapframe|templatedata|categorytree|inputbox|rt|rp|rtc"
-).split("|")
-_NAMES = "|".join((*_TEXT_TAGS, *_CODE_TAGS, *_DROPPED_TAGS))
+)
+_NAMES = "|".join((*_TEXT_TAGS, *_CODE_TAGS, _DROPPED_TAGS))
 _MAX_NESTING = 40
 
 _NO_MARKUP = re.compile(
@@ -53,9 +53,9 @@ _INNER_HTML_TABLE = re.compile(
 _HIDDEN = re.compile(
     r"<(span|div)\b[^<>]{0,300}?display:\s*none[^<>]*>[^<>]*</\1\s*>", re.IGNORECASE
 )
-_POWER = re.compile(r"([\d)]|\w'')<sup\b[^<>]*>([^<>]{1,30})</sup\s*>", re.IGNORECASE)
+_POWER = re.compile(r"<sup\b[^<>]*>([^<>]{1,30})</sup\s*>", re.IGNORECASE)
 _LEFT_OPEN = re.compile(
-    r"\{\{+|\}\}+|\{\}|\{\||\|\}|\[\[+|\]\]+|__(?=[^\W\d_])[^\W0-9a-z]{3,40}?__"
+    r"\{\{+|\}\}+|\{\x01?\}|\{\||\|\}|\[\[+|\]\]+|__(?=[^\W\d_])[^\W0-9a-z]{3,40}?__"
 )
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)\b[^<>]*>")
 _INNER_LINK = re.compile(r"\[\[([^\[\]|\n]*)(\|(?:[^\[\]]|(?<!\[)\[(?!\[)|(?<!\])\](?!\]))*)?\]\]")
@@ -67,9 +67,9 @@ _FILE_ENDING = re.compile(
     r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gav]|opus|web[mp]|mp[34]|mpe?g|mid|wav|flac|pdf|djvu|stl)",
     re.IGNORECASE,
 )
-_HEADING = re.compile(r"(={1,6})[ \t]*([^\n]*?)[ \t]*\1[ \t]*")
+_BARE = f"- {GONE}{SPLIT}"  # a line of these holds nothing
 _LIST = re.compile(r"[*#:;]+[ \t]*")
-_BLANKS = re.compile(r"[ \t\xa0]{2,}")
+_NO_BREAK = re.compile(r"\xa0[ \xa0]+")
 _ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|ère|e|es|os|as|o|a|ª|º|de|te|ème|nde?|me|to)", re.I)
 
 
@@ -79,9 +79,9 @@ def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
     `wiki` has the names and the language that the markup is read by, `title` is what `{{PAGENAME}}`
     shows.
 
-    >>> wikitext_text("'''Anarchy''' ({{efn|x}}) is [[Politics|a kind]] of {{lang|de|''Ordnung''}}.<ref>No</ref>\\n== Notes ==\\n{{reflist}}")
-    'Anarchy is a kind of Ordnung.'
-    >>> wikitext_text("[[File:A.png|thumb|An [[apple]]]]\\n== Uses ==\\n* [http://a.b/ to eat]\\n* to &amp; fro, {{convert|5|km}}")
+    >>> wikitext_text("'''Anarchy''' ({{efn|x}}) is {{lang|de|''Ordnung''}}.<ref>No</ref>\\n== Notes ==\\n{{reflist}}")
+    'Anarchy is Ordnung.'
+    >>> wikitext_text("[[File:A.png|An [[apple]]]]\\n== Uses ==\\n* [http://a.b/ to eat]\\n* to &amp; fro, {{convert|5|km}}")
     'Uses\\n\\n- to eat\\n- to & fro, 5 km'
     """
     link = _link_words(wiki)
@@ -103,8 +103,8 @@ def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
     text = _OUTER_LINK.sub(lambda match: match[1].strip() or GONE, text)
     text = _LEFT_OPEN.sub("", _from_inside_out(_INNER_LINK, link, text))
     text = "\n".join(_lines(text))
-    text = mended(_BLANKS.sub(" ", text)).replace(SPLIT, "").replace(" ,", ",")
-    return re.sub(r"\n{3,}", "\n\n", signs(_BLANKS.sub(" ", text))).strip()
+    text = mended(text).replace(SPLIT, "").replace(" ,", ",")
+    return re.sub(r"\n{3,}", "\n\n", signs(_single_blanks(text))).strip()
 
 
 def _from_inside_out(
@@ -133,6 +133,15 @@ def _without_markup(match: re.Match[str]) -> str:
     return SPLIT if tag == "ref" else GONE
 
 
+def _single_blanks(text: str) -> str:
+    text = text.replace("\t", " ")
+    if "\xa0" in text:
+        text = _NO_BREAK.sub(" ", text.replace(" \xa0", " "))
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
+
+
 def _one_variant(text: str, wiki: Wiki) -> str:
     return with_one_variant(text, wiki.language) if "-{" in text else text
 
@@ -145,9 +154,13 @@ def _without_tables(text: str) -> str:
 
 
 def _power(match: re.Match[str]) -> str:
-    """10<sup>6</sup> is 10^6, but 2<sup>nd</sup> is 2nd."""
-    base, power = match[1], match[2].strip()
-    return f"{base}{power}" if _ORDINAL.fullmatch(power) else f"{base}^{power.strip(chr(39))}"
+    """10<sup>6</sup> is 10^6, ''x''<sup>2</sup> x^2; but 2<sup>nd</sup> is 2nd, km<sup>2</sup> km2."""
+    base = match.string[max(0, match.start() - 3) : match.start()]
+    power = match[1].strip()
+    is_power = base[-1:].isdigit() or (base.endswith(("''", ")")) and base != "'''")
+    if not is_power or _ORDINAL.fullmatch(power):
+        return power
+    return "^" + power.strip("'")
 
 
 def _tag(match: re.Match[str]) -> str:
@@ -182,6 +195,13 @@ def _ends_like_a_file(name: str) -> bool:
     return bool(dot and _FILE_ENDING.fullmatch("." + ending))
 
 
+def _heading_level(line: str) -> int:
+    """How many equal signs stand on both sides of the words of a heading; 0 where it is none."""
+    words = line.strip("=")
+    level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
+    return level if words.strip() else 0
+
+
 def _lines(text: str) -> list[str]:
     """Lines without quotes, heading and list marks; headings that nothing follows in their section
     are dropped."""
@@ -191,17 +211,17 @@ def _lines(text: str) -> list[str]:
         line = line.strip()
         if "''" in line:
             line = without_quotes(line).strip()
-        heading = _HEADING.fullmatch(line)
-        if heading and heading[2]:
-            if len(heading[1]) < below:
-                kept.append(f"\n{heading[2]}\n")
-                below = len(heading[1])
+        level = _heading_level(line) if line[:1] == "=" else 0
+        if level:
+            if level < below:
+                kept.append(f"\n{line[level:-level].strip()}\n")
+                below = level
             continue
         mark = _LIST.match(line)
         if mark:
             line = ("- " if mark[0].rstrip()[-1] in "*#" else "") + line[mark.end() :]
-        if line == "- " or not line.strip("- \x01\x02\x03.,;"):
-            line = "" if line.strip(" \x01\x02\x03") in ("", "-") else line
+        if line[:1] in _BARE and line.strip(_BARE) == "":
+            line = ""
         kept.append(line)
         if line:
             below = 7

@@ -32,16 +32,17 @@ NO_ARTICLES = frozenset(
     "gadget topic education_program".replace("_", " ").split()
 )
 # "#REDIRECT" in the languages of the larger wikis.
-REDIRECT_WORDS = frozenset(
+_REDIRECT_WORDS = (
     "redirect weiterleitung redirection redirección redireccion redirecionamento перенаправление "
     "перенапр преусмери преусмјери пренасочване перанакіраванне перенаправлення rinvia rinvio "
     "redirecionar doorverwijzing patrz przekieruj tam omdirigering ohjaus uudelleenohjaus suuna "
-    "átirányítás presmeruj přesměruj preusmeritev preusmjeri redirecteaza yönlendi̇rme yönlendirme "
+    "átirányítás presmeruj přesměruj preusmeritev preusmjeri redirecteaza yönlendirme "
     "ανακατευθυνση הפניה تحويل تغییر_مسیر अनुप्रेषित पुनर्निर्देशित পুনর্নির্দেশ เปลี่ยนทาง đổi alih 転送 リダイレクト "
     "重定向 重新導向 넘겨주기 redirecció birzuzendu redirixir alidirektu alidirektigu aýdaw перенакіраваньне "
-    "ifrið tilvísun omdiriger viderestilling айдау бағыттау istiqamətləndirmə yoʻnaltirish ათავაზირება "
-    "գամիսամարտ վերահղում გადამისამართება aanstuur athsheoladh ail-cyfeirio adkas tilvisun stýra".split()
+    "ifrið tilvísun omdiriger viderestilling айдау бағыттау istiqamətləndirmə yoʻnaltirish "
+    "վերահղում გადამისამართება aanstuur athsheoladh ail-cyfeirio adkas tilvisun stýra"
 )
+REDIRECT_WORDS = frozenset(_REDIRECT_WORDS.split())
 
 # Thousands mark and decimal mark of numbers that {{formatnum:}} and {{convert}} write.
 NUMBER_MARKS = {

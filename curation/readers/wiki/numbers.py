@@ -13,7 +13,7 @@ from typing import NamedTuple
 from curation.readers.wiki.marks import UNKNOWN
 from curation.readers.wiki.names import MONTHS, NUMBER_MARKS, Wiki
 
-_DIGITS = re.compile(r"([+−-]?)(\d+)(\.\d+)?")
+_DIGITS = re.compile(r"([+−-]?)([0-9]{1,100})(\.[0-9]+)?")
 _HAS_DIGIT = re.compile(r"\d")
 _RANGE = {
     "-": "–", "–": "–", "to": " to ", "to(-)": " to ", "to-": " to ", "and": " and ", "or": " or ",
@@ -68,7 +68,7 @@ def with_marks(number: str, wiki: Wiki) -> str:
     sign, whole, rest = match[1], match[2], match[3] or ""
     marks = NUMBER_MARKS.get(wiki.language, ",.")
     if not (len(whole) <= 4 and wiki.language in _LARGE_ONLY) and whole[0] != "0":
-        whole = f"{int(whole):,}".replace(",", marks[0]) if len(whole) < 100 else whole
+        whole = f"{int(whole):,}".replace(",", marks[0])
     return sign + whole + (marks[1] + rest[1:] if rest else "")
 
 
@@ -124,9 +124,8 @@ def _quantity(call: Call) -> str:
     if not values or not _HAS_DIGIT.search(values[0]):
         return UNKNOWN if not values or not values[0] else values[0]
     out = [with_marks(values[0], call.wiki)]
-    for word in ("à", "et", "ou", "-", "±"):
-        if call.args.get(word):
-            out.append(f" {word} {with_marks(call.args[word], call.wiki)}")
+    joined = [word for word in ("à", "et", "ou", "-", "±") if call.args.get(word)]
+    out += [f" {word} {with_marks(call.args[word], call.wiki)}" for word in joined]
     if call.args.get("e"):
         out.append(f"×10<sup>{call.args['e']}</sup>")
     for place, value in enumerate(values[1:]):
@@ -151,12 +150,18 @@ def _fraction(call: Call) -> str:
     return gap + (f"{values[0]} " if len(values) > 2 else "") + "/".join(values[-2:])
 
 
+def _small(text: str) -> int | None:
+    """A number of up to four digits."""
+    return int(text) if text.isdecimal() and len(text) <= 4 else None
+
+
 def _date(year: str, month: str, day: str, call: Call) -> str:
     """A date as the wiki writes it; parts that are empty are left out."""
     language = call.wiki.language if call.wiki.language in MONTHS else "en"
     pattern, months = MONTHS[language]
-    if month.isdigit() and 1 <= int(month[:4]) <= 12:
-        month = months.split()[int(month) - 1]
+    number = _small(month)
+    if number is not None and 1 <= number <= 12:
+        month = months.split()[number - 1]
     day = day.lstrip("0")
     if language == "en" and not call.args.get("df", "").lower().startswith("y"):
         pattern = "{m} {d}, {y}"
@@ -191,8 +196,8 @@ def _date_dmy(call: Call) -> str:
 def _death(call: Call) -> str:
     """The date, and in English the age that follows from both dates."""
     date = _date_ymd(call)
-    numbers = [int(value) for value in call.unnamed()[:6] if value.isascii() and value.isdigit()]
-    if len(numbers) != 6 or call.wiki.language != "en" or max(numbers) > 9999:
+    numbers = [number for value in call.unnamed()[:6] if (number := _small(value)) is not None]
+    if len(numbers) != 6 or call.wiki.language != "en":
         return date
     age = numbers[0] - numbers[3] - (numbers[1:3] < numbers[4:6])
     return f"{date} (aged {age})"
@@ -213,7 +218,7 @@ def _as_of(call: Call) -> str:
 def _place(call: Call) -> str:
     """{{coord|40|26|N|79|58|W}}: shown unless it is for the title of the page alone."""
     display = call.args.get("display", "inline").lower()
-    if "title" in display and "inline" not in display or display == "t":
+    if display == "t" or ("title" in display and "inline" not in display):
         return ""
     out: list[str] = []
     parts: list[str] = []

@@ -23,11 +23,11 @@ _FRENCH_ORDINAL = re.compile(
     r"(?:[ivxlcdm]+|\d+)(?:er|re|e|ère|nd|nde|ème)(?: siècle.*)?", re.IGNORECASE
 )
 _GERMAN_LANGUAGE = re.compile(r"[A-Za-z][a-z]{1,2}S")
-_PRONUNCIATION = re.compile(r"(?:ipa|api|afi|msapi|ipac)\b.*")
-_NUMBER_FUNCTIONS = frozenset(
-    "formatnum formatnumber zahlenformat zahl_formatieren formatnombre formatnúmero formatonumero "
-    "форматчисла число formatonum formatarnum formatteernum formatnummer liczba".split()
-)
+_PRONUNCIATION = re.compile(r"(?:ipac?|api|afi|msapi)\b.*")
+_NUMBER_FUNCTIONS = {
+    "formatnum", "formatnumber", "zahlenformat", "zahl_formatieren", "formatnombre", "formatnúmero",
+    "formatonumero", "форматчисла", "число", "formatonum", "formatarnum", "formatteernum", "liczba",
+}  # fmt: skip
 _CASES: dict[str, Callable[[str], str]] = {
     "lc": str.lower,
     "uc": str.upper,
