@@ -118,18 +118,24 @@ class _Pages:
 
     def namespace_of(self, page: dict[str, str]) -> str:
         """A page's namespace: as the dump has it, else by the prefix of its title; "0" for articles."""
-        if page.get("ns"):
-            return page["ns"].strip()
-        prefix, colon, _ = page.get("title", "").partition(":")
-        name = _namespace_name(prefix)
-        if not colon:
-            return "0"
-        if name in self.namespaces:
-            return self.namespaces[name]
-        return prefix if name in _PREFIXES else "0"
+        return page.get("ns", "").strip() or title_namespace(page.get("title", ""), self.namespaces)
 
 
 _PREFIXES = NO_ARTICLES | FILE_NAMES | CATEGORY_NAMES | MEDIA_NAMES
+
+
+def title_namespace(title: str, namespaces: dict[str, str]) -> str:
+    """The namespace that a title's prefix names: its number in `namespaces` (of names in lower
+    case), else the prefix where MediaWiki knows it; "0" for articles.
+
+    >>> title_namespace("Talk:Mill", {"talk": "1"}), title_namespace("2001: A Space Odyssey", {})
+    ('1', '0')
+    """
+    prefix, colon, _ = title.partition(":")
+    name = _namespace_name(prefix)
+    if not colon:
+        return "0"
+    return namespaces.get(name, prefix if name in _PREFIXES else "0")
 
 
 def _namespace_name(name: str) -> str:

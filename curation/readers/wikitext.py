@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from curation.readers.wiki.inline import mended, with_one_variant, without_quotes
+from curation.readers.wiki.inline import mended, powers, with_one_variant, without_quotes
 from curation.readers.wiki.marks import (
     EQUALS,
     GONE,
@@ -53,7 +53,6 @@ _INNER_HTML_TABLE = re.compile(
 _HIDDEN = re.compile(
     r"<(span|div)\b[^<>]{0,300}?display:\s*none[^<>]*>[^<>]*</\1\s*>", re.IGNORECASE
 )
-_POWER = re.compile(r"<sup\b[^<>]*>([^<>]{1,30})</sup\s*>", re.IGNORECASE)
 _LEFT_OPEN = re.compile(
     r"\{\{+|\}\}+|\{\x01?\}|\{\||\|\}|\[\[+|\]\]+|__(?=[^\W\d_])[^\W0-9a-z]{3,40}?__"
 )
@@ -70,7 +69,6 @@ _FILE_ENDING = re.compile(
 _BARE = f"- {GONE}{SPLIT}"  # a line of these holds nothing
 _LIST = re.compile(r"[*#:;]+[ \t]*")
 _NO_BREAK = re.compile(r"\xa0[ \xa0]+")
-_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|ère|e|es|os|as|o|a|ª|º|de|te|ème|nde?|me|to)", re.I)
 
 
 def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
@@ -98,7 +96,7 @@ def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
     text = _from_inside_out(_INNER_TEMPLATE, template, text)
     text = _one_variant(_without_tables(text), wiki)
     text = _HIDDEN.sub(GONE, text) if "display" in text else text
-    text = _POWER.sub(_power, text)
+    text = powers(text)
     text = _TAG.sub(_tag, text)
     text = _OUTER_LINK.sub(lambda match: match[1].strip() or GONE, text)
     text = _LEFT_OPEN.sub("", _from_inside_out(_INNER_LINK, link, text))
@@ -151,16 +149,6 @@ def _without_tables(text: str) -> str:
     if "<table" in text or "<TABLE" in text:
         text = _from_inside_out(_INNER_HTML_TABLE, "\n", text)
     return text
-
-
-def _power(match: re.Match[str]) -> str:
-    """10<sup>6</sup> is 10^6, ''x''<sup>2</sup> x^2; but 2<sup>nd</sup> is 2nd, km<sup>2</sup> km2."""
-    base = match.string[max(0, match.start() - 3) : match.start()]
-    power = match[1].strip()
-    is_power = base[-1:].isdigit() or (base.endswith(("''", ")")) and base != "'''")
-    if not is_power or _ORDINAL.fullmatch(power):
-        return power
-    return "^" + power.strip("'")
 
 
 def _tag(match: re.Match[str]) -> str:

@@ -22,6 +22,8 @@ _PART = re.compile(r"([;,；，、])")
 _NO_WORD = re.compile(r"[\s\x01-\x03'\"’‘“”:：.–—/=≈~-]*")
 _EMPTY = re.compile(r"\([\s,;:–—-]*\)")
 _MARKS = re.compile("\x01[ \x01]*+([.,;:!?，。；、)\n]?)")
+_POWER = re.compile(r"<sup\b[^<>]*>([^<>]{1,30})</sup\s*>", re.IGNORECASE)
+_ORDINAL = re.compile(r"(?:st|nd|rd|th|er|re|ère|e|es|os|as|o|a|ª|º|de|te|ème|nde?|me|to)", re.I)
 _LABEL = re.compile(r"(?:pronunciation|pronounced|pronunciado|aussprache|prononcé|listen)\W*", re.I)
 
 
@@ -108,8 +110,8 @@ def mended(text: str) -> str:
     A bracket that lost all its words goes, and so does one in which a computed value is missing; of
     one that lost some, the parts between commas and semicolons that lost all theirs go.
 
-    >>> mended("A (\\x01; born 1850) is (\\x01) a \\x01, b"), mended("$5 (now $\\x02)")
-    ('A (born 1850) is a, b', '$5')
+    >>> mended("A (\\x01; born 1850) is (\\x01) a \\x01, b"), mended("$5 (now $\\x02) a")
+    ('A (born 1850) is a, b', '$5 a')
     """
     if GONE in text or UNKNOWN in text:
         for _ in range(2):  # brackets in brackets
@@ -151,3 +153,21 @@ def _unless_call(match: re.Match[str]) -> str:
     """Nothing for an empty bracket; `main()` keeps its own."""
     is_call = len(match[0]) == 2 and match.string[match.start() - 1 : match.start()].strip()
     return match[0] if is_call else ""
+
+
+def powers(markup: str) -> str:
+    """Markup, of MediaWiki or HTML, whose raised numbers are written so that they stay powers.
+
+    >>> powers("10<sup>6</sup> km<sup>2</sup>, ''x''<sup>2</sup>, the 2<sup>nd</sup>")
+    "10^6 km2, ''x''^2, the 2nd"
+    """
+    return _POWER.sub(_power, markup) if "<sup" in markup else markup
+
+
+def _power(match: re.Match[str]) -> str:
+    base = match.string[max(0, match.start() - 4) : match.start()]
+    power = match[1].strip()
+    is_italic = base.endswith(("''", "</i>")) and not base.endswith("'''")
+    if not (base[-1:].isdigit() or base[-1:] == ")" or is_italic) or _ORDINAL.fullmatch(power):
+        return power
+    return "^" + power.strip("'")
