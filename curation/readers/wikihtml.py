@@ -56,7 +56,7 @@ def read_html_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
     Raises InputError where no line has an article body.
     """
     source = UnpackedFile(stream)
-    file = io.BufferedReader(source, 1 << 16)
+    file: io.BufferedReader[Any] = io.BufferedReader(source, 1 << 16)
     number = 0
     tar = _Tar(file) if file.peek(_BLOCK_BYTES)[257:262] == b"ustar" else None
     for member in tar.members() if tar else [file]:
@@ -77,7 +77,7 @@ def read_html_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
 class _Member(io.RawIOBase):
     """The bytes of one file in a tar archive; fewer where the archive breaks off."""
 
-    def __init__(self, file: io.BufferedReader, size: int) -> None:
+    def __init__(self, file: io.BufferedReader[Any], size: int) -> None:
         self._file = file
         self.left = size
 
@@ -99,7 +99,7 @@ class _Member(io.RawIOBase):
 class _Tar:
     """A tar archive, read from its start to its end."""
 
-    def __init__(self, file: io.BufferedReader) -> None:
+    def __init__(self, file: io.BufferedReader[Any]) -> None:
         self._file = file
         self.is_cut = False
 
@@ -170,7 +170,7 @@ def article_html_text(html: str) -> str:
     """
     import turbohtml
 
-    from curation.blocks import extractor, join
+    from curation.blocks import extractor, join, vocabulary
     from curation.blocks.shape import page_shape
 
     check_size(page_shape(html.encode("utf-8", "replace")))
@@ -185,7 +185,7 @@ def article_html_text(html: str) -> str:
             raise PageError("too_large", f"no blocks, or more than {extractor.MAX_BLOCKS}")
         return ""
     nodes, blocks = cut
-    keep = _followed_by_text([extractor.v.NAMES[tag - 1] for tag in nodes.tag[blocks.node]])
+    keep = _followed_by_text([vocabulary.NAMES[tag - 1] for tag in nodes.tag[blocks.node]])
     return bytes(join.joined(keep, nodes, blocks, False)).decode("utf-8", "replace")
 
 

@@ -16,7 +16,7 @@ UNKNOWN = "\x02"  # a value that only the wiki can compute
 SPLIT = "\x03"  # nothing, but what stands on its two sides does not meet
 _SIGNS = "|='[]{}<>*#:;_"
 _CODES = "".join(map(chr, range(14, 28)))  # from 28 on Python takes them for white space
-PIPE, EQUALS, APOSTROPHE = _CODES[:3]
+PIPE, EQUALS, APOSTROPHE = _CODES[0], _CODES[1], _CODES[2]
 _AS_TEXT = str.maketrans(_SIGNS, _CODES)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ALL = "".join(map(chr, [*range(1, 9), 11, 12, *range(14, 32)]))

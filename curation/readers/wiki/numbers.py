@@ -50,7 +50,7 @@ class Call(NamedTuple):
 
     def unnamed(self) -> list[str]:
         """The unnamed arguments in order."""
-        values = []
+        values: list[str] = []
         while (value := self.args.get(str(len(values) + 1))) is not None:
             values.append(value)
         return values
