@@ -66,7 +66,10 @@ _FILE_ENDING = re.compile(
     r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gav]|opus|web[mp]|mp[34]|mpe?g|mid|wav|flac|pdf|djvu|stl)",
     re.IGNORECASE,
 )
-_BARE = f"- {GONE}{SPLIT}"  # a line of these holds nothing
+_WORD = re.compile(r"\w")
+_BLANK = f" \t\xa0{SPLIT}"
+_NO_SENTENCE = (*"*#:;= \t|!", SPLIT)  # a line behind a block tag begins with `SPLIT`
+_LEAD = re.compile(rf"(- )?[ ,;:{SPLIT}]*{GONE}[ ,;:{GONE}{SPLIT}]*")
 _LIST = re.compile(r"[*#:;]+[ \t]*")
 _NO_BREAK = re.compile(r"\xa0[ \xa0]+")
 
@@ -100,7 +103,7 @@ def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
     text = _TAG.sub(_tag, text)
     text = _OUTER_LINK.sub(lambda match: match[1].strip() or GONE, text)
     text = _LEFT_OPEN.sub("", _from_inside_out(_INNER_LINK, link, text))
-    text = "\n".join(_lines(text))
+    text = "\n".join(_lines(text)).replace(f"{GOES_ON}\n", " ")
     text = mended(text).replace(SPLIT, "").replace(" ,", ",")
     return re.sub(r"\n{3,}", "\n\n", signs(_single_blanks(text))).strip()
 
@@ -153,7 +156,7 @@ def _without_tables(text: str) -> str:
 
 def _tag(match: re.Match[str]) -> str:
     name = match[1].lower()
-    return "\n" if name in _BLOCK_TAGS else '"' if name == "q" else ""
+    return f"\n{SPLIT}" if name in _BLOCK_TAGS else '"' if name == "q" else ""
 
 
 def _link_words(wiki: Wiki) -> Callable[[re.Match[str]], str]:
@@ -183,6 +186,13 @@ def _ends_like_a_file(name: str) -> bool:
     return bool(dot and _FILE_ENDING.fullmatch("." + ending))
 
 
+def _without_lead(line: str) -> str:
+    """A line without commas behind what is gone at its start; nothing where no word is left."""
+    if not _WORD.search(line):
+        return ""
+    return _LEAD.sub(r"\1", line, count=1) if _LEAD.match(line) else line
+
+
 def _heading_level(line: str) -> int:
     """How many equal signs stand on both sides of the words of a heading; 0 where it is none."""
     words = line.strip("=")
@@ -192,11 +202,13 @@ def _heading_level(line: str) -> int:
 
 def _lines(text: str) -> list[str]:
     """Lines without quotes, heading and list marks; headings that nothing follows in their section
-    are dropped."""
+    are dropped. A line that goes on in the middle of a sentence is joined to the one before it."""
     kept: list[str] = []
     below = 0  # level of the heading kept last, counted from the end; 7 when text came last, 0 before anything
-    for line in reversed(text.split("\n")):
-        line = line.strip()
+    goes_on = False  # whether the line kept last began in the middle of a sentence
+    for raw in reversed(text.split("\n")):
+        is_plain = raw[:1] not in _NO_SENTENCE
+        line = raw.strip(_BLANK)
         if "''" in line:
             line = without_quotes(line).strip()
         level = _heading_level(line) if line[:1] == "=" else 0
@@ -204,13 +216,17 @@ def _lines(text: str) -> list[str]:
             if level < below:
                 kept.append(f"\n{line[level:-level].strip()}\n")
                 below = level
+            goes_on = False
             continue
-        mark = _LIST.match(line)
+        mark = _LIST.match(line) if not is_plain else None
         if mark:
             line = ("- " if mark[0].rstrip()[-1] in "*#" else "") + line[mark.end() :]
-        if line[:1] in _BARE and line.strip(_BARE) == "":
-            line = ""
+        if GONE in line or line[:1] == "-":
+            line = _without_lead(line)
+        if goes_on and is_plain and (line[-1:].isalnum() or line[-1:] == ","):
+            line += GOES_ON
         kept.append(line)
+        goes_on = is_plain and (line[:1].islower() or line[:1] == "\\")
         if line:
             below = 7
     return kept[::-1]

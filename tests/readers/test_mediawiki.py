@@ -194,7 +194,13 @@ def test_markup_made_to_hurt_costs_little(part):
 
 
 @pytest.mark.parametrize(
-    "markup", ["= a" + " " * 1_000_000 + "b", "({{a}}" + " ;" * 500_000, "{{a}}" + " " * 1_000_000]
+    "markup",
+    [
+        "a\n" * 500_000,
+        "= a" + " " * 1_000_000 + "b",
+        "({{a}}" + " ;" * 500_000,
+        "{{a}}" + " " * 1_000_000,
+    ],
 )
 def test_long_runs_of_blanks_cost_little(markup):
     assert len(wikitext_text(markup)) <= len(markup)

@@ -115,10 +115,25 @@ def test_brackets_keep_their_words(markup, text):
         ("''It''<nowiki/>''s''", "Its"),
         ("<pre>a [[b]]</pre>", "a [[b]]"),
         ("run <syntaxhighlight lang='c' inline>a[0]</syntaxhighlight> now", "run a[0] now"),
-        ("a\n<!-- x -->\nb <!-- y --> c", "a\nb c"),
+        ("A.\n<!-- x -->\nB <!-- y --> c", "A.\nB c"),
     ],
 )  # fmt: skip
 def test_what_is_no_markup_is_text(markup, text):
+    assert text_of(markup) == text
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("The mill is\nold, and\n<math>\\alpha</math> is its angle.\nIt", "The mill is old, and \\alpha is its angle.\nIt"),
+        ("a<br>b<div>c</div>d", "a\nb\nc\nd"),
+        ("a\n* b\nc\n: d\n\ne", "a\n- b\nc\nd\n\ne"),
+        ("A\n b\n c", "A\nb\nc"),
+        ("the mill\n== a ==\nb", "the mill\n\na\n\nb"),
+        ("* {{cn}}, a\n* {{cn}}.\n* b", "- a\n\n- b"),
+    ],
+)  # fmt: skip
+def test_lines(markup, text):
     assert text_of(markup) == text
 
 

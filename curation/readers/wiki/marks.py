@@ -14,6 +14,7 @@ from functools import lru_cache
 GONE = "\x01"  # something that shows nothing
 UNKNOWN = "\x02"  # a value that only the wiki can compute
 SPLIT = "\x03"  # nothing, but what stands on its two sides does not meet
+GOES_ON = "\x04"  # the sentence goes on in the next line
 _SIGNS = "|='[]{}<>*#:;_"
 _CODES = "".join(map(chr, range(14, 28)))  # from 28 on Python takes them for white space
 PIPE, EQUALS, APOSTROPHE = _CODES[0], _CODES[1], _CODES[2]

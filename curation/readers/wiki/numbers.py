@@ -41,7 +41,7 @@ _NOTES = {"flat": "♭", "b": "♭", "sharp": "♯", "#": "♯", "natural": "♮
 
 
 class Call(NamedTuple):
-    """A template: its name as written, its arguments, the four characters before it, the wiki."""
+    """A template: its name as written, its arguments, the characters before it, the wiki."""
 
     name: str
     args: dict[str, str]
@@ -251,9 +251,9 @@ def _note_sign(call: Call) -> str:
 
 def _pronounced(call: Call) -> str:
     """Sounds are part of a sentence, but not of the brackets behind a name."""
-    if call.before.rstrip()[-1:] in ("(", "（", "[", ";", ",", "}", "") or "-en" in call.name:
-        return ""
-    return call.args.get("1", "")
+    before = call.before[call.before.rfind("\n") + 1 :]
+    is_inside = any(before.rfind(a) > before.rfind(b) for a, b in ("()", "（）", "[]"))
+    return "" if is_inside or "-en" in call.name else call.args.get("1", "")
 
 
 FUNCTIONS: dict[str, Callable[[Call], str]] = {

@@ -147,7 +147,7 @@ def template_text(body: str, start: int, end: int, whole: str, wiki: Wiki, title
         return _unknown(rest if bar else "", start, end, whole)
     args = arguments(rest) if bar else {}
     if row[0] == "=":
-        before = whole[max(0, start - 4) : start]
+        before = whole[max(0, start - _LINE_CHARS // 10) : start]
         return FUNCTIONS[row[1:]](Call(raw, args, before, wiki)) or GONE
     for alternative in _alternatives(row):
         text, fields, present = _filled(alternative, args)
