@@ -15,6 +15,7 @@ from collections.abc import Callable
 from curation.readers.wiki.inline import mended, powers, with_one_variant, without_quotes
 from curation.readers.wiki.marks import (
     EQUALS,
+    GOES_ON,
     GONE,
     PIPE,
     SPLIT,
