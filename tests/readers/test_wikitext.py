@@ -76,6 +76,7 @@ def test_templates_of_other_wikis(language, markup, text):
         ("{{abbr|Dr.|Doctor}} {{sic|thier}} {{em|so}} {{angbr|th}}", "Dr. thier so ⟨th⟩"),
         ("said:\\n{{quote|Mills [[grind]].|A miller}}\\nend", "said:\\n\\nMills grind.\\n\\nend"),
         ("the sound {{IPA|/m/}} is; '''Mill''' ({{IPAc-en|m|ɪ|l}}; old)", "the sound /m/ is; Mill (old)"),
+        ("{{ill|Mill|de|Mühle}} {{ill|de|Mühle|mill}} {{ill|Rad|de|lt=wheel}}", "Mill mill wheel"),
         ("word.{{rp|23}} said{{who|date=May 2010}} so", "word. said so"),
         ("the {{no such thing|wheel}} turns{{no such note|x}}, {{two|a|b}} it", "the wheel turns, it"),
         ("* {{no such list|12345}} x", "- x"),

@@ -1,4 +1,4 @@
-"""Templates that write numbers, dates and places: what a row of the table cannot say.
+"""Templates that write numbers, dates, places and the like: what a row of the table cannot say.
 
 Each function takes a `Call` and returns markup. Where a value is not in the arguments but computed
 by the wiki (a price of today, an age of today), it returns `UNKNOWN`, never half of the value.
@@ -245,6 +245,13 @@ def _titled(call: Call) -> str:
     return f"{call.name} {call.args['1']}" if call.args.get("1") else call.name
 
 
+def _linked(call: Call) -> str:
+    """{{ill|Name|de|Name}}, or in the order of earlier years {{ill|de|Name|words}}: the words."""
+    values = [*call.unnamed(), "", ""]
+    is_old = len(values) > 3 and re.fullmatch(r"[a-z]{2,3}(?:-[a-z]+)?", values[0])
+    return call.args.get("lt") or (values[2] or values[1] if is_old else values[0])
+
+
 def _note_sign(call: Call) -> str:
     return _NOTES.get(call.args.get("1", "").lower(), "")
 
@@ -269,6 +276,7 @@ FUNCTIONS: dict[str, Callable[[Call], str]] = {
     "place": _place,
     "ordinal": _ordinal,
     "titled": _titled,
+    "linked": _linked,
     "note_sign": _note_sign,
     "pronounced": _pronounced,
     "computed": lambda call: UNKNOWN,

@@ -31,7 +31,7 @@ ROWS: tuple[tuple[str, str], ...] = (
         "refnec|référence nécessaire|refsou|référence souhaitée|senza fonte|chiarire|cita requerida|"
         "passage évasif|pas clair|préciser texte|clarify span|"
         "flag|flagu|flagcountry|country|drapeau2|bandera2|bandiera|флаг|флагификация|bandeira2|"
-        "仮リンク|link-en|link-de|link-fr|link-ja|link-ko|link-ru|link-es|link-it|le|"
+        "link-en|link-de|link-fr|link-ja|link-ko|link-ru|link-es|link-it|le|"
         "interlinguallink|nom propre|"
         "railgauge|track gauge|rail gauge|voie|oeis|by|baseball year|nfly|mlby|nbay|ruby|rubi|"
         "nihongo2|no spam|bdi|rtl|ltr|"
@@ -62,7 +62,8 @@ ROWS: tuple[tuple[str, str], ...] = (
     ("zh|chinese|chinois|zh-full|zh-cpw|lang-zh", "{c|s|t|1}‹{?s}‹, {t}››‹, {p}›‹, ‘{l}’›"),
     ("gloss|gloss2|translation|trans", "‘{1}’"),
     ("lit|literal translation|literally|lit.", "lit. ‘{1}’"),
-    ("ill|interlanguage link|illm|ill2|interlanguage link multi", "{lt|1}"),
+    ("ill|interlanguage link|illm|ill2|interlanguage link multi", "=linked"),
+    ("仮リンク", "{label|1}"),
     ("tsl|translink|liên kết ngôn ngữ", "{4|3|2}"),
     (
         "нп|нп1|нп2|нп3|нп4|нп5|не переведено|не переведено 2|не переведено 3|не переведено 4|не переведено 5|iw|iw5",
@@ -212,7 +213,7 @@ ROWS: tuple[tuple[str, str], ...] = (
         "by whom|according to whom|failed verification|better source|update inline|flagicon|flag icon|"
         "flagdeco|fb|anchor|ancre|anker|якорь|shortcut|listen|respell|clear|-|br|ipa audio|speaker|"
         "нет аи|источник?|carece de fontes|quand|où|qui|quoi|lequel|réf. nécessaire|cita necesaria|"
-        "fakt|bron?|källa behövs|要出典|来源请求|來源請求|需要引文|بحاجة لمصدر|bez źródła|citazione necessaria|"
+        "fakt|w języku|j|bron?|källa behövs|要出典|来源请求|來源請求|需要引文|بحاجة لمصدر|bez źródła|citazione necessaria|"
         "increase|decrease|steady|dagger|double-dagger|fr icon|en icon|"
         "de icon|es icon|it icon|ru icon|mediawiki|toc|notetag|noteta|extinct",
         "",
