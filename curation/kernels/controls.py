@@ -34,7 +34,7 @@ def _count(data: npt.NDArray[np.uint8]) -> int:
         part = np.uint8(0)
         for lane in range(_LANES):
             part = np.uint8(part + _is_binary(data[start + lane]))
-        count += part
+        count += int(part)
     for i in range(whole, len(data)):
         count += _is_binary(data[i])
     return count

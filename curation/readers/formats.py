@@ -6,9 +6,10 @@ from typing import Literal
 
 from curation.errors import InputError
 
-Format = Literal["archive", "mediawiki", "table", "text"]
+Format = Literal["archive", "mediawiki", "wikimedia-html", "table", "text"]
 
 _PACKED = (".gz", ".bz2", ".zst", ".open")
+_HTML_DUMP = "-enterprise-html"  # enwiki-NS0-20240101-ENTERPRISE-HTML.json.tar.gz
 _KINDS: dict[Format, tuple[str, ...]] = {
     "archive": (".warc", ".wet", ".arc", ".wat"),
     "mediawiki": (".xml",),
@@ -26,7 +27,7 @@ def is_archive(name: str) -> bool:
 
 
 def guess_format(name: str) -> Format:
-    """archive, mediawiki, table or text, by the file name; what packs it (.gz, .bz2, .zst) is
+    """archive, mediawiki, wikimedia-html, table or text, by the file name; what packs it (.gz, .bz2, .zst) is
     looked through.
 
     >>> guess_format("CC-MAIN-1.warc.wet.gz"), guess_format("enwiki-pages-articles1.xml-p10p300.bz2"), guess_format("A.TXT")
@@ -37,6 +38,8 @@ def guess_format(name: str) -> Format:
     stem = name.rsplit("/", 1)[-1].lower()
     while stem.endswith(_PACKED):
         stem = stem.rpartition(".")[0]
+    if _HTML_DUMP in stem:
+        return "wikimedia-html"
     for kind, endings in _KINDS.items():
         if stem.endswith(endings):
             return kind

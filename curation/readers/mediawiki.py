@@ -7,6 +7,7 @@ still give its whole pages.
 
 from __future__ import annotations
 
+import functools
 import io
 import re
 import urllib.parse
@@ -18,13 +19,21 @@ from curation.errors import InputError
 from curation.readers.html import clean_text
 from curation.readers.records import Document, PageError, Reject
 from curation.readers.unpack import UnpackedFile
-from curation.readers.wikitext import FILE_NAMESPACES, wikitext_text
+from curation.readers.wiki.names import (
+    CATEGORY_NAMES,
+    FILE_NAMES,
+    MEDIA_NAMES,
+    NO_ARTICLES,
+    REDIRECT_WORDS,
+    Wiki,
+)
+from curation.readers.wikitext import wikitext_text
 
 STUB_CHARS = 200  # an article with less text than this is a stub
 MAX_MARKUP_CHARS = 4_000_000  # MediaWiki itself stops at 2 MB
 _READ_BYTES = 1 << 16
-_REDIRECT = re.compile(r"\s*#\w+\s*:?\s*\[\[", re.IGNORECASE)
-_WANTED = {"title", "ns", "id", "timestamp", "text", "base", "namespace"}
+_REDIRECT = re.compile(r"\s{0,1000}[#＃](\w{2,40})\s{0,1000}:?\s{0,1000}\[\[")
+_WANTED = {"title", "ns", "id", "timestamp", "text", "base", "namespace", "model"}
 
 
 class _Refused(Exception):
@@ -39,7 +48,8 @@ class _Pages:
         self.done: list[dict[str, str]] = []
         self.base = ""
         self.root = ""
-        self.file_namespaces = set(FILE_NAMESPACES)
+        self.language = ""
+        self.namespaces: dict[str, str] = {}  # the names in the dump, lower case -> number
         self._path: list[str] = []
         self._page: dict[str, str] = {}
         self._text: list[str] = []
@@ -58,6 +68,7 @@ class _Pages:
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._path:
             self.root = name
+            self.language = attributes.get("xml:lang", "")
             if name != "mediawiki":
                 raise _Refused(f"the root element <{name}>, expected <mediawiki>")
         if len(self._path) > 20:
@@ -87,18 +98,77 @@ class _Pages:
             self._page["size"] = str(self._size)
         elif (parent == "page" and name in ("title", "ns", "id")) or name == "timestamp":
             self._page[name] = value
+        elif name == "model" and parent == "revision":
+            self._page["model"] = value.strip()
         elif name == "base":
             self.base = value
-        elif name == "namespace" and self._namespace_key in ("6", "14", "-2"):
-            self.file_namespaces.add(value.strip().lower())
+        elif name == "namespace" and value.strip():
+            self.namespaces[_namespace_name(value)] = self._namespace_key
         self._text, self._size = [], 0
+
+    @functools.cached_property
+    def wiki(self) -> Wiki:
+        """The dump's language and names; ask for it when the first page has been read."""
+
+        def names(number: str) -> frozenset[str]:
+            return frozenset(name for name, key in self.namespaces.items() if key == number)
+
+        language = self.language.lower() or _language_of(self.base)
+        return Wiki(language, FILE_NAMES | names("6"), CATEGORY_NAMES | names("14"))
+
+    def namespace_of(self, page: dict[str, str]) -> str:
+        """A page's namespace: as the dump has it, else by the prefix of its title; "0" for articles."""
+        return page.get("ns", "").strip() or title_namespace(page.get("title", ""), self.namespaces)
+
+
+_PREFIXES = NO_ARTICLES | FILE_NAMES | CATEGORY_NAMES | MEDIA_NAMES
+
+
+def title_namespace(title: str, namespaces: dict[str, str]) -> str:
+    """The namespace that a title's prefix names: its number in `namespaces` (of names in lower
+    case), else the prefix where MediaWiki knows it; "0" for articles.
+
+    >>> title_namespace("Talk:Mill", {"talk": "1"}), title_namespace("2001: A Space Odyssey", {})
+    ('1', '0')
+    """
+    prefix, colon, _ = title.partition(":")
+    name = _namespace_name(prefix)
+    if not colon:
+        return "0"
+    return namespaces.get(name, prefix if name in _PREFIXES else "0")
+
+
+def _namespace_name(name: str) -> str:
+    return name.strip().lower().replace("_", " ")
+
+
+def _language_of(base: str) -> str:
+    """The language code in the address of a wiki's main page.
+
+    >>> _language_of("https://de.wikipedia.org/wiki/Hauptseite"), _language_of("")
+    ('de', 'en')
+    """
+    match = re.match(r"https?://([a-z]{2,3}(?:-[a-z-]{2,12})?)\.", base)
+    return match[1] if match else "en"
+
+
+def is_redirect(markup: str) -> bool:
+    """Whether markup begins as a redirect does, in the language of any large wiki; a numbered list
+    begins like one too.
+
+    >>> is_redirect("#WEITERLEITUNG [[A]]"), is_redirect("#Eggs [[Ham]]"), is_redirect("# [[Ham]]")
+    (True, False, False)
+    """
+    match = _REDIRECT.match(markup)
+    return match is not None and match[1].lower() in REDIRECT_WORDS
 
 
 def read_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
     """Articles of a MediaWiki XML export: plain, bzip2 (multistream too), gzip or zstd.
 
     `offset` is the page's number in the file from 0, `record_id` MediaWiki's page id, `url` made
-    from the dump's base. Reasons: namespace (no article), redirect_page, stub (under `STUB_CHARS`
+    from the dump's base. Reasons: namespace (no article, by its number, its
+    title's prefix or its content model), redirect_page, stub (under `STUB_CHARS`
     characters of text), too_large (more than `MAX_MARKUP_CHARS`), malformed, truncated (the dump
     breaks off; once, at the end).
 
@@ -138,21 +208,33 @@ def read_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
 def _article(page: dict[str, str], number: int, pages: _Pages) -> Document | Reject:
     title, markup = page.get("title", ""), page.get("text", "")
     url = _page_url(pages.base, title)
-    if page.get("ns", "0") != "0":
-        return Reject("namespace", url, number, page["ns"])
-    if "redirect" in page or _REDIRECT.match(markup):
+    namespace = pages.namespace_of(page)
+    if namespace != "0":
+        return Reject("namespace", url, number, namespace)
+    model = page.get("model") or "wikitext"
+    if model != "wikitext":
+        return Reject("namespace", url, number, f"content model {model}, no wikitext")
+    if "redirect" in page or is_redirect(markup):
         return Reject("redirect_page", url, number, page.get("redirect"))
     if int(page.get("size", "0")) > MAX_MARKUP_CHARS:
         return Reject("too_large", url, number, f"{page['size']} characters of markup")
+    place = (url, page.get("id"), page.get("timestamp"), number)
+    return article(wikitext_text(markup, pages.wiki, title), *place)
+
+
+def article(
+    text: str, url: str | None, record_id: str | None, date: str | None, offset: int
+) -> Document | Reject:
+    """The document of an article's text, or the reject of a stub."""
     try:
-        text = clean_text(wikitext_text(markup, pages.file_namespaces))
-    except PageError:
+        text = clean_text(text)
+    except PageError as error:
+        if error.reason != "empty":
+            return Reject(error.reason, url, offset, error.detail)
         text = ""
     if len(text) < STUB_CHARS:
-        return Reject("stub", url, number, f"{len(text)} characters")
-    return Document(
-        text, url=url, record_id=page.get("id"), date=page.get("timestamp"), offset=number
-    )
+        return Reject("stub", url, offset, f"{len(text)} characters")
+    return Document(text, url=url, record_id=record_id, date=date, offset=offset)
 
 
 def _page_url(base: str, title: str) -> str | None:

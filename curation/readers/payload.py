@@ -151,10 +151,10 @@ def _http_page(raw: Raw, block: bytes, limit: int) -> Page | Reject:
     mime, content_type = media_type(fields.get("content-type"))
     if not may_be_page(mime):
         return _reject(raw, "not_html", mime[:80])
-    codings = [fields.get(name, "") for name in ("transfer-encoding", "content-encoding")]
-    if any(codings):
+    transfer, content = fields.get("transfer-encoding", ""), fields.get("content-encoding", "")
+    if transfer or content:
         try:
-            body = body_without_codings(body, *codings, limit, is_cut=raw.is_cut)
+            body = body_without_codings(body, transfer, content, limit, is_cut=raw.is_cut)
         except OverflowError as error:
             return _reject(raw, "too_large", str(error))
         except ValueError as error:

@@ -1,99 +1,233 @@
-"""MediaWiki markup -> text: links by their words, headings and lists as lines; templates, tables,
-notes, files gone.
+"""MediaWiki markup -> text: links by their words, templates by what they show, headings and lists as
+lines; tables, notes, files gone.
 
 Costs about 8 ms for 100 KB of markup, linear in its length whatever it holds. mwparserfromhell, the
-usual choice, gives the same words on real articles at a tenth of the speed, but takes minutes for
-300 KB of unclosed links or tags. The traps: constructs nest, so they are taken from the inside out;
-a dropped template leaves "( ; )" and empty headings.
+usual choice, takes ten times as long, and minutes for 300 KB of unclosed links or tags. The traps:
+constructs nest, so they are taken from the inside out; what is dropped leaves "( ; )" and empty
+headings, so its place is marked until the brackets around it are mended.
 """
 
 from __future__ import annotations
 
-import html
 import re
-from collections.abc import Collection
+from collections.abc import Callable
 
-# Namespaces whose links are pictures and categories, in English; other wikis' names come from their
-# dump.
-FILE_NAMESPACES = frozenset({"file", "image", "media", "category"})
-_BLOCK_TAGS = {"p", "div", "blockquote", "br", "li", "ul", "ol", "center", "poem", "dd", "dt"}
-_DROPPED = "ref|gallery|table|timeline|math|chem|score|imagemap|syntaxhighlight|source|hiero|graph|style|script"
+from curation.readers.wiki.inline import mended, powers, with_one_variant, without_quotes
+from curation.readers.wiki.marks import (
+    EQUALS,
+    GOES_ON,
+    GONE,
+    PIPE,
+    SPLIT,
+    as_text,
+    entities,
+    signs,
+    without_codes,
+)
+from curation.readers.wiki.names import ENGLISH, MEDIA_NAMES, Wiki
+from curation.readers.wiki.shown import template_text
+
+_BLOCK_TAGS = {
+    "p", "div", "blockquote", "br", "li", "ul", "ol", "dl", "center", "poem", "dd", "dt", "hr", "section",
+}  # fmt: skip
+# What stands in these tags is no markup: text that is shown, formulas, and what is not shown.
+_TEXT_TAGS = ("nowiki", "pre", "math", "chem", "ce")
+_CODE_TAGS = ("syntaxhighlight", "source")
+_DROPPED_TAGS = (
+    "ref|references|gallery|timeline|score|imagemap|hiero|graph|style|script|includeonly|indicator|"
+    "mapframe|templatedata|categorytree|inputbox|rt|rp|rtc"
+)
+_NAMES = "|".join((*_TEXT_TAGS, *_CODE_TAGS, _DROPPED_TAGS))
 _MAX_NESTING = 40
 
-_NOT_TEXT = re.compile(
-    rf"<!--(?:(?!<!--).)*?-->|<ref\b[^<>]*/>|<({_DROPPED})\b[^<>]*>(?:(?!<\1\b).)*?</\1\s*>",
+_NO_MARKUP = re.compile(
+    r"<!--(?P<comment>(?:(?!<!--).)*?)-->(?P<rest>[ \t]*\n)?"
+    rf"|<(?P<tag>{_NAMES})\b(?P<attributes>[^<>]*?)"
+    r"(?:/>|>(?P<content>[^<]*+(?:<(?!/?(?P=tag)\b(?![^<>]*/>))[^<]*+)*+)</(?P=tag)\s*>)",
     re.IGNORECASE | re.DOTALL,
 )
-_INNER_TEMPLATE = re.compile(r"\{\{(?:[^{}]|(?<!\{)\{(?!\{)|(?<!\})\}(?!\}))*\}\}")
+_INNER_TEMPLATE = re.compile(r"\{\{((?:[^{}]|(?<!\{)\{(?!\{)|(?<!\})\}(?!\}))*)\}\}")
 _INNER_TABLE = re.compile(r"\{\|(?:(?!\{\||\|\}).)*\|\}(?!\})", re.DOTALL)
-_LEFT_OPEN = re.compile(r"\{\{+|\}\}+|\{\}|\{\||\|\}|\[\[+|\]\]+|__[A-Z]{3,}__|'{2,}")
+_INNER_HTML_TABLE = re.compile(
+    r"<table\b[^<]*+(?:<(?!/?table\b)[^<]*+)*+</table\s*>", re.IGNORECASE
+)
+_HIDDEN = re.compile(
+    r"<(span|div)\b[^<>]{0,300}?display:\s*none[^<>]*>[^<>]*</\1\s*>", re.IGNORECASE
+)
+_LEFT_OPEN = re.compile(
+    r"\{\{+|\}\}+|\{\x01?\}|\{\||\|\}|\[\[+|\]\]+|__(?=[^\W\d_])[^\W0-9a-z]{3,40}?__"
+)
 _TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)\b[^<>]*>")
 _INNER_LINK = re.compile(r"\[\[([^\[\]|\n]*)(\|(?:[^\[\]]|(?<!\[)\[(?!\[)|(?<!\])\](?!\]))*)?\]\]")
-_OUTER_LINK = re.compile(r"\[(?:[a-z]{2,8}:)?//[^\s\[\]]*([^\[\]\n]*)\]", re.IGNORECASE)
-_LANGUAGE_LINK = re.compile(r"[a-z]{2,3}(?:-[a-z-]+)?:")
-_HEADING = re.compile(r"(={1,6})[ \t]*([^\n]*?)[ \t]*\1[ \t]*")
+_OUTER_LINK = re.compile(
+    r"\[(?:(?:[a-z]{2,8}:)?//|mailto:|tel:)[^\s\[\]]*([^\[\]\n]*)\]", re.IGNORECASE
+)
+_LANGUAGE_LINK = re.compile(r"(?:[a-z]{2,3}(?:-[a-z-]+)?|simple):")
+_FILE_ENDING = re.compile(
+    r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gav]|opus|web[mp]|mp[34]|mpe?g|mid|wav|flac|pdf|djvu|stl)",
+    re.IGNORECASE,
+)
+_WORD = re.compile(r"\w")
+_BLANK = f" \t\xa0{SPLIT}"
+_NO_SENTENCE = (*"*#:;= \t|!", SPLIT)  # a line behind a block tag begins with `SPLIT`
+_LEAD = re.compile(rf"(- )?[ ,;:{SPLIT}]*{GONE}[ ,;:{GONE}{SPLIT}]*")
 _LIST = re.compile(r"[*#:;]+[ \t]*")
-_EMPTY_BRACKETS = re.compile(r" ?[(\[][\s,;:–—-]*[)\]]")
-_BLANKS = re.compile(r"[ \t\xa0]{2,}")
+_NO_BREAK = re.compile(r"\xa0[ \xa0]+")
 
 
-def wikitext_text(markup: str, file_namespaces: Collection[str] = FILE_NAMESPACES) -> str:
+def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
     """The readable text of an article's markup. Never raises.
 
-    >>> wikitext_text("'''Anarchy''' ({{lang|x}}) is [[Politics|a kind]] of [[order]].<ref>No</ref>\\n== Notes ==\\n{{reflist}}")
-    'Anarchy is a kind of order.'
-    >>> wikitext_text("[[File:A.png|thumb|An [[apple]]]]\\n== Uses ==\\n* [http://a.b/ to eat]\\n* to &amp; fro")
-    'Uses\\n\\n- to eat\\n- to & fro'
+    `wiki` has the names and the language that the markup is read by, `title` is what `{{PAGENAME}}`
+    shows.
+
+    >>> wikitext_text("'''Anarchy''' ({{efn|x}}) is {{lang|de|''Ordnung''}}.<ref>No</ref>\\n== Notes ==\\n{{reflist}}")
+    'Anarchy is Ordnung.'
+    >>> wikitext_text("[[File:A.png|An [[apple]]]]\\n== Uses ==\\n* [http://a.b/ to eat]\\n* to &amp; fro, {{convert|5|km}}")
+    'Uses\\n\\n- to eat\\n- to & fro, 5 km'
     """
+    link = _link_words(wiki)
 
-    def link(match: re.Match[str]) -> str:
-        target, label = match[1].strip(), match[2]
-        space, colon, _ = target.partition(":")
-        if colon and space.strip().lower() in file_namespaces:
-            return ""
-        if label is not None:
-            return label[1:] or target
-        return (
-            "" if _LANGUAGE_LINK.match(target) else target.lstrip(":").partition("#")[0] or target
-        )
+    def template(match: re.Match[str]) -> str:
+        body = match[1]
+        if "[[" in body:
+            body = _from_inside_out(_INNER_LINK, link, body)
+        text = template_text(body, match.start(), match.end(), match.string, wiki, title)
+        return text.replace("=", EQUALS).replace("|", PIPE) if len(text) > 1 else text
 
-    text = _NOT_TEXT.sub("", markup)
-    text = _from_inside_out(_INNER_TEMPLATE, "", text)
-    text = _from_inside_out(_INNER_TABLE, "", text)
-    text = _TAG.sub(lambda tag: "\n" if tag[1].lower() in _BLOCK_TAGS else "", text)
-    text = _OUTER_LINK.sub(lambda match: match[1].strip(), text)
+    text = _NO_MARKUP.sub(_without_markup, entities(without_codes(markup)))
+    text = _one_variant(text, wiki)
+    text = _from_inside_out(_INNER_TEMPLATE, template, text)
+    text = _one_variant(_without_tables(text), wiki)
+    text = _HIDDEN.sub(GONE, text) if "display" in text else text
+    text = powers(text)
+    text = _TAG.sub(_tag, text)
+    text = _OUTER_LINK.sub(lambda match: match[1].strip() or GONE, text)
     text = _LEFT_OPEN.sub("", _from_inside_out(_INNER_LINK, link, text))
-    text = html.unescape(text)
-    text = _BLANKS.sub(" ", _EMPTY_BRACKETS.sub("", text)).replace(" ,", ",")
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(_lines(text))).strip()
+    text = "\n".join(_lines(text)).replace(f"{GOES_ON}\n", " ")
+    text = mended(text).replace(SPLIT, "").replace(" ,", ",")
+    return re.sub(r"\n{3,}", "\n\n", signs(_single_blanks(text))).strip()
 
 
-def _from_inside_out(pattern: re.Pattern[str], new: object, text: str) -> str:
+def _from_inside_out(
+    pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str], text: str
+) -> str:
     for _ in range(_MAX_NESTING):
-        text, count = pattern.subn(new, text)  # type: ignore[call-overload]
+        text, count = pattern.subn(new, text)
         if not count:
             break
     return text
 
 
+def _without_markup(match: re.Match[str]) -> str:
+    """What is left of a comment or of a tag whose content is no markup."""
+    if match["tag"] is None:
+        # a line that holds a comment only is no line
+        alone = match.string[match.start() - 1 : match.start()] in ("", "\n")
+        return "" if alone else match["rest"] or ""
+    tag, content = match["tag"].lower(), match["content"] or ""
+    if tag == "nowiki":
+        return as_text(content) or SPLIT
+    if tag == "pre":
+        return "\n" + as_text(content) + "\n"
+    if tag in _TEXT_TAGS or (tag in _CODE_TAGS and "inline" in match["attributes"].lower()):
+        return as_text(" ".join(content.split())) or GONE
+    return SPLIT if tag == "ref" else GONE
+
+
+def _single_blanks(text: str) -> str:
+    text = text.replace("\t", " ")
+    if "\xa0" in text:
+        text = _NO_BREAK.sub(" ", text.replace(" \xa0", " "))
+    while "  " in text:
+        text = text.replace("  ", " ")
+    return text
+
+
+def _one_variant(text: str, wiki: Wiki) -> str:
+    return with_one_variant(text, wiki.language) if "-{" in text else text
+
+
+def _without_tables(text: str) -> str:
+    text = _from_inside_out(_INNER_TABLE, "", text)
+    if "<table" in text or "<TABLE" in text:
+        text = _from_inside_out(_INNER_HTML_TABLE, "\n", text)
+    return text
+
+
+def _tag(match: re.Match[str]) -> str:
+    name = match[1].lower()
+    return f"\n{SPLIT}" if name in _BLOCK_TAGS else '"' if name == "q" else ""
+
+
+def _link_words(wiki: Wiki) -> Callable[[re.Match[str]], str]:
+    """Return the function that gives the words of a link: nothing for files and categories."""
+    dropped = wiki.file_names | wiki.category_names
+
+    def link(match: re.Match[str]) -> str:
+        target, label = match[1].strip(), match[2]
+        space, colon, name = target.partition(":")
+        if colon and space:
+            kind = space.strip().lower().replace("_", " ")
+            if kind in MEDIA_NAMES:
+                return (label or "|")[1:] or GONE
+            if kind in dropped or (label and _ends_like_a_file(name)):
+                return GONE
+        if label is not None:
+            return label[1:] or target
+        if _LANGUAGE_LINK.match(target):
+            return GONE
+        return target.lstrip(":").partition("#")[0] or target
+
+    return link
+
+
+def _ends_like_a_file(name: str) -> bool:
+    _, dot, ending = name.strip().rpartition(".")
+    return bool(dot and _FILE_ENDING.fullmatch("." + ending))
+
+
+def _without_lead(line: str) -> str:
+    """A line without commas behind what is gone at its start; nothing where no word is left."""
+    if not _WORD.search(line):
+        return ""
+    return _LEAD.sub(r"\1", line, count=1) if _LEAD.match(line) else line
+
+
+def _heading_level(line: str) -> int:
+    """How many equal signs stand on both sides of the words of a heading; 0 where it is none."""
+    words = line.strip("=")
+    level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
+    return level if words.strip() else 0
+
+
 def _lines(text: str) -> list[str]:
-    """Lines without heading and list marks; headings that nothing follows in their section are
-    dropped."""
+    """Lines without quotes, heading and list marks; headings that nothing follows in their section
+    are dropped. A line that goes on in the middle of a sentence is joined to the one before it."""
     kept: list[str] = []
     below = 0  # level of the heading kept last, counted from the end; 7 when text came last, 0 before anything
-    for line in reversed(text.split("\n")):
-        line = line.strip()
-        heading = _HEADING.fullmatch(line)
-        if heading and heading[2]:
-            if len(heading[1]) < below:
-                kept.append(f"\n{heading[2]}\n")
-                below = len(heading[1])
+    goes_on = False  # whether the line kept last began in the middle of a sentence
+    for raw in reversed(text.split("\n")):
+        is_plain = raw[:1] not in _NO_SENTENCE
+        line = raw.strip(_BLANK)
+        if "''" in line:
+            line = without_quotes(line).strip()
+        level = _heading_level(line) if line[:1] == "=" else 0
+        if level:
+            if level < below:
+                kept.append(f"\n{line[level:-level].strip()}\n")
+                below = level
+            goes_on = False
             continue
-        mark = _LIST.match(line)
+        mark = _LIST.match(line) if not is_plain else None
         if mark:
             line = ("- " if mark[0].rstrip()[-1] in "*#" else "") + line[mark.end() :]
-            line = "" if line == "- " else line
+        if GONE in line or line[:1] == "-":
+            line = _without_lead(line)
+        if goes_on and is_plain and (line[-1:].isalnum() or line[-1:] == ","):
+            line += GOES_ON
         kept.append(line)
+        goes_on = is_plain and (line[:1].islower() or line[:1] == "\\")
         if line:
             below = 7
     return kept[::-1]

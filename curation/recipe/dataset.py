@@ -26,7 +26,7 @@ class Dataset:
     name: str
     role: Literal["trusted", "crawl", "reference"] = key("trusted", "What the corpus is for.")
     files: tuple[str, ...] = key((), "Files, folders, patterns or addresses.")
-    format: Literal["auto", "archive", "mediawiki", "table", "text"] = key(
+    format: Literal["auto", "archive", "mediawiki", "wikimedia-html", "table", "text"] = key(
         "auto", "What the files are; `auto` goes by their names."
     )
     crawls: tuple[str, ...] = key((), "Crawls of Common Crawl, instead of `files`.")

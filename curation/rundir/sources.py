@@ -260,7 +260,7 @@ def _not_data(dataset: Dataset, files: list[store.File]) -> dict[str, str]:
     """
     kinds = {file.path: _kind(dataset, file) for file in files}
     counts = Counter(kinds.values())
-    data = sum(counts[kind] for kind in ("archive", "mediawiki", "table"))
+    data = sum(counts[kind] for kind in ("archive", "mediawiki", "wikimedia-html", "table"))
     runs = {file.path.removesuffix("/plan.json") for file in files if _is_plan(file, files)}
     why = {
         path: "it is in another run's directory; name that run to read what it kept"

@@ -16,6 +16,7 @@ from curation.readers.formats import guess_format
         ("enwiki-latest-pages-articles.xml.bz2", "mediawiki"),
         ("enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2", "mediawiki"),
         ("dump.xml", "mediawiki"),
+        ("enwiki-NS0-20240101-ENTERPRISE-HTML.json.tar.gz", "wikimedia-html"),
         ("a.jsonl", "table"),
         ("c4-train.00000-of-01024.json.gz", "table"),
         ("a.ndjson.zst", "table"),

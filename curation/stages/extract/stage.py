@@ -1,4 +1,4 @@
-"""extract: archives, MediaWiki dumps, tables and text files -> documents/<dataset>/<shard>.parquet
+"""extract: archives, dumps of wikis, tables and text files -> documents/<dataset>/<shard>.parquet
 and rejects/.
 
 Every record of every input file becomes one document or is counted under one reason. Memory: one
@@ -368,13 +368,15 @@ def _records(
     config: ExtractConfig, dataset: Dataset, stream: Any, file: store.File
 ) -> Iterator[Document | Reject | Skipped]:
     """What one stream holds, record by record."""
-    from curation.readers import mediawiki, tables
+    from curation.readers import mediawiki, tables, wikihtml
 
     kind = input_format(dataset, file)
     if kind == "archive":
         yield from pages(config, stream, file.name)
     elif kind == "mediawiki":
         yield from mediawiki.read_dump(stream, file.name)
+    elif kind == "wikimedia-html":
+        yield from wikihtml.read_html_dump(stream, file.name)
     elif kind == "table":
         yield from read_table_rows(dataset, stream, file)
     else:

@@ -1,0 +1,1 @@
+"""MediaWiki markup: what templates show, names of namespaces, marks of text."""
