@@ -27,6 +27,7 @@ from curation.blocks import scan as kernel
 from curation.blocks import vocabulary as v
 from curation.blocks.features import FEATURES, feature_names, features
 from curation.blocks.forest import Model
+from curation.blocks.repeats import Repeats
 from curation.blocks.text import CHARS, LINK_CHARS, Blocks, Nodes
 from curation.blocks.tree import Tree
 
@@ -203,21 +204,26 @@ def score_page(html: str, model: Model | None = None) -> ScoredPage | None:
     page = cut(html)
     if page is None:
         return None
-    x, tree = features(*page, vocabulary())
-    return score_blocks(*page, tree, x, model or shipped_model())
+    x, tree, repeats = features(*page, vocabulary())
+    return score_blocks(*page, tree, repeats, x, model or shipped_model())
 
 
 def score_blocks(
-    nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model
+    nodes: Nodes,
+    blocks: Blocks,
+    tree: Tree,
+    repeats: Repeats,
+    x: npt.NDArray[np.float32],
+    model: Model,
 ) -> ScoredPage:
     """Return the page with the model's probabilities of its blocks, whose features are x float32[B,
     F]."""
     p = forest.probabilities(model.first, x, _NOTHING)
-    extra = forest.context(p, nodes, blocks, tree)
-    p = forest.mixed((p + forest.probabilities(model.second, x, extra)) / 2, model.line, x, extra)
+    extra = forest.context(p, nodes, blocks, tree, repeats)
+    p = forest.probabilities(model.second, x, extra)
     threshold, expected = forest.best_threshold(p, forest.lengths(blocks), _LOWEST, _HIGHEST)
     return ScoredPage(nodes, blocks, tree, p, threshold, expected)
 
 
 _NOTHING = np.zeros((0, FEATURES), np.float32)
-_PARTS: dict[str, Any] = {"first": forest.Forest, "second": forest.Forest, "line": forest.Line}
+_PARTS: dict[str, Any] = {"first": forest.Forest, "second": forest.Forest}
