@@ -179,11 +179,14 @@ def cut(html: str) -> tuple[Nodes, Blocks] | None:
 def _balanced(html: str) -> bytes:
     """Return the page as an HTML parser writes it again: every element closed."""
     try:
-        return bytes(turbohtml.parse(html, positions=False).encode())
+        return bytes(_parsed(html).encode())
     except UnicodeEncodeError:
-        return bytes(
-            turbohtml.parse(html.encode("utf-8", "replace").decode(), positions=False).encode()
-        )
+        return bytes(_parsed(html.encode("utf-8", "replace").decode()).encode())
+
+
+def _parsed(html: str) -> turbohtml.Document:
+    """Return the page's tree; a declarative shadow root stays a template, which is written out."""
+    return turbohtml.parse(html, positions=False, allow_declarative_shadow_roots=False)
 
 
 def _scanned(balanced: bytes) -> tuple[Nodes, Blocks] | None:

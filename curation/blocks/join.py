@@ -1,5 +1,5 @@
 """Kept blocks -> readable text: paragraphs apart, list items marked, the cells of a table row on
-one line, the headline found.
+one line and in their columns, the headline found.
 
 Linear in elements and bytes, some 20 microseconds a page. The trap: a list item of three paragraphs
 is three blocks, and only the first of them gets the mark.
@@ -15,6 +15,7 @@ from numba import njit
 from curation.blocks import byte
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
+from curation.blocks.attributes import MOST_SPAN, ROW_SPAN_AT, SPAN_AT
 from curation.blocks.text import Blocks, Bools, Bytes, Int32s, Nodes
 from curation.blocks.tree import Tree
 
@@ -26,6 +27,8 @@ _KIND_H1, _KIND_H6 = v.KIND_H1, v.KIND_H6
 _COMMENTS = v.CATEGORY_BIT["comments"]
 _MIN_TITLE_SHARE = 0.6
 _HEADLINE_REACH = 60  # blocks before the first kept one
+_MOST_COLUMNS = 64
+_MOST_SECTIONS = 1000  # of tables whose cells span rows; in others they are taken for one row's
 
 
 @njit(cache=True, nogil=True)
@@ -86,27 +89,86 @@ def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
 
 
 @njit(cache=True, nogil=True)
+def _cell_columns(nodes: Nodes) -> Int32s:
+    """[N]: the column of each cell in its table, from 0 to `_MOST_COLUMNS` - 1; what spans columns
+    or rows takes its place in all of them."""
+    n = nodes.parent.shape[0]
+    column, rows = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    following, slot = np.zeros(n, np.int32), np.zeros(n, np.int32)
+    ends = np.zeros((1, 1), np.int32)  # by slot and column: the last row that is taken
+    slots = 0
+    for i in range(1, n):
+        row, tag = nodes.parent[i], nodes.tag[i]
+        if tag == _TR:
+            rows[row] += 1
+            rows[i] = rows[row]
+        if tag not in (_TD, _TH) or nodes.tag[row] != _TR:
+            continue
+        k, at = slot[nodes.parent[row]], following[row]
+        while k and at < _MOST_COLUMNS and ends[k, at] >= rows[row]:
+            at += 1
+        column[i] = min(at, _MOST_COLUMNS - 1)
+        following[row] = min(at + 1 + (nodes.names[i] >> SPAN_AT & MOST_SPAN), _MOST_COLUMNS)
+        height = nodes.names[i] >> ROW_SPAN_AT & MOST_SPAN
+        if height:
+            if slots == 0:
+                ends = np.zeros((_MOST_SECTIONS + 1, _MOST_COLUMNS), np.int32)
+            if k == 0 and slots < _MOST_SECTIONS:
+                slots += 1
+                k = slots
+                slot[nodes.parent[row]] = k
+            if k:
+                ends[k, at : following[row]] = rows[row] + height
+    return column
+
+
+@njit(cache=True, nogil=True)
+def _is_data(kept: Bools, blocks: Blocks, rows: Int32s, cells: Int32s, tables: Int32s) -> Bools:
+    """bool[N]: tables of which two rows or more have two kept cells or more; others may only lay
+    out the page."""
+    number = np.zeros(rows.shape[0], np.int32)
+    row, cell, cells_in_row = 0, 0, 0
+    for b in range(kept.shape[0]):
+        node = blocks.node[b]
+        if not kept[b] or not rows[node] or not cells[node]:
+            continue
+        if rows[node] != row:
+            row, cell, cells_in_row = rows[node], 0, 0
+        if cells[node] != cell:
+            cell = cells[node]
+            cells_in_row += 1
+            number[tables[row]] += cells_in_row == 2
+    return number >= 2
+
+
+@njit(cache=True, nogil=True)
 def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     """uint8[any]: the text of the blocks where kept bool[B], UTF-8.
 
     Paragraphs are an empty line apart; items of a list ("- ") and rows of a table (cells between "
-    | ") a line feed; paragraphs of one cell are apart as anywhere. With `markdown`, headings begin
-    with one to six "#".
+    | ", empty ones too where the table holds data) a line feed; paragraphs of one cell are apart as
+    anywhere. With `markdown`, headings begin with one to six "#".
     """
     items = _nearest(nodes, (_LI, _DT, _DD), _TABLE)
     rows = _nearest(nodes, (_TR, _TR, _TR), _LI)
     cells = _nearest(nodes, (_TD, _TH, _TH), _TABLE)
-    out = np.empty(blocks.text.shape[0] + 12 * kept.shape[0], np.uint8)
+    tables = _nearest(nodes, (_TABLE, _TABLE, _TABLE), _TABLE)
+    columns, is_data = _cell_columns(nodes), _is_data(kept, blocks, rows, cells, tables)
+    for_empty = 3 * np.sum(columns[cells[blocks.node[kept]]])
+    out = np.empty(blocks.text.shape[0] + 12 * kept.shape[0] + for_empty, np.uint8)
     size, before = np.int64(0), -1
     for b in range(kept.shape[0]):
         if not kept[b]:
             continue
         node = blocks.node[b]
         item, row = items[node], rows[node]
+        last = blocks.node[before] if before >= 0 else 0
+        same = cells[node] == cells[last] and cells[node] != 0
         if before >= 0:
-            last = blocks.node[before]
-            same = cells[node] == cells[last] and cells[node] != 0
             size = _gap(out, size, item, row, items[last], rows[last], same)
+        if cells[node] and not same and is_data[tables[row]]:
+            first = columns[cells[last]] + 1 if row == rows[last] else 0
+            size = _skip_cells(out, size, columns[cells[node]] - first, first == 0)
         if item and nodes.tag[item] == _LI and (before < 0 or items[blocks.node[before]] != item):
             out[size], out[size + 1] = byte.HYPHEN, byte.SPACE
             size += 2
@@ -137,3 +199,16 @@ def _gap(
         return size + 1
     out[size + 1] = byte.LINE_FEED
     return size + 2
+
+
+@njit(cache=True, nogil=True)
+def _skip_cells(out: Bytes, size: int, number: int, begins: bool) -> int:
+    """Write the bars behind empty cells, " | " each; the first one that begins a row without the
+    space before it."""
+    for k in range(number):
+        if k or not begins:
+            out[size] = byte.SPACE
+            size += 1
+        out[size], out[size + 1] = byte.BAR, byte.SPACE
+        size += 2
+    return size

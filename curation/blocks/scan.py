@@ -11,58 +11,75 @@ Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
+from curation.blocks import attributes as a
 from curation.blocks import byte
+from curation.blocks import elements as e
 from curation.blocks import vocabulary as v
+from curation.blocks.formulas import read_formula, read_tex
 from curation.blocks.text import (
     AT_STACK,
     BLOCKS,
-    BREAKS,
+    CHARS,
     COLUMNS,
-    IMAGES,
-    IN_BLOCK,
+    FORMULA_END,
+    HIDDEN_BYTES,
     IN_BOLD,
+    IN_GUTTER,
+    IN_HEADING,
+    IN_HIDDEN,
     IN_LINK,
     IN_PRE,
     IN_SKIPPED,
+    LINK_CHARS,
     NODES,
     OUT,
-    SPACE,
+    SHOWS_HIDDEN,
     STATE,
     TALLY,
     TITLE_FROM,
     TITLE_TO,
+    TOP_MODE,
     Blocks,
     Bytes,
     Int32s,
     Int64s,
     Nodes,
-    count_words,
-    equals,
     look_up,
     read_text,
 )
+from curation.blocks.words import count_words
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
-_INLINE, _SKIPPED, _VOID, _RAW = v.IS_INLINE, v.IS_SKIPPED, v.IS_VOID, v.IS_RAW
-_BR, _A, _TITLE, _IMG, _PRE = (v.TAG[name] for name in ("br", "a", "title", "img", "pre"))
-_BODY, _HTML, _QUOTE, _B, _STRONG = (
-    v.TAG[name] for name in ("body", "html", "blockquote", "b", "strong")
+_INLINE, _VOID, _RAW = v.IS_INLINE, v.IS_VOID, v.IS_RAW
+_BR, _A, _BODY, _HTML, _QUOTE, _B, _STRONG, _BUTTON, _MATH, _SCRIPT, _H1, _H6 = (
+    v.TAG[name]
+    for name in [
+        "br",
+        "a",
+        "body",
+        "html",
+        "blockquote",
+        "b",
+        "strong",
+        "button",
+        "math",
+        "script",
+        "h1",
+        "h6",
+    ]
 )
-_HIDDEN, _SHARING = v.CATEGORY_BIT["hidden"], v.CATEGORY_BIT["sharing"]
-_CLASS, _ID, _ROLE, _ITEMPROP = b"class", b"id", b"role", b"itemprop"
-_HIDDEN_NAME, _STYLE, _ARIA, _TRUE = b"hidden", b"style", b"aria-hidden", b"true"
-_DISPLAY, _NONE = b"display", b"none"
-_SIGNATURE_BYTES = 40
+_SHARING = v.CATEGORY_BIT["sharing"]
+_KEPT_BITS = v.ALL_CATEGORIES | (a.MOST_SPAN << a.SPAN_AT) | (a.MOST_SPAN << a.ROW_SPAN_AT)
 
 
 def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tuple[Nodes, Blocks]:
     """Return the elements and the text blocks of serialised HTML (uint8[n], UTF-8), at most about
     `max_blocks`.
+
+    Text that its element hides is left out, unless it is most of the page's text, links aside.
 
     >>> html = (b'<html><head><title>Mill</title></head><body><p>The <b>old</b>  mill.</p>'
     ...         b'<script>x<y</script>Ends<br><br>here</body></html>')
@@ -75,16 +92,22 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     [13, 3, 3, 1]
     """
     html = np.ascontiguousarray(html, np.uint8)
-    return _scan(html, vocabulary, max_blocks)
+    nodes, blocks, hidden_bytes = _scan(html, vocabulary, max_blocks, False)
+    counts = blocks.counts
+    if hidden_bytes and hidden_bytes > (counts[:, CHARS] - counts[:, LINK_CHARS]).sum():
+        nodes, blocks, _ = _scan(html, vocabulary, max_blocks, True)
+    return nodes, blocks
 
 
 @njit(cache=True, nogil=True)
-def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blocks]:
-    n = html.shape[0]
+def _scan(
+    html: Bytes, words: v.Vocabulary, max_blocks: int, shows_hidden: bool
+) -> tuple[Nodes, Blocks, int]:
+    """Return elements, blocks and how many visible bytes outside links were hidden and left out."""
     tags = 16
-    for i in range(n):
-        if html[i] == byte.LESS_THAN:
-            tags += 1
+    for c in html:
+        tags += c == byte.LESS_THAN
+    room = min(tags, max_blocks) + 1
     nodes = Nodes(
         np.zeros(tags, np.int32),
         np.zeros(tags, np.int32),
@@ -92,26 +115,19 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
         np.zeros(tags, np.uint64),
         np.zeros(tags, np.int32),
     )
-    room = min(tags, max_blocks) + 1
     blocks = Blocks(
         np.zeros(room, np.int32),
         np.zeros(room, np.int32),
         np.zeros(room, np.int32),
         np.zeros((room, COLUMNS), np.float32),
-        np.empty(n + tags, np.uint8),
+        np.empty(html.shape[0] + tags, np.uint8),
     )
     state = np.zeros(STATE, np.int64)
     state[NODES] = 1
-    _walk(
-        html,
-        words,
-        max_blocks,
-        nodes,
-        blocks,
-        np.zeros(tags, np.int32),
-        state,
-        np.zeros(TALLY, np.int64),
-    )
+    state[FORMULA_END] = -1
+    state[SHOWS_HIDDEN] = shows_hidden
+    stack, tally = np.zeros(tags, np.int32), np.zeros(TALLY, np.int64)
+    _walk(html, words, max_blocks, nodes, blocks, stack, state, tally)
     n_nodes, n_blocks = state[NODES], min(state[BLOCKS], max_blocks)
     count_words(html[state[TITLE_FROM] : state[TITLE_TO]], blocks, n_blocks, words)
     return (
@@ -129,6 +145,7 @@ def _scan(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blo
             blocks.counts[:n_blocks],
             blocks.text[: state[OUT]],
         ),
+        state[HIDDEN_BYTES],
     )
 
 
@@ -149,17 +166,16 @@ def _walk(
     i = np.int64(0)
     while i < n and state[BLOCKS] <= max_blocks:
         if html[i] != byte.LESS_THAN:
-            if state[IN_SKIPPED]:
-                while i < n and html[i] != byte.LESS_THAN:
-                    i += 1
-            else:
-                i = read_text(html, i, words, nodes, blocks, stack, state, tally)
+            if state[IN_SKIPPED] or state[IN_HIDDEN] or state[IN_GUTTER]:
+                i = e.after_hidden(html, i, state)
+            if i < n and html[i] != byte.LESS_THAN:
+                i = read_text(html, i, n, words, nodes, blocks, stack, state, tally)
         elif i + 1 < n and (html[i + 1] == byte.EXCLAMATION or html[i + 1] == byte.QUESTION):
             i = _after_comment(html, i)
         elif i + 1 < n and html[i + 1] == byte.SLASH:
-            i = _end_tag(html, i, words, nodes.tag, stack, state)
+            i = _end_tag(html, i, words, nodes.tag, blocks, stack, state)
         else:
-            i = _start_tag(html, i, words, nodes, blocks, stack, state)
+            i = _start_tag(html, i, words, nodes, blocks, stack, state, tally)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -191,7 +207,13 @@ def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _end_tag(
-    html: Bytes, i: int, words: v.Vocabulary, tags: Int32s, stack: Int32s, state: Int64s
+    html: Bytes,
+    i: int,
+    words: v.Vocabulary,
+    tags: Int32s,
+    blocks: Blocks,
+    stack: Int32s,
+    state: Int64s,
 ) -> int:
     j, h = _tag_name(html, i + 2)
     tag = look_up(words.tag_keys, words.tag_values, h)
@@ -202,7 +224,9 @@ def _end_tag(
     at = top
     while at >= lowest and tags[stack[at]] != tag:
         at -= 1
+    in_pre, node = state[IN_PRE], state[NODES]
     if at >= lowest and top >= 0:
+        node = stack[at]
         while state[AT_STACK] > at:
             state[AT_STACK] -= 1
             closed = tags[stack[state[AT_STACK]]]
@@ -210,13 +234,23 @@ def _end_tag(
                 state[IN_LINK] -= 1
             elif closed in (_B, _STRONG):
                 state[IN_BOLD] -= 1
-            elif closed == _PRE:
-                state[IN_PRE] -= 1
-            if state[IN_SKIPPED] > state[AT_STACK]:
-                state[IN_SKIPPED] = 0
-    if not words.flags[tag] & _INLINE:
-        state[IN_BLOCK] = 0
+        if state[TOP_MODE] > at:
+            _leave_modes(at, state)
+    if state[IN_SKIPPED] == 0 and state[IN_HIDDEN] == 0:
+        if not words.flags[tag] & _INLINE:
+            e.finish_block(tag, words.flags[tag], in_pre, blocks, state)
+        else:
+            e.finish_inline(html, j + 1, tag, words.flags[tag], node, state)
     return j + 1
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _leave_modes(open_elements: int, state: Int64s) -> None:
+    state[TOP_MODE] = 0
+    for mode in range(IN_SKIPPED, IN_HEADING + 1):
+        if state[mode] > open_elements:
+            state[mode] = 0
+        state[TOP_MODE] = max(state[TOP_MODE], state[mode])
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -228,66 +262,55 @@ def _start_tag(
     blocks: Blocks,
     stack: Int32s,
     state: Int64s,
+    tally: Int64s,
 ) -> int:
-    n = html.shape[0]
     j, h = _tag_name(html, i + 1)
     name_end = j
     tag = look_up(words.tag_keys, words.tag_values, h)
     flags = words.flags[tag]
+    if state[IN_SKIPPED] and _H1 <= tag <= _H6:
+        in_button = nodes.tag[stack[state[IN_SKIPPED] - 1]] == _BUTTON
+        state[IN_SKIPPED] *= not in_button  # a heading inside a button is read
+    is_shown = state[IN_SKIPPED] == 0 and state[IN_HIDDEN] == 0
     if tag == _BR:
-        while j < n and html[j] != byte.GREATER_THAN:
+        while j < html.shape[0] and html[j] != byte.GREATER_THAN:
             j += 1
-        return _line_break(j + 1, blocks, state)
+        if is_shown:
+            e.break_line(blocks, state)
+        return j + 1
     node = state[NODES]
     state[NODES] += 1
     depth = state[AT_STACK]
     nodes.parent[node] = stack[depth - 1] if depth > 0 else 0
     nodes.tag[node] = tag
     nodes.depth[node] = depth + 1
-    wanted = state[IN_SKIPPED] == 0 and tag != _BODY and tag != _HTML
-    j, names, signature = _attributes(html, j, h, words, wanted)
+    wanted = is_shown and tag != _BODY and tag != _HTML
+    j, bits, signature = a.read_attributes(html, j, h, words, wanted)
     if tag == _QUOTE:  # "twitter-tweet" is a quotation
-        names &= ~_SHARING
-    nodes.names[node] = names
+        bits &= ~_SHARING
+    nodes.names[node] = bits & _KEPT_BITS
     nodes.signature[node] = signature
     j += 1
-    if not flags & _INLINE:
-        state[IN_BLOCK] = 0
-    if tag == _IMG and state[IN_BLOCK]:
-        blocks.counts[state[BLOCKS] - 1, IMAGES] += 1
+    if is_shown:
+        if not flags & _INLINE:
+            e.start_block(node, tag, flags, blocks, state)
+        else:
+            e.start_inline(html, i, j, tag, flags, blocks, state)
     if flags & _RAW:
-        return _after_raw(html, j, i + 1, name_end)
-    if not flags & _VOID:
-        stack[depth] = node
-        state[AT_STACK] += 1
-        if flags & _SKIPPED and state[IN_SKIPPED] == 0:
-            state[IN_SKIPPED] = depth + 1
-        if tag == _A:
-            state[IN_LINK] += 1
-        elif tag in (_B, _STRONG):
-            state[IN_BOLD] += 1
-        elif tag == _PRE:
-            state[IN_PRE] += 1
-        elif tag == _TITLE and state[TITLE_TO] == 0:
-            state[TITLE_FROM] = j
-            while j < n and html[j] != byte.LESS_THAN:
-                j += 1
-            state[TITLE_TO] = j
-    return j
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _line_break(after: int, blocks: Blocks, state: Int64s) -> int:
-    """One `<br>` is white space (a line feed inside `<pre>`), a second one ends the block."""
-    state[BREAKS] += 1
-    state[SPACE] = 1
-    if state[IN_PRE]:
-        if state[IN_BLOCK]:
-            blocks.text[state[OUT]] = byte.LINE_FEED
-            state[OUT] += 1
-    elif state[BREAKS] >= 2:
-        state[IN_BLOCK] = 0
-    return after
+        after = _after_raw(html, j, i + 1, name_end)
+        if bits & a.IS_TEX and tag == _SCRIPT:
+            last = after - (name_end - i) - 2
+            read_tex(html, j, last, words, nodes, blocks, stack, state, tally)
+        return after
+    if tag == _MATH and (is_shown or e.is_in_hidden_line(words.flags, nodes.tag, stack, state)):
+        return read_formula(html, i, j, words, nodes, blocks, stack, state, tally)
+    if flags & _VOID:
+        return j
+    stack[depth] = node
+    state[AT_STACK] += 1
+    if is_shown:
+        e.enter(html, j, tag, flags, bits, nodes.tag, stack, state)
+    return e.count_open(html, j, tag, state)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -305,91 +328,3 @@ def _after_raw(html: Bytes, i: int, name: int, name_end: int) -> int:
                 return i + 3 + length
         i += 1
     return n
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _attributes(
-    html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool
-) -> tuple[int, int, np.uint64]:
-    """Return (position of the closing `>`, bits of CATEGORIES, signature) of the attributes of a
-    tag."""
-    n = html.shape[0]
-    bits = 0
-    signature = name
-    while j < n and html[j] != byte.GREATER_THAN:
-        start = j
-        while (
-            j < n
-            and html[j] != byte.EQUALS
-            and html[j] != byte.GREATER_THAN
-            and html[j] != byte.SPACE
-        ):
-            j += 1
-        end = j
-        if j + 1 < n and html[j] == byte.EQUALS and html[j + 1] == byte.QUOTE:
-            first = j + 2
-            j = first
-            while j < n and html[j] != byte.QUOTE:
-                j += 1
-            if wanted:
-                is_class = equals(html, start, end, _CLASS)
-                if (
-                    is_class
-                    or equals(html, start, end, _ID)
-                    or equals(html, start, end, _ROLE)
-                    or equals(html, start, end, _ITEMPROP)
-                ):
-                    bits |= _name_bits(html, first, j, words)
-                elif equals(html, start, end, _HIDDEN_NAME) or _hides(html, start, end, first, j):
-                    bits |= _HIDDEN
-                if is_class:
-                    for k in range(first, min(j, first + _SIGNATURE_BYTES)):
-                        if html[k] < byte.ZERO or html[k] > byte.NINE:
-                            signature = (signature ^ np.uint64(html[k])) * _PRIME
-        if j < n and html[j] != byte.GREATER_THAN:
-            j += 1
-    return j, bits, signature
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _hides(html: Bytes, start: int, end: int, first: int, last: int) -> bool:
-    """Return whether the attribute is aria-hidden="true" or a style of display: none."""
-    if equals(html, start, end, _ARIA):
-        return equals(html, first, last, _TRUE)
-    if not equals(html, start, end, _STYLE):
-        return False
-    for k in range(first, last - 11):
-        if equals(html, k, k + 7, _DISPLAY):
-            k += 7
-            while k < last and (html[k] == byte.COLON or html[k] == byte.SPACE):
-                k += 1
-            return equals(html, k, min(k + 4, last), _NONE)
-    return False
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _name_bits(html: Bytes, start: int, end: int, words: v.Vocabulary) -> int:
-    """Return the bits of CATEGORIES of a name's parts, which end at camelCase humps and at other
-    signs."""
-    bits = 0
-    h = _OFFSET
-    length = 0
-    low_before: Any = False
-    for i in range(start, end + 1):
-        c = html[i] if i < end else np.uint8(byte.SPACE)
-        capital = byte.CAPITAL_A <= c <= byte.CAPITAL_Z
-        inside = (
-            capital
-            or byte.SMALL_A <= c <= byte.SMALL_Z
-            or (byte.ZERO <= c <= byte.NINE and length > 0)
-        )
-        if length and (not inside or (capital and low_before)):
-            if length > 1:
-                bits |= look_up(words.name_keys, words.name_values, h)
-            h = _OFFSET
-            length = 0
-        if inside:
-            h = (h ^ np.uint64(c + byte.TO_SMALL if capital else c)) * _PRIME
-            length += 1
-        low_before = inside and not capital
-    return bits

@@ -34,19 +34,22 @@ WORD_LIST = 16
 COLUMNS = WORD_LIST + len(v.WORD_LISTS)
 
 # What the scanner remembers, as places in one int64 array.
-(AT_STACK, IN_SKIPPED, IN_LINK, IN_BOLD, IN_PRE, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES,
- TITLE_FROM, TITLE_TO) = range(13)  # fmt: skip
-STATE = 13
+(AT_STACK, IN_LINK, IN_BOLD, IN_BLOCK, BREAKS, SPACE, OUT, BLOCKS, NODES, TITLE_FROM, TITLE_TO,
+ INDENT, LINE_FROM, LAST_INLINE_END, LAST_BLOCK_NODE, FORMULA_END, TEX_SCRIPTS,
+ WHOLE_WORD_STRUCK, SHOWS_HIDDEN, HIDDEN_BYTES, TOP_MODE) = range(21)  # fmt: skip
+# Modes: of each the number of open elements, the outermost of its kind included; 0 outside of one.
+# `TOP_MODE` is the largest of them or more.
+IN_SKIPPED, IN_HIDDEN, IN_PRE, IN_GUTTER, IN_HEADING = range(21, 26)
+STATE = 26
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
-_INLINE = v.IS_INLINE
+_INLINE, _LINE = v.IS_INLINE, v.IS_LINE
+_TD, _TH = v.TAG["td"], v.TAG["th"]
 _PLAIN, _CAPITAL, _DIGIT, _PUNCTUATION, _WIDE = v.PLAIN, v.CAPITAL, v.DIGIT, v.PUNCTUATION, v.WIDE
 _BLANK, _CONTINUED, _SPECIAL = v.BLANK, v.CONTINUED, v.SPECIAL
 _A_COMMA, _A_STOP, _A_MARK = 7, 8, 9  # places in the tally behind the sorts
 TALLY = 10
-_AMP, _LT, _GT, _NBSP = b"amp;", b"lt;", b"gt;", b"nbsp;"
-_TITLE_SLOTS = 256
-_TITLE_WORDS = 100
+_AMP, _LT, _GT, _NBSP, _QUOT = b"amp;", b"lt;", b"gt;", b"nbsp;", b"quot;"
 
 
 class Nodes(NamedTuple):
@@ -94,9 +97,16 @@ def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
+def starts(data: Bytes, i: int, n: int, word: bytes) -> bool:
+    """Return whether data[i:n] starts with the bytes `word`."""
+    return equals(data, i, min(i + len(word), n), word)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def read_text(
     html: Bytes,
     i: int,
+    n: int,
     words: v.Vocabulary,
     nodes: Nodes,
     blocks: Blocks,
@@ -104,27 +114,27 @@ def read_text(
     state: Int64s,
     tally: Int64s,
 ) -> int:
-    """Read the text from i to the next tag into the open block, or into a new one; return where the
-    tag starts.
+    """Read the text from i to the next tag, or to n, into the open block, or into a new one; return
+    where it ends.
 
     `tally` int64[TALLY] is scratch: how many bytes of each sort of `vocabulary.SORTS`, entered in
     the counts at the end.
     """
-    i = _first_visible(html, i, state)
-    if i >= html.shape[0] or html[i] == byte.LESS_THAN:
+    i = _first_visible(html, i, n, blocks, state)
+    if i >= n or html[i] == byte.LESS_THAN:
         return i
     if not state[IN_BLOCK]:
-        _open_block(words.flags, nodes.tag, blocks, stack, state)
-    return _read_characters(html, i, words.sorts, blocks, state, tally)
+        open_block(words.flags, nodes.tag, blocks, stack, state)
+    return _read_characters(html, i, n, words.sorts, blocks, state, tally)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _read_characters(
-    html: Bytes, i: int, sorts: Bytes, blocks: Blocks, state: Int64s, tally: Int64s
+    html: Bytes, i: int, n: int, sorts: Bytes, blocks: Blocks, state: Int64s, tally: Int64s
 ) -> int:
-    """Append the characters up to the next tag to the open block and count them; return where the
-    tag starts."""
-    n, text = html.shape[0], blocks.text
+    """Append the characters up to the next tag, or to n, to the open block and count them; return
+    where they end."""
+    text = blocks.text
     tally[:] = 0
     out, end = state[OUT], state[OUT]
     space, line_feed, in_pre = state[SPACE], state[BREAKS], state[IN_PRE]
@@ -136,7 +146,7 @@ def _read_characters(
         if sort >= _SPECIAL:
             if c == byte.LESS_THAN:
                 break
-            c, after = _character(html, i)
+            c, after = character(html, i)
             sort = _PLAIN if c > byte.SPACE else _BLANK
             if c == byte.GREATER_THAN or c == byte.LATIN_1_SIGN:
                 tally[_A_MARK] += 1
@@ -169,19 +179,72 @@ def _read_characters(
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _first_visible(html: Bytes, i: int, state: Int64s) -> int:
+def _first_visible(html: Bytes, i: int, n: int, blocks: Blocks, state: Int64s) -> int:
     """Return where the first character stands that is no white space; inside `<pre>` in an open
-    block, i itself."""
-    if state[IN_PRE] and state[IN_BLOCK]:
+    block, i itself.
+
+    What indents a first line of `<pre>` is kept behind the text, for the block to come.
+    """
+    in_pre = state[IN_PRE] > 0
+    if in_pre and state[IN_BLOCK]:
         return i
-    while i < html.shape[0] and html[i] != byte.LESS_THAN:
-        c, after = _character(html, i)
+    while i < n and html[i] != byte.LESS_THAN:
+        c, after = character(html, i)
         if c > byte.SPACE:
             break
-        if c:
-            state[SPACE] = 1
+        if not in_pre:
+            state[SPACE] |= c > 0
+        elif c == byte.LINE_FEED:
+            state[INDENT] = 0
+        elif c:
+            blocks.text[state[OUT] + state[INDENT]] = c
+            state[INDENT] += 1
         i = after
     return i
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def put(c: int, blocks: Blocks, state: Int64s) -> None:
+    """Append a visible ASCII character to the open block."""
+    counts = blocks.counts[state[BLOCKS] - 1]
+    if state[SPACE] and not state[IN_PRE]:
+        blocks.text[state[OUT]] = byte.SPACE
+        state[OUT] += 1
+        counts[CHARS] += 1
+    blocks.text[state[OUT]] = c
+    state[OUT] += 1
+    counts[CHARS] += 1
+    state[SPACE] = state[BREAKS] = 0
+    blocks.end[state[BLOCKS] - 1] = state[OUT]
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def end_block(state: Int64s) -> None:
+    """The next text begins a block."""
+    state[IN_BLOCK] = state[INDENT] = 0
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def set_mode(state: Int64s, mode: int, level: int) -> None:
+    """What follows is in a mode until fewer than `level` elements are open."""
+    state[mode] = level
+    state[TOP_MODE] = max(state[TOP_MODE], level)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def begin_line(blocks: Blocks, state: Int64s) -> None:
+    """Inside `<pre>`: what follows begins a line."""
+    state[INDENT] = 0
+    if state[IN_BLOCK] and blocks.text[state[OUT] - 1] != byte.LINE_FEED:
+        blocks.text[state[OUT]] = byte.LINE_FEED
+        state[OUT] += 1
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def set_apart(state: Int64s) -> None:
+    """What follows does not touch the word before."""
+    if not state[IN_PRE]:
+        state[SPACE] = 1
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -225,22 +288,31 @@ def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state: Int64s) -> None:
+def open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state: Int64s) -> None:
+    """Begin a block in the innermost element that is not inline; the lines and cells inside
+    `<pre>` belong to the `<pre>`."""
     block = state[BLOCKS]
     state[BLOCKS] += 1
     state[IN_BLOCK] = 1
     state[SPACE] = 0
     blocks.start[block] = state[OUT]
     at = state[AT_STACK] - 1
-    while at > 0 and flags[tags[stack[at]]] & _INLINE:
+    while at > 0:
+        tag = tags[stack[at]]
+        is_line = at >= state[IN_PRE] > 0 and (flags[tag] & _LINE or tag in (_TD, _TH))
+        if not is_line and not flags[tag] & _INLINE:
+            break
         at -= 1
     blocks.node[block] = stack[at] if at >= 0 else 0
+    if state[IN_PRE]:
+        state[OUT] += state[INDENT]
+    state[INDENT] = 0
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
+def character(html: Bytes, i: int) -> tuple[np.uint8, int]:
     """Return (byte, position after it): entities decoded, no-break spaces as spaces, marks of zero
-    width as 0."""
+    width and soft hyphens as 0."""
     n = html.shape[0]
     c = html[i]
     if c == byte.AMPERSAND:
@@ -252,120 +324,18 @@ def _character(html: Bytes, i: int) -> tuple[np.uint8, int]:
             return np.uint8(byte.GREATER_THAN), i + 4
         if equals(html, i + 1, min(i + 6, n), _NBSP):
             return np.uint8(byte.SPACE), i + 6
+        if equals(html, i + 1, min(i + 6, n), _QUOT):
+            return np.uint8(byte.QUOTE), i + 6
     elif c == byte.NO_BREAK_SPACE[0]:
         if i + 1 < n and html[i + 1] == byte.NO_BREAK_SPACE[1]:
             return np.uint8(byte.SPACE), i + 2
-    elif (
-        c == byte.GENERAL_PUNCTUATION[0]
-        and i + 2 < n
-        and html[i + 1] == byte.GENERAL_PUNCTUATION[1]
-        and html[i + 2] in byte.ZERO_WIDTH
-    ):
-        return np.uint8(0), i + 3
+        if i + 1 < n and html[i + 1] == byte.SOFT_HYPHEN[1]:
+            return np.uint8(0), i + 2
+    elif c == byte.GENERAL_PUNCTUATION[0] and i + 2 < n:
+        second, third = html[i + 1], html[i + 2]
+        if (second == byte.GENERAL_PUNCTUATION[1] and third in byte.ZERO_WIDTH) or (
+            second == byte.WORD_JOINER[1]
+            and byte.WORD_JOINER[2] <= third <= byte.INVISIBLE_PLUS_END
+        ):
+            return np.uint8(0), i + 3
     return c, i + 1
-
-
-@njit(cache=True, nogil=True)
-def count_words(title: Bytes, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
-    """Fill the columns of words for the first `n_blocks` blocks;
-
-    `title` is the text of the page's title element.
-    """
-    _count_words(_title_table(title, words.letters), blocks, n_blocks, words)
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _count_words(titled: Keys, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
-    keys, values, letters, text = words.word_keys, words.word_values, words.letters, blocks.text
-    all_counts = blocks.counts
-    for block in range(n_blocks):
-        number, capitals, stops, in_title, length = 0, 0, 0, 0, 0
-        h = _OFFSET
-        end = np.int64(blocks.end[block])
-        for i in range(np.int64(blocks.start[block]), end + 1):
-            c = text[i] if i < end else np.uint8(byte.SPACE)
-            low = letters[c]
-            if low:
-                if length == 0 and c != low and c < byte.ASCII_END:
-                    capitals += 1
-                h = (h ^ np.uint64(low)) * _PRIME
-                length += 1
-            elif length:
-                number += 1
-                lists = look_up(keys, values, h)
-                stops += lists & 1
-                lists >>= 1
-                column = WORD_LIST
-                while lists:
-                    all_counts[block, column] += lists & 1
-                    lists >>= 1
-                    column += 1
-                in_title += _is_among(titled, h)
-                h = _OFFSET
-                length = 0
-        all_counts[block, WORDS], all_counts[block, CAPITAL_WORDS] = number, capitals
-        all_counts[block, STOP_WORDS], all_counts[block, TITLE_WORDS] = stops, in_title
-        all_counts[block, LAST] = _last_mark(text, blocks.start[block], blocks.end[block])
-        all_counts[block, FIRST] = _first_sort(text[blocks.start[block]])
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _is_among(titled: Keys, h: np.uint64) -> int:
-    at = np.int64(h) & (_TITLE_SLOTS - 1)
-    while titled[at] != 0:
-        if titled[at] == h:
-            return 1
-        at = (at + 1) & (_TITLE_SLOTS - 1)
-    return 0
-
-
-@njit(cache=True, nogil=True)
-def _title_table(title: Bytes, letters: Bytes) -> Keys:
-    """Return an open-addressing set of the hashes of the title's first hundred words."""
-    table = np.zeros(_TITLE_SLOTS, np.uint64)
-    size = 0
-    h = _OFFSET
-    length = 0
-    for i in range(title.shape[0] + 1):
-        low = letters[title[i]] if i < title.shape[0] else np.uint8(0)
-        if low:
-            h = (h ^ np.uint64(low)) * _PRIME
-            length += 1
-        elif length:
-            at = np.int64(h) & (_TITLE_SLOTS - 1)
-            while table[at] != 0 and table[at] != h:
-                at = (at + 1) & (_TITLE_SLOTS - 1)
-            if table[at] == 0 and size < _TITLE_WORDS:
-                table[at] = h
-                size += 1
-            h = _OFFSET
-            length = 0
-    return table
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _last_mark(text: Bytes, start: int, end: int) -> int:
-    """Return how a block ends: 1 full stop or the like, 2 colon, 3 wide full stop or ellipsis, else
-    0."""
-    c = text[end - 1]
-    if (c == byte.QUOTE or c == byte.CLOSING_BRACKET) and end - 2 >= start:
-        c = text[end - 2]
-    elif c == byte.CURLY_QUOTE_END and end - 4 >= start:
-        c = text[end - 4]
-    if c == byte.FULL_STOP or c == byte.EXCLAMATION or c == byte.QUESTION:
-        return 1
-    if c == byte.COLON:
-        return 2
-    return 3 if c == byte.CJK_STOP_END or c == byte.ELLIPSIS_END else 0
-
-
-@njit(cache=True, nogil=True)
-def _first_sort(c: int) -> int:
-    """Return how a block begins: 1 capital, 2 small letter, 3 digit, 4 beyond ASCII, else 0."""
-    if byte.CAPITAL_A <= c <= byte.CAPITAL_Z:
-        return 1
-    if byte.SMALL_A <= c <= byte.SMALL_Z:
-        return 2
-    if byte.ZERO <= c <= byte.NINE:
-        return 3
-    return 4 if c >= byte.ASCII_END else 0

@@ -21,21 +21,28 @@ FNV_PRIME = 1099511628211
 
 # ---- tags ----------------------------------------------------------------------------------------
 
+# What CSS displays inline, or not at all; so is every element that is not among NAMES.
 INLINE = """a span b i em strong u s small big sub sup font code kbd var samp tt abbr acronym cite
-q dfn mark time label ins del bdi bdo br wbr img picture source data ruby rt rp strike nobr input
-script style template noscript"""
-SKIPPED = """script style noscript template svg iframe select option button textarea object canvas
-audio video head math datalist noembed noframes map embed"""
+q dfn mark time label ins del bdi bdo br wbr img picture source data ruby rb rt rp rtc strike nobr
+input script style template noscript svg iframe select option optgroup button textarea object canvas
+audio video math datalist noembed map embed meter progress output applet slot area base link meta
+param track mjx-math"""
+SKIPPED = """script style noscript template svg iframe select option optgroup button textarea object
+canvas audio video head datalist noembed noframes map embed meter progress applet rt rp rtc
+mjx-math"""
 VOID = "area base br col embed hr img input link meta source track wbr param"
 RAW = "script style xmp iframe noembed noframes plaintext"
-BLOCK = """p div li ul ol dl dt dd h1 h2 h3 h4 h5 h6 td th tr table tbody thead tfoot blockquote
+# A line each inside `<pre>`, where other blocks end the text.
+LINES = "div li ul ol dl dt dd table thead tbody tfoot tr pre listing"
+# Boxes of their own in a line: the words on both sides do not touch.
+BOXES = "iframe select button textarea object canvas audio video embed input meter progress applet"
+BLOCK = """p div li ul ol dl dt dd h1 h2 h3 h4 h5 h6 td th tr table thead tbody tfoot blockquote
 pre article section main aside nav header footer form figure figcaption address center body html
-details summary fieldset caption hgroup menu dialog title"""
+details summary fieldset caption hgroup menu dialog title legend dir listing search colgroup
+frameset frame"""
 NAMES = sorted({*" ".join((INLINE, SKIPPED, VOID, RAW, BLOCK)).split()})
-TAG = {
-    name: number + 1 for number, name in enumerate(NAMES)
-}  # 0 is any other element, which starts a block
-IS_INLINE, IS_SKIPPED, IS_VOID, IS_RAW = 1, 2, 4, 8
+TAG = {name: number + 1 for number, name in enumerate(NAMES)}  # 0 is any other element
+IS_INLINE, IS_SKIPPED, IS_VOID, IS_RAW, IS_LINE, IS_BOX = 1, 2, 4, 8, 16, 32
 
 # Ancestors that a block is told of, one bit each.
 ANCESTORS = {
@@ -101,6 +108,22 @@ CATEGORIES = {
     "home": "home index front hero landing pricing testimonial testimonials services contact about",
 }
 CATEGORY_BIT = {name: 1 << number for number, name in enumerate(CATEGORIES)}
+# Parts of names that say how text is shown, not what it is; bits after those of CATEGORIES.
+MARKUP = {
+    "line_numbers": "lineno linenos linenodiv linenumber linenumbers linenum lnt lntd lnos",
+    "gutter": "gutter",
+    "ln": "ln",
+    "line": "line",
+    "number": "number numbers num nums",
+    "code": "code",
+    "katex": "katex",
+    "html": "html",
+    "jax": "jax",
+    "mjx": "mjx",
+    "assistive": "assistive",
+}
+MARKUP_BIT = {name: 1 << (len(CATEGORIES) + number) for number, name in enumerate(MARKUP)}
+ALL_CATEGORIES = (1 << len(CATEGORIES)) - 1
 GOOD_NAMES = CATEGORY_BIT["article"] | CATEGORY_BIT["body"]
 BAD_NAMES = sum(
     CATEGORY_BIT[c]
@@ -154,10 +177,10 @@ class Vocabulary(NamedTuple):
     tag_keys: UInt64s
     tag_values: Int64s
     name_keys: UInt64s
-    name_values: Int64s  # bits of CATEGORIES
+    name_values: Int64s  # bits of CATEGORIES and MARKUP
     word_keys: UInt64s
     word_values: Int64s  # bit 0 a stop word, then bits of WORD_LISTS
-    flags: Int64s  # by tag: IS_INLINE | IS_SKIPPED | IS_VOID | IS_RAW
+    flags: Int64s  # by tag: IS_INLINE, IS_SKIPPED ...
     ancestors: Int64s  # by tag: bits of ANCESTORS
     kinds: Int64s  # by tag: 1 + place in KINDS
     sorts: npt.NDArray[np.uint8]  # [256], of a byte: PLAIN to SPECIAL
@@ -215,15 +238,16 @@ def _sorts() -> npt.NDArray[np.uint8]:
 
 def vocabulary() -> Vocabulary:
     """All tables, made in two milliseconds."""
-    flags = _bits([INLINE, SKIPPED, VOID, RAW])
+    flags = _by_tag(_bits([INLINE, SKIPPED, VOID, RAW, LINES, BOXES]))
+    flags[0] = IS_INLINE
     kinds = {name: place + 1 for place, names in enumerate(KINDS) for name in names.split()}
     return Vocabulary(
         *hash_table(TAG, 1024),
-        *hash_table(_bits(list(CATEGORIES.values())), 2048),
+        *hash_table(_bits([*CATEGORIES.values(), *MARKUP.values()]), 2048),
         *hash_table(
             _bits(list(WORD_LISTS.values()), 1, dict.fromkeys(STOP_WORDS.split(), 1)), 2048
         ),
-        _by_tag(flags),
+        flags,
         _by_tag(_bits(list(ANCESTORS.values()))),
         _by_tag(kinds),
         _sorts(),

@@ -39,8 +39,12 @@ MAX_MARKS = 200  # combining marks on one letter; likewise
 _MAX_BAD_SHARE = 0.05
 _PART = 1 << 20
 
-# Control characters but tab and line feed, byte order marks, non-characters, lone surrogates.
-_UNWANTED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ufeff\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]+")
+# Control characters but tab and line feed; what only says where a line may break (soft hyphens,
+# zero-width spaces, word joiners, byte order marks); non-characters; lone surrogates. Joiners of
+# letters, U+200C and U+200D, stay: Persian, Indian scripts and emoji are spelled with them.
+_UNWANTED = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b\u2060\ufeff\ufdd0-\ufdef\ufffe\uffff\ud800-\udfff]+"
+)
 _UNWANTED_ASCII = bytes(byte for byte in range(128) if _UNWANTED.match(chr(byte)))
 _MANY_MARKS = re.compile(rf"[^\w\s!-~]{{{MAX_MARKS},}}")  # all marks, and other signs
 _LINE_ENDS = re.compile("\r\n?|[\x0b\x0c\x85\u2028\u2029]")
@@ -187,9 +191,10 @@ def _by_other(text: str, extractor: str, url: str | None, *, comments: bool = Tr
 
 
 def clean_text(text: str) -> str:
-    r"""NFC, line ends as \n, no control characters but \n and \t, no lone surrogates, stripped.
+    r"""NFC, line ends as \n, no control characters but \n and \t, no lone surrogates, no soft
+    hyphens and the like, stripped.
 
-    >>> clean_text(" cafe\u0301\r\nau\x00 lait\x85\ud800 ")
+    >>> clean_text(" cafe\u0301\r\nau\x00 la\xadit\x85\ud800 ")
     'café\nau lait'
 
     Raises PageError("empty") when nothing is left, and "too_large" where one letter carries more

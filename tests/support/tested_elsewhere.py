@@ -8,14 +8,17 @@ from __future__ import annotations
 
 TESTED_ELSEWHERE = {
     "blocks/align.py": "blocks/test_scan.py",
+    "blocks/attributes.py": "blocks/test_elements.py",
     "blocks/byte.py": "blocks/test_scan.py",
     "blocks/features.py": "blocks/test_scan.py",
     "blocks/forest.py": "blocks/test_scan.py",
+    "blocks/formulas.py": "blocks/test_elements.py",
     "blocks/join.py": "blocks/test_scan.py",
     "blocks/shape.py": "readers/test_html.py",
     "blocks/text.py": "blocks/test_scan.py",
     "blocks/tree.py": "blocks/test_scan.py",
     "blocks/vocabulary.py": "blocks/test_scan.py",
+    "blocks/words.py": "blocks/test_scan.py",
     "cli/ablate.py": "cli/test_evaluate.py",
     "cli/console.py": "cli/test_run.py",
     "cli/dedup_plan.py": "inspect/evidence/test_dedup_plan.py",

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 5
+VERSION = 6
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
