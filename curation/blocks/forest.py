@@ -1,4 +1,4 @@
-"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the
+"""Boosted trees as arrays: the second look at blocks, the walk through a forest, and the
 best number of blocks to keep.
 
 A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and
@@ -31,14 +31,15 @@ _CONTEXT_NAMES = (
     *("after_first", "before_last", "done", "half_share"),
 )
 CONTEXT = len(_CONTEXT_NAMES)
-_BEFORE, _AFTER, _OWN, _NEIGHBOURS = range(4)
+_BEFORE, _AFTER, OWN, _NEIGHBOURS = range(4)
 _CONTAINERS = _NEIGHBOURS + len(_AROUND)
 _GROUPS = _CONTAINERS + 4
 (_SAME_CLASS, _PAGE, _LOG_WORDS, _CONTAINER_SHARE, _THIRD_CONTAINER_SHARE, _AFTER_FIRST,
  _BEFORE_LAST, _DONE, _HALF_SHARE) = range(_GROUPS + 3, CONTEXT)  # fmt: skip
 _FAR = 999
-_FIRST_LOOK = 26  # trees after which a hopeless block is given up
+_FIRST_LOOK = 30  # trees after which a hopeless block is given up
 _HOPELESS = -2.5  # log-odds
+NO_HOPE = 0.08  # what a first forest gives a block that a second one need not look at
 
 
 class Forest(NamedTuple):
@@ -54,10 +55,12 @@ class Forest(NamedTuple):
 
 
 class Model(NamedTuple):
-    """Two forests, the second of which sees what the first said and has the last word."""
+    """Two forests, the second of which sees what the first said and has the last word; `kind` tells
+    it the page's kind (`blocks.kinds`)."""
 
     first: Forest
     second: Forest
+    kind: Forest
 
 
 def context_names() -> list[str]:
@@ -66,28 +69,28 @@ def context_names() -> list[str]:
 
 
 @njit(cache=True, nogil=True)
-def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
-    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside
-    it."""
+def probabilities(forest: Forest, x: Floats) -> Doubles:
+    """float64[B]: the probability of each row of x float32[B, F]."""
     out = np.empty(x.shape[0])
-    _walk(forest, x, extra, out)
+    _walk(forest, x, out)
     return out
 
 
 @njit(cache=True, nogil=True, _nrt=False)  # references uncounted, as in `blocks.scan`
-def _walk(forest: Forest, x: Floats, extra: Floats, out: Doubles) -> None:
-    count, width = x.shape
+def _walk(forest: Forest, x: Floats, out: Doubles) -> None:
+    """Unsigned places: Numba would look at each signed one whether it counts from the end, which
+    costs a third of the time."""
     trees = forest.root.shape[0]
-    for b in range(count):
+    for b in range(x.shape[0]):
         total = 0.0
         for tree in range(trees):
             if tree == _FIRST_LOOK and total < _HOPELESS:
                 break
-            at = forest.root[tree]
+            at = np.uint64(forest.root[tree])
             feature = forest.feature[at]
             while feature >= 0:
-                value = x[b, feature] if feature < width else extra[b, feature - width]
-                at = forest.left[at] + (0 if value <= forest.threshold[at] else 1)
+                is_right = x[b, np.uint64(feature)] > forest.threshold[at]
+                at = np.uint64(forest.left[at]) + np.uint64(is_right)
                 feature = forest.feature[at]
             total += forest.threshold[at]
         out[b] = 1.0 / (1.0 + np.exp(-total))
@@ -116,7 +119,7 @@ def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree, repeats: Repea
     half = tree.landmarks[1]
     for b in range(count):
         row = y[b]
-        row[_OWN] = p[b]
+        row[OWN] = p[b]
         k = _NEIGHBOURS
         for d in _AROUND:
             row[k] = p[b + d] if 0 <= b + d < count else 0.0

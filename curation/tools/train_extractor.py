@@ -23,8 +23,9 @@ import numpy.typing as npt
 
 from curation import store
 from curation.blocks import forest as forests
-from curation.blocks.extractor import ScoredPage, model_arrays, score_blocks
+from curation.blocks.extractor import ScoredPage, model_arrays, score_blocks, second_look
 from curation.blocks.forest import Model
+from curation.blocks.kinds import KINDS, page_means
 from curation.errors import InputError, MissingExtra
 from curation.tools.labelled_pages import (
     FOLDS,
@@ -36,6 +37,13 @@ from curation.tools.labelled_pages import (
 )
 
 _MIN_FOLDS = 3
+_ALWAYS = {
+    "max_bin": 63,
+    "num_threads": 1,
+    "deterministic": True,
+    "force_col_wise": True,
+    "verbose": -1,
+}
 _KIND_WEIGHT, _OTHER_KINDS = {"": 1.0, "article": 1.0}, 2.0
 # Boilerplate of up to so many tokens is thinned out to a fifth and to a half, and what is left
 # weighs as much more.
@@ -46,12 +54,13 @@ _SMALL_TOKENS, _SHORT_TOKENS = 4, 12
 class Forests:
     """How the two forests are grown."""
 
-    trees: tuple[int, int] = (60, 80)
+    trees: tuple[int, int] = (60, 100)
     leaves: int = 24
-    rate: float = 0.12
+    rate: float = 0.1
     min_leaf: int = 40
     penalty: float = 5.0
     columns: float = 0.3
+    kind_rounds: int = 60  # trees for each kind of page
     seed: int = 0
 
 
@@ -88,6 +97,8 @@ def table(
         y | (length > _SHORT_TOKENS), 1.0, np.where(length > _SMALL_TOKENS, 1 / 2, 1 / 5)
     )
     chosen = np.random.default_rng(how.seed).random(len(y)) < share
+    if extra is not None:  # blocks without hope are never shown to a second forest
+        chosen &= np.concatenate([look[:, forests.OWN] for look in extra]) >= forests.NO_HOPE / 2
     weight = (weight / share)[chosen]
     return Table(x[chosen], y[chosen], weight / weight.mean())
 
@@ -100,13 +111,30 @@ def grow(blocks: Table, trees: int, how: Forests) -> forests.Forest:
         raise MissingExtra("training the extractor", "extractor") from error
     settings = {
         "objective": "binary", "num_leaves": how.leaves, "learning_rate": how.rate, "min_data_in_leaf": how.min_leaf,
-        "lambda_l2": how.penalty, "feature_fraction": how.columns, "max_bin": 63, "seed": how.seed, "num_threads": 1,
-        "deterministic": True, "force_col_wise": True, "verbose": -1,
+        "lambda_l2": how.penalty, "feature_fraction": how.columns, "seed": how.seed, **_ALWAYS,
     }  # fmt: skip
     data = lightgbm.Dataset(
         blocks.x, blocks.y.astype(np.float32), weight=blocks.weight, params=settings
     )
     return packed(lightgbm.train(settings, data, trees).dump_model()["tree_info"])
+
+
+def grow_kinds(lessons: Sequence[Lesson], how: Forests) -> forests.Forest:
+    """A forest that tells the kinds of pages apart, from the pages of known kind; one without trees
+    where there are none."""
+    import lightgbm
+
+    known = [page for page in lessons if page.kind in KINDS]
+    if not known:
+        return packed([])
+    settings = {
+        "objective": "multiclass", "num_class": len(KINDS), "num_leaves": 5, "learning_rate": how.rate,
+        "min_data_in_leaf": 8, "lambda_l2": 3.0, "feature_fraction": 0.2, "seed": how.seed, **_ALWAYS,
+    }  # fmt: skip
+    means = np.array([page_means(page.x) for page in known])
+    kinds = np.array([KINDS.index(page.kind) for page in known], np.float32)
+    data = lightgbm.Dataset(means, kinds, params=settings)
+    return packed(lightgbm.train(settings, data, how.kind_rounds).dump_model()["tree_info"])
 
 
 def packed(trees: Sequence[dict[str, Any]]) -> forests.Forest:
@@ -143,10 +171,9 @@ def _rounded_down(value: float) -> np.float32:
     return near if near <= value else np.nextafter(near, np.float32(-np.inf))
 
 
-def _context(first: forests.Forest, page: Lesson) -> npt.NDArray[np.float32]:
-    p = forests.probabilities(first, page.x, np.zeros_like(page.x[:0]))
-    context = forests.context(p, page.nodes, page.blocks, page.tree, page.repeats)
-    return context  # type: ignore[no-any-return]
+def _second_look(first: forests.Forest, kind: forests.Forest, page: Lesson) -> Any:
+    p = forests.probabilities(first, page.x)
+    return second_look(p, page.nodes, page.blocks, page.tree, page.repeats, page.x, kind)
 
 
 def train(
@@ -158,26 +185,28 @@ def train(
 ) -> tuple[Model, dict[int, Model]]:
     """Return the model, and by fold the model trained without it.
 
-    The second forest learns from the scores of first forests trained without a page's fold. The
-    first forest without folds i and j serves the models without i and without j, so n folds need
-    n (n - 1) / 2 + n + 1 first forests.
+    The second forest learns from what first forests say that were trained without a page's fold.
+    The first forest without folds i and j serves the models without i and without j, so n folds
+    need n (n - 1) / 2 + n + 1 first forests.
     """
     present = sorted({page.fold for page in lessons})
-    without: dict[frozenset[int], forests.Forest] = {}
+    without: dict[frozenset[int], tuple[forests.Forest, forests.Forest]] = {}
 
-    def first(*left_out: int) -> forests.Forest:
+    def first(*left_out: int) -> tuple[forests.Forest, forests.Forest]:
         key = frozenset(left_out)
         if key not in without:
             taught = [page for page in lessons if page.fold not in key]
-            without[key] = grow(table(taught, None, how), how.trees[0], how)
+            forest = grow(table(taught, None, how), how.trees[0], how)
+            without[key] = forest, grow_kinds(taught, how)
             say(f"first forest without folds {', '.join(map(str, sorted(key))) or '(none)'}")
         return without[key]
 
     def both(*left_out: int) -> Model:
         taught = [page for page in lessons if page.fold not in left_out]
         looks = {fold: first(*left_out, fold) for fold in present if fold not in left_out}
-        extra = [_context(looks[page.fold], page) for page in taught]
-        return Model(first(*left_out), grow(table(taught, extra, how), how.trees[1], how))
+        extra = [_second_look(*looks[page.fold], page) for page in taught]
+        forest, kind = first(*left_out)
+        return Model(forest, grow(table(taught, extra, how), how.trees[1], how), kind)
 
     return both(), {fold: both(fold) for fold in present} if folds else {}
 

@@ -241,9 +241,7 @@ def test_a_source_only_scored_teaches_nothing(tmp_path: Path) -> None:
 
     how = Forests(trees=(2, 2), min_leaf=2)
     pages = lessons(tmp_path / "pages.parquet", 4)
-    card = train_files(
-        [pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s3"]
-    )
+    card = train_files([pages], str(tmp_path / "x.npz"), how, lambda line: None, only_scored=["s3"])
     rows = pq.read_table(pages)
     pq.write_table(rows.filter(pa.compute.not_equal(rows["source"], "s3")), pages)
     alone = train_files([pages], str(tmp_path / "y.npz"), how, lambda line: None, folds=False)
