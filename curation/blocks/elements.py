@@ -222,6 +222,8 @@ def _enter_markup(
             for at in range(level - 2, max(level - 5, -1), -1):
                 if tags[stack[at]] == _TABLE:
                     set_mode(state, IN_PRE, at + 1)
+                    half = stack.shape[0] // 2
+                    stack[half + at : half + level] = at
                     break
 
 

@@ -48,6 +48,7 @@ from curation.blocks.text import (
     Int64s,
     Nodes,
     look_up,
+    note_container,
     read_text,
 )
 from curation.blocks.words import count_words
@@ -126,7 +127,7 @@ def _scan(
     state[NODES] = 1
     state[FORMULA_END] = -1
     state[SHOWS_HIDDEN] = shows_hidden
-    stack, tally = np.zeros(tags, np.int32), np.zeros(TALLY, np.int64)
+    stack, tally = np.zeros(2 * tags, np.int32), np.zeros(TALLY, np.int64)
     _walk(html, words, max_blocks, nodes, blocks, stack, state, tally)
     n_nodes, n_blocks = state[NODES], min(state[BLOCKS], max_blocks)
     count_words(html[state[TITLE_FROM] : state[TITLE_TO]], blocks, n_blocks, words)
@@ -310,6 +311,7 @@ def _start_tag(
     state[AT_STACK] += 1
     if is_shown:
         e.enter(html, j, tag, flags, bits, nodes.tag, stack, state)
+    note_container(words.flags, nodes.tag, stack, state)
     return e.count_open(html, j, tag, state)
 
 

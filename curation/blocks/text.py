@@ -225,6 +225,17 @@ def end_block(state: Int64s) -> None:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
+def note_container(flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s) -> None:
+    """Enter in the second half of `stack` where the innermost element open that is a container of
+    blocks stands: not inline, and no line or cell of `<pre>`."""
+    half, at = stack.shape[0] // 2, state[AT_STACK] - 1
+    tag = tags[stack[at]]
+    is_line = at >= state[IN_PRE] > 0 and (flags[tag] & _LINE or tag in (_TD, _TH))
+    is_container = at == 0 or not (is_line or flags[tag] & _INLINE)
+    stack[half + at] = at if is_container else stack[half + at - 1]
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def set_mode(state: Int64s, mode: int, level: int) -> None:
     """What follows is in a mode until fewer than `level` elements are open."""
     state[mode] = level
@@ -297,13 +308,7 @@ def open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state
     state[SPACE] = 0
     blocks.start[block] = state[OUT]
     at = state[AT_STACK] - 1
-    while at > 0:
-        tag = tags[stack[at]]
-        is_line = at >= state[IN_PRE] > 0 and (flags[tag] & _LINE or tag in (_TD, _TH))
-        if not is_line and not flags[tag] & _INLINE:
-            break
-        at -= 1
-    blocks.node[block] = stack[at] if at >= 0 else 0
+    blocks.node[block] = stack[stack[stack.shape[0] // 2 + at]] if at >= 0 else 0
     if state[IN_PRE]:
         state[OUT] += state[INDENT]
     state[INDENT] = 0
