@@ -187,7 +187,10 @@ def test_the_model_that_ships_has_a_card_and_is_small() -> None:
     card = json.loads((folder / "model.json").read_text())
     data = (folder / "model.npz").read_bytes()
     assert len(data) == card["bytes"] < 300_000
-    assert card["scores"]["mean"]["f1"] >= 0.915
+    benchmark = "Murrough-Foley/web-content-extraction-benchmark"
+    assert card["scores"][benchmark]["f1"] >= 0.87
+    others = [s for s in card["sources"] if s != benchmark]
+    assert np.mean([card["scores"][s]["f1"] for s in others]) >= 0.93
     assert all(source["licenses"] for source in card["sources"].values())
 
 
