@@ -25,8 +25,10 @@ from curation.blocks import forest
 from curation.blocks import join as blocks_join
 from curation.blocks import scan as kernel
 from curation.blocks import vocabulary as v
-from curation.blocks.features import FEATURES, feature_names, features
+from curation.blocks.features import feature_names, features
 from curation.blocks.forest import Model
+from curation.blocks.kinds import kind_names, kind_probabilities, page_means
+from curation.blocks.repeats import Repeats
 from curation.blocks.text import CHARS, LINK_CHARS, Blocks, Nodes
 from curation.blocks.tree import Tree
 
@@ -130,7 +132,7 @@ def load_model(arrays: Mapping[str, npt.NDArray[Any]]) -> Model:
 
     Raises ValueError where it was made for other features.
     """
-    names = [*feature_names(), *forest.context_names()]
+    names = _column_names()
     if list(arrays["features"]) != names:
         raise ValueError(
             "the model was trained on other features than this version computes: "
@@ -151,7 +153,11 @@ def model_arrays(model: Model) -> dict[str, npt.NDArray[Any]]:
         for part, kind in _PARTS.items()
         for field in kind._fields
     }
-    return {"features": np.array([*feature_names(), *forest.context_names()]), **parts}
+    return {"features": np.array(_column_names()), **parts}
+
+
+def _column_names() -> list[str]:
+    return [*feature_names(), *forest.context_names(), *kind_names()]
 
 
 def cut(html: str) -> tuple[Nodes, Blocks] | None:
@@ -209,21 +215,42 @@ def score_page(html: str, model: Model | None = None) -> ScoredPage | None:
     page = cut(html)
     if page is None:
         return None
-    x, tree = features(*page, vocabulary())
-    return score_blocks(*page, tree, x, model or shipped_model())
+    x, tree, repeats = features(*page, vocabulary())
+    return score_blocks(*page, tree, repeats, x, model or shipped_model())
 
 
 def score_blocks(
-    nodes: Nodes, blocks: Blocks, tree: Tree, x: npt.NDArray[np.float32], model: Model
+    nodes: Nodes,
+    blocks: Blocks,
+    tree: Tree,
+    repeats: Repeats,
+    x: npt.NDArray[np.float32],
+    model: Model,
 ) -> ScoredPage:
     """Return the page with the model's probabilities of its blocks, whose features are x float32[B,
     F]."""
-    p = forest.probabilities(model.first, x, _NOTHING)
-    extra = forest.context(p, nodes, blocks, tree)
-    p = forest.mixed((p + forest.probabilities(model.second, x, extra)) / 2, model.line, x, extra)
+    p = forest.probabilities(model.first, x)
+    extra = second_look(p, nodes, blocks, tree, repeats, x, model.kind)
+    hopeful = np.flatnonzero(p >= forest.NO_HOPE)
+    p[hopeful] = forest.probabilities(model.second, np.hstack([x[hopeful], extra[hopeful]]))
     threshold, expected = forest.best_threshold(p, forest.lengths(blocks), _LOWEST, _HIGHEST)
     return ScoredPage(nodes, blocks, tree, p, threshold, expected)
 
 
-_NOTHING = np.zeros((0, FEATURES), np.float32)
-_PARTS: dict[str, Any] = {"first": forest.Forest, "second": forest.Forest, "line": forest.Line}
+def second_look(
+    p: npt.NDArray[np.float64],
+    nodes: Nodes,
+    blocks: Blocks,
+    tree: Tree,
+    repeats: Repeats,
+    x: npt.NDArray[np.float32],
+    kind: forest.Forest,
+) -> npt.NDArray[np.float32]:
+    """Return float32[B, CONTEXT + K]: what the second forest sees beside x, from the first one's
+    probabilities p float64[B]."""
+    context = forest.context(p, nodes, blocks, tree, repeats)
+    kinds = kind_probabilities(kind, page_means(x))
+    return np.hstack([context, np.broadcast_to(kinds, (len(context), len(kinds)))])
+
+
+_PARTS: dict[str, Any] = dict.fromkeys(Model._fields, forest.Forest)

@@ -1,4 +1,4 @@
-"""The features of a block: about two hundred numbers from its text, its tags and names, its place
+"""The features of a block: about three hundred numbers from its text, its tags and names, its place
 and its surroundings.
 
 `feature_names()` lists them in order, by group; docs/extraction.md explains each group. Linear in
@@ -14,8 +14,10 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from curation.blocks import repeats
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
+from curation.blocks.repeats import Repeats
 from curation.blocks.text import Blocks, Floats, Int64s, Keys, Nodes
 from curation.blocks.tree import Tree, path_keys, tree_sums
 
@@ -58,7 +60,8 @@ _AT_PATHS = _AT_PAGE + len(_PAGE)
 _AT_CLASSES = _AT_PATHS + len(_GROUP)
 _AT_STEPS = _AT_CLASSES + len(_GROUP)
 _AT_NEIGHBOURS = _AT_STEPS + len(_STEPS)
-FEATURES = _AT_NEIGHBOURS + len(_BEFORE_AND_AFTER) * len(_NEIGHBOUR)
+_AT_REPEATS = _AT_NEIGHBOURS + len(_BEFORE_AND_AFTER) * len(_NEIGHBOUR)
+FEATURES = _AT_REPEATS + repeats.COLUMNS
 # The columns by name: absolute, but within its group for a container and a group of like blocks.
 (_CHARS, _WORDS, _LINK_SHARE, _DIGIT_SHARE, _CAPITAL_SHARE, _COMMAS_PER_100, _SENTENCES, _MARKS,
  _CAPITAL_WORD_SHARE, _STOP_SHARE, _LAST_MARK, _FIRST_SORT, _WIDE_SHARE, _IMAGES, _KIND, _DEPTH,
@@ -80,6 +83,7 @@ _LIKE_LOG_BLOCKS, _LIKE_LOG_CHARS, _LIKE_LINK_SHARE, _LIKE_CHARS_PER_BLOCK = ran
  _SAME_PATH_AFTER) = range(_AT_STEPS, _AT_NEIGHBOURS)  # fmt: skip
 _STEPS_COLUMN, _GOOD_COLUMN, _LINK_COLUMN = 1, 2, 3  # behind `below` of each landmark
 
+_repeats = repeats.repeats
 _PRIME = np.uint64(v.FNV_PRIME)
 _OFFSET = np.uint64(v.FNV_OFFSET)
 _H1, _H6 = v.KIND_H1, v.KIND_H6
@@ -106,12 +110,15 @@ def feature_names() -> list[str]:
         + [f"same_class.{n}" for n in _GROUP]
         + [f"steps.{n}" for n in _STEPS]
     )
-    return names + [f"neighbour{d:+d}.{n}" for d in _BEFORE_AND_AFTER for n in _NEIGHBOUR]
+    names += [f"neighbour{d:+d}.{n}" for d in _BEFORE_AND_AFTER for n in _NEIGHBOUR]
+    return names + repeats.names()
 
 
 @njit(cache=True, nogil=True)
-def features(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> tuple[Floats, Tree]:
-    """(float32[B, F], Tree) of what `blocks.scan` returned."""
+def features(
+    nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary
+) -> tuple[Floats, Tree, Repeats]:
+    """(float32[B, F], Tree, Repeats) of what `blocks.scan` returned."""
     tree = tree_sums(nodes, blocks, vocabulary)
     x = np.zeros((blocks.start.shape[0], FEATURES), np.float32)
     paths = path_keys(nodes, blocks)
@@ -125,7 +132,7 @@ def features(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> tuple[Fl
     _groups(tree.class_key, blocks, x, np.int64(_AT_CLASSES))
     _steps(nodes, blocks, paths, x)
     _neighbours(x)
-    return x, tree
+    return x, tree, _repeats(nodes, blocks, tree, vocabulary, x, np.int64(_AT_REPEATS))
 
 
 @njit(cache=True, nogil=True, _nrt=False)

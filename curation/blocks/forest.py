@@ -1,4 +1,4 @@
-"""Boosted trees and a line as arrays: the second look at blocks, the walk through a forest, and the
+"""Boosted trees as arrays: the second look at blocks, the walk through a forest, and the
 best number of blocks to keep.
 
 A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from numba import njit
 
 from curation.blocks import text as t
+from curation.blocks.repeats import Repeats
 from curation.blocks.text import Blocks, Doubles, Floats, Keys, Nodes
 from curation.blocks.tree import Tree
 
@@ -25,20 +26,20 @@ _CONTEXT_NAMES = (
     *("before", "after", "own"),
     *(f"neighbour{d:+d}" for d in _AROUND),
     *(f"container{k}" for k in range(4)),
+    *("like_item", "like_card", "like_path"),
     *("same_class", "page", "log_words", "container_share", "third_container_share"),
     *("after_first", "before_last", "done", "half_share"),
 )
 CONTEXT = len(_CONTEXT_NAMES)
-_BEFORE, _AFTER, _OWN, _NEIGHBOURS = range(4)
+_BEFORE, _AFTER, OWN, _NEIGHBOURS = range(4)
 _CONTAINERS = _NEIGHBOURS + len(_AROUND)
+_GROUPS = _CONTAINERS + 4
 (_SAME_CLASS, _PAGE, _LOG_WORDS, _CONTAINER_SHARE, _THIRD_CONTAINER_SHARE, _AFTER_FIRST,
- _BEFORE_LAST, _DONE, _HALF_SHARE) = range(_CONTAINERS + 4, CONTEXT)  # fmt: skip
+ _BEFORE_LAST, _DONE, _HALF_SHARE) = range(_GROUPS + 3, CONTEXT)  # fmt: skip
 _FAR = 999
-_FIRST_LOOK = 26  # trees after which a hopeless block is given up
+_FIRST_LOOK = 30  # trees after which a hopeless block is given up
 _HOPELESS = -2.5  # log-odds
-LINE_SHARE = 0.3
-LINE_CLIP = 4.0
-_NO_HOPE = 0.02
+NO_HOPE = 0.08  # what a first forest gives a block that a second one need not look at
 
 
 class Forest(NamedTuple):
@@ -53,25 +54,13 @@ class Forest(NamedTuple):
     root: npt.NDArray[np.int32]  # [R]
 
 
-class Line(NamedTuple):
-    """Logistic regression: log-odds = bias + sum(weight * clip((squash(x) - mean) / scale)).
-
-    squash(x) is sign(x) log(1 + |x|), clip cuts to [-4, 4].
-    """
-
-    weight: npt.NDArray[np.float32]  # [F + CONTEXT]
-    mean: npt.NDArray[np.float32]  # [F + CONTEXT], of the squashed features
-    scale: npt.NDArray[np.float32]  # [F + CONTEXT]
-    bias: npt.NDArray[np.float32]  # [1]
-
-
 class Model(NamedTuple):
-    """Two forests, the second of which sees what the first said, and a line that sees the same as
-    the second."""
+    """Two forests, the second of which sees what the first said and has the last word; `kind` tells
+    it the page's kind (`blocks.kinds`)."""
 
     first: Forest
     second: Forest
-    line: Line
+    kind: Forest
 
 
 def context_names() -> list[str]:
@@ -80,76 +69,35 @@ def context_names() -> list[str]:
 
 
 @njit(cache=True, nogil=True)
-def probabilities(forest: Forest, x: Floats, extra: Floats) -> Doubles:
-    """float64[B]: the probability of each row of x float32[B, F] with extra float32[B, any] beside
-    it."""
+def probabilities(forest: Forest, x: Floats) -> Doubles:
+    """float64[B]: the probability of each row of x float32[B, F]."""
     out = np.empty(x.shape[0])
-    _walk(forest, x, extra, out)
+    _walk(forest, x, out)
     return out
 
 
 @njit(cache=True, nogil=True, _nrt=False)  # references uncounted, as in `blocks.scan`
-def _walk(forest: Forest, x: Floats, extra: Floats, out: Doubles) -> None:
-    count, width = x.shape
+def _walk(forest: Forest, x: Floats, out: Doubles) -> None:
+    """Unsigned places: Numba would look at each signed one whether it counts from the end, which
+    costs a third of the time."""
     trees = forest.root.shape[0]
-    for b in range(count):
+    for b in range(x.shape[0]):
         total = 0.0
         for tree in range(trees):
             if tree == _FIRST_LOOK and total < _HOPELESS:
                 break
-            at = forest.root[tree]
+            at = np.uint64(forest.root[tree])
             feature = forest.feature[at]
             while feature >= 0:
-                value = x[b, feature] if feature < width else extra[b, feature - width]
-                at = forest.left[at] + (0 if value <= forest.threshold[at] else 1)
+                is_right = x[b, np.uint64(feature)] > forest.threshold[at]
+                at = np.uint64(forest.left[at]) + np.uint64(is_right)
                 feature = forest.feature[at]
             total += forest.threshold[at]
         out[b] = 1.0 / (1.0 + np.exp(-total))
 
 
 @njit(cache=True, nogil=True)
-def mixed(p: Doubles, line: Line, x: Floats, extra: Floats) -> Doubles:
-    """Return float64[B]: the mean of probabilities p and the line's, which weigh `LINE_SHARE`.
-
-    Where p is under `_NO_HOPE` the line counts as 0.
-    """
-    at_zero = np.empty(line.weight.shape[0])
-    bias = np.float64(line.bias[0])
-    for k in range(at_zero.shape[0]):
-        at_zero[k] = line.weight[k] * _clipped(-line.mean[k] / line.scale[k])
-        bias += at_zero[k]
-    out = p * (1.0 - LINE_SHARE)
-    _add_line(line, at_zero, bias, p, x, extra, out)
-    return out
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _add_line(
-    line: Line, at_zero: Doubles, bias: float, p: Doubles, x: Floats, extra: Floats, out: Doubles
-) -> None:
-    count, width = x.shape
-    for b in range(count):
-        if p[b] < _NO_HOPE:
-            continue
-        total = bias
-        for k in range(at_zero.shape[0]):
-            value = x[b, k] if k < width else extra[b, k - width]
-            if value != 0:
-                squashed = np.log1p(value) if value > 0 else -np.log1p(-value)
-                total += (
-                    line.weight[k] * _clipped((squashed - line.mean[k]) / line.scale[k])
-                    - at_zero[k]
-                )
-        out[b] += LINE_SHARE / (1.0 + np.exp(-total))
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _clipped(value: float) -> float:
-    return min(max(value, -LINE_CLIP), LINE_CLIP)
-
-
-@njit(cache=True, nogil=True)
-def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
+def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree, repeats: Repeats) -> Floats:
     """Return float32[B, CONTEXT]: a first forest's probabilities (p float64[B]) of a block's
     neighbours and containers."""
     count = p.shape[0]
@@ -157,6 +105,7 @@ def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
     words = lengths(blocks) + 1.0
     weight, hoped = _sums(p, words, nodes, blocks)
     _decayed(p, words, y)
+    _in_groups(p, words, repeats, y)
     likes = _like(p, words, tree.class_key)
     first, last, kept = -1, -1, 0.0
     for b in range(count):
@@ -170,7 +119,7 @@ def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree) -> Floats:
     half = tree.landmarks[1]
     for b in range(count):
         row = y[b]
-        row[_OWN] = p[b]
+        row[OWN] = p[b]
         k = _NEIGHBOURS
         for d in _AROUND:
             row[k] = p[b + d] if 0 <= b + d < count else 0.0
@@ -227,6 +176,21 @@ def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
             length = min(words[b], 60.0)
             hoped = 0.7 * hoped + p[b] * length
             weight = 0.7 * weight + length
+
+
+@njit(cache=True, nogil=True)
+def _in_groups(p: Doubles, words: Doubles, repeats: Repeats, y: Floats) -> None:
+    """Fill the three columns from _GROUPS: the mean probability in a block's group of like items,
+    cards and paths; -1 where it stands in none."""
+    for kind in range(repeats.group.shape[0]):
+        group = repeats.group[kind]
+        hoped, weight = np.zeros(repeats.count[kind]), np.zeros(repeats.count[kind])
+        for b in range(p.shape[0]):
+            if group[b] >= 0:
+                hoped[group[b]] += p[b] * words[b]
+                weight[group[b]] += words[b]
+        for b in range(p.shape[0]):
+            y[b, _GROUPS + kind] = hoped[group[b]] / weight[group[b]] if group[b] >= 0 else -1.0
 
 
 @njit(cache=True, nogil=True)

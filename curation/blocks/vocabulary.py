@@ -99,6 +99,12 @@ CATEGORIES = {
     "listing": "list listing items item grid card cards row tile tiles feed archive results result",
     "reference": """toc table contents index faq accordion docs documentation readme wiki mw
         reference references footnote footnotes ref""",
+    "price": "price prices pricing amount cost saleprice msrp currency",
+    "facets": """filter filters facet facets refine refinement refinements sort sorting sortby
+        swatch swatches variant variants option options selector""",
+    "rating": "review reviews rating ratings star stars",
+    "user": "user username userinfo profile avatar member signature badge rank poster author",
+    "cart": "cart basket checkout buy addtocart wishlist compare qty quantity minicart",
     "home": "home index front hero landing pricing testimonial testimonials services contact about",
 }
 CATEGORY_BIT = {name: 1 << number for number, name in enumerate(CATEGORIES)}
@@ -154,6 +160,13 @@ WORD_LISTS = {
         june july august september october november december pm am ago hours""",
     "action": "click here view show load all see download learn",
     "site": "home about contact menu search sitemap help faq",
+    "price": "price prices sale off save was now msrp regular usd eur gbp discount deal",
+    "cart": "cart bag basket wishlist compare quick buy shop options checkout qty quantity stock",
+    "rating": "review reviews rating ratings star stars verified helpful customer customers",
+    "sorting": "filter filters sort results result items products clear apply page per showing",
+    "thread": """posts joined member members location quote topic topics thread threads views
+        likes registered user solved answers""",
+    "delivery": "shipping delivery returns return free warranty pickup ship ships order orders",
 }
 
 

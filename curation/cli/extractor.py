@@ -23,7 +23,7 @@ from curation.cli.console import say
 @click.option(
     "--trees",
     type=(int, int),
-    default=(60, 80),
+    default=(60, 100),
     show_default=True,
     help="Trees of the first and the second forest.",
 )

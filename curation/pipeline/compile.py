@@ -77,8 +77,8 @@ def _block_scoring() -> None:
     zero, two = np.zeros(1, np.int32), np.zeros(2, np.int32)
     nodes = text.Nodes(two, two, two.astype(np.int64), two.astype(np.uint64), two)
     blocks = text.Blocks(zero, end, zero + 1, np.ones((1, text.COLUMNS), np.float32), data)
-    x, tree = features(nodes, blocks, vocabulary())
-    score_blocks(nodes, blocks, tree, x, shipped_model()).text()
+    x, tree, repeats = features(nodes, blocks, vocabulary())
+    score_blocks(nodes, blocks, tree, repeats, x, shipped_model()).text()
 
 
 def _features() -> None:

@@ -156,7 +156,7 @@ def test_features_have_their_names_and_are_numbers() -> None:
         + "It stood by the river, and ran. " * 9
     )
     nodes, blocks = cut(html + "<p>Home<p>Home")
-    x, tree = blocks_features.features(nodes, blocks, WORDS)
+    x, tree, repeats = blocks_features.features(nodes, blocks, WORDS)
     names = blocks_features.feature_names()
     row = [dict(zip(names, values, strict=True)) for values in x.tolist()]
     assert len(set(names)) == len(names) == blocks_features.FEATURES
@@ -170,7 +170,7 @@ def test_features_have_their_names_and_are_numbers() -> None:
         == row[2]["own.chars"]
         == len("It stood by the river, and ran. " * 9) - 1
     )
-    y = forest.context(np.linspace(0, 1, 5), nodes, blocks, tree)
+    y = forest.context(np.linspace(0, 1, 5), nodes, blocks, tree, repeats)
     assert y.shape == (5, len(forest.context_names())) == (5, forest.CONTEXT)
     assert np.isfinite(y).all()
 
@@ -241,35 +241,4 @@ def test_a_packed_forest_says_what_lightgbm_says() -> None:
         20,
     )
     made = packed(model.dump_model()["tree_info"])
-    found = forest.probabilities(
-        made, np.ascontiguousarray(x[:, :4]), np.ascontiguousarray(x[:, 4:])
-    )
-    assert found == pytest.approx(model.predict(x), abs=1e-5)
-
-
-def test_a_line_as_scikit_learn_has_it() -> None:
-    from sklearn.linear_model import LogisticRegression
-
-    from curation.tools.train_extractor import Table, fitted_line
-
-    draws = np.random.default_rng(3)
-    x = (draws.normal(size=(4000, 6)) * np.array([1, 10, 100, 1, 1, 1])).astype(np.float32)
-    x[:, 5] = x[:, 5] > 1
-    y = draws.random(4000) < 1 / (
-        1 + np.exp(-(x[:, 0] - np.sign(x[:, 1]) * np.log1p(np.abs(x[:, 1])) + x[:, 5]))
-    )
-    weight = draws.random(4000)
-    line = fitted_line(Table(x, y, weight / weight.mean()))
-    squashed = np.clip(
-        (np.sign(x) * np.log1p(np.abs(x)) - line.mean) / line.scale,
-        -forest.LINE_CLIP,
-        forest.LINE_CLIP,
-    )
-    oracle = LogisticRegression(C=1 / (6e-4 * 4000), tol=1e-8, max_iter=1000).fit(
-        squashed, y, weight / weight.mean()
-    )
-    np.testing.assert_allclose(line.weight, oracle.coef_[0], atol=2e-3)
-    p = draws.random(4000)
-    expected = 0.7 * p + np.where(p < 0.02, 0, 0.3 * oracle.predict_proba(squashed)[:, 1])
-    found = forest.mixed(p, line, np.ascontiguousarray(x[:, :4]), np.ascontiguousarray(x[:, 4:]))
-    np.testing.assert_allclose(found, expected, atol=2e-3)
+    assert forest.probabilities(made, x) == pytest.approx(model.predict(x), abs=1e-5)
