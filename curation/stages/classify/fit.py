@@ -183,8 +183,8 @@ def check_chance(heldout: Mapping[str, Any]) -> None:
         verdict = "worse than chance" if worse else "not to be told from chance"
         raise InputError(
             f"classify: the classifier is {verdict} on the {heldout['documents']:,} documents that "
-            f"its folds have not seen (AUC {shown}); give more trusted text and more crawl (200 "
-            f"documents of each, and more), another scaling, {INSTEAD}"
+            f"its folds have not seen (AUC {shown}); give more trusted text and crawl (200 documents "
+            f"of each or more), try another classify.scaling, {INSTEAD}"
         )
 
 

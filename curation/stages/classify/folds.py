@@ -21,9 +21,11 @@ import numpy.typing as npt
 from curation import draws
 from curation.errors import InputError
 from curation.rundir import plan as plans
+from curation.stages.classify.sample import shares
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
+    from curation.rundir.plan import Plan
 
 FOLDS = 5  # where the recipe names no number
 MOST_SEEN = 0.1  # of a filtered dataset that the fit sees as negatives; above it, folds score it
@@ -99,18 +101,20 @@ def need_classes(
             )
 
 
-def scoring_folds(rundir: RunDirectory, seen: Mapping[str, float]) -> int:
-    """How many folds score the filtered datasets; 0: one model does, which saw all it was fitted
-    on.
+def scoring_folds(rundir: RunDirectory, plan: Plan) -> int:
+    """How many folds score the filtered datasets; 0: one model does, which has seen all that it was
+    fitted on.
 
-    `seen`: share of each filtered dataset that is learned from. "auto" is decided once for a run
-    and recorded in its plan, so that a crawl that grows is scored as before.
+    "auto" is decided once for a run, by its documents, and recorded in its plan: a crawl that grows
+    is scored as before.
     """
-    folds = rundir.recipe.classify.folds
-    if folds != "auto":
-        return folds
+    recipe = rundir.recipe
+    if recipe.classify.folds != "auto":
+        return recipe.classify.folds
     recorded = plans.recorded(rundir.out).get(KEY)
     if recorded is None:
-        recorded = FOLDS if max(seen.values(), default=0.0) > MOST_SEEN else 0
+        seen = shares(rundir, plan, recipe.negatives())
+        most = max((s for name, s in seen.items() if recipe.filtered(name)), default=0.0)
+        recorded = FOLDS if most > MOST_SEEN else 0
         plans.record(rundir.out, KEY, recorded)
     return int(recorded)

@@ -87,8 +87,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
         copy_model(recipe.classify.model, path)
     else:
         shares = training_shares(rundir, plan)
-        seen = {name: shares.get(name, 0.0) for name in recipe.names() if recipe.filtered(name)}
-        folds = scoring_folds(rundir, seen)
+        folds = scoring_folds(rundir, plan)
         fit_model(rundir, plan, engine, shares, folds, path)
         by_folds = recipe.names() if folds else positives
     identity = load_model(path).identity
@@ -101,11 +100,15 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     return by_shard
 
 
-def given_model(rundir: RunDirectory) -> str:
-    """What a given model's card says; empty where there is none."""
-    card = store.join(rundir.recipe.classify.model, "card.json")
-    there = rundir.recipe.classify.model and store.exists(card)
-    return text_digest(store.read_bytes(card)).hex() if there else ""
+def outside(rundir: RunDirectory, plan: Plan) -> str:
+    """What the stage depends on beside its recipe and its documents: what a given model's card
+    says, or how many folds score."""
+    recipe = rundir.recipe
+    if not recipe.classify.model:
+        filters = any(map(recipe.filtered, recipe.names()))
+        return str(scoring_folds(rundir, plan)) if filters else ""
+    card = store.join(recipe.classify.model, "card.json")
+    return text_digest(store.read_bytes(card)).hex() if store.exists(card) else ""
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
