@@ -33,12 +33,14 @@ from curation.stages.classify.model import (
 )
 from curation.stages.classify.sample import commonest, sample_shard, tokens_shard
 from curation.stages.classify.training import (
+    Fitted,
     Subset,
     Training,
     example_weights,
     features,
     fit_subsets,
     training_set,
+    write_training,
 )
 
 if TYPE_CHECKING:
@@ -116,11 +118,13 @@ def _fit(
     tables = {name: features(rundir, plan.of(name)) for name in datasets}
     training = training_set(tables, classes, config, folds, recipe.seed)
     scratch = rundir.path("classify", "model", "fits")  # gone before the model is there
+    write_training(scratch, training)
     fit = partial(fit_subsets, engine, scratch, training, class_weight=config.class_weight)
     tried = _tried_c(training, fit, config.class_weight) if config.C == "auto" else []
     c = min(tried, key=lambda one: (one["log_loss"], one["C"]))["C"] if tried else config.C
     curve = [s for part in CURVE if _has_classes(training, s := Subset(c, 0, part))]
-    (w, intercept), *rest = fit([Subset(c), *(Subset(c, k) for k in range(folds)), *curve])
+    (whole,) = fit([Subset(c)])
+    rest = fit([*(Subset(c, k) for k in range(folds)), *curve], start=whole)
     store.delete(scratch)
     of_folds = rest[:folds]
     logit = held_out_logits(training, of_folds)
@@ -137,7 +141,7 @@ def _fit(
             }
             for s, model in zip([*curve, Subset(c, 0)], [*rest[folds:], rest[0]], strict=True)
         ],
-        "strongest": _strongest(rundir, engine, tasks, training, w),
+        "strongest": _strongest(rundir, engine, tasks, training, whole[0]),
     }
     measures = ("documents", "auc", "chance", "average_precision", "f1")
     card = {
@@ -153,13 +157,13 @@ def _fit(
         "heldout": {**{key: figures[key] for key in measures}, "marks_auc": marks_auc(training)},
         "versions": _versions(),
     }
-    write_model(path, w, intercept, card, report, of_folds)
+    write_model(path, *whole, card, report, of_folds)
     # What cannot be read back must not be found by a later run.
     load_model(path)
     load_folds(path)
 
 
-def held_out_logits(training: Training, folds: Sequence[tuple[Floats, float]]) -> Floats:
+def held_out_logits(training: Training, folds: Sequence[Fitted]) -> Floats:
     """The logit float64[n] of each document by the model that has not seen its fold."""
     out = np.empty(len(training.y))
     for k, (w, intercept) in enumerate(folds):
@@ -226,7 +230,7 @@ def _tried_c(training: Training, fit: Any, class_weight: str) -> list[dict[str, 
     ]
 
 
-def _trial(training: Training, model: tuple[Floats, float], class_weight: str) -> dict[str, Any]:
+def _trial(training: Training, model: Fitted, class_weight: str) -> dict[str, Any]:
     """What a model does on fold 0."""
     w, intercept = model
     figures = measure(training, training.fold == 0, training.x @ w + intercept, class_weight)

@@ -40,6 +40,7 @@ WHOLE = -1  # the fold that no document is in
 MARKS = (*"-–—•·*|/>»«#=+:;&…©{}()[].,!?<~_\\\"'", "", "...", "--", "||", "//", "\u00a0")
 Bools = npt.NDArray[np.bool_]
 Ints = npt.NDArray[np.int64]
+Fitted = tuple[Floats, float]  # weights float64[2**18] and intercept
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,16 +191,24 @@ def example_weights(training: Training, rows: Bools) -> Floats:
 
 
 def regression(
-    training: Training, rows: Bools, c: float, class_weight: str, tol: float = TOL
-) -> tuple[Floats, float]:
+    training: Training,
+    rows: Bools,
+    c: float,
+    class_weight: str,
+    tol: float = TOL,
+    start: Fitted | None = None,
+) -> Fitted:
     """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log
-    loss + |w|^2 / 2."""
+    loss + |w|^2 / 2, looked for from `start`, or from 0."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
 
     weight = example_weights(training, rows) * class_weights(training.y[rows], class_weight)
-    model = LogisticRegression(C=c, solver="newton-cg", max_iter=200, tol=tol)
+    warm = start is not None
+    model = LogisticRegression(C=c, solver="newton-cg", max_iter=200, tol=tol, warm_start=warm)
+    if start is not None:
+        model.coef_, model.intercept_ = start[0].reshape(1, -1), np.array([start[1]])
     # One thread adds in one order: the same weights every time.
     with threadpool_limits(1), warnings.catch_warnings():
         # Its line search may end at the last bit.
@@ -211,27 +220,41 @@ def regression(
 # ---- many fits, by tasks -------------------------------------------------------------------------
 
 
+def write_training(folder: str, training: Training) -> None:
+    """Write what the tasks of `fit_subsets` read; the caller deletes the folder."""
+    if training.x.nnz > SMALL:
+        arrays = {name: getattr(training, name) for name in ("y", "dataset", "u", "fold")}
+        arrays |= {name: getattr(training.x, name) for name in ("data", "indices", "indptr")}
+        for name, array in arrays.items():
+            store.write_array(store.join(folder, f"{name}.npy"), array)
+
+
 def fit_subsets(
-    engine: Engine, folder: str, training: Training, subsets: Sequence[Subset], class_weight: str
-) -> list[tuple[Floats, float]]:
-    """Weights and intercept of each subset, fitted by tasks at the same time. `folder` holds what
-    they read and write; the caller deletes it."""
+    engine: Engine,
+    folder: str,
+    training: Training,
+    subsets: Sequence[Subset],
+    class_weight: str,
+    start: Fitted | None = None,
+) -> list[Fitted]:
+    """What is fitted on each subset, by tasks at the same time; `folder` holds the training set.
+
+    `start`: where to look for the minimum from. It saves three fifths of the time of a fold, and
+    the minimum does not depend on it (docs/results/classifier.md).
+    """
     if training.x.nnz <= SMALL:
-        return [regression(training, s.rows(training), s.C, class_weight) for s in subsets]
-    _write(folder, training)
-    task = partial(_fit_subset, folder, training.names, dict(training.weights), class_weight)
+        return [
+            regression(training, s.rows(training), s.C, class_weight, start=start) for s in subsets
+        ]
+    if start is not None:
+        store.write_array(store.join(folder, "start.npy"), np.append(*start))
+    names, weights = training.names, dict(training.weights)
+    task = partial(_fit_subset, folder, names, weights, class_weight, start is not None)
     items = list(enumerate(subsets))
     together = max(1, min(engine.workers, FIT_BYTES // (24 * training.x.nnz + 1)))
-    for start in range(0, len(items), together):
-        engine.map("classify: fit", task, items[start : start + together])
-    return [_fitted(folder, number) for number, _ in items]
-
-
-def _write(folder: str, training: Training) -> None:
-    arrays = {name: getattr(training, name) for name in ("y", "dataset", "u", "fold")}
-    arrays |= {name: getattr(training.x, name) for name in ("data", "indices", "indptr")}
-    for name, array in arrays.items():
-        store.write_array(store.join(folder, f"{name}.npy"), array)
+    for begin in range(0, len(items), together):
+        engine.map("classify: fit", task, items[begin : begin + together])
+    return [_fitted(store.join(folder, f"fit-{number}.npy")) for number, _ in items]
 
 
 def _fit_subset(
@@ -239,6 +262,7 @@ def _fit_subset(
     names: tuple[str, ...],
     weights: Mapping[str, float],
     class_weight: str,
+    warm: bool,
     item: tuple[int, Subset],
 ) -> None:
     """Fit one subset of the training set in `folder`, and write its weights and intercept there."""
@@ -256,10 +280,11 @@ def _fit_subset(
     training = Training(
         names, weights, {}, x, nothing, read["y"], read["dataset"], read["u"], read["fold"], nothing
     )
-    w, intercept = regression(training, subset.rows(training), subset.C, class_weight)
-    store.write_array(store.join(folder, f"fit-{number}.npy"), np.append(w, intercept))
+    start = _fitted(store.join(folder, "start.npy")) if warm else None
+    fitted = regression(training, subset.rows(training), subset.C, class_weight, start=start)
+    store.write_array(store.join(folder, f"fit-{number}.npy"), np.append(*fitted))
 
 
-def _fitted(folder: str, number: int) -> tuple[Floats, float]:
-    array = np.array(store.read_array(store.join(folder, f"fit-{number}.npy")))
+def _fitted(path: str) -> Fitted:
+    array = np.array(store.read_array(path))
     return array[:-1], float(array[-1])

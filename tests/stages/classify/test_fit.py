@@ -25,7 +25,7 @@ from curation.stages.classify import measure as classify_measure
 from curation.stages.classify import sample as classify_sample
 from curation.stages.classify import stage as classify
 from curation.stages.classify import training as classify_training
-from curation.stages.classify.model import load_folds
+from curation.stages.classify.model import load_folds, load_model
 from curation.stages.classify.training import features
 
 
@@ -177,9 +177,15 @@ def test_each_fold_is_fitted_on_the_others_alone_wherever_it_is_fitted(
         assert one.read_bytes() == two.read_bytes()
     assert not Path(other.path("classify", "model", "fits")).exists()
     found = training(rundir, plan)
+    whole = load_model(rundir.path("classify", "model"))
+    start = whole.weights, whole.intercept
     for k, model in enumerate(load_folds(rundir.path("classify", "model"))):
-        w, intercept = classify_training.regression(found, found.fold != k, 1.0, "balanced")
+        w, intercept = classify_training.regression(
+            found, found.fold != k, 1.0, "balanced", start=start
+        )
         assert (model.weights.tobytes(), model.intercept) == (w.tobytes(), intercept)
+        w, _ = classify_training.regression(found, found.fold != k, 1.0, "balanced", tol=1e-10)
+        np.testing.assert_allclose(model.weights, w, rtol=0, atol=2e-3)  # wherever it starts
 
 
 def test_the_weights_are_the_minimum_of_the_stated_objective(
