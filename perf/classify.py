@@ -34,7 +34,9 @@ from curation.kernels.hashingtf import NUM_FEATURES, logits
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.stages.classify import stage as classify
+from curation.stages.classify.fit import fit_model
 from curation.stages.classify.model import load_model, write_model
+from curation.stages.classify.sample import training_shares
 
 START = (
     "import time; w, c = time.perf_counter(), time.process_time()\n"
@@ -194,11 +196,11 @@ def fit_time(positives: Path, negatives: Path, folder: Path) -> None:
             made, str(folder / "fit"), engine, until="extract", say=lambda line: None
         )
         peak = _watch_memory(
-            lambda: classify.fit_model(
+            lambda: fit_model(
                 rundir,
                 plan,
                 engine,
-                classify.training_shares(rundir, plan),
+                training_shares(rundir, plan),
                 0,
                 rundir.path("classify", "model"),
             )

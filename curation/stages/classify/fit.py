@@ -121,7 +121,7 @@ def _fit(
     write_training(scratch, training)
     fit = partial(fit_subsets, engine, scratch, training, class_weight=config.class_weight)
     tried = _tried_c(training, fit, config.class_weight) if config.C == "auto" else []
-    c = min(tried, key=lambda one: (one["log_loss"], one["C"]))["C"] if tried else config.C
+    c = min((t["log_loss"], t["C"]) for t in tried)[1] if tried else float(config.C)
     curve = [s for part in CURVE if _has_classes(training, s := Subset(c, 0, part))]
     (whole,) = fit([Subset(c)])
     rest = fit([*(Subset(c, k) for k in range(folds)), *curve], start=whole)
@@ -187,8 +187,8 @@ def check_chance(heldout: Mapping[str, Any]) -> None:
         verdict = "worse than chance" if worse else "not to be told from chance"
         raise InputError(
             f"classify: the classifier is {verdict} on the {heldout['documents']:,} documents that "
-            f"its folds have not seen (AUC {shown}); give more trusted text and crawl (200 documents "
-            f"of each or more), try another classify.scaling, {INSTEAD}"
+            f"its folds have not seen (AUC {shown}); give more trusted text and crawl (200 "
+            f"documents of each or more), try another classify.scaling, {INSTEAD}"
         )
 
 

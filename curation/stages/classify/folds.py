@@ -5,9 +5,9 @@ fit sees nearly every page. So K more models are fitted, each without one K-th o
 page is scored by the one that has not seen its site.
 
 The fold is a keyed function of the site, so it depends on no order and no partition. A document
-without a host is a site of its own. A site with more than a fifth of a class (one encyclopedia as the whole
-trusted corpus) cannot be left out as a whole: it is *spread*, its documents are drawn one by one,
-by their texts.
+without a host is a site of its own. A site with more than a fifth of a class (one encyclopedia as
+the whole trusted corpus) cannot be left out as a whole: it is *spread*, its documents are drawn one
+by one, by their texts.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """classify: GPT-3's quality filter (appendix A.1).
 
-Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run;
-every document scored (evidence); crawl documents kept by the Pareto rule (decision) and written
+Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run,
+and once without each fold of sites where nearly the whole crawl would be learned from; every document scored (evidence); crawl documents kept by the Pareto rule (decision) and written
 once more, compactly, as survivors.
 
 The sample it learns from is made in sample.py, the folds in folds.py, the fits in training.py and
@@ -9,7 +9,7 @@ fit.py, their figures in measure.py, the model file in model.py, the keep rule i
 
 Cost: scoring reads each text once; another alpha reads only the crawl's evidence and the documents
 it keeps. Memory: one row group per task; the fit holds the sampled features, about 24 bytes a
-distinct term of a document.
+distinct term of a document, and as much again for each fold that is fitted at the same time.
 """
 
 from __future__ import annotations
@@ -148,9 +148,9 @@ def seen_warnings(seen: Mapping[str, float], folds: int, spread: Sequence[str] =
     ]
     if folds and spread:
         out.append(
-            f"more than a fifth of the negatives are pages of {' and of '.join(spread)}: models that "
-            "have seen other pages of that site score them, which may be too low; add pages of more "
-            "sites"
+            f"more than a fifth of the negatives are pages of {' and of '.join(spread)}: models "
+            "that have seen other pages of that site score them, which may be too low; add pages "
+            "of more sites"
         )
     return out
 

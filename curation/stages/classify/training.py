@@ -250,11 +250,11 @@ def fit_subsets(
         store.write_array(store.join(folder, "start.npy"), np.append(*start))
     names, weights = training.names, dict(training.weights)
     task = partial(_fit_subset, folder, names, weights, class_weight, start is not None)
-    items = list(enumerate(subsets))
+    items = list(zip(subsets, range(len(subsets)), strict=True))
     together = max(1, min(engine.workers, FIT_BYTES // (24 * training.x.nnz + 1)))
     for begin in range(0, len(items), together):
         engine.map("classify: fit", task, items[begin : begin + together])
-    return [_fitted(store.join(folder, f"fit-{number}.npy")) for number, _ in items]
+    return [_fitted(store.join(folder, f"fit-{number}.npy")) for _, number in items]
 
 
 def _fit_subset(
@@ -263,12 +263,12 @@ def _fit_subset(
     weights: Mapping[str, float],
     class_weight: str,
     warm: bool,
-    item: tuple[int, Subset],
+    item: tuple[Subset, int],
 ) -> None:
     """Fit one subset of the training set in `folder`, and write its weights and intercept there."""
     from scipy.sparse import csr_matrix
 
-    number, subset = item
+    subset, number = item
     read = {
         name: store.read_array(store.join(folder, f"{name}.npy"))
         for name in ("y", "dataset", "u", "fold", "data", "indices", "indptr")
@@ -276,9 +276,10 @@ def _fit_subset(
     x = csr_matrix(
         (read["data"], read["indices"], read["indptr"]), shape=(len(read["y"]), NUM_FEATURES)
     )
-    nothing = np.zeros(0)
+    none = np.zeros(0)
+    ints = np.zeros(0, np.int64)
     training = Training(
-        names, weights, {}, x, nothing, read["y"], read["dataset"], read["u"], read["fold"], nothing
+        names, weights, {}, x, none, read["y"], read["dataset"], read["u"], read["fold"], ints
     )
     start = _fitted(store.join(folder, "start.npy")) if warm else None
     fitted = regression(training, subset.rows(training), subset.C, class_weight, start=start)

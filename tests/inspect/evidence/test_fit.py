@@ -39,9 +39,7 @@ def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
     found = kept_by_alpha(*finished)["web"]
     assert sum(found.counts) == 100
     for alpha in (1.0, 3.0, 20.0):
-        rundir, plan = run_recipe(
-            DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha}}
-        )
+        rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha}})
         (shard,) = plan.of("web")
         keep = store.read_table(rundir.decision("classify", shard)).column("keep").to_numpy()
         score = (
