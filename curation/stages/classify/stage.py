@@ -1,7 +1,8 @@
 """classify: GPT-3's quality filter (appendix A.1).
 
 Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run,
-and once without each fold of sites where nearly the whole crawl would be learned from; every document scored (evidence); crawl documents kept by the Pareto rule (decision) and written
+and once more without each fold of the sites; every document scored (evidence), on a small crawl by
+the model that has not seen its fold; crawl documents kept by the Pareto rule (decision) and written
 once more, compactly, as survivors.
 
 The sample it learns from is made in sample.py, the folds in folds.py, the fits in training.py and
