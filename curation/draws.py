@@ -1,7 +1,7 @@
 """Chance as a function of content: every random decision of the pipeline is made here.
 
 A draw depends on the seed, on what it is for, and on the bytes it is made for; never on a generator with state. So it does not depend
-on partitioning, order, engine or file names, and identical texts share their fate. Cost: about 0.3 microseconds a draw.
+on partitioning, order, engine or file names, and identical texts share their draws. Cost: about 0.3 microseconds a draw.
 """
 
 from __future__ import annotations

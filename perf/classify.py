@@ -34,7 +34,9 @@ from curation.kernels.hashingtf import NUM_FEATURES, logits
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.stages.classify import stage as classify
+from curation.stages.classify.fit import fit_model
 from curation.stages.classify.model import load_model, write_model
+from curation.stages.classify.sample import training_shares
 
 START = (
     "import time; w, c = time.perf_counter(), time.process_time()\n"
@@ -128,7 +130,7 @@ def _stage(rundir: Any, shard: Any, scaling: str, identity: str, weights: Any) -
     def run() -> None:
         write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
         store.delete(rundir.table("classify", shard, "evidence"))
-        classify.score_shard(rundir, identity, shard)
+        classify.score_shard(rundir, identity, "", (), shard)
 
     return run
 
@@ -194,7 +196,14 @@ def fit_time(positives: Path, negatives: Path, folder: Path) -> None:
             made, str(folder / "fit"), engine, until="extract", say=lambda line: None
         )
         peak = _watch_memory(
-            lambda: classify.fit_model(rundir, plan, engine, rundir.path("classify", "model"))
+            lambda: fit_model(
+                rundir,
+                plan,
+                engine,
+                training_shares(rundir, plan),
+                0,
+                rundir.path("classify", "model"),
+            )
         )
     card = store.read_json(rundir.path("classify", "model", "card.json"))
     documents = sum(part["documents"] for part in card["training"].values())

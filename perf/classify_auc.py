@@ -16,8 +16,8 @@ import numpy as np
 
 from curation import draws, store
 from curation.rundir import plan
-from curation.stages.classify.fit import Training, features, regression, training_set
 from curation.stages.classify.measure import measure
+from curation.stages.classify.training import Training, features, regression, training_set
 
 TRIED = {
     "tf": (0.01,),
@@ -26,6 +26,7 @@ TRIED = {
     "log-l2": (1.0, 10.0, 100.0, 1000.0),
 }
 HELD_SOURCES = 0.3
+FOLDS = 10  # one of them is held out
 
 
 @click.command()
@@ -36,17 +37,17 @@ def main(run: str) -> None:
     classes = {"positive": rundir.recipe.positives(), "negative": rundir.recipe.negatives()}
     sources = source_of_documents(rundir, made)
     for scaling, values in TRIED.items():
-        config = dataclasses.replace(rundir.recipe.classify, scaling=scaling, heldout=0.1)
+        config = dataclasses.replace(rundir.recipe.classify, scaling=scaling)
         tables = {
             name: features(rundir, made.of(name)) for names in classes.values() for name in names
         }
-        training = training_set(tables, classes, config, rundir.recipe.seed)
+        training = training_set(tables, classes, config, FOLDS, rundir.recipe.seed)
         keys = [
             (name, content)
             for name, t in tables.items()
             for content in t.column("content").to_pylist()
         ]
-        splits = {"site": training.held}
+        splits = {"site": training.fold == 0}
         if sources:
             splits["source"] = held_by_source(
                 training, [sources.get(key) for key in keys], rundir.recipe.seed
@@ -54,9 +55,8 @@ def main(run: str) -> None:
         for name, held in splits.items():
             for c in values:
                 start = time.process_time()
-                found = measure(
-                    training, held, *regression(training, ~held, c, "balanced"), "balanced"
-                )
+                w, intercept = regression(training, ~held, c, "balanced")
+                found = measure(training, held, training.x @ w + intercept, "balanced")
                 auc, loss = found["auc"], found["log_loss"]
                 spent = time.process_time() - start
                 line = f"by {name:6} {scaling:7} C {c:<6g} AUC {auc:.4f}  log loss {loss:.4f}  {spent:.0f} s"
@@ -79,11 +79,11 @@ def source_of_documents(rundir: Any, made: Any) -> dict[tuple[str, bytes], str]:
 def held_by_source(training: Training, sources: list[str | None], seed: int) -> Any:
     """Held out: negatives by site as before, positives whose whole source is."""
     keys = [
-        (source or site).encode()
-        for source, site in zip(sources, training.site.tolist(), strict=True)
+        (source or str(group)).encode()
+        for source, group in zip(sources, training.group.tolist(), strict=True)
     ]
     drawn = draws.uniforms(seed, "perf/source", keys) < HELD_SOURCES
-    return np.where(training.y == 1, drawn, training.held)
+    return np.where(training.y == 1, drawn, training.fold == 0)
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "classify.max_documents": (6, LEARNED),
     "classify.weights": ({"wiki": 3.0}, LEARNED),
     "classify.window_chars": (500, LEARNED),
-    "classify.heldout": (0.2, ("classify/model",)),
+    "classify.folds": (3, ("classify/model",)),
     "classify.model": ("golden", LEARNED),
     "dedup.features": ("unigram", ("dedup/evidence",)),
     "dedup.shingle_words": (4, ("dedup/evidence",)),

@@ -10,7 +10,7 @@ from curation.cli.console import console
 @click.command()
 @click.argument("folder", metavar="DIR")
 def model(folder: str) -> None:
-    """Show a fitted quality model: what it learned from, how well it does on held-out sites, its strongest tokens.
+    """Show a fitted quality model: what it learned from, how well it does on folds of sites that it has not seen, its strongest tokens.
 
     DIR is a run directory or a model folder.
 
@@ -48,7 +48,7 @@ def model(folder: str) -> None:
     help="Fit alpha to the scores of this dataset.  [default: the first of the positives]",
 )
 def alpha(run: str, dataset: str | None) -> None:
-    """Fit alpha to the scores of trusted documents on held-out sites, and show what each alpha from 1 to 20 would keep.
+    """Fit alpha to the scores of trusted documents by models that have not seen them, and show what each alpha from 1 to 20 would keep.
 
     Reads stored evidence, no text. To decide again with another alpha, in seconds:
       curation run RECIPE --out DIR --set classify.alpha=5 --update

@@ -249,11 +249,12 @@ def _clear(
 
 # What these name is compared itself, wherever it lies.
 _PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model", "language_model")
-_OUTSIDE: dict[str, Callable[[RunDirectory], str]] = {  # what a stage reads beside the plan's files
-    "extract": languages.identity,
-    "classify": classify.given_model,
-    "dedup": dedup_index.identity,
-    "decontaminate": benchmarks.asked,
+# What a stage depends on beside the recipe and the plan's files.
+_OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {
+    "extract": lambda rundir, plan: languages.identity(rundir),
+    "classify": classify.outside,
+    "dedup": lambda rundir, plan: dedup_index.identity(rundir),
+    "decontaminate": lambda rundir, plan: benchmarks.asked(rundir),
 }
 
 
@@ -279,7 +280,7 @@ def step_key(rundir: RunDirectory, plan: Plan, step: str, identities: Sequence[s
         ]
         versions = [getattr(importlib.import_module(name), "VERSION", 0) for name in names]
     ran = [stage for stage in stages if stage in recipe.stages]
-    outside = _OUTSIDE[step](rundir) if step in _OUTSIDE else ""
+    outside = _OUTSIDE[step](rundir, plan) if step in _OUTSIDE else ""
     return config_digest(step, versions, recipe.seed, ran, settings, shards, outside, identities)
 
 

@@ -122,9 +122,7 @@ class ClassifyConfig:
 
     scaling: Scaling = key("log-l2", "How term counts become features.")
     alpha: float = key(9.0, "Pareto shape: the higher, the stricter.", least=0.01, most=1000)
-    C: float | Literal["auto"] = key(
-        100.0, 'Inverse regularisation; "auto": the least log loss on held-out sites.', least=1e-9
-    )
+    C: float | Literal["auto"] = key(100.0, 'Inverse regularisation; "auto": tried.', least=1e-9)
     class_weight: Literal["balanced", "none"] = key("balanced", "Whether both classes weigh alike.")
     positives: tuple[str, ...] = key((), "Datasets to learn as good; the trusted ones when empty.")
     negatives: tuple[str, ...] = key((), "Datasets to learn as unfiltered; the crawls when empty.")
@@ -137,7 +135,9 @@ class ClassifyConfig:
     window_chars: int = key(
         0, "Long documents are learned from in windows of about this length; 0: whole.", least=0
     )
-    heldout: float = key(0.1, "Share of sites that the fit does not see.", least=0, below=1)
+    folds: int | Literal["auto"] = key(
+        "auto", 'Folds by site that score crawls; "auto": 5 for small ones.', least=0, most=100
+    )
     model: str = key("", "Folder of a fitted model (RUN/classify/model), instead of fitting one.")
 
     def __post_init__(self) -> None:

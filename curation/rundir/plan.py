@@ -25,6 +25,7 @@ from curation.rundir.directory import SHARD_FOLDERS, RunDirectory, Shard
 from curation.shown import masked
 from curation.version import __version__
 
+RECORDED = "recorded"  # in plan.json: what "auto" came to, which later runs keep
 EXPORTED = "input"  # the dataset whose rows a step also writes to kept/ and removed/
 # The stages of the commands for one step.
 ONE_STEP = [("extract",), ("mix",)] + [
@@ -156,6 +157,8 @@ def commit(
     was made of shards which are no longer planned."""
     new = _as_json(rundir, plan)
     old = manifests.stored_plan(rundir.out)
+    if old and old.get(RECORDED):
+        new[RECORDED] = old[RECORDED]
     first = next((stage for stage in STAGES[1:] if stage in rundir.recipe.stages), STAGES[0])
     if old is None and _is_run(rundir):
         say(
@@ -180,6 +183,21 @@ def commit(
             if old == new:
                 say(f"{rundir.path(name)}: missing or damaged; it is written again")
             store.write_json(rundir.path(name), new)
+
+
+def recorded(out: str) -> dict[str, Any]:
+    """What the keys of a recipe that say "auto" came to in a run: table.key -> value."""
+    values = (manifests.stored_plan(out) or {}).get(RECORDED, {})
+    return values if isinstance(values, dict) else {}
+
+
+def record(out: str, name: str, value: Any) -> None:
+    """Keep what a key that says "auto" came to, in the plan and its copy."""
+    plan = manifests.stored_plan(out)
+    if plan is not None:
+        plan[RECORDED] = {**recorded(out), name: value}
+        for place in reversed(manifests.PLANS):
+            store.write_json(store.join(out, place), plan)
 
 
 def need_finished(rundir: RunDirectory, until: str = STAGES[-1]) -> None:

@@ -152,6 +152,12 @@ QUALITY = pa.schema(
     [
         _field("score", pa.float64(), "probability of being like the trusted corpora"),
         _field("u", pa.float64(), "uniform(seed, 'pareto', content)"),
+        _field(
+            "fold",
+            pa.int16(),
+            "the fold of its site: the model that scored it has not seen that fold; null where the "
+            "model of all folds did",
+        ),
     ]
 )
 CLASSIFIED = pa.schema(
@@ -166,7 +172,7 @@ FEATURES = pa.schema(
             pa.int32(),
             "number of the window in its document; 0 where documents are not cut",
         ),
-        _field("site", pa.string(), "host of the url, or the id where there is none"),
+        _field("site", pa.string(), "host of the url; null where there is none"),
         _field("indices", pa.list_(pa.int32()), "HashingTF indices, ascending"),
         _field("counts", pa.list_(pa.int32()), "term counts"),
     ]

@@ -13,6 +13,7 @@ from curation.inspect.evidence.fit import (
     Model,
     calibration_listing,
     feature_listings,
+    fit_sentence,
     trial_listings,
 )
 from curation.inspect.evidence.scores import ScoreBand, ScoredDocument, ScoreHistograms
@@ -70,24 +71,23 @@ def _model(model: Model | None) -> str:
         for side, datasets in model.training.items()
     }
     sizes = ", ".join(f"{count:,} {side} ({names})" for side, (count, names) in sides.items())
-    measured = "no held-out sites"
-    if model.heldout.auc is not None:
-        documents = f"{model.heldout.documents:,} documents of held-out sites"
-        measured = f"AUC {model.heldout.auc:.3f} on {documents}"
+    measured = fit_sentence(model.heldout)
     how = f"{model.kind}; scaling {model.scaling}, C {model.C}, classes {model.class_weight}"
-    return f"<p>Model: {escape(f'{how}. Fitted on {sizes}')}: <strong>{measured}</strong>.</p>"
+    return (
+        f"<p>Model: {escape(f'{how}. Fitted on {sizes}.')} <strong>{escape(measured)}</strong></p>"
+    )
 
 
 def fit_section(report: FitReport | None) -> str:
     """Measures, calibration, held-out scores, learning curve and strongest tokens."""
     if report is None:
         return ""
-    intro = "No site was held out, or not of both classes: how good the classifier is, is unknown."
+    intro = "The figures need documents of both classes: how good the classifier is, is unknown."
     if report.auc is not None:
         intro = (
-            f"On {report.documents:,} documents of held-out sites: AUC {report.auc:.4f}, average "
-            f"precision {report.average_precision:.4f}, F1 {report.f1:.4f}, "
-            f"log loss {report.log_loss:.4f}."
+            f"On {report.documents:,} documents, each scored by a model that has not seen its fold: "
+            f"AUC {report.auc:.4f}, average precision {report.average_precision:.4f}, "
+            f"F1 {report.f1:.4f}, log loss {report.log_loss:.4f}."
         )
     cards = [
         markup.card("Calibration", _calibration(report)),

@@ -2,13 +2,15 @@
 
 `python tests/golden/fingerprint.py` writes fingerprint.json beside this file. Do that after a change
 that is meant to change bytes, in the same commit as the new `VERSION`. The run uses the classifier
-in model/, since a fit agrees between machines to 1e-6 only.
+in model/, since a fit agrees between machines to 1e-6 only; `python tests/golden/fingerprint.py
+model` fits it again first, after a change of what it is fitted on or of its format.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,6 +23,7 @@ from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.stages.classify import sample as classify_sample
 from curation.stages.classify import stage as classify
+from curation.stages.classify.model import KIND, load_model, write_model
 from curation.stages.decontaminate import benchmarks, contamination
 from curation.stages.decontaminate import stage as decontaminate
 from curation.stages.dedup import candidates, choice, verify
@@ -113,12 +116,24 @@ def golden_run(sample: Path, out: Path, engine: Engine) -> None:
     pipeline.run(settings, str(out), engine, say=lambda line: None)
 
 
+def write_stored_model(sample: Path, out: Path, engine: Engine) -> None:
+    """Fit the classifier of the sample corpus in the folder `sample` and keep it in model/."""
+    settings = recipe.load(str(sample / "recipe.toml"))
+    pipeline.run(settings, str(out), engine, until="classify", say=lambda line: None)
+    fitted = load_model(str(out / "classify" / "model"))
+    card = {"kind": KIND, "scaling": fitted.scaling}
+    write_model(str(FOLDER / "model"), fitted.weights, fitted.intercept, card)
+
+
 def main() -> None:
-    """Write fingerprint.json of a run made now."""
+    """Write fingerprint.json of a run made now, or the model that it uses."""
     engine = LocalEngine(2)
     try:
         with tempfile.TemporaryDirectory() as folder:
             build_demo(Path(folder, "sample"))
+            if sys.argv[1:] == ["model"]:
+                write_stored_model(Path(folder, "sample"), Path(folder, "fit"), engine)
+                return
             golden_run(Path(folder, "sample"), Path(folder, "run"), engine)
             found = run_fingerprint(Path(folder, "run"))
     finally:

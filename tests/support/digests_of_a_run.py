@@ -94,8 +94,11 @@ class _Run:
         identity = self.digests.get(path, "given")
         return Model(np.zeros(0), 0.0, "log-l2", identity)
 
+    def folds(self, path: str) -> list[Model]:
+        return [self.model(path)]
+
     def fit(self, *args: Any) -> None:
-        digest, path = args[5:]
+        digest, path = args[6:]
         self.digests[path] = digest
 
     def files(self, rundir: RunDirectory, dataset: Any, say: Any) -> list[list[store.File]]:
@@ -156,7 +159,10 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     )
     yield f"{sources.__name__}.input_files", run.files
     yield f"{classify.__name__}.load_model", run.model
+    yield f"{classify.__name__}.load_folds", run.folds
     yield f"{classify_fit.__name__}._fit", run.fit
+    yield f"{classify_fit.__name__}.check_chance", nothing
+    yield f"{classify_fit.__name__}.whole_card", lambda path: {"heldout": {}}
     yield f"{classify.__name__}._check_scaling", nothing
     yield f"{classify.__name__}.check_ledgers", nothing
     yield f"{dedup.__name__}._raise_alarm", nothing

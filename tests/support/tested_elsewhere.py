@@ -104,6 +104,7 @@ TESTED_ELSEWHERE = {
     "spark_job.py": "test_layout.py",
     "stages/classify/measure.py": "stages/classify/test_fit.py",
     "stages/classify/sample.py": "stages/classify/test_fit.py",
+    "stages/classify/training.py": "stages/classify/test_fit.py",
     "stages/dedup/candidates.py": "stages/dedup/test_stage.py",
     "stages/dedup/verify.py": "stages/dedup/test_stage.py",
     "stages/extract/captures.py": "stages/download/test_captures.py",

@@ -90,7 +90,7 @@ def tiny_recipe(folder: Path) -> Recipe:
             "dataset": [
                 {"name": n, "role": role, "files": str(folder / f"{n}.jsonl")} for n, role in names
             ],
-            "classify": {"alpha": 1.0, "heldout": 0.2},
+            "classify": {"alpha": 1.0, "scaling": "tf", "C": 0.01},
             "decontaminate": {"benchmarks": str(folder / "lamps.jsonl")},
             "mix": {
                 "shards": 2,

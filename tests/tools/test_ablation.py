@@ -66,6 +66,8 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
         }
         for i in range(WORKS)
     ]
+    for row in crawl:  # what the classifier can know a page by
+        row["text"] += " share this page"
     tables = {
         "stages": ["extract", "classify", "dedup", "tokenize", "mix"],
         "dataset": [

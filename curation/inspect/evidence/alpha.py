@@ -1,6 +1,6 @@
 """Alpha of the keep rule: the value that fits the scores of trusted documents, and what others keep.
 
-Cost: the evidence of classify, a shard at a time; url and id of one dataset for the fit.
+Cost: the evidence of classify, a shard at a time.
 """
 
 from __future__ import annotations
@@ -13,13 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from curation import draws
 from curation.errors import InputError, RunError
-from curation.inspect.evidence import frames
 from curation.inspect.evidence.listing import Listing, listing
 from curation.inspect.evidence.scores import BANDS, score_parts
 from curation.kernels import pareto
-from curation.stages.classify.sample import site
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
@@ -124,7 +121,7 @@ def _alpha_fit(rundir: RunDirectory, plan: Plan, dataset: str | None) -> AlphaFi
     if name is None:
         refused = "the recipe names no positives; give a dataset to fit alpha to"
         return AlphaFit(None, refused=refused)
-    score, scored = _unseen_scores(rundir, plan, name)
+    score, scored = _scores(rundir, plan, name)
     try:
         fit = pareto.fit_alpha(score)
     except ValueError as error:
@@ -145,22 +142,15 @@ def _alpha_fit(rundir: RunDirectory, plan: Plan, dataset: str | None) -> AlphaFi
     )
 
 
-def _unseen_scores(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[Floats, str]:
-    """Scores of a dataset's documents that the fit did not see, and which documents those are."""
-    config = rundir.recipe.classify
-    if config.model:
-        parts = [score for score, _ in _scores_and_draws(rundir, plan, dataset)]
-        scored = "all documents (the model was fitted elsewhere)"
-        return np.concatenate([np.zeros(0), *parts]), scored
-    parts = []
-    for table in score_parts(rundir, plan, dataset):
-        if table.num_rows:
-            path = rundir.documents(plan.shards[table.column("ordinal")[0].as_py()])
-            urls, ids = (frames.column(path, name).to_pylist() for name in ("url", "id"))
-            sites = [(site(url) or id_).encode() for url, id_ in zip(urls, ids, strict=True)]
-            draw = draws.uniforms(rundir.recipe.seed, "classify/heldout", sites)
-            parts.append(table.column("score").to_numpy()[draw < config.heldout])
-    return np.concatenate([np.zeros(0), *parts]), "documents of held-out sites"
+def _scores(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[Floats, str]:
+    """Scores of a dataset's documents, and what scored them."""
+    parts = list(score_parts(rundir, plan, dataset))
+    score = np.concatenate([np.zeros(0), *(part.column("score").to_numpy() for part in parts)])
+    if parts and not any(part.column("fold").null_count for part in parts):
+        return score, "documents, each scored by a model that has not seen its fold"
+    if rundir.recipe.classify.model:
+        return score, "documents (the model was fitted elsewhere)"
+    return score, "documents (one model scored them, and may have seen some)"
 
 
 def alpha_sentence(report: AlphaReport) -> str:

@@ -30,11 +30,13 @@ if TYPE_CHECKING:
 class Quality:
     """What classify measured and decided.
 
-    `u`: uniform in [0, 1), from which the Pareto `draw` is made; `chance`: P(keep | score). The
-    last three are None where the dataset is not filtered.
+    `fold`: of the page's site, which the model that scored it has not seen; None where one model
+    scored all. `u`: uniform in [0, 1), from which the Pareto `draw` is made; `chance`: P(keep |
+    score). The last three are None where the dataset is not filtered.
     """
 
     score: float
+    fold: int | None
     u: float
     draw: float | None
     chance: float | None
@@ -159,13 +161,12 @@ def _quality(rundir: RunDirectory, shard: Shard, row: int) -> Quality | None:
     measured = _row(rundir.table("classify", shard, "evidence"), row)
     if measured is None:
         return None
+    scored = measured["score"], measured["fold"], measured["u"]
     if not rundir.recipe.filtered(shard.dataset):
-        return Quality(measured["score"], measured["u"], None, None, None)
+        return Quality(*scored, None, None, None)
     decided = _row(rundir.decision("classify", shard), row) or {}
     chance = float(keep_chance(np.array([measured["score"]]), rundir.recipe.classify.alpha)[0])
-    return Quality(
-        measured["score"], measured["u"], decided.get("pareto_draw"), chance, decided.get("keep")
-    )
+    return Quality(*scored, decided.get("pareto_draw"), chance, decided.get("keep"))
 
 
 def _survivor_row(

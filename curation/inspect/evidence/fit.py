@@ -17,12 +17,12 @@ from curation.inspect.numbers import metric
 class TrainingSet:
     """What one class learned from one dataset.
 
-    `documents` there were, `fitted` of them, from so many `sites`; `weight`: share of the class;
-    `sha256`: of the contents.
+    `documents` of so many `sites` (a document without a URL, or of a spread site, is one of its
+    own), `share` of the dataset; `weight`: share of the fit; `sha256`: of the contents.
     """
 
     documents: int
-    fitted: int
+    share: float
     sites: int
     weight: float
     sha256: str
@@ -30,7 +30,8 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """One dataset's documents of held-out sites by score; `auc`: against the other class."""
+    """One dataset's documents by the score of a model that has not seen them; `auc`: against the
+    other class."""
 
     documents: int
     sites: int
@@ -40,7 +41,7 @@ class HeldOut:
 
 @dataclass(frozen=True, slots=True)
 class CalibrationBand:
-    """Held-out documents with scores in [low, high): mean score, and share of positives."""
+    """Documents with held-out scores in [low, high): mean score, and share of positives."""
 
     low: float
     high: float
@@ -75,14 +76,17 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class FitReport:
-    """How a fit went on `documents` of held-out sites; measures are None without both classes.
+    """How a fit went on `documents`, each scored by a model that has not seen its fold; measures
+    are None without both classes.
 
-    `edges`: of the score bins in `datasets`. `tried`: values of C. `curve`: the learning curve.
+    `chance`: how far from 0.5 the AUC of a model that knows nothing may be. `edges`: of the score
+    bins in `datasets`. `tried`: values of C. `curve`: the learning curve.
     `strongest`: features by class, the strongest first.
     """
 
     documents: int
     auc: float | None
+    chance: float | None
     average_precision: float | None
     f1: float | None
     log_loss: float | None
@@ -96,12 +100,18 @@ class FitReport:
 
 @dataclass(frozen=True, slots=True)
 class HeldOutMeasures:
-    """What the card says of all `documents` of held-out sites; None without both classes."""
+    """What the card says of `documents`, each scored by a model that has not seen its fold.
+
+    `marks_auc`: of a fit on the shares of line breaks, punctuation and bullets alone. None without
+    both classes.
+    """
 
     documents: int = 0
     auc: float | None = None
+    chance: float | None = None
     average_precision: float | None = None
     f1: float | None = None
+    marks_auc: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,8 @@ class Model:
 
     `features`: how many there are. `training`: class -> dataset -> what it learned from.
     `window_chars`: characters of a window,
-    0 for whole texts. `versions`: of the libraries that fitted it.
+    0 for whole texts. `folds`: how many, by site; the documents of the sites in `spread` are in
+    folds one by one. `versions`: of the libraries that fitted it.
     """
 
     kind: str
@@ -119,6 +130,8 @@ class Model:
     C: float | None
     class_weight: str | None
     window_chars: int | None
+    folds: int | None
+    spread: tuple[str, ...]
     sha256: str | None
     versions: dict[str, str]
     heldout: HeldOutMeasures
@@ -132,11 +145,12 @@ def model_report(folder: str) -> Model | None:
     if not store.exists(card_path):
         return None
     card = store.read_json(card_path)
-    plain = ("features", "C", "class_weight", "window_chars", "sha256")
+    plain = ("features", "C", "class_weight", "window_chars", "folds", "sha256")
     return Model(
         **{key: card.get(key) for key in plain},
         kind=card.get("kind", "model"),
         scaling=card.get("scaling", ""),
+        spread=tuple(name for names in card.get("spread", {}).values() for name in names),
         versions=card.get("versions", {}),
         heldout=HeldOutMeasures(**card.get("heldout", {})),
         training={
@@ -148,7 +162,7 @@ def model_report(folder: str) -> Model | None:
 
 
 def _fit_report(stored: dict[str, Any]) -> FitReport:
-    measures = ("documents", "auc", "average_precision", "f1", "log_loss", "edges")
+    measures = ("documents", "auc", "chance", "average_precision", "f1", "log_loss", "edges")
     return FitReport(
         **{key: stored[key] for key in measures},
         datasets={name: HeldOut(**part) for name, part in stored["datasets"].items()},
@@ -170,17 +184,38 @@ def _feature(row: dict[str, Any]) -> Feature:
     return Feature(row["weight"], *counts, tokens, row["distinct_tokens"])
 
 
+def fit_sentence(heldout: HeldOutMeasures) -> str:
+    """What the figures are of, and how far from chance, and from layout alone."""
+    documents = (
+        f"{heldout.documents:,} documents, each scored by a model that has not seen its fold"
+    )
+    if heldout.auc is None or heldout.chance is None:
+        return f"On {documents}: no figures, for they are all of one class."
+    low, high = (0.5 + sign * heldout.chance for sign in (-1, 1))
+    marks = (
+        ""
+        if heldout.marks_auc is None
+        else f"; line breaks and marks alone {heldout.marks_auc:.3f}"
+    )
+    return (
+        f"On {documents}: AUC {heldout.auc:.3f} (a model that knows nothing: {low:.3f} to "
+        f"{high:.3f}{marks})."
+    )
+
+
 # ---- its tables, the same rows for terminal and page
 
 
 def training_listing(model: Model) -> Listing:
     """What each class learned from."""
-    head = ("class", "dataset", "documents", "fitted", "sites", "weight", "sha256")
+    head = ("class", "dataset", "documents", "share", "sites", "weight", "sha256")
     rows = [
         (
             side,
             name,
-            *(f"{count:,}" for count in (part.documents, part.fitted, part.sites)),
+            f"{part.documents:,}",
+            f"{part.share:.1%}",
+            f"{part.sites:,}",
             f"{part.weight:.3f}",
             part.sha256[:16],
         )
@@ -204,10 +239,10 @@ def trial_listings(report: FitReport) -> list[Listing]:
     """The learning curve, and before it the values of C where several were tried."""
     tried = [(f"{t.C:g}", metric(t.auc), metric(t.log_loss)) for t in report.tried]
     curve = [(f"{t.documents:,}", metric(t.auc), metric(t.log_loss)) for t in report.curve]
-    title = "C, on the other half of the held-out sites"
+    title = "C, on fold 0, which the figures above leave out"
     return [
         *([listing(title, ("C", "AUC", "log loss"), tried)] if tried else []),
-        listing("Learning curve", ("training documents", "AUC", "log loss"), curve),
+        listing("Learning curve, on fold 0", ("training documents", "AUC", "log loss"), curve),
     ]
 
 

@@ -35,6 +35,7 @@ SCORES = pa.schema(
         ("row", pa.int64()),  # in documents/
         ("score", pa.float64()),
         ("u", pa.float64()),
+        ("fold", pa.int16()),  # the model that scored it has not seen this one; null: of all folds
         ("keep", pa.bool_()),  # null for datasets that classify does not filter
     ]
 )
@@ -104,7 +105,7 @@ def score_parts(rundir: RunDirectory, plan: Plan, dataset: str | None = None) ->
             pa.array([shard.dataset] * n, pa.string()),
             np.full(n, shard.ordinal, np.int64),
             np.arange(n, dtype=np.int64),
-            *(evidence.column(name).combine_chunks() for name in ("score", "u")),
+            *(evidence.column(name).combine_chunks() for name in ("score", "u", "fold")),
             frames.column(decided, "keep") if decided else pa.nulls(n, pa.bool_()),
         ]
         yield pa.table(columns, schema=SCORES)

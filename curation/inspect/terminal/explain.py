@@ -177,7 +177,8 @@ def _language(columns: dict[str, Any]) -> str:
 
 
 def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:
-    yield "classify", Text(f"score {quality.score:.4f} (like the trusted corpora: 1)")
+    by = "" if quality.fold is None else f", by a model that has not seen fold {quality.fold}"
+    yield "classify", Text(f"score {quality.score:.4f} (like the trusted corpora: 1){by}")
     if quality.chance is None:
         yield "", Text("not filtered: every document of this dataset is kept")
         return

@@ -14,6 +14,7 @@ from curation.inspect.evidence.fit import (
     Model,
     calibration_listing,
     feature_listings,
+    fit_sentence,
     training_listing,
     trial_listings,
 )
@@ -28,8 +29,10 @@ FEATURES = 15  # strongest features shown of each class
 def model_parts(model: Model) -> Iterator[RenderableType]:
     """A model's card and how its fit went."""
     yield Text(model.kind, style="bold")
-    for key in ("scaling", "C", "class_weight", "window_chars", "sha256"):
+    for key in ("scaling", "C", "class_weight", "window_chars", "folds", "sha256"):
         yield Text(f"  {key} {getattr(model, key)}")
+    if model.spread:
+        yield Text(f"  spread over the folds, a document at a time: {', '.join(model.spread)}")
     yield from _spaced([training_listing(model)])
     if model.report is None:
         yield Text("There is no report.json beside the card: how the fit went is not known.")
@@ -37,7 +40,8 @@ def model_parts(model: Model) -> Iterator[RenderableType]:
     report = model.report
     measures = ("auc", "average_precision", "f1", "log_loss")
     figures = "  ".join(f"{key} {metric(getattr(report, key))}" for key in measures)
-    yield Text(f"On {report.documents:,} documents of held-out sites: ").append(figures, "bold")
+    yield Text(fit_sentence(model.heldout))
+    yield Text(figures, style="bold")
     yield from _spaced(
         [
             _held_out_listing(report),

@@ -1,5 +1,6 @@
-"""How good a fitted classifier is on some documents: AUC, average precision, F1, log loss,
-calibration, scores by dataset.
+"""How good a fitted classifier is on documents whose sites its model has not seen: AUC, average
+precision, F1, log loss, calibration, scores by dataset; whether it can be told from chance; and how
+much of it is layout.
 
 Trap: the score is a probability only under the class balance it was fitted with, so calibration,
 log loss and F1 weigh documents as the fit did; AUC and average precision count them one by one.
@@ -7,61 +8,32 @@ log loss and F1 weigh documents as the fit did; AUC and average precision count 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from curation.stages.classify.model import Floats
+from curation.stages.classify.training import Bools, Ints, Training, class_weights
 
 BINS = 20  # of histograms and calibration
-Bools = npt.NDArray[np.bool_]
+NORMAL_95 = 1.959963984540054  # of 95 in 100 draws of a normal law, the distance from its mean
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Training:
-    """The training set: `x` csr float64[n, 2**18], scaled; `y` 0 or 1; `dataset` the place in
-    `names`; `weight` of each example; `u` its draw for the learning curve; `site`; `held` says
-    whose site is held out."""
-
-    names: tuple[str, ...]
-    x: Any
-    y: npt.NDArray[np.int64]
-    dataset: npt.NDArray[np.int64]
-    weight: Floats
-    u: Floats
-    site: npt.NDArray[np.str_]
-    held: Bools
-
-
-def class_weights(y: npt.NDArray[np.int64], class_weight: str) -> Floats:
-    """`balanced`: n / (2 n_class), so that both classes weigh alike; `none`: 1.
-
-    >>> class_weights(np.array([1, 0, 0, 0]), "balanced").round(3).tolist()
-    [2.0, 0.667, 0.667, 0.667]
-    """
-    counts = np.bincount(y, minlength=2)
-    if class_weight != "balanced" or not counts.all():
-        return np.ones(len(y))
-    return np.asarray((len(y) / 2 / counts)[y])
-
-
-def measure(
-    training: Training, rows: Bools, w: Floats, intercept: float, class_weight: str
-) -> dict[str, Any]:
-    """Figures of a fit on some rows; None where a class is missing there."""
+def measure(training: Training, rows: Bools, logit: Floats, class_weight: str) -> dict[str, Any]:
+    """Figures of the logits float64[n] of all documents, on some rows; None where a class is
+    missing there."""
     from sklearn.metrics import average_precision_score, f1_score, log_loss, roc_auc_score
 
     from curation.kernels.elementary import sigmoid
 
-    y = training.y[rows]
-    logit = training.x[rows] @ w + intercept
+    y, logit = training.y[rows], logit[rows]
     score = sigmoid(logit)
     weight = class_weights(y, class_weight)
     figures: dict[str, Any] = {
         "documents": len(y),
         "auc": None,
+        "chance": None,
         "average_precision": None,
         "f1": None,
         "log_loss": None,
@@ -69,6 +41,7 @@ def measure(
     if len(np.unique(y)) == 2:
         figures |= {
             "auc": rounded(roc_auc_score(y, logit)),
+            "chance": rounded(chance_width(y, training.group[rows])),
             "average_precision": rounded(average_precision_score(y, logit)),
             "f1": rounded(f1_score(y, score > 0.5, sample_weight=weight)),
             "log_loss": rounded(log_loss(y, score, sample_weight=weight)),
@@ -83,9 +56,38 @@ def measure(
     return figures
 
 
-def _calibration(
-    y: npt.NDArray[np.int64], score: Floats, weight: Floats, edges: Floats
-) -> list[dict[str, Any]]:
+def chance_width(y: Ints, group: Ints) -> float:
+    """How far from 0.5 the AUC of scores that know nothing lies in 95 of 100 cases.
+
+    The law of the Mann-Whitney statistic with m positive and n negative groups, for documents of
+    one site are no independent draws: 1.96 sqrt((m + n + 1) / (12 m n)).
+
+    >>> round(chance_width(np.repeat([0, 1], 200), np.arange(400)), 3)
+    0.057
+    """
+    m, n = (len(np.unique(group[y == label])) for label in (1, 0))
+    return NORMAL_95 * math.sqrt((m + n + 1) / (12 * m * n))
+
+
+def marks_auc(training: Training) -> float | None:
+    """AUC on fold 0 of a fit on the shares of MARKS alone: how far layout by itself tells the
+    classes apart. None where a class is missing there."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from threadpoolctl import threadpool_limits
+
+    test = training.fold == 0
+    seen = training.marks[~test]
+    marks = (training.marks - seen.mean(axis=0)) / (seen.std(axis=0) + 1e-9)
+    if len(np.unique(training.y[test])) < 2:
+        return None
+    model = LogisticRegression(class_weight="balanced", max_iter=500)
+    with threadpool_limits(1):
+        model.fit(marks[~test], training.y[~test])
+    return rounded(roc_auc_score(training.y[test], marks[test] @ model.coef_[0]))
+
+
+def _calibration(y: Ints, score: Floats, weight: Floats, edges: Floats) -> list[dict[str, Any]]:
     """For each band of scores with documents: how many, their mean score, and the share that is
     positive, as the fit weighs classes."""
     band = np.clip(np.searchsorted(edges, score, "right") - 1, 0, len(edges) - 2)
@@ -111,8 +113,8 @@ def _calibration(
 def _dataset_figures(
     training: Training, rows: Bools, place: int, logit: Floats, score: Floats, edges: Floats
 ) -> dict[str, Any]:
-    """One dataset's held-out documents: how many, of how many sites, their scores, and the AUC
-    against the other class."""
+    """One dataset's documents among some rows: how many, of how many sites, their scores, and the
+    AUC against the other class."""
     from sklearn.metrics import roc_auc_score
 
     of_dataset, y = training.dataset[rows] == place, training.y[rows]
@@ -120,7 +122,7 @@ def _dataset_figures(
     both = len(np.unique(y[against])) == 2
     return {
         "documents": int(of_dataset.sum()),
-        "sites": len(np.unique(training.site[rows][of_dataset])),
+        "sites": len(np.unique(training.group[rows][of_dataset])),
         "auc": rounded(roc_auc_score(y[against], logit[against])) if both else None,
         "scores": np.histogram(score[of_dataset], edges)[0].tolist(),
     }

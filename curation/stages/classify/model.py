@@ -1,11 +1,13 @@
-"""The model file of `classify`: data, not code.
+"""The model folder of `classify`: data, not code.
 
-A folder of `model.npz` (weights and intercept, no objects), `report.json` (how the fit went) and,
-written last, `card.json` (what it was fitted on and how, versions, and the sha256 of model.npz: the
-model's identity).
+`model.npz` (weights and intercept, no objects) is the model fitted on all that was learned from;
+`folds.npz` the models that have each not seen one fold of it (a row each); `report.json` how the
+fit went; and, written last, `card.json` what it was fitted on and how, versions, and the sha256 of
+both: the models' identities.
 
 Any program that reads npz and JSON can use it: the score of a text is sigmoid(intercept + scaled
-HashingTF features . weights).
+HashingTF features . weights). A copy in another run has no `folds.npz`: the folds say something
+only of the run that made them.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -25,8 +28,10 @@ from curation.errors import MISSHAPEN, InputError, RunError
 from curation.recipe.tables import Scaling
 from curation.shown import brief
 
-FORMAT = 1  # of the folder; a reader refuses another
+FORMAT = 2  # of the folder; a reader refuses another
 NUM_FEATURES = 1 << 18  # HashingTF's default
+KIND = "logistic regression on Spark's Tokenizer and HashingTF features"
+MODEL, FOLDS = "model.npz", "folds.npz"
 Floats = npt.NDArray[np.float64]
 
 
@@ -47,55 +52,87 @@ def write_model(
     intercept: float,
     card: dict[str, Any],
     report: dict[str, Any] | None = None,
+    folds: Sequence[tuple[Floats, float]] = (),
 ) -> None:
-    """Write the three files; the card comes last, and a folder without one is no model."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, weights=weights, intercept=np.float64(intercept))
-    data = buffer.getvalue()
+    """Write the files; the card comes last, and a folder without one is no model. `folds`: weights
+    and intercept of each."""
     store.delete(store.join(folder, "card.json"))
-    store.write_bytes(store.join(folder, "model.npz"), data)
-    if report is not None:
-        store.write_json(store.join(folder, "report.json"), report)
     full_card = {
         **card,
         "format": FORMAT,
         "features": NUM_FEATURES,
-        "sha256": hashlib.sha256(data).hexdigest(),
+        "sha256": _write_arrays(store.join(folder, MODEL), weights, np.float64(intercept)),
     }
+    if folds:
+        full_card["folds_sha256"] = _write_arrays(
+            store.join(folder, FOLDS),
+            np.array([weights for weights, _ in folds]),
+            np.array([intercept for _, intercept in folds]),
+        )
+    if report is not None:
+        store.write_json(store.join(folder, "report.json"), report)
     store.write_json(store.join(folder, "card.json"), full_card)
 
 
-def load_model(folder: str) -> Model:
-    """Read a model folder.
+def _write_arrays(path: str, weights: Floats, intercept: Any) -> str:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, weights=weights, intercept=intercept)
+    store.write_bytes(path, buffer.getvalue())
+    return hashlib.sha256(buffer.getvalue()).hexdigest()
 
-    Raises InputError where it is none, was damaged, is of another version, or has another number of
-    features.
+
+def load_model(folder: str) -> Model:
+    """Read the model of a folder that was fitted on everything.
+
+    Raises InputError where there is none, or it was damaged, is of another version, or has another
+    number of features.
     """
     card = _card(folder)
-    data = store.read_bytes(store.join(folder, "model.npz"))
-    if hashlib.sha256(data).hexdigest() != card["sha256"]:
+    path = store.join(folder, MODEL)
+    weights, intercept = _read_arrays(path, card["sha256"], (NUM_FEATURES,))
+    return Model(weights, float(intercept), card["scaling"], card["sha256"])
+
+
+def load_folds(folder: str) -> tuple[Model, ...]:
+    """The models that have each not seen one fold, in the order of the folds; all have the identity
+    of their file. Raises InputError as `load_model` does."""
+    card = _card(folder)
+    sha256, count = card.get("folds_sha256"), card.get("folds")
+    if not isinstance(sha256, str) or not isinstance(count, int):
+        raise InputError(f"{folder}/card.json: `folds` and `folds_sha256` expected; fit it again")
+    path = store.join(folder, FOLDS)
+    weights, intercepts = _read_arrays(path, sha256, (count, NUM_FEATURES))
+    return tuple(
+        Model(weights[k], float(intercepts[k]), card["scaling"], sha256) for k in range(count)
+    )
+
+
+def _read_arrays(path: str, sha256: Any, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    """Weights of a shape, and an intercept for each model."""
+    data = store.read_bytes(path)
+    if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(
-            f"{folder}/model.npz: not the bytes that card.json names (sha256 differs); copy the "
-            "model again"
+            f"{path}: not the bytes that card.json names (sha256 differs); copy the model again"
         )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            weights, intercept = arrays["weights"], float(arrays["intercept"])
+            weights, intercept = (np.asarray(arrays[name]) for name in ("weights", "intercept"))
     except (*MISSHAPEN, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError) as error:
         raise InputError(
-            f"{folder}/model.npz: arrays `weights` and `intercept` expected ({brief(error)}); copy "
-            "the model again"
+            f"{path}: arrays `weights` and `intercept` expected ({brief(error)}); copy the model "
+            "again"
         ) from error
-    if weights.dtype.kind not in "fiu":
-        raise InputError(f"{folder}/model.npz: weights are numbers, got {weights.dtype}")
-    if weights.shape != (NUM_FEATURES,):
+    for array in (weights, intercept):
+        if array.dtype.kind not in "fiu":
+            raise InputError(f"{path}: weights are numbers, got {array.dtype}")
+    if weights.shape != shape or intercept.shape != shape[:-1]:
         raise InputError(
-            f"{folder}: {NUM_FEATURES} weights expected, got {weights.shape}; this model is of "
-            "another feature size"
+            f"{path}: weights of shape {shape} expected, and an intercept for each model, got "
+            f"{weights.shape} and {intercept.shape}; this model is of another feature size"
         )
-    if not (np.isfinite(weights).all() and np.isfinite(intercept)):
-        raise InputError(f"{folder}/model.npz: finite weights expected; fit the model again")
-    return Model(np.asarray(weights, np.float64), intercept, card["scaling"], card["sha256"])
+    if not (np.isfinite(weights).all() and np.isfinite(intercept).all()):
+        raise InputError(f"{path}: finite weights expected; fit the model again")
+    return np.asarray(weights, np.float64), np.asarray(intercept, np.float64)
 
 
 def _card(folder: str) -> dict[str, Any]:
@@ -142,8 +179,8 @@ def copy_model(source: str, folder: str) -> None:
     if whole_card(folder).get("sha256") == identity:
         return
     # The card first: a copy cut short must not look like a model.
-    for name in ("card.json", "report.json"):
+    for name in ("card.json", "report.json", FOLDS):
         store.delete(store.join(folder, name))
-    for name in ("model.npz", "report.json", "card.json"):
+    for name in (MODEL, "report.json", "card.json"):
         if name != "report.json" or store.exists(store.join(source, name)):
             store.write_bytes(store.join(folder, name), store.read_bytes(store.join(source, name)))

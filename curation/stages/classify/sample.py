@@ -26,10 +26,17 @@ from curation.rundir.survivors import char_lengths
 if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
-VERSION = 2
+VERSION = 3
 Task = tuple[Shard, float]  # and the share of its examples that are drawn
 COLUMNS = ("content", "id", "url", "text")
 TOKENS_SHOWN = 50  # of one feature and shard; what is rarer than the fiftieth explains no weight
+
+
+def training_shares(rundir: RunDirectory, plan: Plan) -> dict[str, float]:
+    """Which share of the examples of each dataset that is learned from trains."""
+    recipe = rundir.recipe
+    classes = recipe.positives(), recipe.negatives()
+    return {name: s for names in classes for name, s in shares(rundir, plan, names).items()}
 
 
 def shares(rundir: RunDirectory, plan: Plan, datasets: Sequence[str]) -> dict[str, float]:
@@ -74,8 +81,7 @@ def sample_shard(rundir: RunDirectory, task: Task) -> ShardResult:
             for batch in _chosen(rundir, task):
                 indptr, indices, counts = term_counts(*text_buffers(batch.column("text")))
                 ends = pa.array(indptr.astype(np.int32))
-                columns = (batch.column(name).to_pylist() for name in ("url", "id"))
-                sites = [site(url) or id_ for url, id_ in zip(*columns, strict=True)]
+                sites = [site(url) or None for url in batch.column("url").to_pylist()]
                 lists = [pa.ListArray.from_arrays(ends, pa.array(v)) for v in (indices, counts)]
                 keys = [batch.column(name) for name in ("content", "id", "window")]
                 writer.write(

@@ -1,20 +1,21 @@
 """classify: GPT-3's quality filter (appendix A.1).
 
-Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run;
-every document scored (evidence); crawl documents kept by the Pareto rule (decision) and written
+Logistic regression on HashingTF features, trusted corpora against raw crawl, fitted once per run,
+and once more without each fold of the sites; every document scored (evidence), on a small crawl by
+the model that has not seen its fold; crawl documents kept by the Pareto rule (decision) and written
 once more, compactly, as survivors.
 
-The sample it learns from is made in sample.py, the fit in fit.py and its figures in measure.py, the
-model file in model.py, the keep rule in kernels/pareto.py.
+The sample it learns from is made in sample.py, the folds in folds.py, the fits in training.py and
+fit.py, their figures in measure.py, the model file in model.py, the keep rule in kernels/pareto.py.
 
 Cost: scoring reads each text once; another alpha reads only the crawl's evidence and the documents
 it keeps. Memory: one row group per task; the fit holds the sampled features, about 24 bytes a
-distinct term of a document.
+distinct term of a document, and as much again for each fold that is fitted at the same time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,21 +29,32 @@ from curation.errors import RecipeError
 from curation.kernels.pareto import pareto_draw
 from curation.recipe.tables import ClassifyConfig
 from curation.rundir import ledger, schema
+from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once, stored_ledgers
 from curation.rundir.survivors import char_lengths
 from curation.stages.classify.fit import check_classes, fit_model
-from curation.stages.classify.model import Model, copy_model, load_model
+from curation.stages.classify.folds import (
+    FOLDS,
+    KEY,
+    MOST_SEEN,
+    fold_keys,
+    fold_numbers,
+    scoring_folds,
+    spread_names,
+)
+from curation.stages.classify.model import Model, copy_model, load_folds, load_model, whole_card
+from curation.stages.classify.sample import site, training_shares
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 2
+VERSION = 3
 # A dataset that keeps less than this many times the rule's floor has hardly a good document.
 ALARM_FLOOR = 1.5
-ALARM_SEEN = 0.5  # one of which the fit saw more as negatives is scored too low
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
+ALARM_MARKS = 0.9  # where layout alone has this part of the model's distance from AUC 0.5
 
 
 def check(rundir: RunDirectory) -> None:
@@ -71,62 +83,97 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     if not decided:
         return {}
     path = rundir.path("classify", "model")
+    by_folds: tuple[str, ...] = ()
     if recipe.classify.model:
         copy_model(recipe.classify.model, path)
     else:
-        fit_model(rundir, plan, engine, path)
-    model = load_model(path)
-    engine.map("classify: score", partial(score_shard, rundir, model.identity), scored)
+        shares = training_shares(rundir, plan)
+        folds = scoring_folds(rundir, plan)
+        fit_model(rundir, plan, engine, shares, folds, path)
+        by_folds = recipe.names() if folds else positives
+    identity = load_model(path).identity
+    fold_identity = load_folds(path)[0].identity if by_folds else ""
+    score = partial(score_shard, rundir, identity, fold_identity, by_folds)
+    engine.map("classify: score", score, scored)
     results = engine.map("classify: decide", partial(decide_shard, rundir), decided)
     by_shard = dict(zip(decided, results, strict=True))
     check_ledgers(rundir, "classify", by_shard)
     return by_shard
 
 
-def given_model(rundir: RunDirectory) -> str:
-    """What a given model's card says; empty where there is none."""
-    card = store.join(rundir.recipe.classify.model, "card.json")
-    there = rundir.recipe.classify.model and store.exists(card)
-    return text_digest(store.read_bytes(card)).hex() if there else ""
+def outside(rundir: RunDirectory, plan: Plan) -> str:
+    """What the stage depends on beside its recipe and its documents: what a given model's card
+    says, or how many folds score."""
+    recipe = rundir.recipe
+    if not recipe.classify.model:
+        filters = any(map(recipe.filtered, recipe.names()))
+        return str(scoring_folds(rundir, plan)) if filters else ""
+    card = store.join(recipe.classify.model, "card.json")
+    return text_digest(store.read_bytes(card)).hex() if store.exists(card) else ""
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
-    """What the keep rates of a finished run say against its filter, a line each."""
+    """What a finished run says against its filter, a line each."""
     ledgers = stored_ledgers(rundir, "classify")
     card = rundir.path("classify", "model", "card.json")
     out = alarms(ledgers, rundir.recipe.classify.alpha)
     if ledgers and not rundir.recipe.classify.model and store.exists(card):
-        out += memorised_warnings(
-            ledgers, store.read_json(card)["training"]["negative"]["datasets"]
+        described = store.read_json(card)
+        negatives = described["training"]["negative"]["datasets"]
+        seen = {name: negatives[name]["share"] for name in ledgers if name in negatives}
+        out += seen_warnings(seen, _folds(rundir), described["spread"]["negative"])
+        out += marks_warnings(described["heldout"])
+    return out
+
+
+def _folds(rundir: RunDirectory) -> int:
+    """How many folds scored the filtered datasets of a finished run."""
+    folds = rundir.recipe.classify.folds
+    return int(plans.recorded(rundir.out).get(KEY, FOLDS) if folds == "auto" else folds)
+
+
+def seen_warnings(seen: Mapping[str, float], folds: int, spread: Sequence[str] = ()) -> list[str]:
+    """Datasets of which the models that score them saw much as negatives, a line each: they score
+    those too low. `spread`: the sites that are too large to be left out as a whole.
+
+    >>> seen_warnings({"web": 0.9}, 5), len(seen_warnings({"web": 0.9, "more": 0.01}, 0))
+    ([], 1)
+    >>> seen_warnings({"web": 0.9}, 5, ["a.example"])[0][:57]
+    'more than a fifth of the negatives are pages of a.example'
+    """
+    out = [
+        f"one model scores {name} and has learned from {100 * share:.0f} % of it as negatives, "
+        f"which it scores too low; set classify.folds = {FOLDS}"
+        for name, share in seen.items()
+        if not folds and share > MOST_SEEN
+    ]
+    if folds and spread:
+        out.append(
+            f"more than a fifth of the negatives are pages of {' and of '.join(spread)}: models "
+            "that have seen other pages of that site score them, which may be too low; add pages "
+            "of more sites"
         )
     return out
 
 
-def memorised_warnings(
-    ledgers: Mapping[str, ledger.Ledger], negatives: Mapping[str, Any]
-) -> list[str]:
-    """Datasets most of whose documents the fit saw as negatives, a line each: it scores those too
-    low.
+def marks_warnings(heldout: Mapping[str, Any]) -> list[str]:
+    """Whether the classes differ in layout more than in what is written.
 
-    On 2,589 real pages the rule keeps 4 % of those of held-out sites and 0.2 % of those that the
-    fit had seen (docs/results/classifier.md).
-
-    >>> lines = memorised_warnings({"web": {"in": [100, 0, 0]}}, {"web": {"fitted": 90}})
-    >>> [line[:60] for line in lines]
-    ['the classifier learned from 90 % of web as negatives, and sc']
+    >>> (line,) = marks_warnings({"auc": 0.99, "marks_auc": 0.97})
+    >>> line[:67]
+    'the classifier may know the trusted corpora by their layout: line b'
+    >>> marks_warnings({"auc": 0.9, "marks_auc": 0.7})
+    []
     """
-    out = []
-    for name, counts in ledgers.items():
-        fitted = negatives.get(name, {"fitted": 0})["fitted"]
-        share = fitted / max(1, ledger.documents(counts, ledger.IN))
-        if share > ALARM_SEEN:
-            out.append(
-                f"the classifier learned from {100 * share:.0f} % of {name} as negatives, and "
-                "scores what it has seen too low: "
-                "give it more pages than it learns from (classify.max_documents), or other pages "
-                "as negatives"
-            )
-    return out
+    auc, marks = heldout["auc"], heldout["marks_auc"]
+    if auc is None or marks is None or marks - 0.5 < ALARM_MARKS * (auc - 0.5):
+        return []
+    return [
+        "the classifier may know the trusted corpora by their layout: line breaks, spaced "
+        f"punctuation and bullets alone tell them from the crawl with AUC {marks:.3f}, all words "
+        f"with {auc:.3f}; read what it keeps (`curation sample RUN`), and take trusted text that "
+        "is laid out like the crawl's"
+    ]
 
 
 def alarms(ledgers: Mapping[str, ledger.Ledger], alpha: float) -> list[str]:
@@ -157,31 +204,58 @@ def alarms(ledgers: Mapping[str, ledger.Ledger], alpha: float) -> list[str]:
 # ---- scoring and deciding ------------------------------------------------------------------------
 
 
-def score_shard(rundir: RunDirectory, model_identity: str, shard: Shard) -> ShardResult:
-    """Write `score` and `u` of every document of a shard."""
+def score_shard(
+    rundir: RunDirectory,
+    model_identity: str,
+    fold_identity: str,
+    by_folds: Collection[str],
+    shard: Shard,
+) -> ShardResult:
+    """Write `score`, `u` and `fold` of every document of a shard; the datasets of `by_folds` are
+    scored by folds."""
     path = rundir.table("classify", shard, "evidence")
     upstream = store.need_footer(rundir.documents(shard)).identity
-    digest = config_digest(
-        "classify/evidence", VERSION, model_identity, rundir.recipe.seed, upstream
-    )
+    models = fold_identity if shard.dataset in by_folds else model_identity
+    digest = config_digest("classify/evidence", VERSION, models, rundir.recipe.seed, upstream)
 
     def make() -> ShardResult:
-        from curation.kernels.buffers import text_buffers
-        from curation.kernels.elementary import sigmoid
-        from curation.kernels.hashingtf import logits
-
-        model = load_model(rundir.path("classify", "model"))
+        folder = rundir.path("classify", "model")
+        folds = load_folds(folder) if shard.dataset in by_folds else ()
+        models = folds or (load_model(folder),)
+        spread = spread_names(whole_card(folder)["spread"]) if folds else frozenset()
+        seed = rundir.recipe.seed
         with store.TableWriter(path, schema.QUALITY, digest) as writer:
-            for batch in store.read_groups(rundir.documents(shard), ["text", "content"]):
-                offsets, data = text_buffers(batch.column(0))
-                score = sigmoid(
-                    logits(offsets, data, model.weights, model.intercept, model.scaling)
+            for batch in store.read_groups(rundir.documents(shard), ["text", "content", "url"]):
+                contents = batch.column("content").to_pylist()
+                fold = np.zeros(batch.num_rows, np.int16)
+                if folds:
+                    sites = map(site, batch.column("url").to_pylist())
+                    fold = fold_numbers(seed, fold_keys(sites, contents, spread), len(folds))
+                score = _scores(batch.column("text"), models, fold)
+                u = draws.uniforms(seed, "pareto", contents)
+                mask = np.full(len(fold), not folds)
+                writer.write(
+                    pa.record_batch([score, u, pa.array(fold, mask=mask)], schema=schema.QUALITY)
                 )
-                u = draws.uniforms(rundir.recipe.seed, "pareto", batch.column(1).to_pylist())
-                writer.write(pa.record_batch([score, u], schema=schema.QUALITY))
         return ShardResult(digest)
 
     return run_once(path, digest, make)
+
+
+def _scores(
+    texts: pa.Array, models: Sequence[Model], fold: npt.NDArray[np.int16]
+) -> npt.NDArray[np.float64]:
+    """The score of each text by the model of its fold."""
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.elementary import sigmoid
+    from curation.kernels.hashingtf import logits
+
+    out = np.empty(len(texts))
+    for number in np.unique(fold).tolist():
+        rows, model = np.flatnonzero(fold == number), models[number]
+        buffers = text_buffers(texts if len(rows) == len(texts) else texts.take(pa.array(rows)))
+        out[rows] = sigmoid(logits(*buffers, model.weights, model.intercept, model.scaling))
+    return out
 
 
 def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:

@@ -26,7 +26,7 @@ from curation.stages.classify import stage as classify
 
 @pytest.fixture
 def finished(run_recipe: Callable[..., Any]) -> tuple[RunDirectory, Any]:
-    return run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": 3.0, "heldout": 0.3}})
+    return run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": 3.0}})
 
 
 def call(*args: str) -> Any:
@@ -39,9 +39,7 @@ def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
     found = kept_by_alpha(*finished)["web"]
     assert sum(found.counts) == 100
     for alpha in (1.0, 3.0, 20.0):
-        rundir, plan = run_recipe(
-            DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha, "heldout": 0.3}}
-        )
+        rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha}})
         (shard,) = plan.of("web")
         keep = store.read_table(rundir.decision("classify", shard)).column("keep").to_numpy()
         score = (
@@ -61,6 +59,8 @@ def test_alpha_is_fitted_to_documents_that_the_fit_never_saw(
     assert model is not None
     assert model.report is not None
     fit, heldout = found.fit, model.report.datasets["good"]
+    assert fit.scored == "documents, each scored by a model that has not seen its fold"
+    assert fit.counts == tuple(heldout.scores)
     assert fit.documents == heldout.documents > 0
     assert (fit.dataset, sum(fit.counts)) == ("good", fit.documents)
     assert sum(fit.expected) == pytest.approx(fit.documents, abs=0.01)

@@ -23,6 +23,10 @@ from curation.rundir.directory import RunDirectory
 from curation.stages.classify import fit as classify_fit
 from curation.stages.classify import measure as classify_measure
 from curation.stages.classify import sample as classify_sample
+from curation.stages.classify import stage as classify
+from curation.stages.classify import training as classify_training
+from curation.stages.classify.model import load_folds, load_model
+from curation.stages.classify.training import features
 
 
 def fitted(rundir: RunDirectory) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -32,13 +36,14 @@ def fitted(rundir: RunDirectory) -> tuple[dict[str, Any], dict[str, Any]]:
     )  # type: ignore[return-value]
 
 
-def training(rundir: RunDirectory, plan: Any, **changes: Any) -> classify_fit.Training:
+def training(
+    rundir: RunDirectory, plan: Any, folds: int = 5, **changes: Any
+) -> classify_training.Training:
     made = rundir.recipe
     classes = {"positive": made.positives(), "negative": made.negatives()}
-    tables = {
-        d: classify_fit.features(rundir, plan.of(d)) for names in classes.values() for d in names
-    }
-    return classify_fit.training_set(tables, classes, replace(made.classify, **changes), made.seed)
+    tables = {d: features(rundir, plan.of(d)) for names in classes.values() for d in names}
+    config = replace(made.classify, **changes)
+    return classify_training.training_set(tables, classes, config, folds, made.seed)
 
 
 # ---- the sample ------------------------------------------------------------------------------------------------------------------------
@@ -66,8 +71,8 @@ def test_the_sample_depends_on_contents_not_on_files(
     rundir, plan = run_recipe(DATASETS, table)
     reordered = {"good": DATASETS["good"], "crawl:other": DATASETS["crawl:web"][::-1]}
     other, other_plan = run_recipe(reordered, table, out="other")
-    one = classify_fit.features(rundir, plan.of("web")).column("content").to_pylist()
-    two = classify_fit.features(other, other_plan.of("other")).column("content").to_pylist()
+    one = features(rundir, plan.of("web")).column("content").to_pylist()
+    two = features(other, other_plan.of("other")).column("content").to_pylist()
     assert one == two
     assert 20 < len(one) < 60
 
@@ -79,14 +84,14 @@ def test_windows_cut_long_documents_and_a_class_stays_bounded(
     datasets = {"good": DATASETS["good"], "books": [book], "crawl:web": DATASETS["crawl:web"]}
     windows = {"window_chars": 400, "max_documents": 1000}
     rundir, plan = run_recipe(datasets, {**TABLE, "classify": windows})
-    table = classify_fit.features(rundir, plan.of("books"))
+    table = features(rundir, plan.of("books"))
     assert table.column("window").to_pylist() == list(range(len(book["text"]) // 400))
     whole = Counter(tokenize(book["text"]))
     assert sum(map(sum, table.column("counts").to_pylist())) == whole.total()
     rundir, plan = run_recipe(
         datasets, {**TABLE, "classify": {**windows, "max_documents": 20}}, out="few"
     )
-    assert 2 < classify_fit.features(rundir, plan.of("books")).num_rows < 25
+    assert 2 < features(rundir, plan.of("books")).num_rows < 25
 
 
 @pytest.mark.parametrize("windows", [1, 2, 7, 300])
@@ -102,12 +107,20 @@ def test_weights_share_a_class_between_its_datasets(run_recipe: Callable[..., An
         "books": labelled_rows(GOOD, 4, 7),
         "crawl:web": DATASETS["crawl:web"],
     }
-    rundir, plan = run_recipe(datasets, {**TABLE, "classify": {"heldout": 0.0}})
+    rundir, plan = run_recipe(datasets, {"stages": ["extract"]})
+    rundir = RunDirectory(rundir.out, replace(rundir.recipe, classify=ClassifyConfig()))
+    for name in datasets:
+        for shard in plan.of(name.removeprefix("crawl:")):
+            classify_sample.sample_shard(rundir, (shard, 1.0))
     found = training(rundir, plan, weights={"books": 3.0})
-    sums = [found.weight[found.dataset == place].sum() for place in range(3)]
     assert found.names == ("good", "books", "web")
-    assert sums == pytest.approx([64 / 4, 64 * 3 / 4, 100])
-    assert (training(rundir, plan).weight == 1).all()
+    for rows in (np.ones(164, bool), found.fold != 2):
+        weight, dataset = classify_training.example_weights(found, rows), found.dataset[rows]
+        sums = [weight[dataset == place].sum() for place in range(3)]
+        positives, negatives = (int((found.y[rows] == label).sum()) for label in (1, 0))
+        assert sums == pytest.approx([positives / 4, positives * 3 / 4, negatives])
+    even = classify_training.example_weights(training(rundir, plan), np.ones(164, bool))
+    assert (even == 1).all()
 
 
 # ---- the model -------------------------------------------------------------------------------------------------------------------------
@@ -115,7 +128,7 @@ def test_weights_share_a_class_between_its_datasets(run_recipe: Callable[..., An
 
 def test_the_same_data_gives_the_same_model_bytes(run_recipe: Callable[..., Any]) -> None:
     runs = [run_recipe(DATASETS, TABLE, out=out)[0] for out in ("one", "two")]
-    for name in ("model.npz", "report.json", "card.json"):
+    for name in ("model.npz", "folds.npz", "report.json", "card.json"):
         one, two = (Path(rundir.path("classify", "model", name)).read_bytes() for rundir in runs)
         assert one == two
 
@@ -128,10 +141,11 @@ def test_the_card_counts_and_names_the_training_sets(run_recipe: Callable[..., A
         card["training"]["negative"]["datasets"]["web"],
     )
     assert (good["documents"], web["documents"], web["sites"]) == (60, 100, 17)
-    table = classify_fit.features(rundir, plan.of("good"))
+    table = features(rundir, plan.of("good"))
     keys = b"".join(content + bytes(4) for content in table.column("content").to_pylist())
     assert good["sha256"] == hashlib.sha256(keys).hexdigest()
-    assert good["fitted"] + web["fitted"] + report["documents"] == 160
+    assert (good["share"], web["share"]) == (1, 1)
+    assert report["documents"] == 160
     changed = [*DATASETS["good"][:-1], {"id": "x", "text": "another one"}]
     other, _ = run_recipe({"fine": changed, "crawl:web": DATASETS["crawl:web"]}, TABLE, out="other")
     theirs = fitted(other)[0]["training"]
@@ -139,24 +153,39 @@ def test_the_card_counts_and_names_the_training_sets(run_recipe: Callable[..., A
     assert theirs["negative"]["datasets"]["web"]["sha256"] == web["sha256"]
 
 
-def test_no_site_is_both_learned_from_and_measured_on(run_recipe: Callable[..., Any]) -> None:
-    found = training(*run_recipe(DATASETS, TABLE), heldout=0.4)
-    assert found.held.any()
-    assert not set(found.site[found.held]) & set(found.site[~found.held])
-
-
-def test_c_is_chosen_on_one_half_of_the_held_out_sites_and_measured_on_the_other(
+def test_c_is_chosen_on_one_fold_and_measured_on_the_others(
     run_recipe: Callable[..., Any],
 ) -> None:
-    rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "heldout": 0.5}})
+    rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "folds": 2}})
     card, report = fitted(rundir)
     assert [one["C"] for one in report["tried"]] == list(classify_fit.TRIED_C)
     least = min(report["tried"], key=lambda one: one["log_loss"])
     assert card["C"] == least["C"]
-    held = int(training(rundir, plan, heldout=0.5).held.sum())
-    assert report["documents"] + least["documents"] == held
-    with pytest.raises(InputError, match="auto"):
-        run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "heldout": 0.0}}, out="none")
+    chosen_on = int((training(rundir, plan, folds=2).fold == 0).sum())
+    assert (least["documents"], report["documents"]) == (chosen_on, 160 - chosen_on)
+
+
+def test_each_fold_is_fitted_on_the_others_alone_wherever_it_is_fitted(
+    run_recipe: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By tasks or here: the same bytes. What stands in the folds file is the fit without a fold."""
+    rundir, plan = run_recipe(DATASETS, TABLE)
+    monkeypatch.setattr(classify_training, "SMALL", 0)
+    other, _ = run_recipe(DATASETS, TABLE, out="tasks")
+    for name in ("model.npz", "folds.npz", "report.json"):
+        one, two = (Path(run.path("classify", "model", name)) for run in (rundir, other))
+        assert one.read_bytes() == two.read_bytes()
+    assert not Path(other.path("classify", "model", "fits")).exists()
+    found = training(rundir, plan)
+    whole = load_model(rundir.path("classify", "model"))
+    start = whole.weights, whole.intercept
+    for k, model in enumerate(load_folds(rundir.path("classify", "model"))):
+        w, intercept = classify_training.regression(
+            found, found.fold != k, 1.0, "balanced", start=start
+        )
+        assert (model.weights.tobytes(), model.intercept) == (w.tobytes(), intercept)
+        w, _ = classify_training.regression(found, found.fold != k, 1.0, "balanced", tol=1e-10)
+        np.testing.assert_allclose(model.weights, w, rtol=0, atol=2e-3)  # wherever it starts
 
 
 def test_the_weights_are_the_minimum_of_the_stated_objective(
@@ -164,8 +193,8 @@ def test_the_weights_are_the_minimum_of_the_stated_objective(
 ) -> None:
     found = training(*run_recipe(DATASETS, TABLE))
     rows = np.ones(len(found.y), bool)
-    w, intercept = classify_fit.regression(found, rows, 1.0, "balanced", tol=1e-10)
-    weight = classify_measure.class_weights(found.y, "balanced")
+    w, intercept = classify_training.regression(found, rows, 1.0, "balanced", tol=1e-10)
+    weight = classify_training.class_weights(found.y, "balanced")
     residual = weight * (sigmoid(found.x @ w + intercept) - found.y)
     np.testing.assert_allclose(found.x.T @ residual + w, 0, atol=1e-5)
     assert residual.sum() == pytest.approx(0, abs=1e-5)
@@ -195,21 +224,63 @@ def test_the_strongest_tokens_come_from_the_training_text_with_their_collisions(
 
 
 def test_the_figures_add_up(run_recipe: Callable[..., Any]) -> None:
-    _, report = fitted(run_recipe(DATASETS, {**TABLE, "classify": {"heldout": 0.4, "C": 10.0}})[0])
+    card, report = fitted(run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0}})[0])
     assert sum(band["documents"] for band in report["calibration"]) == report["documents"]
     assert sum(sum(own["scores"]) for own in report["datasets"].values()) == report["documents"]
     assert 0.7 < report["auc"] <= 1  # a fifth of the crawl is good
     assert [one["documents"] for one in report["curve"]] == sorted(
         one["documents"] for one in report["curve"]
     )
-    assert report["curve"][-1]["auc"] == report["auc"]
+    assert report["curve"][-1]["documents"] < report["documents"] == 160
+    assert 0 < card["heldout"]["marks_auc"] < 1
 
 
 def test_calibration_weighs_classes_as_the_fit_does() -> None:
     y = np.array([1, 0, 0, 0])
-    weight = classify_measure.class_weights(y, "balanced")
+    weight = classify_training.class_weights(y, "balanced")
     (band,) = classify_measure._calibration(y, np.full(4, 0.5), weight, np.linspace(0, 1, 3))
     assert (band["documents"], band["positive"], band["score"]) == (4, 0.5, 0.5)
+
+
+def test_layout_that_tells_the_classes_apart_is_measured_and_said(
+    run_recipe: Callable[..., Any],
+) -> None:
+    """The same words in both, but for spaced commas and bullets."""
+    rows = labelled_rows(GOOD, 120, 4)
+    good = [{**row, "text": row["text"].replace(" rain", " , rain ,")} for row in rows[:60]]
+    web = [{**row, "text": "- " + row["text"].replace(" rain", "\n- rain")} for row in rows[60:]]
+    rundir, _ = run_recipe({"good": good, "crawl:web": web}, TABLE)
+    heldout = fitted(rundir)[0]["heldout"]
+    assert heldout["marks_auc"] > 0.95
+    (line,) = [line for line in classify.warnings(rundir) if "layout" in line]
+    assert f"AUC {heldout['marks_auc']:.3f}, all words with {heldout['auc']:.3f}" in line
+
+
+def test_a_classifier_that_cannot_be_told_from_chance_does_not_filter(
+    run_recipe: Callable[..., Any],
+) -> None:
+    """Both classes are drawn from the same words; it is refused in the second run as in the first."""
+    alike = {"good": labelled_rows(GOOD, 40, 11), "crawl:web": labelled_rows(GOOD, 40, 12)}
+    for _ in range(2):
+        with pytest.raises(InputError, match="not to be told from chance on the 80 documents"):
+            run_recipe(alike, TABLE)
+    with pytest.raises(
+        InputError, match=r"worse than chance on the 9 documents.*AUC 0\.10, and one"
+    ):
+        classify_fit.check_chance({"documents": 9, "auc": 0.1, "chance": 0.2})
+
+
+def test_chance_is_as_wide_as_that_of_scores_that_know_nothing() -> None:
+    """Documents of a site count once, since they are no independent draws."""
+    from sklearn.metrics import roc_auc_score
+
+    rng = np.random.default_rng(5)
+    y, group = np.repeat([1, 0], [20, 60]), np.arange(80)
+    width = classify_measure.chance_width(y, group)
+    inside = [abs(roc_auc_score(y, rng.random(80)) - 0.5) < width for _ in range(400)]
+    assert 0.92 < np.mean(inside) < 0.98
+    twice = classify_measure.chance_width(np.repeat(y, 2), np.repeat(group, 2))
+    assert twice == width
 
 
 # ---- parity with pyspark.ml ------------------------------------------------------------------------------------------------------------
@@ -229,7 +300,7 @@ def test_coefficients_agree_with_pyspark_ml(
 
     found = training(*plans.read(str(sample_run)), scaling=scaling)
     rows = np.ones(len(found.y), bool)
-    weight = classify_measure.class_weights(found.y, "balanced")
+    weight = classify_training.class_weights(found.y, "balanced")
     used = np.unique(found.x.indices)
     x = found.x[:, used].sorted_indices()
     data = [
@@ -247,7 +318,7 @@ def test_coefficients_agree_with_pyspark_ml(
     coefficients = np.zeros(found.x.shape[1])
     coefficients[used] = theirs.coefficients.toArray()
     largest = np.abs(coefficients).max()
-    for tol, share in ((classify_fit.TOL, 1e-2), (1e-9, 1e-4)):
-        w, intercept = classify_fit.regression(found, rows, c, "balanced", tol)
+    for tol, share in ((classify_training.TOL, 1e-2), (1e-9, 1e-4)):
+        w, intercept = classify_training.regression(found, rows, c, "balanced", tol)
         np.testing.assert_allclose(w, coefficients, rtol=0, atol=share * largest)
         assert intercept == pytest.approx(theirs.intercept, abs=share * largest)

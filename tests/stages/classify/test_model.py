@@ -16,7 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from curation.errors import InputError
-from curation.stages.classify.model import NUM_FEATURES, copy_model, load_model, write_model
+from curation.stages.classify.model import (
+    NUM_FEATURES,
+    copy_model,
+    load_folds,
+    load_model,
+    write_model,
+)
 
 CARD: dict[str, Any] = {"scaling": "tf"}
 
@@ -53,6 +59,47 @@ def test_a_model_comes_back_as_it_was_written(folder: Path, tmp_path: Path) -> N
     }
 
 
+@pytest.fixture
+def with_folds(tmp_path: Path) -> Path:
+    weights = np.arange(NUM_FEATURES, dtype=float) + 0.5
+    folds = [(weights + k, k / 2) for k in range(3)]
+    write_model(str(tmp_path / "f"), weights, -1.5, {**CARD, "folds": 3}, folds=folds)
+    return tmp_path / "f"
+
+
+def test_folds_come_back_in_their_order_under_the_identity_of_their_file(with_folds: Path) -> None:
+    folds = load_folds(str(with_folds))
+    assert [(m.weights[0], m.intercept) for m in folds] == [(0.5, 0.0), (1.5, 0.5), (2.5, 1.0)]
+    file = hashlib.sha256((with_folds / "folds.npz").read_bytes()).hexdigest()
+    assert {m.identity for m in folds} == {file} != {load_model(str(with_folds)).identity}
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"folds": 2}, "shape .2, 262144. expected"),
+        ({"folds": "3"}, "`folds` and `folds_sha256` expected"),
+        ({"folds_sha256": None}, "`folds` and `folds_sha256` expected"),
+        ({"folds_sha256": "0"}, "sha256 differs"),
+    ],
+)
+def test_folds_of_another_kind_are_refused(
+    with_folds: Path, values: dict[str, Any], said: str
+) -> None:
+    change(with_folds, **values)
+    assert load_model(str(with_folds)).intercept == -1.5
+    with pytest.raises(InputError, match=said):
+        load_folds(str(with_folds))
+
+
+def test_a_copy_of_a_model_has_no_folds(with_folds: Path, folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(with_folds, copy)
+    copy_model(str(folder), str(copy))
+    assert load_model(str(copy)).identity == load_model(str(folder)).identity
+    assert sorted(p.name for p in copy.iterdir()) == ["card.json", "model.npz", "report.json"]
+
+
 def test_anybody_can_read_it_without_this_package_and_without_pickle(folder: Path) -> None:
     with np.load(folder / "model.npz", allow_pickle=False) as arrays:
         assert set(arrays) == {"weights", "intercept"}
@@ -70,8 +117,8 @@ def test_a_copied_model_does_not_keep_the_report_of_the_one_before(
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"format": 2}, "format 1 expected, got 2"),
-        ({"format": None}, "format 1 expected, got None"),
+        ({"format": 1}, "format 2 expected, got 1"),
+        ({"format": None}, "format 2 expected, got None"),
         ({"features": 1 << 20}, "another feature size"),
         ({"scaling": "idf"}, "a scaling of tf, binary, l2, log-l2 expected, got 'idf'"),
         ({"sha256": "0"}, "sha256 differs"),

@@ -49,18 +49,21 @@ def test_another_alpha_decides_again_from_the_stored_evidence(
     assert keep.tolist() == (pareto_draw(u, 50.0) > 1 - score).tolist()
 
 
-def test_a_model_of_another_run_gives_the_same_scores(
+def test_the_model_of_another_run_is_the_one_that_learned_from_all(
     run_recipe: Callable[..., Any], tmp_path: Path
 ) -> None:
-    rundir, plan = run_recipe(DATASETS, TABLE)
+    """Where no folds score the crawl, the same model does in both runs."""
+    whole = {**TABLE, "classify": {**TABLE["classify"], "folds": 0}}
+    rundir, plan = run_recipe(DATASETS, whole)
     model = {"model": rundir.path("classify", "model"), "alpha": 2.0}
     other, _ = run_recipe({"crawl:web": []}, {**TABLE, "classify": model}, out="other")
     (shard,) = plan.of("web")
-    scores = [
-        store.read_table(c.table("classify", shard, "evidence")).column("score")
+    one, two = (
+        store.read_table(c.table("classify", shard, "evidence")).drop_columns("u")
         for c in (rundir, other)
-    ]
-    assert scores[0].equals(scores[1])
+    )
+    assert one.equals(two)
+    assert one.column("fold").null_count == 100
     with pytest.raises(RecipeError, match="scaling"):
         run_recipe(
             {"crawl:web": []}, {**TABLE, "classify": {**model, "scaling": "tf"}}, out="third"
@@ -105,13 +108,14 @@ def test_a_bad_setting_is_refused_by_name(
 def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]) -> None:
     web = {"good": DATASETS["good"], "crawl:junk": labelled_rows(JUNK, 300, 5)}
     rundir, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 3.0}})
-    line, seen = pipeline.warnings(rundir)
+    (line,) = pipeline.warnings(rundir)
     assert line.startswith("junk keeps")
-    assert "of junk as negatives" in seen
     assert "12.50 % of those of score 0" in line
     rundir, _ = run_recipe(web, {**TABLE, "classify": {"C": 1e5, "alpha": 0.01}})
-    line, seen = pipeline.warnings(rundir)
+    (line,) = pipeline.warnings(rundir)
     assert "hardly filtered" in line
+    rundir, _ = run_recipe(web, {**TABLE, "classify": {"alpha": 0.01, "folds": 0}}, out="one")
+    assert "one model scores junk and has learned from 100 %" in pipeline.warnings(rundir)[-1]
     few = {"C": 1.0, "alpha": 5.0, "max_documents": 40}
     rundir, _ = run_recipe(DATASETS, {**TABLE, "classify": few}, out="well")
     assert pipeline.warnings(rundir) == []

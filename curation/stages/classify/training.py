@@ -1,0 +1,291 @@
+"""The training set of the classifier, and one fit on a part of it: logistic regression by
+scikit-learn.
+
+Newton's method: lbfgs needs twice as long to come as near to the minimum, and stops far from it at
+scikit-learn's default tolerance. One thread adds in one order, so the same features give the same
+bytes on the same machine and versions, whichever process fits.
+
+The driver writes the training set as arrays once; each task maps them, fits one subset and writes
+its weights. Memory: the features (12 bytes a distinct term of a document) once, and about twice as
+much for each fit at work.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from curation import draws, store
+from curation.errors import InputError
+from curation.stages.classify import folds as crossfit
+from curation.stages.classify.model import NUM_FEATURES, Floats
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.recipe.tables import ClassifyConfig
+    from curation.rundir.directory import RunDirectory, Shard
+
+TOL = 1e-5  # largest gradient, in scikit-learn's scale, at which a fit ends
+FIT_BYTES = 6 << 30  # that fits at the same time may take
+SMALL = 200_000  # features of all documents: fitted sooner than workers load scikit-learn
+WHOLE = -1  # the fold that no document is in
+# Tokens without a letter or digit: how often they stand in a text says how it is laid out.
+MARKS = (*"-–—•·*|/>»«#=+:;&…©{}()[].,!?<~_\\\"'", "", "...", "--", "||", "//", "\u00a0")
+Bools = npt.NDArray[np.bool_]
+Ints = npt.NDArray[np.int64]
+Fitted = tuple[Floats, float]  # weights float64[2**18] and intercept
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Training:
+    """The training set of n documents, or windows of them.
+
+    `x`: csr float64[n, 2**18], scaled; `marks`: float64[n, m], the share of each of MARKS among
+    the tokens; `y`: 0 or 1; `dataset`: the place in `names`; `u`: its draw for the learning curve;
+    `fold`, and `group`, which is the same for documents that are in one fold together. `weights`:
+    of datasets in their class, by name. `spread`: sites of each class whose documents are drawn one
+    by one.
+    """
+
+    names: tuple[str, ...]
+    weights: Mapping[str, float]
+    spread: crossfit.Spread
+    x: Any
+    marks: Floats
+    y: Ints
+    dataset: Ints
+    u: Floats
+    fold: npt.NDArray[np.int16]
+    group: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Subset:
+    """What one fit sees: all folds but `without`, and of them the part of the documents whose draw
+    is below `part`; and its C."""
+
+    C: float
+    without: int = WHOLE
+    part: float = 1.0
+
+    def __str__(self) -> str:
+        seen = "all folds" if self.without == WHOLE else f"all folds but {self.without}"
+        return f"{self.part:g} of {seen}, C {self.C:g}"
+
+    def rows(self, training: Training) -> Bools:
+        return np.asarray((training.fold != self.without) & (training.u < self.part))
+
+
+def features(rundir: RunDirectory, shards: Sequence[Shard]) -> pa.Table:
+    """The examples gathered from a dataset's shards, in an order that does not depend on the
+    shards."""
+    tables = [store.read_table(rundir.table("classify", shard, "features")) for shard in shards]
+    return pa.concat_tables(tables).sort_by(
+        [(name, "ascending") for name in ("content", "id", "window")]
+    )
+
+
+def training_set(
+    tables: Mapping[str, pa.Table],
+    classes: Mapping[str, Sequence[str]],
+    config: ClassifyConfig,
+    folds: int,
+    seed: int,
+) -> Training:
+    """The training set of some tables of `schema.FEATURES`, one a dataset, each in a fixed order.
+
+    Raises InputError where a class is empty, or has too few sites for the folds.
+    """
+    from scipy.sparse import vstack
+
+    names = tuple(name for datasets in classes.values() for name in datasets)
+    rows = np.array([tables[name].num_rows for name in names])
+    y = np.repeat([int(name in classes["positive"]) for name in names], rows)
+    for name, label in (("positives", 1), ("negatives", 0)):
+        if not (y == label).any():
+            raise InputError(
+                f"classify: there are no {name} to fit on; look at rejects/ for why their datasets "
+                "are empty"
+            )
+    sites, contents = (
+        [value for name in names for value in tables[name].column(column).to_pylist()]
+        for column in ("site", "content")
+    )
+    spread = crossfit.spread_sites(y, sites)
+    keys = crossfit.fold_keys(sites, contents, crossfit.spread_names(spread))
+    fold = crossfit.fold_numbers(seed, keys, folds)
+    group = np.unique(np.array(keys, object), return_inverse=True)[1].astype(np.int64)
+    crossfit.need_classes(y, group, fold, folds)
+    matrices = [_matrices(tables[name], config) for name in names]
+    return Training(
+        names,
+        config.weights,
+        spread,
+        vstack([x for x, _ in matrices], format="csr"),
+        np.vstack([marks for _, marks in matrices]),
+        y,
+        np.repeat(np.arange(len(names)), rows),
+        draws.uniforms(seed, "classify/curve", contents),
+        fold,
+        group,
+    )
+
+
+def _matrices(table: pa.Table, config: ClassifyConfig) -> tuple[Any, Floats]:
+    """The scaled features of a table of `schema.FEATURES`, and its marks."""
+    from scipy.sparse import csr_matrix
+
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.hashingtf import scale, term_counts
+
+    table = table.combine_chunks()
+    indices, counts = (table.column(name).combine_chunks() for name in ("indices", "counts"))
+    lengths = indices.value_lengths().to_numpy(zero_copy_only=False)
+    indptr = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    where = indices.flatten().to_numpy(), indptr
+    shape = table.num_rows, NUM_FEATURES
+    counted = csr_matrix((counts.flatten().to_numpy(), *where), shape=shape)
+    columns = np.unique(term_counts(*text_buffers(pa.array(MARKS)))[1])
+    marks = counted[:, columns].toarray() / np.maximum(1, counted.sum(axis=1)).reshape(-1, 1)
+    x = csr_matrix((scale(indptr, counted.data, config.scaling), *where), shape=shape)
+    return x, np.asarray(marks, np.float64)
+
+
+# ---- one fit -------------------------------------------------------------------------------------
+
+
+def class_weights(y: Ints, class_weight: str) -> Floats:
+    """`balanced`: n / (2 n_class), so that both classes weigh alike; `none`: 1.
+
+    >>> class_weights(np.array([1, 0, 0, 0]), "balanced").round(3).tolist()
+    [2.0, 0.667, 0.667, 0.667]
+    """
+    counts = np.bincount(y, minlength=2)
+    if class_weight != "balanced" or not counts.all():
+        return np.ones(len(y))
+    return np.asarray((len(y) / 2 / counts)[y])
+
+
+def example_weights(training: Training, rows: Bools) -> Floats:
+    """1 for each of some rows; with `weights`, what makes the datasets of a class weigh in their
+    proportion and the class as it did."""
+    y, dataset = training.y[rows], training.dataset[rows]
+    out = np.ones(len(y))
+    if not training.weights:
+        return out
+    counts = np.bincount(dataset, minlength=len(training.names))
+    for label in (0, 1):
+        of_class = np.unique(dataset[y == label]).tolist()
+        total = sum(training.weights.get(training.names[d], 1.0) for d in of_class)
+        for d in of_class:
+            share = training.weights.get(training.names[d], 1.0) / total
+            out[dataset == d] = share * counts[of_class].sum() / counts[d]
+    return out
+
+
+def regression(
+    training: Training,
+    rows: Bools,
+    c: float,
+    class_weight: str,
+    tol: float = TOL,
+    start: Fitted | None = None,
+) -> Fitted:
+    """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log
+    loss + |w|^2 / 2, looked for from `start`, or from 0."""
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
+
+    weight = example_weights(training, rows) * class_weights(training.y[rows], class_weight)
+    warm = start is not None
+    model = LogisticRegression(C=c, solver="newton-cg", max_iter=200, tol=tol, warm_start=warm)
+    if start is not None:
+        model.coef_, model.intercept_ = start[0].reshape(1, -1), np.array([start[1]])
+    # One thread adds in one order: the same weights every time.
+    with threadpool_limits(1), warnings.catch_warnings():
+        # Its line search may end at the last bit.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(training.x[rows], training.y[rows], sample_weight=weight)
+    return model.coef_[0].astype(np.float64), float(model.intercept_[0])
+
+
+# ---- many fits, by tasks -------------------------------------------------------------------------
+
+
+def write_training(folder: str, training: Training) -> None:
+    """Write what the tasks of `fit_subsets` read; the caller deletes the folder."""
+    if training.x.nnz > SMALL:
+        arrays = {name: getattr(training, name) for name in ("y", "dataset", "u", "fold")}
+        arrays |= {name: getattr(training.x, name) for name in ("data", "indices", "indptr")}
+        for name, array in arrays.items():
+            store.write_array(store.join(folder, f"{name}.npy"), array)
+
+
+def fit_subsets(
+    engine: Engine,
+    folder: str,
+    training: Training,
+    subsets: Sequence[Subset],
+    class_weight: str,
+    start: Fitted | None = None,
+) -> list[Fitted]:
+    """What is fitted on each subset, by tasks at the same time; `folder` holds the training set.
+
+    `start`: where to look for the minimum from. It saves three fifths of the time of a fold, and
+    the minimum does not depend on it (docs/results/classifier.md).
+    """
+    if training.x.nnz <= SMALL:
+        return [
+            regression(training, s.rows(training), s.C, class_weight, start=start) for s in subsets
+        ]
+    if start is not None:
+        store.write_array(store.join(folder, "start.npy"), np.append(*start))
+    names, weights = training.names, dict(training.weights)
+    task = partial(_fit_subset, folder, names, weights, class_weight, start is not None)
+    items = list(zip(subsets, range(len(subsets)), strict=True))
+    together = max(1, min(engine.workers, FIT_BYTES // (24 * training.x.nnz + 1)))
+    for begin in range(0, len(items), together):
+        engine.map("classify: fit", task, items[begin : begin + together])
+    return [_fitted(store.join(folder, f"fit-{number}.npy")) for _, number in items]
+
+
+def _fit_subset(
+    folder: str,
+    names: tuple[str, ...],
+    weights: Mapping[str, float],
+    class_weight: str,
+    warm: bool,
+    item: tuple[Subset, int],
+) -> None:
+    """Fit one subset of the training set in `folder`, and write its weights and intercept there."""
+    from scipy.sparse import csr_matrix
+
+    subset, number = item
+    read = {
+        name: store.read_array(store.join(folder, f"{name}.npy"))
+        for name in ("y", "dataset", "u", "fold", "data", "indices", "indptr")
+    }
+    x = csr_matrix(
+        (read["data"], read["indices"], read["indptr"]), shape=(len(read["y"]), NUM_FEATURES)
+    )
+    none = np.zeros(0)
+    ints = np.zeros(0, np.int64)
+    training = Training(
+        names, weights, {}, x, none, read["y"], read["dataset"], read["u"], read["fold"], ints
+    )
+    start = _fitted(store.join(folder, "start.npy")) if warm else None
+    fitted = regression(training, subset.rows(training), subset.C, class_weight, start=start)
+    store.write_array(store.join(folder, f"fit-{number}.npy"), np.append(*fitted))
+
+
+def _fitted(path: str) -> Fitted:
+    array = np.array(store.read_array(path))
+    return array[:-1], float(array[-1])
