@@ -37,20 +37,6 @@ from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
 from curation.kernels.elementary import log_of
 from curation.kernels.unicode import BREAK, cell_of, decode, unicode_table
 
-GROUPS = {
-    "chars": ("log_chars",),
-    "prose": ("log_prose_chars", "log_commas", "letters"),
-    "gopher": (
-        "words",
-        "mean_word_length",
-        "symbol_word_ratio",
-        "bullet_lines",
-        "ellipsis_lines",
-        "alpha_words",
-        "stop_words",
-    ),
-}
-SIGNALS = tuple(name for names in GROUPS.values() for name in names)
 PROSE_LINE_CHARS = 30
 # What the pass counts, one column each.
 (
@@ -102,23 +88,6 @@ def _kind_table() -> npt.NDArray[np.uint8]:
         for character in characters:
             table[ord(character)] |= kind
     return readonly(table)
-
-
-def names_of(chosen: Sequence[str]) -> tuple[str, ...]:
-    """The signals that groups and single names stand for, each once, in the order of `SIGNALS`.
-
-    Raises ValueError for a name that is neither.
-
-    >>> names_of(["letters", "chars"])
-    ('log_chars', 'letters')
-    """
-    names = set()
-    for name in chosen:
-        if name not in GROUPS and name not in SIGNALS:
-            known = ", ".join([*GROUPS, *SIGNALS])
-            raise ValueError(f"expected signals or groups of {known}; got {name!r}")
-        names.update(GROUPS.get(name, (name,)))
-    return tuple(name for name in SIGNALS if name in names)
 
 
 def signals(offsets: Offsets, data: Bytes, names: Sequence[str]) -> npt.NDArray[np.float64]:

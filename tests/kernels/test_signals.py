@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
-from curation.kernels.signals import GROUPS, SIGNALS, names_of, signals
+from curation.kernels.signals import signals
+from curation.recipe.signals import GROUPS, SIGNALS, names_of
 
 COMPILES = settings(deadline=None, max_examples=300)  # the first call compiles
 STOPS = ("the", "be", "to", "of", "and", "that", "have", "with")

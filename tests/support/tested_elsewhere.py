@@ -81,6 +81,7 @@ TESTED_ELSEWHERE = {
     "readers/wikitext.py": "readers/test_mediawiki.py",
     "keys.py": "recipe/test_reading.py",
     "recipe/addresses.py": "recipe/test_reading.py",
+    "recipe/signals.py": "kernels/test_signals.py",
     "recipe/line.py": "test_layout.py",
     "recipe/tables.py": "recipe/test_recipes.py",
     "rundir/directory.py": "rundir/test_plan.py",

@@ -24,9 +24,7 @@ import pyarrow as pa
 
 from curation import draws, store
 from curation.digests import config_digest, text_digest
-from curation.errors import RecipeError
 from curation.kernels.pareto import pareto_draw
-from curation.recipe.tables import ClassifyConfig
 from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
@@ -42,14 +40,21 @@ from curation.stages.classify.folds import (
     scoring_folds,
     spread_names,
 )
-from curation.stages.classify.model import Model, copy_model, load_folds, load_model, whole_card
+from curation.stages.classify.model import (
+    NUM_FEATURES,
+    Model,
+    copy_model,
+    load_folds,
+    load_model,
+    whole_card,
+)
 from curation.stages.classify.sample import site, training_shares
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 3
+VERSION = 4
 # A dataset that keeps less than this many times the rule's floor has hardly a good document.
 ALARM_FLOOR = 1.5
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
@@ -63,7 +68,7 @@ def check(rundir: RunDirectory) -> None:
     if not any(recipe.filtered(name) for name in recipe.names()):
         return
     if recipe.classify.model:
-        _check_scaling(recipe.classify, load_model(recipe.classify.model))
+        load_model(recipe.classify.model)
     else:
         check_classes(recipe)
 
@@ -243,15 +248,30 @@ def _scores(
 ) -> npt.NDArray[np.float64]:
     """The score of each text by the model of its fold."""
     from curation.kernels.buffers import text_buffers
-    from curation.kernels.elementary import sigmoid
-    from curation.kernels.hashingtf import logits
 
     out = np.empty(len(texts))
     for number in np.unique(fold).tolist():
         rows, model = np.flatnonzero(fold == number), models[number]
         buffers = text_buffers(texts if len(rows) == len(texts) else texts.take(pa.array(rows)))
-        out[rows] = sigmoid(logits(*buffers, model.weights, model.intercept, model.scaling))
+        out[rows] = score_texts(model, *buffers)
     return out
+
+
+def score_texts(model: Model, offsets: Any, data: Any) -> npt.NDArray[np.float64]:
+    """The score float64[n] of each text that `text_buffers` gave."""
+    from curation.kernels.elementary import odds, sigmoid
+    from curation.kernels.hashingtf import logits
+    from curation.kernels.signals import signals
+
+    terms, weights = model.weights[:NUM_FEATURES], model.weights[NUM_FEATURES:]
+    logit = np.full(len(offsets) - 1, model.intercept)
+    if model.scaling != "none":
+        logit = logits(offsets, data, terms, model.intercept, model.scaling)
+    if model.signals:
+        # Column by column: the order of additions is that of the signals, on every machine.
+        for values, weight in zip(signals(offsets, data, model.signals).T, weights, strict=True):
+            logit += values * weight
+    return odds(logit) if model.link == "odds" else sigmoid(logit)
 
 
 def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
@@ -306,11 +326,3 @@ def _write_survivors(
             )
             start += batch.num_rows
     return shard_ledger
-
-
-def _check_scaling(config: ClassifyConfig, model: Model) -> None:
-    if config.scaling != model.scaling:
-        raise RecipeError(
-            f"classify.scaling is {config.scaling!r}, but the model was fitted with "
-            f"{model.scaling!r}; set it to that"
-        )
