@@ -49,6 +49,7 @@ from curation.stages.classify.model import (
     whole_card,
 )
 from curation.stages.classify.sample import site, training_shares
+from curation.stages.classify.shipped import given_folder, shipped_warnings
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -67,8 +68,8 @@ def check(rundir: RunDirectory) -> None:
     recipe = rundir.recipe
     if not any(recipe.filtered(name) for name in recipe.names()):
         return
-    if recipe.classify.model:
-        load_model(recipe.classify.model)
+    if folder := given_folder(recipe):
+        load_model(folder)
     else:
         check_classes(recipe)
 
@@ -88,8 +89,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
         return {}
     path = rundir.path("classify", "model")
     by_folds: tuple[str, ...] = ()
-    if recipe.classify.model:
-        copy_model(recipe.classify.model, path)
+    if folder := given_folder(recipe):
+        copy_model(folder, path)
     else:
         shares = training_shares(rundir, plan)
         seen = {name: shares.get(name, 0.0) for name in recipe.names() if recipe.filtered(name)}
@@ -108,8 +109,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
 
 def given_model(rundir: RunDirectory) -> str:
     """What a given model's card says; empty where there is none."""
-    card = store.join(rundir.recipe.classify.model, "card.json")
-    there = rundir.recipe.classify.model and store.exists(card)
+    folder = given_folder(rundir.recipe)
+    card = store.join(folder, "card.json")
+    there = folder and store.exists(card)
     return text_digest(store.read_bytes(card)).hex() if there else ""
 
 
@@ -118,7 +120,9 @@ def warnings(rundir: RunDirectory) -> list[str]:
     ledgers = stored_ledgers(rundir, "classify")
     card = rundir.path("classify", "model", "card.json")
     out = alarms(ledgers, rundir.recipe.classify.alpha)
-    if ledgers and not rundir.recipe.classify.model and store.exists(card):
+    if ledgers:
+        out += shipped_warnings(rundir.recipe)
+    if ledgers and not given_folder(rundir.recipe) and store.exists(card):
         described = store.read_json(card)
         negatives = described["training"]["negative"]["datasets"]
         seen = {name: negatives[name]["share"] for name in ledgers if name in negatives}
