@@ -16,6 +16,7 @@ from curation.errors import InputError, RecipeError
 from curation.kernels.pareto import pareto_draw
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.stages.classify import stage as classify
 
 
 def test_good_scores_above_junk_and_survivors_point_back(run_recipe: Callable[..., Any]) -> None:
@@ -152,7 +153,7 @@ def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]
         web, {**TABLE, "classify": {**WORDS, "alpha": 0.01, "folds": 0}}, out="one"
     )
     assert "one model scores junk and has learned from 100 %" in pipeline.warnings(rundir)[-1]
-    few = {"C": 1.0, "alpha": 5.0, "max_documents": 40}
+    few = {**WORDS, "C": 1.0, "alpha": 5.0, "max_documents": 40}
     rundir, _ = run_recipe(DATASETS, {**TABLE, "classify": few}, out="well")
     assert pipeline.warnings(rundir) == []
 
