@@ -92,7 +92,7 @@ class _Run:
 
     def model(self, path: str) -> Model:
         identity = self.digests.get(path, "given")
-        return Model(np.zeros(0), 0.0, "log-l2", identity)
+        return Model(np.zeros(0), 0.0, "log-l2", (), "sigmoid", identity)
 
     def folds(self, path: str) -> list[Model]:
         return [self.model(path)]
