@@ -29,7 +29,7 @@ def names_of(chosen: Sequence[str]) -> tuple[str, ...]:
     >>> names_of(["letters", "chars"])
     ('log_chars', 'letters')
     """
-    names = set()
+    names: set[str] = set()
     for name in chosen:
         if name not in GROUPS and name not in SIGNALS:
             known = ", ".join([*GROUPS, *SIGNALS])

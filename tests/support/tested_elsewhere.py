@@ -98,6 +98,7 @@ TESTED_ELSEWHERE = {
     "stages/extract/captures.py": "stages/download/test_captures.py",
     "stages/extract/columns.py": "stages/extract/test_stage.py",
     "stages/extract/inputs.py": "stages/extract/test_stage.py",
+    "stages/classify/training.py": "stages/classify/test_fit.py",
     "stages/classify/shipped.py": "stages/classify/test_stage.py",
     "store/arrays.py": "stages/classify/test_model.py",
     "store/fetch.py": "store/test_remote.py",

@@ -45,7 +45,7 @@ from curation.stages.classify.training import (
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.recipe.tables import Recipe
+    from curation.recipe.tables import ClassifyConfig, Recipe
     from curation.rundir.directory import Shard
     from curation.rundir.plan import Plan
 
@@ -137,27 +137,15 @@ def _fit(
     report = {
         "tried": tried,
         **figures,
-        "curve": [
-            {
-                **_trial(training, model, config.class_weight),
-                "documents": int(s.rows(training).sum()),
-            }
-            for s, model in zip([*curve, Subset(c, 0)], [*rest[folds:], rest[0]], strict=True)
-        ],
+        "curve": _curve(training, [*curve, Subset(c, 0)], [*rest[folds:], rest[0]], config),
         "strongest": _strongest(rundir, engine, tasks, training, w),
     }
     measures = ("documents", "auc", "chance", "average_precision", "f1")
     card = {
         "kind": KIND,
         "digest": digest,
-        "scaling": config.scaling,
-        "signals": list(names_of(config.signals)),
-        "link": "odds" if config.calibration == "trusted" else "sigmoid",
-        "anchor": rounded(anchor),
-        "positives_by": config.positives_by,
+        **_form(config, anchor),
         "C": c,
-        "class_weight": config.class_weight,
-        "window_chars": config.window_chars,
         "folds": folds,
         "spread": training.spread,
         "training": {name: _described(tables, classes[name], training, tasks) for name in classes},
@@ -167,13 +155,42 @@ def _fit(
         },
         "versions": _versions(),
     }
-    whole, *parts = (
+    shifted = [
         unstandardised(training, weights, b - anchor) for weights, b in [(w, intercept), *of_folds]
-    )
-    write_model(path, *whole, card, report, parts)
+    ]
+    write_model(path, *shifted[0], card, report, shifted[1:])
     # What cannot be read back must not be found by a later run.
     load_model(path)
     load_folds(path)
+
+
+def _curve(
+    training: Training,
+    subsets: Sequence[Subset],
+    models: Sequence[tuple[Floats, float]],
+    config: ClassifyConfig,
+) -> list[dict[str, Any]]:
+    """What each model of the learning curve does on fold 0, and how many documents it saw."""
+    return [
+        {
+            **_trial(training, model, config.class_weight),
+            "documents": int(subset.rows(training).sum()),
+        }
+        for subset, model in zip(subsets, models, strict=True)
+    ]
+
+
+def _form(config: ClassifyConfig, anchor: float) -> dict[str, Any]:
+    """What the card says of how the model was fitted and how it scores."""
+    return {
+        "scaling": config.scaling,
+        "signals": list(names_of(config.signals)),
+        "link": "odds" if config.calibration == "trusted" else "sigmoid",
+        "anchor": rounded(anchor),
+        "positives_by": config.positives_by,
+        "class_weight": config.class_weight,
+        "window_chars": config.window_chars,
+    }
 
 
 def held_out_logits(training: Training, folds: Sequence[tuple[Floats, float]]) -> Floats:
