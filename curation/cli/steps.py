@@ -126,15 +126,16 @@ def classify(
 ) -> None:
     """GPT-3's quality filter: each document is kept with probability (2 - quality)^-alpha.
 
-    Writes DIR/kept/*.parquet and DIR/removed/*.parquet with the columns `quality` and
-    `pareto_draw`.
+    Without --positives and --model, the model that ships with curation scores. Writes
+    DIR/kept/*.parquet and DIR/removed/*.parquet with the columns `quality` and `pareto_draw`.
 
     \b
-    Example:
+    Examples:
+      curation classify crawl.jsonl.zst --out RUN
       curation classify crawl.jsonl.zst --positives wikipedia.parquet --out RUN
     """
     keys = settings["classify"]
-    if bool(positives) == bool(keys.get("model")):
+    if positives and keys.get("model"):
         raise click.UsageError("give either --positives or --model")
     if "model" in keys:
         keys["model"] = absolute(keys["model"]) if keys["model"] else ""

@@ -80,6 +80,15 @@ def sigmoid(logit: Floats) -> Floats:
     return _sigmoid(readonly(np.ascontiguousarray(logit, np.float64)))
 
 
+def odds(logit: Floats) -> Floats:
+    """e**logit, at most 1: float64[n].
+
+    >>> odds(np.array([0.0, 800.0, -800.0])).tolist()
+    [1.0, 1.0, 0.0]
+    """
+    return _odds(readonly(np.ascontiguousarray(logit, np.float64)))
+
+
 def powers(base: Floats, exponent: float) -> Floats:
     """base**exponent of numbers above 0: float64[n].
 
@@ -94,6 +103,14 @@ def _sigmoid(logit):  # type: ignore[no-untyped-def]
     out = np.empty(len(logit), np.float64)
     for i in range(len(out)):
         out[i] = 1.0 / (1.0 + exp_of(-logit[i]))
+    return out
+
+
+@njit(cache=True, nogil=True)
+def _odds(logit):  # type: ignore[no-untyped-def]
+    out = np.empty(len(logit), np.float64)
+    for i in range(len(out)):
+        out[i] = exp_of(min(0.0, logit[i]))
     return out
 
 

@@ -175,6 +175,8 @@ FEATURES = pa.schema(
         _field("site", pa.string(), "host of the url; null where there is none"),
         _field("indices", pa.list_(pa.int32()), "HashingTF indices, ascending"),
         _field("counts", pa.list_(pa.int32()), "term counts"),
+        _field("chars", pa.int64(), "code points of the text or window"),
+        _field("signals", pa.list_(pa.float64()), "the signals of `classify.signals`, in order"),
     ]
 )
 

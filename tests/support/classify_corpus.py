@@ -25,4 +25,9 @@ DATASETS = {
     "good": labelled_rows(GOOD, 60, 1),
     "crawl:web": labelled_rows(GOOD, 20, 2) + labelled_rows(JUNK, 80, 3),
 }
-TABLE: dict[str, Any] = {"stages": ["extract", "classify"], "classify": {"C": 1.0, "alpha": 2.0}}
+# These texts are words in a row, without a sentence: only words tell them apart.
+WORDS = {"scaling": "log-l2", "signals": [], "calibration": "none", "positives_by": "documents"}
+TABLE: dict[str, Any] = {
+    "stages": ["extract", "classify"],
+    "classify": {"C": 1.0, "alpha": 2.0, **WORDS},
+}

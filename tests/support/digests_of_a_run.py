@@ -92,7 +92,7 @@ class _Run:
 
     def model(self, path: str) -> Model:
         identity = self.digests.get(path, "given")
-        return Model(np.zeros(0), 0.0, "log-l2", identity)
+        return Model(np.zeros(0), 0.0, "log-l2", (), "sigmoid", identity)
 
     def folds(self, path: str) -> list[Model]:
         return [self.model(path)]
@@ -163,7 +163,6 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     yield f"{classify_fit.__name__}._fit", run.fit
     yield f"{classify_fit.__name__}.check_chance", nothing
     yield f"{classify_fit.__name__}.whole_card", lambda path: {"heldout": {}}
-    yield f"{classify.__name__}._check_scaling", nothing
     yield f"{classify.__name__}.check_ledgers", nothing
     yield f"{dedup.__name__}._raise_alarm", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}

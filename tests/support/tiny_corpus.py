@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from classify_corpus import WORDS
 
 from curation.engine.local import LocalEngine
 from curation.pipeline import line as pipeline
@@ -90,7 +91,7 @@ def tiny_recipe(folder: Path) -> Recipe:
             "dataset": [
                 {"name": n, "role": role, "files": str(folder / f"{n}.jsonl")} for n, role in names
             ],
-            "classify": {"alpha": 1.0, "scaling": "tf", "C": 0.01},
+            "classify": {"alpha": 1.0, **WORDS, "scaling": "tf", "C": 0.01},
             "decontaminate": {"benchmarks": str(folder / "lamps.jsonl")},
             "mix": {
                 "shards": 2,

@@ -17,6 +17,7 @@ from curation.errors import InputError, RunError
 from curation.inspect.evidence.listing import Listing, listing
 from curation.inspect.evidence.scores import BANDS, score_parts
 from curation.kernels import pareto
+from curation.stages.classify.shipped import given_folder
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
@@ -148,7 +149,7 @@ def _scores(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[Floats, str
     score = np.concatenate([np.zeros(0), *(part.column("score").to_numpy() for part in parts)])
     if parts and not any(part.column("fold").null_count for part in parts):
         return score, "documents, each scored by a model that has not seen its fold"
-    if rundir.recipe.classify.model:
+    if given_folder(rundir.recipe):
         return score, "documents (the model was fitted elsewhere)"
     return score, "documents (one model scored them, and may have seen some)"
 

@@ -19,6 +19,7 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError, RecipeError
+from curation.recipe.signals import names_of
 from curation.rundir.directory import RunDirectory
 from curation.stages.classify.folds import FOLDS, INSTEAD
 from curation.stages.classify.measure import marks_auc, measure, rounded
@@ -40,20 +41,22 @@ from curation.stages.classify.training import (
     features,
     fit_subsets,
     training_set,
+    unstandardised,
     write_training,
 )
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
-    from curation.recipe.tables import Recipe
+    from curation.recipe.tables import ClassifyConfig, Recipe
     from curation.rundir.directory import Shard
     from curation.rundir.plan import Plan
 
-VERSION = 5
+VERSION = 6
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 # Parts of folds 1 to K that the learning curve fits, besides all of them.
 CURVE = (0.0625, 0.125, 0.25)
 STRONGEST = 40  # features each way
+QUARTILE = 0.75
 TOKEN_CHARS = 60  # of a token shown: a page may be one long token
 Classes = Mapping[str, Sequence[str]]
 
@@ -78,6 +81,9 @@ def fit_model(
     weights = tuple(sorted(config.weights.items()))
     settings = (
         config.scaling,
+        config.signals,
+        config.calibration,
+        config.positives_by,
         config.C,
         config.class_weight,
         folds or FOLDS,
@@ -128,39 +134,62 @@ def _fit(
     store.delete(scratch)
     of_folds = rest[:folds]
     logit = held_out_logits(training, of_folds)
+    anchor = trusted_anchor(training, logit) if config.calibration == "trusted" else 0.0
     # Fold 0 has chosen C.
     measured = training.fold != 0 if tried else np.ones(len(training.y), bool)
     figures = measure(training, measured, logit, config.class_weight)
     report = {
         "tried": tried,
         **figures,
-        "curve": [
-            {
-                **_trial(training, model, config.class_weight),
-                "documents": int(s.rows(training).sum()),
-            }
-            for s, model in zip([*curve, Subset(c, 0)], [*rest[folds:], rest[0]], strict=True)
-        ],
+        "curve": _curve(training, [*curve, Subset(c, 0)], [*rest[folds:], rest[0]], config),
         "strongest": _strongest(rundir, engine, tasks, training, whole[0]),
     }
     measures = ("documents", "auc", "chance", "average_precision", "f1")
     card = {
         "kind": KIND,
         "digest": digest,
-        "scaling": config.scaling,
+        **_form(config, anchor),
         "C": c,
-        "class_weight": config.class_weight,
-        "window_chars": config.window_chars,
         "folds": folds,
         "spread": training.spread,
         "training": {name: _described(tables, classes[name], training, tasks) for name in classes},
-        "heldout": {**{key: figures[key] for key in measures}, "marks_auc": marks_auc(training)},
+        "heldout": {
+            **{key: figures[key] for key in measures},
+            "marks_auc": None if config.scaling == "none" else marks_auc(training),
+        },
         "versions": _versions(),
     }
-    write_model(path, *whole, card, report, of_folds)
+    shifted = [unstandardised(training, w, b - anchor) for w, b in [whole, *of_folds]]
+    write_model(path, *shifted[0], card, report, shifted[1:])
     # What cannot be read back must not be found by a later run.
     load_model(path)
     load_folds(path)
+
+
+def _curve(
+    training: Training, subsets: Sequence[Subset], models: Sequence[Fitted], config: ClassifyConfig
+) -> list[dict[str, Any]]:
+    """What each model of the learning curve does on fold 0, and how many documents it saw."""
+    return [
+        {
+            **_trial(training, model, config.class_weight),
+            "documents": int(subset.rows(training).sum()),
+        }
+        for subset, model in zip(subsets, models, strict=True)
+    ]
+
+
+def _form(config: ClassifyConfig, anchor: float) -> dict[str, Any]:
+    """What the card says of how the model was fitted and how it scores."""
+    return {
+        "scaling": config.scaling,
+        "signals": list(names_of(config.signals)),
+        "link": "odds" if config.calibration == "trusted" else "sigmoid",
+        "anchor": rounded(anchor),
+        "positives_by": config.positives_by,
+        "class_weight": config.class_weight,
+        "window_chars": config.window_chars,
+    }
 
 
 def held_out_logits(training: Training, folds: Sequence[Fitted]) -> Floats:
@@ -170,6 +199,19 @@ def held_out_logits(training: Training, folds: Sequence[Fitted]) -> Floats:
         rows = training.fold == k
         out[rows] = training.x[rows] @ w + intercept
     return out
+
+
+def trusted_anchor(training: Training, logit: Floats) -> float:
+    """The upper quartile of the held-out positives' logits, as the fit weighs them.
+
+    A score is then the odds of a text being trusted, over those of text that is surely of the
+    trusted kind. The crawl that is learned from as negative holds good pages too, so the
+    regression's own probability of a good page stays far below 1 (Elkan and Noto 2008).
+    """
+    rows = training.y == 1
+    weight, order = example_weights(training, rows), np.argsort(logit[rows], kind="stable")
+    above = np.cumsum(weight[order]) >= QUARTILE * weight.sum()
+    return float(logit[rows][order][np.argmax(above)])
 
 
 def check_chance(heldout: Mapping[str, Any]) -> None:
@@ -251,11 +293,11 @@ def _strongest(
     """The features of largest weight each way, among those in at least 5 training documents,
     with the tokens behind them."""
     positive, negative = (
-        np.bincount(training.x[training.y == label].indices, minlength=NUM_FEATURES)
+        np.bincount(training.x[training.y == label].indices, minlength=len(w))[:NUM_FEATURES]
         for label in (1, 0)
     )
     documents = positive + negative
-    common = np.flatnonzero(documents >= 5)
+    common = np.flatnonzero((documents >= 5) & (w[:NUM_FEATURES] != 0))
     order = common[np.argsort(w[common], kind="stable")]
     sides = {"positive": order[::-1][:STRONGEST], "negative": order[:STRONGEST]}
     features = sorted({int(feature) for side in sides.values() for feature in side})

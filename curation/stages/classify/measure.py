@@ -3,7 +3,8 @@ precision, F1, log loss, calibration, scores by dataset; whether it can be told 
 much of it is layout.
 
 Trap: the score is a probability only under the class balance it was fitted with, so calibration,
-log loss and F1 weigh documents as the fit did; AUC and average precision count them one by one.
+log loss and F1 weigh documents as the fit did. AUC and average precision weigh the documents of a
+class as `positives_by` says. All are of the regression's own probability, before `calibration`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from curation.stages.classify.model import Floats
-from curation.stages.classify.training import Bools, Ints, Training, class_weights
+from curation.stages.classify.training import Bools, Ints, Training, class_sizes, class_weights
 
 BINS = 20  # of histograms and calibration
 NORMAL_95 = 1.959963984540054  # of 95 in 100 draws of a normal law, the distance from its mean
@@ -29,7 +30,8 @@ def measure(training: Training, rows: Bools, logit: Floats, class_weight: str) -
 
     y, logit = training.y[rows], logit[rows]
     score = sigmoid(logit)
-    weight = class_weights(y, class_weight)
+    size = class_sizes(training, rows)
+    weight = class_weights(y, class_weight) * size
     figures: dict[str, Any] = {
         "documents": len(y),
         "auc": None,
@@ -40,9 +42,9 @@ def measure(training: Training, rows: Bools, logit: Floats, class_weight: str) -
     }
     if len(np.unique(y)) == 2:
         figures |= {
-            "auc": rounded(roc_auc_score(y, logit)),
+            "auc": rounded(roc_auc_score(y, logit, sample_weight=size)),
             "chance": rounded(chance_width(y, training.group[rows])),
-            "average_precision": rounded(average_precision_score(y, logit)),
+            "average_precision": rounded(average_precision_score(y, logit, sample_weight=size)),
             "f1": rounded(f1_score(y, score > 0.5, sample_weight=weight)),
             "log_loss": rounded(log_loss(y, score, sample_weight=weight)),
         }
@@ -118,12 +120,15 @@ def _dataset_figures(
     from sklearn.metrics import roc_auc_score
 
     of_dataset, y = training.dataset[rows] == place, training.y[rows]
+    size = class_sizes(training, rows)
     against = of_dataset | (y != y[of_dataset][0]) if of_dataset.any() else of_dataset
     both = len(np.unique(y[against])) == 2
     return {
         "documents": int(of_dataset.sum()),
         "sites": len(np.unique(training.group[rows][of_dataset])),
-        "auc": rounded(roc_auc_score(y[against], logit[against])) if both else None,
+        "auc": rounded(roc_auc_score(y[against], logit[against], sample_weight=size[against]))
+        if both
+        else None,
         "scores": np.histogram(score[of_dataset], edges)[0].tolist(),
     }
 

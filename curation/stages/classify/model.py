@@ -5,8 +5,9 @@
 fit went; and, written last, `card.json` what it was fitted on and how, versions, and the sha256 of
 both: the models' identities.
 
-Any program that reads npz and JSON can use it: the score of a text is sigmoid(intercept + scaled
-HashingTF features . weights). A copy in another run has no `folds.npz`: the folds say something
+Any program that reads npz and JSON can use it: a text's logit is intercept + scaled
+HashingTF features . weights[:262144] + signals . weights[262144:]; its score is sigmoid(logit), or
+where card.json says `link` "odds", min(1, e**logit). A copy in another run has no `folds.npz`: the folds say something
 only of the run that made them.
 """
 
@@ -18,13 +19,14 @@ import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from curation import store
 from curation.errors import MISSHAPEN, InputError, RunError
+from curation.recipe.signals import SIGNALS
 from curation.recipe.tables import Scaling
 from curation.shown import brief
 
@@ -32,17 +34,20 @@ FORMAT = 2  # of the folder; a reader refuses another
 NUM_FEATURES = 1 << 18  # HashingTF's default
 KIND = "logistic regression on Spark's Tokenizer and HashingTF features"
 MODEL, FOLDS = "model.npz", "folds.npz"
+Link = Literal["sigmoid", "odds"]  # odds: e**logit, at most 1
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A fitted classifier: `weights` float64[2**18], `intercept`, the scaling it was fitted
-    with, and what it is called by."""
+    """A fitted classifier: `weights` float64[2**18 + signals], `intercept`, the scaling and the
+    signals it was fitted with, what makes a score of its logit, and what it is called by."""
 
     weights: Floats
     intercept: float
     scaling: Scaling
+    signals: tuple[str, ...]
+    link: Link
     identity: str
 
 
@@ -89,8 +94,9 @@ def load_model(folder: str) -> Model:
     """
     card = _card(folder)
     path = store.join(folder, MODEL)
-    weights, intercept = _read_arrays(path, card["sha256"], (NUM_FEATURES,))
-    return Model(weights, float(intercept), card["scaling"], card["sha256"])
+    signals, link = tuple(card["signals"]), card["link"]
+    weights, intercept = _read_arrays(path, card["sha256"], (NUM_FEATURES + len(signals),))
+    return Model(weights, float(intercept), card["scaling"], signals, link, card["sha256"])
 
 
 def load_folds(folder: str) -> tuple[Model, ...]:
@@ -101,9 +107,11 @@ def load_folds(folder: str) -> tuple[Model, ...]:
     if not isinstance(sha256, str) or not isinstance(count, int):
         raise InputError(f"{folder}/card.json: `folds` and `folds_sha256` expected; fit it again")
     path = store.join(folder, FOLDS)
-    weights, intercepts = _read_arrays(path, sha256, (count, NUM_FEATURES))
+    signals, link = tuple(card["signals"]), card["link"]
+    weights, intercepts = _read_arrays(path, sha256, (count, NUM_FEATURES + len(signals)))
     return tuple(
-        Model(weights[k], float(intercepts[k]), card["scaling"], sha256) for k in range(count)
+        Model(weights[k], float(intercepts[k]), card["scaling"], signals, link, sha256)
+        for k in range(count)
     )
 
 
@@ -161,7 +169,13 @@ def _card(folder: str) -> dict[str, Any]:
             f"{path}: a scaling of {', '.join(get_args(Scaling))} expected, got "
             f"{brief(card.get('scaling'))}; fit the model again"
         )
-    return {"sha256": None, **card}
+    card = {"sha256": None, "signals": [], "link": "sigmoid", **card}
+    names = card["signals"]
+    if not isinstance(names, list) or not set(map(str, names)) <= set(SIGNALS):
+        raise InputError(f"{path}: signals of {', '.join(SIGNALS)} expected, got {brief(names)}")
+    if card["link"] not in get_args(Link):
+        raise InputError(f"{path}: a link of sigmoid, odds expected, got {brief(card['link'])}")
+    return card
 
 
 def whole_card(folder: str) -> dict[str, Any]:

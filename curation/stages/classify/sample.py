@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from curation import draws, store
 from curation.digests import config_digest
+from curation.recipe.signals import names_of
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once
@@ -26,7 +27,7 @@ from curation.rundir.survivors import char_lengths
 if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
-VERSION = 3
+VERSION = 4
 Task = tuple[Shard, float]  # and the share of its examples that are drawn
 COLUMNS = ("content", "id", "url", "text")
 TOKENS_SHOWN = 50  # of one feature and shard; what is rarer than the fiftieth explains no weight
@@ -71,22 +72,37 @@ def sample_shard(rundir: RunDirectory, task: Task) -> ShardResult:
     path = rundir.table("classify", shard, "features")
     config, seed = rundir.recipe.classify, rundir.recipe.seed
     upstream = store.need_footer(rundir.documents(shard)).identity
-    digest = config_digest("classify/features", VERSION, share, config.window_chars, seed, upstream)
+    names = names_of(config.signals)
+    digest = config_digest(
+        "classify/features", VERSION, share, config.window_chars, names, seed, upstream
+    )
 
     def make() -> ShardResult:
         from curation.kernels.buffers import text_buffers
         from curation.kernels.hashingtf import term_counts
+        from curation.kernels.signals import signals
 
         with store.TableWriter(path, schema.FEATURES, digest) as writer:
             for batch in _chosen(rundir, task):
-                indptr, indices, counts = term_counts(*text_buffers(batch.column("text")))
+                texts = text_buffers(batch.column("text"))
+                indptr, indices, counts = term_counts(*texts)
+                measured = signals(*texts, names)
+                chars = pa.array(char_lengths(batch.column("text")).astype(np.int64))
+                starts = pa.array(np.arange(len(measured) + 1, dtype=np.int32) * len(names))
                 ends = pa.array(indptr.astype(np.int32))
                 sites = [site(url) or None for url in batch.column("url").to_pylist()]
                 lists = [pa.ListArray.from_arrays(ends, pa.array(v)) for v in (indices, counts)]
                 keys = [batch.column(name) for name in ("content", "id", "window")]
                 writer.write(
                     pa.record_batch(
-                        [*keys, pa.array(sites, pa.string()), *lists], schema=schema.FEATURES
+                        [
+                            *keys,
+                            pa.array(sites, pa.string()),
+                            *lists,
+                            chars,
+                            pa.ListArray.from_arrays(starts, pa.array(measured.ravel())),
+                        ],
+                        schema=schema.FEATURES,
                     )
                 )
         return ShardResult(digest)
@@ -155,10 +171,11 @@ def _windows(batch: pa.RecordBatch, window_chars: int, seed: int, share: float) 
     )
     chosen = np.flatnonzero(draws.uniforms(seed, "classify/sample", keys) < share)
     rows, numbers = rows[chosen], numbers[chosen]
-    taken = batch.take(pa.array(rows))
+    # Without the text: a book repeated for each of its windows overflows 2 GB.
+    taken = batch.select(COLUMNS[:3]).take(pa.array(rows))
     return pa.RecordBatch.from_arrays(
         [
-            *taken.columns[:3],
+            *taken.columns,
             pa.array(_cut(batch.column("text"), rows, numbers, counts), pa.string()),
             pa.array(numbers.astype(np.int32)),
         ],

@@ -25,9 +25,7 @@ import pyarrow as pa
 
 from curation import draws, store
 from curation.digests import config_digest, text_digest
-from curation.errors import RecipeError
 from curation.kernels.pareto import pareto_draw
-from curation.recipe.tables import ClassifyConfig
 from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
@@ -43,14 +41,22 @@ from curation.stages.classify.folds import (
     scoring_folds,
     spread_names,
 )
-from curation.stages.classify.model import Model, copy_model, load_folds, load_model, whole_card
+from curation.stages.classify.model import (
+    NUM_FEATURES,
+    Model,
+    copy_model,
+    load_folds,
+    load_model,
+    whole_card,
+)
 from curation.stages.classify.sample import site, training_shares
+from curation.stages.classify.shipped import given_folder, shipped_warnings
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 3
+VERSION = 4
 # A dataset that keeps less than this many times the rule's floor has hardly a good document.
 ALARM_FLOOR = 1.5
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
@@ -63,8 +69,8 @@ def check(rundir: RunDirectory) -> None:
     recipe = rundir.recipe
     if not any(recipe.filtered(name) for name in recipe.names()):
         return
-    if recipe.classify.model:
-        _check_scaling(recipe.classify, load_model(recipe.classify.model))
+    if folder := given_folder(recipe):
+        load_model(folder)
     else:
         check_classes(recipe)
 
@@ -84,8 +90,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
         return {}
     path = rundir.path("classify", "model")
     by_folds: tuple[str, ...] = ()
-    if recipe.classify.model:
-        copy_model(recipe.classify.model, path)
+    if folder := given_folder(recipe):
+        copy_model(folder, path)
     else:
         shares = training_shares(rundir, plan)
         folds = scoring_folds(rundir, plan)
@@ -104,11 +110,11 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
 def outside(rundir: RunDirectory, plan: Plan) -> str:
     """What the stage depends on beside its recipe and its documents: what a given model's card
     says, or how many folds score."""
-    recipe = rundir.recipe
-    if not recipe.classify.model:
-        filters = any(map(recipe.filtered, recipe.names()))
+    folder = given_folder(rundir.recipe)
+    if not folder:
+        filters = any(map(rundir.recipe.filtered, rundir.recipe.names()))
         return str(scoring_folds(rundir, plan)) if filters else ""
-    card = store.join(recipe.classify.model, "card.json")
+    card = store.join(folder, "card.json")
     return text_digest(store.read_bytes(card)).hex() if store.exists(card) else ""
 
 
@@ -117,7 +123,9 @@ def warnings(rundir: RunDirectory) -> list[str]:
     ledgers = stored_ledgers(rundir, "classify")
     card = rundir.path("classify", "model", "card.json")
     out = alarms(ledgers, rundir.recipe.classify.alpha)
-    if ledgers and not rundir.recipe.classify.model and store.exists(card):
+    if ledgers:
+        out += shipped_warnings(rundir.recipe)
+    if ledgers and not given_folder(rundir.recipe) and store.exists(card):
         described = store.read_json(card)
         negatives = described["training"]["negative"]["datasets"]
         seen = {name: negatives[name]["share"] for name in ledgers if name in negatives}
@@ -247,15 +255,30 @@ def _scores(
 ) -> npt.NDArray[np.float64]:
     """The score of each text by the model of its fold."""
     from curation.kernels.buffers import text_buffers
-    from curation.kernels.elementary import sigmoid
-    from curation.kernels.hashingtf import logits
 
     out = np.empty(len(texts))
     for number in np.unique(fold).tolist():
         rows, model = np.flatnonzero(fold == number), models[number]
         buffers = text_buffers(texts if len(rows) == len(texts) else texts.take(pa.array(rows)))
-        out[rows] = sigmoid(logits(*buffers, model.weights, model.intercept, model.scaling))
+        out[rows] = score_texts(model, *buffers)
     return out
+
+
+def score_texts(model: Model, offsets: Any, data: Any) -> npt.NDArray[np.float64]:
+    """The score float64[n] of each text that `text_buffers` gave."""
+    from curation.kernels.elementary import odds, sigmoid
+    from curation.kernels.hashingtf import logits
+    from curation.kernels.signals import signals
+
+    terms, weights = model.weights[:NUM_FEATURES], model.weights[NUM_FEATURES:]
+    logit = np.full(len(offsets) - 1, model.intercept)
+    if model.scaling != "none":
+        logit = logits(offsets, data, terms, model.intercept, model.scaling)
+    if model.signals:
+        # Column by column: the order of additions is that of the signals, on every machine.
+        for values, weight in zip(signals(offsets, data, model.signals).T, weights, strict=True):
+            logit += values * weight
+    return odds(logit) if model.link == "odds" else sigmoid(logit)
 
 
 def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
@@ -310,11 +333,3 @@ def _write_survivors(
             )
             start += batch.num_rows
     return shard_ledger
-
-
-def _check_scaling(config: ClassifyConfig, model: Model) -> None:
-    if config.scaling != model.scaling:
-        raise RecipeError(
-            f"classify.scaling is {config.scaling!r}, but the model was fitted with "
-            f"{model.scaling!r}; set it to that"
-        )

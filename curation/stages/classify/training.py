@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TOL = 1e-5  # largest gradient, in scikit-learn's scale, at which a fit ends
 FIT_BYTES = 6 << 30  # that fits at the same time may take
 SMALL = 200_000  # features of all documents: fitted sooner than workers load scikit-learn
+MOST_CHARS = 20_000  # of a positive that count: one book is not a whole class
 WHOLE = -1  # the fold that no document is in
 # Tokens without a letter or digit: how often they stand in a text says how it is laid out.
 MARKS = (*"-–—•·*|/>»«#=+:;&…©{}()[].,!?<~_\\\"'", "", "...", "--", "||", "//", "\u00a0")
@@ -47,7 +48,8 @@ Fitted = tuple[Floats, float]  # weights float64[2**18] and intercept
 class Training:
     """The training set of n documents, or windows of them.
 
-    `x`: csr float64[n, 2**18], scaled; `marks`: float64[n, m], the share of each of MARKS among
+    `x`: csr float64[n, 2**18 + signals]: scaled terms, and signals standardised by `mean` and
+    `deviation` float64[signals]; `size`: what an example weighs in its class; `marks`: float64[n, m], the share of each of MARKS among
     the tokens; `y`: 0 or 1; `dataset`: the place in `names`; `u`: its draw for the learning curve;
     `fold`, and `group`, which is the same for documents that are in one fold together. `weights`:
     of datasets in their class, by name. `spread`: sites of each class whose documents are drawn one
@@ -58,6 +60,9 @@ class Training:
     weights: Mapping[str, float]
     spread: crossfit.Spread
     x: Any
+    mean: Floats
+    deviation: Floats
+    size: Floats
     marks: Floats
     y: Ints
     dataset: Ints
@@ -103,7 +108,7 @@ def training_set(
 
     Raises InputError where a class is empty, or has too few sites for the folds.
     """
-    from scipy.sparse import vstack
+    from scipy.sparse import csr_matrix, hstack, vstack
 
     names = tuple(name for datasets in classes.values() for name in datasets)
     rows = np.array([tables[name].num_rows for name in names])
@@ -124,11 +129,18 @@ def training_set(
     group = np.unique(np.array(keys, object), return_inverse=True)[1].astype(np.int64)
     crossfit.need_classes(y, group, fold, folds)
     matrices = [_matrices(tables[name], config) for name in names]
+    size = _sizes(tables, names, y, config)
+    measured = np.vstack([_signals(tables[name]) for name in names])
+    mean, deviation = _moments(measured, size, y)
+    standard = csr_matrix((measured - mean) / deviation)
     return Training(
         names,
         config.weights,
         spread,
-        vstack([x for x, _ in matrices], format="csr"),
+        hstack([vstack([x for x, _ in matrices]), standard], format="csr"),
+        mean,
+        deviation,
+        size,
         np.vstack([marks for _, marks in matrices]),
         y,
         np.repeat(np.arange(len(names)), rows),
@@ -154,8 +166,45 @@ def _matrices(table: pa.Table, config: ClassifyConfig) -> tuple[Any, Floats]:
     counted = csr_matrix((counts.flatten().to_numpy(), *where), shape=shape)
     columns = np.unique(term_counts(*text_buffers(pa.array(MARKS)))[1])
     marks = counted[:, columns].toarray() / np.maximum(1, counted.sum(axis=1)).reshape(-1, 1)
+    if config.scaling == "none":
+        return csr_matrix(shape), np.asarray(marks, np.float64)
     x = csr_matrix((scale(indptr, counted.data, config.scaling), *where), shape=shape)
     return x, np.asarray(marks, np.float64)
+
+
+def _signals(table: pa.Table) -> Floats:
+    values = table.column("signals").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    return np.asarray(values.reshape(table.num_rows, -1), np.float64)
+
+
+def _sizes(
+    tables: Mapping[str, pa.Table], names: Sequence[str], y: Ints, config: ClassifyConfig
+) -> Floats:
+    """What each example weighs in its class: 1, or the characters of a positive.
+
+    Where a trusted corpus is cut (articles, paragraphs, whole books) is an accident; what is
+    trusted is its text. A crawled page is what the filter decides on, so it always counts as one.
+    """
+    if config.positives_by == "documents":
+        return np.ones(len(y))
+    chars = np.concatenate([tables[name].column("chars").to_numpy() for name in names])
+    return np.where(y == 1, np.clip(chars, 1, MOST_CHARS), 1).astype(np.float64)
+
+
+def _moments(measured: Floats, size: Floats, y: Ints) -> tuple[Floats, Floats]:
+    """Mean and deviation float64[signals], with both classes weighing alike; a deviation of 0 is
+    1."""
+    weight = np.where(y == 1, size / size[y == 1].sum(), size / size[y == 0].sum()) / 2
+    mean = weight @ measured
+    deviation = np.sqrt(weight @ (measured - mean) ** 2)
+    return mean, np.where(deviation > 0, deviation, 1.0)
+
+
+def unstandardised(training: Training, weights: Floats, intercept: float) -> tuple[Floats, float]:
+    """The same model for signals as they are measured."""
+    signals = weights[NUM_FEATURES:] / training.deviation
+    weights = np.append(weights[:NUM_FEATURES], signals)
+    return weights, intercept - float(signals @ training.mean)
 
 
 # ---- one fit -------------------------------------------------------------------------------------
@@ -173,20 +222,29 @@ def class_weights(y: Ints, class_weight: str) -> Floats:
     return np.asarray((len(y) / 2 / counts)[y])
 
 
+def class_sizes(training: Training, rows: Bools) -> Floats:
+    """The sizes of some rows, so that each class weighs as many as it has."""
+    y, out = training.y[rows], training.size[rows].copy()
+    for label in np.unique(y).tolist():
+        of_class = y == label
+        out[of_class] *= of_class.sum() / out[of_class].sum()
+    return out
+
+
 def example_weights(training: Training, rows: Bools) -> Floats:
-    """1 for each of some rows; with `weights`, what makes the datasets of a class weigh in their
-    proportion and the class as it did."""
+    """`class_sizes`; with `weights`, what makes the datasets of a class weigh in their
+    proportion."""
     y, dataset = training.y[rows], training.dataset[rows]
-    out = np.ones(len(y))
+    out = class_sizes(training, rows)
     if not training.weights:
         return out
-    counts = np.bincount(dataset, minlength=len(training.names))
+    counts = np.bincount(dataset, out, minlength=len(training.names))
     for label in (0, 1):
         of_class = np.unique(dataset[y == label]).tolist()
         total = sum(training.weights.get(training.names[d], 1.0) for d in of_class)
         for d in of_class:
             share = training.weights.get(training.names[d], 1.0) / total
-            out[dataset == d] = share * counts[of_class].sum() / counts[d]
+            out[dataset == d] *= share * counts[of_class].sum() / counts[d]
     return out
 
 
@@ -198,8 +256,8 @@ def regression(
     tol: float = TOL,
     start: Fitted | None = None,
 ) -> Fitted:
-    """Weights float64[2**18] and intercept fitted on some rows: the minimum of C * weighted log
-    loss + |w|^2 / 2, looked for from `start`, or from 0."""
+    """Weights float64[2**18 + signals] and intercept fitted on some rows: the minimum of C *
+    weighted log loss + |w|^2 / 2, looked for from `start`, or from 0."""
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
     from threadpoolctl import threadpool_limits
@@ -223,7 +281,7 @@ def regression(
 def write_training(folder: str, training: Training) -> None:
     """Write what the tasks of `fit_subsets` read; the caller deletes the folder."""
     if training.x.nnz > SMALL:
-        arrays = {name: getattr(training, name) for name in ("y", "dataset", "u", "fold")}
+        arrays = {name: getattr(training, name) for name in ("y", "dataset", "u", "fold", "size")}
         arrays |= {name: getattr(training.x, name) for name in ("data", "indices", "indptr")}
         for name, array in arrays.items():
             store.write_array(store.join(folder, f"{name}.npy"), array)
@@ -248,8 +306,8 @@ def fit_subsets(
         ]
     if start is not None:
         store.write_array(store.join(folder, "start.npy"), np.append(*start))
-    names, weights = training.names, dict(training.weights)
-    task = partial(_fit_subset, folder, names, weights, class_weight, start is not None)
+    names, weights, columns = training.names, dict(training.weights), training.x.shape[1]
+    task = partial(_fit_subset, folder, columns, names, weights, class_weight, start is not None)
     items = list(zip(subsets, range(len(subsets)), strict=True))
     together = max(1, min(engine.workers, FIT_BYTES // (24 * training.x.nnz + 1)))
     for begin in range(0, len(items), together):
@@ -259,6 +317,7 @@ def fit_subsets(
 
 def _fit_subset(
     folder: str,
+    columns: int,
     names: tuple[str, ...],
     weights: Mapping[str, float],
     class_weight: str,
@@ -271,15 +330,25 @@ def _fit_subset(
     subset, number = item
     read = {
         name: store.read_array(store.join(folder, f"{name}.npy"))
-        for name in ("y", "dataset", "u", "fold", "data", "indices", "indptr")
+        for name in ("y", "dataset", "u", "fold", "size", "data", "indices", "indptr")
     }
-    x = csr_matrix(
-        (read["data"], read["indices"], read["indptr"]), shape=(len(read["y"]), NUM_FEATURES)
-    )
-    none = np.zeros(0)
-    ints = np.zeros(0, np.int64)
+    shape = len(read["y"]), columns
+    x = csr_matrix((read["data"], read["indices"], read["indptr"]), shape=shape)
+    nothing, ints = np.zeros(0), np.zeros(0, np.int64)
     training = Training(
-        names, weights, {}, x, none, read["y"], read["dataset"], read["u"], read["fold"], ints
+        names,
+        weights,
+        {},
+        x,
+        nothing,
+        nothing,
+        read["size"],
+        nothing,
+        read["y"],
+        read["dataset"],
+        read["u"],
+        read["fold"],
+        ints,
     )
     start = _fitted(store.join(folder, "start.npy")) if warm else None
     fitted = regression(training, subset.rows(training), subset.C, class_weight, start=start)

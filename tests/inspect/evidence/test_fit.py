@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from classify_corpus import DATASETS, TABLE
+from classify_corpus import DATASETS, TABLE, WORDS
 from click.testing import CliRunner
 
 from curation import store
@@ -26,7 +26,7 @@ from curation.stages.classify import stage as classify
 
 @pytest.fixture
 def finished(run_recipe: Callable[..., Any]) -> tuple[RunDirectory, Any]:
-    return run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": 3.0}})
+    return run_recipe(DATASETS, {**TABLE, "classify": {**WORDS, "C": 10.0, "alpha": 3.0}})
 
 
 def call(*args: str) -> Any:
@@ -39,7 +39,9 @@ def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
     found = kept_by_alpha(*finished)["web"]
     assert sum(found.counts) == 100
     for alpha in (1.0, 3.0, 20.0):
-        rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0, "alpha": alpha}})
+        rundir, plan = run_recipe(
+            DATASETS, {**TABLE, "classify": {**WORDS, "C": 10.0, "alpha": alpha}}
+        )
         (shard,) = plan.of("web")
         keep = store.read_table(rundir.decision("classify", shard)).column("keep").to_numpy()
         score = (

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from classify_corpus import DATASETS, GOOD, JUNK, TABLE, labelled_rows
+from classify_corpus import DATASETS, GOOD, JUNK, TABLE, WORDS, labelled_rows
 
 from curation import store
 from curation.errors import InputError
@@ -67,7 +67,7 @@ def test_the_budget_of_a_class_is_spread_by_weight(run_recipe: Callable[..., Any
 def test_the_sample_depends_on_contents_not_on_files(
     run_recipe: Callable[..., Any], tmp_path: Path
 ) -> None:
-    table = {**TABLE, "classify": {"max_documents": 40}}
+    table = {**TABLE, "classify": {**WORDS, "max_documents": 40}}
     rundir, plan = run_recipe(DATASETS, table)
     reordered = {"good": DATASETS["good"], "crawl:other": DATASETS["crawl:web"][::-1]}
     other, other_plan = run_recipe(reordered, table, out="other")
@@ -82,14 +82,14 @@ def test_windows_cut_long_documents_and_a_class_stays_bounded(
 ) -> None:
     book = {"id": "book", "url": "http://book.example/", "text": " ".join(GOOD * 400)}
     datasets = {"good": DATASETS["good"], "books": [book], "crawl:web": DATASETS["crawl:web"]}
-    windows = {"window_chars": 400, "max_documents": 1000}
+    windows = {**WORDS, "window_chars": 400, "max_documents": 1000}
     rundir, plan = run_recipe(datasets, {**TABLE, "classify": windows})
     table = features(rundir, plan.of("books"))
     assert table.column("window").to_pylist() == list(range(len(book["text"]) // 400))
     whole = Counter(tokenize(book["text"]))
     assert sum(map(sum, table.column("counts").to_pylist())) == whole.total()
     rundir, plan = run_recipe(
-        datasets, {**TABLE, "classify": {**windows, "max_documents": 20}}, out="few"
+        datasets, {**TABLE, "classify": {**WORDS, **windows, "max_documents": 20}}, out="few"
     )
     assert 2 < features(rundir, plan.of("books")).num_rows < 25
 
@@ -107,8 +107,7 @@ def test_weights_share_a_class_between_its_datasets(run_recipe: Callable[..., An
         "books": labelled_rows(GOOD, 4, 7),
         "crawl:web": DATASETS["crawl:web"],
     }
-    rundir, plan = run_recipe(datasets, {"stages": ["extract"]})
-    rundir = RunDirectory(rundir.out, replace(rundir.recipe, classify=ClassifyConfig()))
+    rundir, plan = run_recipe(datasets, {"stages": ["extract"], "classify": WORDS})
     for name in datasets:
         for shard in plan.of(name.removeprefix("crawl:")):
             classify_sample.sample_shard(rundir, (shard, 1.0))
@@ -156,7 +155,7 @@ def test_the_card_counts_and_names_the_training_sets(run_recipe: Callable[..., A
 def test_c_is_chosen_on_one_fold_and_measured_on_the_others(
     run_recipe: Callable[..., Any],
 ) -> None:
-    rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {"C": "auto", "folds": 2}})
+    rundir, plan = run_recipe(DATASETS, {**TABLE, "classify": {**WORDS, "C": "auto", "folds": 2}})
     card, report = fitted(rundir)
     assert [one["C"] for one in report["tried"]] == list(classify_fit.TRIED_C)
     least = min(report["tried"], key=lambda one: one["log_loss"])
@@ -224,7 +223,7 @@ def test_the_strongest_tokens_come_from_the_training_text_with_their_collisions(
 
 
 def test_the_figures_add_up(run_recipe: Callable[..., Any]) -> None:
-    card, report = fitted(run_recipe(DATASETS, {**TABLE, "classify": {"C": 10.0}})[0])
+    card, report = fitted(run_recipe(DATASETS, {**TABLE, "classify": {**WORDS, "C": 10.0}})[0])
     assert sum(band["documents"] for band in report["calibration"]) == report["documents"]
     assert sum(sum(own["scores"]) for own in report["datasets"].values()) == report["documents"]
     assert 0.7 < report["auc"] <= 1  # a fifth of the crawl is good

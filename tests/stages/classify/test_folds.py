@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from classify_corpus import DATASETS, GOOD, TABLE, labelled_rows
+from classify_corpus import DATASETS, GOOD, TABLE, WORDS, labelled_rows
 
 from curation import store
 from curation.errors import InputError
@@ -104,7 +104,10 @@ def test_what_auto_came_to_is_kept_when_the_crawl_grows(
     run_recipe: Callable[..., Any], tmp_path: Path
 ) -> None:
     def run(web: list[dict[str, Any]], **settings: Any) -> tuple[RunDirectory, Any]:
-        table = {**TABLE, "classify": {**TABLE["classify"], "max_documents": 60, **settings}}
+        table = {
+            **TABLE,
+            "classify": {**WORDS, **TABLE["classify"], "max_documents": 60, **settings},
+        }
         return run_recipe({"good": DATASETS["good"], "crawl:web": web}, table)
 
     rundir, plan = run(DATASETS["crawl:web"])
@@ -138,4 +141,4 @@ def test_what_cannot_be_cut_into_folds_is_one_sentence(
 ) -> None:
     datasets = {**DATASETS, "good": DATASETS["good"][:positives]}
     with pytest.raises(InputError, match=said):
-        run_recipe(datasets, {**TABLE, "classify": {"folds": folds}})
+        run_recipe(datasets, {**TABLE, "classify": {**WORDS, "folds": folds}})

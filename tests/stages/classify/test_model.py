@@ -120,7 +120,7 @@ def test_a_copied_model_does_not_keep_the_report_of_the_one_before(
         ({"format": 1}, "format 2 expected, got 1"),
         ({"format": None}, "format 2 expected, got None"),
         ({"features": 1 << 20}, "another feature size"),
-        ({"scaling": "idf"}, "a scaling of tf, binary, l2, log-l2 expected, got 'idf'"),
+        ({"scaling": "idf"}, "a scaling of none, tf, binary, l2, log-l2 expected, got 'idf'"),
         ({"sha256": "0"}, "sha256 differs"),
     ],
 )
