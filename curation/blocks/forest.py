@@ -2,7 +2,7 @@
 best number of blocks to keep.
 
 A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and
-stop after a third of the trees. The trap: children of a node lie behind it and a leaf has feature
+stop after half of them. The trap: children of a node lie behind it and a leaf has feature
 -1, so a forest from elsewhere must be laid out so too (`train_extractor.packed`).
 
 Shape letters: B blocks, F features, K nodes of all trees, R trees.

@@ -51,7 +51,8 @@ class Repeats(NamedTuple):
 
     # [3, B], number of the group; -1 where a block stands in none
     group: npt.NDArray[np.int32]
-    count: npt.NDArray[np.int64]  # [3], one more than the highest number
+    # [3], one more than the highest number
+    count: npt.NDArray[np.int64]  # type: ignore[assignment]
 
 
 class _Siblings(NamedTuple):

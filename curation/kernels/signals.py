@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -152,7 +153,8 @@ def _count_text(data, i, end, pages, cells, kinds, stops, out):  # type: ignore[
     has_letter = False
     chars = visible = letters = commas = 0
     while i <= end:
-        c, following = np.int64(_NEWLINE), i + 1
+        c: Any = np.int64(_NEWLINE)  # of int64 in compiled code
+        following = i + 1
         if i < end:
             c = np.int64(data[np.uint64(i)])  # unsigned: no test for negative indices
             if c >= 0x80:

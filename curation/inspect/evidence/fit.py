@@ -119,9 +119,9 @@ class Model:
     """A model's card, and how its fit went (None where no report stands beside the card).
 
     `features`: how many there are. `training`: class -> dataset -> what it learned from.
-    `window_chars`: characters of a window,
-    0 for whole texts. `folds`: how many, by site; the documents of the sites in `spread` are in
-    folds one by one. `versions`: of the libraries that fitted it.
+    `window_chars`: characters of a window, 0 for whole texts. `folds`: how many, by site; the
+    documents of the sites in `spread` are in folds one by one. `signal_weights`: of each signal, in
+    standard deviations. `versions`: of the libraries that fitted it.
     """
 
     kind: str
@@ -134,6 +134,7 @@ class Model:
     spread: tuple[str, ...]
     sha256: str | None
     versions: dict[str, str]
+    signal_weights: dict[str, float]
     heldout: HeldOutMeasures
     training: dict[str, dict[str, TrainingSet]]
     report: FitReport | None
@@ -152,6 +153,7 @@ def model_report(folder: str) -> Model | None:
         scaling=card.get("scaling", ""),
         spread=tuple(name for names in card.get("spread", {}).values() for name in names),
         versions=card.get("versions", {}),
+        signal_weights=card.get("signal_weights", {}),
         heldout=HeldOutMeasures(**card.get("heldout", {})),
         training={
             side: {name: TrainingSet(**counts) for name, counts in part["datasets"].items()}
@@ -264,6 +266,7 @@ def feature_listings(report: FitReport, most: int | None = None) -> list[Listing
             left=(0, 3),
         )
         for side, features in report.strongest.items()
+        if features
     ]
 
 

@@ -31,6 +31,9 @@ def model_parts(model: Model) -> Iterator[RenderableType]:
     yield Text(model.kind, style="bold")
     for key in ("scaling", "C", "class_weight", "window_chars", "folds", "sha256"):
         yield Text(f"  {key} {getattr(model, key)}")
+    if model.signal_weights:
+        weights = (f"{name} {weight:+.2f}" for name, weight in model.signal_weights.items())
+        yield Text(f"  signals, by their weight: {', '.join(weights)}")
     if model.spread:
         yield Text(f"  spread over the folds, a document at a time: {', '.join(model.spread)}")
     yield from _spaced([training_listing(model)])

@@ -24,8 +24,8 @@ from curation.rundir.directory import RunDirectory
 from curation.stages.classify.folds import FOLDS, INSTEAD
 from curation.stages.classify.measure import marks_auc, measure, rounded
 from curation.stages.classify.model import (
-    KIND,
     NUM_FEATURES,
+    TERMS,
     Floats,
     load_folds,
     load_model,
@@ -146,9 +146,10 @@ def _fit(
     }
     measures = ("documents", "auc", "chance", "average_precision", "f1")
     card = {
-        "kind": KIND,
+        "kind": _kind(config),
         "digest": digest,
         **_form(config, anchor),
+        "signal_weights": _signal_weights(config, whole[0]),
         "C": c,
         "folds": folds,
         "spread": training.spread,
@@ -179,6 +180,11 @@ def _curve(
     ]
 
 
+def _kind(config: ClassifyConfig) -> str:
+    parts = [TERMS] * (config.scaling != "none") + ["signals of prose"] * bool(config.signals)
+    return "logistic regression on " + " and ".join(parts)
+
+
 def _form(config: ClassifyConfig, anchor: float) -> dict[str, Any]:
     """What the card says of how the model was fitted and how it scores."""
     return {
@@ -190,6 +196,11 @@ def _form(config: ClassifyConfig, anchor: float) -> dict[str, Any]:
         "class_weight": config.class_weight,
         "window_chars": config.window_chars,
     }
+
+
+def _signal_weights(config: ClassifyConfig, w: Floats) -> dict[str, float]:
+    """What each signal weighs, in standard deviations of the training set."""
+    return dict(zip(names_of(config.signals), map(rounded, w[NUM_FEATURES:]), strict=True))
 
 
 def held_out_logits(training: Training, folds: Sequence[Fitted]) -> Floats:

@@ -32,7 +32,7 @@ from curation.shown import brief
 
 FORMAT = 2  # of the folder; a reader refuses another
 NUM_FEATURES = 1 << 18  # HashingTF's default
-KIND = "logistic regression on Spark's Tokenizer and HashingTF features"
+TERMS = "Spark's Tokenizer and HashingTF features"
 MODEL, FOLDS = "model.npz", "folds.npz"
 Link = Literal["sigmoid", "odds"]  # odds: e**logit, at most 1
 Floats = npt.NDArray[np.float64]
