@@ -20,6 +20,7 @@ from curation.version import __version__
 COMMANDS = {  # in the order of the help page
     "run": "run:run",
     "init": "run:init",
+    "try": "try_:try_",
     "extract": "steps:extract",
     "classify": "steps:classify",
     "dedup": "steps:dedup",

@@ -38,6 +38,7 @@ class Dataset:
     first_mb: float = key(
         0.0, "With `stream`: only so many million bytes of each file; 0: all.", least=0
     )
+    first_pages: int = key(0, "Only so many pages, articles or rows of each file; 0: all.", least=0)
     urls: str = key("", "A list of addresses, one a line, looked up in `index`.")
     index: tuple[str, ...] = key((), "Parquet files of Common Crawl's columnar index.")
     archives_per_shard: int = key(1, "Input files of one shard.", least=1)

@@ -23,7 +23,7 @@ from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.stages.classify import sample as classify_sample
 from curation.stages.classify import stage as classify
-from curation.stages.classify.model import KIND, load_model, write_model
+from curation.stages.classify.model import TERMS, load_model, write_model
 from curation.stages.decontaminate import benchmarks, contamination
 from curation.stages.decontaminate import stage as decontaminate
 from curation.stages.dedup import candidates, choice, verify
@@ -121,7 +121,7 @@ def write_stored_model(sample: Path, out: Path, engine: Engine) -> None:
     settings = recipe.load(str(sample / "recipe.toml"))
     pipeline.run(settings, str(out), engine, until="classify", say=lambda line: None)
     fitted = load_model(str(out / "classify" / "model"))
-    card = {"kind": KIND, "scaling": fitted.scaling}
+    card = {"kind": f"logistic regression on {TERMS}", "scaling": fitted.scaling}
     write_model(str(FOLDER / "model"), fitted.weights, fitted.intercept, card)
 
 

@@ -29,6 +29,7 @@ TESTED_ELSEWHERE = {
     "cli/progress.py": "cli/test_run.py",
     "cli/quality.py": "inspect/evidence/test_fit.py",
     "cli/reasons.py": "cli/test_steps.py",
+    "cli/try_.py": "cli/test_try.py",
     "cli/webtext.py": "tools/test_webtext.py",
     "demo/pages.py": "demo/test_build.py",
     "engine/base.py": "engine/test_engines.py",

@@ -193,6 +193,7 @@ def extract_shard(
         dataset.url_column,
         str(kind),
         dataset.first_mb,
+        dataset.first_pages,
     )
     inputs = tuple(_input_identity(dataset, file) for file in shard.files)
     config = rundir.recipe.extracted(dataset.name)
@@ -269,7 +270,8 @@ def _batches(
     for input_ in shard.files:
         from_curation = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
         needs_language = config.table_languages or input_format(dataset, input_) != "table"
-        for file, outcome in _outcomes(rundir, dataset, input_, patience):
+        outcomes = _outcomes(rundir, dataset, input_, patience)
+        for file, outcome in _first_pages(outcomes, dataset.first_pages):
             if isinstance(outcome, Document) and not outcome.fits_digest:
                 if config.digests == "refuse":
                     outcome = Reject("malformed", outcome.url, outcome.offset, MISFIT)
@@ -295,6 +297,20 @@ def _batches(
                 yield rows, refused
                 rows, refused, chars = [], [], 0
     yield rows, refused
+
+
+def _first_pages(
+    outcomes: Iterator[tuple[store.File, Document | Reject | Skipped]], most: int
+) -> Iterator[tuple[store.File, Document | Reject | Skipped]]:
+    """What a file holds up to its `most`-th document or reject; all of it where `most` is 0."""
+    from curation.readers.records import Skipped
+
+    left = most
+    for file, outcome in outcomes:
+        yield file, outcome
+        left -= not isinstance(outcome, Skipped)
+        if most and not left:
+            return
 
 
 def _count(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> None:
