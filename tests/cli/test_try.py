@@ -27,7 +27,9 @@ def call(*args: str) -> Result:
 
 def rows(path: Path, texts: list[str]) -> str:
     path.write_text(
-        "".join(json.dumps({"id": f"{n}", "text": t}) + "\n" for n, t in enumerate(texts))
+        "".join(
+            json.dumps({"id": f"{path.stem}{n}", "text": t}) + "\n" for n, t in enumerate(texts)
+        )
     )
     return str(path)
 
@@ -61,4 +63,6 @@ def test_only_the_first_pages_of_each_input_are_read(tmp_path: Path) -> None:
     assert call(*paths, "--pages", "8", "--out", str(out)).exit_code == 0
     rundir, run_plan = plan.read(str(out))
     tables = [store.read_table(rundir.documents(shard)) for shard in run_plan.shards]
-    assert [sorted(table.column("id").to_pylist()) for table in tables] == [list("0123")] * 2
+    assert [sorted(table.column("id").to_pylist()) for table in tables] == [
+        [f"{name}{n}" for n in range(4)] for name in "ab"
+    ]
