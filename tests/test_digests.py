@@ -73,6 +73,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "dataset.kind": (("cc", "warc"), ("documents",)),
     "dataset.archives": (("cc", "1:3"), ("documents",)),
     "dataset.first_mb": (("cc", 2.0), ("documents",)),
+    "dataset.first_pages": (("wiki", 2), ("documents",)),
     "dataset.urls": (("captures", "urls2.txt"), ("downloads", "documents")),
     "dataset.index": (("captures", ["index2.parquet"]), ("downloads", "documents")),
     "dataset.archives_per_shard": (("cc", 2), ("documents",)),

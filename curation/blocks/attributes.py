@@ -15,12 +15,23 @@ from curation.blocks import byte
 from curation.blocks import vocabulary as v
 from curation.blocks.text import Bytes, equals, look_up
 
-# Bits behind those of CATEGORIES and MARKUP.
-HIDDEN_ATTRIBUTE, DISPLAYED, NOT_DISPLAYED, INVISIBLE, KEEPS_SPACE = (1 << k for k in range(32, 37))
-IS_SHADOW_ROOT, IS_OPEN, IS_NUMBERED, IS_TEX, IS_HEADING, NOT_SHOWN = (
-    1 << k for k in range(37, 43)
-)
-SPAN_AT, ROW_SPAN_AT, MOST_SPAN = 44, 50, 63  # where a cell's spans less one stand, of six bits
+# Bits behind those of CATEGORIES and MARKUP, below the sign of int64.
+_FIRST = len(v.CATEGORIES) + len(v.MARKUP)
+(
+    HIDDEN_ATTRIBUTE,
+    DISPLAYED,
+    NOT_DISPLAYED,
+    INVISIBLE,
+    KEEPS_SPACE,
+    IS_SHADOW_ROOT,
+    IS_OPEN,
+    IS_NUMBERED,
+    IS_TEX,
+    IS_HEADING,
+    NOT_SHOWN,
+) = (1 << k for k in range(_FIRST, _FIRST + 11))
+# Where a cell's spans less one stand, of six bits.
+SPAN_AT, ROW_SPAN_AT, MOST_SPAN = _FIRST + 11, _FIRST + 17, 63
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
 _HIDDEN = v.CATEGORY_BIT["hidden"]

@@ -3,11 +3,15 @@ text; each page of a test is small enough to see what is right."""
 
 from __future__ import annotations
 
+import functools
+import operator
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from curation.blocks import attributes
 from curation.blocks import join as blocks_join
 from curation.blocks import vocabulary as v
 from curation.blocks.extractor import cut
@@ -271,3 +275,20 @@ def test_any_page_gives_blocks_that_are_whole(html: str, is_parsed: bool) -> Non
     )
     keep = np.ones(len(blocks.start), bool)
     assert len(blocks_join.joined(keep, nodes, blocks, True)) >= len(keep)
+
+
+def test_no_two_signs_of_an_element_share_a_bit() -> None:
+    flags = [
+        *v.CATEGORY_BIT.values(),
+        *v.MARKUP_BIT.values(),
+        *(getattr(attributes, name) for name in ("HIDDEN_ATTRIBUTE", "KEEPS_SPACE", "NOT_SHOWN")),
+        attributes.MOST_SPAN << attributes.SPAN_AT,
+        attributes.MOST_SPAN << attributes.ROW_SPAN_AT,
+    ]
+    assert sum(flags) == functools.reduce(operator.or_, flags) < 1 << 63
+
+
+@pytest.mark.parametrize("name", sorted(v.MARKUP))
+def test_a_class_of_any_name_hides_nothing(name: str) -> None:
+    page = f"<p>Before it.</p><div class='{name}'><p>What stands in it is read.</p></div>"
+    assert texts(page) == ["Before it.", "What stands in it is read."]
