@@ -50,7 +50,8 @@ def model(folder: str) -> None:
 def alpha(run: str, dataset: str | None) -> None:
     """Fit alpha to the scores of trusted documents by models that have not seen them, and show what each alpha from 1 to 20 would keep.
 
-    Reads stored evidence, no text. To decide again with another alpha, in seconds:
+    Reads stored evidence, no text; with the labels of `curation label` also what each alpha keeps by
+    them. To decide again with another alpha, in seconds:
       curation run RECIPE --out DIR --set classify.alpha=5 --update
 
     \b
@@ -58,9 +59,18 @@ def alpha(run: str, dataset: str | None) -> None:
       curation alpha RUN
       curation alpha RUN --dataset webtext2
     """
-    from curation.inspect.evidence.alpha import need_alpha_report
+    from curation import store
+    from curation.inspect.evidence import labels
+    from curation.inspect.evidence.alpha import ALPHAS, need_alpha_report
     from curation.inspect.terminal.fit import alpha_parts
+    from curation.inspect.terminal.tables import table_of
     from curation.rundir import plan
 
-    for part in alpha_parts(need_alpha_report(*plan.read(run), dataset)):
+    rundir, run_plan = plan.read(run)
+    for part in alpha_parts(need_alpha_report(rundir, run_plan, dataset)):
         console().print(part, highlight=False)
+    if store.exists(rundir.path(labels.FILE)):
+        documents = labels.scored_documents(rundir, run_plan)
+        rows = labels.read_labels(rundir.path(labels.FILE))
+        placed, _ = labels.placed_labels(rundir, run_plan, documents, rows)
+        console().print(table_of(labels.alpha_listing(documents, placed, ALPHAS, drawn=True)))

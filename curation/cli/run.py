@@ -120,6 +120,7 @@ def execute(
 
     from curation.cli.progress import Steps
     from curation.errors import AlarmError
+    from curation.inspect.evidence import labels
     from curation.inspect.evidence.flow import funnel
     from curation.inspect.terminal.funnel import funnel_table
     from curation.pipeline import line
@@ -137,7 +138,7 @@ def execute(
             run_engine.close()
     screen = console()
     screen.print(funnel_table(funnel(rundir, plan), screen.width))
-    for warning in line.warnings(rundir):
+    for warning in [*line.warnings(rundir), *labels.warnings(rundir, plan)]:
         screen.print(Text("! ", style="yellow").append(with_options(warning), style="default"))
     say(f"Run directory: {out}\nTo look at it: curation report {out}")
     if strict and extract.damage(rundir):

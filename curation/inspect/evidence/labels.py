@@ -24,6 +24,7 @@ import orjson
 from curation import draws, store
 from curation.errors import InputError, RunError
 from curation.inspect.evidence import frames
+from curation.inspect.evidence.listing import Listing, listing
 from curation.kernels.pareto import keep_chance
 from curation.shown import brief
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 
 FILE = "labels.jsonl"
 LABELS = (0, 1, 2)
+CHANCE = 0.5  # the AUC of scores that know nothing
 BANDS = 10  # of scores, each as wide as the others
 SAMPLES = 2000  # of the bootstrap that gives the intervals
 _KEYS = ("id", "url", "archive", "offset")
@@ -228,6 +230,44 @@ def label_report(
     low, high = np.nanpercentile(drawn_figures, [2.5, 97.5], axis=0)
     ends = zip(whole, low.tolist(), high.tolist(), strict=True)
     return LabelReport(alpha, counts, *(Figure(*end) for end in ends))
+
+
+def alpha_listing(
+    documents: Scored, labels: Ints, alphas: Sequence[float], *, drawn: bool
+) -> Listing:
+    """What each alpha keeps by `labels`; see LabelReport."""
+    chosen = np.flatnonzero(labels >= 0)
+    label, score, none = labels[chosen], documents.score[chosen], np.zeros(len(chosen))
+    band = documents.band[chosen] if drawn else np.zeros(len(chosen), np.int64)
+    sizes = np.bincount(documents.band, minlength=BANDS) if drawn else np.array([len(chosen)])
+    weight = _weights(band, sizes)
+    rows = []
+    for alpha in alphas:
+        *_, kept, _, mean, precision, recall = _figures(label, score, none, alpha, weight)
+        shares = (f"{share:.1%}" for share in (kept, precision, recall))
+        rows.append((f"{alpha:g}", *shares, f"{mean:.3f}"))
+    head = ("alpha", "kept", "precision", "recall", "mean label of kept")
+    return listing(f"What each alpha keeps, by {len(chosen):,} labels", head, rows)
+
+
+def warnings(rundir: RunDirectory, plan: Plan) -> list[str]:
+    """Says so where, by the labels in the run directory, the filter is no better than chance."""
+    path = rundir.path(FILE)
+    if "classify" not in rundir.recipe.stages or not store.exists(path):
+        return []
+    try:
+        documents = scored_documents(rundir, plan)
+        labels, _ = placed_labels(rundir, plan, documents, read_labels(path))
+        auc = label_report(rundir, plan, documents, labels, drawn=True).auc
+    except (InputError, RunError):  # labels of one kind, or none of this run's documents
+        return []
+    if auc.low > CHANCE:
+        return []
+    return [
+        f"by the labels in {path} the quality score tells good from bad no better than chance: AUC "
+        f"{auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}); other signals, another scaling or more "
+        "trusted text may do better (docs/classifier.md)"
+    ]
 
 
 def _chars(rundir: RunDirectory, plan: Plan, documents: Scored, chosen: Ints) -> Floats:

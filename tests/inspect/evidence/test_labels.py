@@ -99,6 +99,27 @@ def test_a_drawn_label_counts_for_its_band_and_a_given_one_once(
         labels.label_report(rundir, plan, documents, np.minimum(found, 1), drawn=False)
 
 
+def test_labels_that_the_score_contradicts_are_warned_of(copied: Path) -> None:
+    rundir, plan = plans.read(str(copied))
+    documents = labels.scored_documents(rundir, plan)
+    assert labels.warnings(rundir, plan) == []
+    for good_is_high in (True, False):
+        rows = []
+        middle = np.median(documents.score)
+        for ordinal, row, score in zip(
+            documents.ordinal.tolist(), documents.row.tolist(), documents.score, strict=True
+        ):
+            ids = labels.frames.column(rundir.documents(plan.shards[ordinal]), "id")
+            good = (score > middle) == good_is_high
+            rows.append({"id": ids[row].as_py(), "label": 2 if good else 0})
+        labels.write_labels(rundir.path(labels.FILE), rows)
+        warned = labels.warnings(rundir, plan)
+        assert ("no better than chance" in " ".join(warned)) is not good_is_high
+    shown = CliRunner().invoke(main, ["alpha", str(copied)], prog_name="curation")
+    assert shown.exit_code == 0, shown.output
+    assert f"by {len(rows)} labels" in shown.output
+
+
 def test_weights_are_the_documents_of_a_band_for_each_label_in_it() -> None:
     weights = labels._weights(np.array([0, 0, 2]), np.array([10, 7, 3]))
     assert weights.tolist() == [5, 5, 3]
