@@ -190,7 +190,6 @@ def test_a_full_disk_is_said_and_loses_nothing(
         (signal.SIGTERM, 1, 143, "local"),
         (signal.SIGHUP, 2, 129, "local"),
         pytest.param(signal.SIGINT, 3, 130, "spark", marks=[pytest.mark.slow, pytest.mark.spark]),
-        pytest.param(signal.SIGTERM, 1, 143, "spark", marks=[pytest.mark.slow, pytest.mark.spark]),
     ],
 )
 def test_an_interrupt_says_so_and_leaves_nothing(
