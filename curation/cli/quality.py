@@ -59,7 +59,6 @@ def alpha(run: str, dataset: str | None) -> None:
       curation alpha RUN
       curation alpha RUN --dataset webtext2
     """
-    from curation import store
     from curation.inspect.evidence import labels
     from curation.inspect.evidence.alpha import ALPHAS, need_alpha_report
     from curation.inspect.terminal.fit import alpha_parts
@@ -69,8 +68,5 @@ def alpha(run: str, dataset: str | None) -> None:
     rundir, run_plan = plan.read(run)
     for part in alpha_parts(need_alpha_report(rundir, run_plan, dataset)):
         console().print(part, highlight=False)
-    if store.exists(rundir.path(labels.FILE)):
-        documents = labels.scored_documents(rundir, run_plan)
-        rows = labels.read_labels(rundir.path(labels.FILE))
-        placed, _ = labels.placed_labels(rundir, run_plan, documents, rows)
-        console().print(table_of(labels.alpha_listing(documents, placed, ALPHAS, drawn=True)))
+    if own := labels.own_labels(rundir, run_plan):
+        console().print(table_of(labels.alpha_listing(*own, ALPHAS, drawn=True)))

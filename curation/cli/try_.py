@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 STAGES = ["extract", "classify", "dedup"]
 RECIPE = """\
 # What `curation try` ran, for all pages.
-stages = ["extract", "classify", "dedup"]
+stages = {stages}
 
 [[dataset]]
 name = "input"
@@ -90,7 +90,9 @@ def try_(
         console().print(part, highlight=False)
     recipe = store.join(out, "recipe.toml")
     text = RECIPE.format(
-        files=orjson.dumps(files).decode(), languages=orjson.dumps(list(languages)).decode()
+        stages=orjson.dumps(rundir.recipe.stages).decode(),
+        files=orjson.dumps(files).decode(),
+        languages=orjson.dumps(list(languages)).decode(),
     )
     store.write_bytes(recipe, text.encode())
     say(f"\nAll pages: curation run {recipe} --out RUN")

@@ -13,7 +13,7 @@ figures each counts for all documents of its band.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -150,9 +150,12 @@ def read_labels(path: str) -> list[dict[str, Any]]:
     return rows
 
 
-def write_labels(path: str, rows: Iterable[Mapping[str, Any]]) -> None:
-    """Write labels, one JSON object a line."""
-    store.write_bytes(path, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+def write_labels(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write labels, one JSON object a line; no file where there are none."""
+    if rows:
+        store.write_bytes(path, b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    else:
+        store.delete(path)
 
 
 def placed_labels(
@@ -180,6 +183,15 @@ def placed_labels(
                 if number >= 0:
                     met.add(number)
     return labels, len(wanted) - len(met)
+
+
+def own_labels(rundir: RunDirectory, plan: Plan) -> tuple[Scored, Ints] | None:
+    """The scored documents of a run and the labels in its directory; None where it has none."""
+    path = rundir.path(FILE)
+    if "classify" not in rundir.recipe.stages or not store.exists(path):
+        return None
+    documents = scored_documents(rundir, plan)
+    return documents, placed_labels(rundir, plan, documents, read_labels(path))[0]
 
 
 def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -252,19 +264,16 @@ def alpha_listing(
 
 def warnings(rundir: RunDirectory, plan: Plan) -> list[str]:
     """Says so where, by the labels in the run directory, the filter is no better than chance."""
-    path = rundir.path(FILE)
-    if "classify" not in rundir.recipe.stages or not store.exists(path):
-        return []
     try:
-        documents = scored_documents(rundir, plan)
-        labels, _ = placed_labels(rundir, plan, documents, read_labels(path))
-        auc = label_report(rundir, plan, documents, labels, drawn=True).auc
+        if (own := own_labels(rundir, plan)) is None:
+            return []
+        auc = label_report(rundir, plan, *own, drawn=True).auc
     except (InputError, RunError):  # labels of one kind, or none of this run's documents
         return []
     if auc.low > CHANCE:
         return []
     return [
-        f"by the labels in {path} the quality score tells good from bad no better than chance: AUC "
+        f"by the labels in {rundir.path(FILE)} the quality score tells good from bad no better than chance: AUC "
         f"{auc.value:.2f} ({auc.low:.2f} to {auc.high:.2f}); other signals, another scaling or more "
         "trusted text may do better (docs/classifier.md)"
     ]

@@ -127,6 +127,8 @@ def test_weights_are_the_documents_of_a_band_for_each_label_in_it() -> None:
 
 def test_one_key_labels_a_document_and_the_next_call_goes_on(copied: Path) -> None:
     path = copied / labels.FILE
+    assert call(copied, "-n", "3", keys="sq").exit_code == 0  # nothing is labelled, or written
+    assert not path.exists()
     first = call(copied, "-n", "3", keys="2x0bq")
     assert first.exit_code == 1  # one label: no figures yet
     assert "label more" in first.output
