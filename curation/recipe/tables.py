@@ -142,6 +142,10 @@ class ClassifyConfig:
     def __post_init__(self) -> None:
         check_bounds(self)
         check_signals(self.signals, self.scaling)
+        if self.folds == 1:
+            raise ValueError(
+                'classify.folds: "auto", 0 for one model, or 2 and more expected, got 1'
+            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from classify_corpus import DATASETS, GOOD, TABLE, WORDS, labelled_rows
 
 from curation import store
 from curation.errors import InputError
+from curation.recipe.tables import ClassifyConfig
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
@@ -133,7 +134,6 @@ def test_what_auto_came_to_is_kept_when_the_crawl_grows(
     [
         (3, 5, "the 3 positives are of 3 sites, too few for 5 folds"),
         (60, 50, "are of 17 sites, too few for 50 folds"),
-        (60, 1, "all 60 positives are in fold 0, so the fit without it has none"),
     ],
 )
 def test_what_cannot_be_cut_into_folds_is_one_sentence(
@@ -142,3 +142,15 @@ def test_what_cannot_be_cut_into_folds_is_one_sentence(
     datasets = {**DATASETS, "good": DATASETS["good"][:positives]}
     with pytest.raises(InputError, match=said):
         run_recipe(datasets, {**TABLE, "classify": {**WORDS, "folds": folds}})
+
+
+def test_one_fold_is_refused_when_the_recipe_is_read() -> None:
+    with pytest.raises(ValueError, match="0 for one model, or 2 and more"):
+        ClassifyConfig(folds=1)
+
+
+def test_a_class_that_is_all_in_one_fold_is_refused() -> None:
+    y, group = np.array([1, 1, 0, 0]), np.arange(4)
+    crossfit.need_classes(y, group, np.array([0, 1, 0, 1], np.int16), 2)
+    with pytest.raises(InputError, match="all 2 positives are in fold 1, so the fit without it"):
+        crossfit.need_classes(y, group, np.array([1, 1, 0, 1], np.int16), 2)
