@@ -60,7 +60,7 @@ class RunError(CurationError):
 
 
 class AlarmError(RunError):
-    """Deduplication would take too much of a dataset; its decisions are written and can be looked at."""
+    """Deduplication, or one rule of the filter, would take too much of a dataset; its decisions are written and can be looked at."""
 
 
 class TaskError(CurationError):

@@ -55,7 +55,7 @@ def main(labels: str, runs: tuple[str, ...]) -> None:
 def scored(run: str) -> tuple[pa.Table, Any, float]:
     """The documents of a run's filtered datasets, their stored scores, and how fast its model is."""
     rundir, planned = plan.read(run)
-    names = [name for name in rundir.recipe.names() if rundir.recipe.filtered(name)]
+    names = [name for name in rundir.recipe.names() if rundir.recipe.classified(name)]
     shards = planned.of(*names)
     pages = pa.concat_tables([store.read_table(rundir.documents(s), COLUMNS) for s in shards])
     evidence = [store.read_table(rundir.table("classify", s, "evidence")) for s in shards]

@@ -22,6 +22,7 @@ COMMANDS = {  # in the order of the help page
     "init": "run:init",
     "try": "try_:try_",
     "extract": "steps:extract",
+    "filter": "filter:filter_",
     "classify": "steps:classify",
     "dedup": "steps:dedup",
     "decontaminate": "steps:decontaminate",

@@ -97,7 +97,7 @@ def extract(
         return show_page(show, out)
     if model := settings["extract"].get("language_model"):
         settings["extract"]["language_model"] = absolute(model)
-    dataset = _dataset("input", "crawl", inputs)
+    dataset = dataset_table("input", "crawl", inputs)
     if urls:
         dataset |= {"urls": absolute(urls), "index": [absolute(path) for path in index]}
     stages = ["download", "extract"] if urls else ["extract"]
@@ -139,10 +139,10 @@ def classify(
         raise click.UsageError("give either --positives or --model")
     if "model" in keys:
         keys["model"] = absolute(keys["model"]) if keys["model"] else ""
-    datasets = [_dataset("input", "crawl", inputs)]
+    datasets = [dataset_table("input", "crawl", inputs)]
     for name, paths in (("positives", positives), ("negatives", negatives)):
         if paths:
-            datasets.append(_dataset(name, "reference", paths))
+            datasets.append(dataset_table(name, "reference", paths))
             keys[name] = [name]
     if positives and not negatives:
         keys["negatives"] = ["input"]
@@ -206,11 +206,11 @@ def dedup(
 
         if is_run(inputs[0]):
             return show_run_plan(inputs[0], keys, options["workers"])
-    datasets = [_dataset("input", "trusted", inputs)]
+    datasets = [dataset_table("input", "trusted", inputs)]
     if against and keys.get("index"):
         raise click.UsageError("give either --against or --index")
     if against:
-        datasets.insert(0, _dataset("reference", "reference", against))
+        datasets.insert(0, dataset_table("reference", "reference", against))
         keys["across"] = [["reference", "input"]]
     stages = ["extract", "dedup"]
     if plan_only:
@@ -257,7 +257,7 @@ def decontaminate(
       curation decontaminate corpus/*.parquet --benchmarks lambada.jsonl --out RUN
     """
     settings["decontaminate"]["benchmarks"] = [absolute(path) for path in benchmarks]
-    datasets = [_dataset("input", "trusted", inputs)]
+    datasets = [dataset_table("input", "trusted", inputs)]
     run_tables(settings, ["extract", "decontaminate"], datasets, **options)
 
 
@@ -275,7 +275,7 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     Example:
       curation tokenize RUN/kept --out TOKENS
     """
-    datasets = [_dataset("input", "trusted", inputs)]
+    datasets = [dataset_table("input", "trusted", inputs)]
     run_tables(settings, ["extract", "tokenize"], datasets, export=False, **options)
 
 
@@ -328,7 +328,7 @@ def recipe_tables(
     }
 
 
-def _dataset(name: str, role: str, paths: tuple[str, ...]) -> Tables:
+def dataset_table(name: str, role: str, paths: tuple[str, ...]) -> Tables:
     return {"name": name, "role": role, "files": [absolute(path) for path in paths]}
 
 

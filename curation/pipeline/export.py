@@ -6,7 +6,7 @@ the input has none; then those of the step. One file a shard; text is copied a r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,6 +21,7 @@ from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.plan import Plan
 from curation.rundir.results import ShardResult, run_once
+from curation.rundir.survivors import masked_texts, shard_masks
 from curation.stages.decontaminate.benchmarks import load_table
 from curation.stages.extract.columns import columns_path, is_table
 
@@ -29,6 +30,7 @@ INPUT = "input"  # the dataset of the files that the user named
 PLACES = ("kept", "removed", "hits.parquet")
 # The columns that a step adds; one of the input with such a name becomes input_<name>.
 STEP_COLUMNS = {
+    "filter": {"reason", "fired"},
     "classify": {"reason", "quality", "pareto_draw"},
     "dedup": {
         "reason",
@@ -126,7 +128,7 @@ def _table_columns(rundir: RunDirectory, shard: Shard) -> pa.Schema | None:
 
 
 def _input_columns(
-    rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch
+    rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch, more: Sequence[str] = ()
 ) -> dict[str, pa.Array]:
     """The columns of the input, in its order and as the user named them."""
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
@@ -147,9 +149,8 @@ def _input_columns(
             column = batch.column(document_column[field.name]) if column is None else column
             is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
             columns[field.name] = column.cast(field.type) if is_number else column
-    return {
-        _new_name(name, columns, STEP_COLUMNS[stage]): column for name, column in columns.items()
-    }
+    taken = STEP_COLUMNS[stage] | set(more)
+    return {_new_name(name, columns, taken): column for name, column in columns.items()}
 
 
 def _new_name(name: str, columns: dict[str, pa.Array], taken: set[str]) -> str:
@@ -173,12 +174,13 @@ def _groups(
     """Row groups of the documents: the input's columns, and the rows of a row-aligned table
     beside them."""
     table = table.combine_chunks()
+    more = table.column_names if stage == "filter" else ()
     start = 0
     for batch in store.read_groups(rundir.documents(shard)):
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
         yield (
-            _input_columns(rundir, stage, shard, batch),
+            _input_columns(rundir, stage, shard, batch, more),
             pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
         )
         start += batch.num_rows
@@ -191,6 +193,30 @@ def _mask(column: pa.Array) -> npt.NDArray[np.bool_]:
 # ---- the steps' columns --------------------------------------------------------------------------
 
 Split = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
+
+
+def _filter(rundir: RunDirectory, shard: Shard) -> Split:
+    """All signals stand beside both kinds of rows; texts are masked in what is kept."""
+    table = store.read_table(rundir.table("filter", shard, "evidence"))
+    decision = store.read_table(rundir.decision("filter", shard))
+    reasons = rundir.recipe.filter.reasons()
+    fired = [[reasons[i] for i in row] for row in decision.column("fired").to_pylist()]
+    table = table.append_column("keep", decision.column("keep"))
+    table = table.append_column("reason", decision.column("reason"))
+    table = table.append_column("fired", pa.array(fired, pa.list_(pa.string())))
+    if (masks := shard_masks(rundir, shard)) is not None:
+        table = table.append_column("masks", masks)
+    text_column = rundir.recipe.named(shard.dataset).text_column
+    for columns_in, beside in _groups(rundir, "filter", shard, table):
+        keep = _mask(beside.column("keep"))
+        own = ("keep", "masks", "reason", "fired")
+        signals = {name: beside.column(name) for name in beside.schema.names if name not in own}
+        masked = dict(columns_in)
+        if masks is not None:
+            name = text_column if text_column in columns_in else "text"
+            masked[name] = masked_texts(columns_in[name], beside.column("masks"))
+        why = {name: beside.column(name) for name in ("reason", "fired")}
+        yield _rows({**masked, **signals}, keep), _rows({**columns_in, **signals, **why}, ~keep)
 
 
 def _classify(rundir: RunDirectory, shard: Shard) -> Split:
@@ -260,6 +286,7 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
 
 # The kept and the removed rows of a shard, by the stage that decides.
 SPLIT: dict[str, Callable[[RunDirectory, Shard], Split]] = {
+    "filter": _filter,
     "classify": _classify,
     "dedup": _dedup,
     "decontaminate": _decontaminate,

@@ -1,6 +1,6 @@
 """The line: a list of stages and a for loop.
 
-    download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
+    download -> extract -> filter -> classify -> dedup -> decontaminate -> tokenize -> mix
 
 Each stage reads what the ones before committed and commits its own; its manifest comes last. A
 stage whose manifest fits costs a listing of its folders.
@@ -21,7 +21,7 @@ from curation.engine.base import Engine
 from curation.errors import CurationError, RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
-from curation.recipe.line import STAGES, stage_named
+from curation.recipe.line import STAGES, folders
 from curation.recipe.tables import Recipe
 from curation.rundir import ledger
 from curation.rundir import manifest as manifests
@@ -38,6 +38,7 @@ from curation.stages.dedup import stage as dedup
 from curation.stages.download import stage as download
 from curation.stages.extract import languages
 from curation.stages.extract import stage as extract
+from curation.stages.filter import stage as filters
 from curation.stages.mix import stage as mix
 from curation.stages.tokenize import stage as tokenize
 
@@ -46,13 +47,20 @@ from curation.stages.tokenize import stage as tokenize
 MODULES: dict[str, ModuleType] = {
     "download": download,
     "extract": extract,
+    "filter": filters,
     "classify": classify,
     "dedup": dedup,
     "decontaminate": decontaminate,
     "tokenize": tokenize,
     "mix": mix,
 }
-CHECKED = ("extract", "classify", "decontaminate", "tokenize")  # those have `check(rundir)`
+CHECKED = (
+    "extract",
+    "filter",
+    "classify",
+    "decontaminate",
+    "tokenize",
+)  # those have `check(rundir)`
 LEAST_ROOM = 0.01  # bytes that a run surely writes for each byte of its inputs
 
 
@@ -92,7 +100,7 @@ def run(
             check_start(rundir, asked)  # before anything is fetched
         store.sweep(out)
         for stage in wanted[wanted.index(again_from) :] if again_from else ():
-            for place in (*stage_named(stage).folders, f"{manifests.FOLDER}/{stage}.json"):
+            for place in (*folders(stage, recipe.stages), f"{manifests.FOLDER}/{stage}.json"):
                 store.delete(rundir.path(place))
         # also where the stage is left out: streamed archives need their lists
         download.fetch(rundir, engine, say)
@@ -126,7 +134,7 @@ def check_start(rundir: RunDirectory, stages: Sequence[str]) -> None:
     for stage in stages:
         if stage in CHECKED:
             MODULES[stage].check(rundir)
-        for folder in stage_named(stage).folders:
+        for folder in folders(stage, rundir.recipe.stages):
             store.need_writable(rundir.path(folder))
 
 
@@ -217,7 +225,7 @@ def _places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
     if step == "export":
         return exports.PLACES
     borrowed = step == "mix" and "tokenize" not in rundir.recipe.stages
-    return stage_named(step).folders + ("tokens",) * borrowed
+    return folders(step, rundir.recipe.stages) + ("tokens",) * borrowed
 
 
 def _clear(
@@ -248,10 +256,12 @@ def _clear(
 
 
 # What these name is compared itself, wherever it lies.
-_PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model", "language_model")
+_PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model", "language_model",
+          "blocked_domains", "blocked_urls", "blocked_words", "blocked_subwords")  # fmt: skip
 # What a stage depends on beside the recipe and the plan's files.
 _OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {
     "extract": lambda rundir, plan: languages.identity(rundir),
+    "filter": filters.outside,
     "classify": classify.outside,
     "dedup": lambda rundir, plan: dedup_index.identity(rundir),
     "decontaminate": lambda rundir, plan: benchmarks.asked(rundir),

@@ -1,12 +1,13 @@
 """What a stage is, in one place: its name, its folders, and the table that says what it kept.
 
-    download -> extract -> classify -> dedup -> decontaminate -> tokenize -> mix
+    download -> extract -> filter -> classify -> dedup -> decontaminate -> tokenize -> mix
 
 A new stage is an entry here, a config class in `tables.py` and a folder under `stages/`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 
@@ -14,29 +15,31 @@ from dataclasses import dataclass
 class Stage:
     """One stage.
 
-    `folders`: what it writes in a run directory. `ledger`: the folder of the tables, one a shard,
+    `folders`: what it alone writes in a run directory; `survivors/` is beside them. `ledger`: the folder of the tables, one a shard,
     whose footers have its ledger; empty where it has none. `aligned_to`: for a stage that decides,
-    the table whose rows its decision table follows, row by row. `roles`: the roles of datasets that
-    it decides on; empty means all.
+    the table whose rows its decision table follows, row by row. `some`: it decides on some datasets
+    only, as the recipe says; what it does not decide on, it keeps whole.
     """
 
     name: str
     folders: tuple[str, ...]
     ledger: str = ""
     aligned_to: str = ""
-    roles: tuple[str, ...] = ()
+    some: bool = False
 
 
 LINE = (
     Stage("download", ("downloads",)),
     Stage("extract", ("documents", "rejects"), "documents"),
-    Stage("classify", ("classify", "survivors"), "classify/decision", "documents", ("crawl",)),
+    Stage("filter", ("filter",), "filter/decision", "documents", True),
+    Stage("classify", ("classify",), "classify/decision", "documents", True),
     Stage("dedup", ("dedup",), "dedup/decision", "survivors"),
     Stage("decontaminate", ("decontaminate",), "decontaminate/decision", "survivors"),
     Stage("tokenize", ("tokens",), "tokens"),
     Stage("mix", ("shards",)),
 )
 STAGES = tuple(stage.name for stage in LINE)
+DEFAULT = tuple(name for name in STAGES if name != "filter")  # as in the paper
 DECIDING = tuple(stage.name for stage in LINE if stage.aligned_to)
 
 
@@ -47,3 +50,19 @@ def stage_named(name: str) -> Stage:
     ('dedup',)
     """
     return LINE[STAGES.index(name)]
+
+
+def survivors_writer(stages: Collection[str]) -> str:
+    """The stage that writes `survivors/`: the last one of a recipe that decides on documents; empty
+    where there is none.
+
+    >>> survivors_writer(STAGES), survivors_writer(["extract", "filter", "dedup"])
+    ('classify', 'filter')
+    """
+    deciding = (stage.name for stage in reversed(LINE) if stage.aligned_to == "documents")
+    return next((name for name in deciding if name in stages), "")
+
+
+def folders(stage: str, stages: Collection[str]) -> tuple[str, ...]:
+    """The folders that a stage of a recipe with these stages writes."""
+    return stage_named(stage).folders + ("survivors",) * (stage == survivors_writer(stages))

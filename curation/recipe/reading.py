@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from curation import store
 from curation.errors import InputError, RecipeError, did_you_mean
+from curation.recipe.filter import LISTS, FilterConfig, rule_set_table, with_rule_sets
 from curation.recipe.tables import Recipe
 from curation.shown import brief, masked
 
@@ -38,16 +39,21 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
     for override in overrides:
         _override(table, override)
-    recipe = parse(table, path)
     folder = (
         path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
     )
-    return _resolve(recipe, folder)
+    return parse(table, path, folder)
 
 
-def parse(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
-    """A recipe from its TOML tables."""
-    return typing.cast(Recipe, build(Recipe, table, where))
+def parse(table: Mapping[str, Any], where: str = "recipe", folder: str = "") -> Recipe:
+    """A recipe from its TOML tables, with the sets of rules that it names taken in; paths are
+    relative to `folder`, where one is given."""
+    recipe = typing.cast(Recipe, build(Recipe, table, where))
+    recipe = _resolve(recipe, folder) if folder else recipe
+    if not recipe.filter.rules:
+        return recipe
+    sets = [build(FilterConfig, *rule_set_table(name)) for name in recipe.filter.rules]
+    return dataclasses.replace(recipe, filter=with_rule_sets(recipe.filter, sets))
 
 
 def as_dict(recipe: Recipe) -> dict[str, Any]:
@@ -111,6 +117,11 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         dataset=datasets,
         extract=dataclasses.replace(
             recipe.extract, language_model=absolute(recipe.extract.language_model)
+        ),
+        filter=dataclasses.replace(
+            recipe.filter,
+            rules=tuple(absolute(r) if r.endswith(".toml") else r for r in recipe.filter.rules),
+            **{name: tuple(map(absolute, getattr(recipe.filter, name))) for name in LISTS},
         ),
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
         dedup=dataclasses.replace(recipe.dedup, index=absolute(recipe.dedup.index)),

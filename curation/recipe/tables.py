@@ -16,8 +16,9 @@ from curation.errors import did_you_mean
 from curation.keys import check_bounds, key
 from curation.recipe.addresses import check_addresses
 from curation.recipe.dataset import Dataset as Dataset
+from curation.recipe.filter import FilterConfig as FilterConfig
 from curation.recipe.languages import check_languages
-from curation.recipe.line import STAGES
+from curation.recipe.line import DECIDING, DEFAULT, STAGES
 from curation.recipe.signals import check_signals
 from curation.shown import brief
 
@@ -284,9 +285,10 @@ class Recipe:
     memory_gb: float = key(
         2.0, "For each query of the local engine, which spills to disk beyond it.", above=0
     )
-    stages: tuple[str, ...] = key(STAGES, "The stages to run.")
+    stages: tuple[str, ...] = key(DEFAULT, "The stages to run.")
     download: DownloadConfig = field(default_factory=DownloadConfig)
     extract: ExtractConfig = field(default_factory=ExtractConfig)
+    filter: FilterConfig = field(default_factory=FilterConfig)
     classify: ClassifyConfig = field(default_factory=ClassifyConfig)
     dedup: DedupConfig = field(default_factory=DedupConfig)
     decontaminate: DecontaminateConfig = field(default_factory=DecontaminateConfig)
@@ -321,6 +323,11 @@ class Recipe:
                 raise ValueError(
                     f"{table}.{name}: no dataset {brief(wrong[0])}{did_you_mean(wrong[0], names)}"
                 )
+        if self.filter.changed() != ("filter" in self.stages):
+            raise ValueError(
+                'filter: rules, signals or a mask, and "filter" in `stages` expected, got only '
+                + ("the stage" if "filter" in self.stages else "the table [filter]")
+            )
         if "decontaminate" in self.stages and not self.decontaminate.benchmarks:
             raise ValueError(
                 "decontaminate.benchmarks: at least one file expected "
@@ -337,6 +344,7 @@ class Recipe:
         free = self.dedup.across == "all" or self.dedup.index
         across = () if free else [n for pair in self.dedup.across for n in pair]
         return [
+            ("filter", "datasets", self.filter.datasets),
             ("classify", "positives", self.classify.positives),
             ("classify", "negatives", self.classify.negatives),
             ("classify", "weights", tuple(self.classify.weights)),
@@ -362,9 +370,21 @@ class Recipe:
         own = {key: getattr(dataset, key) for key in ("languages", "language_threshold")}
         return replace(self.extract, **{k: v for k, v in own.items() if v is not None})
 
-    def filtered(self, name: str) -> bool:
+    def ruled(self, name: str) -> bool:
+        """Whether `filter` decides on this dataset."""
+        by_default = self.named(name).role == "crawl" and not self.filter.datasets
+        return "filter" in self.stages and (by_default or name in self.filter.datasets)
+
+    def classified(self, name: str) -> bool:
         """Whether `classify` decides on this dataset."""
         return "classify" in self.stages and self.named(name).role == "crawl"
+
+    def decides(self, stage: str, name: str) -> bool:
+        """Whether a stage of this recipe decides which documents of a dataset stay."""
+        of_crawls = {"filter": self.ruled, "classify": self.classified}
+        if stage in of_crawls:
+            return of_crawls[stage](name)
+        return stage in DECIDING and stage in self.stages
 
     def positives(self) -> tuple[str, ...]:
         """The datasets that the classifier learns as good."""

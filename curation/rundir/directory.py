@@ -21,6 +21,8 @@ Number = TypeVar("Number", int, "npt.NDArray[np.int64]")
 SHARD_FOLDERS = (
     "documents",
     "rejects",
+    "filter/evidence",
+    "filter/decision",
     "classify/features",
     "classify/evidence",
     "classify/decision",
@@ -94,27 +96,25 @@ class RunDirectory:
         return self.table("documents", shard)
 
     def survivors(self, shard: Shard) -> str:
-        """What `classify` kept; an unfiltered dataset's survivors are its documents, not copied."""
-        filtered = self.decides("classify", shard.dataset)
-        return self.table("survivors" if filtered else "documents", shard)
+        """What `filter` and `classify` kept; where neither decides on a dataset, its survivors are
+        its documents, not copied."""
+        decided = any(self.decides(stage, shard.dataset) for stage in ("filter", "classify"))
+        return self.table("survivors" if decided else "documents", shard)
 
     def decision(self, stage: str, shard: Shard) -> str:
         return self.table(stage, shard, "decision")
 
     def decides(self, stage: str, dataset: str) -> bool:
         """Whether a stage of this run decides which documents of a dataset stay."""
-        entry = stage_named(stage)
-        role = self.recipe.named(dataset).role
-        asked = not entry.roles or role in entry.roles
-        return bool(entry.aligned_to) and stage in self.recipe.stages and asked
+        return self.recipe.decides(stage, dataset)
 
     def decided_before(self, stage: str, shard: Shard) -> str | None:
-        """The decision table, row-aligned to the survivors, of the nearest stage before `stage`;
-        None where all survivors are in."""
+        """The decision table of the nearest stage before `stage` whose rows are those that `stage`
+        has: documents for `classify`, else survivors; None where all of them are in."""
         names = [entry.name for entry in LINE]
-        before = names[: names.index(stage)]
-        for name in reversed(before):
-            if stage_named(name).aligned_to == "survivors" and self.decides(name, shard.dataset):
+        rows = stage_named(stage).aligned_to or "survivors"
+        for name in reversed(names[: names.index(stage)]):
+            if stage_named(name).aligned_to == rows and self.decides(name, shard.dataset):
                 return self.decision(name, shard)
         return None
 

@@ -2,13 +2,13 @@
 
 A shard's ledger maps an outcome to [documents, characters, tokens]. `in` is what entered, `kept`
 what stays, every other key a reason of `schema.REASONS`; `cut` holds characters removed from
-documents that stay. It lives in the footer of the stage's decision table. Tokens are known from
+documents that stay, `masked` those of them that a mask stands for. It lives in the footer of the stage's decision table. Tokens are known from
 `tokenize` on; before it the third number is 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from curation.errors import LedgerError
 from curation.rundir.schema import REASONS
@@ -16,7 +16,8 @@ from curation.rundir.schema import REASONS
 Counts = list[int]  # documents, characters, tokens
 Ledger = dict[str, Counts]
 
-IN, KEPT, CUT = "in", "kept", "cut"
+IN, KEPT, CUT, MASKED = "in", "kept", "cut", "masked"
+NO_REASONS = (IN, KEPT, CUT, MASKED)
 
 
 def add(ledger: Ledger, outcome: str, documents: int, chars: int = 0, tokens: int = 0) -> None:
@@ -42,20 +43,23 @@ def total(ledgers: Iterable[Ledger]) -> Ledger:
 
 def removed(ledger: Ledger) -> Ledger:
     """What was removed, by reason."""
-    return {outcome: counts for outcome, counts in ledger.items() if outcome not in (IN, KEPT, CUT)}
+    return {outcome: counts for outcome, counts in ledger.items() if outcome not in NO_REASONS}
 
 
-def check(stage: str, where: str, ledger: Ledger) -> None:
+def check(stage: str, where: str, ledger: Ledger, rules: Collection[str] = ()) -> None:
     """Raise LedgerError unless documents and characters in are those kept plus those removed, and
-    every reason is a known one."""
-    unknown = set(removed(ledger)) - set(REASONS)
+    every reason is a known one, or the name of one of the recipe's `rules`."""
+    unknown = set(removed(ledger)) - set(REASONS) - set(rules)
     if unknown:
         raise LedgerError(
-            f"{stage} {where}: unknown reason {sorted(unknown)[0]!r}; schema.REASONS lists them"
+            f"{stage} {where}: unknown reason {sorted(unknown)[0]!r}; schema.REASONS and the "
+            "recipe's rules list them"
         )
     for column, unit in ((0, "documents"), (1, "characters")):
         entered = ledger.get(IN, [0, 0, 0])[column]
-        accounted = sum(counts[column] for outcome, counts in ledger.items() if outcome != IN)
+        accounted = sum(
+            counts[column] for outcome, counts in ledger.items() if outcome not in (IN, MASKED)
+        )
         if entered != accounted:
             raise LedgerError(
                 f"{stage} {where}: {entered} {unit} came in, but {accounted} are accounted for; "

@@ -29,7 +29,7 @@ RECORDED = "recorded"  # in plan.json: what "auto" came to, which later runs kee
 EXPORTED = "input"  # the dataset whose rows a step also writes to kept/ and removed/
 # The stages of the commands for one step.
 ONE_STEP = [("extract",), ("mix",)] + [
-    ("extract", step) for step in ("classify", "dedup", "decontaminate", "tokenize")
+    ("extract", step) for step in ("filter", "classify", "dedup", "decontaminate", "tokenize")
 ]
 
 

@@ -34,7 +34,7 @@ def check_ledgers(rundir: RunDirectory, stage: str, results: Mapping[Shard, Shar
     """Check a stage's ledgers shard by shard, and against the stage before: what enters is what
     was kept."""
     for shard, result in results.items():
-        ledger.check(stage, str(shard), result.ledger)
+        ledger.check(stage, str(shard), result.ledger, rundir.recipe.filter.reasons())
         before = previous_ledger(rundir, stage, shard)
         if before is not None:
             ledger.check_chain(stage, str(shard), before, result.ledger)

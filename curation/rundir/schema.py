@@ -6,7 +6,10 @@ SQL, known without a join.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pyarrow as pa
+import pyarrow.compute as pc
 
 # Why a record never became a document, or a document was removed: every reason that any stage may
 # write.
@@ -107,6 +110,20 @@ DOCUMENTS = pa.schema(
 )
 ROW = _field("row", pa.int64(), "row of the document in documents/<dataset>/<shard>.parquet")
 
+_MASK = pa.struct(
+    [
+        pa.field("start", pa.int64()),
+        pa.field("end", pa.int64()),
+        pa.field("replacement", pa.string()),
+    ]
+)
+MASKS = _field(
+    "masks",
+    pa.list_(_MASK),
+    "spans (code points of the text, half-open) and what stands for them in the text that leaves the "
+    "line; null where nothing is masked",
+)
+
 REJECTS = pa.schema(
     [
         _field("url", pa.string(), "address of the page, where known"),
@@ -148,6 +165,14 @@ CAPTURES = pa.schema(
 KEEP = _field("keep", pa.bool_(), "true, false, or null where an earlier stage already said no")
 REASON = _field("reason", pa.string(), "null unless keep is false")
 
+FILTERED = pa.schema(
+    [
+        KEEP,
+        REASON,
+        _field("fired", pa.list_(pa.int16()), "places of the rules that are true, in the recipe"),
+        _field("undecided", pa.list_(pa.int16()), "places of the rules that are null"),
+    ]
+)
 QUALITY = pa.schema(
     [
         _field("score", pa.float64(), "probability of being like the trusted corpora"),
@@ -331,6 +356,17 @@ def packed(dtype: str) -> pa.Schema:
             ),
         ]
     )
+
+
+def with_replacements(masks: pa.Array, replacements: Sequence[str]) -> pa.Array:
+    """A column of `MASKS`, of one of `kernels.masks.MASKS` and what its numbers stand for; null where
+    a row has none."""
+    flat = masks.flatten()
+    texts = pa.array(replacements, pa.string()).take(flat.field("mask"))
+    spans = [flat.field("start"), flat.field("end"), texts]
+    values = pa.StructArray.from_arrays(spans, fields=list(_MASK))
+    empty = pc.equal(masks.value_lengths(), 0)
+    return pa.ListArray.from_arrays(masks.offsets, values, type=MASKS.type, mask=empty)
 
 
 def with_extra(extra: pa.DataType | None) -> pa.Schema:

@@ -36,6 +36,7 @@ from curation.rundir import ledger
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.results import previous_ledger
+from curation.rundir.survivors import leaving, masks_column, masks_of
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -208,7 +209,7 @@ def _ledgers(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
     def problems(table: tuple[str, Shard, str]) -> Problems:
         stage, shard, path = table
         said = store.need_footer(path).ledger
-        ledger.check(stage, str(shard), said)
+        ledger.check(stage, str(shard), said, rundir.recipe.filter.reasons())
         before = previous_ledger(rundir, stage, shard)
         if before is not None:
             ledger.check_chain(stage, str(shard), before, said)
@@ -294,19 +295,19 @@ def _round_trips(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
         order = np.argsort(draws.uniforms(0, "inspect/check", keys), kind="stable")
         rows = kept[order[:SAMPLED]]
         documents = frames.take(path, rows, ["id", "tokens"]).to_pylist()
-        texts = frames.take(rundir.survivors(shard), rows, ["text"]).column(0).to_pylist()
+        names = ["text", *masks_column(rundir, shard)]
+        survivors = frames.take(rundir.survivors(shard), rows, names).combine_chunks()
+        texts, masks = survivors.column("text").to_pylist(), masks_of(survivors)
         pieces = pieces_left(rundir, shard, rows)
-        for row, text, spans in zip(documents, texts, pieces, strict=True):
-            parts = [text] if spans is None else [text[s["start"] : s["end"]] for s in spans]
+        for row, text, spans, masked in zip(documents, texts, pieces, masks, strict=True):
+            _, parts, _ = leaving(text, spans, masked)
             decoded = [np.frombuffer(tokens, dtype).tolist() for tokens in row["tokens"]]
             if any(not tokens or tokens[-1] != facts["end_of_text"] for tokens in decoded):
                 yield f"{shard} {row['id']}: a piece does not end with the end-of-text token"
             elif max(map(max, decoded)) >= facts["vocabulary"]:
                 vocabulary = f"the vocabulary of {facts['vocabulary']:,}"
                 yield f"{shard} {row['id']}: a token is outside {vocabulary}"
-            elif [coder.decode(tokens[:-1]) for tokens in decoded] != [
-                part for part in parts if part
-            ]:
+            elif [coder.decode(tokens[:-1]) for tokens in decoded] != parts:
                 yield f"{shard} {row['id']}: its tokens do not decode to its text"
 
     what = f"{SAMPLED} documents of each of {len(shards)} tables"

@@ -98,7 +98,7 @@ def kept_by_alpha(rundir: RunDirectory, plan: Plan) -> dict[str, KeptByAlpha]:
     """Of each filtered dataset: documents by score band, and those each alpha keeps."""
     edges = _edges(BANDS)
     sums: dict[str, npt.NDArray[np.int64]] = {}  # int64[1 + alphas, bands]
-    for dataset in filter(rundir.recipe.filtered, rundir.recipe.names()):
+    for dataset in filter(rundir.recipe.classified, rundir.recipe.names()):
         for score, u in _scores_and_draws(rundir, plan, dataset):
             counts = np.histogram(score, edges)[0]
             kept = pareto.kept_counts(score, u, ALPHAS, edges)

@@ -44,6 +44,20 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True)
+class Ruled:
+    """What filter measured and decided.
+
+    `fired`: the rules that are true of the document, the first of them its reason; `undecided`: those
+    that are null. `signals`: every signal of the evidence; spans as (start, end), code points.
+    """
+
+    keep: bool
+    fired: tuple[str, ...]
+    undecided: tuple[str, ...]
+    signals: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Duplicate:
     """What dedup decided.
 
@@ -119,6 +133,7 @@ class Fate:
 
     document: DocumentRow
     text: str
+    ruled: Ruled | None = None
     quality: Quality | None = None
     duplicate: Duplicate | None = None
     benchmarks: Benchmarks | None = None
@@ -133,13 +148,14 @@ def fate(rundir: RunDirectory, plan: Plan, document: DocumentRow) -> Fate:
     """Read the fate of a document."""
     shard = document.shard
     text = frames.take_one(rundir.documents(shard), document.row, ["text"])["text"]
-    quality = _quality(rundir, shard, document.row)
-    row = _survivor_row(rundir, shard, document.row, quality)
+    ruled, quality = _ruled(rundir, shard, document.row), _quality(rundir, shard, document.row)
+    row = _survivor_row(rundir, shard, document.row)
     if row is None:
-        return Fate(document, text, quality)
+        return Fate(document, text, ruled, quality)
     return Fate(
         document,
         text,
+        ruled,
         quality,
         _duplicate(rundir, plan, shard, row),
         _benchmarks(rundir, shard, row),
@@ -162,22 +178,35 @@ def _quality(rundir: RunDirectory, shard: Shard, row: int) -> Quality | None:
     if measured is None:
         return None
     scored = measured["score"], measured["fold"], measured["u"]
-    if not rundir.recipe.filtered(shard.dataset):
+    if not rundir.recipe.classified(shard.dataset):
         return Quality(*scored, None, None, None)
     decided = _row(rundir.decision("classify", shard), row) or {}
     chance = float(keep_chance(np.array([measured["score"]]), rundir.recipe.classify.alpha)[0])
     return Quality(*scored, decided.get("pareto_draw"), chance, decided.get("keep"))
 
 
-def _survivor_row(
-    rundir: RunDirectory, shard: Shard, row: int, quality: Quality | None
-) -> int | None:
-    """The document's row in the survivors table, None where it is not there (or not yet)."""
-    if not rundir.recipe.filtered(shard.dataset):
-        return row
-    if quality is None or not quality.keep or not store.exists(rundir.survivors(shard)):
+def _ruled(rundir: RunDirectory, shard: Shard, row: int) -> Ruled | None:
+    if not rundir.decides("filter", shard.dataset):
         return None
-    rows = frames.column(rundir.survivors(shard), "row").to_numpy()
+    signals = _row(rundir.table("filter", shard, "evidence"), row)
+    decided = _row(rundir.decision("filter", shard), row)
+    if signals is None or decided is None:
+        return None
+    names = rundir.recipe.filter.reasons()
+    fired, undecided = (
+        tuple(names[place] for place in decided[column]) for column in ("fired", "undecided")
+    )
+    return Ruled(decided["keep"], fired, undecided, signals)
+
+
+def _survivor_row(rundir: RunDirectory, shard: Shard, row: int) -> int | None:
+    """The document's row in the survivors table, None where it is not there (or not yet)."""
+    survivors = rundir.survivors(shard)
+    if survivors == rundir.documents(shard):
+        return row
+    if not store.exists(survivors):
+        return None
+    rows = frames.column(survivors, "row").to_numpy()
     at = int(np.searchsorted(rows, row))
     return at if at < len(rows) and rows[at] == row else None
 

@@ -207,10 +207,11 @@ def total_of(flows: Sequence[Flow]) -> Flow:
 def _as_of(flow: Flow, stage: str) -> list[Line]:
     """A stage's lines; of a stage that does not decide on this dataset, that it kept everything."""
     lines = [line for line in flow.lines if line.stage == stage]
-    kept = flow.find("extract", ledger.KEPT)
-    if lines or kept is None or not stage_named(stage).roles:
+    before = STAGES[: STAGES.index(stage)]
+    kept = [x for x in flow.lines if x.outcome == ledger.KEPT and x.stage in before]
+    if lines or not kept or not stage_named(stage).some:
         return lines
-    return [replace(kept, stage=stage, outcome=name) for name in (ledger.IN, ledger.KEPT)]
+    return [replace(kept[-1], stage=stage, outcome=name) for name in (ledger.IN, ledger.KEPT)]
 
 
 def _sum(stage: str, outcome: str, lines: Sequence[Line]) -> Line:

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 Int64s = npt.NDArray[np.int64]
 # The stages that remove documents, and those of them whose tables follow `survivors` row by row.
 REMOVING = tuple(stage.name for stage in LINE if stage.ledger)
-_WRITER = next(i for i, stage in enumerate(LINE) if "survivors" in stage.folders)
-AFTER_SURVIVORS = tuple(stage.name for stage in LINE[_WRITER + 1 :] if stage.ledger)
+AFTER_SURVIVORS = REMOVING[REMOVING.index("classify") + 1 :]
 
 
 def aligned_table(rundir: RunDirectory, stage: str, shard: Shard) -> str:

@@ -91,7 +91,7 @@ class LabelReport:
 def scored_documents(rundir: RunDirectory, plan: Plan) -> Scored:
     """The documents that the quality filter decides on. Raises RunError where none is scored."""
     parts: list[tuple[Any, ...]] = []
-    for shard in plan.of(*filter(rundir.recipe.filtered, rundir.recipe.names())):
+    for shard in plan.of(*filter(rundir.recipe.classified, rundir.recipe.names())):
         path = rundir.table("classify", shard, "evidence")
         if "classify" not in rundir.recipe.stages or not store.exists(path):
             continue

@@ -150,7 +150,7 @@ def score_histograms(rundir: RunDirectory, plan: Plan) -> ScoreHistograms | None
             parts[row] += np.histogram(score, edges, weights=weights)[0]
     if not sums:
         return None
-    datasets = {name: _of_dataset(s, rundir.recipe.filtered(name)) for name, s in sums.items()}
+    datasets = {name: _of_dataset(s, rundir.recipe.classified(name)) for name, s in sums.items()}
     chance = keep_chance(edges, alpha)
     return ScoreHistograms(alpha, edges.tolist(), chance.tolist(), datasets)
 
@@ -191,7 +191,7 @@ def by_score(
     rundir: RunDirectory, plan: Plan, dataset: str, n: int = 1, chars: int = 300, seed: int = 0
 ) -> list[ScoredDocument]:
     """Random documents at scores near 0, 0.1 ... 1: of each at most `n` kept and `n` removed."""
-    if not rundir.recipe.filtered(dataset):
+    if not rundir.recipe.classified(dataset):
         return []
     alpha = rundir.recipe.classify.alpha
     drawn: dict[tuple[float, bool], list[tuple[float, int, int]]] = {}

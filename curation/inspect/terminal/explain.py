@@ -15,7 +15,7 @@ from rich.text import Text
 
 from curation.errors import InputError
 from curation.inspect.evidence.differences import compare
-from curation.inspect.evidence.fate import Benchmarks, Duplicate, Fate, Placed, Quality, fate
+from curation.inspect.evidence.fate import Benchmarks, Duplicate, Fate, Placed, Quality, Ruled, fate
 from curation.inspect.evidence.find import RejectRow, find
 from curation.inspect.evidence.frames import DuplicatePair
 from curation.inspect.numbers import counted
@@ -70,6 +70,10 @@ def clean(text: str, most: int = 0) -> str:
 def verdict(fate: Fate) -> tuple[str, str]:
     """What became of the document in one line, and its colour."""
     quality, duplicate, placed = fate.quality, fate.duplicate, fate.placed
+    if fate.ruled and not fate.ruled.keep:
+        more = fate.ruled.fired[1:]
+        also = f" (and by {', '.join(more)})" if more else ""
+        return f"removed by filter: {fate.ruled.fired[0]}{also}", "red"
     if quality and quality.keep is False:
         return (
             f"removed by classify: low_quality (score {quality.score:.3f}, draw "
@@ -112,7 +116,9 @@ def _last_stage(fate: Fate) -> str:
         return "decontaminate"
     if fate.duplicate:
         return "dedup"
-    return "classify" if fate.quality else "extract"
+    if fate.quality:
+        return "classify"
+    return "filter" if fate.ruled else "extract"
 
 
 # ---- the story
@@ -155,6 +161,8 @@ def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:
         yield "", Text(clean(columns["url"]) + date)
     yield "", Text(_language(columns))
     yield "", Text(clean(fate.text, 160), style="italic dim")
+    if fate.ruled:
+        yield from _ruled_rows(rundir, fate.ruled, fate.text)
     if fate.quality:
         yield from _quality_rows(rundir.recipe.classify.alpha, fate.quality)
     if fate.duplicate:
@@ -174,6 +182,31 @@ def _language(columns: dict[str, Any]) -> str:
     of_it = "" if share is None else f", {share:.2f} of the page"
     sure = "" if reliable is None else ", reliable" if reliable else ", not reliable"
     return f"{line}; the crawl says {columns['crawl_language']}{of_it}{sure}"
+
+
+def _ruled_rows(rundir: RunDirectory, ruled: Ruled, text: str) -> Iterator[Row]:
+    """Each rule that is true or null with the values that it read; then what is masked."""
+    from curation.stages.filter.expressions import columns_of
+
+    rules = {rule.name: rule.drop for rule in rundir.recipe.filter.rule}
+    line = "no rule is true of it" if ruled.keep else f"{ruled.fired[0]} removes it"
+    yield "filter", Text(f"{line}; {counted(len(rules), 'rule')} looked at")
+    for names, word in ((ruled.fired, "true"), (ruled.undecided, "undecided")):
+        for name in names:
+            read = sorted(columns_of(rules[name]) & ruled.signals.keys())
+            values = ", ".join(f"{signal} {_value(ruled.signals[signal])}" for signal in read)
+            yield "", Text(clean(f"{name} is {word}: {rules[name]}" + f" ({values})" * bool(read)))
+    for signal, replacement in rundir.recipe.filter.mask.items():
+        for span in ruled.signals[signal][:MOST_QUOTES]:
+            masked = clean(text[span["start"] : span["end"]], 60)
+            yield "", Text(f"{signal}: {masked} is left out as {clean(replacement) or 'nothing'}")
+
+
+def _value(value: Any) -> str:
+    """A signal as it is shown: a number, a flag, or how many spans."""
+    if isinstance(value, list):
+        return counted(len(value), "span")
+    return f"{value:,.4g}" if isinstance(value, float) else clean(str(value), 80)
 
 
 def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:

@@ -114,7 +114,7 @@ def scoring_folds(rundir: RunDirectory, plan: Plan) -> int:
     recorded = plans.recorded(rundir.out).get(KEY)
     if recorded is None:
         seen = shares(rundir, plan, recipe.negatives())
-        most = max((s for name, s in seen.items() if recipe.filtered(name)), default=0.0)
+        most = max((s for name, s in seen.items() if recipe.classified(name)), default=0.0)
         recorded = FOLDS if most > MOST_SEEN else 0
         plans.record(rundir.out, KEY, recorded)
     return int(recorded)

@@ -30,7 +30,7 @@ from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once, stored_ledgers
-from curation.rundir.survivors import char_lengths
+from curation.rundir.survivors import counted, remaining_rows, write_survivors
 from curation.stages.classify.fit import check_classes, fit_model
 from curation.stages.classify.folds import (
     FOLDS,
@@ -67,7 +67,7 @@ def check(rundir: RunDirectory) -> None:
     """Raise what would end the stage, for all that is known before it: the model, or the classes
     to fit one on."""
     recipe = rundir.recipe
-    if not any(recipe.filtered(name) for name in recipe.names()):
+    if not any(recipe.classified(name) for name in recipe.names()):
         return
     if folder := given_folder(recipe):
         load_model(folder)
@@ -85,7 +85,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
         for s in plan.shards
         if s.dataset in positives or recipe.dataset[recipe.place(s.dataset)].role != "reference"
     ]
-    decided = [s for s in scored if recipe.filtered(s.dataset)]
+    decided = [s for s in scored if recipe.classified(s.dataset)]
+    ruled = [s for s in plan.shards if recipe.ruled(s.dataset) and s not in decided]
+    engine.map("classify: survivors", partial(carry_over, rundir), ruled)
     if not decided:
         return {}
     path = rundir.path("classify", "model")
@@ -112,7 +114,7 @@ def outside(rundir: RunDirectory, plan: Plan) -> str:
     says, or how many folds score."""
     folder = given_folder(rundir.recipe)
     if not folder:
-        filters = any(map(rundir.recipe.filtered, rundir.recipe.names()))
+        filters = any(map(rundir.recipe.classified, rundir.recipe.names()))
         return str(scoring_folds(rundir, plan)) if filters else ""
     card = store.join(folder, "card.json")
     return text_digest(store.read_bytes(card)).hex() if store.exists(card) else ""
@@ -284,52 +286,37 @@ def score_texts(model: Model, offsets: Any, data: Any) -> npt.NDArray[np.float64
 def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
     """Write the decision and the survivors of one crawl shard."""
     evidence = rundir.table("classify", shard, "evidence")
+    before = rundir.decided_before("classify", shard)
     alpha = rundir.recipe.classify.alpha
-    digest = config_digest(
-        "classify/decision", VERSION, alpha, store.need_footer(evidence).identity
-    )
+    made_from = [store.need_footer(path).identity for path in (evidence, before) if path]
+    digest = config_digest("classify/decision", VERSION, alpha, made_from)
     path = rundir.decision("classify", shard)
 
     def make() -> ShardResult:
-        scores = store.read_table(evidence)
-        score, u = (scores.column(name).to_numpy() for name in ("score", "u"))
+        score, u = (column.to_numpy() for column in store.read_table(evidence, ["score", "u"]))
         draw = pareto_draw(u, alpha)
-        keep = draw > 1.0 - score
-        shard_ledger = _write_survivors(rundir, shard, digest, keep)
+        remaining = remaining_rows(before, len(draw))
+        low = draw <= 1.0 - score
+        chars = write_survivors(rundir, shard, digest, remaining & ~low)
+        reasons = pa.array(np.where(remaining & low, "low_quality", None), pa.string())
+        shard_ledger = counted(chars, remaining, reasons)
         with store.TableWriter(path, schema.CLASSIFIED, digest, shard_ledger) as writer:
-            reason = pa.array(
-                np.where(keep, np.array(None), np.array("low_quality", object)), pa.string()
-            )
-            writer.write(
-                pa.record_batch([pa.array(keep), reason, pa.array(draw)], schema=schema.CLASSIFIED)
-            )
+            keep = pa.array(~low, mask=~remaining)
+            writer.write(pa.record_batch([keep, reasons, pa.array(draw)], schema=schema.CLASSIFIED))
         return ShardResult(digest, shard_ledger)
 
     return run_once(path, digest, make, rundir.survivors(shard))
 
 
-def _write_survivors(
-    rundir: RunDirectory, shard: Shard, digest: str, keep: npt.NDArray[np.bool_]
-) -> ledger.Ledger:
-    shard_ledger: ledger.Ledger = {}
-    documents = rundir.documents(shard)
-    columns = store.read_schema(documents).append(schema.ROW)
-    start = 0
-    with store.TableWriter(rundir.survivors(shard), columns, digest) as writer:
-        for batch in store.read_groups(documents):
-            rows = np.flatnonzero(keep[start : start + batch.num_rows])
-            chars = char_lengths(batch.column("text"))
-            ledger.add(shard_ledger, ledger.IN, batch.num_rows, int(chars.sum()))
-            ledger.add(shard_ledger, ledger.KEPT, len(rows), int(chars[rows].sum()))
-            ledger.add(
-                shard_ledger,
-                "low_quality",
-                batch.num_rows - len(rows),
-                int(chars.sum() - chars[rows].sum()),
-            )
-            kept = batch.take(pa.array(rows))
-            writer.write(
-                pa.RecordBatch.from_arrays([*kept.columns, pa.array(rows + start)], schema=columns)
-            )
-            start += batch.num_rows
-    return shard_ledger
+def carry_over(rundir: RunDirectory, shard: Shard) -> ShardResult:
+    """Write the survivors of a shard that `filter` decides on, and `classify` does not."""
+    before = rundir.decision("filter", shard)
+    path = rundir.survivors(shard)
+    rows, identity = store.need_footer(before).rows, store.need_footer(before).identity
+    digest = config_digest("classify/survivors", VERSION, identity)
+
+    def make() -> ShardResult:
+        write_survivors(rundir, shard, digest, remaining_rows(before, rows))
+        return ShardResult(digest)
+
+    return run_once(path, digest, make)

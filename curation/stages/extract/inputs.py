@@ -14,13 +14,13 @@ from curation.readers.formats import guess_format
 from curation.readers.records import Document, Reject
 from curation.recipe.languages import alike
 from curation.recipe.tables import Dataset, ExtractConfig
-from curation.rundir.survivors import decided_table
+from curation.rundir.survivors import decided_table, leaving
 
 if TYPE_CHECKING:
     from curation.readers.records import Page, Skipped
 
 BATCH_PAGES = 512
-_OF_A_RUN = ("record_id", "content", "row")  # columns that say nothing outside their run
+_OF_A_RUN = ("record_id", "content", "row", "masks")  # columns that say nothing outside their run
 BATCH_BYTES = 1 << 20  # of pages that go to the extractor together
 
 
@@ -51,7 +51,7 @@ def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator
         yield from read(stream)
         return
     with store.open_input(survivors) as rows:
-        yield from _kept_pieces(read(rows), file.path)
+        yield from _kept_pieces(read(rows), file.path, survivors)
 
 
 def run_columns(decision: str, survivors: str) -> pa.Schema:
@@ -65,25 +65,27 @@ def run_columns(decision: str, survivors: str) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _kept_pieces(rows: Iterator[Document | Reject], decision: str) -> Iterator[Document | Reject]:
-    """The rows that a decision table keeps, each in the pieces that it is cut into."""
-    table = store.read_table(decision)
-    keeps = table.column("keep").to_pylist()
-    pieces = table.column("pieces").to_pylist() if "pieces" in table.column_names else None
+def _kept_pieces(
+    rows: Iterator[Document | Reject], table: str, survivors: str
+) -> Iterator[Document | Reject]:
+    """The rows of survivors that a decision table keeps (all, where `table` is none but themselves), as
+    they leave their run: in the pieces that each is cut into, and masked."""
+    decided = store.read_table(table, None if table != survivors else ["row"])
+    n, names = decided.num_rows, decided.column_names
+    keeps = decided.column("keep").to_pylist() if "keep" in names else [True] * n
+    pieces = decided.column("pieces").to_pylist() if "pieces" in names else None
     for number, (row, keep) in enumerate(zip(rows, keeps, strict=True)):
         if not keep:
             continue
         if isinstance(row, Reject):  # larger than a table's text may be: counted, not lost
             yield row
             continue
+        masks = (row.extra or {}).get("masks")
         extra = {key: value for key, value in (row.extra or {}).items() if key not in _OF_A_RUN}
         extra |= extra.pop("extra", None) or {}
-        if pieces is None:
-            yield replace(row, extra=extra)
-            continue
-        for piece, span in enumerate(pieces[number] or [{"start": 0, "end": len(row.text)}]):
-            text = row.text[span["start"] : span["end"]]
-            yield replace(row, text=text, extra={**extra, "piece": piece})
+        _, parts, _ = leaving(row.text, pieces[number] if pieces else None, masks)
+        for piece, text in enumerate(parts or [""]):
+            yield replace(row, text=text, extra={**extra, "piece": piece} if pieces else extra)
 
 
 def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:

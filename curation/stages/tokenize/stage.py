@@ -24,7 +24,13 @@ from curation.errors import InputError
 from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once
-from curation.rundir.survivors import RowGroup, survivor_groups
+from curation.rundir.survivors import (
+    RowGroup,
+    leaving,
+    masks_column,
+    masks_of,
+    survivor_groups,
+)
 
 if TYPE_CHECKING:
     import tiktoken
@@ -88,7 +94,8 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
             pieces = store.read_table(before, ["pieces"]).column(0).combine_chunks()
         shard_ledger: ledger.Ledger = {}
         with store.TableWriter(path, schema.TOKENS, digest, shard_ledger) as writer:
-            for group in survivor_groups(rundir, shard, ["id", "text", "content"], before):
+            columns = ["id", "text", "content", *masks_column(rundir, shard)]
+            for group in survivor_groups(rundir, shard, columns, before):
                 writer.write(_encode_group(tokens, group, pieces, shard_ledger))
         return ShardResult(digest, shard_ledger)
 
@@ -125,15 +132,16 @@ def _encode_group(
         name: [None] * n for name in ("keep", "reason", "counts", "tokens")
     }
     texts = group.batch.column("text").to_pylist()
+    masks = masks_of(group.batch)
     for row in np.flatnonzero(remaining).tolist():
-        text = texts[row]
-        parts = [text] if spans[row] is None else [text[s["start"] : s["end"]] for s in spans[row]]
-        parts = [part for part in parts if part]
-        chars = sum(map(len, parts))
+        originals, parts, masked = leaving(texts[row], spans[row], masks[row])
+        chars = sum(map(len, originals))
         ledger.add(shard_ledger, ledger.IN, 1, chars)
+        if masked:
+            ledger.add(shard_ledger, ledger.MASKED, 1, masked)
         if not parts:
             columns["keep"][row], columns["reason"][row] = False, "no_tokens"
-            ledger.add(shard_ledger, "no_tokens", 1)
+            ledger.add(shard_ledger, "no_tokens", 1, chars)
             continue
         try:
             encoded = [encoder(part) for part in parts]

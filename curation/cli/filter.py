@@ -1,0 +1,73 @@
+"""`curation filter`: rules on measured signals, on a user's own files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from curation.cli.options import (
+    column_options,
+    config_options,
+    out_option,
+    update_option,
+    workers_option,
+)
+from curation.cli.steps import Tables, absolute, dataset_table, inputs_argument, run_tables
+from curation.recipe.filter import LISTS, is_path
+from curation.recipe.tables import FilterConfig
+
+
+@click.command("filter")
+@inputs_argument
+@config_options(FilterConfig, "rules", "signals")
+@click.option(
+    "--drop",
+    "drops",
+    nargs=2,
+    multiple=True,
+    metavar="NAME EXPRESSION",
+    help="A rule: documents of which EXPRESSION is true are removed as NAME.  May be repeated.",
+)
+@click.option(
+    "--mask",
+    "masks",
+    nargs=2,
+    multiple=True,
+    metavar="SIGNAL TEXT",
+    help="What stands in the text for the spans of SIGNAL.  May be repeated.",
+)
+@config_options(FilterConfig, *LISTS, "max_removed", "alarm")
+@column_options()
+@out_option
+@workers_option
+@update_option
+def filter_(
+    inputs: tuple[str, ...],
+    drops: tuple[tuple[str, str], ...],
+    masks: tuple[tuple[str, str], ...],
+    settings: Tables,
+    **options: Any,
+) -> None:
+    """Rules on measured signals: words, repetition, addresses, and signals of your own.
+
+    Writes DIR/kept/*.parquet and DIR/removed/*.parquet with every signal as a column, and in removed/
+    the rule (`reason`) and all rules that are true (`fired`). `curation reasons --signals` lists the
+    signals.
+
+    \b
+    Examples:
+      curation filter crawl.jsonl.zst --rules fineweb --out RUN
+      curation filter crawl.jsonl.zst --drop short "words < 50" --out RUN
+      curation filter crawl.jsonl.zst --signals my_signals.py:digits --out RUN
+      curation filter crawl.jsonl.zst --mask email "email@example.com" --out RUN
+    """
+    keys = settings["filter"]
+    keys["rule"] = [{"name": name, "drop": drop} for name, drop in drops]
+    keys["mask"] = dict(masks)
+    for name in (*LISTS, "rules", "signals"):
+        paths = name in LISTS
+        if name in keys:
+            keys[name] = [absolute(t) if paths or is_path(t) else t for t in keys[name]]
+    datasets = [dataset_table("input", "crawl", inputs)]
+    run_tables(settings, ["extract", "filter"], datasets, **options)

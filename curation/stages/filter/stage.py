@@ -1,0 +1,210 @@
+"""filter: rules on measured signals. The stage of every other recipe of the field; GPT-3's has none.
+
+Evidence: one row a document with every signal (measure.py). Decision: the first rule that is true of
+a document removes it, and its name is the reason; what each rule would remove alone stands beside it
+(expressions.py). Another threshold decides again from the evidence, no text is measured again.
+
+Cost: measuring reads each text once, at some 60 MB/s a core; deciding reads the evidence and, where
+this stage writes the survivors, the texts. Memory: one row group, and the evidence of one shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation import store
+from curation.digests import config_digest
+from curation.errors import AlarmError, InputError
+from curation.recipe.line import survivors_writer
+from curation.rundir import ledger, schema
+from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.results import ShardResult, check_ledgers, run_once
+from curation.rundir.survivors import counted, write_survivors
+from curation.stages.filter import expressions
+from curation.stages.filter.measure import (
+    columns_before,
+    decision_columns,
+    evidence_schema,
+    identity,
+    measure_group,
+    measured,
+)
+
+if TYPE_CHECKING:
+    from curation.engine.base import Engine
+    from curation.recipe.filter import FilterConfig
+    from curation.rundir.plan import Plan
+
+VERSION = 1
+ALARM_FROM = 1000  # documents: shares of smaller datasets say little
+
+
+def check(rundir: RunDirectory) -> None:
+    """Raise what would end the stage and is known before it: names, lists, functions, expressions."""
+    config = rundir.recipe.filter
+    known = columns_before(config)
+    identity(config)
+    for rule in config.rule:
+        expressions.check(rule.name, rule.drop, known.columns, later=known.later)
+
+
+def outside(rundir: RunDirectory, plan: Plan) -> str:
+    """What the stage depends on beside its recipe and its documents."""
+    config = rundir.recipe.filter
+    if "filter" not in rundir.recipe.stages:
+        return ""
+    return f"{identity(config)} {survivors_writer(rundir.recipe.stages)}"
+
+
+def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
+    """Measure every document of the datasets that are filtered, and decide on them."""
+    config = rundir.recipe.filter
+    shards = [shard for shard in plan.shards if rundir.recipe.ruled(shard.dataset)]
+    engine.map("filter: measure", partial(measure_shard, rundir, identity(config)), shards)
+    for shard in {shard.dataset: shard for shard in shards}.values():
+        check_columns(rundir, shard)
+    results = engine.map("filter: decide", partial(decide_shard, rundir), shards)
+    by_shard = dict(zip(shards, results, strict=True))
+    check_ledgers(rundir, "filter", by_shard)
+    _raise_alarm(rundir, by_shard)
+    return by_shard
+
+
+def warnings(rundir: RunDirectory) -> list[str]:
+    """The alarms of a finished run's rules, a line each."""
+    path = rundir.path("filter", "alarms.json")
+    return [f"filter: {line}" for line in store.read_json(path)] if store.exists(path) else []
+
+
+def check_columns(rundir: RunDirectory, shard: Shard) -> None:
+    """Raise InputError for a rule that does not fit the columns of a dataset, which are all known
+    once it is measured."""
+    columns = decision_columns(rundir, shard)
+    for rule in rundir.recipe.filter.rule:
+        try:
+            expressions.check(rule.name, rule.drop, columns)
+        except ValueError as error:
+            raise InputError(f"dataset {shard.dataset!r}: {error}") from error
+
+
+# ---- evidence ------------------------------------------------------------------------------------
+
+
+def measure_shard(rundir: RunDirectory, settings: str, shard: Shard) -> ShardResult:
+    """Write the signals of every document of a shard."""
+    path = rundir.table("filter", shard, "evidence")
+    config, documents = rundir.recipe.filter, rundir.documents(shard)
+    asked = measured(config)
+    upstream = store.need_footer(documents).identity
+    digest = config_digest("filter/evidence", VERSION, settings, upstream)
+
+    def make() -> ShardResult:
+        columns = evidence_schema(config, asked, documents)
+        with store.TableWriter(path, columns, digest) as writer:
+            start = 0
+            for batch in store.read_groups(documents, asked.reads(store.read_schema(documents))):
+                writer.write(measure_group(config, asked, batch, columns, (shard, start)))
+                start += batch.num_rows
+        return ShardResult(digest)
+
+    return run_once(path, digest, make)
+
+
+# ---- decision ------------------------------------------------------------------------------------
+
+
+def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
+    """Write the decision on one shard, and its survivors where no later stage decides."""
+    evidence, config = rundir.table("filter", shard, "evidence"), rundir.recipe.filter
+    rules = [(rule.name, rule.drop) for rule in config.rule]
+    writes = survivors_writer(rundir.recipe.stages) == "filter"
+    digest = config_digest(
+        "filter/decision", VERSION, rules, config.mask, writes, store.need_footer(evidence).identity
+    )
+    path = rundir.decision("filter", shard)
+
+    def make() -> ShardResult:
+        names = sorted(set().union(*(expressions.columns_of(drop) for _, drop in rules)))
+        table = decision_table(rundir, shard, names)
+        decided = expressions.decide(table, rules)
+        fired = np.array([np.asarray(pc.fill_null(values, False)) for values in decided], bool)
+        open_rules = np.array([np.asarray(pc.is_null(values)) for values in decided], bool)
+        columns = _decision_columns(fired, open_rules, config.reasons())
+        chars = store.read_table(evidence, ["chars"]).column(0).to_numpy()
+        keep = columns[0].to_numpy(zero_copy_only=False)
+        if writes:
+            write_survivors(rundir, shard, digest, keep)
+        shard_ledger = counted(chars, np.ones(len(keep), bool), columns[1])
+        with store.TableWriter(path, schema.FILTERED, digest, shard_ledger) as writer:
+            writer.write(pa.record_batch(columns, schema=schema.FILTERED))
+        return ShardResult(digest, shard_ledger)
+
+    return run_once(path, digest, make, rundir.survivors(shard) if writes else "")
+
+
+def _decision_columns(
+    fired: npt.NDArray[np.bool_], undecided: npt.NDArray[np.bool_], reasons: Sequence[str]
+) -> list[pa.Array]:
+    """The columns of `schema.FILTERED`, of bool[rules, n] of what is true and what is null."""
+    gone = fired.any(axis=0)
+    first = np.argmax(fired, axis=0) if len(fired) else np.zeros(fired.shape[1], np.int64)
+    names = pa.array(reasons, pa.string())
+    reason = names.take(pa.array(first, pa.int64(), mask=~gone))
+    return [pa.array(~gone), reason, _places(fired), _places(undecided)]
+
+
+def _places(flags: npt.NDArray[np.bool_]) -> pa.ListArray:
+    """For each of n documents the places of the rules that are set, of bool[rules, n]."""
+    rules = np.nonzero(flags.T)[1].astype(np.int16)
+    offsets = np.concatenate([[0], np.cumsum(flags.sum(axis=0))]).astype(np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rules))
+
+
+def _raise_alarm(rundir: RunDirectory, results: Mapping[Shard, ShardResult]) -> None:
+    """Write the alarms to filter/alarms.json; raise AlarmError for them unless the recipe says to
+    go on."""
+    config = rundir.recipe.filter
+    lines = alarms(ledgers_by_dataset(results), config)
+    store.write_json(rundir.path("filter", "alarms.json"), lines)
+    if lines and config.alarm == "stop":
+        raise AlarmError(
+            f"filter: {lines[0]}. `curation sample {rundir.out} --stage filter` shows what it removed; "
+            'where that is right, run again with filter.alarm = "warn" (--alarm warn) and --update, '
+            "and it goes on from here"
+        )
+
+
+def ledgers_by_dataset(results: Mapping[Shard, ShardResult]) -> dict[str, ledger.Ledger]:
+    """The sum of the shards' ledgers of each dataset."""
+    names = dict.fromkeys(shard.dataset for shard in results)
+    return {
+        name: ledger.total(r.ledger for shard, r in results.items() if shard.dataset == name)
+        for name in names
+    }
+
+
+def alarms(ledgers: Mapping[str, ledger.Ledger], config: FilterConfig) -> list[str]:
+    """The rules that remove nearly all of a dataset, a line each.
+
+    Datasets of fewer than 1,000 documents raise none: their shares say little.
+
+    >>> from curation.recipe.filter import FilterConfig
+    >>> alarms({"web": {"in": [2000, 0, 0], "short": [1990, 0, 0]}}, FilterConfig())
+    ['the rule short removes 99.5 % of web (filter.max_removed is 95 %)']
+    """
+    out = []
+    for name, counts in ledgers.items():
+        documents = ledger.documents(counts, ledger.IN)
+        for reason, (removed, *_) in ledger.removed(counts).items():
+            if documents >= ALARM_FROM and removed > config.max_removed * documents:
+                share = 100 * removed / documents
+                limit = f"filter.max_removed is {100 * config.max_removed:g} %"
+                out.append(f"the rule {reason} removes {share:.1f} % of {name} ({limit})")
+    return out
