@@ -43,16 +43,20 @@ MOST_NAMES = np.iinfo(np.int16).max
 _BLOCK = 64  # bytes whose code points are counted at once
 
 
-def span_lists(offsets: Int64s, starts: Int64s, ends: Int64s) -> pa.Array:
-    """Return the column `SPANS` whose row i has the spans offsets[i] to offsets[i + 1].
+def span_lists(
+    counts: Int64s, starts: Int64s, ends: Int64s, missing: npt.NDArray[np.bool_] | None = None
+) -> pa.Array:
+    """Return the column `SPANS` whose row i has the next counts[i] spans; null where `missing`.
 
-    >>> span_lists(np.array([0, 1, 1]), np.array([2]), np.array([5])).to_pylist()
+    >>> span_lists(np.array([1, 0]), np.array([2]), np.array([5])).to_pylist()
     [[{'start': 2, 'end': 5}], []]
     """
     values = pa.StructArray.from_arrays(
         [pa.array(starts, pa.int64()), pa.array(ends, pa.int64())], fields=list(SPANS.value_type)
     )
-    return pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values, type=SPANS)
+    offsets = pa.array(np.concatenate([[0], np.cumsum(counts)]), pa.int32())
+    mask = None if missing is None else pa.array(missing)
+    return pa.ListArray.from_arrays(offsets, values, type=SPANS, mask=mask)
 
 
 def merged(spans: Mapping[str, pa.Array], names: Sequence[str]) -> pa.Array:

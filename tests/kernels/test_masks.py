@@ -158,9 +158,10 @@ def test_texts_without_masks_are_handed_back():
 
 
 def test_span_lists_make_the_type():
-    column = span_lists(np.array([0, 0, 2]), np.array([1, 4]), np.array([3, 6]))
+    missing = np.array([False, False, True])
+    column = span_lists(np.array([0, 2, 0]), np.array([1, 4]), np.array([3, 6]), missing)
     assert column.type == SPANS
-    assert column.to_pylist() == [[], [{"start": 1, "end": 3}, {"start": 4, "end": 6}]]
+    assert column.to_pylist() == [[], [{"start": 1, "end": 3}, {"start": 4, "end": 6}], None]
 
 
 @pytest.mark.parametrize("span", [(-1, 2), (3, 2)])
