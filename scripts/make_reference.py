@@ -21,6 +21,7 @@ import curation
 from curation.cli import COMMANDS, main
 from curation.keys import expected
 from curation.recipe import tables
+from curation.recipe.filter import Rule
 from curation.recipe.line import STAGES
 from curation.rundir import schema
 
@@ -33,6 +34,7 @@ PLACES = {
     "REJECTS": "rejects/<dataset>/<shard>.parquet",
     "WANTED": "downloads/<dataset>/captures/, the list of addresses",
     "CAPTURES": "downloads/<dataset>/captures/, what the index has of them",
+    "FILTERED": "filter/decision/<dataset>/<shard>.parquet; filter/evidence has a column a signal",
     "QUALITY": "classify/evidence/<dataset>/<shard>.parquet",
     "CLASSIFIED": "classify/decision/<dataset>/<shard>.parquet",
     "FEATURES": "classify/features/<dataset>/<shard>.parquet",
@@ -92,8 +94,10 @@ def kind(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(kind(arg) for arg in args if arg is not type(None))
     if origin is dict:
-        return "table of numbers"
+        return "table of text" if args[1] is str else "table of numbers"
     if origin is tuple and args[-1] is Ellipsis:
+        if dataclasses.is_dataclass(args[0]):
+            return "list of tables"
         return f"list of {'pairs of text' if args[0] is not str else 'text'}"
     raise TypeError(f"no words for the type {hint!r}: add them to kind()")
 
@@ -132,6 +136,8 @@ def recipe_page() -> str:
     sections += [(f"[{stage}]", hints[stage]) for stage in STAGES]
     for heading, cls in sections:
         parts += [f"## {heading}\n", *wrap(inspect.getdoc(cls) or ""), "", keys(cls), ""]
+        if cls is tables.FilterConfig:
+            parts += ["### [[filter.rule]]\n", *wrap(inspect.getdoc(Rule) or ""), "", keys(Rule), ""]
     return "\n".join(parts)
 
 

@@ -22,7 +22,7 @@ from curation import store
 from curation.readers.language_model import shipped
 from curation.recipe import reading as recipe
 from curation.recipe import tables
-from curation.recipe.line import LINE, STAGES
+from curation.recipe.line import STAGES, folders
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
@@ -34,11 +34,13 @@ FEEDS = {  # a kind of table -> the kinds made from it
     "downloads": (),
     "documents/_columns": ("documents",),
     "documents": (
-        "rejects", "documents/_repeated", "classify/features", "classify/evidence", "dedup/evidence",
+        "rejects", "documents/_repeated", "filter/evidence", "classify/features", "classify/evidence", "dedup/evidence",
         "decontaminate/evidence", "tokens",
     ),
     "rejects": (),
     "documents/_repeated": (),
+    "filter/evidence": ("filter/decision",),
+    "filter/decision": ("classify/decision",),
     "classify/features": ("classify/model",),
     "classify/model": ("classify/evidence",),
     "classify/evidence": ("classify/decision",),
@@ -63,7 +65,7 @@ PAIRS = {"dedup.across": [["wiki", "crawl"]]}
 # key -> new value (of a dataset's key: the dataset before it), first tables, and settings of both sides
 FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[str, Any]]] = {
     "seed": (1, ("classify/features", "classify/evidence", "dedup/evidence", "shards")),
-    "stages": (["download", "extract", "classify", "decontaminate", "tokenize", "mix"],
+    "stages": (["download", "extract", "filter", "classify", "decontaminate", "tokenize", "mix"],
                ("dedup/evidence", "dedup/pairs", "dedup/decision")),
     "dataset.name": (("captures", "renamed"), ("downloads", "documents")),
     "dataset.role": (("books", "crawl"), ("classify/features", "classify/decision")),
@@ -94,6 +96,15 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "extract.digests": ("refuse", ("documents",)),
     "extract.max_page_bytes": (999, ("documents",)),
     "extract.max_page_s": (9.0, ("documents",)),
+    "filter.rules": (["gopher"], ("filter/evidence",)),
+    "filter.signals": (["fineweb"], ("filter/evidence",)),
+    "filter.rule": ([{"name": "few", "drop": "words < 9"}], ("filter/decision",)),
+    "filter.mask": ({"email": "X"}, ("filter/evidence",)),
+    "filter.datasets": (["wiki"], ("filter/evidence", "filter/decision", "survivors")),
+    "filter.blocked_domains": (["domains.txt"], ("filter/evidence",)),
+    "filter.blocked_urls": (["domains.txt"], ("filter/evidence",)),
+    "filter.blocked_words": (["domains.txt"], ("filter/evidence",)),
+    "filter.blocked_subwords": (["domains.txt"], ("filter/evidence",)),
     "classify.scaling": ("l2", ("classify/model",)),
     "classify.signals": (["chars"], LEARNED),
     "classify.calibration": ("none", ("classify/model",)),
@@ -146,6 +157,8 @@ NO_TABLE: dict[str, tuple[Any, str]] = {
     "dedup.max_removed": (0.5, "when a run stops, or warns"),
     "dedup.max_cluster": (0.5, "when a run stops, or warns"),
     "dedup.alarm": ("warn", "whether a run stops, or warns"),
+    "filter.max_removed": (0.5, "when a run stops, or warns"),
+    "filter.alarm": ("warn", "whether a run stops, or warns"),
 }
 
 
@@ -173,6 +186,8 @@ def _base(folder: Path) -> dict[str, Any]:
             cc,
             {"name": "captures", "role": "crawl", "urls": urls, "index": index},
         ],
+        "stages": list(STAGES),
+        "filter": {"rule": [{"name": "few", "drop": "words < 5 or blocked_domain"}]},
         "classify": {"max_documents": 5},
         "decontaminate": {"benchmarks": str(folder / "bench.jsonl")},
         "mix": {"weights": {"wiki": 1, "crawl": 1}},
@@ -212,6 +227,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / f"{name}.jsonl").write_text(json.dumps(example) + "\n")
     shutil.copyfile(shipped(), folder / "shipped.ftz")
     (folder / "cat.toml").write_text('[[benchmark]]\nnames = ["*"]\nfields = ["question"]\n')
+    (folder / "domains.txt").write_text("bad.example\n")
     (folder / "urls.txt").write_text("http://one.example/\n")
     (folder / "urls2.txt").write_text("http://two.example/other\n")
     for name, column in (("index", [1]), ("index2", [1, 2])):
@@ -252,7 +268,7 @@ def _digests(folder: Path, settings: dict[str, Any]) -> Digests:
 def _kind(path: str) -> str:
     """Which kind of table a path in a run directory is: a key of `FEEDS`."""
     first, second = path.split("/")[:2]
-    nested = first in ("classify", "dedup", "decontaminate") or second.startswith("_")
+    nested = first in ("filter", "classify", "dedup", "decontaminate") or second.startswith("_")
     return f"{first}/{second}" if nested and first != "downloads" else first
 
 
@@ -291,7 +307,7 @@ def test_a_changed_key_makes_these_tables_again(folder: Path, unchanged: Digests
     before = _digests(folder, both) if both else unchanged
     after = _digests(folder, {**both, key: value})
     assert _differing(before[0], after[0]) == _followed(first)
-    stages = {place: stage.name for stage in LINE for place in stage.folders}
+    stages = {place: name for name in STAGES for place in folders(name, STAGES)}
     for stage in {stages[kind.split("/")[0]] for kind in first} - {"download"}:
         assert before[1][stage] != after[1].get(stage)  # its manifest does not fit any more
 

@@ -31,6 +31,7 @@ COMMANDS = {  # in the order of the help page
     "webtext-urls": "webtext:webtext_urls",
     "report": "inspect:report",
     "explain": "inspect:explain",
+    "diff": "diff:diff",
     "sample": "inspect:sample",
     "clusters": "inspect:clusters",
     "reasons": "reasons:reasons",

@@ -22,12 +22,13 @@ def histogram(
     *,
     part: Sequence[int] | None = None,
     curve: Sequence[float] | None = None,
+    marks: Sequence[float] = (),
     labels: tuple[str, str] = ("", ""),
     log: bool = False,
 ) -> str:
     """Bars of `counts` between `edges`, `part` of each in the second colour, and a curve.
 
-    `curve`: from 0 to 1, at the edges.
+    `curve`: from 0 to 1, at the edges. `marks`: where a line stands upright.
 
     With `log` the bars' heights are log10(1 + count).
     """
@@ -55,6 +56,10 @@ def histogram(
         body.append(
             f'<polyline class="curve" points="{points}"><title>{escape(labels[1])}</title></polyline>'
         )
+    for mark in marks:
+        at, tip = f"{x(mark):.1f}", f"<title>{mark:g}</title>"
+        ends = f'x1="{at}" x2="{at}" y1="{TOP}" y2="{TOP + plot_h}"'
+        body.append(f'<line class="curve" {ends}>{tip}</line>')
     ticks = [low + (high - low) * i / 5 for i in range(6)]
     body += [_text(x(t), HEIGHT - BOTTOM + 16, f"{t:.3g}", "middle") for t in ticks]
     body.append(_text(WIDTH - RIGHT, HEIGHT - 4, labels[0], "end"))

@@ -27,6 +27,7 @@ from curation.web.fit import (
     quality_section,
     threshold_section,
 )
+from curation.web.rules import rules_sections
 
 
 def page(report: Report) -> str:
@@ -34,6 +35,7 @@ def page(report: Report) -> str:
     parts = [
         _head(report),
         _funnel(report.funnel),
+        rules_sections(report.rules),
         quality_section(report.scores, report.model),
         fit_section(report.model.report if report.model else None),
         alpha_section(report.alpha),

@@ -30,6 +30,7 @@ from curation.stages.classify.model import Model
 from curation.stages.dedup import candidates as dedup_candidates
 from curation.stages.dedup import stage as dedup
 from curation.stages.download import captures
+from curation.stages.filter import stage as filters
 from curation.stages.mix import stage as mix
 from curation.stages.tokenize import stage as tokenize
 
@@ -165,5 +166,8 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     yield f"{classify_fit.__name__}.whole_card", lambda path: {"heldout": {}}
     yield f"{classify.__name__}.check_ledgers", nothing
     yield f"{dedup.__name__}._raise_alarm", nothing
+    yield f"{filters.__name__}._raise_alarm", nothing
+    yield f"{filters.__name__}.check_columns", nothing
+    yield f"{filters.__name__}.check_ledgers", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}
     yield f"{mix.__name__}.count_shard", lambda rundir, shard: [100, 10]

@@ -24,7 +24,7 @@ TOTAL = "total"
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One number of a ledger. `outcome` is `in`, `kept`, `cut` or a reason.
+    """One number of a ledger. `outcome` is `in`, `kept`, `cut`, `masked` or a reason.
 
     `tokens` is None where nothing is known of them, and `exact` unless they are estimated.
     """
@@ -80,6 +80,8 @@ class FunnelRow:
         """What to call the row."""
         if self.outcome == ledger.CUT:
             return "- text cut out"
+        if self.outcome == ledger.MASKED:
+            return "- text masked"
         if self.removes:
             return f"- {self.outcome}"
         if self.outcome == ledger.IN:
@@ -158,6 +160,7 @@ def _lines(stage: str, counts: ledger.Ledger, rate: float | None) -> list[Line]:
         ledger.IN,
         *sorted(ledger.removed(counts), key=lambda r: (-counts[r][0], r)),
         ledger.CUT,
+        ledger.MASKED,
         ledger.KEPT,
     ]
     lines = []
@@ -165,6 +168,7 @@ def _lines(stage: str, counts: ledger.Ledger, rate: float | None) -> list[Line]:
         if outcome not in counts and outcome != ledger.KEPT:
             continue
         documents, chars, tokens = counts.get(outcome, [0, 0, 0])
+        documents = 0 if outcome == ledger.MASKED else documents  # they stay
         exact = bool(tokens) or not chars
         lines.append(Line(stage, outcome, documents, chars, _tokens(chars, tokens, rate), exact))
     return lines

@@ -21,6 +21,7 @@ from curation.inspect.evidence.fit import Model, model_report
 from curation.inspect.evidence.flow import Flow, funnel
 from curation.inspect.evidence.frames import AFTER_SURVIVORS
 from curation.inspect.evidence.mixture import PlacedMixture, placed_mixture
+from curation.inspect.evidence.rules import RuleReport, rule_reports
 from curation.inspect.evidence.scores import (
     ScoredDocument,
     ScoreHistograms,
@@ -52,6 +53,7 @@ class Report:
     curation: str
     recipe: dict[str, Any]
     funnel: list[Flow]
+    rules: list[RuleReport] | None
     model: Model | None
     scores: ScoreHistograms | None
     alpha: AlphaReport | None
@@ -81,6 +83,7 @@ def report(rundir: RunDirectory, plan: Plan) -> Report:
         curation=__version__,
         recipe=recipes.as_dict(rundir.recipe),
         funnel=flows,
+        rules=rule_reports(rundir, plan),
         model=model if "classify" in rundir.recipe.stages else None,
         scores=scores,
         alpha=alpha_report(rundir, plan),
@@ -124,7 +127,7 @@ def _report_warnings(flows: list[Flow], mixture: PlacedMixture | None) -> list[s
     for flow in flows[:-1]:
         for line in flow.lines:
             entered = flow.find(line.stage, ledger.IN)
-            kept = line.outcome in (ledger.IN, ledger.KEPT, ledger.CUT)
+            kept = line.outcome in ledger.NO_REASONS
             if kept or entered is None or line.stage not in AFTER_SURVIVORS:
                 continue
             if line.documents > HIGH_LOSS * entered.documents:

@@ -186,14 +186,14 @@ def _language(columns: dict[str, Any]) -> str:
 
 def _ruled_rows(rundir: RunDirectory, ruled: Ruled, text: str) -> Iterator[Row]:
     """Each rule that is true or null with the values that it read; then what is masked."""
-    from curation.stages.filter.expressions import columns_of
+    from curation.recipe.rules import columns_of
 
     rules = {rule.name: rule.drop for rule in rundir.recipe.filter.rule}
     line = "no rule is true of it" if ruled.keep else f"{ruled.fired[0]} removes it"
     yield "filter", Text(f"{line}; {counted(len(rules), 'rule')} looked at")
     for names, word in ((ruled.fired, "true"), (ruled.undecided, "undecided")):
         for name in names:
-            read = sorted(columns_of(rules[name]) & ruled.signals.keys())
+            read = sorted(columns_of(name, rules[name]) & ruled.signals.keys())
             values = ", ".join(f"{signal} {_value(ruled.signals[signal])}" for signal in read)
             yield "", Text(clean(f"{name} is {word}: {rules[name]}" + f" ({values})" * bool(read)))
     for signal, replacement in rundir.recipe.filter.mask.items():

@@ -21,20 +21,22 @@ import pyarrow.compute as pc
 
 from curation import store
 from curation.digests import config_digest
-from curation.errors import AlarmError, InputError
+from curation.errors import AlarmError, InputError, RecipeError
 from curation.recipe.line import survivors_writer
+from curation.recipe.rules import check as check_rule
 from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import counted, write_survivors
-from curation.stages.filter import expressions
+from curation.stages.filter.expressions import decide
 from curation.stages.filter.measure import (
     columns_before,
     decision_columns,
-    evidence_schema,
+    decision_table,
     identity,
-    measure_group,
-    measured,
+    measure_batch,
+    read_columns,
+    steps,
 )
 
 if TYPE_CHECKING:
@@ -49,10 +51,14 @@ ALARM_FROM = 1000  # documents: shares of smaller datasets say little
 def check(rundir: RunDirectory) -> None:
     """Raise what would end the stage and is known before it: names, lists, functions, expressions."""
     config = rundir.recipe.filter
-    known = columns_before(config)
     identity(config)
-    for rule in config.rule:
-        expressions.check(rule.name, rule.drop, known.columns, later=known.later)
+    columns = columns_before(config)
+    later = any(step.is_own for step in steps(config))
+    try:
+        for rule in config.rule:
+            check_rule(rule.name, rule.drop, columns, more_columns=later)
+    except ValueError as error:
+        raise RecipeError(f"filter: {error}") from error
 
 
 def outside(rundir: RunDirectory, plan: Plan) -> str:
@@ -89,7 +95,7 @@ def check_columns(rundir: RunDirectory, shard: Shard) -> None:
     columns = decision_columns(rundir, shard)
     for rule in rundir.recipe.filter.rule:
         try:
-            expressions.check(rule.name, rule.drop, columns)
+            check_rule(rule.name, rule.drop, columns)
         except ValueError as error:
             raise InputError(f"dataset {shard.dataset!r}: {error}") from error
 
@@ -101,16 +107,20 @@ def measure_shard(rundir: RunDirectory, settings: str, shard: Shard) -> ShardRes
     """Write the signals of every document of a shard."""
     path = rundir.table("filter", shard, "evidence")
     config, documents = rundir.recipe.filter, rundir.documents(shard)
-    asked = measured(config)
+    asked = steps(config)
     upstream = store.need_footer(documents).identity
     digest = config_digest("filter/evidence", VERSION, settings, upstream)
 
     def make() -> ShardResult:
-        columns = evidence_schema(config, asked, documents)
-        with store.TableWriter(path, columns, digest) as writer:
-            start = 0
-            for batch in store.read_groups(documents, asked.reads(store.read_schema(documents))):
-                writer.write(measure_group(config, asked, batch, columns, (shard, start)))
+        start = 0
+        columns = store.read_schema(documents)
+        names = read_columns(asked, columns)
+        empty = pa.RecordBatch.from_pylist([], pa.schema([columns.field(n) for n in names]))
+        signals = measure_batch(config, asked, empty, str(shard)).schema
+        with store.TableWriter(path, signals, digest) as writer:
+            for batch in store.read_groups(documents, names):
+                where = f"{shard}, rows {start:,} to {start + batch.num_rows - 1:,}"
+                writer.write(measure_batch(config, asked, batch, where))
                 start += batch.num_rows
         return ShardResult(digest)
 
@@ -131,12 +141,12 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
     path = rundir.decision("filter", shard)
 
     def make() -> ShardResult:
-        names = sorted(set().union(*(expressions.columns_of(drop) for _, drop in rules)))
-        table = decision_table(rundir, shard, names)
-        decided = expressions.decide(table, rules)
-        fired = np.array([np.asarray(pc.fill_null(values, False)) for values in decided], bool)
-        open_rules = np.array([np.asarray(pc.is_null(values)) for values in decided], bool)
-        columns = _decision_columns(fired, open_rules, config.reasons())
+        table = decision_table(rundir, shard)
+        fires = decide(table, rules).fires.values()
+        shape = (len(rules), table.num_rows)
+        fired = np.array([pc.fill_null(row, False) for row in fires], bool).reshape(shape)
+        undecided = np.array([row.is_null() for row in fires], bool).reshape(shape)
+        columns = _decision_columns(fired, undecided, config.reasons())
         chars = store.read_table(evidence, ["chars"]).column(0).to_numpy()
         keep = columns[0].to_numpy(zero_copy_only=False)
         if writes:

@@ -1,0 +1,131 @@
+"""Two runs compared: which documents have another fate, and which another text.
+
+Documents are the same where dataset and id are; a document of one run only is looked for among the
+rejects of the other, by archive and offset. Cost: the fates of both runs once, and a join on disk.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from curation import store
+from curation.inspect.evidence.fates import FATES, KEPT, REJECTED, shard_fates, shard_rejects
+from curation.recipe import reading as recipes
+
+if TYPE_CHECKING:
+    from curation.rundir.directory import RunDirectory, Shard
+    from curation.rundir.plan import Plan
+
+ABSENT = "not in the run"
+Run = tuple["RunDirectory", "Plan"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Documents of one dataset with fate `before` in A and `after` in B; of `examples` their ids.
+
+    `text_changed`: those whose text differs between the runs.
+    """
+
+    dataset: str
+    before: str
+    after: str
+    documents: int
+    text_changed: int
+    examples: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TwoRuns:
+    """`settings`: what differs in the recipes, a line each. `kept`: documents kept in A, in B, in
+    both. `changes`: all flows from fate to fate, those where the fate differs first."""
+
+    settings: list[str]
+    kept: tuple[int, int, int]
+    text_changed: int
+    changes: list[Change]
+
+    def differing(self) -> list[Change]:
+        """The flows where the fate differs, largest first."""
+        return [change for change in self.changes if change.before != change.after]
+
+
+def two_runs(a: Run, b: Run, examples: int = 3) -> TwoRuns:
+    """Compare two runs. Raises RunError where one has no documents."""
+    from curation.store.query import connect, create_view
+
+    with tempfile.TemporaryDirectory(prefix="curation-diff-") as folder:
+        connection = connect(folder, 1.0, 2)
+        for name, run in (("a", a), ("b", b)):
+            for kind, schema, of_shard in (
+                ("fates", FATES, shard_fates),
+                ("rejects", REJECTED, shard_rejects),
+            ):
+                path = store.join(folder, f"{kind}-{name}.parquet")
+                _write(run, path, schema, of_shard)
+                create_view(connection, f"{kind}_{name}", store.Table((path,), schema))
+        rows = connection.sql(_QUERY.format(examples=examples)).to_arrow_table().to_pylist()
+        connection.close()
+    changes = [Change(**row) for row in rows]
+    settings = recipes.changes(recipes.as_dict(a[0].recipe), recipes.as_dict(b[0].recipe))
+    kept = (
+        sum(c.documents for c in changes if c.before == KEPT),
+        sum(c.documents for c in changes if c.after == KEPT),
+        sum(c.documents for c in changes if c.before == c.after == KEPT),
+    )
+    return TwoRuns(settings, kept, sum(c.text_changed for c in changes), changes)
+
+
+_QUERY = f"""
+WITH ra AS (SELECT dataset, archive, "offset", min(fate) AS fate FROM rejects_a GROUP BY ALL),
+     rb AS (SELECT dataset, archive, "offset", min(fate) AS fate FROM rejects_b GROUP BY ALL),
+     pairs AS (
+       SELECT coalesce(a.dataset, b.dataset) AS dataset, coalesce(a.id, b.id) AS id,
+              a.fate AS fa, b.fate AS fb, a.content AS ca, b.content AS cb,
+              coalesce(a.archive, b.archive) AS archive, coalesce(a."offset", b."offset") AS place
+       FROM fates_a AS a FULL JOIN fates_b AS b ON a.dataset = b.dataset AND a.id = b.id)
+SELECT p.dataset, coalesce(fa, ra.fate, '{ABSENT}') AS before, coalesce(fb, rb.fate, '{ABSENT}') AS after,
+       CAST(count(*) AS BIGINT) AS documents,
+       CAST(count(*) FILTER (WHERE ca <> cb) AS BIGINT) AS text_changed,
+       arg_min(p.id, md5(p.id), {{examples}}) AS examples
+FROM pairs AS p
+LEFT JOIN ra ON fa IS NULL AND ra.dataset = p.dataset AND ra.archive = p.archive AND ra."offset" = p.place
+LEFT JOIN rb ON fb IS NULL AND rb.dataset = p.dataset AND rb.archive = p.archive AND rb."offset" = p.place
+GROUP BY 1, 2, 3
+ORDER BY before = after, documents DESC, p.dataset, before, after
+"""
+
+
+def _write(
+    run: Run, path: str, schema: pa.Schema, of_shard: Callable[[RunDirectory, Shard], pa.Table]
+) -> None:
+    rundir, plan = run
+    with store.TableWriter(path, schema, "") as writer:
+        for shard in plan.shards:
+            if store.exists(rundir.documents(shard)):
+                writer.write(of_shard(rundir, shard))
+
+
+def as_json(comparison: TwoRuns) -> dict[str, Any]:
+    """The comparison as JSON can hold it."""
+    import dataclasses
+
+    return dataclasses.asdict(comparison)
+
+
+def flows(changes: Sequence[Change]) -> list[tuple[str, str, int]]:
+    """(before, after, documents) over all datasets, largest first.
+
+    >>> flows([Change("a", "kept", "x: y", 2, 0, []), Change("b", "kept", "x: y", 3, 0, [])])
+    [('kept', 'x: y', 5)]
+    """
+    sums: dict[tuple[str, str], int] = {}
+    for change in changes:
+        key = change.before, change.after
+        sums[key] = sums.get(key, 0) + change.documents
+    return sorted(((*key, n) for key, n in sums.items()), key=lambda flow: (-flow[2], flow))
