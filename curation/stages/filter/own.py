@@ -130,7 +130,7 @@ def measure_own(
     something else. Numbers are float64; NaN is null.
     """
     last = first_row + max(0, batch.num_rows - 1)
-    rows = f"rows {first_row:,} to {last:,}"
+    rows = f"rows {first_row:,} to {last:,}" if last > first_row else f"row {last:,}"
     if not batch.num_rows:
         return {name: pa.array([], kind) for name, kind in types.items()}
     documents = batch.select(list(own.columns))

@@ -147,7 +147,10 @@ def _kept_type(name: str, kind: pa.DataType) -> pa.DataType:
 def _kept(name: str, array: pa.Array, kind: pa.DataType, documents: pa.RecordBatch) -> pa.Array:
     if pa.types.is_decimal(array.type):
         array = array.cast(pa.float64(), safe=False)
-    array = array.cast(kind)
+    try:
+        array = array.cast(kind)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{name}: {str(error).splitlines()[0]}") from error
     if kind == pa.float64():
         return pc.if_else(pc.is_nan(array), pa.scalar(None, kind), array)
     if kind == pa.string():
