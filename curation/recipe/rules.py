@@ -7,6 +7,7 @@ and is not much larger than they are.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -153,7 +154,8 @@ def _check_type(expression: str, types: Mapping[str, pa.DataType]) -> None:
         raise ValueError(f"a Boolean expected, such as words < 50, got {kind.strip(chr(34))}")
 
 
-def _references(expression: str) -> list[tuple[str, ...]]:
+@functools.lru_cache(maxsize=1024)
+def _references(expression: str) -> tuple[tuple[str, ...], ...]:
     """The names of columns in an expression, those of fields as (column, field, ...).
 
     Raises ValueError where a part of it is refused, or where it reads no column.
@@ -171,7 +173,7 @@ def _references(expression: str) -> list[tuple[str, ...]]:
             references.append(tuple(node["column_names"]))
     if not references:
         raise ValueError(f"an expression that reads a column expected, got {brief(expression)}")
-    return references
+    return tuple(references)
 
 
 def _tree(expression: str) -> Any:
