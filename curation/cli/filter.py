@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -14,7 +15,8 @@ from curation.cli.options import (
     workers_option,
 )
 from curation.cli.steps import Tables, absolute, dataset_table, inputs_argument, run_tables
-from curation.recipe.filter import LISTS, is_path
+from curation.recipe.filter import LISTS
+from curation.recipe.own import is_own, resolve_own
 from curation.recipe.tables import FilterConfig
 
 
@@ -65,9 +67,14 @@ def filter_(
     keys = settings["filter"]
     keys["rule"] = [{"name": name, "drop": drop} for name, drop in drops]
     keys["mask"] = dict(masks)
-    for name in (*LISTS, "rules", "signals"):
-        paths = name in LISTS
+    for name in LISTS:
         if name in keys:
-            keys[name] = [absolute(t) if paths or is_path(t) else t for t in keys[name]]
+            keys[name] = [absolute(path) for path in keys[name]]
+    if "rules" in keys:
+        keys["rules"] = [absolute(r) if r.endswith(".toml") else r for r in keys["rules"]]
+    if "signals" in keys:
+        keys["signals"] = [
+            resolve_own(name, os.getcwd()) if is_own(name) else name for name in keys["signals"]
+        ]
     datasets = [dataset_table("input", "crawl", inputs)]
     run_tables(settings, ["extract", "filter"], datasets, **options)

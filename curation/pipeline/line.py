@@ -21,6 +21,7 @@ from curation.engine.base import Engine
 from curation.errors import CurationError, RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
+from curation.recipe.filter import LISTS
 from curation.recipe.line import STAGES, folders
 from curation.recipe.tables import Recipe
 from curation.rundir import ledger
@@ -257,7 +258,7 @@ def _clear(
 
 # What these name is compared itself, wherever it lies.
 _PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model", "language_model",
-          "blocked_domains", "blocked_urls", "blocked_words", "blocked_subwords")  # fmt: skip
+          *LISTS)  # fmt: skip
 # What a stage depends on beside the recipe and the plan's files.
 _OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {
     "extract": lambda rundir, plan: languages.identity(rundir),

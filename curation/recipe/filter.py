@@ -18,11 +18,12 @@ from typing import Any, Literal
 from curation.errors import InputError, RecipeError, did_you_mean
 from curation.keys import check_bounds, key
 from curation.recipe.addresses import check_addresses
+from curation.recipe.own import is_own, split_own
 from curation.shown import brief
 
 FOLDER = Path(__file__).parent / "rule_sets"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-LISTS = ("blocked_domains", "blocked_urls", "blocked_words", "blocked_subwords")  # keys of paths
+LISTS = ("block_lists", "block_words", "block_soft_words", "block_subwords")  # keys of paths
 MAX_RULES = 500
 MAX_EXPRESSION = 4000  # characters
 
@@ -52,7 +53,7 @@ class FilterConfig:
         (), "Sets of rules: names of those that ship, or TOML files; `rule` adds to them."
     )
     signals: tuple[str, ...] = key(
-        (), "Groups or names of signals, or functions of yours (`module:function`), in order."
+        (), "Groups or names of signals, or functions of yours (`file.py:function`)."
     )
     rule: tuple[Rule, ...] = key(
         (), 'Rules, in order. One named as an earlier one takes its place; drop = "" removes it.'
@@ -61,11 +62,13 @@ class FilterConfig:
         {}, 'What stands in the text for the spans of a signal; "" removes them.'
     )
     datasets: tuple[str, ...] = key((), "Datasets to filter; those of role crawl when empty.")
-    blocked_domains: tuple[str, ...] = key((), "Lists of domains for `blocked_domain`.")
-    blocked_urls: tuple[str, ...] = key((), "Lists of addresses for `blocked_url`.")
-    blocked_words: tuple[str, ...] = key((), "Lists of words in addresses for `blocked_words`.")
-    blocked_subwords: tuple[str, ...] = key(
-        (), "Lists of parts of words in addresses for `blocked_subwords`."
+    block_lists: tuple[str, ...] = key(
+        (), "Lists of domains and addresses, for `blocked_domain` and `blocked_url`."
+    )
+    block_words: tuple[str, ...] = key((), "Lists of words, for `blocked_words` of an address.")
+    block_soft_words: tuple[str, ...] = key((), "The same for `blocked_soft_words`.")
+    block_subwords: tuple[str, ...] = key(
+        (), "Lists of parts of words, for `blocked_subwords` of an address."
     )
     max_removed: float = key(
         0.95, "Share of a dataset that one rule may remove before the alarm.", above=0, most=1
@@ -80,6 +83,8 @@ class FilterConfig:
             check_addresses(name, getattr(self, name))
         if len(self.rule) > MAX_RULES:
             raise ValueError(f"rule: at most {MAX_RULES} rules expected, got {len(self.rule):,}")
+        for name in filter(is_own, self.signals):
+            split_own(name)
         for name, replacement in self.mask.items():
             if "\x00" in replacement or "\n" in replacement:
                 raise ValueError(f"mask.{name}: text without line ends and NUL expected")
@@ -104,11 +109,6 @@ def with_rule_sets(config: FilterConfig, sets: Sequence[FilterConfig]) -> Filter
         rules |= {rule.name: rule for rule in part.rule}
     kept = tuple(rule for rule in rules.values() if rule.drop)
     return replace(config, rules=(), signals=tuple(signals), mask=mask, rule=kept)
-
-
-def is_path(text: str) -> bool:
-    """Whether the name of rules or signals, or an entry of a list, is a file."""
-    return text.partition(":")[0].endswith((".toml", ".py")) or "/" in text
 
 
 def rule_set_names() -> list[str]:

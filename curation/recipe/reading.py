@@ -20,6 +20,7 @@ from typing import Any, Literal
 from curation import store
 from curation.errors import InputError, RecipeError, did_you_mean
 from curation.recipe.filter import LISTS, FilterConfig, rule_set_table, with_rule_sets
+from curation.recipe.own import is_own, resolve_own
 from curation.recipe.tables import Recipe
 from curation.shown import brief, masked
 
@@ -121,6 +122,7 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         filter=dataclasses.replace(
             recipe.filter,
             rules=tuple(absolute(r) if r.endswith(".toml") else r for r in recipe.filter.rules),
+            signals=tuple(resolve_own(s, folder) if is_own(s) else s for s in recipe.filter.signals),
             **{name: tuple(map(absolute, getattr(recipe.filter, name))) for name in LISTS},
         ),
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),

@@ -16,18 +16,21 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError, did_you_mean
+from curation.readers.blocklists import loaded_lists, url_lists
+from curation.recipe.filter import LISTS
+from curation.recipe.own import is_own
 from curation.recipe.rules import columns_of
 from curation.recipe.signals import GROUPS, KINDS, SPAN_GROUPS, group_of
 from curation.rundir import schema
 from curation.rundir.survivors import char_lengths
-from curation.stages.filter import own
+from curation.stages.filter.own import OwnSignal, find_signal, measure_own, signal_types
 
 if TYPE_CHECKING:
     from curation.recipe.filter import FilterConfig
     from curation.rundir.directory import RunDirectory, Shard
 
 # Columns of documents that no rule reads: the text itself, and what only this run knows.
-_NOT_FOR_RULES = ("text", "content", "record_id")
+NOT_FOR_RULES = ("text", "content", "record_id")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,27 @@ class Step:
     columns: tuple[str, ...]
     without: tuple[str, ...] = ()
 
-    @property
-    def is_own(self) -> bool:
-        return ":" in self.name
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """All that is measured of a document, as it goes with tasks: the steps in order, the user's
+    functions by name, and the paths of the block lists with the digest of what is in them."""
+
+    steps: tuple[Step, ...]
+    own: Mapping[str, OwnSignal]
+    lists: tuple[tuple[str, ...], ...]
+    lists_digest: str
+    identity: str
+
+
+def measurement(config: FilterConfig) -> Measurement:
+    """What a recipe asks for. Raises InputError or RecipeError where a list or function is missing."""
+    asked = steps(config)
+    own = {step.name: find_signal(step.name) for step in asked if is_own(step.name)}
+    lists = tuple(getattr(config, name) for name in LISTS)
+    digest = url_lists(*lists).digest if any(step.name == "url" for step in asked) else ""
+    parts = [function.identity for function in own.values()] + [digest]
+    return Measurement(asked, own, lists, digest, config_digest("filter/measure", asked, parts))
 
 
 def steps(config: FilterConfig) -> tuple[Step, ...]:
@@ -57,7 +78,7 @@ def steps(config: FilterConfig) -> tuple[Step, ...]:
     for name in [*(n for n in named if group_of(n) not in listed), *config.signals]:
         if name in GROUPS:
             groups[name] = GROUPS[name]
-        elif ":" in name:
+        elif is_own(name):
             groups[name] = ()
         elif group := group_of(name):
             groups[group] = (*groups.get(group, ()), name)
@@ -69,7 +90,7 @@ def steps(config: FilterConfig) -> tuple[Step, ...]:
     for group, columns in groups.items():
         more = [name for name in named if group_of(name) == group]
         columns = tuple(dict.fromkeys((*columns, *more)))
-        is_spans = group in SPAN_GROUPS or ":" in group
+        is_spans = group in SPAN_GROUPS or is_own(group)
         out.append(Step(group, columns, () if is_spans else tuple(removed)))
         removed += [name for name in columns if config.mask.get(name) == ""]
     return tuple(out)
@@ -86,25 +107,20 @@ def named_signals(config: FilterConfig) -> list[str]:
 # ---- what there is before anything is read ---------------------------------------------------------
 
 
-def identity(config: FilterConfig) -> str:
-    """The digest of all that evidence depends on, beside the documents: the steps, the lists and the
-    user's functions. Raises InputError where a list or function is missing."""
-    asked = steps(config)
-    functions = [own.load(step.name).identity for step in asked if step.is_own]
-    lists = _url_lists(config).digest if any(step.name == "url" for step in asked) else ""
-    return config_digest("filter/settings", asked, functions, lists)
-
-
-def columns_before(config: FilterConfig) -> dict[str, pa.DataType | None]:
+def columns_before(config: FilterConfig, asked: Measurement) -> dict[str, pa.DataType | None]:
     """What rules may read, by name, before documents are: the type is None where only the input
     says it (`extra`)."""
     columns: dict[str, pa.DataType | None] = {
-        field.name: field.type for field in schema.DOCUMENTS if field.name not in _NOT_FOR_RULES
+        field.name: field.type for field in schema.DOCUMENTS if field.name not in NOT_FOR_RULES
     }
-    return {**columns, "chars": pa.int64(), **signal_types(), "extra": None}
+    columns |= {"chars": pa.int64(), **shipped_types(), "extra": None}
+    for function in asked.own.values():
+        if "extra" not in function.columns:
+            columns |= signal_types(function, set(columns))
+    return columns
 
 
-def signal_types() -> dict[str, pa.DataType]:
+def shipped_types() -> dict[str, pa.DataType]:
     """The type of every signal that ships."""
     from curation.kernels.masks import SPANS
 
@@ -115,54 +131,65 @@ def signal_types() -> dict[str, pa.DataType]:
 # ---- measuring -------------------------------------------------------------------------------------
 
 
-def read_columns(asked: Sequence[Step], documents: pa.Schema) -> list[str]:
+def read_columns(asked: Measurement, documents: pa.Schema) -> list[str]:
     """The columns of documents that the steps read. Raises InputError for a function's that is not
     there."""
-    names = {"text": None}
-    for step in asked:
-        if step.name == "url":
-            names["url"] = None
-        elif step.is_own:
-            names |= dict.fromkeys(own.load(step.name).columns)
+    names = {"text": None} | {"url": None for step in asked.steps if step.name == "url"}
+    for function in asked.own.values():
+        names |= dict.fromkeys(function.columns)
     if wrong := [name for name in names if name not in documents.names]:
         hint = did_you_mean(wrong[0], documents.names)
         raise InputError(f"filter.signals: no column {wrong[0]!r} in the documents{hint}")
     return list(names)
 
 
+def own_types(asked: Measurement, documents: pa.Schema) -> dict[str, dict[str, pa.DataType]]:
+    """The columns of each of the user's functions, with their types."""
+    extra = documents.field("extra").type if "extra" in documents.names else None
+    taken = {*documents.names, *shipped_types(), "chars"}
+    types: dict[str, dict[str, pa.DataType]] = {}
+    for name, function in asked.own.items():
+        types[name] = signal_types(function, taken, extra)
+        taken |= types[name].keys()
+    return types
+
+
 def measure_batch(
-    config: FilterConfig, asked: Sequence[Step], batch: pa.RecordBatch, where: str
+    asked: Measurement,
+    types: Mapping[str, Mapping[str, pa.DataType]],
+    batch: pa.RecordBatch,
+    first_row: int,
 ) -> pa.RecordBatch:
     """The evidence of some documents: `chars`, and the columns of every step.
 
-    `where`: the shard and the rows, for errors of the user's functions.
+    `types`: what `own_types` gave. `first_row`: of the batch in its shard, for errors.
     """
     texts = batch.column("text")
     columns: dict[str, pa.Array] = {"chars": pa.array(char_lengths(texts))}
-    for step in asked:
-        if step.is_own:
-            part = own.load(step.name).measure(batch, where)
+    for step in asked.steps:
+        if step.name in asked.own:
+            part = measure_own(asked.own[step.name], batch, types[step.name], first_row)
         else:
             spans = {name: columns[name] for name in step.without}
-            part = _measured(config, step.name, batch, _without(texts, spans))
+            part = _measured(asked, step, batch, _without(texts, spans))
         columns |= {name: part[name] for name in step.columns or part}
     return pa.RecordBatch.from_arrays(list(columns.values()), names=list(columns))
 
 
 def _measured(
-    config: FilterConfig, group: str, batch: pa.RecordBatch, texts: pa.Array
+    asked: Measurement, step: Step, batch: pa.RecordBatch, texts: pa.Array
 ) -> dict[str, pa.Array]:
-    if group == "url":
+    if step.name == "url":
         from curation.kernels.urls import url_signals
 
-        return url_signals(batch.column("url"), _url_lists(config))
-    if group == "pii":
+        return url_signals(batch.column("url"), loaded_lists(*asked.lists, asked.lists_digest))
+    if step.name == "pii":
         from curation.kernels import pii
 
-        return pii.measure(texts, GROUPS["pii"])
+        return pii.measure(texts, step.columns)
     from curation.kernels import quality
 
-    return quality.measure(texts, [group])
+    return quality.measure(texts, [step.name])
 
 
 def _without(texts: pa.Array, spans: Mapping[str, pa.Array]) -> pa.Array:
@@ -181,7 +208,7 @@ def decision_columns(rundir: RunDirectory, shard: Shard) -> dict[str, pa.DataTyp
     """The columns that rules may read of a shard, with their types."""
     documents = store.read_schema(rundir.documents(shard))
     signals = store.read_schema(rundir.table("filter", shard, "evidence"))
-    columns = {f.name: f.type for f in documents if f.name not in _NOT_FOR_RULES}
+    columns = {f.name: f.type for f in documents if f.name not in NOT_FOR_RULES}
     return columns | {field.name: field.type for field in signals}
 
 

@@ -30,13 +30,14 @@ from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import counted, write_survivors
 from curation.stages.filter.expressions import decide
 from curation.stages.filter.measure import (
+    Measurement,
     columns_before,
     decision_columns,
     decision_table,
-    identity,
     measure_batch,
+    measurement,
+    own_types,
     read_columns,
-    steps,
 )
 
 if TYPE_CHECKING:
@@ -51,9 +52,11 @@ ALARM_FROM = 1000  # documents: shares of smaller datasets say little
 def check(rundir: RunDirectory) -> None:
     """Raise what would end the stage and is known before it: names, lists, functions, expressions."""
     config = rundir.recipe.filter
-    identity(config)
-    columns = columns_before(config)
-    later = any(step.is_own for step in steps(config))
+    asked = measurement(config)
+    columns = columns_before(config, asked)
+    later = any("extra" in function.columns for function in asked.own.values())
+    if wrong := [name for name in config.mask if columns.get(name) not in (None, SPANS)]:
+        raise RecipeError(f"filter.mask.{wrong[0]}: a signal of spans expected")
     try:
         for rule in config.rule:
             check_rule(rule.name, rule.drop, columns, more_columns=later)
@@ -63,17 +66,15 @@ def check(rundir: RunDirectory) -> None:
 
 def outside(rundir: RunDirectory, plan: Plan) -> str:
     """What the stage depends on beside its recipe and its documents."""
-    config = rundir.recipe.filter
-    if "filter" not in rundir.recipe.stages:
-        return ""
-    return f"{identity(config)} {survivors_writer(rundir.recipe.stages)}"
+    config, stages = rundir.recipe.filter, rundir.recipe.stages
+    return f"{measurement(config).identity} {survivors_writer(stages)}" * ("filter" in stages)
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
     """Measure every document of the datasets that are filtered, and decide on them."""
-    config = rundir.recipe.filter
     shards = [shard for shard in plan.shards if rundir.recipe.ruled(shard.dataset)]
-    engine.map("filter: measure", partial(measure_shard, rundir, identity(config)), shards)
+    asked = measurement(rundir.recipe.filter)
+    engine.map("filter: measure", partial(measure_shard, rundir, asked), shards)
     for shard in {shard.dataset: shard for shard in shards}.values():
         check_columns(rundir, shard)
     results = engine.map("filter: decide", partial(decide_shard, rundir), shards)
@@ -103,24 +104,22 @@ def check_columns(rundir: RunDirectory, shard: Shard) -> None:
 # ---- evidence ------------------------------------------------------------------------------------
 
 
-def measure_shard(rundir: RunDirectory, settings: str, shard: Shard) -> ShardResult:
+def measure_shard(rundir: RunDirectory, asked: Measurement, shard: Shard) -> ShardResult:
     """Write the signals of every document of a shard."""
-    path = rundir.table("filter", shard, "evidence")
-    config, documents = rundir.recipe.filter, rundir.documents(shard)
-    asked = steps(config)
+    path, documents = rundir.table("filter", shard, "evidence"), rundir.documents(shard)
     upstream = store.need_footer(documents).identity
-    digest = config_digest("filter/evidence", VERSION, settings, upstream)
+    digest = config_digest("filter/evidence", VERSION, asked.identity, upstream)
 
     def make() -> ShardResult:
-        start = 0
         columns = store.read_schema(documents)
+        types = own_types(asked, columns)
         names = read_columns(asked, columns)
-        empty = pa.RecordBatch.from_pylist([], pa.schema([columns.field(n) for n in names]))
-        signals = measure_batch(config, asked, empty, str(shard)).schema
+        empty = pa.schema([columns.field(name) for name in names]).empty_table().to_batches()
+        signals = measure_batch(asked, types, empty[0], 0).schema
+        start = 0
         with store.TableWriter(path, signals, digest) as writer:
             for batch in store.read_groups(documents, names):
-                where = f"{shard}, rows {start:,} to {start + batch.num_rows - 1:,}"
-                writer.write(measure_batch(config, asked, batch, where))
+                writer.write(measure_batch(asked, types, batch, start))
                 start += batch.num_rows
         return ShardResult(digest)
 

@@ -150,7 +150,7 @@ def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..
         ({"rule": [{"name": "x", "drop": "words + 1"}]}, "rule 'x'"),
         ({"rule": [{"name": "x", "drop": "extra.starz < 5"}]}, "starz"),
         ({"mask": {"words": "X"}}, "mask.words"),
-        ({"blocked_domains": ["/no/such/list"]}, "/no/such/list"),
+        ({"block_lists": ["/no/such/list"]}, "/no/such/list"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
