@@ -104,6 +104,9 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         joined = store.join(folder, path)
         return joined if store.is_remote(joined) else os.path.normpath(joined)
 
+    lists: dict[str, Any] = {
+        name: tuple(map(absolute, getattr(recipe.filter, name))) for name in LISTS
+    }
     datasets = tuple(
         dataclasses.replace(
             d,
@@ -122,8 +125,10 @@ def _resolve(recipe: Recipe, folder: str) -> Recipe:
         filter=dataclasses.replace(
             recipe.filter,
             rules=tuple(absolute(r) if r.endswith(".toml") else r for r in recipe.filter.rules),
-            signals=tuple(resolve_own(s, folder) if is_own(s) else s for s in recipe.filter.signals),
-            **{name: tuple(map(absolute, getattr(recipe.filter, name))) for name in LISTS},
+            signals=tuple(
+                resolve_own(s, folder) if is_own(s) else s for s in recipe.filter.signals
+            ),
+            **lists,
         ),
         classify=dataclasses.replace(recipe.classify, model=absolute(recipe.classify.model)),
         dedup=dataclasses.replace(recipe.dedup, index=absolute(recipe.dedup.index)),

@@ -46,3 +46,31 @@ def check_signals(chosen: Sequence[str], scaling: str) -> None:
         raise ValueError(f"classify.signals: {error}") from error
     if scaling == "none" and not names:
         raise ValueError('classify: scaling "none" and no signals leave nothing to learn from')
+
+
+# What `filter` measures: group -> name -> kind.
+_C4 = {"c4_lines": "spans", "lorem_ipsum": "flag", "curly_bracket": "flag", "sentences": "count"}
+KINDS_BY_GROUP: dict[str, dict[str, str]] = {
+    "gopher": {
+        "words": "count", "mean_word_length": "number", "hash_ratio": "number", "ellipsis_ratio": "number",
+        "bullet_lines": "number", "ellipsis_lines": "number", "alpha_words": "number", "stop_words": "count",
+    },
+    "gopher_repetition": dict.fromkeys(
+        ["dup_para_frac", "dup_para_char_frac", "dup_line_frac", "dup_line_char_frac",
+         *(f"top_{n}_gram" for n in (2, 3, 4)), *(f"dup_{n}_gram" for n in range(5, 11))], "number"),
+    "c4": _C4,
+    "c4_any_ending": {f"{name}_any_ending": kind for name, kind in _C4.items()},
+    "fineweb": dict.fromkeys(["line_punct_ratio", "short_line_ratio", "char_dup_ratio", "newline_ratio"], "number"),
+    "url": {"host": "text", "domain": "text", "blocked_domain": "flag", "blocked_url": "flag",
+            "blocked_words": "count", "blocked_soft_words": "count", "blocked_subwords": "count"},
+    "pii": {"email": "spans", "ip": "spans"},
+    "phone": {"phone": "spans"},
+    "card": {"card": "spans"},
+}  # fmt: skip
+KINDS = {name: kind for kinds in KINDS_BY_GROUP.values() for name, kind in kinds.items()}
+SPAN_GROUPS = ("c4", "c4_any_ending", "pii", "phone", "card")
+
+
+def group_of(name: str) -> str:
+    """The group that a signal of `filter` belongs to; empty where it is none."""
+    return next((group for group, kinds in KINDS_BY_GROUP.items() if name in kinds), "")

@@ -2,8 +2,8 @@
 
 A shard's ledger maps an outcome to [documents, characters, tokens]. `in` is what entered, `kept`
 what stays, every other key a reason of `schema.REASONS`; `cut` holds characters removed from
-documents that stay, `masked` those of them that a mask stands for. It lives in the footer of the stage's decision table. Tokens are known from
-`tokenize` on; before it the third number is 0.
+documents that stay, `masked` those that masks stand for in what is kept. It lives in the footer of
+the stage's decision table. Tokens are known from `tokenize` on; before it the third number is 0.
 """
 
 from __future__ import annotations

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation import draws, store
 from curation.digests import config_digest, text_digest
@@ -298,7 +299,7 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
         remaining = remaining_rows(before, len(draw))
         low = draw <= 1.0 - score
         chars = write_survivors(rundir, shard, digest, remaining & ~low)
-        reasons = pa.array(np.where(remaining & low, "low_quality", None), pa.string())
+        reasons = pc.if_else(pa.array(remaining & low), "low_quality", pa.scalar(None, pa.string()))
         shard_ledger = counted(chars, remaining, reasons)
         with store.TableWriter(path, schema.CLASSIFIED, digest, shard_ledger) as writer:
             keep = pa.array(~low, mask=~remaining)

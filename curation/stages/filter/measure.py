@@ -20,7 +20,7 @@ from curation.readers.blocklists import loaded_lists, url_lists
 from curation.recipe.filter import LISTS
 from curation.recipe.own import is_own
 from curation.recipe.rules import columns_of
-from curation.recipe.signals import GROUPS, KINDS, SPAN_GROUPS, group_of
+from curation.recipe.signals import KINDS, KINDS_BY_GROUP, SPAN_GROUPS, group_of
 from curation.rundir import schema
 from curation.rundir.survivors import char_lengths
 from curation.stages.filter.own import OwnSignal, find_signal, measure_own, signal_types
@@ -76,14 +76,14 @@ def steps(config: FilterConfig) -> tuple[Step, ...]:
     named = [name for name in named_signals(config) if group_of(name)]
     listed = {group_of(name) or name for name in config.signals}
     for name in [*(n for n in named if group_of(n) not in listed), *config.signals]:
-        if name in GROUPS:
-            groups[name] = GROUPS[name]
+        if name in KINDS_BY_GROUP:
+            groups[name] = tuple(KINDS_BY_GROUP[name])
         elif is_own(name):
             groups[name] = ()
         elif group := group_of(name):
             groups[group] = (*groups.get(group, ()), name)
         else:
-            known = [*GROUPS, *KINDS]
+            known = [*KINDS_BY_GROUP, *KINDS]
             raise InputError(f"filter.signals: no signal {name!r}{did_you_mean(name, known)}")
     removed: list[str] = []
     out = []
@@ -134,7 +134,8 @@ def shipped_types() -> dict[str, pa.DataType]:
 def read_columns(asked: Measurement, documents: pa.Schema) -> list[str]:
     """The columns of documents that the steps read. Raises InputError for a function's that is not
     there."""
-    names = {"text": None} | {"url": None for step in asked.steps if step.name == "url"}
+    reads_url = any(step.name == "url" for step in asked.steps)
+    names = dict.fromkeys(["text", *["url"] * reads_url])
     for function in asked.own.values():
         names |= dict.fromkeys(function.columns)
     if wrong := [name for name in names if name not in documents.names]:
@@ -182,14 +183,22 @@ def _measured(
     if step.name == "url":
         from curation.kernels.urls import url_signals
 
-        return url_signals(batch.column("url"), loaded_lists(*asked.lists, asked.lists_digest))
-    if step.name == "pii":
+        signals = url_signals(batch.column("url"), loaded_lists(*asked.lists, asked.lists_digest))
+        return {name: _looked_for(name, column, asked.lists) for name, column in signals.items()}
+    if step.name in ("pii", "phone", "card"):
         from curation.kernels import pii
 
         return pii.measure(texts, step.columns)
     from curation.kernels import quality
 
     return quality.measure(texts, [step.name])
+
+
+def _looked_for(name: str, column: pa.Array, lists: Sequence[Sequence[str]]) -> pa.Array:
+    """The column; null where no list says what to look for."""
+    place = {"blocked_words": 1, "blocked_soft_words": 2, "blocked_subwords": 3}.get(name, 0)
+    missing = name.startswith("blocked") and not lists[place]
+    return pa.nulls(len(column), column.type) if missing else column
 
 
 def _without(texts: pa.Array, spans: Mapping[str, pa.Array]) -> pa.Array:

@@ -21,7 +21,8 @@ import pyarrow.compute as pc
 
 from curation import store
 from curation.digests import config_digest
-from curation.errors import AlarmError, InputError, RecipeError
+from curation.errors import AlarmError, InputError, RecipeError, did_you_mean
+from curation.recipe.filter import LISTS
 from curation.recipe.line import survivors_writer
 from curation.recipe.rules import check as check_rule
 from curation.rundir import ledger, schema
@@ -55,8 +56,16 @@ def check(rundir: RunDirectory) -> None:
     asked = measurement(config)
     columns = columns_before(config, asked)
     later = any("extra" in function.columns for function in asked.own.values())
-    if wrong := [name for name in config.mask if columns.get(name) not in (None, SPANS)]:
-        raise RecipeError(f"filter.mask.{wrong[0]}: a signal of spans expected")
+    if not asked.lists_digest and (unread := [n for n in LISTS if getattr(config, n)]):
+        raise RecipeError(
+            f"filter.{unread[0]}: no rule reads what it is for; add one, for instance "
+            'drop = "blocked_domain", or "url" to `signals`'
+        )
+    for name in config.mask:
+        if name not in columns and not later:
+            raise RecipeError(f"filter.mask: no signal {name!r}{did_you_mean(name, [*columns])}")
+        if (kind := columns.get(name)) is not None and not pa.types.is_list(kind):
+            raise RecipeError(f"filter.mask.{name}: a signal of spans expected, {kind} is none")
     try:
         for rule in config.rule:
             check_rule(rule.name, rule.drop, columns, more_columns=later)
@@ -114,8 +123,8 @@ def measure_shard(rundir: RunDirectory, asked: Measurement, shard: Shard) -> Sha
         columns = store.read_schema(documents)
         types = own_types(asked, columns)
         names = read_columns(asked, columns)
-        empty = pa.schema([columns.field(name) for name in names]).empty_table().to_batches()
-        signals = measure_batch(asked, types, empty[0], 0).schema
+        empty = pa.RecordBatch.from_pylist([], pa.schema([columns.field(name) for name in names]))
+        signals = measure_batch(asked, types, empty, 0).schema
         start = 0
         with store.TableWriter(path, signals, digest) as writer:
             for batch in store.read_groups(documents, names):

@@ -146,11 +146,15 @@ def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..
     ("settings", "message"),
     [
         ({"signals": ["gofer"]}, "no signal 'gofer'; did you mean 'gopher'?"),
-        ({"rule": [{"name": "x", "drop": "wordz < 5"}]}, "no column 'wordz'; did you mean 'words'?"),
+        (
+            {"rule": [{"name": "x", "drop": "wordz < 5"}]},
+            "no column 'wordz'; did you mean 'words'?",
+        ),
         ({"rule": [{"name": "x", "drop": "words + 1"}]}, "rule 'x'"),
         ({"rule": [{"name": "x", "drop": "extra.starz < 5"}]}, "starz"),
         ({"mask": {"words": "X"}}, "mask.words"),
-        ({"block_lists": ["/no/such/list"]}, "/no/such/list"),
+        ({"block_lists": ["/no/such/list"]}, "filter.block_lists: no rule reads"),
+        ({"block_lists": ["/no/such/list"], "signals": ["url"]}, "/no/such/list"),
     ],
 )
 def test_what_cannot_be_is_one_sentence(
