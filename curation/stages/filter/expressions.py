@@ -63,8 +63,7 @@ class Decision:
 def decide(table: pa.Table | pa.RecordBatch, rules: Sequence[tuple[str, str]]) -> Decision:
     """What each rule, a (name, expression), says of each row of a table.
 
-    Raises ValueError for a rule that does not fit the columns, RecipeError for one that fails on a
-    row: it names the row.
+    Raises RecipeError for a rule that does not fit the columns, or fails on a row: it names the row.
 
     >>> documents = pa.table({"words": [10, 80, None], "lines": [1, 2, 3]})
     >>> decide(documents, [("few_words", "words < 50"), ("one_line", "lines = 1")]).reason().to_pylist()
@@ -75,7 +74,10 @@ def decide(table: pa.Table | pa.RecordBatch, rules: Sequence[tuple[str, str]]) -
     columns = {field.name: field.type for field in table.schema}
     used: set[str] = set()
     for name, expression in rules:
-        used |= check(name, expression, columns)
+        try:
+            used |= check(name, expression, columns)
+        except ValueError as error:
+            raise RecipeError(str(error)) from error
     rows = table.select([name for name in table.schema.names if name in used])
     if not rules:
         return Decision({}, table.num_rows)

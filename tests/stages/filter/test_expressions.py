@@ -140,3 +140,14 @@ def test_the_zone_of_the_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("TZ", "America/New_York")
     decision = decide(table, [("r", "hour(CAST(date AS TIMESTAMP)) = 0")])
     assert decision.fires["r"].to_pylist() == [True, True]
+
+
+def test_one_that_does_not_fit_the_columns_is_one_sentence() -> None:
+    with pytest.raises(RecipeError, match=r"^rule 'r': no column 'wrods'; did you mean 'words'\?$"):
+        decide(documents(3), [("r", "wrods < 3")])
+
+
+def test_every_reason_is_kept_where_names_and_columns_have_odd_letters() -> None:
+    table = pa.table({"a b": [1, 2], 'q"t': [3, 4], "v0": [5, 6]})
+    rules = [("it's", '"a b" = 1'), ('say "no"', '"q""t" = 4 AND v0 = 6')]
+    assert decide(table, rules).reason().to_pylist() == ["it's", 'say "no"']

@@ -346,3 +346,15 @@ def test_the_public_name() -> None:
         return batch.column("url")
 
     assert (long.columns, long.version) == (("url",), "3")  # type: ignore[attr-defined]
+
+
+def test_names_are_resolved_once_and_for_all(tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(LENGTHS)
+    resolved = resolve_own("mine:s", str(tmp_path))
+    assert resolved == f"{tmp_path}/mine.py:s" == resolve_own("./mine.py:s", str(tmp_path))
+    assert resolve_own(resolved, "/elsewhere") == resolved
+    assert resolve_own("os.path:join", str(tmp_path)) == "os.path:join"
+    assert resolve_own("a/mine.py:s", "s3://bucket/recipes") == "s3://bucket/recipes/a/mine.py:s"
+    remote = "s3://bucket/mine.py:s"
+    assert resolve_own(remote, str(tmp_path)) == remote
+    assert split_own(remote) == ("s3://bucket/mine.py", "s")
