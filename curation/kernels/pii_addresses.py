@@ -1,7 +1,7 @@
 """Public IP addresses in texts.
 
 IPv4: four decimal parts of 0 to 255 without leading zeros. No further part, letter, digit or "_"
-stands beside it: "1.2.3.4.5" and "v1.2.3.4" are versions. IPv6: eight groups of RFC 4291, "::" for
+stands beside it, nor a name and a dot before: "1.2.3.4.5" and "v1.2.3.4" are versions. IPv6: eight groups of RFC 4291, "::" for
 zeros, the last two perhaps as IPv4; it begins with 2 or 3, where all public ones are, and does not
 end with "::", as a prefix of a network does. So "std::abs", times and fingerprints are none.
 
@@ -116,6 +116,7 @@ def _v4_around(data, dot, free, begin, end, networks, shifts):  # type: ignore[n
         else:
             break
     good &= parts == 4 and (start == begin or not _joins(data[start - 1]))
+    good &= not (start - 2 >= begin and data[start - 1] == _DOT and is_word(data[start - 2]))
     good &= not (i < end and is_word(data[i]))
     return start, max(i, dot + 1), good and _is_public_v4(value, networks, shifts)
 

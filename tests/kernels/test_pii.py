@@ -77,7 +77,7 @@ def test_email_equals_the_pattern_where_addresses_stand_apart(addresses: list[st
         ("from 8.8.8.8:80, 1.1.1.1/32.", ["8.8.8.8", "1.1.1.1"]),
         ("10.0.0.1 192.168.1.1 127.0.0.1 100.64.0.1 0.0.0.0 255.255.255.255", []),
         ("192.0.0.9 192.0.0.8", ["192.0.0.9"]),
-        ("1.2.3.4.5 v1.2.3.4 1.2.3 256.1.1.1 08.8.8.8 8.8.8.8a _8.8.8.8", []),
+        ("1.2.3.4.5 v1.2.3.4 v.1.2.3.4 1.2.3 256.1.1.1 08.8.8.8 8.8.8.8a _8.8.8.8", []),
         ("1.1.1.1...2.2.2.2..", ["1.1.1.1", "2.2.2.2"]),
         ("地址8.8.8.8。", ["8.8.8.8"]),
         ("::ffff:8.8.8.8", ["8.8.8.8"]),
@@ -197,6 +197,7 @@ HOSTILE = st.lists(PARTS, max_size=14).map("".join)
 @example("+1234 +49 30 1234567", ("phone",))
 @example("+49 301234 5555555555554444", ("card", "phone"))
 @example("1 +49 30 1234567", ("phone",))
+@example("1@b.de1.2.31.2.3", ("email", "ip"))
 def test_masking_twice_is_masking_once(text: str, kinds: tuple[str, ...]) -> None:
     once = masked_texts([text], kinds)
     assert masked_texts(once, kinds) == once
