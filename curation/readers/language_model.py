@@ -41,10 +41,14 @@ class ModelFile:
 
 def model_file(path: str) -> ModelFile:
     """A user's model with the digest of its content. Raises InputError where it is not there."""
+    return ModelFile(_sha256(_need_file(path)), path)
+
+
+def _need_file(path: str) -> store.File:
     files = store.find(path)
     if files[0].path != path:
         raise InputError(f"{path}: a file expected, got a folder")
-    return ModelFile(_sha256(files[0]), path)
+    return files[0]
 
 
 @functools.lru_cache(maxsize=4)
@@ -90,6 +94,7 @@ def model_labels(path: str, another: str = _ANOTHER) -> list[str]:
     Raises InputError where the file is missing, is no such model, or has not the size that its
     numbers say.
     """
+    _need_file(path)
     with store.open_input(path) as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)

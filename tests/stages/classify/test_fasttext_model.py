@@ -78,7 +78,9 @@ def test_every_command_that_looks_at_a_filter_knows_it(
     run_recipe: Callable[..., Any], model: str, tmp_path: Path
 ) -> None:
     classify = {"model": model, "model_label": "hq", "alpha": 1.0}
-    datasets = {"good": ROWS[:1] * 3, "crawl:web": ROWS}
+    good = [{"id": f"g{i}", "text": f"the {i}"} for i in range(8)]
+    good += [{"id": "half", "text": "the der"}]
+    datasets = {"good": good, "crawl:web": ROWS}
     rundir, plan = run_recipe(datasets, {**TABLE, "classify": classify})
     said = "no strongest tokens"
     shown = call("model", rundir.out)
@@ -110,8 +112,10 @@ def test_the_command_takes_a_file_and_its_label(model: str, tmp_path: Path) -> N
     args = ("classify", str(pages), "--model", model, "--out", str(tmp_path / "out"))
     done = call(*args, "--model-label", "__label__hq", "--workers", "1")
     assert done.exit_code == 0, done.output
-    kept = store.read_table(str(tmp_path / "out" / "kept" / "input.parquet")).to_pylist()
-    assert {row["id"] for row in kept} >= {"0", "4"}
+    (kept,) = (tmp_path / "out" / "kept").glob("*.parquet")
+    rows = store.read_table(str(kept)).to_pylist()
+    assert {row["id"] for row in rows} >= {"0", "4"}
+    assert max(row["quality"] for row in rows) == 1
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_the_command_takes_a_file_and_its_label(model: str, tmp_path: Path) -> N
         (language_model()[:-1], "hq", "cut or damaged|bytes expected"),
         (language_model(dimension=1 << 30), "hq", "cut or damaged"),
         ("absent", "hq", r"classify.model: .*m\.bin: no such file"),
-        ("folder", "hq", r"m\.bin: "),
+        ("folder", "hq", r"classify.model: .*m\.bin: a file expected, got a folder"),
     ],
 )  # fmt: skip
 def test_what_is_no_such_file_or_label_is_one_sentence_at_the_start(
@@ -135,6 +139,7 @@ def test_what_is_no_such_file_or_label_is_one_sentence_at_the_start(
         path.unlink()
     if data == "folder":
         path.mkdir()
+        (path / "inside.bin").write_bytes(language_model())
     elif isinstance(data, bytes):
         path.write_bytes(data)
     classify = {"model": model, "model_label": label}
