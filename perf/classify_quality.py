@@ -6,9 +6,9 @@ length: AUC of 2 against 0; the mean label (on a scale to 1) of what alpha 9 kee
 that is kept; 95 % intervals by a bootstrap over sites; the lead over length alone with the same scores, paired; MB of text scored
 a second of one core.
 
-`--fasttext PYTHON`: a row more for a fastText trained on the documents of the first run, by folds as there; PYTHON has the package
-`fasttext` with `train_supervised`. `--nested`: what the choice of the defaults is worth: of many settings the best on four fifths of
-the labelled sites, measured on the last fifth (docs/results/classifier.md).
+`--fasttext PYTHON`: a row more for a fastText trained on the documents of the first run, without the crawled pages of labelled
+sites; PYTHON has the package `fasttext` with `train_supervised`. `--nested`: what the choice of the defaults is worth: of many
+settings the best on four fifths of the labelled sites, measured on the last fifth (docs/results/classifier.md).
 """
 
 from __future__ import annotations
@@ -41,7 +41,6 @@ from curation.rundir.survivors import char_lengths
 from curation.stages.classify.calibration import calibration
 from curation.stages.classify.fasttext_model import FastText, line_of, score_fasttext
 from curation.stages.classify.fit import held_out_logits
-from curation.stages.classify.folds import fold_keys, fold_numbers, spread_names, spread_sites
 from curation.stages.classify.model import NUM_FEATURES, load_model
 from curation.stages.classify.sample import site
 from curation.stages.classify.scoring import score_texts
@@ -52,7 +51,7 @@ COLUMNS = ["archive", "offset", "url", "content", "id", "text"]
 HEAD = ("scored by", "AUC", "label of kept", "kept", "lead in AUC", "lead in label", "MB/s")
 TRAIN = """
 import sys, fasttext
-model = fasttext.train_supervised(input=sys.argv[1], wordNgrams=2, bucket=200000, thread=1, seed=0)
+model = fasttext.train_supervised(input=sys.argv[1], wordNgrams=2, bucket=200000, thread=int(sys.argv[3]), seed=0)
 model.save_model(sys.argv[2])
 """
 SETS = (
@@ -93,8 +92,9 @@ class Labelled:
 @click.argument("labels", type=click.Path(exists=True, dir_okay=False))
 @click.argument("runs", nargs=-1, required=True)
 @click.option("--fasttext", metavar="PYTHON", default=sys.executable, show_default="this one")
+@click.option("--threads", default=1, help="That train fastText; with one, always the same model.")
 @click.option("--nested", is_flag=True, help="Only: what the choice of the defaults is worth.")
-def main(labels: str, runs: tuple[str, ...], fasttext: str, nested: bool) -> None:
+def main(labels: str, runs: tuple[str, ...], fasttext: str, threads: int, nested: bool) -> None:
     """Print a table of rows for runs, for a fastText, and for length alone."""
     rows = [json.loads(line) for line in Path(labels).read_text(encoding="utf-8").splitlines()]
     pages, score, _ = scored(runs[0])
@@ -109,7 +109,7 @@ def main(labels: str, runs: tuple[str, ...], fasttext: str, nested: bool) -> Non
         of_run = labelled(own_pages, rows)
         show(run, of_run, own[of_run.at], of_run.by_length(own[of_run.at]), speed)
     if can_train(fasttext):
-        own, speed = fasttext_scores(runs[0], fasttext, known)
+        own, speed = fasttext_scores(runs[0], fasttext, known, threads)
         show("fastText trained on the same texts", known, own, known.by_length(own), speed)
     else:
         print(f"no row of fastText: {fasttext} has no package `fasttext` that trains")
@@ -203,41 +203,31 @@ def can_train(python: str) -> bool:
     return subprocess.run([python, "-c", test], capture_output=True, check=False).returncode == 0
 
 
-def fasttext_scores(run: str, python: str, known: Labelled) -> tuple[Any, float]:
-    """The score of each labelled page by a model that was trained without its site, and the speed.
+def fasttext_scores(run: str, python: str, known: Labelled, threads: int) -> tuple[Any, float]:
+    """The score of each labelled page by one model that has seen no crawled page of a labelled
+    site, and the speed.
 
-    As DCLM's: words and pairs of words, five epochs; trusted text against crawl, by folds as the
-    run's.
+    As DCLM's: words and pairs of words, five epochs; trusted text against crawl.
     """
-    sides = {"hq": documents(run, filtered=False), "cc": documents(run, filtered=True)}
-    y = np.repeat([1, 0], [table.num_rows for table in sides.values()])
-    both = pa.concat_tables(list(sides.values()))
-    contents, sites = (
-        both.column("content").to_pylist(),
-        list(map(site, both.column("url").to_pylist())),
-    )
-    spread = spread_names(spread_sites(y, [name or None for name in sites]))
-    fold = fold_numbers(plans.read(run)[0].recipe.seed, fold_keys(sites, contents, spread), FOLDS)
-    lines = [line_of(text) for text in both.column("text").to_pylist()]
-    at = known.at + sides["hq"].num_rows
-    out, speed = np.empty(len(at)), 0.0
-    for k in range(FOLDS):
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "train.txt")
-            with path.open("w", encoding="utf-8") as file:
-                for row in np.random.default_rng(k).permutation(np.flatnonzero(fold != k)).tolist():
-                    file.write(f"__label__{'cc' if y[row] == 0 else 'hq'} {lines[row]}\n")
-            subprocess.run([python, "-c", TRAIN, path, f"{folder}/m.bin"], check=True)
-            model = FastText(model_file(f"{folder}/m.bin"), "__label__hq")
-            rows = np.flatnonzero(fold[at] == k)
-            texts = both.column("text").take(pa.array(at[rows])).combine_chunks()
-            out[rows] = score_fasttext(model, texts)
-            if k == 0:
-                crawl = sides["cc"].column("text").combine_chunks()
-                start = time.process_time()
-                score_fasttext(model, crawl)
-                speed = len(text_buffers(crawl)[1]) / 1e6 / (time.process_time() - start)
-    return out, speed
+    good, crawl = documents(run, filtered=False), documents(run, filtered=True)
+    sites = map(site, crawl.column("url").to_pylist())
+    left_out = set(known.groups)
+    seen = [(name or str(place)) not in left_out for place, name in enumerate(sites)]
+    texts = crawl.column("text").combine_chunks()
+    lines = [f"__label__hq {line_of(text)}\n" for text in good.column("text").to_pylist()]
+    lines += [f"__label__cc {line_of(t)}\n" for t in texts.filter(pa.array(seen)).to_pylist()]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "train.txt")
+        with path.open("w", encoding="utf-8") as file:
+            for row in np.random.default_rng(0).permutation(len(lines)).tolist():
+                file.write(lines[row])
+        command = [python, "-c", TRAIN, path, f"{folder}/m.bin", str(threads)]
+        subprocess.run(command, check=True, capture_output=True)
+        model = FastText(model_file(f"{folder}/m.bin"), "__label__hq")
+        score_fasttext(model, texts[:9])
+        start = time.process_time()
+        score = score_fasttext(model, texts)
+        return score[known.at], len(text_buffers(texts)[1]) / 1e6 / (time.process_time() - start)
 
 
 # ---- what the choice of the defaults is worth
