@@ -61,6 +61,7 @@ FEEDS = {  # a kind of table -> the kinds made from it
 }  # fmt: skip
 TUNED = {"dedup.bands": "auto"}
 ENGLISH = {"extract.languages": ["en"]}
+FASTTEXT = {"classify.model": "shipped.ftz", "classify.model_label": "en"}
 PAIRS = {"dedup.across": [["wiki", "crawl"]]}
 # key -> new value (of a dataset's key: the dataset before it), first tables, and settings of both sides
 FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[str, Any]]] = {
@@ -119,6 +120,8 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "classify.window_chars": (500, LEARNED),
     "classify.folds": (3, ("classify/model",)),
     "classify.model": ("golden", LEARNED),
+    "classify.model_label": ("de", ("classify/evidence",), FASTTEXT),
+    "classify.scores_of": ("windows", ("classify/evidence",), {"classify.window_chars": 500}),
     "dedup.features": ("unigram", ("dedup/evidence",)),
     "dedup.shingle_words": (4, ("dedup/evidence",)),
     "dedup.bands": (10, ("dedup/evidence",)),

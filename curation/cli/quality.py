@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from curation.cli.console import console
+from curation.cli.console import console, say
 
 
 @click.command()
@@ -12,23 +12,35 @@ from curation.cli.console import console
 def model(folder: str) -> None:
     """Show a fitted quality model: what it learned from, how well it does on folds of sites that it has not seen, its strongest tokens.
 
-    DIR is a run directory or a model folder.
+    DIR is a run directory or a model folder. Of a fastText file its labels are shown, one of which
+    `classify.model_label` names.
 
     \b
     Examples:
       curation model RUN
       curation model RUN/classify/model
+      curation model dclm.bin
     """
     from curation import store
     from curation.errors import MISSHAPEN, InputError
     from curation.inspect.evidence.fit import model_report
     from curation.inspect.terminal.fit import model_parts
     from curation.shown import brief
+    from curation.stages.classify.fasttext_model import (
+        fasttext_labels,
+        is_fasttext,
+        was_scored_by_fasttext,
+    )
     from curation.stages.classify.model import load_model
 
     inside = store.join(folder, "classify", "model")
     place = inside if store.exists(inside) else folder
-    load_model(place)
+    if is_fasttext(place):
+        labels = fasttext_labels(place)
+        say(f"A fastText file with {len(labels):,} labels, the commonest first:")
+        return say("\n".join(labels))
+    if not was_scored_by_fasttext(place):
+        load_model(place)
     try:
         fitted = model_report(place)
         parts = list(model_parts(fitted)) if fitted else []

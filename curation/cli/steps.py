@@ -112,7 +112,7 @@ def extract(
 @click.option(
     "--negatives", "-n", multiple=True, help="Files of unfiltered text.  [default: INPUT]"
 )
-@config_options(ClassifyConfig, "model", "alpha", "scaling")
+@config_options(ClassifyConfig, "model", "model_label", "alpha", "scaling")
 @column_options("positives", "negatives")
 @out_option
 @workers_option
@@ -133,6 +133,7 @@ def classify(
     Examples:
       curation classify crawl.jsonl.zst --out RUN
       curation classify crawl.jsonl.zst --positives wikipedia.parquet --out RUN
+      curation classify crawl.jsonl.zst --model dclm.bin --model-label __label__hq --out RUN
     """
     keys = settings["classify"]
     if positives and keys.get("model"):

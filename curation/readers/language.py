@@ -7,11 +7,9 @@ a page may begin with a menu in another language than its text, so it is read in
 
 from __future__ import annotations
 
-import functools
 import re
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
 
 from curation.readers import language_model
 
@@ -36,7 +34,7 @@ def languages(
     """
     codes: list[str] = []
     scores: list[float] = []
-    predict = _loaded(model).predict
+    predict = language_model.loaded(model).predict
     for text in texts:
         line = read_part(text)
         labels, chances = predict(line) if any(map(str.isalpha, line)) else ([], [])
@@ -67,8 +65,3 @@ def _lower(text: str) -> str:
         is_turkish = 4 * text.count("İ") >= text.count("I")
         text = text.translate(_TURKISH) if is_turkish else text.replace("İ", "i")
     return text.lower()
-
-
-@functools.lru_cache(maxsize=2)
-def _loaded(model: language_model.ModelFile | None) -> Any:
-    return language_model.load(model.path if model else language_model.shipped())

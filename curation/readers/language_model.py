@@ -1,12 +1,15 @@
-"""fastText models as files: their labels, whether they are whole, and loading them.
+"""fastText models as files, for languages and for quality: their labels, whether they are whole,
+and loading them.
 
 Reading the labels of a model of 1.6 GB (GlotLID) takes a second and little memory. The trap:
 fastText believes every number of a file. One that is cut in its matrix loads and answers wrongly,
-one that is cut before never finishes loading, so the sizes are added up first.
+one that is cut before never finishes loading, and one whose numbers contradict each other reads
+memory that is not its own. So the sizes are added up and compared first.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import os
 import re
@@ -14,6 +17,8 @@ import struct
 import tempfile
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
+
+import numpy as np
 
 from curation import store
 from curation.errors import InputError
@@ -32,6 +37,30 @@ class ModelFile:
 
     sha256: str
     path: str = field(repr=False)
+
+
+def model_file(path: str) -> ModelFile:
+    """A user's model with the digest of its content. Raises InputError where it is not there."""
+    return ModelFile(_sha256(_need_file(path)), path)
+
+
+def _need_file(path: str) -> store.File:
+    files = store.find(path)
+    if files[0].path != path:
+        raise InputError(f"{path}: a file expected, got a folder")
+    return files[0]
+
+
+@functools.lru_cache(maxsize=4)
+def _sha256(file: store.File) -> str:
+    """Of a model that may have gigabytes: asked twice in a run."""
+    return store.sha256(file.path)
+
+
+@functools.lru_cache(maxsize=2)
+def loaded(model: ModelFile | None) -> Any:
+    """fastText's object of a model, loaded once in a process; of lid.176 for None."""
+    return load(model.path if model else shipped())
 
 
 def load(path: str) -> Any:
@@ -58,12 +87,14 @@ def shipped() -> str:
     )
 
 
-def model_labels(path: str) -> list[str]:
-    """The labels of a fastText classifier, commonest first, without `__label__`.
+def model_labels(path: str, another: str = _ANOTHER) -> list[str]:
+    """The labels of a fastText classifier, commonest first, without `__label__`. `another`: what
+    the error says to do where the file is none.
 
     Raises InputError where the file is missing, is no such model, or has not the size that its
     numbers say.
     """
+    _need_file(path)
     with store.open_input(path) as stream:
         size = stream.seek(0, os.SEEK_END)
         stream.seek(0)
@@ -75,7 +106,7 @@ def model_labels(path: str) -> list[str]:
             ) from error
         except ValueError as error:
             raise InputError(
-                f"{path}: not a fastText model for languages: {error}; {_ANOTHER}"
+                f"{path}: not a fastText model with labels: {error}; {another}"
             ) from error
     if end != size:
         raise InputError(
@@ -90,20 +121,36 @@ def _labels_and_size(stream: BinaryIO) -> tuple[list[str], int]:
     if magic != _MAGIC or version not in _VERSIONS:
         raise ValueError("it does not begin as those of format 11 and 12 do")
     settings = _numbers(stream, "<12id")
-    entries, _, label_count, _, pruned = _numbers(stream, "<3i2q")
-    if settings[7] != _SUPERVISED or label_count < 1:
+    entries, words, label_count, _, pruned = _numbers(stream, "<3i2q")
+    dimension, kind, buckets = settings[0], settings[7], settings[8]
+    if kind != _SUPERVISED or label_count < 1:
         raise ValueError("it holds vectors of words and no labels")
-    if not 0 < entries <= _MAX_ENTRIES:
+    if not 0 < entries <= _MAX_ENTRIES or entries != words + label_count or buckets < 0:
         raise struct.error
     labels = _labels(stream, entries)
     if len(labels) != label_count:
         raise struct.error
-    _skip(stream, 8 * max(pruned, 0))
+    _check_pruned(stream, pruned)
     (is_quantised,) = _numbers(stream, "<?")
-    _skip_matrix(stream, is_quantised)
+    input_shape = words + (buckets if pruned < 0 else pruned), dimension
+    _skip_matrix(stream, is_quantised, input_shape)
     (is_output_quantised,) = _numbers(stream, "<?")
-    _skip_matrix(stream, is_quantised and is_output_quantised)
+    _skip_matrix(stream, is_quantised and is_output_quantised, (label_count, dimension))
     return labels, stream.tell()
+
+
+def _check_pruned(stream: BinaryIO, pruned: int) -> None:
+    """Read the table that says which n-grams a smaller model kept, and in which rows."""
+    if pruned <= 0:
+        return
+    if pruned > _MAX_ENTRIES:
+        raise struct.error
+    data = stream.read(8 * pruned)
+    if len(data) < 8 * pruned:
+        raise struct.error
+    places = np.frombuffer(data, "<i4")[1::2]
+    if places.min() < 0 or places.max() >= pruned:
+        raise struct.error
 
 
 def _labels(stream: BinaryIO, entries: int) -> list[str]:
@@ -128,22 +175,33 @@ def _labels(stream: BinaryIO, entries: int) -> list[str]:
     return labels
 
 
-def _skip_matrix(stream: BinaryIO, is_quantised: bool) -> None:
+def _skip_matrix(stream: BinaryIO, is_quantised: bool, shape: tuple[int, int]) -> None:
+    """Stand behind a matrix. Raises struct.error where it is not of `shape`: fastText would read
+    and write beside it."""
     if not is_quantised:
-        rows, columns = _numbers(stream, "<2q")
-        _skip(stream, 4 * rows * columns)
+        if _numbers(stream, "<2q") != shape:
+            raise struct.error
+        _skip(stream, 4 * shape[0] * shape[1])
         return
-    has_norms, rows, _, codes = _numbers(stream, "<?2qi")
+    has_norms, rows, columns, codes = _numbers(stream, "<?2qi")
+    if (rows, columns) != shape:
+        raise struct.error
     _skip(stream, codes)
-    _skip_quantiser(stream)
+    parts = _skip_quantiser(stream, shape[1])
+    if codes != rows * parts:
+        raise struct.error
     if has_norms:
         _skip(stream, rows)
-        _skip_quantiser(stream)
+        _skip_quantiser(stream, 1)
 
 
-def _skip_quantiser(stream: BinaryIO) -> None:
-    dimension, *_ = _numbers(stream, "<4i")
+def _skip_quantiser(stream: BinaryIO, dimension: int) -> int:
+    """Stand behind the centres of a product quantiser; returns how many codes a row has."""
+    own, parts, part, last = _numbers(stream, "<4i")
+    if own != dimension or part < 1 or not 0 < last <= part or (parts - 1) * part + last != own:
+        raise struct.error
     _skip(stream, 4 * 256 * dimension)
+    return int(parts)
 
 
 def _skip(stream: BinaryIO, size: int) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from curation import store
 
 Scaling = Literal["none", "tf", "binary", "l2", "log-l2"]
+FASTTEXT_FILES = (".bin", ".ftz")  # how the name of a given fastText model ends
 MAX_HASHES = 10_000  # of a signature: 80 KB a document
 
 
@@ -121,7 +122,9 @@ class ClassifyConfig:
 
     scaling: Scaling = key("none", 'How term counts become features; "none": only signals.')
     signals: tuple[str, ...] = key(("prose",), "Signals beside the terms: groups or names.")
-    calibration: Literal["trusted", "none"] = key("trusted", "What makes a score of a logit.")
+    calibration: Literal["trusted", "none", "platt", "isotonic"] = key(
+        "trusted", "What makes a score of a logit, by the documents of the folds."
+    )
     positives_by: Literal["characters", "documents"] = key("characters", "What positives weigh by.")
     alpha: float = key(9.0, "Pareto shape: the higher, the stricter.", least=0.01, most=1000)
     C: float | Literal["auto"] = key(100.0, 'Inverse regularisation; "auto": tried.', least=1e-9)
@@ -138,11 +141,26 @@ class ClassifyConfig:
     folds: int | Literal["auto"] = key(
         "auto", 'Folds by site that score crawls; "auto": 5 for small ones.', least=0, most=100
     )
-    model: str = key("", "Folder of a fitted model, instead of fitting one.")
+    model: str = key(
+        "", "Folder of a fitted model, or a fastText file (.bin, .ftz), instead of fitting one."
+    )
+    model_label: str = key("", "Label of the fastText file whose probability is the score.")
+    scores_of: Literal["documents", "windows"] = key(
+        "documents", "Whether a score is of the whole text, or the mean of those of its windows."
+    )
 
     def __post_init__(self) -> None:
         check_bounds(self)
         check_signals(self.signals, self.scaling)
+        if self.model_label and not self.model.endswith(FASTTEXT_FILES):
+            raise ValueError(
+                "classify.model_label: a fastText file (.bin, .ftz) expected in classify.model, got "
+                f"{brief(self.model)}"
+            )
+        if self.scores_of == "windows" and not self.window_chars:
+            raise ValueError(
+                'classify.scores_of: "windows" needs their length in classify.window_chars, got 0'
+            )
         if self.folds == 1:
             raise ValueError(
                 'classify.folds: "auto", 0 for one model, or 2 and more expected, got 1'

@@ -14,6 +14,7 @@ from curation.inspect.evidence.fit import (
     calibration_listing,
     feature_listings,
     fit_sentence,
+    note_sentence,
     trial_listings,
 )
 from curation.inspect.evidence.scores import ScoreBand, ScoredDocument, ScoreHistograms
@@ -66,6 +67,8 @@ def _bands(bands: list[ScoreBand]) -> str:
 def _model(model: Model | None) -> str:
     if model is None:
         return ""
+    if model.note:
+        return f"<p>Model: {escape(model.kind)}. {escape(note_sentence(model))}</p>"
     sides = {
         f"{side}s": (sum(part.documents for part in datasets.values()), ", ".join(datasets))
         for side, datasets in model.training.items()

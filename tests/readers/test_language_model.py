@@ -31,6 +31,8 @@ def test_labels_of_quantised_and_of_plain_models(tmp_path: Path) -> None:
         (language_model(kind=1), "vectors of words and no labels"),
         (b"", "cut or damaged"),
         (language_model() + b"x", "bytes expected"),
+        (language_model(dimension=1 << 30), "cut or damaged"),
+        (language_model(dimension=1), "cut or damaged"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, data: bytes, message: str) -> None:

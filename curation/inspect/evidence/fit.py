@@ -118,13 +118,15 @@ class HeldOutMeasures:
 class Model:
     """A model's card, and how its fit went (None where no report stands beside the card).
 
-    `features`: how many there are. `training`: class -> dataset -> what it learned from.
+    `features`: how many there are. `note`: why there is nothing to show of its fit, for a model that
+    was not fitted here. `training`: class -> dataset -> what it learned from.
     `window_chars`: characters of a window, 0 for whole texts. `folds`: how many, by site; the
     documents of the sites in `spread` are in folds one by one. `signal_weights`: of each signal, in
     standard deviations. `versions`: of the libraries that fitted it.
     """
 
     kind: str
+    note: str
     features: int | None
     scaling: str
     C: float | None
@@ -150,6 +152,7 @@ def model_report(folder: str) -> Model | None:
     return Model(
         **{key: card.get(key) for key in plain},
         kind=card.get("kind", "model"),
+        note=card.get("note", ""),
         scaling=card.get("scaling", ""),
         spread=tuple(name for names in card.get("spread", {}).values() for name in names),
         versions=card.get("versions", {}),
@@ -184,6 +187,11 @@ def _feature(row: dict[str, Any]) -> Feature:
     tokens = [(token["token"], token["count"]) for token in row["tokens"]]
     counts = row["positive_documents"], row["negative_documents"]
     return Feature(row["weight"], *counts, tokens, row["distinct_tokens"])
+
+
+def note_sentence(model: Model) -> str:
+    """Why nothing is shown of a model that was not fitted here."""
+    return f"There is nothing to show of a fit: {model.note}."
 
 
 def fit_sentence(heldout: HeldOutMeasures) -> str:

@@ -15,6 +15,7 @@ from curation.inspect.evidence.fit import (
     calibration_listing,
     feature_listings,
     fit_sentence,
+    note_sentence,
     training_listing,
     trial_listings,
 )
@@ -29,6 +30,10 @@ FEATURES = 15  # strongest features shown of each class
 def model_parts(model: Model) -> Iterator[RenderableType]:
     """A model's card and how its fit went."""
     yield Text(model.kind, style="bold")
+    if model.note:
+        yield Text(f"  sha256 {model.sha256}")
+        yield Text(note_sentence(model))
+        return
     for key in ("scaling", "C", "class_weight", "window_chars", "folds", "sha256"):
         yield Text(f"  {key} {getattr(model, key)}")
     if model.signal_weights:

@@ -21,6 +21,7 @@ from curation.digests import config_digest
 from curation.errors import InputError, RecipeError
 from curation.recipe.signals import names_of
 from curation.rundir.directory import RunDirectory
+from curation.stages.classify.calibration import Calibration, calibration
 from curation.stages.classify.folds import FOLDS, INSTEAD
 from curation.stages.classify.measure import marks_auc, measure, rounded
 from curation.stages.classify.model import (
@@ -56,7 +57,6 @@ TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 # Parts of folds 1 to K that the learning curve fits, besides all of them.
 CURVE = (0.0625, 0.125, 0.25)
 STRONGEST = 40  # features each way
-QUARTILE = 0.75
 TOKEN_CHARS = 60  # of a token shown: a page may be one long token
 Classes = Mapping[str, Sequence[str]]
 
@@ -134,7 +134,7 @@ def _fit(
     store.delete(scratch)
     of_folds = rest[:folds]
     logit = held_out_logits(training, of_folds)
-    anchor = trusted_anchor(training, logit) if config.calibration == "trusted" else 0.0
+    calibrated = calibration(config, training, logit)
     # Fold 0 has chosen C.
     measured = training.fold != 0 if tried else np.ones(len(training.y), bool)
     figures = measure(training, measured, logit, config.class_weight)
@@ -148,7 +148,7 @@ def _fit(
     card = {
         "kind": _kind(config),
         "digest": digest,
-        **_form(config, anchor),
+        **_form(config, calibrated),
         "signal_weights": _signal_weights(config, whole[0]),
         "C": c,
         "folds": folds,
@@ -160,8 +160,8 @@ def _fit(
         },
         "versions": _versions(),
     }
-    shifted = [unstandardised(training, w, b - anchor) for w, b in [whole, *of_folds]]
-    write_model(path, *shifted[0], card, report, shifted[1:])
+    shifted = [unstandardised(training, *calibrated.applied(m)) for m in [whole, *of_folds]]
+    write_model(path, *shifted[0], card, report, shifted[1:], calibrated.steps)
     # What cannot be read back must not be found by a later run.
     load_model(path)
     load_folds(path)
@@ -185,13 +185,12 @@ def _kind(config: ClassifyConfig) -> str:
     return "logistic regression on " + " and ".join(parts)
 
 
-def _form(config: ClassifyConfig, anchor: float) -> dict[str, Any]:
+def _form(config: ClassifyConfig, calibrated: Calibration) -> dict[str, Any]:
     """What the card says of how the model was fitted and how it scores."""
     return {
         "scaling": config.scaling,
         "signals": list(names_of(config.signals)),
-        "link": "odds" if config.calibration == "trusted" else "sigmoid",
-        "anchor": rounded(anchor),
+        **calibrated.described(),
         "positives_by": config.positives_by,
         "class_weight": config.class_weight,
         "window_chars": config.window_chars,
@@ -210,19 +209,6 @@ def held_out_logits(training: Training, folds: Sequence[Fitted]) -> Floats:
         rows = training.fold == k
         out[rows] = training.x[rows] @ w + intercept
     return out
-
-
-def trusted_anchor(training: Training, logit: Floats) -> float:
-    """The upper quartile of the held-out positives' logits, as the fit weighs them.
-
-    A score is then the odds of a text being trusted, over those of text that is surely of the
-    trusted kind. The crawl that is learned from as negative holds good pages too, so the
-    regression's own probability of a good page stays far below 1 (Elkan and Noto 2008).
-    """
-    rows = training.y == 1
-    weight, order = example_weights(training, rows), np.argsort(logit[rows], kind="stable")
-    above = np.cumsum(weight[order]) >= QUARTILE * weight.sum()
-    return float(logit[rows][order][np.argmax(above)])
 
 
 def check_chance(heldout: Mapping[str, Any]) -> None:

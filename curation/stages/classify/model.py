@@ -5,10 +5,11 @@
 fit went; and, written last, `card.json` what it was fitted on and how, versions, and the sha256 of
 both: the models' identities.
 
-Any program that reads npz and JSON can use it: a text's logit is intercept + scaled
-HashingTF features . weights[:262144] + signals . weights[262144:]; its score is sigmoid(logit), or
-where card.json says `link` "odds", min(1, e**logit). A copy in another run has no `folds.npz`: the folds say something
-only of the run that made them.
+Any program that reads npz and JSON can use it: a text's logit is intercept + scaled HashingTF
+features . weights[:262144] + signals . weights[262144:]; its score is sigmoid(logit); where
+card.json says `link` "odds", min(1, e**logit); where it says "isotonic", what the broken line
+through the corners `steps` (float64[2, k]: logits, scores) has at the logit. A copy in another run
+has no `folds.npz`: the folds say something only of the run that made them.
 """
 
 from __future__ import annotations
@@ -34,14 +35,15 @@ FORMAT = 2  # of the folder; a reader refuses another
 NUM_FEATURES = 1 << 18  # HashingTF's default
 TERMS = "Spark's Tokenizer and HashingTF features"
 MODEL, FOLDS = "model.npz", "folds.npz"
-Link = Literal["sigmoid", "odds"]  # odds: e**logit, at most 1
+Link = Literal["sigmoid", "odds", "isotonic"]  # odds: e**logit, at most 1
 Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
     """A fitted classifier: `weights` float64[2**18 + signals], `intercept`, the scaling and the
-    signals it was fitted with, what makes a score of its logit, and what it is called by."""
+    signals it was fitted with, what makes a score of its logit, what it is called by, and of link
+    "isotonic" the `steps` float64[2, k]."""
 
     weights: Floats
     intercept: float
@@ -49,6 +51,7 @@ class Model:
     signals: tuple[str, ...]
     link: Link
     identity: str
+    steps: Floats | None = None
 
 
 def write_model(
@@ -58,30 +61,33 @@ def write_model(
     card: dict[str, Any],
     report: dict[str, Any] | None = None,
     folds: Sequence[tuple[Floats, float]] = (),
+    steps: Floats | None = None,
 ) -> None:
     """Write the files; the card comes last, and a folder without one is no model. `folds`: weights
-    and intercept of each."""
+    and intercept of each. `steps`: of all of them, where the card's `link` is "isotonic"."""
     store.delete(store.join(folder, "card.json"))
     full_card = {
         **card,
         "format": FORMAT,
         "features": NUM_FEATURES,
-        "sha256": _write_arrays(store.join(folder, MODEL), weights, np.float64(intercept)),
+        "sha256": _write_arrays(store.join(folder, MODEL), weights, np.float64(intercept), steps),
     }
     if folds:
         full_card["folds_sha256"] = _write_arrays(
             store.join(folder, FOLDS),
             np.array([weights for weights, _ in folds]),
             np.array([intercept for _, intercept in folds]),
+            steps,
         )
     if report is not None:
         store.write_json(store.join(folder, "report.json"), report)
     store.write_json(store.join(folder, "card.json"), full_card)
 
 
-def _write_arrays(path: str, weights: Floats, intercept: Any) -> str:
+def _write_arrays(path: str, weights: Floats, intercept: Any, steps: Floats | None) -> str:
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, weights=weights, intercept=intercept)
+    arrays: dict[str, Any] = {"weights": weights, "intercept": intercept}
+    np.savez_compressed(buffer, **arrays | ({} if steps is None else {"steps": steps}))
     store.write_bytes(path, buffer.getvalue())
     return hashlib.sha256(buffer.getvalue()).hexdigest()
 
@@ -95,8 +101,9 @@ def load_model(folder: str) -> Model:
     card = _card(folder)
     path = store.join(folder, MODEL)
     signals, link = tuple(card["signals"]), card["link"]
-    weights, intercept = _read_arrays(path, card["sha256"], (NUM_FEATURES + len(signals),))
-    return Model(weights, float(intercept), card["scaling"], signals, link, card["sha256"])
+    shape = (NUM_FEATURES + len(signals),)
+    weights, intercept, steps = _read_arrays(path, card["sha256"], shape, link)
+    return Model(weights, float(intercept), card["scaling"], signals, link, card["sha256"], steps)
 
 
 def load_folds(folder: str) -> tuple[Model, ...]:
@@ -108,15 +115,19 @@ def load_folds(folder: str) -> tuple[Model, ...]:
         raise InputError(f"{folder}/card.json: `folds` and `folds_sha256` expected; fit it again")
     path = store.join(folder, FOLDS)
     signals, link = tuple(card["signals"]), card["link"]
-    weights, intercepts = _read_arrays(path, sha256, (count, NUM_FEATURES + len(signals)))
+    shape = count, NUM_FEATURES + len(signals)
+    weights, intercepts, steps = _read_arrays(path, sha256, shape, link)
     return tuple(
-        Model(weights[k], float(intercepts[k]), card["scaling"], signals, link, sha256)
+        Model(weights[k], float(intercepts[k]), card["scaling"], signals, link, sha256, steps)
         for k in range(count)
     )
 
 
-def _read_arrays(path: str, sha256: Any, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Weights of a shape, and an intercept for each model."""
+def _read_arrays(
+    path: str, sha256: Any, shape: tuple[int, ...], link: Link
+) -> tuple[Floats, Floats, Floats | None]:
+    """Weights of a shape, an intercept for each model, and the steps of link "isotonic"."""
+    names = ("weights", "intercept", *(["steps"] * (link == "isotonic")))
     data = store.read_bytes(path)
     if hashlib.sha256(data).hexdigest() != sha256:
         raise InputError(
@@ -124,35 +135,54 @@ def _read_arrays(path: str, sha256: Any, shape: tuple[int, ...]) -> tuple[Floats
         )
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            weights, intercept = (np.asarray(arrays[name]) for name in ("weights", "intercept"))
+            found = [np.asarray(arrays[name]) for name in names]
     except (*MISSHAPEN, zipfile.BadZipFile, zlib.error, NotImplementedError, MemoryError) as error:
         raise InputError(
-            f"{path}: arrays `weights` and `intercept` expected ({brief(error)}); copy the model "
+            f"{path}: arrays `{'` and `'.join(names)}` expected ({brief(error)}); copy the model "
             "again"
         ) from error
-    for array in (weights, intercept):
+    for array in found:
         if array.dtype.kind not in "fiu":
             raise InputError(f"{path}: weights are numbers, got {array.dtype}")
+    weights, intercept = found[:2]
     if weights.shape != shape or intercept.shape != shape[:-1]:
         raise InputError(
             f"{path}: weights of shape {shape} expected, and an intercept for each model, got "
             f"{weights.shape} and {intercept.shape}; this model is of another feature size"
         )
-    if not (np.isfinite(weights).all() and np.isfinite(intercept).all()):
+    if not all(np.isfinite(array).all() for array in found):
         raise InputError(f"{path}: finite weights expected; fit the model again")
-    return np.asarray(weights, np.float64), np.asarray(intercept, np.float64)
+    weights, intercept = (np.asarray(array, np.float64) for array in found[:2])
+    return weights, intercept, _checked_steps(path, found[2]) if found[2:] else None
+
+
+def _checked_steps(path: str, steps: npt.NDArray[Any]) -> Floats:
+    steps = np.asarray(steps, np.float64)
+    is_line = steps.ndim == 2 and len(steps) == 2 and steps.shape[1] > 0
+    if not is_line or (np.diff(steps) < 0).any() or steps[1].min() < 0 or steps[1].max() > 1:
+        raise InputError(
+            f"{path}: `steps` expected as rising logits and rising scores in [0, 1], got shape "
+            f"{steps.shape}; fit the model again"
+        )
+    return steps
 
 
 def _card(folder: str) -> dict[str, Any]:
     path = store.join(folder, "card.json")
     if not store.exists(path):
         raise InputError(
-            f"{folder}: not a model (no card.json); give a folder such as RUN/classify/model"
+            f"{folder}: not a model (no card.json); give a folder such as RUN/classify/model, or a "
+            "fastText file (.bin, .ftz)"
         )
     try:
         card = store.read_json(path)
     except RunError as error:
         raise InputError(f"{path}: not JSON; copy the model again") from error
+    if isinstance(card, dict) and "label" in card:
+        raise InputError(
+            f"{folder}: this run was scored by a fastText file, which it does not hold; give that "
+            "file itself"
+        )
     if not isinstance(card, dict) or card.get("format") != FORMAT:
         got = card.get("format") if isinstance(card, dict) else card
         raise InputError(
@@ -174,7 +204,9 @@ def _card(folder: str) -> dict[str, Any]:
     if not isinstance(names, list) or not set(map(str, names)) <= set(SIGNALS):
         raise InputError(f"{path}: signals of {', '.join(SIGNALS)} expected, got {brief(names)}")
     if card["link"] not in get_args(Link):
-        raise InputError(f"{path}: a link of sigmoid, odds expected, got {brief(card['link'])}")
+        raise InputError(
+            f"{path}: a link of {', '.join(get_args(Link))} expected, got {brief(card['link'])}"
+        )
     return card
 
 

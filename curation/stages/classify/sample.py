@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 VERSION = 4
 Task = tuple[Shard, float]  # and the share of its examples that are drawn
 COLUMNS = ("content", "id", "url", "text")
+Ints = npt.NDArray[np.int64]
 TOKENS_SHOWN = 50  # of one feature and shard; what is rarer than the fiftieth explains no weight
 
 
@@ -161,9 +162,7 @@ def _chosen(rundir: RunDirectory, task: Task) -> Iterator[pa.RecordBatch]:
 
 def _windows(batch: pa.RecordBatch, window_chars: int, seed: int, share: float) -> pa.RecordBatch:
     """The windows drawn from some documents, each by its own draw."""
-    counts = np.maximum(1, char_lengths(batch.column("text")) // window_chars)
-    rows = np.repeat(np.arange(batch.num_rows), counts)
-    numbers = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    rows, numbers, counts = window_places(batch.column("text"), window_chars)
     contents = batch.column("content").to_pylist()
     keys = (
         contents[row] + number.to_bytes(4, "little")
@@ -176,19 +175,26 @@ def _windows(batch: pa.RecordBatch, window_chars: int, seed: int, share: float) 
     return pa.RecordBatch.from_arrays(
         [
             *taken.columns,
-            pa.array(_cut(batch.column("text"), rows, numbers, counts), pa.string()),
+            pa.array(cut_windows(batch.column("text"), rows, numbers, counts), pa.string()),
             pa.array(numbers.astype(np.int32)),
         ],
         names=[*COLUMNS, "window"],
     )
 
 
-def _cut(
-    column: Any,
-    rows: npt.NDArray[np.int64],
-    numbers: npt.NDArray[np.int64],
-    counts: npt.NDArray[np.int64],
-) -> list[str]:
+def window_places(texts: pa.Array, window_chars: int) -> tuple[Ints, Ints, Ints]:
+    """Of each window its text and its number in that, int64[windows], and how many windows each
+    text has, int64[n]: one, or as many whole ones as it has characters for.
+
+    >>> [places.tolist() for places in window_places(pa.array(["a", "bbbbb"]), 2)]
+    [[0, 1, 1], [0, 0, 1], [1, 2]]
+    """
+    counts = np.maximum(1, char_lengths(texts) // window_chars)
+    rows = np.repeat(np.arange(len(texts)), counts)
+    return rows, np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts), counts
+
+
+def cut_windows(column: Any, rows: Ints, numbers: Ints, counts: Ints) -> list[str]:
     """The texts of some windows; a document is decoded once, however many windows it has."""
     out, last, text = [], -1, ""
     for row, number in zip(rows.tolist(), numbers.tolist(), strict=True):

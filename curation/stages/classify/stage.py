@@ -32,6 +32,11 @@ from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once, stored_ledgers
 from curation.rundir.survivors import counted, remaining_rows, write_survivors
+from curation.stages.classify.fasttext_model import (
+    FastText,
+    given_fasttext,
+    write_card,
+)
 from curation.stages.classify.fit import check_classes, fit_model
 from curation.stages.classify.folds import (
     FOLDS,
@@ -43,14 +48,13 @@ from curation.stages.classify.folds import (
     spread_names,
 )
 from curation.stages.classify.model import (
-    NUM_FEATURES,
-    Model,
     copy_model,
     load_folds,
     load_model,
     whole_card,
 )
 from curation.stages.classify.sample import site, training_shares
+from curation.stages.classify.scoring import scores
 from curation.stages.classify.shipped import given_folder, shipped_warnings
 
 if TYPE_CHECKING:
@@ -69,6 +73,8 @@ def check(rundir: RunDirectory) -> None:
     to fit one on."""
     recipe = rundir.recipe
     if not any(recipe.classified(name) for name in recipe.names()):
+        return
+    if given_fasttext(recipe):
         return
     if folder := given_folder(recipe):
         load_model(folder)
@@ -93,16 +99,19 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
         return {}
     path = rundir.path("classify", "model")
     by_folds: tuple[str, ...] = ()
-    if folder := given_folder(recipe):
+    fasttext = given_fasttext(recipe)
+    if fasttext:
+        write_card(path, fasttext)
+    elif folder := given_folder(recipe):
         copy_model(folder, path)
     else:
         shares = training_shares(rundir, plan)
         folds = scoring_folds(rundir, plan)
         fit_model(rundir, plan, engine, shares, folds, path)
         by_folds = recipe.names() if folds else positives
-    identity = load_model(path).identity
+    identity = fasttext.identity if fasttext else load_model(path).identity
     fold_identity = load_folds(path)[0].identity if by_folds else ""
-    score = partial(score_shard, rundir, identity, fold_identity, by_folds)
+    score = partial(score_shard, rundir, identity, fold_identity, by_folds, fasttext)
     engine.map("classify: score", score, scored)
     results = engine.map("classify: decide", partial(decide_shard, rundir), decided)
     by_shard = dict(zip(decided, results, strict=True))
@@ -112,7 +121,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
 
 def outside(rundir: RunDirectory, plan: Plan) -> str:
     """What the stage depends on beside its recipe and its documents: what a given model's card
-    says, or how many folds score."""
+    says, a fastText file's content and label, or how many folds score."""
+    if fasttext := given_fasttext(rundir.recipe):
+        return fasttext.identity
     folder = given_folder(rundir.recipe)
     if not folder:
         filters = any(map(rundir.recipe.classified, rundir.recipe.names()))
@@ -220,21 +231,24 @@ def score_shard(
     model_identity: str,
     fold_identity: str,
     by_folds: Collection[str],
+    fasttext: FastText | None,
     shard: Shard,
 ) -> ShardResult:
     """Write `score`, `u` and `fold` of every document of a shard; the datasets of `by_folds` are
-    scored by folds."""
+    scored by folds, all by `fasttext` where it is given."""
     path = rundir.table("classify", shard, "evidence")
     upstream = store.need_footer(rundir.documents(shard)).identity
-    models = fold_identity if shard.dataset in by_folds else model_identity
-    digest = config_digest("classify/evidence", VERSION, models, rundir.recipe.seed, upstream)
+    config, seed = rundir.recipe.classify, rundir.recipe.seed
+    identity = fold_identity if shard.dataset in by_folds else model_identity
+    window = config.window_chars if config.scores_of == "windows" else 0
+    windows = (window,) if window else ()  # by default the digest of versions before windows
+    digest = config_digest("classify/evidence", VERSION, identity, seed, upstream, *windows)
 
     def make() -> ShardResult:
         folder = rundir.path("classify", "model")
         folds = load_folds(folder) if shard.dataset in by_folds else ()
-        models = folds or (load_model(folder),)
+        models = fasttext or folds or (load_model(folder),)
         spread = spread_names(whole_card(folder)["spread"]) if folds else frozenset()
-        seed = rundir.recipe.seed
         with store.TableWriter(path, schema.QUALITY, digest) as writer:
             for batch in store.read_groups(rundir.documents(shard), ["text", "content", "url"]):
                 contents = batch.column("content").to_pylist()
@@ -242,7 +256,7 @@ def score_shard(
                 if folds:
                     sites = map(site, batch.column("url").to_pylist())
                     fold = fold_numbers(seed, fold_keys(sites, contents, spread), len(folds))
-                score = _scores(batch.column("text"), models, fold)
+                score = scores(batch.column("text"), models, fold, window)
                 u = draws.uniforms(seed, "pareto", contents)
                 mask = np.full(len(fold), not folds)
                 writer.write(
@@ -251,37 +265,6 @@ def score_shard(
         return ShardResult(digest)
 
     return run_once(path, digest, make)
-
-
-def _scores(
-    texts: pa.Array, models: Sequence[Model], fold: npt.NDArray[np.int16]
-) -> npt.NDArray[np.float64]:
-    """The score of each text by the model of its fold."""
-    from curation.kernels.buffers import text_buffers
-
-    out = np.empty(len(texts))
-    for number in np.unique(fold).tolist():
-        rows, model = np.flatnonzero(fold == number), models[number]
-        buffers = text_buffers(texts if len(rows) == len(texts) else texts.take(pa.array(rows)))
-        out[rows] = score_texts(model, *buffers)
-    return out
-
-
-def score_texts(model: Model, offsets: Any, data: Any) -> npt.NDArray[np.float64]:
-    """The score float64[n] of each text that `text_buffers` gave."""
-    from curation.kernels.elementary import odds, sigmoid
-    from curation.kernels.hashingtf import logits
-    from curation.kernels.signals import signals
-
-    terms, weights = model.weights[:NUM_FEATURES], model.weights[NUM_FEATURES:]
-    logit = np.full(len(offsets) - 1, model.intercept)
-    if model.scaling != "none":
-        logit = logits(offsets, data, terms, model.intercept, model.scaling)
-    if model.signals:
-        # Column by column: the order of additions is that of the signals, on every machine.
-        for values, weight in zip(signals(offsets, data, model.signals).T, weights, strict=True):
-            logit += values * weight
-    return odds(logit) if model.link == "odds" else sigmoid(logit)
 
 
 def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:

@@ -6,10 +6,8 @@ its content.
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
-from curation import store
 from curation.errors import InputError
 from curation.recipe.languages import check_labels
 from curation.recipe.tables import ExtractConfig
@@ -47,23 +45,14 @@ def given_model(rundir: RunDirectory) -> ModelFile | None:
 
     Raises InputError where it is not there.
     """
-    from curation.readers.language_model import ModelFile
+    from curation.readers.language_model import model_file
 
     if not (path := rundir.recipe.extract.language_model):
         return None
     try:
-        files = store.find(path)
+        return model_file(path)
     except InputError as error:
         raise InputError(f"extract.language_model: {error}") from error
-    if files[0].path != path:
-        raise InputError(f"extract.language_model: {path}: a file expected, got a folder")
-    return ModelFile(_sha256(files[0]), path)
-
-
-@functools.lru_cache(maxsize=4)
-def _sha256(file: store.File) -> str:
-    """Of a model that may have gigabytes: asked twice in a run."""
-    return store.sha256(file.path)
 
 
 def identity(rundir: RunDirectory) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from classify_corpus import DATASETS, GOOD, JUNK, TABLE, WORDS, labelled_rows
 
@@ -92,6 +93,21 @@ def test_windows_cut_long_documents_and_a_class_stays_bounded(
         datasets, {**TABLE, "classify": {**WORDS, **windows, "max_documents": 20}}, out="few"
     )
     assert 2 < features(rundir, plan.of("books")).num_rows < 25
+
+
+def test_a_book_is_not_repeated_for_each_of_its_windows() -> None:
+    """Its text, once for each window, would be 6 GB, three times what an Arrow string column
+    holds."""
+    text = "the keeper lit the lamp. " * 160_000
+    names = ["content", "id", "url", "text"]
+    columns = [
+        pa.array([b"0123456789abcdef"], pa.binary(16)),
+        *map(pa.array, (["b"], [None], [text])),
+    ]
+    batch = pa.RecordBatch.from_arrays(columns, names=names)
+    windows = classify_sample._windows(batch, 2500, 0, 1.0)
+    assert windows.num_rows == len(text) // 2500 == 1600
+    assert "".join(windows.column("text").to_pylist()) == text
 
 
 @pytest.mark.parametrize("windows", [1, 2, 7, 300])

@@ -19,6 +19,7 @@ from curation.rundir.directory import RunDirectory
 from curation.stages.classify import folds as crossfit
 from curation.stages.classify import stage as classify
 from curation.stages.classify.model import load_folds, load_model
+from curation.stages.classify.scoring import scores
 
 
 def evidence(rundir: RunDirectory, plan: Any, dataset: str) -> Any:
@@ -42,7 +43,7 @@ def test_a_site_is_in_one_fold_and_a_page_scored_by_the_model_without_it(
         (shard,) = plan.of(name)
         texts = store.read_table(rundir.documents(shard)).column("text").combine_chunks()
         for k, model in enumerate(models):
-            of_all = classify._scores(texts, (model,), np.zeros(len(texts), np.int16))
+            of_all = scores(texts, (model,), np.zeros(len(texts), np.int16))
             assert of_all[fold == k].tolist() == score[fold == k].tolist()
 
 
@@ -97,7 +98,7 @@ def test_one_model_scores_a_crawl_of_which_little_was_learned(
     model = load_model(rundir.path("classify", "model"))
     (shard,) = plan.of("web")
     texts = store.read_table(rundir.documents(shard)).column("text").combine_chunks()
-    one = classify._scores(texts, (model,), np.zeros(len(texts), np.int16))
+    one = scores(texts, (model,), np.zeros(len(texts), np.int16))
     assert evidence(rundir, plan, "web").column("score").to_pylist() == one.tolist()
 
 
