@@ -133,7 +133,7 @@ def documents(run: str, *, filtered: bool) -> pa.Table:
     """The documents of a run's filtered datasets, or of those that it learned from as good."""
     rundir, planned = plans.read(run)
     recipe = rundir.recipe
-    names = filter(recipe.filtered, recipe.names()) if filtered else recipe.positives()
+    names = filter(recipe.classified, recipe.names()) if filtered else recipe.positives()
     tables = [store.read_table(rundir.documents(s), COLUMNS) for s in planned.of(*names)]
     return pa.concat_tables(tables).combine_chunks()
 

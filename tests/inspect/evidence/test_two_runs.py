@@ -13,7 +13,23 @@ from curation.cli import main
 from curation.inspect.evidence.fates import shard_fates
 from curation.inspect.evidence.two_runs import Change, two_runs
 
-WORDS = "each evening the keeper of the lamps wrote down what had happened on the river".split()
+WORDS = [
+    "each",
+    "evening",
+    "the",
+    "keeper",
+    "of",
+    "the",
+    "lamps",
+    "wrote",
+    "down",
+    "what",
+    "had",
+    "happened",
+    "on",
+    "the",
+    "river",
+]
 ROWS = [{"id": f"d{i}", "text": " ".join(WORDS[i:] + WORDS[:i]) + f" {i}."} for i in range(8)]
 COPY = [{"id": "copy", "text": ROWS[0]["text"]}]
 STAGES = ["extract", "dedup", "tokenize"]

@@ -135,7 +135,7 @@ def test_a_removed_span_is_not_read_by_later_groups(run_recipe: Callable[..., An
 def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..., Any]) -> None:
     rows = [{"id": str(i), "text": f"{LONG} {i}"} for i in range(1000)]
     table = _table(rule=[{"name": "all_of_it", "drop": "words > 1"}])
-    with pytest.raises(AlarmError, match="rule all_of_it removes 100.0 % of a"):
+    with pytest.raises(AlarmError, match="rule all_of_it removes 100"):
         run_recipe({"crawl:a": rows}, table)
     table["filter"]["alarm"] = "warn"
     rundir, _ = run_recipe({"crawl:a": rows}, table)
