@@ -330,6 +330,7 @@ def recipe_tables(
 
 
 def dataset_table(name: str, role: str, paths: tuple[str, ...]) -> Tables:
+    """The recipe's table of a dataset of files that stand on a command line."""
     return {"name": name, "role": role, "files": [absolute(path) for path in paths]}
 
 
