@@ -92,7 +92,7 @@ def kind(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(kind(arg) for arg in args if arg is not type(None))
     if origin is dict:
-        return "table of numbers"
+        return "table of tables of numbers" if args[1] is not float else "table of numbers"
     if origin is tuple and args[-1] is Ellipsis:
         return f"list of {'pairs of text' if args[0] is not str else 'text'}"
     raise TypeError(f"no words for the type {hint!r}: add them to kind()")

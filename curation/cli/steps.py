@@ -24,6 +24,7 @@ from curation.recipe.tables import (
     DedupConfig,
     DownloadConfig,
     ExtractConfig,
+    MixConfig,
     TokenizeConfig,
 )
 
@@ -264,6 +265,7 @@ def decontaminate(
 @click.command()
 @inputs_argument
 @config_options(TokenizeConfig, "encoding")
+@config_options(MixConfig, "by")
 @column_options()
 @out_option
 @workers_option
@@ -274,7 +276,10 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     \b
     Example:
       curation tokenize RUN/kept --out TOKENS
+      curation tokenize RUN/kept --by extra.cluster_size --out TOKENS   (for mix --by)
     """
+    if settings["mix"].get("by", "").startswith("language"):
+        settings["extract"] = {"table_languages": True}
     datasets = [_dataset("input", "trusted", inputs)]
     run_tables(settings, ["extract", "tokenize"], datasets, export=False, **options)
 

@@ -31,6 +31,7 @@ from curation.stages.dedup import candidates as dedup_candidates
 from curation.stages.dedup import stage as dedup
 from curation.stages.download import captures
 from curation.stages.mix import stage as mix
+from curation.stages.mix.groups import ShardCounts
 from curation.stages.tokenize import stage as tokenize
 
 BOOKS = {"in": [10, 1000, 0], "kept": [10, 1000, 0]}
@@ -142,6 +143,11 @@ def run_digests(recipe: Recipe, out: Path) -> tuple[dict[str, str], dict[str, st
     return digests, keys
 
 
+def _counted(rundir: RunDirectory, shard: Any) -> ShardCounts:
+    keys = rundir.recipe.mix.by_weights.get(shard.dataset, "*")
+    return ShardCounts(dict.fromkeys(keys, (10, 100, 10)))
+
+
 def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     def nothing(*_: Any, **__: Any) -> None: ...
 
@@ -166,4 +172,4 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     yield f"{classify.__name__}.check_ledgers", nothing
     yield f"{dedup.__name__}._raise_alarm", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}
-    yield f"{mix.__name__}.count_shard", lambda rundir, shard: [100, 10]
+    yield f"{mix.__name__}.count_shard", _counted
