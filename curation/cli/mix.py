@@ -62,11 +62,7 @@ def mix(
     from curation.cli.steps import absolute, recipe_tables, run_tables
 
     keys = settings["mix"]
-    if weights:
-        pairs = _pairs(weights.split(","), "NAME=WEIGHT")
-        keys["weights"] = {name: _weight(text) for name, text in pairs.items()}
-    if by_weights:
-        keys["by_weights"] = _by_weights(by_weights)
+    keys |= _given_weights(weights, by_weights)
     if plan_only and len(inputs) == 1 and "=" not in inputs[0]:
         return _show_run_plan(inputs[0], keys)
     folders = _pairs(inputs, "NAME=DIR")
@@ -161,10 +157,14 @@ def _pairs(items: Iterable[str], form: str, nameless: bool = False) -> dict[str,
     return pairs
 
 
-def _by_weights(items: tuple[str, ...]) -> dict[str, dict[str, float]]:
-    """Of each dataset the weights of its values: `web:1=0.5,2=1`."""
+def _given_weights(weights: str | None, by_weights: tuple[str, ...]) -> dict[str, Any]:
+    """The keys `weights` of `a=60,b=40`, and `by_weights` of `a:1=0.5,2=1` and the like."""
+    keys: dict[str, Any] = {}
+    if weights:
+        pairs = _pairs(weights.split(","), "NAME=WEIGHT")
+        keys["weights"] = {name: _weight(text) for name, text in pairs.items()}
     tables: dict[str, dict[str, float]] = {}
-    for item in items:
+    for item in by_weights:
         name, colon, rest = item.partition(":")
         if not colon:
             raise click.UsageError(f"NAME:VALUE=WEIGHT,... expected, got {item!r}")
@@ -172,7 +172,7 @@ def _by_weights(items: tuple[str, ...]) -> dict[str, dict[str, float]]:
         tables.setdefault(name.strip(), {}).update(
             {value: _weight(text) for value, text in pairs.items()}
         )
-    return tables
+    return {**keys, "by_weights": tables} if tables else keys
 
 
 def _weight(text: str) -> float:

@@ -81,7 +81,8 @@ def _places(
     keys: Keys, prefixes: Sequence[bytes]
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     """The bytes uint8[m, 24] of the keys that begin with one of `prefixes`, and which int64[m]."""
-    raw, width = keys.view(np.uint8).reshape(-1, WIDTH), len(prefixes[0])
+    raw = np.ascontiguousarray(keys).view(np.uint8).reshape(-1, WIDTH)
+    width = len(prefixes[0])
     if not width:
         return raw, np.zeros(len(raw), np.int64)
     heads = np.ascontiguousarray(raw[:, :width]).view(f"S{width}").ravel()

@@ -142,7 +142,7 @@ def _keys(
 ) -> tuple[quantiles.Keys, npt.NDArray[np.int64]]:
     """Keys of a shard's documents that have a number, and their rows. The hashes are zeros unless
     asked for."""
-    values = _numbers(columns.document_column(rundir, shard, column), column, shard)
+    values = _numbers(columns.document_column(rundir, shard, column), column)
     rows = np.flatnonzero(~np.isnan(values))
     content = np.zeros((len(rows), 16), np.uint8)
     if with_content:
@@ -150,14 +150,14 @@ def _keys(
     return quantiles.rank_keys(values[rows], content), rows
 
 
-def _numbers(column: pa.Array, name: str, shard: Shard) -> npt.NDArray[np.float64]:
+def _numbers(column: pa.Array, name: str) -> npt.NDArray[np.float64]:
     """A column as float64[n], NaN for null."""
     kind = column.type
     is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_null(kind)
     if not is_number:
         raise InputError(
-            f"{shard}: numbers expected in the column {name!r} to cut them into quantiles, got "
-            f"{kind}; set mix.by to {name!r} to weigh by its values"
+            f"numbers expected in the column {name!r} to cut them into quantiles, got {kind}; set "
+            f"mix.by to {name!r} to weigh by its values"
         )
     numbers = pc.fill_null(column.cast(pa.float64(), safe=False), float("nan"))
     return np.asarray(numbers.to_numpy(zero_copy_only=False), np.float64)
@@ -201,7 +201,7 @@ def groups_of(rundir: RunDirectory, shard: Shard) -> pa.Array | None:
             return columns.as_text(column)
         except TypeError as error:
             raise InputError(
-                f"{shard}: {error} in the column {asked.column!r}; set mix.by to another"
+                f"{error} in the column {asked.column!r}; set mix.by to another"
             ) from error
     keys, rows = _keys(rundir, shard, asked.column, True)
     cuts = store.read_json(_cuts_path(rundir, shard.dataset))["cuts"]
