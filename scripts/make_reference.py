@@ -43,6 +43,7 @@ PLACES = {
     "HITS": "decontaminate/evidence/<dataset>/<shard>.parquet",
     "DECONTAMINATED": "decontaminate/decision/<dataset>/<shard>.parquet",
     "TOKENS": "tokens/<dataset>/<shard>.parquet",
+    "GROUPED_TOKENS": "tokens/<dataset>/<shard>.parquet, where the recipe has `[mix] by`",
     "CHUNKS": "what `mix` shuffles; not kept",
     "SHARDS": "shards/manifest.parquet",
 }

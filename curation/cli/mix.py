@@ -26,8 +26,8 @@ from curation.recipe.tables import MixConfig, Recipe
 @click.option(
     "--by-weights",
     multiple=True,
-    metavar="NAME:VALUE=WEIGHT,...",
-    help="Weights of the values of --by in one input, for instance web:1=0.5,2=1.  May be repeated.",
+    metavar="NAME:...",
+    help="Weights of values of --by in an input: NAME:VALUE=WEIGHT,VALUE=WEIGHT.  May be repeated.",
 )
 @config_options(MixConfig, "tokens", "max_epochs", "shards", "validation", "parquet")
 @config_options(Recipe, "seed")
@@ -57,6 +57,7 @@ def mix(
       curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --plan
       curation mix RUN --plan
       curation mix web=RUN1 books=RUN2 --out MIXED   (everything once)
+      curation mix web=RUN1 --by extra.cluster_size --by-weights web:1=1,2+=2,5+=3 --out MIXED
     """
     from curation import store
     from curation.cli.steps import absolute, recipe_tables, run_tables

@@ -187,9 +187,9 @@ def dedup(
 ) -> None:
     """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
 
-    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id`,
-    `jaccard`, `repeated_lines` and `repeated_paragraphs` (shares of the text that is in repeated
-    lines and paragraphs).
+    Writes DIR/kept/*.parquet with the column `cluster_size` (documents that one stands for), and
+    DIR/removed/*.parquet with the columns `reason`, `kept_id`, `jaccard`, `repeated_lines` and
+    `repeated_paragraphs` (shares of the text that is in repeated lines and paragraphs).
 
     \b
     Examples:
