@@ -64,6 +64,20 @@ def check_groups(by: str, by_weights: Mapping[str, Mapping[str, float]]) -> None
             )
 
 
+def in_order(weights: Mapping[str, float]) -> list[tuple[str, float]]:
+    """The keys of a table of weights with their weights: numbers ascending, then text.
+
+    >>> in_order({"*": 1, "10": 3, "2+": 1, "2": 2, "": 0})
+    [('2', 2), ('2+', 1), ('10', 3), ('', 0), ('*', 1)]
+    """
+
+    def place(key: str) -> tuple[bool, float, str]:
+        number = _NUMBER.fullmatch(key.removesuffix("+"))
+        return (number is None, float(number[0]) if number else 0.0, key)
+
+    return sorted(weights.items(), key=lambda item: place(item[0]))
+
+
 def chosen_keys(values: Iterable[str], keys: Iterable[str]) -> list[str | None]:
     """The key of a table of weights that covers each value; None where none does.
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from curation import draws, store
 from curation.errors import InputError
-from curation.recipe.groups import OTHERS, chosen_keys
+from curation.recipe.groups import OTHERS, chosen_keys, in_order
 from curation.rundir.directory import RunDirectory, Shard
 from curation.stages.mix.mixture import GroupShare, Share, plan_mixture
 
@@ -129,7 +129,7 @@ def shares_of(
         weights = mix.by_weights.get(name, {}) if mix.weights.get(name) else {}
         if weights:
             _check_values(name, mix.by, own)
-        parts = [GroupShare(key, weight, *_total(own, key)) for key, weight in weights.items()]
+        parts = [GroupShare(key, weight, *_total(own, key)) for key, weight in in_order(weights)]
         # Of a value with weight 0 nothing is held out: it takes no part.
         parts = [part if part.weight else replace(part, validation_tokens=0) for part in parts]
         if parts:

@@ -29,6 +29,7 @@ from curation import draws, store
 from curation.digests import config_digest
 from curation.errors import InputError
 from curation.kernels import indexed
+from curation.recipe.groups import in_order
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once
@@ -64,7 +65,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
         store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
     )
     recipe = rundir.recipe
-    grouped = (recipe.mix.by_weights,) if recipe.mix.by else ()
+    weights = recipe.mix.by_weights.items()
+    grouped = [(name, in_order(keys)) for name, keys in sorted(weights)]
     parts = (VERSION, recipe.mix, recipe.seed, recipe.names(), identities, *grouped)
     digest = config_digest("mix", *parts)
     manifest = rundir.path("shards", "manifest.parquet")

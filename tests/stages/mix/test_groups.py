@@ -23,6 +23,7 @@ from curation.inspect.evidence.find import find
 from curation.inspect.evidence.mixture import mixture_plan, placed_mixture
 from curation.pipeline import line as pipeline
 from curation.recipe import reading
+from curation.rundir.plan import read
 from curation.stages.mix import mixture as theory
 
 WEIGHTS = {"low": 0.5, "mid": 1, "high": 3, "": 0.25, "spam": 0}
@@ -126,6 +127,7 @@ def test_check_and_explain_know_the_groups(mixed: Any) -> None:
                 assert not chunks
             else:
                 assert sum(where.shards.values()) == chunks, (number, shard)
+    rundir, plan = read(rundir.out)  # the stored recipe, whose tables are sorted
     stored = placed_mixture(rundir)
     assert stored is not None
     planned = mixture_plan(rundir, plan)
