@@ -3,7 +3,7 @@ its values may be."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field, fields
 from typing import Any
 
@@ -24,7 +24,7 @@ def key(default: Any, help: str, *, of_tables: bool = True, **bounds: float) -> 
         bounds["most"] = MANY
     metadata = {"help": help, **bounds}
     if isinstance(default, dict):
-        return field(default_factory=dict, metadata=metadata)
+        return field(default_factory=dict, metadata=metadata, repr=of_tables)
     return field(default=default, metadata=metadata, repr=of_tables)
 
 
@@ -42,9 +42,8 @@ def expected(bounds: Mapping[str, Any]) -> str:
 def check_bounds(table: Any) -> None:
     """Raise ValueError with the key's name where a number is outside its bounds."""
     for f in fields(table):
-        bounds, value = f.metadata, getattr(table, f.name)
-        items = value.items() if isinstance(value, dict) else [("", value)]
-        for name, number in items:
+        bounds = f.metadata
+        for where, number in _numbers(f.name, getattr(table, f.name)):
             if isinstance(number, bool) or not isinstance(number, int | float):
                 continue
             inside = (
@@ -54,5 +53,13 @@ def check_bounds(table: Any) -> None:
                 and ("below" not in bounds or number < bounds["below"])
             )
             if not inside:
-                where = f"{f.name}.{name}" if name else f.name
                 raise ValueError(f"{where}: {expected(bounds)} expected, got {brief(number)}")
+
+
+def _numbers(where: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """A value, or each of a table of values, with its place."""
+    if not isinstance(value, dict):
+        yield where, value
+        return
+    for name, inner in value.items():
+        yield from _numbers(f"{where}.{name[:80]}" if name else where, inner)

@@ -45,6 +45,7 @@ PLACES = {
     "HITS": "decontaminate/evidence/<dataset>/<shard>.parquet",
     "DECONTAMINATED": "decontaminate/decision/<dataset>/<shard>.parquet",
     "TOKENS": "tokens/<dataset>/<shard>.parquet",
+    "GROUPED_TOKENS": "tokens/<dataset>/<shard>.parquet, where the recipe has `[mix] by`",
     "CHUNKS": "what `mix` shuffles; not kept",
     "SHARDS": "shards/manifest.parquet",
 }
@@ -94,7 +95,8 @@ def kind(hint: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(kind(arg) for arg in args if arg is not type(None))
     if origin is dict:
-        return "table of text" if args[1] is str else "table of numbers"
+        kinds = {str: "text", float: "numbers"}
+        return f"table of {kinds.get(args[1], 'tables of numbers')}"
     if origin is tuple and args[-1] is Ellipsis:
         if dataclasses.is_dataclass(args[0]):
             return "list of tables"

@@ -62,6 +62,7 @@ FEEDS = {  # a kind of table -> the kinds made from it
 TUNED = {"dedup.bands": "auto"}
 ENGLISH = {"extract.languages": ["en"]}
 FASTTEXT = {"classify.model": "shipped.ftz", "classify.model_label": "en"}
+BY_DATE = {"mix.by": "date", "mix.by_weights": {"crawl": {"*": 1.0}}}
 PAIRS = {"dedup.across": [["wiki", "crawl"]]}
 # key -> new value (of a dataset's key: the dataset before it), first tables, and settings of both sides
 FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[str, Any]]] = {
@@ -147,6 +148,8 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "mix.validation": (0.5, ("shards",)),
     "mix.weights": ({"wiki": 1, "crawl": 2}, ("shards",)),
     "mix.parquet": (True, ("shards",)),
+    "mix.by": ("language", ("tokens",), BY_DATE),
+    "mix.by_weights": ({"crawl": {"*": 2.0, "": 1.0}}, ("shards",), BY_DATE),
 }  # fmt: skip
 NO_TABLE: dict[str, tuple[Any, str]] = {
     "memory_gb": (9.0, "memory of a query; its rows are the same"),

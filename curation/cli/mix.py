@@ -22,6 +22,13 @@ from curation.recipe.tables import MixConfig, Recipe
 @click.option(
     "--weights", help="For instance a=60,b=40; any unit.  [default: by size: all is taken once]"
 )
+@config_options(MixConfig, "by")
+@click.option(
+    "--by-weights",
+    multiple=True,
+    metavar="NAME:...",
+    help="Weights of values of --by in an input: NAME:VALUE=WEIGHT,VALUE=WEIGHT.  May be repeated.",
+)
 @config_options(MixConfig, "tokens", "max_epochs", "shards", "validation", "parquet")
 @config_options(Recipe, "seed")
 @click.option(
@@ -36,6 +43,7 @@ from curation.recipe.tables import MixConfig, Recipe
 def mix(
     inputs: tuple[str, ...],
     weights: str | None,
+    by_weights: tuple[str, ...],
     plan_only: bool,
     out: str | None,
     settings: dict[str, Any],
@@ -49,14 +57,13 @@ def mix(
       curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --plan
       curation mix RUN --plan
       curation mix web=RUN1 books=RUN2 --out MIXED   (everything once)
+      curation mix web=RUN1 --by extra.cluster_size --by-weights web:1=1,2+=2,5+=3 --out MIXED
     """
     from curation import store
     from curation.cli.steps import absolute, recipe_tables, run_tables
 
     keys = settings["mix"]
-    if weights:
-        pairs = _pairs(weights.split(","), "NAME=WEIGHT")
-        keys["weights"] = {name: _weight(text) for name, text in pairs.items()}
+    keys |= _given_weights(weights, by_weights)
     if plan_only and len(inputs) == 1 and "=" not in inputs[0]:
         return _show_run_plan(inputs[0], keys)
     folders = _pairs(inputs, "NAME=DIR")
@@ -108,12 +115,12 @@ def _training_tokens(tables: dict[str, Any]) -> dict[str, int]:
     from curation.recipe import reading
     from curation.rundir import plan
     from curation.rundir.directory import RunDirectory
-    from curation.stages.mix.stage import count_shard
+    from curation.stages.mix.groups import count_shard
 
     recipe = reading.parse(tables, "command line")
     rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)
     for shard in plan.make(recipe, ".").shards:
-        sizes[shard.dataset] += count_shard(rundir, shard)[0]
+        sizes[shard.dataset] += count_shard(rundir, shard).training
     return sizes
 
 
@@ -139,16 +146,34 @@ def _print_plan(rundir: Any, run_plan: Any) -> None:
         console().print(part)
 
 
-def _pairs(items: Iterable[str], form: str) -> dict[str, str]:
+def _pairs(items: Iterable[str], form: str, nameless: bool = False) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for item in items:
         name, equals, value = (part.strip() for part in item.partition("="))
-        if not (name and equals and value):
+        if not ((name or nameless) and equals and value):
             raise click.UsageError(f"{form} expected, got {item!r}")
         if name in pairs:
             raise click.UsageError(f"{name!r} is named twice; give each run a name of its own")
         pairs[name] = value
     return pairs
+
+
+def _given_weights(weights: str | None, by_weights: tuple[str, ...]) -> dict[str, Any]:
+    """The keys `weights` of `a=60,b=40`, and `by_weights` of `a:1=0.5,2=1` and the like."""
+    keys: dict[str, Any] = {}
+    if weights:
+        pairs = _pairs(weights.split(","), "NAME=WEIGHT")
+        keys["weights"] = {name: _weight(text) for name, text in pairs.items()}
+    tables: dict[str, dict[str, float]] = {}
+    for item in by_weights:
+        name, colon, rest = item.partition(":")
+        if not colon:
+            raise click.UsageError(f"NAME:VALUE=WEIGHT,... expected, got {item!r}")
+        pairs = _pairs(rest.split(","), "VALUE=WEIGHT", nameless=True)
+        tables.setdefault(name.strip(), {}).update(
+            {value: _weight(text) for value, text in pairs.items()}
+        )
+    return {**keys, "by_weights": tables} if tables else keys
 
 
 def _weight(text: str) -> float:

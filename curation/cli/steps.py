@@ -24,6 +24,7 @@ from curation.recipe.tables import (
     DedupConfig,
     DownloadConfig,
     ExtractConfig,
+    MixConfig,
     TokenizeConfig,
 )
 
@@ -187,9 +188,9 @@ def dedup(
 ) -> None:
     """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
 
-    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id`,
-    `jaccard`, `repeated_lines` and `repeated_paragraphs` (shares of the text that is in repeated
-    lines and paragraphs).
+    Writes DIR/kept/*.parquet with the column `cluster_size` (documents that one stands for), and
+    DIR/removed/*.parquet with the columns `reason`, `kept_id`, `jaccard`, `repeated_lines` and
+    `repeated_paragraphs` (shares of the text that is in repeated lines and paragraphs).
 
     \b
     Examples:
@@ -265,6 +266,7 @@ def decontaminate(
 @click.command()
 @inputs_argument
 @config_options(TokenizeConfig, "encoding")
+@config_options(MixConfig, "by")
 @column_options()
 @out_option
 @workers_option
@@ -275,7 +277,10 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     \b
     Example:
       curation tokenize RUN/kept --out TOKENS
+      curation tokenize RUN/kept --by extra.cluster_size --out TOKENS   (for mix --by)
     """
+    if settings["mix"].get("by", "").startswith("language"):
+        settings["extract"] = {"table_languages": True}
     datasets = [dataset_table("input", "trusted", inputs)]
     run_tables(settings, ["extract", "tokenize"], datasets, export=False, **options)
 

@@ -25,7 +25,7 @@ from curation.rundir.survivors import masked_texts, shard_masks
 from curation.stages.decontaminate.benchmarks import load_table
 from curation.stages.extract.columns import columns_path, is_table
 
-VERSION = 4
+VERSION = 5
 INPUT = "input"  # the dataset of the files that the user named
 PLACES = ("kept", "removed", "hits.parquet")
 # The columns that a step adds; one of the input with such a name becomes input_<name>.
@@ -36,6 +36,7 @@ STEP_COLUMNS = {
         "reason",
         "kept_id",
         "kept_dataset",
+        "cluster_size",
         "jaccard",
         "repeated_lines",
         "repeated_paragraphs",
@@ -254,7 +255,8 @@ def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
             and not rundir.recipe.dedup.index
         ):
             columns["kept_id"] = columns["kept_id"].cast(ids)
-        yield _rows(columns_in, keep), _rows(columns, ~keep)
+        kept = {**columns_in, "cluster_size": beside.column("cluster_size")}
+        yield _rows(kept, keep), _rows(columns, ~keep)
 
 
 def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:

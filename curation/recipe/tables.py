@@ -17,6 +17,7 @@ from curation.keys import check_bounds, key
 from curation.recipe.addresses import check_addresses
 from curation.recipe.dataset import Dataset as Dataset
 from curation.recipe.filter import FilterConfig as FilterConfig
+from curation.recipe.groups import check_groups
 from curation.recipe.languages import check_languages
 from curation.recipe.line import DECIDING, DEFAULT, STAGES
 from curation.recipe.signals import check_signals
@@ -279,6 +280,20 @@ class MixConfig:
     weights: dict[str, float] = key(
         {}, "Weight of each dataset, in any unit.", least=0, most=10**15
     )
+    by: str = key(
+        "",
+        "Column that documents are also weighed by, such as quality_decile, cluster_size, language "
+        "or extra.NAME.",
+        of_tables=False,
+    )
+    by_weights: dict[str, dict[str, float]] = key(
+        {},
+        "For each dataset to weigh so, the weight of each value of `by`: how often its documents "
+        "are read, relative to those of other values.",
+        of_tables=False,
+        least=0,
+        most=10**9,
+    )
     max_epochs: float = key(
         16.0, "A mixture that repeats a dataset more often is refused.", of_tables=False, above=0
     )
@@ -290,6 +305,7 @@ class MixConfig:
         check_bounds(self)
         if self.weights and not sum(self.weights.values()):
             raise ValueError(f"weights: not all 0 expected, got {self.weights}")
+        check_groups(self.by, self.by_weights)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,6 +372,11 @@ class Recipe:
                 "mix.weights: a weight for each dataset expected, "
                 "for instance { crawl = 60, books = 40 }"
             )
+        if "mix" in self.stages and self.mix.by and not self.mix.by_weights:
+            raise ValueError(
+                f"mix.by_weights: weights of the values of {brief(self.mix.by)} expected, for "
+                "instance { crawl = { 1 = 0.5, 2 = 1 } }"
+            )
 
     def _dataset_names(self) -> list[tuple[str, str, Sequence[str]]]:
         # an index has datasets of its own, and the same pairs
@@ -368,6 +389,7 @@ class Recipe:
             ("classify", "weights", tuple(self.classify.weights)),
             ("dedup", "across", across),
             ("mix", "weights", tuple(self.mix.weights)),
+            ("mix", "by_weights", tuple(self.mix.by_weights)),
         ]
 
     def names(self) -> tuple[str, ...]:

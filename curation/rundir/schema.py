@@ -264,6 +264,12 @@ DEDUPED = pa.schema(
     [
         KEEP,
         REASON,
+        _field(
+            "cluster_size",
+            pa.int64(),
+            "documents of this run that it stands for, itself and those removed as duplicates of "
+            "it; null unless it stays",
+        ),
         _field("kept_id", pa.string(), "id of the document that stays"),
         _field("kept_dataset", pa.string(), "its dataset"),
         _field("jaccard", pa.float64(), "measured similarity of the two feature sets"),
@@ -306,6 +312,15 @@ TOKENS = pa.schema(
             "each piece's tokens, little-endian, dtype in tokens/encoding.json",
         ),
     ]
+)
+# Only where the recipe weighs by a column (`[mix] by`).
+GROUPED_TOKENS = TOKENS.append(
+    _field(
+        "group",
+        pa.string(),
+        "the value of `mix.by` that the mixture weighs the document by; empty where it has none, "
+        "null where it was removed",
+    )
 )
 CHUNKS = pa.schema(
     [

@@ -46,6 +46,8 @@ ARMS = {"raw": (), "classify": ("classify",), "dedup": ("classify", "dedup")}
 ONE_SITE = 0.5  # a corpus with more of its addresses on one site than this is split by document
 # Finds 99.5 % of pairs at 0.5.
 PURGE = DedupConfig(bands=40, rows=3, min_jaccard=0.5, within=False, alarm="warn")
+# Of `[mix]`, where an arm weighs by datasets only.
+UNGROUPED: dict[str, Any] = {"by": "", "by_weights": {}}
 # Tokens mixed for each token trained (and two chunks more): chance may make a mixture shorter.
 MARGIN = 1.2
 TABLE = pa.schema([("id", pa.string()), ("url", pa.string()), ("text", pa.string())])
@@ -319,8 +321,13 @@ def _arm(
         weights = {crawl: weights.get(crawl, 1.0) for crawl in crawls}
         if not ARMS[name]:
             datasets = tuple(d for d in datasets if d.role == "crawl")
+    by_weights = {k: v for k, v in recipe.mix.by_weights.items() if k in weights}
     mix = dataclasses.replace(
-        recipe.mix, tokens=int(MARGIN * tokens) + 2 * CHUNK_TOKENS, validation=0.0, weights=weights
+        recipe.mix,
+        tokens=int(MARGIN * tokens) + 2 * CHUNK_TOKENS,
+        validation=0.0,
+        weights=weights,
+        **({"by_weights": by_weights} if by_weights and name == "mixture" else UNGROUPED),
     )
     dedup = dataclasses.replace(recipe.dedup, alarm="warn")
     arm = dataclasses.replace(recipe, dataset=datasets, stages=stages, mix=mix, dedup=dedup)
@@ -349,7 +356,7 @@ def _heldout(
         stages=("extract", "tokenize", "mix"),
         tokenize=recipe.tokenize,
         mix=dataclasses.replace(
-            recipe.mix, tokens=0, shards=1, validation=0.0, weights={name: 1.0}
+            recipe.mix, tokens=0, shards=1, validation=0.0, weights={name: 1.0}, **UNGROUPED
         ),
     )
     return _run(alone, store.join(out, "heldout", name), engine, say)

@@ -13,7 +13,7 @@ from curation.inspect.evidence.contamination import BenchmarkStudy, dirty_listin
 from curation.inspect.evidence.corpus import LanguageCount, Lengths
 from curation.inspect.evidence.extracted import ExtractedPage
 from curation.inspect.evidence.flow import Flow, FunnelRow, Line, funnel_rows
-from curation.inspect.evidence.mixture import PlacedMixture
+from curation.inspect.evidence.mixture import PlacedMixture, groups_listing
 from curation.inspect.evidence.report import Report
 from curation.inspect.numbers import volume
 from curation.rundir import ledger
@@ -44,7 +44,7 @@ def page(report: Report) -> str:
         repeats_section(report.repeats),
         _benchmarks(report.benchmarks),
         _contamination(report.contamination),
-        _mixture(report.mixture),
+        _mixture(report.mixture, report.recipe.get("mix", {}).get("by", "")),
         _languages(report.languages),
         _lengths(report.lengths),
         threshold_section(report.samples),
@@ -129,7 +129,7 @@ def _contamination(studies: list[BenchmarkStudy] | None) -> str:
     return markup.section("Dirty examples", intro, table, clean)
 
 
-def _mixture(mixture: PlacedMixture | None) -> str:
+def _mixture(mixture: PlacedMixture | None, by: str) -> str:
     if mixture is None:
         return ""
     bars = [
@@ -155,7 +155,10 @@ def _mixture(mixture: PlacedMixture | None) -> str:
     train = [shard.tokens for shard in mixture.shards if shard.split == "train"]
     intro = f"{sum(train):,} tokens in {len(train):,} training shards."
     table = markup.table([*head, "in single shards"], rows)
-    return markup.section("Mixture", intro, f"<div class='card'>{chart}{key}</div>", table)
+    groups = groups_listing(by, mixture.datasets)
+    weighed = markup.listing_table(groups) if groups else ""
+    card = f"<div class='card'>{chart}{key}</div>"
+    return markup.section("Mixture", intro, card, table, weighed)
 
 
 def _languages(languages: dict[str, list[LanguageCount]]) -> str:

@@ -32,6 +32,7 @@ from curation.stages.dedup import stage as dedup
 from curation.stages.download import captures
 from curation.stages.filter import stage as filters
 from curation.stages.mix import stage as mix
+from curation.stages.mix.groups import ShardCounts
 from curation.stages.tokenize import stage as tokenize
 
 BOOKS = {"in": [10, 1000, 0], "kept": [10, 1000, 0]}
@@ -143,6 +144,11 @@ def run_digests(recipe: Recipe, out: Path) -> tuple[dict[str, str], dict[str, st
     return digests, keys
 
 
+def _counted(rundir: RunDirectory, shard: Any) -> ShardCounts:
+    keys = rundir.recipe.mix.by_weights.get(shard.dataset, "*")
+    return ShardCounts(dict.fromkeys(keys, (10, 100, 10)))
+
+
 def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     def nothing(*_: Any, **__: Any) -> None: ...
 
@@ -170,4 +176,4 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     yield f"{filters.__name__}.check_columns", nothing
     yield f"{filters.__name__}.check_ledgers", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}
-    yield f"{mix.__name__}.count_shard", lambda rundir, shard: [100, 10]
+    yield f"{mix.__name__}.count_shard", _counted

@@ -105,6 +105,7 @@ TESTED_ELSEWHERE = {
     "recipe/own.py": "stages/filter/test_own.py",
     "recipe/tables.py": "recipe/test_recipes.py",
     "rundir/directory.py": "rundir/test_plan.py",
+    "rundir/columns.py": "stages/tokenize/test_groups.py",
     "rundir/queries.py": "stages/dedup/test_stage.py",
     "rundir/results.py": "rundir/test_ledger.py",
     "rundir/schema.py": "stages/tokenize/test_stage.py",

@@ -21,6 +21,7 @@ from curation.inspect.evidence.fate import place
 from curation.kernels.indexed import read_index
 from curation.stages.mix import mixture as theory
 from curation.stages.mix import stage as mix
+from curation.stages.mix.groups import document_epochs, group_columns, held_out
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -177,8 +178,7 @@ def apart(rundir: RunDirectory, plan: Plan, rows: list[dict[str, Any]]) -> Probl
     held_out: dict[bytes, str] = {}
     for shard in plan.of(*parts):
         chosen: list[int] = []
-        epochs = parts[shard.dataset]["epochs"]
-        for number, content, counts in _documents(rundir, shard):
+        for number, content, counts, epochs in _documents(rundir, shard, parts[shard.dataset]):
             placed = place(rundir, shard.dataset, content, counts, epochs)
             sequences.update(placed.shards)
             if placed.held_out and placed.chunks == 1 and len(chosen) < SAMPLED:
@@ -199,14 +199,18 @@ def mixture(rundir: RunDirectory) -> dict[str, dict[str, Any]]:
     }
 
 
-def _documents(rundir: RunDirectory, shard: Shard) -> Iterator[tuple[int, bytes, tuple[int, ...]]]:
-    """Row, content and tokens of each piece of the documents that have tokens."""
+def _documents(
+    rundir: RunDirectory, shard: Shard, part: dict[str, Any]
+) -> Iterator[tuple[int, bytes, tuple[int, ...], float]]:
+    """Row, content, tokens of each piece, and epochs of the documents that have tokens."""
     start = 0
-    for batch in store.read_groups(rundir.table("tokens", shard), ["content", "counts"]):
-        columns = (column.to_pylist() for column in batch.columns)
-        for row, (content, counts) in enumerate(zip(*columns, strict=True), start):
+    names = ["content", "counts", *group_columns(part)]
+    for batch in store.read_groups(rundir.table("tokens", shard), names):
+        columns = (column.to_pylist() for column in batch.columns[:2])
+        epochs = document_epochs(part, batch).tolist()
+        for row, (content, counts, times) in enumerate(zip(*columns, epochs, strict=True), start):
             if counts:
-                yield row, content, tuple(counts)
+                yield row, content, tuple(counts), times
         start += batch.num_rows
 
 
@@ -243,13 +247,16 @@ def shares(rundir: RunDirectory, plan: Plan, rows: list[dict[str, Any]]) -> Prob
     parts = mixture(rundir)
     comparisons = len(parts) * (len(train) + 1)
     for name, part in parts.items():
-        chunks, longest = _chunks_of(rundir, plan, name)
+        chunks, longest = _chunks_of(rundir, plan, part)
         at, planned = rundir.recipe.place(name), part["epochs"] * part["tokens"]
         placed = [row["dataset_tokens"][at] for row in train]
         for shard in (None, *range(len(train))):
             got = sum(placed) if shard is None else placed[shard]
             mean = planned if shard is None else planned / len(train)
-            spread = chunks * theory.spread(part["epochs"], len(train), shard)
+            spread = sum(
+                squares * theory.spread(epochs, len(train), shard)
+                for epochs, squares in chunks.items()
+            )
             allowed = theory.bound(spread, longest, comparisons)
             if abs(got - mean) > allowed:
                 where = "all training shards" if shard is None else train[shard]["name"]
@@ -257,18 +264,24 @@ def shares(rundir: RunDirectory, plan: Plan, rows: list[dict[str, Any]]) -> Prob
                 yield f"{name} in {where}: {tokens}; more than {allowed:,.0f} apart"
 
 
-def _chunks_of(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[float, float]:
-    """The sum of the squared lengths of a dataset's training chunks, and the longest, in tokens.
+def _chunks_of(
+    rundir: RunDirectory, plan: Plan, part: dict[str, Any]
+) -> tuple[dict[float, float], float]:
+    """The sum of the squared lengths of a dataset's training chunks by how often they are read, and
+    the longest, in tokens.
 
     Documents of the same text (where dedup did not run) share their draws, so m of them count as
     one chunk of m times the length.
     """
     squares, longest, contents = [np.zeros(0)], [np.zeros(0)], [np.zeros(0, "V16")]
-    for shard in plan.of(dataset):
-        for batch in store.read_groups(rundir.table("tokens", shard), ["content", "counts"]):
-            held_out = mix.held_out(rundir, batch.column(0))
+    times_read = [np.zeros(0)]
+    names = ["content", "counts", *group_columns(part)]
+    for shard in plan.of(part["dataset"]):
+        for batch in store.read_groups(rundir.table("tokens", shard), names):
+            is_held_out = held_out(rundir, batch.column(0))
             counts = batch.column(1)
-            rows = np.flatnonzero(np.asarray(counts.is_valid()) & ~held_out)
+            epochs = document_epochs(part, batch)
+            rows = np.flatnonzero(np.asarray(counts.is_valid()) & ~is_held_out & (epochs > 0))
             counts = counts.take(pa.array(rows))
             tokens = counts.flatten().to_numpy().astype(np.float64)
             full, rest = np.divmod(tokens, mix.CHUNK_TOKENS)
@@ -284,10 +297,13 @@ def _chunks_of(rundir: RunDirectory, plan: Plan, dataset: str) -> tuple[float, f
                 np.minimum(np.maximum.reduceat(tokens, starts.astype(np.int64)), mix.CHUNK_TOKENS)
             )
             contents.append(np.array(batch.column(0).take(pa.array(rows)).to_pylist(), "V16"))
+            times_read.append(epochs[rows])
     _, inverse, copies = np.unique(
         np.concatenate(contents), return_inverse=True, return_counts=True
     )
     times = copies[inverse]
-    return float((np.concatenate(squares) * times).sum()), float(
-        (np.concatenate(longest) * times).max(initial=0)
-    )
+    lengths, epochs = np.concatenate(squares) * times, np.concatenate(times_read)
+    by_epochs = {
+        value: float(lengths[epochs == value].sum()) for value in np.unique(epochs).tolist()
+    }
+    return by_epochs, float((np.concatenate(longest) * times).max(initial=0))

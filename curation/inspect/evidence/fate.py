@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from curation import draws, store
 from curation.inspect.evidence import frames
@@ -20,6 +21,7 @@ from curation.inspect.evidence.find import DocumentRow, find_id
 from curation.kernels.pareto import keep_chance
 from curation.stages.dedup.index import indexed_shards, new_shards
 from curation.stages.mix import stage as mix
+from curation.stages.mix.groups import document_epochs
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -340,10 +342,12 @@ def _placed(rundir: RunDirectory, shard: Shard, row: int) -> Placed | None:
     path = rundir.path("shards", "shards.json")
     if "mix" not in rundir.recipe.stages or not store.exists(path):
         return Placed(counts)
-    shares = {part["dataset"]: part["epochs"] for part in store.read_json(path)["mixture"]}
-    if shard.dataset not in shares:
+    parts = {part["dataset"]: part for part in store.read_json(path)["mixture"]}
+    if shard.dataset not in parts:
         return Placed(counts)
-    return place(rundir, shard.dataset, tokens["content"], counts, shares[shard.dataset])
+    group = pa.record_batch({"group": pa.array([tokens.get("group")], pa.string())})
+    epochs = float(document_epochs(parts[shard.dataset], group)[0])
+    return place(rundir, shard.dataset, tokens["content"], counts, epochs)
 
 
 def place(
@@ -352,6 +356,8 @@ def place(
     """Where a document's chunks are, by the formula of `stages/mix/stage.py`."""
     config, seed = rundir.recipe.mix, rundir.recipe.seed
     chunks = sum(-(-count // mix.CHUNK_TOKENS) for count in counts)
+    if not epochs:  # its value has weight 0
+        return Placed(counts, False, chunks, epochs, {}, True)
     if draws.uniform(seed, "validation", content) < config.validation:
         return Placed(counts, True, chunks, epochs, {f"validation-{dataset}-00000": chunks}, True)
     keys = [content + number.to_bytes(4, "little") for number in range(chunks)]

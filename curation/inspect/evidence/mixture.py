@@ -5,18 +5,20 @@ Cost: the columns `content` and `counts` of every token table; for `placed_mixtu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from curation import store
 from curation.errors import RunError
 from curation.inspect.evidence.listing import Listing, listing
-from curation.stages.mix import stage as mix
+from curation.stages.mix.groups import count_shard, shares_of, token_path
 from curation.stages.mix.mixture import (
     PAPER,
     PAPER_TOKENS,
+    GroupShare,
     Share,
     mixture_warnings,
     paper_epochs,
@@ -36,7 +38,7 @@ class PlannedDataset:
 
     `weight`: normalised. `tokens`: there are for training; `validation_tokens`: held out.
     `planned`: tokens * epochs. `placed`: in the training shards; None where those are of another
-    plan or not there.
+    plan or not there. `groups`: where its documents are weighed by a column.
     """
 
     dataset: str
@@ -46,6 +48,7 @@ class PlannedDataset:
     epochs: float
     planned: float
     placed: int | None
+    groups: tuple[GroupShare, ...] = ()
 
 
 def mixture_plan(rundir: RunDirectory, plan: Plan) -> list[PlannedDataset]:
@@ -55,25 +58,28 @@ def mixture_plan(rundir: RunDirectory, plan: Plan) -> list[PlannedDataset]:
     """
     shards = [shard for shard in plan.shards if shard.dataset in rundir.recipe.mix.weights]
     for shard in shards:
-        if not store.exists(mix.token_path(rundir, shard)):
+        if not store.exists(token_path(rundir, shard)):
             raise RunError(
                 f"{rundir.out}: {shard} has no tokens yet; run the recipe as far as tokenize"
             )
-    shares = mix.shares_of(rundir, shards, [mix.count_shard(rundir, shard) for shard in shards])
+    shares = shares_of(rundir, shards, [count_shard(rundir, shard) for shard in shards])
     stored = placed_mixture(rundir)
     placed = {}
     if stored and [_plan_of(row) for row in stored.datasets] == [_plan_of(row) for row in shares]:
         placed = {row.dataset: row.placed for row in stored.datasets}
     return [
         PlannedDataset(
-            **asdict(share), planned=share.epochs * share.tokens, placed=placed.get(share.dataset)
+            *(share.dataset, share.weight, share.tokens, share.validation_tokens, share.epochs),
+            planned=share.epochs * share.tokens,
+            placed=placed.get(share.dataset),
+            groups=share.groups,
         )
         for share in shares
     ]
 
 
-def _plan_of(row: Share | PlacedDataset) -> tuple[str, int, float]:
-    return row.dataset, row.tokens, row.epochs
+def _plan_of(row: Share | PlacedDataset) -> tuple[Any, ...]:
+    return row.dataset, row.tokens, row.epochs, row.groups
 
 
 def plan_warnings(rows: list[PlannedDataset]) -> list[str]:
@@ -101,6 +107,7 @@ class PlacedDataset:
     share: float
     lowest_share: float
     highest_share: float
+    groups: tuple[GroupShare, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,7 @@ def placed_mixture(rundir: RunDirectory) -> PlacedMixture | None:
     datasets = []
     for part in store.read_json(plan)["mixture"]:
         place = rundir.recipe.place(part["dataset"])
+        part["groups"] = tuple(GroupShare(**group) for group in part.get("groups", ()))
         placed = int(tokens[:, place].sum())
         low, high = float(shares[:, place].min()), float(shares[:, place].max())
         datasets.append(
@@ -168,6 +176,23 @@ def plan_listing(rundir: RunDirectory, rows: list[PlannedDataset]) -> Listing:
     if rows[0].placed is not None:
         head += ["placed", "share", "epochs placed"]
     return listing(title, head, cells)
+
+
+def groups_listing(
+    by: str, rows: Sequence[PlannedDataset] | Sequence[PlacedDataset]
+) -> Listing | None:
+    """The groups that documents are weighed by; None where no dataset has any."""
+    head = ("dataset", by, "weight", "documents", "tokens", "held out", "epochs", "in the mixture")
+    cells = [
+        [
+            *(row.dataset, group.value or "(none)", f"{group.weight:g}", f"{group.documents:,}"),
+            *(f"{group.tokens:,}", f"{group.validation_tokens:,}", f"{group.epochs:,.2f}"),
+            f"{group.epochs * group.tokens:,.0f}",
+        ]
+        for row in rows
+        for group in row.groups
+    ]
+    return listing(f"By {by}", head, cells) if cells else None
 
 
 def paper_listing() -> Listing:

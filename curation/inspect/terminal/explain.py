@@ -103,9 +103,7 @@ def _kept_verdict(placed: Placed) -> str:
     if placed.held_out:
         return f"kept: {tokens}, held out in {', '.join(placed.shards)}"
     if not placed.shards:
-        return (
-            f"kept: {tokens}, but in no shard: the mixture takes {placed.epochs:.0%} of its dataset"
-        )
+        return f"kept: {tokens}, but in no shard: the mixture takes {placed.epochs:.0%} of such documents"
     names = list(placed.shards)
     where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return f"kept: {tokens}, in {where}"

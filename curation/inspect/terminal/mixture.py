@@ -10,6 +10,7 @@ from rich.text import Text
 
 from curation.inspect.evidence.mixture import (
     PlannedDataset,
+    groups_listing,
     paper_listing,
     plan_listing,
     plan_warnings,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 def plan_parts(rundir: RunDirectory, rows: list[PlannedDataset]) -> Iterator[RenderableType]:
     """The plan, its warnings, and the paper's table with notes."""
     yield table_of(plan_listing(rundir, rows))
+    if groups := groups_listing(rundir.recipe.mix.by, rows):
+        yield table_of(groups)
     for line in plan_warnings(rows):
         yield Text(f"! {line}", style="yellow")
     yield Text()

@@ -22,7 +22,7 @@ from curation.stages.dedup.index import IndexedShard, new_shards
 if TYPE_CHECKING:
     from curation.engine.base import Engine
 
-VERSION = 2
+VERSION = 3
 ROUNDS = 5  # what is still open after these is finished by one task
 
 COPIES = pa.schema([("doc", pa.int64()), ("first", pa.int64())])
@@ -32,6 +32,7 @@ FATES = pa.schema(
     [("doc", pa.int64()), ("kept", pa.int64()), ("shared", pa.int64()), ("total", pa.int64())]
 )
 CLUSTERS = pa.schema([(name, pa.int64()) for name in ("dataset", "kept", "documents")])
+SIZES = pa.schema([("doc", pa.int64()), ("documents", pa.int64())])
 LARGEST = 100  # clusters listed of each dataset
 REMOVED = pa.schema(
     [*FATES, ("exact", pa.int64()), ("kept_id", pa.string()), ("kept_dataset", pa.int64())]
@@ -264,6 +265,26 @@ def _removed_before(all_shards: Sequence[IndexedShard]) -> tuple[str, ...]:
         if m.old
     ]
     return tuple(path for path in paths if store.exists(path))
+
+
+def cluster_sizes(
+    engine: Engine, removed: QueryResult, all_shards: Sequence[IndexedShard], out: str
+) -> QueryResult:
+    """By shard, the documents of this run that others of it were removed as duplicates of, with
+    how many those are."""
+    text = f"""
+        SELECT kept AS doc, count(*) AS documents, CAST((kept - kept % {SHARD}) / {SHARD} AS BIGINT) AS shard
+        FROM removed WHERE kept >= {min(member.doc(0) for member in new_shards(all_shards))} GROUP BY kept"""
+    return run_query(
+        engine,
+        text,
+        {"removed": columns_of(removed.paths, REMOVED, "kept")},
+        out,
+        SIZES,
+        [removed.identity],
+        partition_by="shard",
+        sort_by=["doc"],
+    )
 
 
 def clusters(

@@ -59,7 +59,11 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     shards = dedup_index.new_shards(all_shards)
     engine.map("dedup: sign", sign_shard, shards)
     removed = removed_documents(rundir, engine, all_shards)
-    tasks = [(member, removed.path(member.ordinal), removed.identity) for member in shards]
+    sizes = choice.cluster_sizes(engine, removed, all_shards, store.join(_pairs(rundir), "sizes"))
+    tasks = [
+        (member, removed.path(member.ordinal), sizes.path(member.ordinal), sizes.identity)
+        for member in shards
+    ]
     decided = engine.map(
         "dedup: decide", partial(decide_shard, dedup_index.dataset_names(rundir)), tasks
     )
@@ -291,17 +295,19 @@ def priorities(
 # ---- decisions -----------------------------------------------------------------------------------
 
 
-def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str]) -> ShardResult:
+def decide_shard(
+    names: Sequence[str], task: tuple[IndexedShard, str | None, str | None, str]
+) -> ShardResult:
     """Write the decision of one shard, row-aligned to its survivors."""
-    member, removed_path, removed_identity = task
+    member, removed_path, sizes_path, made_from = task
     upstream = store.need_footer(member.documents).identity
     digest = config_digest(
-        "dedup/decision", VERSION, removed_identity, tuple(names), member.ordinal, upstream
+        "dedup/decision", VERSION, made_from, tuple(names), member.ordinal, upstream
     )
 
     def make() -> ShardResult:
         shard_ledger: ledger.Ledger = {}
-        removed = _Removed.read(names, member, removed_path)
+        removed = _Removed.read(names, member, removed_path, sizes_path)
         start = 0
         with store.TableWriter(member.decision, schema.DEDUPED, digest, shard_ledger) as writer:
             for group in store.read_groups(member.documents, ["chars", "repetitive"]):
@@ -328,20 +334,34 @@ def decide_shard(names: Sequence[str], task: tuple[IndexedShard, str | None, str
 
 @dataclass(frozen=True, slots=True)
 class _Removed:
-    """The removed rows of one shard: row (int64, ascending) and the columns of the decision."""
+    """The removed rows of one shard: row (int64, ascending) and the columns of the decision; and
+    the rows that they, or those of other shards, are duplicates of, with how many."""
 
     rows: npt.NDArray[np.int64]
     table: pa.Table
+    sizes: dict[str, npt.NDArray[np.int64]]
 
     @classmethod
-    def read(cls, datasets: Sequence[str], member: IndexedShard, path: str | None) -> _Removed:
-        if path is None:
-            return cls(np.zeros(0, np.int64), pa.Table.from_batches([], choice.REMOVED))
-        table = store.read_table(path)
+    def read(
+        cls,
+        datasets: Sequence[str],
+        member: IndexedShard,
+        path: str | None,
+        sizes_path: str | None,
+    ) -> _Removed:
+        def table_at(path: str | None, columns: pa.Schema) -> pa.Table:
+            return store.read_table(path) if path else pa.Table.from_batches([], columns)
+
+        table = table_at(path, choice.REMOVED)
+        counted = table_at(sizes_path, choice.SIZES)
+        sizes = {
+            "rows": counted.column("doc").to_numpy() - member.doc(0),
+            "documents": counted.column("documents").to_numpy(),
+        }
         table = table.append_column(
             "kept_name", pa.array(datasets).take(table.column("kept_dataset"))
         )
-        return cls(table.column("doc").to_numpy() - member.doc(0), table)
+        return cls(table.column("doc").to_numpy() - member.doc(0), table, sizes)
 
     def decide(
         self, start: int, repetitive: npt.NDArray[np.bool_]
@@ -364,6 +384,13 @@ class _Removed:
             )
             for name in ("kept_id", "kept_name"):
                 columns[name][at] = removed.column(name).to_pylist()
-        return pa.record_batch([pa.array(keep), *columns.values()], schema=schema.DEDUPED), columns[
-            "reason"
-        ]
+        reason, *others = columns.values()
+        arrays = [pa.array(keep), reason, self._cluster_sizes(start, keep), *others]
+        return pa.record_batch(arrays, schema=schema.DEDUPED), reason
+
+    def _cluster_sizes(self, start: int, keep: npt.NDArray[np.bool_]) -> pa.Array:
+        """How many documents each kept row stands for; null where it is removed."""
+        size = np.ones(len(keep), np.int64)
+        first, last = np.searchsorted(self.sizes["rows"], [start, start + len(keep)])
+        size[self.sizes["rows"][first:last] - start] += self.sizes["documents"][first:last]
+        return pa.array(size, mask=~keep)

@@ -3,6 +3,9 @@
 Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs (GPT-3, section 2.2). Pure
 arithmetic; no files.
 
+Within a dataset, documents may be weighed by a column: a group of weight w gets w / w' times the
+epochs of one of weight w', and the tokens of the dataset stay weight_d * T.
+
 Trap: the weights of the paper's table 2.2 add to 101 and its epochs do not all follow from its own
 numbers: see PAPER.
 """
@@ -11,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any
 
 from curation.errors import InputError
@@ -31,6 +35,19 @@ PAPER = (
 
 
 @dataclass(frozen=True, slots=True)
+class GroupShare:
+    """The documents of a dataset that one key of its table of weights covers, and their part in the
+    mixture; fields as those of `Share`. `epochs` is 0 until it is planned."""
+
+    value: str
+    weight: float
+    documents: int
+    tokens: int
+    validation_tokens: int
+    epochs: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Share:
     """One dataset's part in the mixture."""
 
@@ -38,7 +55,8 @@ class Share:
     weight: float  # normalised
     tokens: int  # there are, without validation
     validation_tokens: int
-    epochs: float
+    epochs: float  # of all its tokens; the mean where it has groups
+    groups: tuple[GroupShare, ...] = ()
 
 
 def plan_mixture(
@@ -46,16 +64,21 @@ def plan_mixture(
     budget: int,
     counted: Mapping[str, Sequence[int]],
     max_epochs: float = math.inf,
+    groups: Mapping[str, Sequence[GroupShare]] = MappingProxyType({}),
 ) -> list[Share]:
     """Weights, tokens and epochs of each dataset of `counted` (tokens for training, tokens held
-    out), in its order.
+    out), in its order; `groups` of those that are weighed by a column.
 
-    A budget of 0 takes each token of the dataset that the weights exhaust first, once. Raises
-    InputError where a dataset with a weight has no tokens, or would be repeated too often.
+    A budget of 0 takes each token of the dataset or group that the weights exhaust first, once.
+    Raises InputError where a dataset with a weight has no tokens, or would be repeated too often.
 
     >>> tokens = {"web": (1200, 0), "wiki": (205, 9)}
     >>> [share.epochs for share in plan_mixture({"web": 60, "wiki": 41}, 1010, tokens)]
     [0.5, 2.0]
+    >>> halves = [GroupShare("low", 1, 9, 600, 0), GroupShare("high", 3, 9, 600, 0)]
+    >>> (share,) = plan_mixture({"web": 1}, 600, {"web": (1200, 0)}, groups={"web": halves})
+    >>> share.epochs, [group.epochs for group in share.groups]
+    (0.5, [0.25, 0.75])
     """
     whole = sum(weights.values())
     rows = []
@@ -68,38 +91,96 @@ def plan_mixture(
                 "`curation report` shows where they went. Set its weight to 0 to go on without it"
             )
         rows.append((name, weights[name] / whole, train, held_out))
-    tokens = budget or min(train / weight for _, weight, train, _ in rows)
+    once = [_once(name, train, groups.get(name, ())) for name, _, train, _ in rows]
+    tokens = budget or min(count / row[1] for count, row in zip(once, rows, strict=True))
     shares = [
-        Share(name, weight, train, held_out, weight * tokens / train)
+        Share(
+            *(name, weight, train, held_out, weight * tokens / train),
+            _planned(groups.get(name, ()), weight * tokens),
+        )
         for name, weight, train, held_out in rows
     ]
-    most = max(shares, key=lambda share: share.epochs)
-    if most.epochs > max_epochs:
-        fitting = int(tokens * max_epochs / most.epochs)
+    what, epochs = max(_parts(shares), key=lambda part: part[1])
+    if epochs > max_epochs:
+        fitting = int(tokens * max_epochs / epochs)
         raise InputError(
-            f"mix: {tokens:,.0f} tokens would repeat dataset {most.dataset!r} {most.epochs:,.1f} "
+            f"mix: {tokens:,.0f} tokens would repeat {what} {epochs:,.1f} "
             f"times, and max_epochs allows {max_epochs:g}; ask for {fitting:,} tokens at most, give "
             "it a smaller weight or more text, or raise max_epochs"
         )
     return shares
 
 
+def _once(name: str, train: int, groups: Sequence[GroupShare]) -> float:
+    """Tokens of a dataset when its group of the highest weight is read once."""
+    if not groups:
+        return train
+    highest = max((group.weight for group in groups if group.tokens), default=0.0)
+    if not highest:
+        raise InputError(
+            f"mix: dataset {name!r} has no tokens of a value with a weight above 0; give one of its "
+            f"values a weight in mix.by_weights.{name}, or leave the dataset out of mix.weights"
+        )
+    return sum(group.weight * group.tokens for group in groups) / highest
+
+
+def _planned(groups: Sequence[GroupShare], tokens: float) -> tuple[GroupShare, ...]:
+    """The groups of a dataset of which so many tokens are read, with their epochs."""
+    weighed = sum(group.weight * group.tokens for group in groups)
+    return tuple(replace(group, epochs=group.weight * tokens / weighed) for group in groups)
+
+
+def _parts(shares: Sequence[Share]) -> list[tuple[str, float]]:
+    """What is read as a whole, named, with its epochs: datasets, and groups of others."""
+    return [
+        part
+        for share in shares
+        for part in (
+            [
+                (f"value {group.value!r} of dataset {share.dataset!r}", group.epochs)
+                for group in share.groups
+                if group.tokens
+            ]
+            or [(f"dataset {share.dataset!r}", share.epochs)]
+        )
+    ]
+
+
 def mixture_warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Unused and often repeated datasets, a line each: from the `mixture` of shards.json."""
-    unused = sum(row["tokens"] for row in mixture) - sum(
-        min(1.0, row["epochs"]) * row["tokens"] for row in mixture
-    )
-    share = unused / max(1, sum(row["tokens"] for row in mixture))
-    scarce = max(mixture, key=lambda row: row["epochs"])
+    """Unused and often repeated datasets and groups, and weights of values that no document has, a
+    line each: from the `mixture` of shards.json."""
+    parts = [
+        (
+            f"{row['dataset']} of value {part['value']!r}" if part is not row else row["dataset"],
+            part,
+        )
+        for row in mixture
+        for part in row.get("groups") or (row,)
+    ]
+    tokens = sum(part["tokens"] for _, part in parts)
+    unused = tokens - sum(min(1.0, part["epochs"]) * part["tokens"] for _, part in parts)
+    share = unused / max(1, tokens)
+    scarce, most = max(parts, key=lambda part: part[1]["epochs"] * bool(part[1]["tokens"]))
     out = [
         f"mix: {share:.0%} of the tokens are not used: without a budget (mix.tokens) the mixture "
-        f"ends where {scarce['dataset']} does"
+        f"ends where {scarce} does"
     ]
-    return (out if share > MOST_UNUSED and abs(scarce["epochs"] - 1) < 1e-9 else []) + [
-        f"mix: {row['dataset']} is repeated {row['epochs']:.1f} times; more than {MOST_EPOCHS:g} "
-        "rarely help"
+    absent = [
+        f"mix: mix.by_weights.{row['dataset']} has a weight for {part['value']!r}, which no "
+        "document has"
         for row in mixture
-        if row["epochs"] > MOST_EPOCHS
+        for part in row.get("groups") or ()
+        if not part["documents"]
+    ]
+    return [
+        *(out if share > MOST_UNUSED and abs(most["epochs"] - 1) < 1e-9 else []),
+        *(
+            f"mix: {name} is repeated {part['epochs']:.1f} times; more than {MOST_EPOCHS:g} "
+            "rarely help"
+            for name, part in parts
+            if part["epochs"] > MOST_EPOCHS and part["tokens"]
+        ),
+        *absent,
     ]
 
 

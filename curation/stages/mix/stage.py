@@ -1,11 +1,12 @@
 """mix: the weighted mixture without replacement, packed into token shards (GPT-3, section 2.2 and
 table 2.2).
 
-Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs. Copy e of a chunk stands
-at position (e + uniform(seed, "mix/e", content and chunk number)) / epochs_d of the whole;
-positions of 1 and more do not take part. The shard is floor(position * shards), the order inside it
-that of position. One formula: the weights hold in expectation in every shard, every complete epoch
-ends before the next begins, and nothing depends on engine or order.
+Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs, or each group of its
+documents its own (see `mixture.py`). Copy e of a chunk stands at position
+(e + uniform(seed, "mix/e", content and chunk number)) / epochs of the whole; positions of 1 and
+more do not take part. The shard is floor(position * shards), the order inside it that of position.
+One formula: the weights hold in expectation in every shard, every complete epoch ends before the
+next begins, and nothing depends on engine or order.
 
 Cost: reads the tokens once, moves them once by shuffle. Memory: a row group while emitting, one
 batch while writing.
@@ -16,7 +17,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,10 +29,18 @@ from curation import draws, store
 from curation.digests import config_digest
 from curation.errors import InputError
 from curation.kernels import indexed
+from curation.recipe.groups import in_order
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once
-from curation.stages.mix.mixture import Share, mixture_warnings, plan_mixture
+from curation.stages.mix.groups import (
+    count_shard,
+    document_epochs,
+    group_columns,
+    held_out,
+    shares_of,
+)
+from curation.stages.mix.mixture import Share, mixture_warnings
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -46,7 +55,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     """Write the training and validation shards, their manifest and `shards.json`."""
     shards = [s for s in plan.shards if s.dataset in rundir.recipe.mix.weights]
     borrowed = "tokenize" not in rundir.recipe.stages
-    facts = _common_encoding(shards) if borrowed else {}
+    facts = _common_encoding(rundir, shards) if borrowed else {}
     counted = engine.map("mix: count", partial(count_shard, rundir), shards)
     shares = shares_of(rundir, shards, counted)  # may refuse: nothing is written before
     if borrowed:
@@ -56,7 +65,10 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
         store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
     )
     recipe = rundir.recipe
-    digest = config_digest("mix", VERSION, recipe.mix, recipe.seed, recipe.names(), identities)
+    weights = recipe.mix.by_weights.items()
+    grouped = [(name, in_order(keys)) for name, keys in sorted(weights)]
+    parts = (VERSION, recipe.mix, recipe.seed, recipe.names(), identities, *grouped)
+    digest = config_digest("mix", *parts)
     manifest = rundir.path("shards", "manifest.parquet")
     names = shard_names(rundir)
 
@@ -88,7 +100,7 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return mixture_warnings(store.read_json(path)["mixture"]) if store.exists(path) else []
 
 
-def _common_encoding(shards: list[Shard]) -> dict[str, Any]:
+def _common_encoding(rundir: RunDirectory, shards: list[Shard]) -> dict[str, Any]:
     """A recipe that does not tokenize names token tables of other runs as its files: the encoding
     that all of them have.
 
@@ -108,8 +120,10 @@ def _common_encoding(shards: list[Shard]) -> dict[str, Any]:
             f"{folder} has {facts['encoding']}" for folder, facts in encodings.items()
         )
         raise InputError(f"mix: token shards of one encoding expected, but {encodings_found}")
-    facts: dict[str, Any] = next(iter(encodings.values()))
-    return facts
+    first = next(iter(encodings.values()))
+    facts: dict[str, Any] = {key: value for key, value in first.items() if key != "by"}
+    by = rundir.recipe.mix.by
+    return {**facts, "by": by} if by else facts
 
 
 def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
@@ -122,48 +136,6 @@ def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
 
 
 # ---- the plan ------------------------------------------------------------------------------------
-
-
-def token_path(rundir: RunDirectory, shard: Shard) -> str:
-    """The table of a shard's tokens; where this recipe does not tokenize, that of the run that
-    made it, as long as it is there."""
-    source = shard.files[0].path
-    borrowed = "tokenize" not in rundir.recipe.stages and store.exists(source)
-    return source if borrowed else rundir.table("tokens", shard)
-
-
-def count_shard(rundir: RunDirectory, shard: Shard) -> list[int]:
-    """Tokens of a shard: for training, and held out."""
-    train = validation = 0
-    for batch in store.read_groups(token_path(rundir, shard), ["content", "counts"]):
-        offsets = batch.column(1).offsets.to_numpy()
-        sums = np.concatenate([[0], np.cumsum(batch.column(1).values.to_numpy(), dtype=np.int64)])
-        counts = sums[offsets[1:]] - sums[offsets[:-1]]
-        out = held_out(rundir, batch.column(0))
-        train += int(counts[~out].sum())
-        validation += int(counts[out].sum())
-    return [train, validation]
-
-
-def held_out(rundir: RunDirectory, content: pa.Array) -> npt.NDArray[np.bool_]:
-    """By document draw, so that the same text is never on both sides."""
-    return (
-        draws.uniforms(rundir.recipe.seed, "validation", content.to_pylist())
-        < rundir.recipe.mix.validation
-    )
-
-
-def shares_of(rundir: RunDirectory, shards: list[Shard], counted: list[list[int]]) -> list[Share]:
-    """The plan of the mixture from the tokens of each shard."""
-    totals = {
-        name: tuple(
-            sum(c[i] for s, c in zip(shards, counted, strict=True) if s.dataset == name)
-            for i in (0, 1)
-        )
-        for name in rundir.recipe.names()
-    }
-    mix = rundir.recipe.mix
-    return plan_mixture(mix.weights, mix.tokens, totals, mix.max_epochs)
 
 
 def shard_names(rundir: RunDirectory) -> list[str]:
@@ -192,6 +164,7 @@ def _shards_json(
                 "tokens": s.tokens,
                 "validation_tokens": s.validation_tokens,
                 "epochs": s.epochs,
+                **({"groups": [asdict(group) for group in s.groups]} if s.groups else {}),
             }
             for s in shares
         ],
@@ -210,9 +183,11 @@ def _drop_others(rundir: RunDirectory, names: list[str]) -> None:
 # ---- placing chunks ------------------------------------------------------------------------------
 
 
-def positions(seed: int, epoch: int, keys: list[bytes], epochs: float) -> npt.NDArray[np.float64]:
+def positions(
+    seed: int, epoch: int, keys: list[bytes], epochs: float | npt.NDArray[np.float64]
+) -> npt.NDArray[np.float64]:
     """Where copy `epoch` of each chunk stands in [0, 1): 1 and more means that it takes no part.
-    float64[n]."""
+    float64[n]. `epochs` of all, or of each."""
     return (epoch + draws.uniforms(seed, f"mix/{epoch}", keys)) / epochs
 
 
@@ -227,10 +202,14 @@ def emit_chunks(
     place = rundir.recipe.place(shard.dataset)
     training = rundir.recipe.mix.shards
     validation_part = training + [s.dataset for s in shares].index(shard.dataset)
-    for batch in store.read_groups(rundir.table("tokens", shard), ["id", "content", "tokens"]):
+    part_of = asdict(share)
+    columns = ["id", "content", "tokens", *group_columns(part_of)]
+    for batch in store.read_groups(rundir.table("tokens", shard), columns):
         is_held_out = held_out(rundir, batch.column("content"))
+        epochs_of = document_epochs(part_of, batch)
         for out in (False, True):
-            chunks = _chunks(batch.filter(pa.array(is_held_out == out)), width)
+            chosen = (is_held_out == out) & (epochs_of > 0)
+            chunks = _chunks(batch.filter(pa.array(chosen)), width)
             if not chunks.keys:
                 continue
             if out:
@@ -239,27 +218,31 @@ def emit_chunks(
                     chunks, np.arange(len(at)), at, np.full(len(at), validation_part), place, 0
                 )
                 continue
-            for epoch in range(int(np.ceil(share.epochs))):
-                at = positions(rundir.recipe.seed, epoch, chunks.keys, share.epochs)
-                inside = np.flatnonzero(at < 1.0)
+            epochs = np.repeat(epochs_of[chosen], chunks.per_document)
+            for epoch in range(int(np.ceil(epochs.max()))):
+                rows = np.flatnonzero(epochs > epoch)
+                keys = [chunks.keys[row] for row in rows.tolist()]
+                at = positions(rundir.recipe.seed, epoch, keys, epochs[rows])
+                inside = at < 1.0
                 part = np.minimum((at[inside] * training).astype(np.int64), training - 1)
-                yield from _rows(chunks, inside, at[inside], part, place, epoch)
+                yield from _rows(chunks, rows[inside], at[inside], part, place, epoch)
 
 
 @dataclass(frozen=True, slots=True)
 class _Chunks:
     """Chunks of some documents: parallel lists; `keys` are content and chunk number, what a draw
-    is made for."""
+    is made for; and how many chunks each document has."""
 
     keys: list[bytes]
     ids: list[str]
     content: list[bytes]
     numbers: list[int]
     tokens: list[bytes]
+    per_document: list[int]
 
 
 def _chunks(batch: pa.RecordBatch, width: int) -> _Chunks:
-    chunks = _Chunks([], [], [], [], [])
+    chunks = _Chunks([], [], [], [], [], [])
     step = CHUNK_TOKENS * width
     for id_, content, pieces in zip(
         *(batch.column(n).to_pylist() for n in ("id", "content", "tokens")), strict=True
@@ -273,6 +256,7 @@ def _chunks(batch: pa.RecordBatch, width: int) -> _Chunks:
                 chunks.numbers.append(number)
                 chunks.tokens.append(piece[start : start + step])
                 number += 1
+        chunks.per_document.append(number)
     return chunks
 
 

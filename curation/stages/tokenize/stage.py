@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation import store
 from curation.digests import config_digest
@@ -31,6 +32,7 @@ from curation.rundir.survivors import (
     masks_of,
     survivor_groups,
 )
+from curation.stages.tokenize.groups import check_column, group_identity, groups_of, write_cuts
 
 if TYPE_CHECKING:
     import tiktoken
@@ -42,8 +44,9 @@ VERSION = 1
 
 
 def check(rundir: RunDirectory) -> None:
-    """Raise InputError where there is no such encoding."""
+    """Raise InputError where there is no such encoding, or no column that the mixture weighs by."""
     encoding_facts(rundir.recipe.tokenize.encoding)
+    check_column(rundir)
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
@@ -51,6 +54,9 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     recipe = rundir.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
     facts = encoding_facts(recipe.tokenize.encoding)
+    if recipe.mix.by:
+        facts["by"] = recipe.mix.by
+    write_cuts(rundir, plan, engine)
     store.write_json(rundir.path("tokens", "encoding.json"), facts)
     results = engine.map("tokenize", partial(tokenize_shard, rundir), shards)
     by_shard = dict(zip(shards, results, strict=True))
@@ -82,7 +88,9 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
     path = rundir.table("tokens", shard)
     before = rundir.decided_before("tokenize", shard)
     made_from = [store.need_footer(p).identity for p in (rundir.survivors(shard), before) if p]
-    digest = config_digest("tokenize", VERSION, rundir.recipe.tokenize, made_from)
+    grouped = group_identity(rundir, shard)
+    parts = (VERSION, rundir.recipe.tokenize, made_from, *grouped)
+    digest = config_digest("tokenize", *parts)
 
     def make() -> ShardResult:
         from curation.kernels.bpe import encoding
@@ -92,14 +100,24 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
         pieces = None
         if before and "decontaminate" in rundir.recipe.stages:
             pieces = store.read_table(before, ["pieces"]).column(0).combine_chunks()
+        groups = groups_of(rundir, shard)
+        columns = schema.TOKENS if groups is None else schema.GROUPED_TOKENS
         shard_ledger: ledger.Ledger = {}
-        with store.TableWriter(path, schema.TOKENS, digest, shard_ledger) as writer:
-            columns = ["id", "text", "content", *masks_column(rundir, shard)]
-            for group in survivor_groups(rundir, shard, columns, before):
-                writer.write(_encode_group(tokens, group, pieces, shard_ledger))
+        with store.TableWriter(path, columns, digest, shard_ledger) as writer:
+            names = ["id", "text", "content", *masks_column(rundir, shard)]
+            for group in survivor_groups(rundir, shard, names, before):
+                encoded = _encode_group(tokens, group, pieces, shard_ledger)
+                writer.write(encoded if groups is None else _grouped(encoded, groups, group.start))
         return ShardResult(digest, shard_ledger)
 
     return run_once(path, digest, make)
+
+
+def _grouped(encoded: pa.RecordBatch, groups: pa.Array, start: int) -> pa.RecordBatch:
+    """Tokens with the group of each document that stays."""
+    kept = encoded.column("keep").fill_null(False)
+    values = pc.if_else(kept, groups.slice(start, encoded.num_rows), None)
+    return pa.record_batch([*encoded.columns, values], schema=schema.GROUPED_TOKENS)
 
 
 @dataclass(frozen=True, slots=True)
