@@ -24,7 +24,7 @@ from curation.rundir.results import ShardResult, run_once
 from curation.stages.decontaminate.benchmarks import load_table
 from curation.stages.extract.columns import columns_path, is_table
 
-VERSION = 4
+VERSION = 5
 INPUT = "input"  # the dataset of the files that the user named
 PLACES = ("kept", "removed", "hits.parquet")
 # The columns that a step adds; one of the input with such a name becomes input_<name>.
@@ -41,8 +41,8 @@ STEP_COLUMNS = {
     "decontaminate": {"reason", "piece", "cuts"},
 }
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "crawl_language",
-                   "crawl_language_share", "crawl_language_reliable", "archive", "offset",
-                   "place")  # fmt: skip
+                   "crawl_language_share", "crawl_language_reliable", "robots", "license",
+                   "license_from", "archive", "offset", "place")  # fmt: skip
 HITS = pa.schema(
     [
         ("id", pa.string()),

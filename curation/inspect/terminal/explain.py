@@ -154,6 +154,8 @@ def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:
         date = f" ({clean(columns['date'])})" if columns["date"] else ""
         yield "", Text(clean(columns["url"]) + date)
     yield "", Text(_language(columns))
+    if rights := _rights(columns):
+        yield "", Text(rights)
     yield "", Text(clean(fate.text, 160), style="italic dim")
     if fate.quality:
         yield from _quality_rows(rundir.recipe.classify.alpha, fate.quality)
@@ -174,6 +176,15 @@ def _language(columns: dict[str, Any]) -> str:
     of_it = "" if share is None else f", {share:.2f} of the page"
     sure = "" if reliable is None else ", reliable" if reliable else ", not reliable"
     return f"{line}; the crawl says {columns['crawl_language']}{of_it}{sure}"
+
+
+def _rights(columns: dict[str, Any]) -> str:
+    """What the page says of its use; "" where it says nothing."""
+    robots, license_ = columns["robots"], columns["license"]
+    parts = [f"robots {clean(robots)}"] if robots else []
+    if license_:
+        parts.append(f"license {clean(license_)} (by {clean(columns['license_from'] or '')})")
+    return "; ".join(parts)
 
 
 def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:
