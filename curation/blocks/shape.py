@@ -46,6 +46,18 @@ class Shape(NamedTuple):
     squares: int
 
 
+class Tags(NamedTuple):
+    """Where the signs stand in a page's bytes that may begin a tag.
+
+    starts: int64[T]; ends: int64[T], the position behind the start tag, 0 where it is no start tag
+    or stands in what may be another tag's attributes.
+    """
+
+    html: bytes
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+
+
 def _numbers(names: str) -> npt.NDArray[np.int64]:
     """Names' first three letters, each as one number."""
     padded = [name[:3].encode().ljust(3, b"\0") for name in names.split()]
@@ -66,26 +78,36 @@ def page_shape(html: bytes) -> Shape:
     >>> page_shape(b"<body a=1 b><div><i><p>x<!-- y --></div>")
     Shape(tags=5, nodes=7, root_attributes=2, names=6, depth=3, left_open=1, squares=0)
     """
+    return shape_and_tags(html)[0]
+
+
+def shape_and_tags(html: bytes) -> tuple[Shape, Tags]:
+    """Return the counts of a page in UTF-8, and where its tags are."""
     data = np.frombuffer(html, np.uint8)
     errors = 0
     if len(html) > _FEW_BYTES:  # a parser may keep an error for each control character and entity
         errors = sum(html.count(sign) for sign in (b"&", b"\x0b", b"\x7f"))
         errors += int(np.count_nonzero((data < byte.TAB) | (data - np.uint8(14) < 18)))
-    return Shape(*_counts(data, np.flatnonzero(data == byte.LESS_THAN), errors).tolist())
+    starts = np.flatnonzero(data == byte.LESS_THAN)
+    ends = np.zeros(len(starts), np.int64)
+    return Shape(*_counts(data, starts, ends, errors).tolist()), Tags(html, starts, ends)
 
 
 _TAGS, _NODES, _ROOT, _NAMES, _DEPTH, _OPEN, _SQUARES = range(7)
 
 
 @njit(cache=True, nogil=True)
-def _counts(html: Bytes, tags: npt.NDArray[np.intp], errors: int) -> npt.NDArray[np.int64]:
+def _counts(
+    html: Bytes, tags: npt.NDArray[np.intp], ends: npt.NDArray[np.int64], errors: int
+) -> npt.NDArray[np.int64]:
+    """Return the counts, and enter in `ends` where start tags end."""
     n = html.shape[0]
     counts = np.zeros(7, np.int64)
     names = np.zeros(_SLOTS, np.uint64)
     levels = np.zeros((7, 2), np.int64)
     nested_bytes, tag_end, in_script = 0, 0, False
     counts[_TAGS] = len(tags)
-    for i in tags:
+    for k, i in enumerate(tags):
         is_end = i + 1 < n and html[i + 1] == byte.SLASH
         at = i + 1 + is_end
         name = _name_number(html, at)
@@ -113,7 +135,7 @@ def _counts(html: Bytes, tags: npt.NDArray[np.intp], errors: int) -> npt.NDArray
         if is_root:
             counts[_ROOT] += attributes
         if i >= tag_end:
-            tag_end = end
+            tag_end = ends[k] = end
             counts[_NODES] += attributes
             if attributes > _MANY and not in_script:
                 counts[_SQUARES] += attributes * min(attributes, counts[_NAMES])

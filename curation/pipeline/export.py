@@ -44,8 +44,8 @@ STEP_COLUMNS = {
     "decontaminate": {"reason", "piece", "cuts"},
 }
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "crawl_language",
-                   "crawl_language_share", "crawl_language_reliable", "archive", "offset",
-                   "place")  # fmt: skip
+                   "crawl_language_share", "crawl_language_reliable", "robots", "license",
+                   "license_from", "archive", "offset", "place")  # fmt: skip
 HITS = pa.schema(
     [
         ("id", pa.string()),

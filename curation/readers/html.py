@@ -20,11 +20,11 @@ from resiliparse.extract.html2text import extract_plain_text
 
 from curation.errors import InputError
 from curation.readers.encoding import codec_and_text, why_unreadable
-from curation.readers.records import Page, PageError
+from curation.readers.records import Page, PageError, Rights
 
 if TYPE_CHECKING:
     from curation.blocks.extractor import Block
-    from curation.blocks.shape import Shape
+    from curation.blocks.shape import Shape, Tags
 
 EXTRACTORS = ("blocks", "resiliparse", "trafilatura", "turbohtml", "none")
 Headline = Literal["judged", "in", "out"]
@@ -100,7 +100,7 @@ def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Bloc
 
     source = Page(html, None, None, None, content_type, 0)
     text = _decoded(source)
-    check_size(_shape(source, text))
+    check_size(_shape_and_tags(source, text)[0])
     page = blocks.score_page(text)
     return page.block_list() if page else []
 
@@ -114,19 +114,30 @@ def page_text(page: Page, extractor: str, form: Form = Form()) -> str:
     """
     if extractor not in EXTRACTORS:
         raise ValueError(f"extractor must be one of {', '.join(EXTRACTORS)}, got {extractor!r}")
-    return clean_text(_extracted(page, extractor, form))
+    return clean_text(_extracted(page, extractor, form)[0])
 
 
-def _extracted(page: Page, extractor: str, form: Form) -> str:
+def text_and_rights(page: Page, extractor: str, form: Form) -> tuple[str, Rights]:
+    """The text of a page, as `page_text` returns it, and what the page says of its use."""
+    text, tags = _extracted(page, extractor, form)
+    text = clean_text(text)
+    if tags is None:
+        return text, Rights(page.robots)
+    from curation.readers.rights import page_rights
+
+    return text, page_rights(page, tags)
+
+
+def _extracted(page: Page, extractor: str, form: Form) -> tuple[str, Tags | None]:
     text = _decoded(page)
     if page.is_text:
-        return text
-    shape = _shape(page, text)
+        return text, None
+    shape, tags = _shape_and_tags(page, text)
     check_size(shape)
     if extractor == "blocks":
-        return _by_blocks(text, shape, form)
+        return _by_blocks(text, shape, form), tags
     check_shape(shape)
-    return _by_other(text, extractor, page.url)
+    return _by_other(text, extractor, page.url), tags
 
 
 def _decoded(page: Page) -> str:
@@ -136,13 +147,13 @@ def _decoded(page: Page) -> str:
     return text
 
 
-def _shape(page: Page, text: str) -> Shape:
-    """Return the counts of a page's markup; those of its bytes, where its encoding writes "<" as
-    ASCII does and nothing else so."""
-    from curation.blocks.shape import page_shape
+def _shape_and_tags(page: Page, text: str) -> tuple[Shape, Tags]:
+    """Return the counts of a page's markup, and its tags; those of its bytes, where its encoding
+    writes "<" as ASCII does and nothing else so."""
+    from curation.blocks.shape import shape_and_tags
 
     is_wide = b"\0" in page.body or b"\x1b$" in page.body
-    return page_shape(text.encode("utf-8", "replace") if is_wide else page.body)
+    return shape_and_tags(text.encode("utf-8", "replace") if is_wide else page.body)
 
 
 def _by_blocks(text: str, shape: Shape, form: Form) -> str:

@@ -20,6 +20,7 @@ _STATUS_LINE = re.compile(
 )
 _TUNNEL = re.compile(rb"[^\n]{0,200}established", re.IGNORECASE)
 _FIELD = re.compile(r"\n([^\s:][^:\n]*):[ \t]*([^\n]*)")
+_JOINTS = {"x-robots-tag": "\n"}
 _FOLD = re.compile(r"\n[ \t]+")
 _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 _MEDIA_TYPE = re.compile(rf"\s*({_TOKEN}/{_TOKEN})\s*(?:;|$)")
@@ -81,7 +82,8 @@ def header_fields(head: bytes, *, is_http: bool = False) -> dict[str, str]:
     """The fields behind a header's first line, names in lower case.
 
     Of a repeated field the first value that is not empty counts; in HTTP all of them are one list,
-    joined by commas, and a lone carriage return ends a line.
+    joined by commas, and a lone carriage return ends a line. Those of X-Robots-Tag are joined by
+    line feeds, since each may be for another crawler.
     """
     text = head[:_HEADER_BYTES].decode("utf-8", "replace").replace("\r\n", "\n")
     if is_http and "\r" in text:
@@ -95,7 +97,7 @@ def header_fields(head: bytes, *, is_http: bool = False) -> dict[str, str]:
         if not earlier:
             fields[name] = value
         elif is_http and value:
-            fields[name] = f"{earlier}, {value}"
+            fields[name] = f"{earlier}{_JOINTS.get(name, ', ')}{value}"
     return fields
 
 

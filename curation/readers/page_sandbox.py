@@ -1,4 +1,4 @@
-"""Pages -> texts in a child process, so that a page on which a parser hangs or dies costs itself
+"""Pages -> texts and rights in a child process, so that a page on which a parser hangs or dies costs itself
 and nothing else.
 
 No alarm interrupts native code, but a signal without a handler ends a process even there. So the
@@ -34,8 +34,8 @@ from typing import IO
 import orjson
 
 from curation.errors import CurationError
-from curation.readers.html import Form, page_text
-from curation.readers.records import Page, PageError
+from curation.readers.html import Form, text_and_rights
+from curation.readers.records import Page, PageError, Rights
 
 CLOCK_FACTOR = 10  # seconds of the clock for each of the processor: a call that sleeps ends too
 MAX_CRASHES = 25  # pages in a row
@@ -53,7 +53,8 @@ _TRIAL = Page(
     None,
     0,
 )
-Answer = str | tuple[str, str | None]  # a text, or reason and detail as in PageError
+# A text with the fields of its Rights, or reason and detail as in PageError.
+Answer = tuple[str, str | None, str | None, str | None] | tuple[str, str | None]
 
 
 @functools.lru_cache(maxsize=1)
@@ -64,7 +65,7 @@ def page_sandbox(extractor: str, form: Form, max_page_s: float) -> PageSandbox:
 
 
 class PageSandbox:
-    """`html.page_text` of many pages, by a child process that starts with the first and is replaced
+    """`html.text_and_rights` of many pages, by a child process that starts with the first and is replaced
     when it dies."""
 
     def __init__(self, extractor: str, form: Form, max_page_s: float) -> None:
@@ -74,9 +75,9 @@ class PageSandbox:
         self._line: Connection | None = None
         self._memory = self._peak = 0
 
-    def texts(self, pages: Sequence[Page]) -> list[str | PageError]:
-        """Return the text of each page, or why it has none: as `page_text` says, too_slow,
-        too_heavy or crashed.
+    def texts_and_rights(self, pages: Sequence[Page]) -> list[tuple[str, Rights] | PageError]:
+        """Return the text and the rights of each page, or why it has no text: as `page_text` says,
+        too_slow, too_heavy or crashed.
 
         too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times
         that by the clock. too_heavy: it took more than `MAX_PAGE_MEMORY_BYTES`. crashed: the child
@@ -87,7 +88,10 @@ class PageSandbox:
         if answers is None:  # the child ended on one of them, or of something else
             self._exit()
             answers = [self._alone(page) for page in pages]
-        return [answer if isinstance(answer, str) else PageError(*answer) for answer in answers]
+        return [
+            PageError(*answer) if len(answer) == 2 else (answer[0], Rights(*answer[1:]))
+            for answer in answers
+        ]
 
     def _alone(self, page: Page) -> Answer:
         for _ in range(2):
@@ -203,7 +207,7 @@ def serve(line_number: int) -> None:
         extractor, form, max_page_s, max_page_memory_bytes = line.recv()
         try:  # without a time limit, since this loads the extractor and compiles what is not compiled yet
             with contextlib.suppress(PageError):
-                page_text(_TRIAL, extractor, form)
+                text_and_rights(_TRIAL, extractor, form)
         except CurationError as error:
             line.send_bytes(str(error).encode())
             return
@@ -257,7 +261,8 @@ def _limited(page: Page, extractor: str, form: Form, max_page_s: float) -> Answe
     signal.setitimer(signal.ITIMER_PROF, max_page_s)
     signal.setitimer(signal.ITIMER_REAL, CLOCK_FACTOR * max_page_s)
     try:
-        return page_text(page, extractor, form)
+        text, rights = text_and_rights(page, extractor, form)
+        return text, rights.robots, rights.license, rights.license_from
     except PageError as error:
         return error.reason, error.detail and error.detail.encode("utf-8", "replace").decode()
     finally:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from curation.readers.codings import body_without_codings, dechunked, unpacked
 from curation.readers.http import begins_response, media_type, read_response
 from curation.readers.records import Damage, Page, Reject, Skipped
+from curation.readers.robots import header_directives
 from curation.readers.sniffing import (
     HTML_TYPES,
     XML_TYPES,
@@ -159,7 +160,8 @@ def _http_page(raw: Raw, block: bytes, limit: int) -> Page | Reject:
             return _reject(raw, "too_large", str(error))
         except ValueError as error:
             return _reject(raw, "malformed", str(error))
-    return _page(raw, body, content_type, limit, response.body)
+    page = _page(raw, body, content_type, limit, response.body)
+    return replace(page, robots=header_directives(fields)) if isinstance(page, Page) else page
 
 
 def _page(

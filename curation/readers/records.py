@@ -29,13 +29,27 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Rights:
+    """What a page and its HTTP headers say of its use, None where it is not known: `robots` as
+    `readers.robots` lists it, `license` and where it is stated as in `readers.licence`."""
+
+    robots: str | None = None
+    license: str | None = None
+    license_from: str | None = None
+
+
+UNKNOWN_RIGHTS = Rights()
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Text and where it came from.
 
-    `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
-    in the file the document stands (page number in a dump, byte of the line in JSONL, row in
-    Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns as
-    JSON-able values; `verdict` is what the crawl itself says of the language.
+        `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
+        in the file the document stands (page number in a dump, byte of the line in JSONL, row in
+        Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns as
+    JSON-able values; `verdict` is what the crawl itself says of the language, `rights` what the page says
+        of its use.
     """
 
     text: str
@@ -48,6 +62,7 @@ class Document:
     fits_digest: bool = True
     place: int | None = None
     verdict: Verdict | None = None
+    rights: Rights = UNKNOWN_RIGHTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +74,8 @@ class Page:
     `place` the bytes before it in the unpacked member; `is_text` marks WET conversions and
     text/plain pages, which need no HTML extraction. `fits_digest` is False where the record's bytes
     are not those that its own digests were made of, or where, without digests, bytes of no record
-    follow it. `detected_charset` and `verdict` are what the crawl itself found out about the page.
+    follow it. `detected_charset` and `verdict` are what the crawl itself found out about the page;
+    `robots` is what its HTTP headers forbid (`readers.robots`), None where it has none.
     """
 
     body: bytes
@@ -73,6 +89,7 @@ class Page:
     place: int = 0
     detected_charset: str | None = None
     verdict: Verdict | None = None
+    robots: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

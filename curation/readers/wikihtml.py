@@ -10,13 +10,15 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from curation.readers.html import check_size
+from curation.readers.licence import DUMP, dump_license
 from curation.readers.mediawiki import article, is_redirect, title_namespace
-from curation.readers.records import Document, PageError, Reject
+from curation.readers.records import Document, PageError, Reject, Rights
 from curation.readers.tables import json_rows
 from curation.readers.unpack import UnpackedFile
 from curation.readers.wiki.inline import powers
@@ -48,7 +50,7 @@ _TEX = re.compile(r"\{\\(?:display|text|script)style\s*(.*)\}", re.DOTALL)
 def read_html_dump(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
     """Articles of an HTML dump: `.ndjson` or `.json`, plain or packed, or a tar archive of such.
 
-    Fields of a line: `name`, `identifier`, `url`, `date_modified`, `namespace.identifier`,
+    Fields of a line: `name`, `identifier`, `url`, `date_modified`, `license`, `namespace.identifier`,
     `in_language.identifier`, and `article_body.html`, or else `article_body.wikitext`. `offset` is
     the page's number in the file from 0. Reasons: those of `readers.mediawiki.read_dump`, those of
     lines in `readers.tables.read_table_file`, and missing_text (neither HTML nor markup).
@@ -145,7 +147,10 @@ def _page(row: dict[str, Any], number: int) -> Document | Reject:
     except PageError as error:
         return Reject(error.reason, url, number, error.detail)
     date = _text(row, "date_modified") or None
-    return article(text, url, _identifier(row.get("identifier")) or None, date, number)
+    document = article(text, url, _identifier(row.get("identifier")) or None, date, number)
+    if isinstance(document, Document) and (license_ := dump_license(row.get("license"))):
+        return replace(document, rights=Rights(None, license_, DUMP))
+    return document
 
 
 def _text(row: dict[str, Any], key: str) -> str:

@@ -93,6 +93,24 @@ DOCUMENTS = pa.schema(
             pa.bool_(),
             "whether the crawl calls its finding reliable",
         ),
+        _field(
+            "robots",
+            pa.string(),
+            "what the page and its HTTP headers forbid to crawlers: directives in small letters, "
+            "sorted, joined by commas; empty where both were read and forbid nothing; null where "
+            "that is unknown (docs/reading.md)",
+        ),
+        _field(
+            "license",
+            pa.string(),
+            "the licence that the page states for itself: an SPDX identifier of a known one, else "
+            "its address; null where it states none, or several that differ",
+        ),
+        _field(
+            "license_from",
+            pa.string(),
+            "where it is stated: rel (a link), meta, json-ld, or dump (a field of the dump)",
+        ),
         _field("archive", pa.string(), "the input file, relative to the dataset's folder"),
         _field(
             "offset",

@@ -29,21 +29,26 @@ PAGES = [page(f"<html><p>{STORY * n}</p>") for n in range(1, 6)]
 HEAVY = page("<p>" + "<i>x</i> " * 180_000)  # a good part of a second
 
 
+def texts(made: page_sandbox.PageSandbox, pages: list[Page]) -> list[str | PageError]:
+    answers = made.texts_and_rights(pages)
+    return [one if isinstance(one, PageError) else one[0] for one in answers]
+
+
 def reasons(found: list[str | PageError]) -> list[str | None]:
     return [one.reason if isinstance(one, PageError) else None for one in found]
 
 
 def test_the_same_texts_as_in_this_process_and_pages_without_any() -> None:
     made = page_sandbox.PageSandbox("none", Form(), 30.0)
-    found = made.texts([*PAGES, page("  "), page("<div>" * 10_000)])
+    found = texts(made, [*PAGES, page("  "), page("<div>" * 10_000)])
     assert found[:-2] == [page_text(one, "none") for one in PAGES]
     assert reasons(found[-2:]) == ["empty", "too_large"]
-    assert made.texts([]) == []
+    assert texts(made, []) == []
 
 
 def test_a_page_that_takes_too_long_costs_itself() -> None:
     made = page_sandbox.PageSandbox("none", Form(), 0.05)
-    found = made.texts([*PAGES[:3], HEAVY, *PAGES[3:]])
+    found = texts(made, [*PAGES[:3], HEAVY, *PAGES[3:]])
     assert reasons(found) == [None, None, None, "too_slow", None, None]
     assert found[4:] == [page_text(one, "none") for one in PAGES[3:]]
 
@@ -52,13 +57,13 @@ def test_a_sleeping_page_ends_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> N
     """The child of a test sleeps where it should extract."""
     monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
     made = page_sandbox.PageSandbox("none", Form(), 0.02)
-    assert reasons(made.texts([PAGES[0], page("sleep"), PAGES[1]])) == [None, "too_slow", None]
+    assert reasons(texts(made, [PAGES[0], page("sleep"), PAGES[1]])) == [None, "too_slow", None]
 
 
 def test_a_page_that_kills_the_extractor_costs_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
     made = page_sandbox.PageSandbox("none", Form(), 5.0)
-    found = made.texts([PAGES[0], page("segfault"), page("raise"), PAGES[1]])
+    found = texts(made, [PAGES[0], page("segfault"), page("raise"), PAGES[1]])
     assert reasons(found) == [None, "crashed", "crashed", None]
     assert isinstance(found[1], PageError)
     assert "SIGSEGV" in str(found[1].detail)
@@ -66,10 +71,10 @@ def test_a_page_that_kills_the_extractor_costs_itself(monkeypatch: pytest.Monkey
 
 def test_a_child_killed_from_outside_costs_nothing() -> None:
     made = page_sandbox.PageSandbox("none", Form(), 30.0)
-    expected = made.texts(PAGES)
+    expected = texts(made, PAGES)
     assert made._child is not None
     made._child.kill()
-    assert made.texts(PAGES) == expected
+    assert texts(made, PAGES) == expected
 
 
 def test_an_extractor_that_always_dies_is_no_matter_of_pages(
@@ -79,26 +84,26 @@ def test_an_extractor_that_always_dies_is_no_matter_of_pages(
     monkeypatch.setattr(page_sandbox, "MAX_CRASHES", 3)
     made = page_sandbox.PageSandbox("none", Form(), 5.0)
     with pytest.raises(CurationError, match="3 pages in a row"):
-        made.texts([page("segfault")] * 4)
+        texts(made, [page("segfault")] * 4)
     monkeypatch.setattr(page_sandbox, "COMMAND", "raise SystemExit(7)  # {}")
     with pytest.raises(CurationError, match="did not start: it ended with code 7, and printed"):
-        page_sandbox.PageSandbox("none", Form(), 5.0).texts(PAGES)
+        page_sandbox.PageSandbox("none", Form(), 5.0).texts_and_rights(PAGES)
     killed = "import os; os.kill(os.getpid(), 9)  # {}"
     monkeypatch.setattr(page_sandbox, "COMMAND", killed)
     with pytest.raises(CurationError, match="did not start: SIGKILL ended it; is memory short"):
-        page_sandbox.PageSandbox("none", Form(), 5.0).texts(PAGES)
+        page_sandbox.PageSandbox("none", Form(), 5.0).texts_and_rights(PAGES)
 
 
 def test_a_child_that_is_still_loading_ends_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
     """It reads nothing from its line meanwhile, and must see that the line is closed."""
-    load = "import time; page_sandbox.page_text = lambda *_: time.sleep(600); "
+    load = "import time; page_sandbox.text_and_rights = lambda *_: time.sleep(600); "
     command = page_sandbox.COMMAND.replace("; ", "; " + load, 1)
     monkeypatch.setattr(page_sandbox, "COMMAND", command)
     owner = (
         f"from curation.readers import page_sandbox; page_sandbox.COMMAND = {command!r}; "
         "import os, threading; from curation.readers.html import Form; "
         "threading.Timer(3, os._exit, [0]).start(); "
-        "page_sandbox.PageSandbox('none', Form(), 5.0).texts([page_sandbox._TRIAL])"
+        "page_sandbox.PageSandbox('none', Form(), 5.0).texts_and_rights([page_sandbox._TRIAL])"
     )
     # The child holds the other end of this pipe for as long as it lives.
     subprocess.run([sys.executable, "-c", owner], stdout=subprocess.PIPE, timeout=60, check=True)
@@ -106,14 +111,14 @@ def test_a_child_that_is_still_loading_ends_with_its_owner(monkeypatch: pytest.M
 
 def test_the_child_ends_with_its_owner() -> None:
     made = page_sandbox.PageSandbox("none", Form(), 30.0)
-    made.texts(PAGES[:1])
+    texts(made, PAGES[:1])
     child = made._child
     assert isinstance(child, subprocess.Popen)
     del made
     assert child.poll() is not None
     code = (
         "from curation.readers.html import Form; from curation.readers.page_sandbox import PageSandbox, _TRIAL; import os\n"
-        "w = PageSandbox('none', Form(), 30.0); w.texts([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
+        "w = PageSandbox('none', Form(), 30.0); w.texts_and_rights([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
     )
     pid = int(
         subprocess.run(
@@ -135,7 +140,7 @@ def test_a_page_that_takes_too_much_memory_costs_itself(monkeypatch: pytest.Monk
     monkeypatch.setattr(page_sandbox, "COMMAND", "from tests_child import serve; serve({})")
     monkeypatch.setattr(page_sandbox, "MAX_PAGE_MEMORY_BYTES", 100 << 20)
     made = page_sandbox.PageSandbox("none", Form(), 5.0)
-    found = made.texts([PAGES[0], page("heavy"), page("heavy, but goes on"), PAGES[1]])
+    found = texts(made, [PAGES[0], page("heavy"), page("heavy, but goes on"), PAGES[1]])
     assert reasons(found) == [None, "too_heavy", "too_heavy", None]
     assert str(found[1]) == "too_heavy: more than 100 MB of none"
 

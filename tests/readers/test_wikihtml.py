@@ -75,6 +75,15 @@ def test_every_line_is_an_article_or_has_a_reason():
     assert found[-1].text.startswith("It is 5 km. The mill")
 
 
+def test_the_licence_that_the_dump_states():
+    url = "https://creativecommons.org/licenses/by-sa/3.0/"
+    several = [{"identifier": "CC-BY-SA-3.0"}, {"identifier": "CC-BY-4.0"}]
+    lines = [line("Mill"), line("A", license=[{"name": "CC", "url": url}])]
+    lines += [line("B", license=value) for value in (several, None, "CC-BY-SA-4.0", [{}], 7)]
+    rights = [(one.rights.license, one.rights.license_from) for one in read(b"".join(lines))]
+    assert rights == [("CC-BY-SA-4.0", "dump"), ("CC-BY-SA-3.0", "dump"), *[(None, None)] * 5]
+
+
 def test_every_packing():
     plain = read(b"".join(LINES))
     half = len(LINES) // 2

@@ -8,10 +8,10 @@ import time
 
 from curation.readers import page_sandbox
 from curation.readers.html import Form
-from curation.readers.records import Page
+from curation.readers.records import UNKNOWN_RIGHTS, Page, Rights
 
 
-def extracted(page: Page, extractor: str, form: Form) -> str:
+def extracted(page: Page, extractor: str, form: Form) -> tuple[str, Rights]:
     """The page's bytes as text, unless they are one of five words."""
     word = page.body.decode()
     if word == "sleep":
@@ -28,9 +28,9 @@ def extracted(page: Page, extractor: str, form: Form) -> str:
         except MemoryError:
             if word == "heavy":  # as native code does
                 os.kill(os.getpid(), signal.SIGSEGV)
-    return word
+    return word, UNKNOWN_RIGHTS
 
 
 def serve(line_number: int) -> None:
-    page_sandbox.page_text = extracted
+    page_sandbox.text_and_rights = extracted
     page_sandbox.serve(line_number)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # All columns but the text.
 COLUMNS = ("id", "record_id", "url", "date", "language", "language_score", "crawl_language",
-           "crawl_language_share", "crawl_language_reliable", "archive", "offset",
-           "place")  # fmt: skip
+           "crawl_language_share", "crawl_language_reliable", "robots", "license", "license_from",
+           "archive", "offset", "place")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

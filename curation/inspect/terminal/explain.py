@@ -158,6 +158,8 @@ def _rows(rundir: RunDirectory, fate: Fate) -> Iterator[Row]:
         date = f" ({clean(columns['date'])})" if columns["date"] else ""
         yield "", Text(clean(columns["url"]) + date)
     yield "", Text(_language(columns))
+    if rights := _rights(columns):
+        yield "", Text(rights)
     yield "", Text(clean(fate.text, 160), style="italic dim")
     if fate.ruled:
         yield from _ruled_rows(rundir, fate.ruled, fate.text)
@@ -205,6 +207,15 @@ def _value(value: Any) -> str:
     if isinstance(value, list):
         return counted(len(value), "span")
     return f"{value:,.4g}" if isinstance(value, float) else clean(str(value), 80)
+
+
+def _rights(columns: dict[str, Any]) -> str:
+    """What the page says of its use; "" where it says nothing."""
+    robots, license_ = columns["robots"], columns["license"]
+    parts = [f"robots {clean(robots)}"] if robots else []
+    if license_:
+        parts.append(f"license {clean(license_)} (by {clean(columns['license_from'] or '')})")
+    return "; ".join(parts)
 
 
 def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:

@@ -131,15 +131,15 @@ def _with_text(
 
     pages = [record for record in records if isinstance(record, Page)]
     form = Form(config.headline, config.comments, config.markdown)
-    texts = iter(
-        page_sandbox(config.extractor, form, config.max_page_s).texts(pages) if pages else []
-    )
+    sandbox = page_sandbox(config.extractor, form, config.max_page_s)
+    answers = iter(sandbox.texts_and_rights(pages) if pages else [])
     for record in records:
         if not isinstance(record, Page):
             yield record
-        elif isinstance(text := next(texts), PageError):
-            yield Reject(text.reason, record.url, record.offset, text.detail)
+        elif isinstance(answer := next(answers), PageError):
+            yield Reject(answer.reason, record.url, record.offset, answer.detail)
         else:
+            text, rights = answer
             place = (record.record_id, record.date, record.offset)
-            last = (record.fits_digest, record.place, record.verdict)
+            last = (record.fits_digest, record.place, record.verdict, rights)
             yield Document(text, None, record.url, *place, None, *last)

@@ -17,7 +17,7 @@ import pyarrow as pa
 import xxhash
 
 from curation import store
-from curation.digests import config_digest, text_digest
+from curation.digests import config_digest
 from curation.errors import InputError
 from curation.recipe.tables import ExtractConfig
 from curation.rundir import ledger, schema
@@ -33,6 +33,7 @@ from curation.stages.extract.columns import (
     with_address,
 )
 from curation.stages.extract.inputs import input_format, open_stream, pages, read_table_rows
+from curation.stages.extract.rows import IDENTITY_COLUMNS, Row, document_row, reject_row
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 6
+VERSION = 7
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
@@ -220,7 +221,7 @@ def extract_shard(
                     row["extra"] = fitted_to(with_address(dataset, row, kind), kind)
                     identity.update(
                         row["content"]
-                        + orjson.dumps([row[name] for name in _IDENTITY_COLUMNS], default=str)
+                        + orjson.dumps([row[name] for name in IDENTITY_COLUMNS], default=str)
                     )
                 documents.write(pa.RecordBatch.from_pylist(rows, columns))
             ledger.check("extract", str(shard), shard_ledger)
@@ -241,13 +242,6 @@ def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
     streamed.
     """
     return file.name, 0 if dataset.crawls else file.size
-
-
-# Columns that tell two documents of the same text apart.
-_IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "place", "language",
-                     "language_score", "crawl_language", "crawl_language_share",
-                     "crawl_language_reliable", "extra")  # fmt: skip
-Row = dict[str, Any]
 
 
 def _batches(
@@ -279,15 +273,17 @@ def _batches(
                     notes[MISFIT] = notes.get(MISFIT, 0) + 1
             if isinstance(outcome, Document) and not outcome.text.strip():
                 refused.append(
-                    _refused(file, Reject("empty", outcome.url, outcome.offset, "only white space"))
+                    reject_row(
+                        file, Reject("empty", outcome.url, outcome.offset, "only white space")
+                    )
                 )
             elif isinstance(outcome, Document):
-                rows.append(_row(dataset, file, outcome, from_curation))
+                rows.append(document_row(dataset, file, outcome, from_curation))
                 if not needs_language:
                     rows[-1]["language"] = rows[-1]["language_score"] = None
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
-                refused.append(_refused(file, outcome))
+                refused.append(reject_row(file, outcome))
                 if outcome.is_damage:
                     notes[LOST + file.name] = notes.get(LOST + file.name, 0) + 1
             else:
@@ -320,41 +316,6 @@ def _count(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> 
     for row in refused:
         ledger.add(shard_ledger, ledger.IN, 1)
         ledger.add(shard_ledger, row["reason"], 1)
-
-
-def _row(dataset: Dataset, file: store.File, document: Document, from_curation: bool) -> Row:
-    place = f"{dataset.name}\x00{file.name}\x00{document.offset}"
-    if document.place:
-        place += f"\x00{document.place}"
-    # Tables that `decontaminate` wrote have several rows of one id: its pieces.
-    piece = (document.extra or {}).get("piece") if from_curation and document.id else None
-    id_ = document.id or text_digest(place.encode()).hex()
-    verdict = document.verdict
-    return {
-        "id": id_ if piece is None else f"{id_}/{piece}",
-        "record_id": document.record_id,
-        "url": document.url,
-        "text": document.text,
-        "content": text_digest(document.text.encode()),
-        "date": document.date,
-        "archive": file.name,
-        "offset": document.offset,
-        "place": document.place,
-        "extra": document.extra,
-        "crawl_language": verdict and verdict.shares[0][0],
-        "crawl_language_share": verdict and verdict.shares[0][1],
-        "crawl_language_reliable": verdict and verdict.is_reliable,
-    }
-
-
-def _refused(file: store.File, reject: Reject) -> Row:
-    return {
-        "url": reject.url,
-        "archive": file.name,
-        "offset": reject.offset,
-        "reason": reject.reason,
-        "detail": reject.detail,
-    }
 
 
 # ---- reading -------------------------------------------------------------------------------------

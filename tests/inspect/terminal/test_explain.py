@@ -12,7 +12,7 @@ from curation import store
 from curation.errors import InputError
 from curation.inspect.evidence import find
 from curation.inspect.evidence.fate import fate, place
-from curation.inspect.terminal.explain import _language, clean, differences, explain
+from curation.inspect.terminal.explain import _language, _rights, clean, differences, explain
 from curation.kernels.indexed import read_index
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
@@ -179,3 +179,9 @@ def test_a_language_stands_beside_the_crawls_own_verdict(
     names = ("crawl_language", "crawl_language_share", "crawl_language_reliable")
     columns = {"language": "en", "language_score": 0.91, **dict(zip(names, crawl, strict=True))}
     assert _language(columns) == line
+
+
+def test_what_a_page_says_of_its_use_is_shown() -> None:
+    stated = {"robots": "noai,noindex", "license": "CC-BY-4.0", "license_from": "rel"}
+    assert _rights(stated) == "robots noai,noindex; license CC-BY-4.0 (by rel)"
+    assert _rights({"robots": "", "license": None, "license_from": None}) == ""
