@@ -139,7 +139,13 @@ def recipe_page() -> str:
     for heading, cls in sections:
         parts += [f"## {heading}\n", *wrap(inspect.getdoc(cls) or ""), "", keys(cls), ""]
         if cls is tables.FilterConfig:
-            parts += ["### [[filter.rule]]\n", *wrap(inspect.getdoc(Rule) or ""), "", keys(Rule), ""]
+            parts += [
+                "### [[filter.rule]]\n",
+                *wrap(inspect.getdoc(Rule) or ""),
+                "",
+                keys(Rule),
+                "",
+            ]
     return "\n".join(parts)
 
 
