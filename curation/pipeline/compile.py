@@ -120,10 +120,30 @@ def _grams() -> None:
     mark_seen(*texts, table, np.zeros(len(table), bool))
 
 
+def _quality_signals() -> None:
+    from curation.kernels.quality import measure
+
+    measure(pa.array([_TEXT]), ["gopher", "gopher_repetition", "c4", "c4_any_ending", "fineweb"])
+
+
+def _spans_and_addresses() -> None:
+    from curation.kernels import pii
+    from curation.kernels.masks import masked, merged
+    from curation.kernels.urls import url_signals
+    from curation.readers.blocklists import url_lists
+
+    texts = pa.array([f"{_TEXT} miller@sluice.example"])
+    spans = pii.measure(texts, pii.KINDS)
+    masked(texts, merged(spans, ["email"]), [""])
+    url_signals(pa.array(["https://sluice.example/flour"]), url_lists())
+
+
 # Stage, the kernel compiled last, how; what takes longest first.
 _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
     "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),
+    "quality signals": ("filter", "kernels/quality_counts.count_texts", _quality_signals),
+    "spans": ("filter", "kernels/url_words.count_parts", _spans_and_addresses),
     "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),
     "grams": ("decontaminate", "kernels/ngrams._mark", _grams),
     "signatures": ("dedup", "kernels/buckets._pairs", _signatures),

@@ -25,6 +25,13 @@ FOLDER = Path(__file__).parent / "rule_sets"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LISTS = ("block_lists", "block_words", "block_soft_words", "block_subwords")  # keys of paths
 MAX_RULES = 500
+# What the ledgers call other things: the outcomes that are no reasons, and reasons of other stages.
+TAKEN = frozenset(
+    "in kept cut masked not_a_page not_html http_status undecodable empty too_large too_slow too_heavy "
+    "crashed malformed truncated revisit redirect_page stub namespace missing_text unreachable "
+    "not_in_index repeated_url language low_quality exact_duplicate duplicate repetitive "
+    "too_many_pieces no_piece_left no_tokens".split()
+)
 MAX_EXPRESSION = 4000  # characters
 
 
@@ -41,6 +48,8 @@ class Rule:
                 "name: a lower case letter, then letters, digits and _ expected, got "
                 f"{brief(self.name)}"
             )
+        if self.name in TAKEN:
+            raise ValueError(f"name: {self.name!r} means something else in the ledgers; rename it")
         if len(self.drop) > MAX_EXPRESSION:
             raise ValueError(f"rule {self.name}: at most {MAX_EXPRESSION:,} characters expected")
 
@@ -83,6 +92,9 @@ class FilterConfig:
             check_addresses(name, getattr(self, name))
         if len(self.rule) > MAX_RULES:
             raise ValueError(f"rule: at most {MAX_RULES} rules expected, got {len(self.rule):,}")
+        names = self.reasons()
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(f"rule: two rules are called {twice[0]!r}")
         for name in filter(is_own, self.signals):
             split_own(name)
         for name, replacement in self.mask.items():

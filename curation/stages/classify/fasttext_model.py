@@ -19,7 +19,8 @@ import numpy.typing as npt
 from curation import store
 from curation.digests import text_digest
 from curation.errors import InputError, RunError
-from curation.recipe.tables import FASTTEXT_FILES, Recipe
+from curation.recipe.classify import FASTTEXT_FILES
+from curation.recipe.tables import Recipe
 from curation.shown import brief
 
 if TYPE_CHECKING:
