@@ -27,12 +27,13 @@ LISTS = ("block_lists", "block_words", "block_soft_words", "block_subwords")  # 
 MAX_RULES = 500
 # What the ledgers call other things: the outcomes that are no reasons, and reasons of other stages.
 TAKEN = frozenset(
-    "in kept cut masked not_a_page not_html http_status undecodable empty too_large too_slow too_heavy "
-    "crashed malformed truncated revisit redirect_page stub namespace missing_text unreachable "
-    "not_in_index repeated_url language low_quality exact_duplicate duplicate repetitive "
-    "too_many_pieces no_piece_left no_tokens".split()
+    """
+    in kept cut masked not_a_page not_html http_status undecodable empty too_large too_slow too_heavy
+    crashed malformed truncated revisit redirect_page stub namespace missing_text unreachable
+    not_in_index repeated_url language low_quality exact_duplicate duplicate repetitive
+    too_many_pieces no_piece_left no_tokens
+    """.split()
 )
-MAX_EXPRESSION = 4000  # characters
 
 
 @dataclass(frozen=True, slots=True)

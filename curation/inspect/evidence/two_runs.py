@@ -29,7 +29,7 @@ Run = tuple["RunDirectory", "Plan"]
 class Change:
     """Documents of one dataset with fate `before` in A and `after` in B; of `examples` their ids.
 
-    `text_changed`: those whose text differs between the runs.
+    `text_changed`: those whose text differs between the runs; `examples` begin with them.
     """
 
     dataset: str
@@ -92,7 +92,7 @@ WITH ra AS (SELECT dataset, archive, "offset", min(fate) AS fate FROM rejects_a 
 SELECT p.dataset, coalesce(fa, ra.fate, '{ABSENT}') AS before, coalesce(fb, rb.fate, '{ABSENT}') AS after,
        CAST(count(*) AS BIGINT) AS documents,
        CAST(count(*) FILTER (WHERE ca <> cb) AS BIGINT) AS text_changed,
-       arg_min(p.id, md5(p.id), {{examples}}) AS examples
+       arg_min(p.id, CASE WHEN ca <> cb THEN '0' ELSE '1' END || md5(p.id), {{examples}}) AS examples
 FROM pairs AS p
 LEFT JOIN ra ON fa IS NULL AND ra.dataset = p.dataset AND ra.archive = p.archive AND ra."offset" = p.place
 LEFT JOIN rb ON fb IS NULL AND rb.dataset = p.dataset AND rb.archive = p.archive AND rb."offset" = p.place
