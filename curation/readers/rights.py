@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from functools import cache
 
 from curation.blocks.shape import Tags
+from curation.blocks.tags import JSON_LD, META, Flags, first_letters, rights_tags
 from curation.readers import licence, robots
 from curation.readers.records import Page, Rights
-from curation.readers.tags import JSON_LD, META, Flags, first_letters, rights_tags
 
 MAX_TAG_BYTES = 8192
 # A value may be cut off at `MAX_TAG_BYTES`.

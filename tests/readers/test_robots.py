@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from curation.blocks.shape import shape_and_tags
+from curation.blocks.tags import MAX_TAGS, first_letters, rights_tags
 from curation.readers.html import EXTRACTORS, Form, text_and_rights
 from curation.readers.http import read_response
 from curation.readers.records import Page
 from curation.readers.rights import page_rights
 from curation.readers.robots import header_directives, with_page
-from curation.readers.tags import MAX_TAGS, first_letters, rights_tags
 
 STORY = "<p>" + "The miller wound the sluice at dawn, and the wheel turned slowly. " * 9
 
