@@ -100,7 +100,7 @@ def _directives(value: str, *, has_agents: bool = False) -> set[str]:
     In a header a name with a colon before a directive says whom it, and those behind it, are for.
     """
     value = value[:MAX_CHARS].lower()
-    found = set()
+    found: set[str] = set()
     counts = True
     date = _UNTIL_DATE.search(value)
     if date is not None:
