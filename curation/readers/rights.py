@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from functools import cache
 
 from curation.blocks.shape import Tags
+from curation.blocks.tags import JSON_LD, META, Flags, first_letters, rights_tags
 from curation.readers import licence, robots
 from curation.readers.records import Page, Rights
-from curation.readers.tags import JSON_LD, META, Flags, first_letters, rights_tags
 
 MAX_TAG_BYTES = 8192
+# A value may be cut off at `MAX_TAG_BYTES`.
 _ATTRIBUTE = re.compile(
-    r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'<>]+)))?""", re.ASCII
+    r"""([^\s"'<>/=]+)(?:\s*=\s*(?:"([^"]*)(?:"|\Z)|'([^']*)(?:'|\Z)|([^\s"'<>]+)))?""", re.ASCII
 )
 _META_NAME = re.compile(
     rb"""[\s"'/](?:name|property)\s*=\s*["']?\s*([\w.:*-]{1,40})""", re.IGNORECASE

@@ -21,8 +21,8 @@ MAX_DIRECTIVES = 40
 _AGENTS = (
     "ai2bot ai2bot-dolma amazonbot anthropic-ai applebot-extended bytespider ccbot chatgpt-user "
     "claude-searchbot claude-user claude-web claudebot cohere-ai cohere-training-data-crawler "
-    "diffbot duckassistbot facebookbot friendlycrawler google-cloudvertexbot google-extended gptbot "
-    "icc-crawler imagesiftbot img2dataset kangaroo-bot meta-externalagent meta-externalfetcher "
+    "diffbot duckassistbot facebookbot friendlycrawler google-cloudvertexbot google-extended "
+    "gptbot icc-crawler imagesiftbot img2dataset kangaroo-bot meta-externalagent meta-externalfetcher "
     "mistralai-user oai-searchbot omgili omgilibot pangubot perplexity-user perplexitybot "
     "petalbot semrushbot-ocob sidetrade-indexer-bot timpibot velenpublicwebcrawler webzio-extended "
     "youbot"
@@ -69,7 +69,7 @@ def header_directives(fields: Mapping[str, str]) -> str:
 
 
 def with_page(headers: str | None, metas: Sequence[tuple[str, str]]) -> str | None:
-    """The directives of headers, and those of a page's `meta` tags (name in small letters, content).
+    """The directives of headers, and those of a page's `meta` tags (small name, content).
 
     >>> with_page("noai", [("robots", "INDEX, NoFollow"), ("googlebot", "noindex")])
     'noai,nofollow'
@@ -100,7 +100,7 @@ def _directives(value: str, *, has_agents: bool = False) -> set[str]:
     In a header a name with a colon before a directive says whom it, and those behind it, are for.
     """
     value = value[:MAX_CHARS].lower()
-    found = set()
+    found: set[str] = set()
     counts = True
     date = _UNTIL_DATE.search(value)
     if date is not None:

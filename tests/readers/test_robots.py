@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from curation.blocks.shape import shape_and_tags
+from curation.blocks.tags import MAX_TAGS, first_letters, rights_tags
 from curation.readers.html import EXTRACTORS, Form, text_and_rights
 from curation.readers.http import read_response
 from curation.readers.records import Page
 from curation.readers.rights import page_rights
 from curation.readers.robots import header_directives, with_page
-from curation.readers.tags import MAX_TAGS, first_letters, rights_tags
 
 STORY = "<p>" + "The miller wound the sluice at dawn, and the wheel turned slowly. " * 9
 
@@ -144,7 +144,7 @@ def test_hostile_sizes_are_bounded() -> None:
     assert len(rights_tags(tags, first_letters(["robots"]))) == MAX_TAGS
     assert page_rights(page, tags).robots == "noai"
     assert directives(f'<meta name="robots" content="{"noindex," * 100_000}">') == "noindex"
-    assert directives('<meta name="robots" content="' + "x" * 1_000_000) == ""
+    assert directives('<meta name="robots" content="' + "x" * 1_000_000 + '">') == ""
     assert len(header_directives({"content-usage": "".join(f"a{n}=n," for n in range(999))})) < 900
     assert header_directives({"x-robots-tag": "googlebot:" * 100_000}) == ""
     assert header_directives({"x-robots-tag": " " * 100_000 + ": noindex"}) == ""

@@ -141,5 +141,5 @@ def _with_text(
         else:
             text, rights = answer
             place = (record.record_id, record.date, record.offset)
-            last = (record.fits_digest, record.place, record.verdict, rights)
-            yield Document(text, None, record.url, *place, None, *last)
+            last = (record.fits_digest, record.place, record.verdict)
+            yield Document(text, None, record.url, *place, None, *last, rights=rights)
