@@ -184,7 +184,7 @@ PARTS = st.sampled_from(
 HOSTILE = st.lists(PARTS, max_size=14).map("".join)
 
 
-@settings(deadline=None, max_examples=600)
+@settings(deadline=None, max_examples=300)
 @given(HOSTILE, st.lists(st.sampled_from(KINDS), min_size=1, max_size=4, unique=True).map(tuple))
 @example("a@b.co-_c@d.com", ("email",))
 @example("a@b.cab:2a00::1", ("email", "ip"))
