@@ -27,7 +27,7 @@ from curation.rundir.survivors import char_lengths
 if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
-VERSION = 4
+VERSION = 5
 Task = tuple[Shard, float]  # and the share of its examples that are drawn
 COLUMNS = ("content", "id", "url", "text")
 TOKENS_SHOWN = 50  # of one feature and shard; what is rarer than the fiftieth explains no weight
