@@ -67,7 +67,7 @@ def _host_and_rest(data, i, b, kinds):  # type: ignore[no-untyped-def]
             label += 1
             lower = lower and (kind & LOWER) != 0
             joins = False
-        elif c == _DASH or c == _UNDERSCORE:
+        elif c in (_DASH, _UNDERSCORE):
             if label == 0:
                 return False
             label += 1
@@ -90,4 +90,4 @@ def _host_and_rest(data, i, b, kinds):  # type: ignore[no-untyped-def]
         if not 2 <= i - first <= 5:
             return False
         c = np.int64(data[i]) if i < b else c
-    return i >= b or c == _SLASH or c == _QUESTION or c == _HASH
+    return i >= b or c in (_SLASH, _QUESTION, _HASH)

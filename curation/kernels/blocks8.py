@@ -42,7 +42,7 @@ def block(data: Bytes, i: Int, end: Int) -> np.uint64:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def letters_ahead(x: np.uint64) -> int:
+def letters_ahead(x: np.uint64) -> Int:
     """Return with how many letters of ASCII the block begins, 0 to 8."""
     low = (x | _CASE) & _LOW
     letters = (low + _TO_A) & ~(low + _TO_Z) & ~x

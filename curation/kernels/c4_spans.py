@@ -84,9 +84,7 @@ def write_spans(
             end, char_end = lines[k, END], lines[k, CHAR_END]
             if not last:
                 end, char_end = citations[c, 0], citations[c, 2]
-            began = _keep_part(
-                data, a + begin, a + end, char, char_end, began, kinds, state, spans
-            )
+            began = _keep_part(data, a + begin, a + end, char, char_end, began, kinds, state, spans)
             if not last:
                 begin, char = citations[c, 1], citations[c, 3]
         line_break, is_newline = lines[k, BREAK_CHAR], lines[k, IS_NEWLINE] != 0
@@ -155,9 +153,7 @@ def count_sentences(
             continue
         if lines[k, FROM] < lines[k, TO]:
             start, end = a + lines[k, START], a + lines[k, END]
-            size = edited_line(
-                data, start, end, a, citations, lines[k, FROM], lines[k, TO], edited
-            )
+            size = edited_line(data, start, end, a, citations, lines[k, FROM], lines[k, TO], edited)
             count = split_words(edited, 0, size, kinds, table, maybe, edited_words)
             found = _sentences(edited_words, 0, count)
         else:

@@ -100,7 +100,9 @@ _ICONS = (
     "1f400-1faff"
 )
 _HYPHENS = "2d 7e 2013 2014"
-_LATIN_WITH_CASE = "aa ba 100-58f 1c80-1cbf 1d00-1fff 2100-214f 2c00-2dff a640-a69f a720-a7ff ab30-abbf"
+_LATIN_WITH_CASE = (
+    "aa ba 100-58f 1c80-1cbf 1d00-1fff 2100-214f 2c00-2dff a640-a69f a720-a7ff ab30-abbf"
+)
 
 
 @lru_cache(maxsize=1)

@@ -37,7 +37,7 @@ _CLITICS = {
     "could might must should would": _HAVE,
     "ai are is was were have has dare": ("n't", "nt"),
 }
-_WORDS_OF_THEIR_OWN = frozenset("ill its hell shell shed were well whore".split())
+_WORDS_OF_THEIR_OWN = frozenset(["ill", "its", "hell", "shell", "shed", "were", "well", "whore"])
 _PARTS = (
     "y'|all y|all can|not gon|na got|ta let|'s c'm|on how|'d|'y not|'ve not|ve "
     "Can|not Gon|na Got|ta Let|'s C'm|on How|'d|'y Not|'ve Not|ve"
@@ -84,9 +84,7 @@ def exceptions() -> Exceptions:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
-def pieces_of(
-    h: np.uint64, table: npt.NDArray[np.int64], maybe: npt.NDArray[np.uint8]
-) -> Int:
+def pieces_of(h: np.uint64, table: npt.NDArray[np.int64], maybe: npt.NDArray[np.uint8]) -> Int:
     """Return the pieces of the word with that hash; 0 where the table has none."""
     if maybe[(h >> np.uint64(32)) & np.uint64(_MAYBE_SLOTS - 1)] == 0:
         return np.int64(0)

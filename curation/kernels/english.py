@@ -8,6 +8,9 @@ capitals and a few other marks split. `contractions.py` has the exceptions. In s
 written without spaces (Chinese, Japanese, Thai and others) each letter is a word; spaCy's English
 rule would make one of a whole run.
 
+Functions here keep no count of references (_nrt=False): counting took half of the time, and nothing
+is allocated in them.
+
 Linear in the text: each step looks at a bounded number of characters, or takes what it looked at.
 A word is known by a hash of 64 bits: among the 10 million different words of a text of 50 MB two
 collide with a chance of 3 in a million, and then one repetition is counted too many.
@@ -15,13 +18,14 @@ collide with a chance of 3 in a million, and then one repetition is counted too 
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from curation.kernels.addresses import is_address
+from curation.kernels.affixes import back_bytes, front_bytes
 from curation.kernels.blocks8 import (
     SEED,
     block,
@@ -35,10 +39,6 @@ from curation.kernels.buffers import Bytes
 from curation.kernels.characters import (
     AFFIX,
     ALONE,
-    BEFORE_DOT,
-    CURRENCY,
-    FRONT,
-    HOST,
     HYPHEN,
     ICON,
     LETTER,
@@ -53,24 +53,16 @@ from curation.kernels.characters import (
     kind_of,
     kinds_table,
     next_point,
-    point_before,
 )
 from curation.kernels.contractions import LONGEST, exceptions, pieces_of
 
 # Bits of a word.
 IS_SYMBOL, HAS_LETTER, IS_PUNCTUATION, IS_TERMINAL = 1, 2, 4, 8
 _BLANK = ord(" ")
-_ELLIPSIS, _APOSTROPHE, _CURLY = 0x2026, ord("'"), 0x2019
+_ELLIPSIS, _APOSTROPHE = 0x2026, ord("'")
 _DOT, _COMMA, _PLUS, _COLON = ord("."), ord(","), ord("+"), ord(":")
 _SLASH, _DASH, _STAR, _CARET, _TILDE = ord("/"), ord("-"), ord("*"), ord("^"), ord("~")
 _LESS, _EQUALS, _GREATER = ord("<"), ord("="), ord(">")
-_S, _CAPITAL_S, _DOLLAR = ord("s"), ord("S"), ord("$")
-_UNIT_BYTES = 5
-_UNITS = (
-    "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s "
-    "km/h kmh mph hPa Pa mbar mb MB kb KB gb GB tb TB T G M K %"
-)
-_UNIT_KEYS = tuple(int.from_bytes(unit.encode(), "big") for unit in _UNITS.split())
 
 
 class Rules(NamedTuple):
@@ -110,6 +102,7 @@ def split_words(
     """
     n = 0
     i = start
+    ends: Any = False
     while i < end:
         # Nearly all words are letters of ASCII with white space behind, or one mark and then it.
         h, stop = _letters(data, i, end)
@@ -120,7 +113,7 @@ def split_words(
             if marked and (kinds[c] & AFFIX or (c == _DOT and data[stop - 1] >= ord("a"))):
                 after = data[np.uint64(stop + 1)] if stop + 1 < end else np.uint8(_BLANK)
                 ends = after < 0x80 and kinds[after] & SPACE != 0
-                if ends and (c == _DOT or c == _APOSTROPHE):
+                if ends and c in (_DOT, _APOSTROPHE):
                     ends = _exception(data, i, stop + 1, table, maybe) == 0
             if ends:
                 n = _add_letters(data, i, stop, h, start, kinds, table, maybe, words, n)
@@ -234,12 +227,12 @@ def _split(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore[no-
         pieces = _exception(data, a, b, table, maybe)
         if pieces:
             break
-        front = _front_bytes(data, a, b, kinds)
+        front = front_bytes(data, a, b, kinds)
         back = 0
         if front:
             pieces = _exception(data, a + front, b, table, maybe)
         if not pieces:
-            back = _back_bytes(data, a + front, b, kinds)
+            back = back_bytes(data, a + front, b, kinds)
             if back:
                 pieces = _exception(data, a, b - back, table, maybe)
                 front = front if pieces == 0 else 0
@@ -262,69 +255,6 @@ def _split(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore[no-
         end = base + words[len(words) - depth, 0] if depth else last
         n = _add_word(data, first, end, base, kinds, words, n)
     return n
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _front_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
-    """Bytes of what comes off at the front of data[a:b]."""
-    c, following = next_point(data, a, b)
-    if kind_of(c, kinds) & (AFFIX | FRONT):
-        return following - a
-    if c == _DOT:
-        while following < b and data[following] == _DOT:
-            following += 1
-        return following - a if following - a > 1 else 0
-    ahead = np.int64(data[following]) if following < b else np.int64(0)
-    if c == _PLUS:
-        return 0 if ord("0") <= ahead <= ord("9") else 1
-    if c in (ord("C"), ord("A")) and ahead == _DOLLAR:
-        return 2
-    if c == ord("U") and ahead == _CAPITAL_S and a + 2 < b and data[a + 2] == _DOLLAR:
-        return 3
-    return 0
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _back_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
-    """Bytes of what comes off at the end of data[a:b]; 0 for the empty text."""
-    if a >= b:
-        return 0
-    c, i = point_before(data, a, b, b)
-    before, j = point_before(data, a, i, b)
-    kind = kind_of(before, kinds) if i > a else np.int64(0)
-    if c == _S or c == _CAPITAL_S:
-        if i > a and (before == _APOSTROPHE or before == _CURLY):
-            return b - j
-    elif c == _DOT:
-        if before == _DOT:
-            while i > a and data[i - 1] == _DOT:
-                i -= 1
-            return b - i
-        if kind & BEFORE_DOT:
-            return 1
-        twice, _ = point_before(data, a, j, b)
-        return int((kind & UPPER) != 0 and j > a and (kind_of(twice, kinds) & UPPER) != 0)
-    own = kind_of(c, kinds)
-    if own & AFFIX or (kind & NUMBER and (c == _PLUS or own & CURRENCY)):
-        return b - i
-    return 0 if own & NUMBER else _unit_bytes(data, a, b)
-
-
-@njit(cache=True, nogil=True, _nrt=False)
-def _unit_bytes(data, a, b):  # type: ignore[no-untyped-def]
-    """Bytes of a unit at the end of data[a:b], behind a digit."""
-    i = b
-    while i > a and b - i <= _UNIT_BYTES and not ord("0") <= data[i - 1] <= ord("9"):
-        i -= 1
-    if i == a or b - i > _UNIT_BYTES or i == b:
-        return 0
-    key = np.int64(0)
-    for k in range(i, b):
-        key = key << 8 | np.int64(data[k])
-    for unit in _UNIT_KEYS:
-        if key == unit:
-            return b - i
-    return 0
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -383,7 +313,11 @@ def _infix_end(data, i, following, b, c, kind, before, kinds):  # type: ignore[n
                 following += 1
             return following
         return following if before & (LOWER | QUOTE) and after & (UPPER | QUOTE) else i
-    if c in (_PLUS, _DASH, _STAR, _CARET) and before & NUMBER and (after & NUMBER or ahead == _DASH):
+    if (
+        c in (_PLUS, _DASH, _STAR, _CARET)
+        and before & NUMBER
+        and (after & NUMBER or ahead == _DASH)
+    ):
         return following
     if c == _COMMA:
         return following if before & LETTER and after & LETTER else i

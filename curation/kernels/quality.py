@@ -135,9 +135,16 @@ def measure(texts: pa.Array, groups: Sequence[str]) -> dict[str, pa.Array]:
     return columns
 
 
-def signal_numbers(offsets: Offsets, data: Bytes, groups: Sequence[str]) -> dict[str, npt.NDArray[np.float64]]:
-    """Return float64 columns of `gopher` and `gopher_repetition`; a ratio of nothing is 0. Takes
-    what `text_buffers` returns."""
+def signal_numbers(
+    offsets: Offsets, data: Bytes, names: Sequence[str]
+) -> dict[str, npt.NDArray[np.float64]]:
+    """Return float64 columns of the groups `gopher` and `gopher_repetition` as far as they have
+    names that are asked for; a ratio of nothing is 0. Takes what `text_buffers` returns."""
+    groups = [
+        group
+        for group in ("gopher", "gopher_repetition")
+        if {*names} & {*_RATIOS[group], *(_WHOLE if group == "gopher" else ())}
+    ]
     counts, _ = _counts(*text_arrays(offsets, data), groups)
     return {
         name: np.asarray(np.where(True if valid is None else valid, values, 0), np.float64)

@@ -9,6 +9,8 @@ paragraphs too. Linear in the text.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
@@ -63,7 +65,7 @@ def gram_chars(
     """
     for k in range(n):
         grams[k, 0], grams[k, 1] = k, words[k, 1]
-    size = _repeated(grams, n, table)
+    size: Int = _repeated(grams, n, table)
     for width in range(2, 11):
         longer = 0
         for k in range(size - 1):
@@ -84,12 +86,12 @@ def _repeated(grams, size, table):  # type: ignore[no-untyped-def]
     are left. The table holds key and count in the slot of a gram's number."""
     bits = table_bits(size)
     last = np.int64((1 << bits) - 1)
-    for slot in range(last + 1):
-        table[slot, 1] = 0
+    for k in range(last + 1):
+        table[k, 1] = 0
     shift = np.uint64(64 - bits)
     for k in range(size):
         key = grams[k, 1]
-        slot = np.int64((np.uint64(key) * _SCATTER) >> shift)
+        slot: Any = np.int64((np.uint64(key) * _SCATTER) >> shift)
         while table[slot, 1] and table[slot, 0] != key:
             slot = (slot + 1) & last
         table[slot, 0] = key

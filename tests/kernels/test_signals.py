@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-import re
 import unicodedata
 
 import numpy as np
@@ -11,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curation.kernels.buffers import text_buffers
+from curation.kernels.quality import measure
 from curation.kernels.signals import signals
 from curation.recipe.signals import GROUPS, SIGNALS, names_of
 
 COMPILES = settings(deadline=None, max_examples=300)  # the first call compiles
-STOPS = ("the", "be", "to", "of", "and", "that", "have", "with")
 PIECES = [
     *"ab Ab.,!?…\"')#-•0 7é。、在\n\u00a0\u0301🌊",
     "...",
@@ -50,22 +49,28 @@ def plainly(text: str) -> dict[str, float]:
         "log_prose_chars": math.log1p(sum(len(line) for line in lines if prose(line))),
         "log_commas": math.log1p(text.count(",") + text.count("、")),
         "letters": share(letters(visible), len(visible)),
-        "words": len(words),
-        "mean_word_length": share(len(visible), len(words)),
-        "symbol_word_ratio": share(len(re.findall(r"#|\.\.\.|…", text)), len(words)),
-        "bullet_lines": share(sum(line[0] in "-*•" for line in lines), len(lines)),
-        "ellipsis_lines": share(sum(line.endswith(("...", "…")) for line in lines), len(lines)),
-        "alpha_words": share(sum(letters(word) > 0 for word in words), len(words)),
-        "stop_words": len(set(words) & set(STOPS)),
     }
 
 
 @COMPILES
 @given(st.lists(st.lists(st.sampled_from(PIECES), max_size=40).map("".join), max_size=4))
 def test_equals_the_plain_definitions(texts: list[str]) -> None:
-    found = signals(*text_buffers(pa.array(texts, pa.string())), SIGNALS)
+    names = names_of(["chars", "prose"])
+    found = signals(*text_buffers(pa.array(texts, pa.string())), names)
     for row, text in zip(found.tolist(), texts, strict=True):
-        assert dict(zip(SIGNALS, row, strict=True)) == pytest.approx(plainly(text), abs=1e-12)
+        assert dict(zip(names, row, strict=True)) == pytest.approx(plainly(text), abs=1e-12)
+
+
+def test_other_groups_are_those_of_filters_with_zero_for_null() -> None:
+    texts = pa.array(["- To be, of course.\n- To be, of course.", "", "# ..."])
+    names = names_of(["gopher_repetition", "letters", "gopher"])
+    found = signals(*text_buffers(texts), names)
+    measured = measure(texts, ["gopher", "gopher_repetition"])
+    for k, name in enumerate(names):
+        if name != "letters":
+            assert found[:, k].tolist() == [x or 0.0 for x in measured[name].to_pylist()]
+    assert found[0, names.index("dup_line_frac")] == 0.5
+    assert found[0, names.index("letters")] > 0.7
 
 
 def test_depends_on_neither_batch_nor_order() -> None:

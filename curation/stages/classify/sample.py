@@ -27,7 +27,7 @@ from curation.rundir.survivors import char_lengths
 if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
-VERSION = 4
+VERSION = 5
 Task = tuple[Shard, float]  # and the share of its examples that are drawn
 COLUMNS = ("content", "id", "url", "text")
 Ints = npt.NDArray[np.int64]

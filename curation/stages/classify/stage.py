@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 4
+VERSION = 5
 # A dataset that keeps less than this many times the rule's floor has hardly a good document.
 ALARM_FLOOR = 1.5
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
