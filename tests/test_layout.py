@@ -41,6 +41,7 @@ ORDER = (
     "demo",
     "tools",
     "inspect",
+    "formats",
     "web",
     "cli",
     "spark_job",
