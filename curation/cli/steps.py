@@ -10,6 +10,7 @@ import click
 from curation.cli.options import (
     column_options,
     config_options,
+    format_option,
     out_option,
     out_or_plan_option,
     strict_option,
@@ -114,6 +115,7 @@ def extract(
 )
 @config_options(ClassifyConfig, "model", "alpha", "scaling")
 @column_options("positives", "negatives")
+@format_option
 @out_option
 @workers_option
 @update_option
@@ -126,8 +128,8 @@ def classify(
 ) -> None:
     """GPT-3's quality filter: each document is kept with probability (2 - quality)^-alpha.
 
-    Without --positives and --model, the model that ships with curation scores. Writes
-    DIR/kept/*.parquet and DIR/removed/*.parquet with the columns `quality` and `pareto_draw`.
+    Without --positives and --model, the model that ships with curation scores. Writes DIR/kept/ and
+    DIR/removed/ with the columns `quality` and `pareto_draw`.
 
     \b
     Examples:
@@ -173,6 +175,7 @@ def classify(
     "--plan", "plan_only", is_flag=True, help="Only estimate from a sample what it finds and costs."
 )
 @column_options(against="reference")
+@format_option
 @out_or_plan_option
 @workers_option
 @update_option
@@ -186,13 +189,13 @@ def dedup(
 ) -> None:
     """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
 
-    Writes DIR/kept/*.parquet, and DIR/removed/*.parquet with the columns `reason`, `kept_id`,
-    `jaccard`, `repeated_lines` and `repeated_paragraphs` (shares of the text that is in repeated
-    lines and paragraphs).
+    Writes DIR/kept/, and DIR/removed/ with the columns `reason`, `kept_id`, `jaccard`,
+    `repeated_lines` and `repeated_paragraphs` (shares of the text that is in repeated lines and
+    paragraphs). An INPUT that is a run directory means what that run keeps.
 
     \b
     Examples:
-      curation dedup articles.jsonl.gz --out RUN
+      curation dedup articles.jsonl.gz --format same --out RUN
       curation dedup new.parquet --against corpus/ --out RUN
       curation dedup next.parquet --index RUN --out RUN2
       curation dedup articles.jsonl.gz --min-jaccard 0.7 --bands auto --plan
@@ -241,6 +244,7 @@ def dedup(
     "max_documents",
 )
 @column_options()
+@format_option
 @out_option
 @workers_option
 @update_option
@@ -249,8 +253,8 @@ def decontaminate(
 ) -> None:
     """Cut out what overlaps with benchmarks (GPT-3, appendix C).
 
-    Writes the pieces to DIR/kept/*.parquet (`id`, `piece`, `text`), removed documents to
-    DIR/removed/*.parquet, and every hit to DIR/hits.parquet.
+    Writes the pieces to DIR/kept/ (`id`, `piece`, `text`), removed documents to DIR/removed/, and
+    every hit to DIR/hits.parquet.
 
     \b
     Example:
@@ -289,6 +293,7 @@ def run_tables(
     update: bool,
     columns: dict[str, Tables] | None = None,
     export: bool = True,
+    export_format: str = "parquet",
     strict: bool = False,
 ) -> None:
     """Run the recipe that a command line amounts to."""
@@ -303,7 +308,15 @@ def run_tables(
         stages = list(dict.fromkeys(["download", *stages]))
     try:
         recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
-        execute(recipe, out, workers=workers, update=update, export=export, strict=strict)
+        execute(
+            recipe,
+            out,
+            workers=workers,
+            strict=strict,
+            update=update,
+            export=export,
+            export_format=export_format,
+        )
     except CurationError as error:
         error.args = (with_options(str(error)),)
         raise

@@ -1,11 +1,14 @@
-"""What a step writes for its user: kept/*.parquet, removed/*.parquet and hits.parquet.
+"""What a step writes for its user: kept/, removed/ and hits.parquet.
 
 The columns are those of the input, in its order and under their own names, with `id` in front where
 the input has none; then those of the step. One file a shard; text is copied a row group at a time.
+Kept and removed rows are Parquet, or lines of JSON; where the input is lines too, its lines are read
+once more, so that every value comes out as it went in.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -17,6 +20,7 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.engine.base import Engine
+from curation.pipeline.lines import ROW, STEP_COLUMNS, has_lines, lines, new_name, original_rows
 from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.plan import Plan
@@ -27,19 +31,8 @@ from curation.stages.extract.columns import columns_path, is_table
 VERSION = 4
 INPUT = "input"  # the dataset of the files that the user named
 PLACES = ("kept", "removed", "hits.parquet")
-# The columns that a step adds; one of the input with such a name becomes input_<name>.
-STEP_COLUMNS = {
-    "classify": {"reason", "quality", "pareto_draw"},
-    "dedup": {
-        "reason",
-        "kept_id",
-        "kept_dataset",
-        "jaccard",
-        "repeated_lines",
-        "repeated_paragraphs",
-    },
-    "decontaminate": {"reason", "piece", "cuts"},
-}
+PARQUET, SAME = "parquet", "same"  # `same`: lines for lines, packed alike; Parquet for all else
+FORMATS = (PARQUET, SAME, "jsonl", "jsonl.gz", "jsonl.zst")
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "crawl_language",
                    "crawl_language_share", "crawl_language_reliable", "archive", "offset",
                    "place")  # fmt: skip
@@ -55,13 +48,13 @@ HITS = pa.schema(
 )
 
 
-def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
+def run(rundir: RunDirectory, plan: Plan, engine: Engine, format: str = PARQUET) -> None:
     """Write kept/ and removed/ for the last filtering stage of the recipe, and hits.parquet
-    after `decontaminate`."""
+    after `decontaminate`. `format` is one of `FORMATS`."""
     stage = next(stage for stage in reversed(rundir.recipe.stages) if stage in DECIDING)
     shards = plan.of(INPUT)
-    _drop_others(rundir, {shard.name + ".parquet" for shard in shards})
-    engine.map("export", partial(export_shard, rundir, stage), shards)
+    _drop_others(rundir, {shard.name + ending(rundir, shard, format) for shard in shards})
+    engine.map("export", partial(export_shard, rundir, stage, format), shards)
     if stage == "decontaminate":
         engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
 
@@ -76,8 +69,20 @@ def _drop_others(rundir: RunDirectory, names: set[str]) -> None:
                     store.delete(file.path)
 
 
-def export_shard(rundir: RunDirectory, stage: str, shard: Shard) -> ShardResult:
+def ending(rundir: RunDirectory, shard: Shard, format: str) -> str:
+    """What the names of a shard's files in kept/ and removed/ end in."""
+    if format == SAME:
+        name = shard.files[0].name.lower()
+        packed = next((p for p in (".gz", ".zst") if name.endswith(p)), "")
+        return ".jsonl" + packed if has_lines(rundir, shard) else ".parquet"
+    return "." + format
+
+
+def export_shard(rundir: RunDirectory, stage: str, format: str, shard: Shard) -> ShardResult:
     """Write one shard's kept and removed rows."""
+    name = shard.name + ending(rundir, shard, format)
+    if not name.endswith(".parquet"):
+        return _export_lines(rundir, stage, shard, name)
     decision = store.need_footer(rundir.decision(stage, shard)).identity
     columns = _table_columns(rundir, shard)
     digest = config_digest("export", VERSION, stage, decision, str(columns))
@@ -102,6 +107,7 @@ class _Sink:
         self._writer: store.TableWriter | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
+        batch = batch.drop_columns([ROW])
         if self._writer is None:
             self._writer = store.TableWriter(self._path, batch.schema, self._digest).__enter__()
         self._writer.write(batch)
@@ -112,6 +118,28 @@ class _Sink:
     def __exit__(self, *error: Any) -> None:
         if self._writer is not None:
             self._writer.__exit__(*error)
+
+
+# ---- lines ---------------------------------------------------------------------------------------
+
+
+def _export_lines(rundir: RunDirectory, stage: str, shard: Shard, name: str) -> ShardResult:
+    """The same as lines of JSON; removed/ is committed first."""
+    packing: Any = name.rpartition(".jsonl")[2].removeprefix(".")
+    decision = store.need_footer(rundir.decision(stage, shard)).identity
+    from_lines = has_lines(rundir, shard)
+    originals = original_rows(rundir, shard) if from_lines else itertools.repeat(None)
+    with (
+        store.atomic(rundir.path("kept", name)) as kept_file,
+        store.atomic(rundir.path("removed", name)) as removed_file,
+    ):
+        writers = [store.LinesWriter(file, packing) for file in (kept_file, removed_file)]
+        for batches, rows in zip(SPLIT[stage](rundir, shard), originals, strict=from_lines):
+            for writer, batch in zip(writers, batches, strict=True):
+                writer.write(b"".join(lines(rundir, stage, shard, batch, rows)))
+        for writer in writers:
+            writer.finish()
+    return ShardResult(config_digest("export", VERSION, stage, decision, name))
 
 
 # ---- the input's columns -------------------------------------------------------------------------
@@ -147,17 +175,10 @@ def _input_columns(
             column = batch.column(document_column[field.name]) if column is None else column
             is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
             columns[field.name] = column.cast(field.type) if is_number else column
-    return {
-        _new_name(name, columns, STEP_COLUMNS[stage]): column for name, column in columns.items()
+    named = {
+        new_name(name, columns, STEP_COLUMNS[stage]): column for name, column in columns.items()
     }
-
-
-def _new_name(name: str, columns: dict[str, pa.Array], taken: set[str]) -> str:
-    """The name of a column of the input, input_<name> where the step writes one of that name."""
-    new = name
-    while new in taken or (new != name and new in columns):
-        new = f"input_{new}"
-    return new
+    return {**named, ROW: pa.array(range(batch.num_rows), pa.int64())}
 
 
 def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatch:
@@ -247,7 +268,7 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
                 texts.append(text[span["start"] : span["end"]])
         chosen = pa.array(rows, pa.int64())
         pieces = {
-            "text" if values is column else _new_name(name, columns_in, {"text"}): values.take(
+            "text" if values is column else new_name(name, columns_in, {"text"}): values.take(
                 chosen
             )
             for name, values in columns_in.items()

@@ -17,7 +17,9 @@ from curation.rundir.kept import default_columns, kept_documents, kept_schema, m
 from curation.rundir.plan import Plan, read
 
 
-def rows(rundir: RunDirectory, plan: Plan, columns: list[str] | None = None) -> list[dict[str, Any]]:
+def rows(
+    rundir: RunDirectory, plan: Plan, columns: list[str] | None = None
+) -> list[dict[str, Any]]:
     return [row for batch in kept_documents(rundir, plan, columns) for row in batch.to_pylist()]
 
 
@@ -64,7 +66,11 @@ def test_columns_of_several_datasets_have_one_type(run_recipe: Callable[..., Any
         *("n", "meta", "mixed", "input_dataset"),
     }
     first, second = rows(rundir, plan)
-    assert (first["dataset"], first["input_dataset"], second["input_dataset"]) == ("a", "mine", None)
+    assert (first["dataset"], first["input_dataset"], second["input_dataset"]) == (
+        "a",
+        "mine",
+        None,
+    )
     assert (first["n"], second["n"]) == (1.0, 1.5)
     assert (first["mixed"], second["mixed"]) == ("5", "s")
     assert (first["meta"], second["meta"]) == ({"x": 1, "y": None}, {"x": None, "y": [1]})

@@ -83,7 +83,7 @@ TESTED_ELSEWHERE = {
     "kernels/gram_index.py": "kernels/test_grams.py",
     "kernels/growing.py": "kernels/test_grams.py",
     "kernels/indexed.py": "gpt3/test_data.py",
-    "pipeline/export.py": "pipeline/test_line.py",
+    "pipeline/lines.py": "pipeline/test_export.py",
     "readers/codings.py": "readers/test_http.py",
     "readers/framing.py": "readers/test_warc.py",
     "readers/headers.py": "readers/test_warc.py",

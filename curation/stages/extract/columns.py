@@ -40,6 +40,12 @@ def is_table(dataset: Dataset, file: store.File) -> bool:
     return not dataset.urls and input_format(dataset, file) == "table"
 
 
+def is_lines(dataset: Dataset, file: store.File) -> bool:
+    """Whether a file's lines are JSON objects, a document each."""
+    name = file.name.lower()
+    return is_table(dataset, file) and not name.endswith((".parquet", ".arrow"))
+
+
 def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, pa.DataType | None]:
     """The struct of every dataset's other columns, None where it has none.
 
