@@ -1,5 +1,5 @@
 """The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs,
-http(s):// through requests.
+hf:// through huggingface-hub, http(s):// through requests.
 
 `paths` reads files and lists them, `writing` writes them, `tables` has Parquet, `lines` JSON lines,
 `arrays` numpy arrays, `web` asks http addresses, `remote` reads them, `fetch` brings files from them, `patience`

@@ -91,6 +91,7 @@ TESTED_ELSEWHERE = {
     "readers/records.py": "readers/test_warc.py",
     "readers/sniffing.py": "readers/test_http.py",
     "readers/submissions.py": "tools/test_webtext.py",
+    "readers/texts.py": "readers/test_tables.py",
     "readers/unpack.py": "readers/test_warc.py",
     "readers/wiki/inline.py": "readers/test_wikitext.py",
     "readers/wiki/marks.py": "readers/test_wikitext.py",
