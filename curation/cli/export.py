@@ -45,6 +45,10 @@ from curation.formats.layouts import FORMATS
     help="The shards of the mixture, or the tokens of the kept documents in their order.",
 )
 @click.option("--license", default="", help="With hf: the licence on the card.")
+@click.option(
+    "--push", metavar="OWNER/NAME", help="With hf: send the folder to this data set of the Hub."
+)
+@click.option("--private", is_flag=True, help="With --push: a data set that is made is private.")
 @workers_option
 @update_option
 def export(
@@ -57,6 +61,8 @@ def export(
     validation: float | None,
     tokens_from: Literal["auto", "mixture", "documents"],
     license: str,
+    push: str | None,
+    private: bool,
     workers: int | None,
     update: bool,
 ) -> None:
@@ -68,12 +74,14 @@ def export(
     \b
     Examples:
       curation export RUN --format jsonl.zst --columns id,url,text --out TEXT
-      curation export RUN --format hf --out DATASET
+      curation export RUN --format hf --out DATASET --push OWNER/NAME
       curation export RUN --format llmc --out TOKENS
     """
     from curation.cli.progress import Steps
     from curation.formats.export import export as exported
 
+    if private and not push:
+        raise click.UsageError("--private goes with --push")
     with Steps() as steps:
         made = exported(
             run,
@@ -85,6 +93,8 @@ def export(
             validation=validation,
             tokens_from=tokens_from,
             license=license,
+            push=push or "",
+            private=private,
             update=update,
             workers=workers or 0,
             progress=steps,
@@ -93,3 +103,5 @@ def export(
     counts = {"texts": made.documents, "tokens": made.tokens}
     what = " and ".join(f"{n:,} {name}" for name, n in counts.items() if n)
     say(f"Wrote {what} in {len(made.files):,} files ({made.bytes:,} bytes): {out}")
+    if made.address:
+        say(f"Pushed to {made.address}")

@@ -40,7 +40,8 @@ class Exported:
     """What an export wrote.
 
     `files`: names in the folder `out`, without the manifest. `documents` counts rows, a cut
-    document's pieces each; `tokens` are those in token files. 0 where the format has none.
+    document's pieces each; `tokens` are those in token files. 0 where the format has none. `address`:
+    where it was pushed to.
     """
 
     out: str
@@ -48,6 +49,7 @@ class Exported:
     documents: int
     tokens: int
     bytes: int
+    address: str = ""
 
 
 def export(
@@ -61,6 +63,8 @@ def export(
     validation: float | None = None,
     tokens_from: TokensFrom = "auto",
     license: str = "",
+    push: str = "",
+    private: bool = False,
     update: bool = False,
     workers: int = 0,
     engine: Engine | None = None,
@@ -80,17 +84,21 @@ def export(
         tokens_from: "mixture" takes the shards of the stage `mix`, "documents" the tokens of the
             kept documents in their order; "auto" the mixture where there is one.
         license: of the card that "hf" writes, for instance "odc-by".
+        push: with "hf", a data set OWNER/NAME of the Hub that the folder is sent to; one that is
+            made there is `private` where asked for.
         update: write again where `out` has an export of another state or other settings.
         workers: worker processes; 0 means one a core, and none for a small run.
         engine: takes the place of `workers`. progress, say: receive what is done, and messages.
 
-    Raises RunError or InputError, one sentence, before anything is written. What an interrupted call
+    Raises CurationError, one sentence, before anything is written where it can. What an interrupted call
     finished is kept, and the same call goes on from there.
     """
     run, out = os.fspath(run).rstrip("/"), os.fspath(out).rstrip("/")
     rundir, plan = plans.read(run)
     form = _format_named(format)
     source = _token_source(rundir, form, tokens_from)
+    if push:
+        _check_push(format, push, out)
     job = _job(rundir, plan, out, format, columns, max_file_mb, compression, validation, source)
     header = _header(job, source, license)
     manifest.need_own_folder(out, header, update)
@@ -106,9 +114,24 @@ def export(
         data = manifest.end(out, header, all_records, others, before)
     totals = data["totals"]
     size = sum(row["size"] for row in data["files"].values())
-    return Exported(
-        out, tuple(data["files"]), totals.get("documents", 0), totals.get("tokens", 0), size
-    )
+    address = ""
+    if push:
+        from curation.formats.hub import push as send
+
+        address = send(out, push, private=private)
+    counts = (totals.get("documents", 0), totals.get("tokens", 0))
+    return Exported(out, tuple(data["files"]), *counts, size, address)
+
+
+def _check_push(format: str, repo: str, out: str) -> None:
+    """Raise what would keep an export from the Hub, before it begins."""
+    from curation.formats.hub import need_hub
+
+    if format != "hf":
+        raise InputError(f"a push goes with the format 'hf', not with {format!r}")
+    if store.is_remote(out):
+        raise InputError(f"{out}: a push sends a local folder; name one with --out")
+    need_hub(repo)
 
 
 def _format_named(name: str) -> Format:

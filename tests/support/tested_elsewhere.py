@@ -123,6 +123,7 @@ TESTED_ELSEWHERE = {
     "stages/classify/shipped.py": "stages/classify/test_stage.py",
     "store/arrays.py": "stages/classify/test_model.py",
     "store/fetch.py": "store/test_remote.py",
+    "store/hub.py": "formats/test_hub.py",
     "store/lines.py": "formats/test_export.py",
     "store/paths.py": "store/test_paths_and_tables.py",
     "store/writing.py": "store/test_paths_and_tables.py",
