@@ -65,7 +65,7 @@ ONLY_IN = {
     "pyspark": ("curation/engine/spark", "jobs/", "perf/"),
     "huggingface_hub": ("curation/store/hub.py", "curation/formats/hub.py"),
     "duckdb": ("curation/store/query.py", "perf/"),
-    "pyarrow.fs": ("curation/store/paths.py", "curation/store/storage.py"),
+    "pyarrow.fs": ("curation/store/paths.py", "curation/store/storage.py", "curation/store/hub.py"),
 }
 NOT_AT_IMPORT = (
     "numba",

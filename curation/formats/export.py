@@ -79,46 +79,61 @@ def export(
         columns: the columns of the documents; by default all that say something of a document.
         max_file_mb: the most million bytes of one file.
         compression: of Dolma's and datatrove's lines, "gz" (default) or "zst".
-        validation: the share of documents held out, by a draw of their content. By default that
-            of the recipe, where it mixes, else 0. A mixture's own parts are kept as they are.
-        tokens_from: "mixture" takes the shards of the stage `mix`, "documents" the tokens of the
-            kept documents in their order; "auto" the mixture where there is one.
+        validation: the share of documents held out, drawn by content; by default that of a recipe
+            that mixes, else 0. A mixture's own parts are kept as they are.
+        tokens_from: "mixture", "documents" (in their order), or "auto": a mixture where there is one.
         license: of the card that "hf" writes, for instance "odc-by".
-        push: with "hf", a data set OWNER/NAME of the Hub that the folder is sent to; one that is
-            made there is `private` where asked for.
+        push: with "hf", a data set OWNER/NAME of the Hub to send the folder to, `private` if made.
         update: write again where `out` has an export of another state or other settings.
-        workers: worker processes; 0 means one a core, and none for a small run.
-        engine: takes the place of `workers`. progress, say: receive what is done, and messages.
+        workers: processes; 0 means one a core, and none for a small run. `engine` takes their place.
+        progress, say: receive what is done, and messages.
 
-    Raises CurationError, one sentence, before anything is written where it can. What an interrupted call
-    finished is kept, and the same call goes on from there.
+    Raises CurationError, one sentence, before anything is written where it can. What an interrupted
+    call finished is kept, and the same call goes on from there.
     """
     run, out = os.fspath(run).rstrip("/"), os.fspath(out).rstrip("/")
     rundir, plan = plans.read(run)
     form = _format_named(format)
-    source = _token_source(rundir, form, tokens_from)
     if push:
         _check_push(format, push, out)
+    source = _token_source(rundir, form, tokens_from)
     job = _job(rundir, plan, out, format, columns, max_file_mb, compression, validation, source)
     header = _header(job, source, license)
     manifest.need_own_folder(out, header, update)
     parts = _parts(job, plan, source, header)
-    with Lock(out, say):
-        store.sweep(out)
-        before = manifest.begin(out, header)
-        missing = [part for part in parts if not manifest.is_done(out, part, before.parts)]
-        records = _made(job, missing, engine, workers, progress)
-        made = {record["part"]: record for record in records}
-        all_records = [made.get(part.label) or before.parts[part.label] for part in parts]
-        others = _card(job, plan, all_records, license) if format == "hf" else {}
-        data = manifest.end(out, header, all_records, others, before)
-    totals = data["totals"]
-    size = sum(row["size"] for row in data["files"].values())
+    make = partial(_made, job, engine=engine, workers=workers, progress=progress)
+    data = _written(job, plan, header, parts, make, say)
+    return _exported(data, out, push, private)
+
+
+def _written(
+    job: Job,
+    plan: Plan,
+    header: dict[str, Any],
+    parts: Sequence[Part],
+    make: Callable[[Sequence[Part]], list[dict[str, Any]]],
+    say: Callable[[str], None],
+) -> dict[str, Any]:
+    """Write what is missing of an export, and its manifest; returns what that says."""
+    with Lock(job.out, say):
+        store.sweep(job.out)
+        before = manifest.begin(job.out, header)
+        missing = [part for part in parts if not manifest.is_done(job.out, part, before.parts)]
+        made = {record["part"]: record for record in make(missing)}
+        records = [made.get(part.label) or before.parts[part.label] for part in parts]
+        others = _card(job, plan, records, header["license"]) if job.name == "hf" else {}
+        return manifest.end(job.out, header, records, others, before)
+
+
+def _exported(data: dict[str, Any], out: str, push: str, private: bool) -> Exported:
+    """What a manifest says; pushed, where that was asked for."""
     address = ""
     if push:
         from curation.formats.hub import push as send
 
         address = send(out, push, private=private)
+    totals = data["totals"]
+    size = sum(row["size"] for row in data["files"].values())
     counts = (totals.get("documents", 0), totals.get("tokens", 0))
     return Exported(out, tuple(data["files"]), *counts, size, address)
 
@@ -171,14 +186,7 @@ def _job(
     import pyarrow as pa
 
     form = FORMATS[format]
-    if not max_file_mb >= 1:
-        raise InputError(f"max_file_mb: a number of at least 1 expected, got {max_file_mb!r}")
-    if compression not in ("", "gz", "zst"):
-        raise InputError(f"compression: gz or zst expected, got {compression!r}")
-    if compression and form.texts not in ("dolma", "datatrove"):
-        raise InputError(f"the format {format!r} has no choice of compression; leave it out")
-    if columns is not None and not form.texts:
-        raise InputError(f"the format {format!r} has tokens and no columns; leave them out")
+    _check_settings(format, columns, max_file_mb, compression)
     share = validation
     if share is None:
         share = rundir.recipe.mix.validation if "mix" in rundir.recipe.stages else 0.0
@@ -202,6 +210,21 @@ def _job(
     packing: Any = compression or form.packing
     size = int(max_file_mb * 1e6)
     return Job(rundir, out, form, format, size, packing, schema, tuple(names), encoding, share)
+
+
+def _check_settings(
+    format: str, columns: Sequence[str] | None, max_file_mb: float, compression: str
+) -> None:
+    """Raise InputError where settings are none, or do not go with the format."""
+    form = FORMATS[format]
+    if not max_file_mb >= 1:
+        raise InputError(f"max_file_mb: a number of at least 1 expected, got {max_file_mb!r}")
+    if compression not in ("", "gz", "zst"):
+        raise InputError(f"compression: gz or zst expected, got {compression!r}")
+    if compression and form.texts not in ("dolma", "datatrove"):
+        raise InputError(f"the format {format!r} has no choice of compression; leave it out")
+    if columns is not None and not form.texts:
+        raise InputError(f"the format {format!r} has tokens and no columns; leave them out")
 
 
 def _header(job: Job, source: str, license: str) -> dict[str, Any]:
@@ -236,7 +259,7 @@ def _parts(job: Job, plan: Plan, source: str, header: dict[str, Any]) -> list[Pa
 
 
 def _made(
-    job: Job, parts: Sequence[Part], engine: Engine | None, workers: int, progress: Progress
+    job: Job, parts: Sequence[Part], *, engine: Engine | None, workers: int, progress: Progress
 ) -> list[dict[str, Any]]:
     """Write parts, in worker processes unless there is little to do."""
     task = partial(write_part, job)
