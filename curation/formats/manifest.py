@@ -35,18 +35,18 @@ def run_identity(rundir: RunDirectory) -> str:
 
 
 def need_own_folder(out: str, header: Mapping[str, Any], update: bool) -> None:
-    """Raise RunError where `out` holds something that is no export of this run and these settings,
-    with `update` something that is no export of this run's recipe at all."""
+    """Raise RunError where `out` holds something that is no export, or, without `update`, one of
+    another run or other settings."""
     if not store.exists(out):
         return
     if not store.is_folder(out):
         raise RunError(f"{out}: a file is there; name a folder with --out")
     there = read_header(out)
     if there is None:
-        names = [] if store.is_remote(out) else os.listdir(out)
-        files = [name for name in names if store.TEMPORARY not in name and name != "run.lock"]
-        remote = store.listing(out, hidden=True) if store.is_remote(out) else []
-        strange = sorted([*files, *(file.name for file in remote)])
+        names = [file.name for file in store.listing(out, hidden=True)]
+        names += [] if store.is_remote(out) else os.listdir(out)
+        first = {name.partition("/")[0] for name in names if store.TEMPORARY not in name}
+        strange = sorted(first - {"run.lock", WORK})
         if strange:
             raise RunError(
                 f"{out}: not an export, and not empty (it holds {strange[0]!r}); name a new folder "

@@ -302,10 +302,11 @@ def _streamed(rundir: RunDirectory, dataset: Dataset, source: Source) -> store.F
 
     An archive of a crawl never changes under its name, and is not asked for its size.
     """
-    if source.address.name.endswith(".parquet"):
-        raise InputError(
-            f"{source.address.url}: a Parquet table cannot be streamed; leave out `stream`"
-        )
+    for ending, kind in ((".parquet", "a Parquet"), (".arrow", "an Arrow")):
+        if source.address.name.endswith(ending):
+            raise InputError(
+                f"{source.address.url}: {kind} table cannot be streamed; leave out `stream`"
+            )
     size, tag = None, ""
     if not dataset.crawls:
         with contextlib.suppress(Unreachable):  # the reading will count it

@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 from click.testing import CliRunner
+from storage import faulty_storage
 
 from curation.cli import main
 from curation.errors import InputError, RunError
@@ -289,6 +291,33 @@ def test_worker_processes_write_the_same(
     assert export(tiny_run, "datatrove", tmp_path / "b").files == made.files
     for name in (*made.files, NAME):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_object_storage_holds_the_same(tiny_run: Path, tmp_path: Path) -> None:
+    boto3 = pytest.importorskip("boto3")
+    with faulty_storage():
+        client = boto3.client("s3", endpoint_url=os.environ["AWS_ENDPOINT_URL"])
+        client.create_bucket(Bucket="exports")
+        out = "s3://exports/a"
+        client.put_object(Bucket="exports", Key="other/notes.txt", Body=b"mine")
+        with pytest.raises(RunError, match="not empty"):
+            export(tiny_run, "jsonl.zst", "s3://exports/other")
+        made = export(tiny_run, "jsonl.zst", out)
+        local = export(tiny_run, "jsonl.zst", tmp_path / "out")
+        assert local.files == made.files
+        for name in (*made.files, NAME):
+            stored = client.get_object(Bucket="exports", Key=f"a/{name}")["Body"].read()
+            assert stored == (tmp_path / "out" / name).read_bytes()
+        keys = [row["Key"] for row in client.list_objects_v2(Bucket="exports")["Contents"]]
+        assert not [key for key in keys if WORK in key or "run.lock" in key]
+        assert export(tiny_run, "jsonl.zst", out).files == made.files
+
+
+def test_what_a_killed_export_left_is_no_other_folder(tiny_run: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / WORK).mkdir(parents=True)
+    (tmp_path / "out" / WORK / "header.json.tmp-abc").write_text("{")
+    assert export(tiny_run, "jsonl", tmp_path / "out").documents
+    assert not (tmp_path / "out" / WORK).exists()
 
 
 def test_the_command_says_what_it_wrote(tiny_run: Path, tmp_path: Path) -> None:
