@@ -7,6 +7,7 @@
     ├── RunError             the run directory: not a run, in use, or made by another recipe
     │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
+    ├── HubError             the Hub refused what was sent to it, or did not answer
     ├── LedgerError          documents in are not documents out plus documents removed
     └── MissingExtra         an optional part is not installed: says which `pip install` brings it
 
@@ -69,6 +70,10 @@ class TaskError(CurationError):
 
 class LedgerError(CurationError):
     """Documents in are not documents kept plus documents removed."""
+
+
+class HubError(CurationError):
+    """The Hub refused what was sent to it, or did not answer."""
 
 
 class MissingExtra(CurationError):

@@ -51,6 +51,8 @@ PLACES = {
 }
 # Public beside what `curation` itself names: stable import paths, by their docstrings.
 PYTHON = (
+    "curation.formats.export.export",
+    "curation.formats.export.Exported",
     "curation.gpt3.evaluate.evaluate",
     "curation.gpt3.evaluate.read_dirty",
     "curation.gpt3.scoring.Score",

@@ -28,6 +28,7 @@ COMMANDS = {  # in the order of the help page
     "decontaminate": "steps:decontaminate",
     "tokenize": "steps:tokenize",
     "mix": "mix:mix",
+    "export": "export:export",
     "webtext-urls": "webtext:webtext_urls",
     "report": "inspect:report",
     "explain": "inspect:explain",

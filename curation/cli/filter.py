@@ -10,6 +10,7 @@ import click
 from curation.cli.options import (
     column_options,
     config_options,
+    format_option,
     out_option,
     update_option,
     workers_option,
@@ -41,6 +42,7 @@ from curation.recipe.tables import FilterConfig
 )
 @config_options(FilterConfig, *LISTS, "max_removed", "alarm")
 @column_options()
+@format_option
 @out_option
 @workers_option
 @update_option
@@ -53,8 +55,7 @@ def filter_(
 ) -> None:
     """Rules on measured signals: words, repetition, addresses, and signals of your own.
 
-    Writes DIR/kept/*.parquet and DIR/removed/*.parquet with every signal as a column, and in removed/
-    the rule (`reason`) and all rules that are true (`fired`). `curation reasons --signals` lists the
+    Writes DIR/kept/ and DIR/removed/ with every signal as a column, and in removed/ the rule (`reason`) and all rules that are true (`fired`). `curation reasons --signals` lists the
     signals.
 
     \b

@@ -29,6 +29,17 @@ workers_option = click.option(
 update_option = click.option(
     "--update", is_flag=True, help="Run again in a directory made with other settings."
 )
+# The names are those of `pipeline/export.py`, which takes long to import.
+ROWS = ("parquet", "same", "jsonl", "jsonl.gz", "jsonl.zst")
+format_option = click.option(
+    "--format",
+    "export_format",
+    type=click.Choice(ROWS),
+    default="parquet",
+    show_default=True,
+    help="Of the files in DIR/kept/ and DIR/removed/; same: lines of JSON where INPUT is lines, "
+    "packed alike.",
+)
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit code 3 where archives are damaged; the run ends as usual."
 )

@@ -1,12 +1,15 @@
-"""What a step writes for its user: kept/*.parquet, removed/*.parquet and hits.parquet.
+"""What a step writes for its user: kept/, removed/ and hits.parquet.
 
 The columns are those of the input, in its order and under their own names, with `id` in front where
 the input has none; then those of the step. One file a shard; text is copied a row group at a time.
+Kept and removed rows are Parquet, or lines of JSON; where the input is lines too, its lines are read
+once more, so that every value comes out as it went in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -17,6 +20,7 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.engine.base import Engine
+from curation.pipeline.lines import ROW, has_lines, lines, new_name, original_rows, step_columns
 from curation.recipe.line import DECIDING
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.plan import Plan
@@ -28,21 +32,8 @@ from curation.stages.extract.columns import columns_path, is_table
 VERSION = 5
 INPUT = "input"  # the dataset of the files that the user named
 PLACES = ("kept", "removed", "hits.parquet")
-# The columns that a step adds; one of the input with such a name becomes input_<name>.
-STEP_COLUMNS = {
-    "filter": {"reason", "fired"},
-    "classify": {"reason", "quality", "pareto_draw"},
-    "dedup": {
-        "reason",
-        "kept_id",
-        "kept_dataset",
-        "cluster_size",
-        "jaccard",
-        "repeated_lines",
-        "repeated_paragraphs",
-    },
-    "decontaminate": {"reason", "piece", "cuts"},
-}
+PARQUET, SAME = "parquet", "same"  # `same`: lines for lines, packed alike; Parquet for all else
+FORMATS = (PARQUET, SAME, "jsonl", "jsonl.gz", "jsonl.zst")
 ARCHIVE_COLUMNS = ("id", "url", "text", "date", "language", "language_score", "crawl_language",
                    "crawl_language_share", "crawl_language_reliable", "robots", "license",
                    "license_from", "archive", "offset", "place")  # fmt: skip
@@ -58,13 +49,13 @@ HITS = pa.schema(
 )
 
 
-def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
+def run(rundir: RunDirectory, plan: Plan, engine: Engine, format: str = PARQUET) -> None:
     """Write kept/ and removed/ for the last filtering stage of the recipe, and hits.parquet
-    after `decontaminate`."""
+    after `decontaminate`. `format` is one of `FORMATS`."""
     stage = next(stage for stage in reversed(rundir.recipe.stages) if stage in DECIDING)
     shards = plan.of(INPUT)
-    _drop_others(rundir, {shard.name + ".parquet" for shard in shards})
-    engine.map("export", partial(export_shard, rundir, stage), shards)
+    _drop_others(rundir, {shard.name + ending(rundir, shard, format) for shard in shards})
+    engine.map("export", partial(export_shard, rundir, stage, format), shards)
     if stage == "decontaminate":
         engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
 
@@ -79,8 +70,20 @@ def _drop_others(rundir: RunDirectory, names: set[str]) -> None:
                     store.delete(file.path)
 
 
-def export_shard(rundir: RunDirectory, stage: str, shard: Shard) -> ShardResult:
+def ending(rundir: RunDirectory, shard: Shard, format: str) -> str:
+    """What the names of a shard's files in kept/ and removed/ end in."""
+    if format == SAME:
+        name = shard.files[0].name.lower()
+        packed = next((p for p in (".gz", ".zst") if name.endswith(p)), "")
+        return ".jsonl" + packed if has_lines(rundir, shard) else ".parquet"
+    return "." + format
+
+
+def export_shard(rundir: RunDirectory, stage: str, format: str, shard: Shard) -> ShardResult:
     """Write one shard's kept and removed rows."""
+    name = shard.name + ending(rundir, shard, format)
+    if not name.endswith(".parquet"):
+        return _export_lines(rundir, stage, shard, name)
     decision = store.need_footer(rundir.decision(stage, shard)).identity
     columns = _table_columns(rundir, shard)
     digest = config_digest("export", VERSION, stage, decision, str(columns))
@@ -105,6 +108,7 @@ class _Sink:
         self._writer: store.TableWriter | None = None
 
     def write(self, batch: pa.RecordBatch) -> None:
+        batch = batch.drop_columns([ROW])
         if self._writer is None:
             self._writer = store.TableWriter(self._path, batch.schema, self._digest).__enter__()
         self._writer.write(batch)
@@ -115,6 +119,28 @@ class _Sink:
     def __exit__(self, *error: Any) -> None:
         if self._writer is not None:
             self._writer.__exit__(*error)
+
+
+# ---- lines ---------------------------------------------------------------------------------------
+
+
+def _export_lines(rundir: RunDirectory, stage: str, shard: Shard, name: str) -> ShardResult:
+    """The same as lines of JSON; removed/ is committed first."""
+    packing: Any = name.rpartition(".jsonl")[2].removeprefix(".")
+    decision = store.need_footer(rundir.decision(stage, shard)).identity
+    from_lines = has_lines(rundir, shard)
+    originals = original_rows(rundir, shard) if from_lines else itertools.repeat(None)
+    with (
+        store.atomic(rundir.path("kept", name)) as kept_file,
+        store.atomic(rundir.path("removed", name)) as removed_file,
+    ):
+        writers = [store.LinesWriter(file, packing) for file in (kept_file, removed_file)]
+        for batches, rows in zip(SPLIT[stage](rundir, shard), originals, strict=from_lines):
+            for writer, batch in zip(writers, batches, strict=True):
+                writer.write(b"".join(lines(rundir, stage, shard, batch, rows)))
+        for writer in writers:
+            writer.finish()
+    return ShardResult(config_digest("export", VERSION, stage, decision, name))
 
 
 # ---- the input's columns -------------------------------------------------------------------------
@@ -129,7 +155,7 @@ def _table_columns(rundir: RunDirectory, shard: Shard) -> pa.Schema | None:
 
 
 def _input_columns(
-    rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch, more: Sequence[str] = ()
+    rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch
 ) -> dict[str, pa.Array]:
     """The columns of the input, in its order and as the user named them."""
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
@@ -150,16 +176,9 @@ def _input_columns(
             column = batch.column(document_column[field.name]) if column is None else column
             is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
             columns[field.name] = column.cast(field.type) if is_number else column
-    taken = STEP_COLUMNS[stage] | set(more)
-    return {_new_name(name, columns, taken): column for name, column in columns.items()}
-
-
-def _new_name(name: str, columns: dict[str, pa.Array], taken: set[str]) -> str:
-    """The name of a column of the input, input_<name> where the step writes one of that name."""
-    new = name
-    while new in taken or (new != name and new in columns):
-        new = f"input_{new}"
-    return new
+    taken = step_columns(rundir, stage, shard)
+    named = {new_name(name, columns, taken): column for name, column in columns.items()}
+    return {**named, ROW: pa.array(range(batch.num_rows), pa.int64())}
 
 
 def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatch:
@@ -175,13 +194,12 @@ def _groups(
     """Row groups of the documents: the input's columns, and the rows of a row-aligned table
     beside them."""
     table = table.combine_chunks()
-    more = table.column_names if stage == "filter" else ()
     start = 0
     for batch in store.read_groups(rundir.documents(shard)):
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
         yield (
-            _input_columns(rundir, stage, shard, batch, more),
+            _input_columns(rundir, stage, shard, batch),
             pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
         )
         start += batch.num_rows
@@ -275,7 +293,7 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
                 texts.append(text[span["start"] : span["end"]])
         chosen = pa.array(rows, pa.int64())
         pieces = {
-            "text" if values is column else _new_name(name, columns_in, {"text"}): values.take(
+            "text" if values is column else new_name(name, columns_in, {"text"}): values.take(
                 chosen
             )
             for name, values in columns_in.items()

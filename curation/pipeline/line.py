@@ -74,6 +74,7 @@ def run(
     until: str | None = None,
     update: bool = False,
     export: bool = False,
+    export_format: str = exports.PARQUET,
     say: Callable[[str], None] = print,
 ) -> tuple[RunDirectory, Plan]:
     """Run a recipe into the directory `out`, reusing whatever is there and valid.
@@ -82,7 +83,8 @@ def run(
         again_from: make this stage and those after it again, whatever is there.
         until: stop after this stage.
         update: run again under a changed recipe, where `out` was made by another.
-        export: write kept/ and removed/ of the dataset `input`, for a step on a user's own files.
+        export: write kept/ and removed/ of the dataset `input`, for a step on a user's own files,
+            as `export_format` says: one of `export.FORMATS`.
         say: receives messages for the user, one line at a time.
 
     Raises:
@@ -111,7 +113,7 @@ def run(
         if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
             say(f"{ledger_path}: damaged; it is written again")
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
-        busy = _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say)
+        busy = _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say, export_format)
         if not busy and until != "download":
             say("Every table is there already: nothing to do.")
         ended = [stage for stage in STAGES if manifests.read(out, stage)]
@@ -183,6 +185,7 @@ def _run_steps(
     steps: Sequence[str],
     until: str,
     say: Callable[[str], None],
+    export_format: str,
 ) -> bool:
     """Run the steps up to `until` whose manifests do not fit. Returns whether there were any.
 
@@ -196,7 +199,7 @@ def _run_steps(
         if manifest is None and not wanted:
             continue
         try:
-            key = step_key(rundir, plan, step, identities)
+            key = step_key(rundir, plan, step, identities, export_format)
         except CurationError:  # what a later step reads outside need not be there yet
             if wanted:
                 raise
@@ -214,8 +217,10 @@ def _run_steps(
                 store.delete(rundir.path("ledger.json"))
                 compile_kernels(engine, stages)
             busy = True
-            module = exports if step == "export" else MODULES[step]
-            module.run(rundir, plan, engine)
+            if step == "export":
+                exports.run(rundir, plan, engine, export_format)
+            else:
+                MODULES[step].run(rundir, plan, engine)
             manifest = manifests.write(rundir.out, engine, step, key, _places(rundir, step))
         identities.append(manifest.identity)
     return busy
@@ -270,7 +275,13 @@ _OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {
 }
 
 
-def step_key(rundir: RunDirectory, plan: Plan, step: str, identities: Sequence[str]) -> str:
+def step_key(
+    rundir: RunDirectory,
+    plan: Plan,
+    step: str,
+    identities: Sequence[str],
+    export_format: str = exports.PARQUET,
+) -> str:
     """The digest of all that a step's files depend on; `identities` are of the steps before.
 
     It may change where no file does: then footers say what is reused.
@@ -284,7 +295,9 @@ def step_key(rundir: RunDirectory, plan: Plan, step: str, identities: Sequence[s
     shards = [
         (str(s), s.ordinal, s.batch, [(f.name, f.size) for f in s.files]) for s in plan.shards
     ]
-    versions = [exports.VERSION]
+    versions: list[object] = [exports.VERSION]
+    if export_format != exports.PARQUET:
+        versions.append(export_format)
     if step != "export":
         folder = importlib.import_module(f"curation.stages.{step}")
         names = [

@@ -13,7 +13,7 @@ _HTML_DUMP = "-enterprise-html"  # enwiki-NS0-20240101-ENTERPRISE-HTML.json.tar.
 _KINDS: dict[Format, tuple[str, ...]] = {
     "archive": (".warc", ".wet", ".arc", ".wat"),
     "mediawiki": (".xml",),
-    "table": (".parquet", ".jsonl", ".ndjson", ".json"),
+    "table": (".parquet", ".arrow", ".jsonl", ".ndjson", ".json"),
     "text": (".txt", ".md"),
 }
 

@@ -1,4 +1,4 @@
-"""JSONL, Parquet and plain text files -> documents, the user's other columns kept.
+"""JSONL, Parquet and Arrow files -> documents, the user's other columns kept.
 
 Costs what orjson and pyarrow cost, and memory for one line or one batch of rows. The trap: one
 broken line must cost one line, but a text column that is nowhere in the file is the user's mistake
@@ -12,6 +12,7 @@ import decimal
 import io
 import json
 import math
+import posixpath
 import re
 import uuid
 from collections.abc import Iterator
@@ -23,33 +24,14 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.errors import InputError
-from curation.readers.encoding import codec_and_text, why_unreadable
-from curation.readers.html import clean_text
-from curation.readers.records import Document, PageError, Reject
+from curation.readers.records import Document, Reject
 from curation.readers.unpack import UnpackedFile
 
 MAX_LINE_BYTES = 64 << 20  # of a line of JSON, and of a string in Parquet
-MAX_TEXT_BYTES = 256 << 20
 _BATCH_ROWS = 256
 _PROBE_LINES = 100  # lines without the text column after which it is not in the file
 # What Python's json writes for floats that JSON has not; strings are matched to be left alone.
 _NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b')
-
-# Project Gutenberg's marks, since 1991 in many spellings; what stands before the first and after
-# the last is not the book.
-_GUTENBERG_START = re.compile(
-    r"(?im)^[ \t]*(?:\*{3}[ \t]*START OF (?:THE|THIS) PROJECT GUTENBERG[^\n]*(?:\n(?![ \t]*\n)[^\n*]*)?\*{3}"
-    r"|\*{1,2}END[ *]*THE SMALL PRINT!?[^\n]*\*END\*)[^\n]*\n"
-)
-_GUTENBERG_END = re.compile(
-    r"(?im)^[ \t]*(?:\*{3}[ \t]*END OF (?:THE|THIS) PROJECT GUTENBERG|End of (?:the |this )?(?:Project )?Gutenberg(?:'s|’s)? )[^\n]*"
-)
-# Whom the file is owed to: paragraphs in front of the title page.
-_GUTENBERG_CREDIT = re.compile(
-    r"(?is)\s*(?:\[(?:Portions of this header|Project Gutenberg is a)"
-    r"|(?:This )?e-?(?:text|book) (?:was |is )?(?:prepared|produced|revised) "
-    r"|(?:Produced|Prepared|Transcribed|Scanned|Digitized) (?:by|from) |\(?Additional editing by ).{0,800}?(?:\n[ \t]*\n|\Z)"
-)
 
 
 def read_table_file(
@@ -60,10 +42,10 @@ def read_table_file(
     id_column: str = "id",
     url_column: str = "url",
 ) -> Iterator[Document | Reject]:
-    """Documents of a `.parquet` (seekable stream) or JSONL file, the latter plain, gzip, zstd or
-    bzip2.
+    """Documents of a `.parquet` or `.arrow` (seekable stream) or JSONL file, the last plain, gzip,
+    zstd or bzip2.
 
-    `offset` is the row (Parquet) or the byte of the line in the unpacked file (JSONL). Texts are
+    `offset` is the row (Parquet, Arrow) or the byte of the line in the unpacked file (JSONL). Texts are
     given as they are; ids of other types become text; `extra` holds the other columns, also an
     address that is no string. Blank lines are no records.
 
@@ -72,54 +54,11 @@ def read_table_file(
     the text column is nowhere in the file, nothing of the file can be read, or it is of another
     kind.
     """
-    rows = _parquet_rows if name.lower().endswith(".parquet") else json_rows
+    by_ending = {".parquet": _parquet_rows, ".arrow": _arrow_rows}
+    rows = by_ending.get(posixpath.splitext(name.lower())[1], json_rows)
     columns = (text_column, id_column, url_column)
     for offset, row in rows(stream, name, text_column):
         yield row if isinstance(row, Reject) else _document(row, offset, columns)
-
-
-def read_text_file(stream: BinaryIO, name: str) -> Iterator[Document | Reject]:
-    """The one document of a `.txt` or `.md` file (packed or not), Project Gutenberg's header and
-    footer cut off.
-
-    Reasons: too_large, undecodable, empty, truncated or malformed (packed and damaged).
-    """
-    source = UnpackedFile(stream)
-    body = io.BufferedReader(source).read(MAX_TEXT_BYTES + 1)
-    if source.damage is not None:
-        yield Reject(source.damage.reason, offset=0, detail=source.damage.detail)
-        return
-    if len(body) > MAX_TEXT_BYTES:
-        yield Reject("too_large", offset=0, detail=f"more than {MAX_TEXT_BYTES} bytes in {name}")
-        return
-    codec, text = codec_and_text(body, None)
-    if detail := why_unreadable(body, codec, text, is_text=True):
-        yield Reject("undecodable", offset=0, detail=detail)
-        return
-    try:
-        yield Document(clean_text(gutenberg_body(clean_text(text))), offset=0)
-    except PageError as error:
-        yield Reject(error.reason, offset=0, detail=error.detail)
-
-
-def gutenberg_body(text: str) -> str:
-    r"""A book (line ends \n) without Project Gutenberg's header, credits and footer; any other text
-    unchanged.
-
-    >>> gutenberg_body("Notice\n*** START OF THE PROJECT GUTENBERG EBOOK EMMA ***\nEmma was.\n*** END OF THE PROJECT "
-    ...                "GUTENBERG EBOOK EMMA ***\nLicence")
-    'Emma was.\n'
-    """
-    start = 0
-    for match in _GUTENBERG_START.finditer(text, 0, min(len(text), 100_000)):
-        start = match.end()
-    if not start:
-        return text
-    for _ in range(3):
-        if credit := _GUTENBERG_CREDIT.match(text, start):
-            start = credit.end()
-    end = _GUTENBERG_END.search(text, start)
-    return text[start : end.start() if end else len(text)]
 
 
 def _document(row: dict[str, Any], offset: int, columns: tuple[str, str, str]) -> Document | Reject:
@@ -198,20 +137,56 @@ def _parquet_rows(
         if text_column not in file.schema_arrow.names:
             raise _no_column(name, text_column, file.schema_arrow.names)
         for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            large = _too_large(batch)
-            small = batch.filter(pc.invert(large)) if pc.any(large).as_py() else batch
-            rows = zip(*(_values(column) for column in small.columns), strict=True)
-            for is_large in large.to_pylist():
-                if is_large:
-                    detail = f"a string of more than {MAX_LINE_BYTES} bytes"
-                    yield row, Reject("too_large", offset=row, detail=detail)
-                else:
-                    yield row, dict(zip(batch.schema.names, next(rows), strict=True))
-                row += 1
+            yield from _batch_rows(batch, row)
+            row += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{name}: not a whole Parquet file (after row {row}): {error}; fetch or write it again"
         ) from error
+
+
+def _arrow_rows(
+    stream: BinaryIO, name: str, text_column: str
+) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    """The rows of an Arrow file or stream, as the `datasets` library saves them."""
+    row = 0
+    try:
+        schema, batches = arrow_batches(stream)
+        if text_column not in schema.names:
+            raise _no_column(name, text_column, schema.names)
+        for batch in batches:
+            for start in range(0, batch.num_rows, _BATCH_ROWS):
+                part = batch.slice(start, _BATCH_ROWS)
+                yield from _batch_rows(part, row)
+                row += part.num_rows
+    except (pa.ArrowInvalid, OSError) as error:
+        raise InputError(
+            f"{name}: not a whole Arrow file (after row {row}): {error}; fetch or write it again"
+        ) from error
+
+
+def arrow_batches(stream: BinaryIO) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The columns and batches of an Arrow IPC file or stream, told apart by how they begin."""
+    magic = stream.read(6)
+    stream.seek(0)
+    if magic == b"ARROW1":
+        file = pa.ipc.open_file(stream)
+        return file.schema, (file.get_batch(i) for i in range(file.num_record_batches))
+    reader = pa.ipc.open_stream(stream)
+    return reader.schema, iter(reader)
+
+
+def _batch_rows(batch: pa.RecordBatch, row: int) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
+    """The rows of a batch whose first is number `row`."""
+    large = _too_large(batch)
+    small = batch.filter(pc.invert(large)) if pc.any(large).as_py() else batch
+    rows = zip(*(_values(column) for column in small.columns), strict=True)
+    for number, is_large in enumerate(large.to_pylist(), row):
+        if is_large:
+            detail = f"a string of more than {MAX_LINE_BYTES} bytes"
+            yield number, Reject("too_large", offset=number, detail=detail)
+        else:
+            yield number, dict(zip(batch.schema.names, next(rows), strict=True))
 
 
 def _too_large(batch: pa.RecordBatch) -> pa.BooleanArray:

@@ -177,7 +177,9 @@ def commit(
             store.delete(rundir.path(*folder.split("/"), name + ".parquet"))
         if name not in planned and name.startswith(EXPORTED + "/"):
             for side in ("kept", "removed"):
-                store.delete(rundir.path(side, name.removeprefix(EXPORTED + "/") + ".parquet"))
+                stem = name.removeprefix(EXPORTED + "/")
+                for ending in (".parquet", *store.ENDINGS.values()):
+                    store.delete(rundir.path(side, stem + ending))
     for name in reversed(manifests.PLANS):
         if manifests.read_data(rundir.path(name)) != new:
             if old == new:

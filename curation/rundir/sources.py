@@ -223,7 +223,8 @@ def _kept_tables(run: str, plan: dict[str, Any]) -> list[str]:
             store.join(run, "documents", shard["dataset"], f"{shard['number']:05d}.parquet")
             for shard in plan["shards"]
         ]
-    if store.is_folder(store.join(run, "kept")):
+    # Lines that a step wrote have several rows of one id where documents were cut.
+    if any(file.name.endswith(".parquet") for file in store.listing(store.join(run, "kept"))):
         return [
             store.join(run, "kept", f"{shard['number']:05d}.parquet")
             for shard in plan["shards"]
@@ -301,10 +302,11 @@ def _streamed(rundir: RunDirectory, dataset: Dataset, source: Source) -> store.F
 
     An archive of a crawl never changes under its name, and is not asked for its size.
     """
-    if source.address.name.endswith(".parquet"):
-        raise InputError(
-            f"{source.address.url}: a Parquet table cannot be streamed; leave out `stream`"
-        )
+    for ending, kind in ((".parquet", "a Parquet"), (".arrow", "an Arrow")):
+        if source.address.name.endswith(ending):
+            raise InputError(
+                f"{source.address.url}: {kind} table cannot be streamed; leave out `stream`"
+            )
     size, tag = None, ""
     if not dataset.crawls:
         with contextlib.suppress(Unreachable):  # the reading will count it

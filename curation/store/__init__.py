@@ -1,14 +1,15 @@
 """The only package that opens paths: local folders, s3://, gs:// and hdfs:// through pyarrow.fs,
-http(s):// through requests.
+hf:// through huggingface-hub, http(s):// through requests.
 
-`paths` reads files and lists them, `writing` writes them, `tables` has Parquet, `arrays` numpy
-arrays, `web` asks http addresses, `remote` reads them, `fetch` brings files from them, `patience`
+`paths` reads files and lists them, `writing` writes them, `tables` has Parquet, `lines` JSON lines,
+`arrays` numpy arrays, `web` asks http addresses, `remote` reads them, `fetch` brings files from them, `patience`
 tries again. All commit last: everything is written under a temporary name and appears whole or not
 at all.
 """
 
 from curation.store.arrays import read_array, write_array
 from curation.store.fetch import PART, fetch
+from curation.store.lines import ENDINGS, LinesWriter, Packing, json_line, without_nulls
 from curation.store.paths import (
     TEMPORARY,
     File,
@@ -64,12 +65,15 @@ from curation.store.writing import (
 )
 
 __all__ = [
+    "ENDINGS",
     "PART",
     "TEMPORARY",
     "Address",
     "File",
     "Footer",
     "Ledger",
+    "LinesWriter",
+    "Packing",
     "Patience",
     "RemoteFile",
     "Table",
@@ -91,6 +95,7 @@ __all__ = [
     "is_remote",
     "is_web",
     "join",
+    "json_line",
     "listing",
     "locks",
     "need_footer",
@@ -110,6 +115,7 @@ __all__ = [
     "sweep",
     "sync_folders",
     "under_locks",
+    "without_nulls",
     "write_array",
     "write_bytes",
     "write_json",

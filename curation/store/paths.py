@@ -46,6 +46,10 @@ def filesystem(path: str) -> tuple[Any, str]:
     if not is_remote(path):
         return pafs.LocalFileSystem(), path
     scheme, _, rest = path.partition("://")
+    if scheme == "hf":
+        from curation.store.hub import hub_filesystem
+
+        return hub_filesystem(), rest.rstrip("/")
     bucket, _, key = rest.partition("/")
     try:
         # With the option a put is one request, and nothing appears before it.

@@ -21,12 +21,19 @@ from curation.store.patience import Patience, TryAgain, persist
 T = TypeVar("T")
 PATIENCE = Patience()
 # What no patience mends, in the words of the services.
+_passing: list[type[Exception]] = [OSError]
 _FINAL = re.compile(
     r"ACCESS_?DENIED|NO_?SUCH_?BUCKET|INVALID_?ACCESS_?KEY|SIGNATURE_?DOES_?NOT_?MATCH"
     r"|INVALID_?CLIENT_?TOKEN|MISSING_?AUTHENTICATION|PERMISSION_?DENIED|INVALID_?BUCKET"
     r"|expired|Forbidden",
     re.IGNORECASE,
 )
+
+
+def count_as_passing(kind: type[Exception]) -> None:
+    """From now on `retried` takes errors of this kind for some that may pass, as it does OSErrors."""
+    if kind not in _passing:
+        _passing.append(kind)
 
 
 def retried(action: Callable[[], T], name: str) -> T:
@@ -40,7 +47,7 @@ def retried(action: Callable[[], T], name: str) -> T:
             return action()
         except FileNotFoundError:
             raise
-        except OSError as error:
+        except tuple(_passing) as error:
             line = str(error).partition("\n")[0]
             if isinstance(error, PermissionError) or _FINAL.search(line):
                 raise Unreachable(

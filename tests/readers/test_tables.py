@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from curation.errors import InputError
 from curation.readers import tables
 from curation.readers.records import Document, Reject
-from curation.readers.tables import gutenberg_body, read_table_file, read_text_file
+from curation.readers.tables import read_table_file
+from curation.readers.texts import gutenberg_body, read_text_file
 
 ROWS = [
     {"id": 7, "text": "one\nline", "url": "http://a/", "score": 0.5},

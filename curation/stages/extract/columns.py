@@ -8,6 +8,7 @@ what a Parquet column cannot give back (times, decimals, maps).
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Sequence
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,12 @@ Types = dict[str, pa.DataType]
 def is_table(dataset: Dataset, file: store.File) -> bool:
     """Whether a file's rows are documents; with `urls` they say where records are."""
     return not dataset.urls and input_format(dataset, file) == "table"
+
+
+def is_lines(dataset: Dataset, file: store.File) -> bool:
+    """Whether a file's lines are JSON objects, a document each."""
+    name = file.name.lower()
+    return is_table(dataset, file) and not name.endswith((".parquet", ".arrow"))
 
 
 def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, pa.DataType | None]:
@@ -95,8 +102,9 @@ def columns_of(dataset: Dataset, shard: Shard) -> Types:
     for file in shard.files:
         if not is_table(dataset, file):
             continue
-        of_file = _parquet_columns if file.name.lower().endswith(".parquet") else _json_columns
-        types = _merged(types, of_file(dataset, file))
+        kind = posixpath.splitext(file.name.lower())[1]
+        by_kind = {".parquet": _parquet_columns, ".arrow": _arrow_columns}
+        types = _merged(types, by_kind.get(kind, _json_columns)(dataset, file))
     return types
 
 
@@ -134,6 +142,17 @@ def _json_type(value: Any) -> pa.DataType:
         return _LARGE if -(1 << 63) <= value < 1 << 63 else pa.string()
     kinds = {type(None): pa.null(), bool: pa.bool_(), int: pa.int64(), float: pa.float64()}
     return kinds.get(type(value), pa.string())
+
+
+def _arrow_columns(dataset: Dataset, file: store.File) -> Types:
+    """Of an Arrow file, which has no statistics: ids are text, and large integers may be there."""
+    from curation.readers.tables import arrow_batches
+
+    with store.open_input(file.path) as stream:
+        types = {field.name: _kept(field.type) for field in arrow_batches(stream)[0]}
+    if types.get(dataset.url_column) == pa.string():
+        types[dataset.url_column] = ADDRESS
+    return _with_made_ids(dataset, types)
 
 
 def _parquet_columns(dataset: Dataset, file: store.File) -> Types:

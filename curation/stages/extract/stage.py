@@ -345,7 +345,7 @@ def _records(
     config: ExtractConfig, dataset: Dataset, stream: Any, file: store.File
 ) -> Iterator[Document | Reject | Skipped]:
     """What one stream holds, record by record."""
-    from curation.readers import mediawiki, tables, wikihtml
+    from curation.readers import mediawiki, texts, wikihtml
 
     kind = input_format(dataset, file)
     if kind == "archive":
@@ -357,4 +357,4 @@ def _records(
     elif kind == "table":
         yield from read_table_rows(dataset, stream, file)
     else:
-        yield from tables.read_text_file(stream, file.name)
+        yield from texts.read_text_file(stream, file.name)
