@@ -55,10 +55,10 @@ model = fasttext.train_supervised(input=sys.argv[1], wordNgrams=2, bucket=200000
 model.save_model(sys.argv[2])
 """
 SETS = (
-    *itertools.chain(*(itertools.combinations(GROUPS["prose"], n) for n in (1, 2, 3))),
+    *itertools.chain(*(itertools.combinations(tuple(GROUPS["prose"]), n) for n in (1, 2, 3))),
     *itertools.chain(
         *(
-            [sum((GROUPS[name] for name in names), ())]
+            [sum((tuple(GROUPS[name]) for name in names), ())]
             for names in (
                 ("chars",), ("gopher",), ("chars", "prose"), ("chars", "gopher"),
                 ("prose", "gopher"), ("chars", "prose", "gopher"),
@@ -255,7 +255,7 @@ def show_nested(known: Labelled, run: str) -> None:
     print_row(["---"] * len(HEAD))
     show("nested choice", known, out, known.by_length(out), None)
     for form in CALIBRATIONS:  # the first is the default
-        name = setting_name(GROUPS["prose"], "characters", form)
+        name = setting_name(tuple(GROUPS["prose"]), "characters", form)
         show(name, known, settings[name], known.by_length(settings[name]), None)
 
 

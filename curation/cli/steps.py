@@ -1,0 +1,358 @@
+"""One stage on a user's own files: each command makes a recipe of a few stages and runs it."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+from curation.cli.options import (
+    column_options,
+    config_options,
+    format_option,
+    out_option,
+    out_or_plan_option,
+    strict_option,
+    update_option,
+    with_options,
+    workers_option,
+)
+from curation.errors import CurationError
+from curation.recipe.tables import (
+    ClassifyConfig,
+    DecontaminateConfig,
+    DedupConfig,
+    DownloadConfig,
+    ExtractConfig,
+    MixConfig,
+    TokenizeConfig,
+)
+
+Tables = dict[str, Any]
+inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
+
+
+@click.command()
+@click.argument("inputs", nargs=-1, metavar="INPUT...")
+@config_options(
+    ExtractConfig,
+    "extractor",
+    "headline",
+    "comments",
+    "markdown",
+    "digests",
+    "languages",
+    "language_threshold",
+    "language_model",
+)
+@click.option(
+    "--urls",
+    metavar="LIST",
+    help="Instead of INPUT: addresses, one a line, fetched from Common Crawl.",
+)
+@click.option(
+    "--index",
+    multiple=True,
+    help="With --urls: Parquet files of its columnar index.  May be repeated.",
+)
+@config_options(DownloadConfig, "base_url")
+@click.option(
+    "--show",
+    metavar="PAGE.html",
+    help="Write only what the extractor makes of this page, or of an archive's first pages, block "
+    "by block, to OUT.",
+)
+@column_options()
+@out_option
+@workers_option
+@update_option
+@strict_option
+def extract(
+    inputs: tuple[str, ...],
+    urls: str | None,
+    index: tuple[str, ...],
+    show: str | None,
+    out: str,
+    settings: Tables,
+    **options: Any,
+) -> None:
+    """Text of archives (WARC, WET, ARC), MediaWiki dumps, tables and text files.
+
+    Writes DIR/documents/*.parquet, and what was refused to DIR/rejects/. An INPUT at an http(s)
+    address is brought to DIR/downloads/ first, in the other steps too. The headline, comments and
+    Markdown are choices of the extractor `blocks`.
+
+    \b
+    Examples:
+      curation extract crawl/*.warc.gz --out RUN --languages en
+      curation extract --urls urls.txt --index cc-index/ --out RUN
+      curation extract --show page.html --out blocks.html
+    """
+    if bool(inputs) + bool(urls) + bool(show) != 1:
+        raise click.UsageError("give INPUT..., or --urls LIST, or --show PAGE.html")
+    if bool(urls) != bool(index):
+        raise click.UsageError("--urls and --index go together")
+    if show:
+        from curation.cli.extractor import show_page
+
+        return show_page(show, out)
+    if model := settings["extract"].get("language_model"):
+        settings["extract"]["language_model"] = absolute(model)
+    dataset = dataset_table("input", "crawl", inputs)
+    if urls:
+        dataset |= {"urls": absolute(urls), "index": [absolute(path) for path in index]}
+    stages = ["download", "extract"] if urls else ["extract"]
+    return run_tables(settings, stages, [dataset], out=out, export=False, **options)
+
+
+@click.command()
+@inputs_argument
+@click.option(
+    "--positives", "-p", multiple=True, help="Files of the kind of text to keep.  May be repeated."
+)
+@click.option(
+    "--negatives", "-n", multiple=True, help="Files of unfiltered text.  [default: INPUT]"
+)
+@config_options(ClassifyConfig, "model", "model_label", "alpha", "scaling")
+@column_options("positives", "negatives")
+@format_option
+@out_option
+@workers_option
+@update_option
+def classify(
+    inputs: tuple[str, ...],
+    positives: tuple[str, ...],
+    negatives: tuple[str, ...],
+    settings: Tables,
+    **options: Any,
+) -> None:
+    """GPT-3's quality filter: each document is kept with probability (2 - quality)^-alpha.
+
+    Without --positives and --model, the model that ships with curation scores. Writes DIR/kept/ and
+    DIR/removed/ with the columns `quality` and `pareto_draw`.
+
+    \b
+    Examples:
+      curation classify crawl.jsonl.zst --out RUN
+      curation classify crawl.jsonl.zst --positives wikipedia.parquet --out RUN
+      curation classify crawl.jsonl.zst --model dclm.bin --model-label __label__hq --out RUN
+    """
+    keys = settings["classify"]
+    if positives and keys.get("model"):
+        raise click.UsageError("give either --positives or --model")
+    if "model" in keys:
+        keys["model"] = absolute(keys["model"]) if keys["model"] else ""
+    datasets = [dataset_table("input", "crawl", inputs)]
+    for name, paths in (("positives", positives), ("negatives", negatives)):
+        if paths:
+            datasets.append(dataset_table(name, "reference", paths))
+            keys[name] = [name]
+    if positives and not negatives:
+        keys["negatives"] = ["input"]
+    run_tables(settings, ["extract", "classify"], datasets, **options)
+
+
+@click.command()
+@inputs_argument
+@click.option(
+    "--against",
+    multiple=True,
+    help="Files that stay as they are; documents that resemble theirs are removed from INPUT.",
+)
+@config_options(
+    DedupConfig,
+    "index",
+    "min_jaccard",
+    "features",
+    "shingle_words",
+    "bands",
+    "rows",
+    "hashes",
+    "max_repeated_lines",
+    "max_repeated_paragraphs",
+    "alarm",
+)
+@click.option(
+    "--plan", "plan_only", is_flag=True, help="Only estimate from a sample what it finds and costs."
+)
+@column_options(against="reference")
+@format_option
+@out_or_plan_option
+@workers_option
+@update_option
+def dedup(
+    inputs: tuple[str, ...],
+    against: tuple[str, ...],
+    plan_only: bool,
+    out: str | None,
+    settings: Tables,
+    **options: Any,
+) -> None:
+    """Remove near duplicates, each with a measured Jaccard similarity to a document that stays.
+
+    Writes DIR/kept/ with the column `cluster_size` (documents that one stands for), and DIR/removed/
+    with the columns `reason`, `kept_id`, `jaccard`, `repeated_lines` and `repeated_paragraphs`
+    (shares of the text that is in repeated lines and paragraphs). An INPUT that is a run directory
+    means what that run keeps.
+
+    \b
+    Examples:
+      curation dedup articles.jsonl.gz --format same --out RUN
+      curation dedup new.parquet --against corpus/ --out RUN
+      curation dedup next.parquet --index RUN --out RUN2
+      curation dedup articles.jsonl.gz --min-jaccard 0.7 --bands auto --plan
+      curation dedup RUN --plan
+    """
+    keys = settings["dedup"]
+    if keys.get("index"):
+        keys["index"] = absolute(keys["index"].rstrip("/"))
+    if plan_only and len(inputs) == 1 and not against:
+        from curation.cli.dedup_plan import is_run, show_run_plan
+
+        if is_run(inputs[0]):
+            return show_run_plan(inputs[0], keys, options["workers"])
+    datasets = [dataset_table("input", "trusted", inputs)]
+    if against and keys.get("index"):
+        raise click.UsageError("give either --against or --index")
+    if against:
+        datasets.insert(0, dataset_table("reference", "reference", against))
+        keys["across"] = [["reference", "input"]]
+    stages = ["extract", "dedup"]
+    if plan_only:
+        from curation.cli.dedup_plan import show_plan
+
+        tables = recipe_tables(settings, stages, datasets, options["columns"])
+        return show_plan(tables, options["workers"])
+    if not out:
+        raise click.UsageError("--out is needed (or --plan)")
+    return run_tables(settings, stages, datasets, out=out, **options)
+
+
+@click.command()
+@inputs_argument
+@click.option(
+    "--benchmarks",
+    "-b",
+    multiple=True,
+    required=True,
+    help="JSONL files of examples.  May be repeated.",
+)
+@config_options(
+    DecontaminateConfig,
+    "gram_words",
+    "margin_chars",
+    "min_piece_chars",
+    "max_pieces",
+    "max_documents",
+)
+@column_options()
+@format_option
+@out_option
+@workers_option
+@update_option
+def decontaminate(
+    inputs: tuple[str, ...], benchmarks: tuple[str, ...], settings: Tables, **options: Any
+) -> None:
+    """Cut out what overlaps with benchmarks (GPT-3, appendix C).
+
+    Writes the pieces to DIR/kept/ (`id`, `piece`, `text`), removed documents to DIR/removed/, and
+    every hit to DIR/hits.parquet.
+
+    \b
+    Example:
+      curation decontaminate corpus/*.parquet --benchmarks lambada.jsonl --out RUN
+    """
+    settings["decontaminate"]["benchmarks"] = [absolute(path) for path in benchmarks]
+    datasets = [dataset_table("input", "trusted", inputs)]
+    run_tables(settings, ["extract", "decontaminate"], datasets, **options)
+
+
+@click.command()
+@inputs_argument
+@config_options(TokenizeConfig, "encoding")
+@config_options(MixConfig, "by")
+@column_options()
+@out_option
+@workers_option
+@update_option
+def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
+    """Byte-pair tokens of every document: a run directory up to DIR/tokens/, for `curation mix`.
+
+    \b
+    Example:
+      curation tokenize RUN/kept --out TOKENS
+      curation tokenize RUN/kept --by extra.cluster_size --out TOKENS   (for mix --by)
+    """
+    if settings["mix"].get("by", "").startswith("language"):
+        settings["extract"] = {"table_languages": True}
+    datasets = [dataset_table("input", "trusted", inputs)]
+    run_tables(settings, ["extract", "tokenize"], datasets, export=False, **options)
+
+
+def run_tables(
+    settings: Tables,
+    stages: list[str],
+    datasets: list[Tables],
+    *,
+    out: str,
+    workers: int | None,
+    update: bool,
+    columns: dict[str, Tables] | None = None,
+    export: bool = True,
+    export_format: str = "parquet",
+    strict: bool = False,
+) -> None:
+    """Run the recipe that a command line amounts to."""
+    from curation.engine import forkserver
+
+    forkserver.start()  # before what takes long to import
+    from curation import store
+    from curation.cli.run import execute
+    from curation.recipe import reading
+
+    if any(store.is_web(path) for dataset in datasets for path in dataset.get("files", ())):
+        stages = list(dict.fromkeys(["download", *stages]))
+    try:
+        recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
+        execute(
+            recipe,
+            out,
+            workers=workers,
+            strict=strict,
+            update=update,
+            export=export,
+            export_format=export_format,
+        )
+    except CurationError as error:
+        error.args = (with_options(str(error)),)
+        raise
+
+
+def recipe_tables(
+    settings: Tables,
+    stages: list[str],
+    datasets: list[Tables],
+    columns: dict[str, Tables] | None = None,
+) -> Tables:
+    """The recipe as TOML has it. Languages are guessed only where `extract` has settings."""
+    columns = columns or {}
+    return {
+        "extract": {"table_languages": "extract" not in stages},
+        **settings,
+        "stages": stages,
+        "dataset": [
+            {**dataset, **columns.get("", {}), **columns.get(dataset["name"], {})}
+            for dataset in datasets
+        ],
+    }
+
+
+def dataset_table(name: str, role: str, paths: tuple[str, ...]) -> Tables:
+    """The recipe's table of a dataset of files that stand on a command line."""
+    return {"name": name, "role": role, "files": [absolute(path) for path in paths]}
+
+
+def absolute(path: str) -> str:
+    """An address as it is, a path from the root."""
+    return path if "://" in path else os.path.abspath(path)

@@ -19,21 +19,16 @@ from curation.errors import InputError, RecipeError, did_you_mean
 from curation.keys import check_bounds, key
 from curation.recipe.addresses import check_addresses
 from curation.recipe.own import is_own, split_own
+from curation.recipe.reasons import REASONS
 from curation.shown import brief
 
 FOLDER = Path(__file__).parent / "rule_sets"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LISTS = ("block_lists", "block_words", "block_soft_words", "block_subwords")  # keys of paths
 MAX_RULES = 500
-# What the ledgers call other things: the outcomes that are no reasons, and reasons of other stages.
-TAKEN = frozenset(
-    """
-    in kept cut masked not_a_page not_html http_status undecodable empty too_large too_slow too_heavy
-    crashed malformed truncated revisit redirect_page stub namespace missing_text unreachable
-    not_in_index repeated_url language low_quality exact_duplicate duplicate repetitive
-    too_many_pieces no_piece_left no_tokens
-    """.split()
-)
+MAX_EXPRESSION = 4000  # characters
+# What the ledgers call other things: outcomes that are no reasons, and reasons of other stages.
+TAKEN = frozenset({"in", "kept", "cut", "masked", *REASONS})
 
 
 @dataclass(frozen=True, slots=True)

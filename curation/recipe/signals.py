@@ -1,8 +1,8 @@
 """The names of measured signals, their groups and kinds.
 
-What each is, and the code that measures it, is in `curation/kernels/quality.py` for the groups of
-`FILTER_GROUPS` and in `curation/kernels/signals.py` for the others. A recipe is checked with this
-module, so it imports nothing slow.
+What each is, and the code that measures it, is in `curation/kernels`: `signals.py` for `chars` and
+`prose`, `quality.py` for the groups after them, `urls.py` and `pii.py`. A recipe is checked with
+this module, so it imports nothing slow.
 """
 
 from __future__ import annotations
@@ -10,72 +10,78 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-Kind = Literal["number", "flag", "spans"]
-GROUPS = {
-    "chars": ("log_chars",),
-    "prose": ("log_prose_chars", "log_commas", "letters"),
-    "gopher": (
-        "words",
-        "mean_word_length",
-        "hash_ratio",
-        "ellipsis_ratio",
-        "bullet_lines",
-        "ellipsis_lines",
-        "alpha_words",
-        "stop_words",
-    ),
-    "gopher_repetition": (
-        "dup_para_frac",
-        "dup_para_char_frac",
-        "dup_line_frac",
-        "dup_line_char_frac",
-        *(f"top_{n}_gram" for n in (2, 3, 4)),
-        *(f"dup_{n}_gram" for n in (5, 6, 7, 8, 9, 10)),
-    ),
-    "c4": ("c4_lines", "lorem_ipsum", "curly_bracket", "sentences"),
-    "c4_any_ending": (
-        "c4_lines_any_ending",
-        "lorem_ipsum_any_ending",
-        "curly_bracket_any_ending",
-        "sentences_any_ending",
-    ),
-    "fineweb": ("line_punct_ratio", "short_line_ratio", "char_dup_ratio", "newline_ratio"),
+# A number is float64, a count int64, a flag a Boolean; spans are lists of code points of the text.
+Kind = Literal["number", "count", "flag", "text", "spans"]
+_C4: dict[str, Kind] = {
+    "c4_lines": "spans",
+    "lorem_ipsum": "flag",
+    "curly_bracket": "flag",
+    "sentences": "count",
 }
-FILTER_GROUPS = ("gopher", "gopher_repetition", "c4", "c4_any_ending", "fineweb")
+GROUPS: dict[str, dict[str, Kind]] = {
+    "chars": {"log_chars": "number"},
+    "prose": {"log_prose_chars": "number", "log_commas": "number", "letters": "number"},
+    "gopher": {
+        "words": "count",
+        "mean_word_length": "number",
+        "hash_ratio": "number",
+        "ellipsis_ratio": "number",
+        "bullet_lines": "number",
+        "ellipsis_lines": "number",
+        "alpha_words": "number",
+        "stop_words": "count",
+    },
+    "gopher_repetition": {
+        "dup_para_frac": "number",
+        "dup_para_char_frac": "number",
+        "dup_line_frac": "number",
+        "dup_line_char_frac": "number",
+        **{f"top_{n}_gram": "number" for n in (2, 3, 4)},
+        **{f"dup_{n}_gram": "number" for n in (5, 6, 7, 8, 9, 10)},
+    },
+    "c4": _C4,
+    "c4_any_ending": {f"{name}_any_ending": kind for name, kind in _C4.items()},
+    "fineweb": {
+        "line_punct_ratio": "number",
+        "short_line_ratio": "number",
+        "char_dup_ratio": "number",
+        "newline_ratio": "number",
+    },
+    "url": {
+        "host": "text",
+        "domain": "text",
+        "blocked_domain": "flag",
+        "blocked_url": "flag",
+        "blocked_words": "count",
+        "blocked_soft_words": "count",
+        "blocked_subwords": "count",
+    },
+    "pii": {"email": "spans", "ip": "spans"},
+    "phone": {"phone": "spans"},
+    "card": {"card": "spans"},
+}
+# What the classifier learns from: numbers of the text.
 CLASSIFY_GROUPS = ("chars", "prose", "gopher", "gopher_repetition")
 SIGNALS = tuple(name for group in CLASSIFY_GROUPS for name in GROUPS[group])
-# int64 columns; other numbers are float64.
-WHOLE_NUMBERS = ("words", "stop_words", "sentences", "sentences_any_ending")
-_SPANS = ("c4_lines", "c4_lines_any_ending")
-_FLAGS = (
-    "lorem_ipsum",
-    "curly_bracket",
-    "lorem_ipsum_any_ending",
-    "curly_bracket_any_ending",
-)
+KINDS = {name: kind for kinds in GROUPS.values() for name, kind in kinds.items()}
 
 
 def group_of(name: str) -> str:
-    """The group of a signal. Raises ValueError for a name that is none.
+    """The group of a signal; empty where there is no such signal.
 
-    >>> group_of("top_2_gram")
-    'gopher_repetition'
+    >>> group_of("top_2_gram"), group_of("gofer")
+    ('gopher_repetition', '')
     """
-    for group, names in GROUPS.items():
-        if name in names:
-            return group
-    known = ", ".join(name for names in GROUPS.values() for name in names)
-    raise ValueError(f"expected one of the signals {known}; got {name!r}")
+    return next((group for group, kinds in GROUPS.items() if name in kinds), "")
 
 
-def kind_of(name: str) -> Kind:
-    """What a signal is: a number, a flag, or spans of the text. Raises ValueError as `group_of`.
+def has_spans(group: str) -> bool:
+    """Whether a group has spans: it always reads the whole text.
 
-    >>> kind_of("c4_lines"), kind_of("words")
-    ('spans', 'number')
+    >>> has_spans("c4"), has_spans("gopher")
+    (True, False)
     """
-    group_of(name)
-    return "spans" if name in _SPANS else "flag" if name in _FLAGS else "number"
+    return "spans" in GROUPS[group].values()
 
 
 def names_of(chosen: Sequence[str]) -> tuple[str, ...]:
@@ -104,31 +110,3 @@ def check_signals(chosen: Sequence[str], scaling: str) -> None:
         raise ValueError(f"classify.signals: {error}") from error
     if scaling == "none" and not names:
         raise ValueError('classify: scaling "none" and no signals leave nothing to learn from')
-
-
-# What `filter` measures: group -> name -> kind.
-_C4 = {"c4_lines": "spans", "lorem_ipsum": "flag", "curly_bracket": "flag", "sentences": "count"}
-KINDS_BY_GROUP: dict[str, dict[str, str]] = {
-    "gopher": {
-        "words": "count", "mean_word_length": "number", "hash_ratio": "number", "ellipsis_ratio": "number",
-        "bullet_lines": "number", "ellipsis_lines": "number", "alpha_words": "number", "stop_words": "count",
-    },
-    "gopher_repetition": dict.fromkeys(
-        ["dup_para_frac", "dup_para_char_frac", "dup_line_frac", "dup_line_char_frac",
-         *(f"top_{n}_gram" for n in (2, 3, 4)), *(f"dup_{n}_gram" for n in range(5, 11))], "number"),
-    "c4": _C4,
-    "c4_any_ending": {f"{name}_any_ending": kind for name, kind in _C4.items()},
-    "fineweb": dict.fromkeys(["line_punct_ratio", "short_line_ratio", "char_dup_ratio", "newline_ratio"], "number"),
-    "url": {"host": "text", "domain": "text", "blocked_domain": "flag", "blocked_url": "flag",
-            "blocked_words": "count", "blocked_soft_words": "count", "blocked_subwords": "count"},
-    "pii": {"email": "spans", "ip": "spans"},
-    "phone": {"phone": "spans"},
-    "card": {"card": "spans"},
-}  # fmt: skip
-KINDS = {name: kind for kinds in KINDS_BY_GROUP.values() for name, kind in kinds.items()}
-SPAN_GROUPS = ("c4", "c4_any_ending", "pii", "phone", "card")
-
-
-def group_of(name: str) -> str:
-    """The group that a signal of `filter` belongs to; empty where it is none."""
-    return next((group for group, kinds in KINDS_BY_GROUP.items() if name in kinds), "")

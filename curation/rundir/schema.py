@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curation.rundir.reasons import REASONS as REASONS
+from curation.recipe.reasons import REASONS as REASONS
 
 
 def _field(name: str, kind: pa.DataType, meaning: str) -> pa.Field:

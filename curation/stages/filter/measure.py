@@ -20,7 +20,7 @@ from curation.readers.blocklists import loaded_lists, url_lists
 from curation.recipe.filter import LISTS
 from curation.recipe.own import is_own
 from curation.recipe.rules import columns_of
-from curation.recipe.signals import KINDS, KINDS_BY_GROUP, SPAN_GROUPS, group_of
+from curation.recipe.signals import GROUPS, KINDS, group_of, has_spans
 from curation.rundir import schema
 from curation.rundir.survivors import char_lengths
 from curation.stages.filter.own import OwnSignal, find_signal, measure_own, signal_types
@@ -76,21 +76,21 @@ def steps(config: FilterConfig) -> tuple[Step, ...]:
     named = [name for name in named_signals(config) if group_of(name)]
     listed = {group_of(name) or name for name in config.signals}
     for name in [*(n for n in named if group_of(n) not in listed), *config.signals]:
-        if name in KINDS_BY_GROUP:
-            groups[name] = tuple(KINDS_BY_GROUP[name])
+        if name in GROUPS:
+            groups[name] = tuple(GROUPS[name])
         elif is_own(name):
             groups[name] = ()
         elif group := group_of(name):
             groups[group] = (*groups.get(group, ()), name)
         else:
-            known = [*KINDS_BY_GROUP, *KINDS]
+            known = [*GROUPS, *KINDS]
             raise InputError(f"filter.signals: no signal {name!r}{did_you_mean(name, known)}")
     removed: list[str] = []
     out = []
     for group, columns in groups.items():
         more = [name for name in named if group_of(name) == group]
         columns = tuple(dict.fromkeys((*columns, *more)))
-        is_spans = group in SPAN_GROUPS or is_own(group)
+        is_spans = is_own(group) or has_spans(group)
         out.append(Step(group, columns, () if is_spans else tuple(removed)))
         removed += [name for name in columns if config.mask.get(name) == ""]
     return tuple(out)
@@ -183,12 +183,18 @@ def _measured(
     if step.name == "url":
         from curation.kernels.urls import url_signals
 
-        signals = url_signals(batch.column("url"), loaded_lists(*asked.lists, asked.lists_digest))
-        return {name: _looked_for(name, column, asked.lists) for name, column in signals.items()}
+        measured = url_signals(batch.column("url"), loaded_lists(*asked.lists, asked.lists_digest))
+        return {name: _looked_for(name, column, asked.lists) for name, column in measured.items()}
     if step.name in ("pii", "phone", "card"):
         from curation.kernels import pii
 
         return pii.measure(texts, step.columns)
+    if step.name in ("chars", "prose"):
+        from curation.kernels.buffers import text_buffers
+        from curation.kernels.signals import signals
+
+        values = signals(*text_buffers(texts), step.columns)
+        return {name: pa.array(values[:, i]) for i, name in enumerate(step.columns)}
     from curation.kernels import quality
 
     return quality.measure(texts, [step.name])

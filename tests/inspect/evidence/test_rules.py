@@ -16,7 +16,7 @@ from curation.inspect.evidence.report import report
 from curation.inspect.terminal.explain import explain
 from curation.recipe.filter import TAKEN
 from curation.rundir.ledger import NO_REASONS
-from curation.rundir.reasons import REASONS
+from curation.recipe.reasons import REASONS
 from curation.web.page import page
 
 LINE = "Each evening the keeper wrote down what had happened on the river. "
