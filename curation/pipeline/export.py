@@ -63,7 +63,13 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
     _drop_others(rundir, {shard.name + ".parquet" for shard in shards})
     engine.map("export", partial(export_shard, rundir, stage), shards)
     if stage == "decontaminate":
-        engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
+        write_hits(rundir, plan, engine)
+
+
+def write_hits(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
+    """Write hits.parquet of the dataset `input`."""
+    shards = plan.of(INPUT)
+    engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
 
 
 def _drop_others(rundir: RunDirectory, names: set[str]) -> None:
@@ -86,7 +92,7 @@ def export_shard(rundir: RunDirectory, stage: str, shard: Shard) -> ShardResult:
     def make() -> ShardResult:
         # removed/ is committed first.
         with _Sink(kept, digest) as kept_table, _Sink(removed, digest) as removed_table:
-            for kept_rows, removed_rows in SPLIT[stage](rundir, shard):
+            for kept_rows, removed_rows in SPLIT[stage](rundir, shard, None):
                 kept_table.write(kept_rows)
                 removed_table.write(removed_rows)
         return ShardResult(digest)
@@ -128,6 +134,14 @@ def _table_columns(rundir: RunDirectory, shard: Shard) -> pa.Schema | None:
 def _input_columns(
     rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch
 ) -> dict[str, pa.Array]:
+    """The columns of the input, those renamed that the step adds."""
+    columns = input_columns(rundir, shard, batch)
+    return {
+        new_name(name, columns, STEP_COLUMNS[stage]): column for name, column in columns.items()
+    }
+
+
+def input_columns(rundir: RunDirectory, shard: Shard, batch: pa.RecordBatch) -> dict[str, pa.Array]:
     """The columns of the input, in its order and as the user named them."""
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
     extra: dict[str, pa.Array] = {}
@@ -147,12 +161,10 @@ def _input_columns(
             column = batch.column(document_column[field.name]) if column is None else column
             is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
             columns[field.name] = column.cast(field.type) if is_number else column
-    return {
-        _new_name(name, columns, STEP_COLUMNS[stage]): column for name, column in columns.items()
-    }
+    return columns
 
 
-def _new_name(name: str, columns: dict[str, pa.Array], taken: set[str]) -> str:
+def new_name(name: str, columns: dict[str, pa.Array], taken: set[str]) -> str:
     """The name of a column of the input, input_<name> where the step writes one of that name."""
     new = name
     while new in taken or (new != name and new in columns):
@@ -167,18 +179,27 @@ def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatc
     )
 
 
+# The input's columns of a batch of documents, where they are not those of the documents.
+ColumnsOf = Callable[[pa.RecordBatch], dict[str, pa.Array]]
+
+
 def _groups(
-    rundir: RunDirectory, stage: str, shard: Shard, table: pa.Table
+    rundir: RunDirectory,
+    stage: str,
+    shard: Shard,
+    table: pa.Table,
+    columns_of: ColumnsOf | None = None,
 ) -> Iterator[tuple[dict[str, pa.Array], pa.RecordBatch]]:
     """Row groups of the documents: the input's columns, and the rows of a row-aligned table
     beside them."""
+    columns_of = columns_of or partial(_input_columns, rundir, stage, shard)
     table = table.combine_chunks()
     start = 0
     for batch in store.read_groups(rundir.documents(shard)):
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
         yield (
-            _input_columns(rundir, stage, shard, batch),
+            columns_of(batch),
             pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
         )
         start += batch.num_rows
@@ -193,11 +214,15 @@ def _mask(column: pa.Array) -> npt.NDArray[np.bool_]:
 Split = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
-def _classify(rundir: RunDirectory, shard: Shard) -> Split:
+def _classify(rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None) -> Split:
     decision = store.read_table(rundir.decision("classify", shard))
     evidence = store.read_table(rundir.table("classify", shard, "evidence"), ["score"])
     for columns_in, beside in _groups(
-        rundir, "classify", shard, decision.append_column("quality", evidence.column(0))
+        rundir,
+        "classify",
+        shard,
+        decision.append_column("quality", evidence.column(0)),
+        columns_of,
     ):
         keep = _mask(beside.column("keep"))
         columns = {
@@ -208,14 +233,14 @@ def _classify(rundir: RunDirectory, shard: Shard) -> Split:
         yield _rows(columns, keep), _rows({**columns, "reason": beside.column("reason")}, ~keep)
 
 
-def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
+def _dedup(rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None) -> Split:
     table = store.read_table(rundir.decision("dedup", shard))
     repeated = store.read_table(
         rundir.table("dedup", shard, "evidence"), ["repeated_lines", "repeated_paragraphs"]
     )
     for name in repeated.column_names:
         table = table.append_column(name, repeated.column(name))
-    for columns_in, beside in _groups(rundir, "dedup", shard, table):
+    for columns_in, beside in _groups(rundir, "dedup", shard, table, columns_of):
         keep = _mask(beside.column("keep"))
         names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
         columns = {**columns_in, **{name: beside.column(name) for name in names}}
@@ -231,11 +256,12 @@ def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
         yield _rows(columns_in, keep), _rows(columns, ~keep)
 
 
-def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
+def _decontaminate(
+    rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None
+) -> Split:
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
-    for columns_in, beside in _groups(
-        rundir, "decontaminate", shard, store.read_table(rundir.decision("decontaminate", shard))
-    ):
+    table = store.read_table(rundir.decision("decontaminate", shard))
+    for columns_in, beside in _groups(rundir, "decontaminate", shard, table, columns_of):
         keep = _mask(beside.column("keep"))
         rows, numbers, texts = [], [], []
         column = columns_in[dataset.text_column if dataset.text_column in columns_in else "text"]
@@ -247,7 +273,7 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
                 texts.append(text[span["start"] : span["end"]])
         chosen = pa.array(rows, pa.int64())
         pieces = {
-            "text" if values is column else _new_name(name, columns_in, {"text"}): values.take(
+            "text" if values is column else new_name(name, columns_in, {"text"}): values.take(
                 chosen
             )
             for name, values in columns_in.items()
@@ -259,7 +285,7 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
 
 
 # The kept and the removed rows of a shard, by the stage that decides.
-SPLIT: dict[str, Callable[[RunDirectory, Shard], Split]] = {
+SPLIT: dict[str, Callable[[RunDirectory, Shard, ColumnsOf | None], Split]] = {
     "classify": _classify,
     "dedup": _dedup,
     "decontaminate": _decontaminate,

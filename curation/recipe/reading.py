@@ -42,7 +42,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     folder = (
         path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
     )
-    return _resolve(recipe, folder)
+    return resolved(recipe, folder)
 
 
 def parse(table: Mapping[str, Any], where: str = "recipe") -> Recipe:
@@ -90,7 +90,9 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _resolve(recipe: Recipe, folder: str) -> Recipe:
+def resolved(recipe: Recipe, folder: str) -> Recipe:
+    """The recipe with its paths from the root, where they are relative to a folder."""
+
     def absolute(path: str) -> str:
         if not path or store.is_remote(path):
             return path

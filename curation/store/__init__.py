@@ -59,6 +59,7 @@ from curation.store.writing import (
     sweep,
     sync_folders,
     under_locks,
+    unsynced,
     write_bytes,
     write_json,
 )
@@ -110,6 +111,7 @@ __all__ = [
     "sweep",
     "sync_folders",
     "under_locks",
+    "unsynced",
     "write_array",
     "write_bytes",
     "write_json",

@@ -22,6 +22,8 @@ from curation.store.storage import retried
 T = TypeVar("T")
 # Path -> token of the locks that this process writes under: of all that is in their folders.
 _locks: dict[str, str] = {}
+# Folders whose files nobody needs after a power cut.
+_unsynced: set[str] = set()
 
 
 def locks() -> dict[str, str]:
@@ -53,6 +55,18 @@ def need_lock(target: str) -> None:
 
 
 @contextlib.contextmanager
+def unsynced(folder: str) -> Iterator[None]:
+    """In this block nothing waits for the disk that this process writes below a temporary
+    folder."""
+    prefix = folder.rstrip("/") + "/"
+    _unsynced.add(prefix)
+    try:
+        yield
+    finally:
+        _unsynced.discard(prefix)
+
+
+@contextlib.contextmanager
 def atomic(path: str) -> Iterator[IO[bytes]]:
     """A binary file that appears at `path` when the block ends well, and not at all when it does
     not."""
@@ -66,7 +80,8 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
         with handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if not any(path.startswith(prefix) for prefix in _unsynced):
+                os.fsync(handle.fileno())
         if local:
             need_lock(path)
             os.chmod(handle.name, 0o666 & ~_umask())

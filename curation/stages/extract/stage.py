@@ -211,10 +211,10 @@ def extract_shard(
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
             notes = documents.notes
-            batches = _batches(rundir, dataset, shard, patience, shard_ledger, notes)
+            batches = row_batches(rundir, dataset, shard, patience, shard_ledger, notes)
             for read, refused_records in batches:
                 rows, refused = languages.kept_and_refused(config, model, read, refused_records)
-                _count(shard_ledger, rows, refused)
+                count_rows(shard_ledger, rows, refused)
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
                     row["extra"] = fitted_to(with_address(dataset, row, kind), kind)
@@ -250,7 +250,7 @@ _IDENTITY_COLUMNS = ("id", "record_id", "url", "date", "offset", "place", "langu
 Row = dict[str, Any]
 
 
-def _batches(
+def row_batches(
     rundir: RunDirectory,
     dataset: Dataset,
     shard: Shard,
@@ -313,7 +313,8 @@ def _first_pages(
             return
 
 
-def _count(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> None:
+def count_rows(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> None:
+    """Count documents and rejects."""
     for row in kept:
         ledger.add(shard_ledger, ledger.IN, 1, len(row["text"]))
         ledger.add(shard_ledger, ledger.KEPT, 1, len(row["text"]))
