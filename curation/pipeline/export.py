@@ -92,7 +92,7 @@ def export_shard(rundir: RunDirectory, stage: str, shard: Shard) -> ShardResult:
     def make() -> ShardResult:
         # removed/ is committed first.
         with _Sink(kept, digest) as kept_table, _Sink(removed, digest) as removed_table:
-            for kept_rows, removed_rows in SPLIT[stage](rundir, shard, None):
+            for kept_rows, removed_rows in SPLIT[stage](rundir, shard):
                 kept_table.write(kept_rows)
                 removed_table.write(removed_rows)
         return ShardResult(digest)
@@ -284,8 +284,8 @@ def _decontaminate(
         yield pa.RecordBatch.from_pydict(pieces), _rows(removed, ~keep)
 
 
-# The kept and the removed rows of a shard, by the stage that decides.
-SPLIT: dict[str, Callable[[RunDirectory, Shard, ColumnsOf | None], Split]] = {
+# The kept and the removed rows of a shard, by the stage that decides; `columns_of` may come third.
+SPLIT: dict[str, Callable[..., Split]] = {
     "classify": _classify,
     "dedup": _dedup,
     "decontaminate": _decontaminate,

@@ -56,14 +56,19 @@ def need_lock(target: str) -> None:
 
 @contextlib.contextmanager
 def unsynced(folder: str) -> Iterator[None]:
-    """In this block nothing waits for the disk that this process writes below a temporary
-    folder."""
+    """In this block nothing that this process writes below a temporary folder waits for the disk,
+    and tables there are not packed."""
     prefix = folder.rstrip("/") + "/"
     _unsynced.add(prefix)
     try:
         yield
     finally:
         _unsynced.discard(prefix)
+
+
+def is_unsynced(path: str) -> bool:
+    """Whether a path is in a folder of such a block."""
+    return any(path.startswith(prefix) for prefix in _unsynced)
 
 
 @contextlib.contextmanager
@@ -80,7 +85,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
         with handle:
             yield handle
             handle.flush()
-            if not any(path.startswith(prefix) for prefix in _unsynced):
+            if not is_unsynced(path):
                 os.fsync(handle.fileno())
         if local:
             need_lock(path)
