@@ -28,6 +28,7 @@ from curation.errors import CurationError, InputError
 from curation.pipeline import line
 from curation.recipe import reading
 from curation.recipe.tables import Recipe
+from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory
@@ -86,6 +87,8 @@ def run_step(
         _write_inputs(rundir, datasets)
         if before is not None:
             before()
+        # It has the sizes of files that were just written again.
+        store.delete(manifests.path(out, "download"))
         engine = engine_for(_size(recipe), workers)
         try:
             return line.run(recipe, out, engine, update=update, export=export, say=_silent)

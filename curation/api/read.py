@@ -8,7 +8,9 @@ workers.
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
@@ -99,9 +101,10 @@ class Documents:
     """
 
     def __init__(self, tables: dict[str, Any]) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="curation-")
         recipe = reading.parse(tables, "read")
-        self._rundir = RunDirectory(store.join(self._folder.name, "run"), recipe)
+        folder = tempfile.mkdtemp(prefix="curation-")  # of the columns of tables
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        self._rundir = RunDirectory(store.join(folder, "run"), recipe)
         self._plan = plans.make(recipe, self._rundir.out)
         self._types = self._extra_types()
         self._ledger: ledger.Ledger = {}
