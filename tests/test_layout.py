@@ -42,6 +42,7 @@ ORDER = (
     "tools",
     "inspect",
     "web",
+    "api",
     "cli",
     "spark_job",
     "__init__",

@@ -20,7 +20,7 @@ import pyarrow as pa
 from curation import store
 from curation.api.data import Columns, path_of
 from curation.api.results import html_table, ledger_table
-from curation.errors import InputError
+from curation.errors import CurationError, InputError, TaskError
 from curation.recipe import reading
 from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
@@ -156,6 +156,10 @@ class Documents:
         engine = InlineEngine()
         try:
             return extra_types(self._rundir, self._plan, engine)
+        except TaskError as error:  # of one file, which its cause names
+            if isinstance(error.__cause__, CurationError):
+                raise error.__cause__ from None
+            raise
         finally:
             engine.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import inspect
+import json
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,9 @@ def test_dedup_is_the_command(tmp_path: Path) -> None:
     own_types(result)
     assert result.count("in", "extract") == ROWS
     assert result.kept.num_rows + result.removed.num_rows == ROWS
-    assert result.removed.column("id").to_pylist() == sorted(result.removed.column("id").to_pylist())
+    assert result.removed.column("id").to_pylist() == sorted(
+        result.removed.column("id").to_pylist()
+    )
 
 
 def test_made_ids_are_those_of_the_command(tmp_path: Path) -> None:
@@ -129,7 +132,7 @@ def test_classify_is_the_command(tmp_path: Path) -> None:
 
 
 def test_decontaminate_is_the_command(tmp_path: Path) -> None:
-    (tmp_path / "quotes.jsonl").write_text('{"text": "%s"}\n' % QUOTE)
+    (tmp_path / "quotes.jsonl").write_text(json.dumps({"text": QUOTE}))
     theirs = command(tmp_path, "decontaminate", "--benchmarks", str(tmp_path / "quotes.jsonl"))
     for benchmarks in (tmp_path / "quotes.jsonl", {"quotes": [QUOTE]}):
         result = curation.decontaminate(table(), benchmarks)
