@@ -106,7 +106,8 @@ def by_text_dedup(rows: pd.DataFrame) -> int:
 @click.option("--texts", help="A Parquet file with a column `text`.")
 @click.option("--rows", "count", default=10_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="After one that warms up.")
-def main(texts: str | None, count: int, rounds: int) -> None:
+@click.option("--without", multiple=True, help="A contender to leave out. May be repeated.")
+def main(texts: str | None, count: int, rounds: int, without: tuple[str, ...]) -> None:
     given = pq.read_table(texts, columns=["text"]).column(0).to_pylist() if texts else []
     rows = frame(given, count)
     print(f"{len(rows):,} rows, {rows['text'].str.len().sum() / 1e6:.1f} million characters")
@@ -116,6 +117,7 @@ def main(texts: str | None, count: int, rounds: int) -> None:
         contenders["rensa, words"] = lambda rows: by_rensa(rows, 1)
     if find_spec("text_dedup"):
         contenders["text-dedup"] = by_text_dedup
+    contenders = {name: run for name, run in contenders.items() if name not in without}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
     kept: dict[str, Any] = {}
     for number in range(rounds + 1):

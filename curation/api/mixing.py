@@ -14,6 +14,7 @@ from curation.api.runs import Run
 from curation.errors import InputError
 from curation.pipeline import line
 from curation.recipe import reading
+from curation.recipe.tables import Recipe
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.shown import brief
@@ -60,45 +61,52 @@ def mix(
     >>> mixed.table("shards").column("tokens").to_pylist()[0]
     15
     """
-    folders = {name: _folder(name, given) for name, given in inputs.items()}
-    if not folders:
-        raise InputError("mix: at least one input expected, got none")
     keys: dict[str, Any] = {
         "tokens": tokens,
         "shards": shards,
         "validation": validation,
         "max_epochs": max_epochs,
         "parquet": parquet,
-        "weights": dict(weights) if weights else dict.fromkeys(folders, 1.0),
     }
-    if unmatched := folders.keys() ^ keys["weights"].keys():
-        name = min(unmatched)
-        problem = "no weight" if name in folders else "a weight, but no input"
-        raise InputError(f"mix: {name!r} has {problem}; each needs both")
-    tables: dict[str, Any] = {
-        "stages": ["mix"],
-        "seed": seed,
-        "mix": keys,
-        "dataset": [
-            {"name": name, "files": [folder + "/tokens/*/*.parquet"], "format": "table"}
-            for name, folder in folders.items()
-        ],
-    }
+    tables = _tables({name: _folder(name, given) for name, given in inputs.items()}, weights, keys)
+    tables["seed"] = seed
     with in_python():
-        if not weights:
-            sizes = training_tokens({**tables, "mix": {**keys, "tokens": 0}})
-            keys["weights"] = {name: float(count) for name, count in sizes.items()}
-            keys["tokens"] = tokens or sum(sizes.values())
-        recipe = reading.parse(tables, "mix")
-        size = sum(
-            file.size for d in recipe.dataset for path in d.files for file in store.find(path)
-        )
-        engine = engine_for(size, workers)
+        recipe = _recipe(tables, bool(weights))
+        paths = [path for dataset in recipe.dataset for path in dataset.files]
+        engine = engine_for(sum(f.size for path in paths for f in store.find(path)), workers)
         try:
             line.run(recipe, local(out), engine, update=update, say=lambda text: None)
         finally:
             engine.close()
     return Run.open(out)
+
+
+def _tables(
+    folders: Mapping[str, str], weights: Mapping[str, float] | None, keys: dict[str, Any]
+) -> dict[str, Any]:
+    """The recipe as TOML has it. Raises InputError where a name has no weight, or no input."""
+    if not folders:
+        raise InputError("mix: at least one input expected, got none")
+    keys["weights"] = dict(weights) if weights else dict.fromkeys(folders, 1.0)
+    if unmatched := folders.keys() ^ keys["weights"].keys():
+        name = min(unmatched)
+        problem = "no weight" if name in folders else "a weight, but no input"
+        raise InputError(f"mix: {name!r} has {problem}; each needs both")
+    datasets = [
+        {"name": name, "files": [folder + "/tokens/*/*.parquet"], "format": "table"}
+        for name, folder in folders.items()
+    ]
+    return {"stages": ["mix"], "mix": keys, "dataset": datasets}
+
+
+def _recipe(tables: dict[str, Any], has_weights: bool) -> Recipe:
+    """The recipe; without weights everything is taken once."""
+    if not has_weights:
+        keys = tables["mix"]
+        sizes = training_tokens({**tables, "mix": {**keys, "tokens": 0}})
+        keys["weights"] = {name: float(count) for name, count in sizes.items()}
+        keys["tokens"] = keys["tokens"] or sum(sizes.values())
+    return reading.parse(tables, "mix")
 
 
 def training_tokens(tables: dict[str, Any]) -> dict[str, int]:

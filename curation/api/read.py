@@ -57,9 +57,7 @@ def read(
         comments: take readers' comments too, with the extractor "blocks".
         markdown: mark headings with "#", with the extractor "blocks".
         first_pages: only so many pages or rows of each file; 0: all.
-        text_column: the column of a table that holds the text.
-        id_column: the column that holds the id.
-        url_column: the column that holds the address.
+        text_column, id_column, url_column: columns of tables.
 
     Raises:
         InputError: a file that is missing, unreadable or of an unknown kind.

@@ -22,7 +22,6 @@ from curation.shown import printable
 
 if TYPE_CHECKING:
     from curation.api.quality import QualityClassifier
-    from curation.api.runs import Run
 
 LEDGER = pa.schema(
     [
@@ -59,7 +58,7 @@ class Result:
 
     `stage`: its name. `ledger`: documents and characters by outcome, of the reading (`extract`) and
     of the step: columns stage, dataset, outcome, documents, chars, tokens. `warnings`: sentences.
-    `out`: the run directory, where `out=` was given.
+    `out`: the run directory, where `out=` was given; `curation.Run.open(out)` looks at it.
     """
 
     stage: str
@@ -83,16 +82,6 @@ class Result:
     def rejects(self) -> pa.Table:
         """Records that are no documents: url, archive, offset (the row), reason, detail."""
         return self._side("rejects")
-
-    @property
-    def run(self) -> Run:
-        """The run directory that `out=` named. Raises RunError where there is none."""
-        from curation.api.runs import Run
-        from curation.errors import RunError
-
-        if self.out is None:
-            raise RunError(f"{self.stage}: no run directory was kept; give out= to have one")
-        return Run.open(self.out)
 
     def batches(self, side: str = "kept") -> Iterator[pa.RecordBatch]:
         """`kept`, `removed` or `rejects` as record batches, one file after another."""

@@ -12,6 +12,7 @@ import os
 import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -23,6 +24,7 @@ from curation.api.results import INPUT, Classified, Decontaminated, Result
 from curation.errors import InputError
 from curation.pipeline import export as exports
 from curation.pipeline import line
+from curation.recipe.tables import DecontaminateConfig, DedupConfig
 from curation.rundir import sources
 from curation.rundir.directory import RunDirectory
 from curation.shown import brief
@@ -61,7 +63,7 @@ def dedup(
     the shares of the text in repeated lines and paragraphs. Of copies the longest stays.
 
     Args:
-        data: texts, a table, a DataFrame, an iterator, or a path (see "Data").
+        data: texts, a table, a DataFrame, an iterator, or a path.
         against: data that stays as it is; what resembles it is removed from `data`.
         index: a run directory with a finished dedup; what resembles what it kept is removed.
         min_jaccard: Jaccard similarity from which a document is removed.
@@ -73,45 +75,17 @@ def dedup(
         max_repeated_lines: remove documents with a larger share of text in repeated lines.
         max_repeated_paragraphs: the same for repeated paragraphs.
         seed: every random decision depends on it and on the content.
-        text_column: the column that holds the text.
-        id_column: the column that holds the id; ids are made where there is none.
-        url_column: the column that holds the address.
-        out: a run directory to write, as the command does; the result then reads it.
-        workers: processes; by default none below 20 MB, and one a core above.
-        update: run again in a directory that was made with other settings.
-
-    Raises:
-        InputError: data that cannot be used, in one sentence.
+        text_column, id_column, url_column: columns of `data`; ids are made where there are none.
+        out, workers, update: as of every step (see the top of this page).
 
     >>> text = "the ferry turns at noon and the tide turns with it and so does the wind"
     >>> result = dedup([text, "something else altogether", text])
     >>> result.kept.num_rows, result.removed.column("reason").to_pylist()
     (2, ['exact_duplicate'])
     """
-    if against is not None and index is not None:
-        raise InputError("dedup: give either against or index")
-    columns = Columns(text_column, id_column, url_column)
-    own = Dataset(INPUT, "trusted", given(data, "data", text_column), columns)
-    keys: dict[str, Any] = {
-        "min_jaccard": min_jaccard,
-        "features": features,
-        "shingle_words": shingle_words,
-        "bands": bands,
-        "rows": rows,
-        "hashes": hashes,
-        "max_repeated_lines": max_repeated_lines,
-        "max_repeated_paragraphs": max_repeated_paragraphs,
-        "alarm": "warn",
-    }
-    datasets = [own]
-    if index is not None:
-        keys["index"] = path_of(index).rstrip("/")
-    if against is not None:
-        reference = given(against, "against", text_column)
-        datasets.insert(0, Dataset("reference", "reference", reference, columns))
-        keys["across"] = [["reference", INPUT]]
-    settings = {"dedup": keys, "seed": seed}
-    return _step("dedup", datasets, settings, Result, out, workers, update)
+    keys = _keys(DedupConfig, locals())
+    call = _Call("dedup", Columns(text_column, id_column, url_column), out, workers, update)
+    return _dedup(call, data, against, index, {"dedup": keys, "seed": seed})
 
 
 def classify(
@@ -137,7 +111,7 @@ def classify(
     the model that ships with curation scores.
 
     Args:
-        data: texts, a table, a DataFrame, an iterator, or a path (see "Data").
+        data: texts, a table, a DataFrame, an iterator, or a path.
         positives: data of the kind to keep; a classifier is fitted to it.
         negatives: unfiltered data to fit it against; by default `data`.
         model: a QualityClassifier, or the folder of one.
@@ -145,41 +119,17 @@ def classify(
         scaling: how term counts become features; "none": only signals.
         signals: signals beside the terms, groups or names.
         seed: every random decision depends on it and on the content.
-        text_column: the column that holds the text.
-        id_column: the column that holds the id; ids are made where there is none.
-        url_column: the column that holds the address, whose site keeps pages of one fold together.
-        out: a run directory to write, as the command does; the result then reads it.
-        workers: processes; by default none below 20 MB, and one a core above.
-        update: run again in a directory that was made with other settings.
-
-    Raises:
-        InputError: data that cannot be used, or classes that cannot be told apart.
+        text_column, id_column: columns of `data`; ids are made where there are none.
+        url_column: the column of addresses; pages of one site are in one fold.
+        out, workers, update: as of every step (see the top of this page).
 
     >>> result = classify(["The miller wound the sluice at dawn, and by noon it was open."])
     >>> result.kept.num_rows + result.removed.num_rows, "quality" in result.kept.column_names
     (1, True)
     """
-    if positives is not None and model is not None:
-        raise InputError("classify: give either positives or model")
-    columns = Columns(text_column, id_column, url_column)
-    datasets = [Dataset(INPUT, "crawl", given(data, "data", text_column), columns)]
-    keys: dict[str, Any] = {"alpha": alpha, "scaling": scaling, "signals": tuple(signals)}
-    for name, some in (("positives", positives), ("negatives", negatives)):
-        if some is not None:
-            learned = given(some, name, text_column)
-            datasets.append(Dataset(name, "reference", learned, columns))
-            keys[name] = [name]
-    if positives is not None and negatives is None:
-        keys["negatives"] = [INPUT]
-    with _beside(out) as folder:
-        before = None
-        if isinstance(model, str | os.PathLike):
-            keys["model"] = path_of(model)
-        elif model is not None:
-            keys["model"] = store.join(folder, "_model")
-            before = partial(model.save, keys["model"])
-        settings = {"classify": keys, "seed": seed}
-        return _step("classify", datasets, settings, Classified, out, workers, update, before)
+    keys = {"alpha": alpha, "scaling": scaling, "signals": tuple(signals)}
+    call = _Call("classify", Columns(text_column, id_column, url_column), out, workers, update)
+    return _classify(call, data, positives, negatives, model, {"classify": keys, "seed": seed})
 
 
 def decontaminate(
@@ -204,7 +154,7 @@ def decontaminate(
     the documents of which too little stays. `hits` says what was found.
 
     Args:
-        data: texts, a table, a DataFrame, an iterator, or a path (see "Data").
+        data: texts, a table, a DataFrame, an iterator, or a path.
         benchmarks: a path or pattern of JSONL or Parquet files, or a list of `Path`; a list of
             texts; or a dict of names and any of these.
         gram_words: words in a row that count as overlap.
@@ -212,38 +162,115 @@ def decontaminate(
         min_piece_chars: shorter pieces are dropped.
         max_pieces: a document in more pieces is removed.
         max_documents: grams in more documents than this are ignored.
-        text_column: the column that holds the text.
-        id_column: the column that holds the id; ids are made where there is none.
-        url_column: the column that holds the address.
-        out: a run directory to write, as the command does; the result then reads it.
-        workers: processes; by default none below 20 MB, and one a core above.
-        update: run again in a directory that was made with other settings.
-
-    Raises:
-        InputError: data or benchmarks that cannot be used.
+        text_column, id_column, url_column: columns of `data`; ids are made where there are none.
+        out, workers, update: as of every step (see the top of this page).
 
     >>> question = "which of these four rivers does not reach the sea at any time of the year"
     >>> result = decontaminate(["A quiz asks " + question + "."], [question])
     >>> result.kept.num_rows, result.removed.column("reason").to_pylist()
     (0, ['no_piece_left'])
     """
+    keys = _keys(DecontaminateConfig, locals())
     columns = Columns(text_column, id_column, url_column)
-    datasets = [Dataset(INPUT, "trusted", given(data, "data", text_column), columns)]
+    call = _Call("decontaminate", columns, out, workers, update)
     with _beside(out) as folder:
         paths, texts = benchmark_files(benchmarks, store.join(folder, sources.BENCHMARKS))
-        keys: dict[str, Any] = {
-            "benchmarks": paths,
-            "gram_words": gram_words,
-            "margin_chars": margin_chars,
-            "min_piece_chars": min_piece_chars,
-            "max_pieces": max_pieces,
-            "max_documents": max_documents,
-        }
-        settings = {"decontaminate": keys}
-        before = partial(_write_benchmarks, texts)
-        return _step(
-            "decontaminate", datasets, settings, Decontaminated, out, workers, update, before
-        )
+        settings = {"decontaminate": {**keys, "benchmarks": paths}}
+        datasets = [call.dataset(data)]
+        return call.run(datasets, settings, Decontaminated, partial(_write_benchmarks, texts))
+
+
+# ---- what they share -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What every step is called with."""
+
+    stage: str
+    columns: Columns
+    out: Path | None
+    workers: int | None
+    update: bool
+
+    def dataset(
+        self, data: Any, role: str = "trusted", name: str = INPUT, called: str = "data"
+    ) -> Dataset:
+        """Data as a dataset of a recipe."""
+        return Dataset(name, role, given(data, called, self.columns.text), self.columns)
+
+    def run(
+        self,
+        datasets: Sequence[Dataset],
+        settings: Mapping[str, Any],
+        kind: type[AnyResult],
+        before: Callable[[], None] | None = None,
+    ) -> AnyResult:
+        """Run the stage in memory where the rows are and nothing is to stay, else by files;
+        `before` writes what the recipe names beside the data."""
+        own = next(dataset for dataset in datasets if dataset.name == INPUT)
+        stage, workers = self.stage, self.workers
+        if self.out is None and isinstance(own.data, Batches):
+            with memory.finished(stage, datasets, settings, workers, before) as done:
+                sides = memory.result_sides(done, stage)
+                more = _more(stage, done.rundir, done.plan, done.engine)
+                if "hits" in more:
+                    sides["hits"] = more.pop("hits")
+                return kind(stage, done.ledger, done.warnings, None, sides, **more)
+        with files.directory(self.out) as folder:
+            rundir, plan = files.run_step(
+                stage, datasets, settings, folder,
+                workers=workers, update=self.update, before=before,
+            )  # fmt: skip
+            sides = files.sides(rundir, plan, is_kept=self.out is not None)
+            told = (files.ledger_of(rundir, plan), tuple(line.warnings(rundir)))
+            out = folder if self.out is not None else None
+            return kind(stage, *told, out, sides, **_more(stage, rundir))
+
+
+def _keys(config: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments that are keys of a stage's table."""
+    return {f.name: arguments[f.name] for f in fields(config) if f.name in arguments}
+
+
+def _dedup(
+    call: _Call, data: Any, against: Any, index: Path | None, settings: dict[str, Any]
+) -> Result:
+    if against is not None and index is not None:
+        raise InputError("dedup: give either against or index")
+    datasets, keys = [call.dataset(data)], settings["dedup"]
+    keys |= {"alarm": "warn", "index": "" if index is None else path_of(index).rstrip("/")}
+    if against is not None:
+        datasets.insert(0, call.dataset(against, "reference", "reference", "against"))
+        keys["across"] = [["reference", INPUT]]
+    return call.run(datasets, settings, Result)
+
+
+def _classify(
+    call: _Call,
+    data: Any,
+    positives: Any,
+    negatives: Any,
+    model: Path | QualityClassifier | None,
+    settings: dict[str, Any],
+) -> Classified:
+    if positives is not None and model is not None:
+        raise InputError("classify: give either positives or model")
+    datasets, keys = [call.dataset(data, "crawl")], settings["classify"]
+    for name, some in (("positives", positives), ("negatives", negatives)):
+        if some is not None:
+            datasets.append(call.dataset(some, "reference", name, name))
+            keys[name] = [name]
+    if positives is not None and negatives is None:
+        keys["negatives"] = [INPUT]
+    with _beside(call.out) as folder:
+        before = None
+        if isinstance(model, str | os.PathLike):
+            keys["model"] = path_of(model)
+        elif model is not None:
+            keys["model"] = store.join(folder, "_model")
+            before = partial(model.save, keys["model"])
+        return call.run(datasets, settings, Classified, before)
 
 
 def benchmark_files(benchmarks: Any, folder: str) -> tuple[list[str], dict[str, Batches]]:
@@ -285,36 +312,6 @@ def _beside(out: Path | None) -> Iterator[str]:
         return
     with tempfile.TemporaryDirectory(prefix="curation-") as folder:
         yield folder
-
-
-def _step(
-    stage: str,
-    datasets: Sequence[Dataset],
-    settings: Mapping[str, Any],
-    kind: type[AnyResult],
-    out: Path | None,
-    workers: int | None,
-    update: bool,
-    before: Callable[[], None] | None = None,
-) -> AnyResult:
-    """Run a stage in memory where the rows are and nothing is to stay, else by files; `before`
-    writes what the recipe names beside the data."""
-    own = next(dataset for dataset in datasets if dataset.name == INPUT)
-    if out is None and isinstance(own.data, Batches):
-        with memory.finished(stage, datasets, settings, workers, before) as done:
-            sides = memory.result_sides(done, stage)
-            more = _more(stage, done.rundir, done.plan, done.engine)
-            if "hits" in more:
-                sides["hits"] = more.pop("hits")
-            return kind(stage, done.ledger, done.warnings, None, sides, **more)
-    with files.directory(out) as folder:
-        rundir, plan = files.run_step(
-            stage, datasets, settings, folder, workers=workers, update=update, before=before
-        )
-        sides = files.sides(rundir, plan, is_kept=out is not None)
-        told = (files.ledger_of(rundir, plan), tuple(line.warnings(rundir)))
-        more = _more(stage, rundir)
-        return kind(stage, *told, folder if out is not None else None, sides, **more)
 
 
 def _more(stage: str, rundir: RunDirectory, *made: Any) -> dict[str, Any]:

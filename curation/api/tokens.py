@@ -36,14 +36,10 @@ def tokenize(
     for `mix`, and `kept` has id and tokens.
 
     Args:
-        data: texts, a table, a DataFrame, an iterator, or a path (see "Data").
+        data: texts, a table, a DataFrame, an iterator, or a path.
         encoding: a name that tiktoken knows; "gpt2" needs no network.
-        text_column: the column that holds the text.
-        id_column: the column that holds the id; ids are made where there is none.
-        url_column: the column that holds the address.
-        out: a run directory to write, as the command does.
-        workers: processes; by default none below 20 MB, and one a core above.
-        update: run again in a directory that was made with other settings.
+        text_column, id_column, url_column: columns of `data`; ids are made where there are none.
+        out, workers, update: as of every step (see the top of this page).
 
     Raises:
         InputError: data that cannot be used, or an unknown encoding.

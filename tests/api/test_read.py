@@ -76,6 +76,6 @@ def test_a_run_directory_is_what_it_kept(tmp_path: Path) -> None:
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         curation.read(tmp_path / "nothing.jsonl")
-    docs = curation.read(jsonl(tmp_path / "a.jsonl", [{"body": "x"}]))
-    with pytest.raises(InputError, match="no column 'text'"):
-        docs.table()
+    path = jsonl(tmp_path / "a.jsonl", [{"body": "x"}])
+    with pytest.raises(InputError, match=r"^a\.jsonl: no column 'text'"):
+        curation.read(path)

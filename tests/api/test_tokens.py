@@ -38,7 +38,7 @@ def test_runs_with_tokens_are_mixed(tmp_path: Path) -> None:
     )
     assert web.rejects.num_rows == 2
     books = curation.tokenize([f"A book of number {i}." for i in range(9)], out=tmp_path / "books")
-    inputs = {"web": web, "books": books.run}
+    inputs = {"web": web, "books": curation.Run.open(str(books.out))}
     mixed = curation.mix(inputs, out=tmp_path / "all", shards=2, validation=0)
     shards = mixed.table("shards").to_pylist()
     placed = np.concatenate(
