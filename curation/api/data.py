@@ -73,8 +73,8 @@ def given(data: Any, name: str = "data", text_column: str = "text") -> Files | B
     """What data is: files, or batches of rows. Nothing is read yet. Texts alone are a column
     `text_column`.
 
-    >>> given("crawl/*.warc.gz")
-    Files(paths=('crawl/*.warc.gz',))
+    >>> given("s3://bucket/crawl/*.warc.gz")
+    Files(paths=('s3://bucket/crawl/*.warc.gz',))
     >>> given(["a text", "another"]).table(Columns()).column("text").to_pylist()
     ['a text', 'another']
 

@@ -44,12 +44,18 @@ def ledger_table(by_stage: Mapping[str, Mapping[str, ledgers.Ledger]]) -> pa.Tab
         (stage, dataset, outcome, *counts)
         for stage, datasets in by_stage.items()
         for dataset, of_dataset in datasets.items()
-        for outcome, counts in of_dataset.items()
+        for outcome, counts in sorted(of_dataset.items(), key=_place)
     ]
     columns = zip(*rows, strict=True) if rows else [()] * len(LEDGER)
     return pa.table(
         [pa.array(list(c), f.type) for c, f in zip(columns, LEDGER, strict=True)], schema=LEDGER
     )
+
+
+def _place(entry: tuple[str, Any]) -> tuple[int, str]:
+    """What came in first, what stays last, the reasons by name between them."""
+    ends = {ledgers.IN: 0, ledgers.CUT: 2, ledgers.KEPT: 3}
+    return ends.get(entry[0], 1), entry[0]
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

@@ -68,7 +68,7 @@ def run(
     >>> _ = (folder / "a.jsonl").write_text('{"id": "x", "text": "The tide turns twice."}')
     >>> recipe = {"stages": ["extract"], "dataset": [{"name": "a", "files": str(folder / "a.jsonl")}]}
     >>> run(recipe, out=folder / "run", workers=1).funnel().column("documents").to_pylist()
-    [1, 1]
+    [1, 1, 1, 1]
     """
     from curation.pipeline import line
 

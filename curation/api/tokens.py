@@ -45,7 +45,7 @@ def tokenize(
         InputError: data that cannot be used, or an unknown encoding.
 
     >>> tokenize(["The tide turns."]).kept.column("tokens").to_pylist()
-    [[464, 23420, 4962, 13, 50256]]
+    [[464, 20013, 4962, 13, 50256]]
     """
     columns = Columns(text_column, id_column, url_column)
     own = Dataset(INPUT, "trusted", given(data, "data", text_column), columns)

@@ -15,6 +15,8 @@ from click.testing import CliRunner
 from tiny_corpus import QUOTE, sentences
 
 import curation
+import curation.api.files
+import curation.api.memory
 from curation.cli import main
 from curation.errors import CurationError, InputError
 from curation.recipe import tables
@@ -250,3 +252,58 @@ def test_defaults_are_those_of_the_recipe(function: Any, config: Any) -> None:
             assert parameter.default == fields[name].default
             checked += 1
     assert checked
+
+
+def broken() -> Any:
+    yield "one text"
+    raise OSError("gone")
+
+
+def test_an_iterator_that_raises_leaves_nothing(tmp_path: Path) -> None:
+    """Neither a new directory nor a change of one that is there."""
+    with pytest.raises(InputError, match=r"data: reading it raised OSError after 1 rows"):
+        curation.dedup(broken(), out=tmp_path / "new")
+    assert list(tmp_path.iterdir()) == []
+    done = curation.dedup(["one", "two"], out=tmp_path / "old")
+    before = {p: p.read_bytes() for p in (tmp_path / "old").rglob("*") if p.is_file()}
+    with pytest.raises(InputError, match="raised OSError"):
+        curation.dedup(broken(), out=tmp_path / "old")
+    after = {p: p.read_bytes() for p in (tmp_path / "old").rglob("*") if p.is_file()}
+    assert after == before
+    assert done.kept.num_rows == 2
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    for call in (
+        lambda: curation.dedup(["a"], out=tmp_path),
+        lambda: curation.decontaminate(["a"], ["b"], out=tmp_path),
+        lambda: curation.classify(["a"], model=curation.QualityClassifier.shipped(), out=tmp_path),
+    ):
+        with pytest.raises(CurationError, match=r"not a run directory.* a new folder with out="):
+            call()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
+def test_shards_and_workers_change_nothing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    whole = curation.dedup(table())
+    monkeypatch.setattr(curation.api.memory, "SHARD_ROWS", 5)
+    parts = curation.dedup(table(), workers=2)
+    assert parts.kept.equals(whole.kept)
+    assert parts.removed.equals(whole.removed)
+    assert parts.rejects.equals(whole.rejects)
+    monkeypatch.setattr(curation.api.files, "PART_BYTES", 1)
+    batches = table().to_reader(max_chunksize=4)
+    written = curation.dedup(batches, out=tmp_path / "run", workers=1)
+    assert len(list((tmp_path / "run" / "downloads" / "input").iterdir())) == 5
+    assert written.kept.column("id").to_pylist() == whole.kept.column("id").to_pylist()
+    assert written.ledger.equals(whole.ledger)
+
+
+def test_temporary_files_are_gone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    curation.dedup(["a", "b"])
+    curation.decontaminate(["a"], ["b"])
+    with pytest.raises(InputError):
+        curation.dedup(broken())
+    assert list(tmp_path.iterdir()) == []
