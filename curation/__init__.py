@@ -1,23 +1,67 @@
-"""Common Crawl to token shards by GPT-3's published procedure."""
+"""Common Crawl to token shards by GPT-3's published procedure, as functions.
+
+Nothing is loaded before it is used: `import curation` takes some milliseconds.
+"""
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from curation.api.mixing import mix
+    from curation.api.quality import QualityClassifier
+    from curation.api.read import read
+    from curation.api.runs import Run, run
+    from curation.api.steps import classify, decontaminate, dedup
+    from curation.api.tokens import tokenize
     from curation.readers.html import extract_blocks, extract_text
+    from curation.recipe.tables import Recipe
     from curation.stages.filter.own import signal
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "extract_blocks", "extract_text", "signal"]
+__all__ = [
+    "QualityClassifier",
+    "Recipe",
+    "Run",
+    "__version__",
+    "classify",
+    "decontaminate",
+    "dedup",
+    "extract_blocks",
+    "extract_text",
+    "mix",
+    "read",
+    "run",
+    "signal",
+    "tokenize",
+]
+# The module of each name, loaded when the name is first asked for.
+_MODULES = {
+    "QualityClassifier": "api.quality",
+    "Recipe": "recipe.tables",
+    "Run": "api.runs",
+    "classify": "api.steps",
+    "decontaminate": "api.steps",
+    "dedup": "api.steps",
+    "extract_blocks": "readers.html",
+    "extract_text": "readers.html",
+    "mix": "api.mixing",
+    "read": "api.read",
+    "run": "api.runs",
+    "signal": "stages.filter.own",
+    "tokenize": "api.tokens",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """A public name, loaded when it is first asked for."""
-    if name in ("extract_blocks", "extract_text"):
-        from curation.readers import html
+    """A public name, from its module."""
+    if name not in _MODULES:
+        raise AttributeError(f"module 'curation' has no attribute {name!r}")
+    from importlib import import_module
 
-        return getattr(html, name)
-    if name == "signal":
-        from curation.stages.filter.own import signal
+    value = getattr(import_module(f"curation.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
 
-        return signal
-    raise AttributeError(f"module 'curation' has no attribute {name!r}")
+
+def __dir__() -> list[str]:
+    """The public names."""
+    return sorted(__all__)

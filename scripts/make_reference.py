@@ -51,6 +51,12 @@ PLACES = {
 }
 # Public beside what `curation` itself names: stable import paths, by their docstrings.
 PYTHON = (
+    "curation.api.results.Result",
+    "curation.api.results.Classified",
+    "curation.api.results.Decontaminated",
+    "curation.api.results.Tokenized",
+    "curation.api.read.Documents",
+    "curation.api.runs.Explanation",
     "curation.formats.export.export",
     "curation.formats.export.Exported",
     "curation.gpt3.evaluate.evaluate",
@@ -212,8 +218,12 @@ def python_page() -> str:
     parts = [
         MADE,
         "# Python\n",
-        "`import curation` is all that a page of HTML needs. The other names are called by the",
-        "commands; their import paths are kept.\n",
+        "What `import curation` names comes first, then what it gives back. The other names are",
+        "called by the commands; their import paths are kept. How they are used together:",
+        "[Use it from Python](../how-to/python.md).\n",
+        "Every step has the arguments `out`: a run directory to write, as its command does;",
+        "`workers`: processes, by default none below 20 MB and one a core above; and `update`: run",
+        "again in a directory that was made with other settings.\n",
     ]
     for name in (*own, *PYTHON):
         parts += [f"::: {name}", "    options:", "      show_root_full_path: true", ""]

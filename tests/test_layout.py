@@ -43,6 +43,7 @@ ORDER = (
     "inspect",
     "formats",
     "web",
+    "api",
     "cli",
     "spark_job",
     "__init__",

@@ -56,13 +56,17 @@ class LocalEngine:
     def __init__(
         self, workers: int = 0, memory_gb: float = 2.0, progress: Progress = silent
     ) -> None:
-        self.workers = workers or os.cpu_count() or 1
+        self._set_up(workers or os.cpu_count() or 1, memory_gb, progress)
+        forkserver.start()
+
+    def _set_up(self, workers: int, memory_gb: float, progress: Progress) -> None:
+        """What needs no worker processes."""
+        self.workers = workers
         self.memory_gb = memory_gb
         self.progress = progress
         self._pool: ProcessPoolExecutor | None = None
         # Workers hold the other end, and end when this one is closed.
         self._stop: Connection | None = None
-        forkserver.start()
         _clear_spills()
         self._connection: Any = None
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")

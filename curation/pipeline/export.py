@@ -57,7 +57,13 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine, format: str = PARQUET)
     _drop_others(rundir, {shard.name + ending(rundir, shard, format) for shard in shards})
     engine.map("export", partial(export_shard, rundir, stage, format), shards)
     if stage == "decontaminate":
-        engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
+        write_hits(rundir, plan, engine)
+
+
+def write_hits(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
+    """Write hits.parquet of the dataset `input`."""
+    shards = plan.of(INPUT)
+    engine.map("export hits", partial(_export_hits, rundir, shards), ["hits.parquet"])
 
 
 def _drop_others(rundir: RunDirectory, names: set[str]) -> None:
@@ -157,6 +163,13 @@ def _table_columns(rundir: RunDirectory, shard: Shard) -> pa.Schema | None:
 def _input_columns(
     rundir: RunDirectory, stage: str, shard: Shard, batch: pa.RecordBatch
 ) -> dict[str, pa.Array]:
+    """The columns of the input, those renamed that the step adds, and the numbers of the rows."""
+    columns, taken = input_columns(rundir, shard, batch), step_columns(rundir, stage, shard)
+    named = {new_name(name, columns, taken): column for name, column in columns.items()}
+    return {**named, ROW: pa.array(range(batch.num_rows), pa.int64())}
+
+
+def input_columns(rundir: RunDirectory, shard: Shard, batch: pa.RecordBatch) -> dict[str, pa.Array]:
     """The columns of the input, in its order and as the user named them."""
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
     extra: dict[str, pa.Array] = {}
@@ -176,9 +189,7 @@ def _input_columns(
             column = batch.column(document_column[field.name]) if column is None else column
             is_number = field.name == dataset.id_column and pa.types.is_integer(field.type)
             columns[field.name] = column.cast(field.type) if is_number else column
-    taken = step_columns(rundir, stage, shard)
-    named = {new_name(name, columns, taken): column for name, column in columns.items()}
-    return {**named, ROW: pa.array(range(batch.num_rows), pa.int64())}
+    return columns
 
 
 def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatch:
@@ -188,18 +199,27 @@ def _rows(columns: dict[str, pa.Array], rows: npt.NDArray[Any]) -> pa.RecordBatc
     )
 
 
+# The input's columns of a batch of documents, where they are not those of the documents.
+ColumnsOf = Callable[[pa.RecordBatch], dict[str, pa.Array]]
+
+
 def _groups(
-    rundir: RunDirectory, stage: str, shard: Shard, table: pa.Table
+    rundir: RunDirectory,
+    stage: str,
+    shard: Shard,
+    table: pa.Table,
+    columns_of: ColumnsOf | None = None,
 ) -> Iterator[tuple[dict[str, pa.Array], pa.RecordBatch]]:
     """Row groups of the documents: the input's columns, and the rows of a row-aligned table
     beside them."""
+    columns_of = columns_of or partial(_input_columns, rundir, stage, shard)
     table = table.combine_chunks()
     start = 0
     for batch in store.read_groups(rundir.documents(shard)):
         beside = table.slice(start, batch.num_rows)
         arrays = [c.chunk(0) if c.num_chunks else pa.array([], c.type) for c in beside.columns]
         yield (
-            _input_columns(rundir, stage, shard, batch),
+            columns_of(batch),
             pa.RecordBatch.from_arrays(arrays, schema=beside.schema),
         )
         start += batch.num_rows
@@ -214,7 +234,7 @@ def _mask(column: pa.Array) -> npt.NDArray[np.bool_]:
 Split = Iterator[tuple[pa.RecordBatch, pa.RecordBatch]]
 
 
-def _filter(rundir: RunDirectory, shard: Shard) -> Split:
+def _filter(rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None) -> Split:
     """All signals stand beside both kinds of rows; texts are masked in what is kept."""
     table = store.read_table(rundir.table("filter", shard, "evidence"))
     decision = store.read_table(rundir.decision("filter", shard))
@@ -226,7 +246,7 @@ def _filter(rundir: RunDirectory, shard: Shard) -> Split:
     if (masks := shard_masks(rundir, shard)) is not None:
         table = table.append_column("masks", masks)
     text_column = rundir.recipe.named(shard.dataset).text_column
-    for columns_in, beside in _groups(rundir, "filter", shard, table):
+    for columns_in, beside in _groups(rundir, "filter", shard, table, columns_of):
         keep = _mask(beside.column("keep"))
         own = ("keep", "masks", "reason", "fired")
         signals = {name: beside.column(name) for name in beside.schema.names if name not in own}
@@ -238,11 +258,15 @@ def _filter(rundir: RunDirectory, shard: Shard) -> Split:
         yield _rows({**masked, **signals}, keep), _rows({**columns_in, **signals, **why}, ~keep)
 
 
-def _classify(rundir: RunDirectory, shard: Shard) -> Split:
+def _classify(rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None) -> Split:
     decision = store.read_table(rundir.decision("classify", shard))
     evidence = store.read_table(rundir.table("classify", shard, "evidence"), ["score"])
     for columns_in, beside in _groups(
-        rundir, "classify", shard, decision.append_column("quality", evidence.column(0))
+        rundir,
+        "classify",
+        shard,
+        decision.append_column("quality", evidence.column(0)),
+        columns_of,
     ):
         keep = _mask(beside.column("keep"))
         columns = {
@@ -253,14 +277,14 @@ def _classify(rundir: RunDirectory, shard: Shard) -> Split:
         yield _rows(columns, keep), _rows({**columns, "reason": beside.column("reason")}, ~keep)
 
 
-def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
+def _dedup(rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None) -> Split:
     table = store.read_table(rundir.decision("dedup", shard))
     repeated = store.read_table(
         rundir.table("dedup", shard, "evidence"), ["repeated_lines", "repeated_paragraphs"]
     )
     for name in repeated.column_names:
         table = table.append_column(name, repeated.column(name))
-    for columns_in, beside in _groups(rundir, "dedup", shard, table):
+    for columns_in, beside in _groups(rundir, "dedup", shard, table, columns_of):
         keep = _mask(beside.column("keep"))
         names = ("reason", "kept_id", "kept_dataset", "jaccard", *repeated.column_names)
         columns = {**columns_in, **{name: beside.column(name) for name in names}}
@@ -277,11 +301,12 @@ def _dedup(rundir: RunDirectory, shard: Shard) -> Split:
         yield _rows(kept, keep), _rows(columns, ~keep)
 
 
-def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
+def _decontaminate(
+    rundir: RunDirectory, shard: Shard, columns_of: ColumnsOf | None = None
+) -> Split:
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
-    for columns_in, beside in _groups(
-        rundir, "decontaminate", shard, store.read_table(rundir.decision("decontaminate", shard))
-    ):
+    table = store.read_table(rundir.decision("decontaminate", shard))
+    for columns_in, beside in _groups(rundir, "decontaminate", shard, table, columns_of):
         keep = _mask(beside.column("keep"))
         rows, numbers, texts = [], [], []
         column = columns_in[dataset.text_column if dataset.text_column in columns_in else "text"]
@@ -304,8 +329,8 @@ def _decontaminate(rundir: RunDirectory, shard: Shard) -> Split:
         yield pa.RecordBatch.from_pydict(pieces), _rows(removed, ~keep)
 
 
-# The kept and the removed rows of a shard, by the stage that decides.
-SPLIT: dict[str, Callable[[RunDirectory, Shard], Split]] = {
+# The kept and the removed rows of a shard, by the stage that decides; `columns_of` may come third.
+SPLIT: dict[str, Callable[..., Split]] = {
     "filter": _filter,
     "classify": _classify,
     "dedup": _dedup,

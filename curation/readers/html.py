@@ -81,6 +81,9 @@ def extract_text(
     `html` is the page as fetched, `content_type` the HTTP header, which may name the encoding;
     `extractor` one of `EXTRACTORS`; the last three are for `blocks` (`Form`). Raises PageError with
     reason undecodable or too_large, as `page_text` does.
+
+    >>> extract_text(b"<title>Tides</title><nav>Home</nav><p>The tide turns twice a day, as ever.</p>")
+    'The tide turns twice a day, as ever.'
     """
     page = Page(html, url, None, None, content_type, 0)
     try:
@@ -95,6 +98,9 @@ def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Bloc
     """Return the blocks of a page with their scores, kept and not, in the order of the page.
 
     Raises PageError as `page_text` does.
+
+    >>> [block.kept for block in extract_blocks(b"<p>The tide turns twice a day, as ever.</p>")]
+    [True]
     """
     from curation.blocks import extractor as blocks
 

@@ -78,11 +78,12 @@ def _document(row: dict[str, Any], offset: int, columns: tuple[str, str, str]) -
         if key not in columns or (key == url_column and url is None and value not in (None, ""))
     }
     return Document(
-        text, id=_identity(row.get(id_column)), url=url, offset=offset, extra=extra or None
+        text, id=id_text(row.get(id_column)), url=url, offset=offset, extra=extra or None
     )
 
 
-def _identity(value: Any) -> str | None:
+def id_text(value: Any) -> str | None:
+    """The text that a value of an id column stands for: as it is, or as JSON."""
     value = _plain(value)
     return value if value is None or isinstance(value, str) else json_text(value)
 

@@ -50,7 +50,7 @@ def parse(table: Mapping[str, Any], where: str = "recipe", folder: str = "") -> 
     """A recipe from its TOML tables, with the sets of rules that it names taken in; paths are
     relative to `folder`, where one is given."""
     recipe = typing.cast(Recipe, build(Recipe, table, where))
-    recipe = _resolve(recipe, folder) if folder else recipe
+    recipe = resolved(recipe, folder) if folder else recipe
     if not recipe.filter.rules:
         return recipe
     sets = [build(FilterConfig, *rule_set_table(name)) for name in recipe.filter.rules]
@@ -97,7 +97,9 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, tuple) else value
 
 
-def _resolve(recipe: Recipe, folder: str) -> Recipe:
+def resolved(recipe: Recipe, folder: str) -> Recipe:
+    """The recipe with its paths from the root, where they are relative to a folder."""
+
     def absolute(path: str) -> str:
         if not path or store.is_remote(path):
             return path

@@ -60,6 +60,7 @@ from curation.store.writing import (
     sweep,
     sync_folders,
     under_locks,
+    unsynced,
     write_bytes,
     write_json,
 )
@@ -115,6 +116,7 @@ __all__ = [
     "sweep",
     "sync_folders",
     "under_locks",
+    "unsynced",
     "without_nulls",
     "write_array",
     "write_bytes",

@@ -22,10 +22,11 @@ import pyarrow.parquet as pq
 
 from curation.errors import InputError, RunError, Unreachable
 from curation.store.paths import filesystem, open_input
-from curation.store.writing import atomic
+from curation.store.writing import atomic, is_unsynced
 
 GROUP_ROWS = 8192
 GROUP_BYTES = 8 << 20  # a row group closes with the row that reaches this
+_UNPACKED = {"compression": "none", "use_dictionary": False}  # read once and gone
 
 Ledger = dict[str, list[int]]  # outcome -> [documents, characters, ...]: see ledger.py
 
@@ -71,7 +72,7 @@ class TableWriter:
         self._writer = pq.ParquetWriter(
             self._file,
             self.schema,
-            compression="zstd",
+            **(_UNPACKED if is_unsynced(self.path) else {"compression": "zstd"}),
             write_statistics=["id", "url", "doc", "reason"],
         )
         self._pending: list[pa.RecordBatch] = []

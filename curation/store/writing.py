@@ -22,6 +22,8 @@ from curation.store.storage import retried
 T = TypeVar("T")
 # Path -> token of the locks that this process writes under: of all that is in their folders.
 _locks: dict[str, str] = {}
+# Folders whose files nobody needs after a power cut.
+_unsynced: set[str] = set()
 
 
 def locks() -> dict[str, str]:
@@ -53,6 +55,23 @@ def need_lock(target: str) -> None:
 
 
 @contextlib.contextmanager
+def unsynced(folder: str) -> Iterator[None]:
+    """In this block nothing that this process writes below a temporary folder waits for the disk,
+    and tables there are not packed."""
+    prefix = folder.rstrip("/") + "/"
+    _unsynced.add(prefix)
+    try:
+        yield
+    finally:
+        _unsynced.discard(prefix)
+
+
+def is_unsynced(path: str) -> bool:
+    """Whether a path is in a folder of such a block."""
+    return any(path.startswith(prefix) for prefix in _unsynced)
+
+
+@contextlib.contextmanager
 def atomic(path: str) -> Iterator[IO[bytes]]:
     """A binary file that appears at `path` when the block ends well, and not at all when it does
     not."""
@@ -66,7 +85,8 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
         with handle:
             yield handle
             handle.flush()
-            os.fsync(handle.fileno())
+            if not is_unsynced(path):
+                os.fsync(handle.fileno())
         if local:
             need_lock(path)
             os.chmod(handle.name, 0o666 & ~_umask())

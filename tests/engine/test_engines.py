@@ -24,13 +24,22 @@ import toy_shuffle
 
 from curation import store
 from curation.engine.base import Engine, runs, write_parts
+from curation.engine.inline import InlineEngine
 from curation.engine.local import SPILL, LocalEngine
 from curation.errors import RunError, TaskError
 
 ROWS = pa.schema([("a", pa.int64()), ("b", pa.binary()), ("s", pa.string())])
 
 
-@pytest.fixture(params=["local", pytest.param("spark_engine", marks=pytest.mark.spark)])
+@pytest.fixture
+def inline() -> Iterator[InlineEngine]:
+    """The engine without worker processes."""
+    engine = InlineEngine(memory_gb=1.0)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(params=["local", "inline", pytest.param("spark_engine", marks=pytest.mark.spark)])
 def engine(request: pytest.FixtureRequest) -> Engine:
     made: Engine = request.getfixturevalue(request.param)
     return made
@@ -255,6 +264,32 @@ def test_sql_without_rows_still_writes_a_table(
     empty = store.Table((), ROWS)
     engine.sql("SELECT * FROM t", {"t": empty}, str(tmp_path / "e"), ROWS, "d", sort_by=["a"])
     assert store.read_schema(str(tmp_path / "e" / "00000.parquet")).names == ROWS.names
+
+
+def test_without_workers_nothing_is_started_and_the_bytes_are_the_same(
+    local: Engine, table: store.Table, tmp_path: Path
+) -> None:
+    """In a fresh process: no fork server, no pool; queries and shuffles as with workers."""
+    code = f"""
+import multiprocessing.forkserver as forkserver, os
+import pyarrow as pa
+from curation import store
+from curation.engine.inline import InlineEngine
+engine = InlineEngine()
+assert engine.map("pid", lambda _: os.getpid(), [1, 2]) == [os.getpid()] * 2
+schema = pa.schema([("a", pa.int64()), ("b", pa.binary()), ("s", pa.string())])
+table = store.Table({table.paths!r}, schema)
+query = "SELECT a % 5 AS p, a, b, s FROM t"
+engine.sql(query, {{"t": table}}, {str(tmp_path / "i")!r}, schema, "d", partition_by="p", sort_by=["b"])
+assert forkserver._forkserver._forkserver_pid is None
+assert engine._pool is None
+engine.close()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+    query = "SELECT a % 5 AS p, a, b, s FROM t"
+    local.sql(query, {"t": table}, str(tmp_path / "l"), ROWS, "d", partition_by="p", sort_by=["b"])
+    for name in os.listdir(tmp_path / "l"):
+        assert (tmp_path / "l" / name).read_bytes() == (tmp_path / "i" / name).read_bytes()
 
 
 @pytest.mark.spark

@@ -7,6 +7,10 @@ holds that the list is complete and names no other module.
 from __future__ import annotations
 
 TESTED_ELSEWHERE = {
+    "api/files.py": "api/test_steps.py",
+    "api/memory.py": "api/test_steps.py",
+    "api/mixing.py": "api/test_tokens.py",
+    "api/run_tables.py": "api/test_runs.py",
     "blocks/align.py": "blocks/test_scan.py",
     "blocks/attributes.py": "blocks/test_elements.py",
     "blocks/byte.py": "blocks/test_scan.py",
@@ -38,6 +42,7 @@ TESTED_ELSEWHERE = {
     "engine/base.py": "engine/test_engines.py",
     "engine/executors.py": "engine/test_engines.py",
     "engine/forkserver.py": "cli/test_run.py",
+    "engine/inline.py": "engine/test_engines.py",
     "engine/java.py": "engine/test_engines.py",
     "engine/local.py": "engine/test_engines.py",
     "engine/preload.py": "test_layout.py",

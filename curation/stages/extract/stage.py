@@ -212,10 +212,10 @@ def extract_shard(
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
             notes = documents.notes
-            batches = _batches(rundir, dataset, shard, patience, shard_ledger, notes)
+            batches = row_batches(rundir, dataset, shard, patience, shard_ledger, notes)
             for read, refused_records in batches:
                 rows, refused = languages.kept_and_refused(config, model, read, refused_records)
-                _count(shard_ledger, rows, refused)
+                count_rows(shard_ledger, rows, refused)
                 rejects.write(pa.RecordBatch.from_pylist(refused, schema.REJECTS))
                 for row in rows:
                     row["extra"] = fitted_to(with_address(dataset, row, kind), kind)
@@ -244,7 +244,7 @@ def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
     return file.name, 0 if dataset.crawls else file.size
 
 
-def _batches(
+def row_batches(
     rundir: RunDirectory,
     dataset: Dataset,
     shard: Shard,
@@ -309,7 +309,8 @@ def _first_pages(
             return
 
 
-def _count(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> None:
+def count_rows(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row]) -> None:
+    """Count documents and rejects."""
     for row in kept:
         ledger.add(shard_ledger, ledger.IN, 1, len(row["text"]))
         ledger.add(shard_ledger, ledger.KEPT, 1, len(row["text"]))

@@ -15,8 +15,8 @@ from curation.inspect.evidence import rules
 from curation.inspect.evidence.report import report
 from curation.inspect.terminal.explain import explain
 from curation.recipe.filter import TAKEN
-from curation.rundir.ledger import NO_REASONS
 from curation.recipe.reasons import REASONS
+from curation.rundir.ledger import NO_REASONS
 from curation.web.page import page
 
 LINE = "Each evening the keeper wrote down what had happened on the river. "

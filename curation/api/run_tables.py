@@ -1,0 +1,229 @@
+"""The tables of a run directory: its documents with their fate, and every other by name.
+
+Cost: a row group at a time, of the documents asked for. Trap: what a stage removed may be read
+before the next stage has ended; a document counts as kept as long as no stage has removed it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curation import store
+from curation.errors import InputError, did_you_mean
+from curation.recipe.line import DECIDING, stage_named
+from curation.rundir.directory import SHARD_FOLDERS, RunDirectory, Shard
+from curation.rundir.survivors import survivor_groups
+
+if TYPE_CHECKING:
+    from curation.rundir.plan import Plan
+
+COLUMNS = ("id", "url", "text", "date", "language")
+FUNNEL = pa.schema(
+    [
+        ("stage", pa.string()),
+        ("outcome", pa.string()),
+        ("dataset", pa.string()),
+        ("documents", pa.int64()),
+        ("chars", pa.int64()),
+        ("tokens", pa.int64()),
+        ("exact", pa.bool_()),
+    ]
+)
+# Evidence that has a row for each row of the decision, and the columns of it that say something.
+EVIDENCE = {
+    "classify": {"score": "quality", "fold": "fold"},
+    "dedup": {name: name for name in ("repeated_lines", "repeated_paragraphs")},
+}
+# Folders whose tables are not one a shard.
+OTHERS = ("dedup/pairs/clusters", "dedup/pairs/measured", "dedup/pairs/copies", "kept", "removed")
+FILES = {"shards": "shards/manifest.parquet", "hits": "hits.parquet"}
+
+
+# ---- documents -----------------------------------------------------------------------------------
+
+
+def kept_documents(
+    rundir: RunDirectory, plan: Plan, columns: Sequence[str] = COLUMNS
+) -> Iterator[pa.RecordBatch]:
+    """The documents that no stage removed, in the pieces that decontamination left."""
+    for shard in _shards(rundir, plan):
+        before = rundir.decided_before("tokenize", shard)
+        if before is not None and not store.exists(before):
+            before = _last_there(rundir, shard)
+        pieces = _pieces(before)
+        for group in survivor_groups(rundir, shard, columns, before):
+            rows = np.flatnonzero(group.remaining())
+            batch = group.batch.take(pa.array(rows))
+            number = pa.array(np.zeros(len(rows), np.int64))
+            if pieces is not None:
+                spans = pieces.slice(group.start, group.batch.num_rows).take(pa.array(rows))
+                batch, number = _cut(batch, spans)
+            if batch.num_rows:
+                yield _named(shard, batch, {"piece": number})
+
+
+def _last_there(rundir: RunDirectory, shard: Shard) -> str | None:
+    """The decision on a shard's survivors of the last stage that has ended."""
+    for stage in reversed(DECIDING):
+        is_aligned = stage_named(stage).aligned_to == "survivors"
+        if is_aligned and store.exists(path := rundir.decision(stage, shard)):
+            return path
+    return None
+
+
+def _pieces(decision: str | None) -> pa.Array | None:
+    if decision is None or "pieces" not in store.read_schema(decision).names:
+        return None
+    return store.read_table(decision, ["pieces"]).column(0).combine_chunks()
+
+
+def _cut(batch: pa.RecordBatch, spans: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
+    """A row for each piece, with its number; null spans mean the whole text."""
+    texts = batch.column("text").to_pylist()
+    rows, numbers, pieces = [], [], []
+    for row, places in enumerate(spans.to_pylist()):
+        whole = [{"start": 0, "end": len(texts[row])}]
+        for number, place in enumerate(whole if places is None else places):
+            rows.append(row)
+            numbers.append(number)
+            pieces.append(texts[row][place["start"] : place["end"]])
+    cut = batch.take(pa.array(rows, pa.int64()))
+    columns = [
+        pa.array(pieces, pa.string()) if name == "text" else cut.column(name)
+        for name in cut.schema.names
+    ]
+    return (
+        pa.RecordBatch.from_arrays(columns, names=cut.schema.names),
+        pa.array(numbers, pa.int64()),
+    )
+
+
+def removed_documents(
+    rundir: RunDirectory, plan: Plan, columns: Sequence[str] = COLUMNS
+) -> Iterator[pa.RecordBatch]:
+    """The documents that a stage removed, with its name and reason, stage by stage."""
+    for shard in _shards(rundir, plan):
+        for stage in DECIDING:
+            path = rundir.decision(stage, shard)
+            if not rundir.decides(stage, shard.dataset) or not store.exists(path):
+                continue
+            reasons = store.read_table(path, ["reason"]).column(0).combine_chunks()
+            is_early = stage_named(stage).aligned_to == "documents"
+            texts = rundir.documents(shard) if is_early else rundir.survivors(shard)
+            start = 0
+            for batch in store.read_groups(texts, columns):
+                reason = reasons.slice(start, batch.num_rows)
+                start += batch.num_rows
+                rows = pa.array(np.flatnonzero(_is_there(reason)))
+                if len(rows):
+                    names = pa.repeat(pa.scalar(stage), len(rows))
+                    why = {"stage": names, "reason": reason.take(rows)}
+                    yield _named(shard, batch.take(rows), why)
+
+
+def _is_there(column: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(pc.is_valid(column).to_numpy(zero_copy_only=False), bool)
+
+
+def _named(shard: Shard, batch: pa.RecordBatch, more: dict[str, pa.Array]) -> pa.RecordBatch:
+    """The columns of documents, the dataset in front and others behind."""
+    names = pa.repeat(pa.scalar(shard.dataset), batch.num_rows)
+    columns = {name: batch.column(name) for name in batch.schema.names}
+    return pa.RecordBatch.from_pydict({"dataset": names, **columns, **more})
+
+
+def _shards(rundir: RunDirectory, plan: Plan) -> list[Shard]:
+    """The shards whose documents are the corpus, where they are written."""
+    return [
+        shard
+        for shard in plan.shards
+        if rundir.recipe.named(shard.dataset).role != "reference"
+        and store.exists(rundir.survivors(shard))
+    ]
+
+
+# ---- tables by name ------------------------------------------------------------------------------
+
+
+def table_names(rundir: RunDirectory, plan: Plan) -> list[str]:
+    """Stages with decisions, folders with tables and single tables that are there."""
+    stages = [
+        stage
+        for stage in DECIDING
+        if any(store.exists(rundir.decision(stage, shard)) for shard in plan.shards)
+    ]
+    folders = [name for name in (*SHARD_FOLDERS, *OTHERS) if _paths(rundir, plan, name)]
+    files = [name for name, path in FILES.items() if store.exists(rundir.path(path))]
+    return list(dict.fromkeys([*stages, *folders, *files]))
+
+
+def table(rundir: RunDirectory, plan: Plan, name: str, columns: Sequence[str] | None) -> pa.Table:
+    """A stage's decisions with dataset and id, or all tables of a folder one below the other."""
+    names = _need(rundir, plan, name)
+    if name in DECIDING and name in names:
+        parts = [
+            _decisions(rundir, shard, name)
+            for shard in plan.shards
+            if rundir.decides(name, shard.dataset) and store.exists(rundir.decision(name, shard))
+        ]
+        whole = pa.concat_tables(parts)
+        return whole if columns is None else whole.select(list(columns))
+    read = [store.read_table(path, columns) for path in _paths(rundir, plan, name)]
+    return pa.concat_tables(read, promote_options="permissive")
+
+
+def scan(rundir: RunDirectory, plan: Plan, name: str) -> Any:
+    """The tables of a folder as an Arrow data set."""
+    _need(rundir, plan, name)
+    paths = _paths(rundir, plan, name)
+    if not paths:
+        raise InputError(
+            f"{name!r}: decisions are put together in memory; take table({name!r}), or scan "
+            f"'{name}/decision'"
+        )
+    return store.dataset(store.Table(tuple(paths), store.read_schema(paths[0])))
+
+
+def _need(rundir: RunDirectory, plan: Plan, name: str) -> list[str]:
+    names = table_names(rundir, plan)
+    if name not in names:
+        raise InputError(f"{rundir.out}: no table {name!r}{did_you_mean(name, names)}")
+    return names
+
+
+def _paths(rundir: RunDirectory, plan: Plan, name: str) -> list[str]:
+    """The files of a name, those of planned shards in their order."""
+    if name in FILES:
+        return [rundir.path(FILES[name])]
+    if name in SHARD_FOLDERS:
+        paths = [rundir.path(name, shard.dataset, shard.name + ".parquet") for shard in plan.shards]
+        return [path for path in paths if store.exists(path)]
+    if name in OTHERS:
+        found = store.listing(rundir.path(name))
+        return [f.path for f in found if posixpath.basename(f.name)[:1].isdigit()]
+    return []
+
+
+def _decisions(rundir: RunDirectory, shard: Shard, stage: str) -> pa.Table:
+    """A shard's decisions of one stage, beside the documents that they are about."""
+    is_early = stage_named(stage).aligned_to == "documents"
+    about = rundir.documents(shard) if is_early else rundir.survivors(shard)
+    decided = store.read_table(rundir.decision(stage, shard))
+    parts = {
+        "dataset": pa.repeat(pa.scalar(shard.dataset), decided.num_rows),
+        "id": store.read_table(about, ["id"]).column(0),
+        **dict(zip(decided.column_names, decided.columns, strict=True)),
+    }
+    evidence = EVIDENCE.get(stage, {})
+    path = rundir.table(stage, shard, "evidence")
+    if evidence and store.exists(path):
+        measured = store.read_table(path, list(evidence))
+        parts |= dict(zip(evidence.values(), measured.columns, strict=True))
+    return pa.table(parts)
