@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from curation.api.quality import QualityClassifier
     from curation.api.read import read
     from curation.api.runs import Run, run
-    from curation.api.steps import classify, decontaminate, dedup
+    from curation.api.steps import classify, decontaminate, dedup, filter
     from curation.api.tokens import tokenize
     from curation.readers.html import extract_blocks, extract_text
     from curation.recipe.tables import Recipe
@@ -27,6 +27,7 @@ __all__ = [
     "dedup",
     "extract_blocks",
     "extract_text",
+    "filter",
     "mix",
     "read",
     "run",
@@ -43,6 +44,7 @@ _MODULES = {
     "dedup": "api.steps",
     "extract_blocks": "readers.html",
     "extract_text": "readers.html",
+    "filter": "api.steps",
     "mix": "api.mixing",
     "read": "api.read",
     "run": "api.runs",

@@ -23,6 +23,7 @@ from curation.engine.base import Engine
 from curation.pipeline import export as exports
 from curation.pipeline import line
 from curation.pipeline.compile import compile_kernels
+from curation.pipeline.lines import new_name, step_columns
 from curation.recipe import reading
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
@@ -124,9 +125,9 @@ def result_sides(done: Finished, stage: str) -> dict[str, Side]:
     """The kept, removed and rejected rows of a stage that filters, in the user's own columns."""
     rundir, table = done.rundir, done.table
     shards = done.plan.of(INPUT)
-    taken = exports.step_columns(rundir, stage, shards[0])
+    taken = step_columns(rundir, stage, shards[0])
     names = {
-        name: exports.new_name(name, dict.fromkeys(table.column_names), taken)
+        name: new_name(name, dict.fromkeys(table.column_names), taken)
         for name in table.column_names
     }
 
@@ -144,12 +145,23 @@ def result_sides(done: Finished, stage: str) -> dict[str, Side]:
     refused = pa.table({**columns_in, "reason": rejects.column("reason")})
     # Pieces are a new column.
     text = "text" if stage == "decontaminate" and kept else names[done.columns.text]
-    none, (of_kept, of_removed) = refused.drop_columns("reason").slice(0, 0), STEP_TYPES[stage]
+    none, (of_kept, of_removed) = refused.drop_columns("reason").slice(0, 0), _types(done, stage)
     return {
         "kept": _in_order(kept or [none], of_kept, table, text),
         "removed": _in_order([*removed, refused], of_removed, table, names[done.columns.text]),
         "rejects": rejects,
     }
+
+
+def _types(
+    done: Finished, stage: str
+) -> tuple[Mapping[str, pa.DataType], Mapping[str, pa.DataType]]:
+    """The columns that a step adds to kept and to removed rows: of `filter` every signal."""
+    if stage != "filter":
+        return STEP_TYPES[stage]
+    evidence = done.rundir.table("filter", done.plan.of(INPUT)[0], "evidence")
+    signals = {field.name: field.type for field in store.read_schema(evidence)}
+    return signals, {**signals, "reason": pa.string(), "fired": pa.list_(pa.string())}
 
 
 def rejected(done: Finished) -> pa.Table:

@@ -111,7 +111,7 @@ def _recipe(tables: dict[str, Any], has_weights: bool) -> Recipe:
 
 def training_tokens(tables: dict[str, Any]) -> dict[str, int]:
     """How many tokens each dataset of a recipe that mixes has for training."""
-    from curation.stages.mix.stage import count_shard
+    from curation.stages.mix.groups import count_shard
 
     recipe = reading.parse(tables, "mix")
     rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)

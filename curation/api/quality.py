@@ -132,7 +132,7 @@ class QualityClassifier:
         A text that is null or empty is like neither: nan. Raises InputError before `fit`.
         """
         from curation.kernels.buffers import text_buffers
-        from curation.stages.classify.stage import score_texts
+        from curation.stages.classify.scoring import score_texts
 
         model = self._fitted()
         scores = []

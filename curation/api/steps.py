@@ -88,6 +88,52 @@ def dedup(
     return _dedup(call, data, against, index, {"dedup": keys, "seed": seed})
 
 
+def filter(
+    data: Any,
+    *,
+    rules: str | Sequence[str] = (),
+    drop: Mapping[str, str] | None = None,
+    mask: Mapping[str, str] | None = None,
+    signals: Sequence[str | Callable[..., Any]] = (),
+    block_lists: Sequence[str] = (),
+    text_column: str = "text",
+    id_column: str = "id",
+    url_column: str = "url",
+    out: Path | None = None,
+    workers: int | None = None,
+    update: bool = False,
+) -> Result:
+    """Rules on measured signals: a document is removed where a rule is true of it.
+
+    `kept` and `removed` have every signal as a column; `removed` also the rule (`reason`) and all
+    rules that are true (`fired`). Masks stand in the text of `kept`.
+
+    Args:
+        data: texts, a table, a DataFrame, an iterator, or a path.
+        rules: sets of rules that ship ("fineweb", "gopher", "c4", "cs336"), or TOML files.
+        drop: rules of your own: name -> expression on signals and columns.
+        mask: signal of spans -> what stands in the text for them; "" removes them.
+        signals: groups or names of signals, `file.py:function`, or functions of a file.
+        block_lists: lists of domains and addresses, for `blocked_domain` and `blocked_url`.
+        text_column, id_column, url_column: columns of `data`; ids are made where there are none.
+        out, workers, update: as of every step (see the top of this page).
+
+    >>> result = filter(["Too few.", "a " * 60], drop={"few_words": "words < 50"})
+    >>> result.removed.column("reason").to_pylist(), result.kept.column("words").to_pylist()
+    (['few_words'], [60])
+    """
+    named = {
+        "rules": [_path(name) for name in ([rules] if isinstance(rules, str) else rules)],
+        "rule": [{"name": name, "drop": expression} for name, expression in (drop or {}).items()],
+        "mask": dict(mask or {}),
+        "signals": [name if isinstance(name, str) else _function_name(name) for name in signals],
+        "block_lists": [path_of(path) for path in block_lists],
+        "alarm": "warn",
+    }
+    call = _Call("filter", Columns(text_column, id_column, url_column), out, workers, update)
+    return call.run([call.dataset(data, "crawl")], {"filter": named}, Result)
+
+
 def classify(
     data: Any,
     *,
@@ -226,6 +272,25 @@ class _Call:
             told = (files.ledger_of(rundir, plan), tuple(line.warnings(rundir)))
             out = folder if self.out is not None else None
             return kind(stage, *told, out, sides, **_more(stage, rundir))
+
+
+def _path(name: str) -> str:
+    """A set of rules: a name, or the whole path of a file."""
+    return path_of(name) if name.endswith(".toml") else name
+
+
+def _function_name(function: Callable[..., Any]) -> str:
+    """How a recipe names a function: `file.py:function`."""
+    import inspect
+
+    code = getattr(function, "__code__", None)
+    file = inspect.getsourcefile(function) if code else None
+    if not file or not file.endswith(".py") or not os.path.exists(file):
+        raise InputError(
+            f"signals: a function of a Python file expected, got {brief(function)}; write it into "
+            "a file, which worker processes can read"
+        )
+    return f"{file}:{function.__name__}"
 
 
 def _keys(config: type, arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -55,8 +55,8 @@ def filter_(
 ) -> None:
     """Rules on measured signals: words, repetition, addresses, and signals of your own.
 
-    Writes DIR/kept/ and DIR/removed/ with every signal as a column, and in removed/ the rule (`reason`) and all rules that are true (`fired`). `curation reasons --signals` lists the
-    signals.
+    Writes DIR/kept/ and DIR/removed/ with every signal as a column. Rows of removed/ have the rule
+    (`reason`) and all rules that are true (`fired`). docs/filter.md says what rules may read.
 
     \b
     Examples:
