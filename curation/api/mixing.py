@@ -116,7 +116,7 @@ def training_tokens(tables: dict[str, Any]) -> dict[str, int]:
     recipe = reading.parse(tables, "mix")
     rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)
     for shard in plans.make(recipe, ".").shards:
-        sizes[shard.dataset] += count_shard(rundir, shard)[0]
+        sizes[shard.dataset] += count_shard(rundir, shard).training
     return sizes
 
 
