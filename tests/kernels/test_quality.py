@@ -55,9 +55,9 @@ SYMBOLS = set(string.punctuation + "…、—’")
 # The rule of words, with the pieces' characters only.
 _MARK = r"[,:;!?()\[\]{}<>_#*&'\"`…、“”‘’🌊—–]"
 _LOWER, _UPPER, _LETTER = "[a-zé]", "[A-Z]", "[a-zA-Zé]"
-_FRONT = re.compile(rf"{_MARK}|[§%=$]|\.\.+|\+(?![0-9])|(?:US|A|C)\$")
+_FRONT = re.compile(rf"''|{_MARK}|[§%=$]|\.\.+|\+(?![0-9])|(?:US|A|C)\$")
 _BACK = re.compile(
-    rf"\.\.+$|['’][sS]$|{_MARK}$|(?<=[0-9])(?:\+|\$|%|km|m|g|t|in|ft|[MGTK]|[MGTKk]B)$"
+    rf"\.\.+$|\):$|:\)$|''$|['’][sS]$|{_MARK}$|(?<=[0-9])(?:\+|\$|%|km|m|g|t|in|ft|[MGTK]|[MGTKk]B)$"
     rf"|(?<=[a-zé0-9%\-+|,:;!?()\[\]{{}}<>_#*&'\"`…、“”‘’])\.$|(?<=[A-Z]{{2}})\.$"
 )
 _ADDRESS = re.compile(
