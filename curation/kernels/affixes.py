@@ -23,7 +23,7 @@ from curation.kernels.characters import (
 )
 
 _DOT, _PLUS, _DOLLAR, _APOSTROPHE, _CURLY = ord("."), ord("+"), ord("$"), ord("'"), 0x2019
-_S, _CAPITAL_S = ord("s"), ord("S")
+_S, _CAPITAL_S, _COLON, _CLOSE = ord("s"), ord("S"), ord(":"), ord(")")
 _UNIT_BYTES = 5
 _UNITS = (
     "km km² km³ m m² m³ dm dm² dm³ cm cm² cm³ mm mm² mm³ ha µm nm yd in ft kg g mg µg t lb oz m/s "
@@ -36,6 +36,8 @@ _UNIT_KEYS = tuple(int.from_bytes(unit.encode(), "big") for unit in _UNITS.split
 def front_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Return the bytes of what comes off at the front of data[a:b]; 0 where nothing does."""
     c, following = next_point(data, a, b)
+    if c == _APOSTROPHE and following < b and data[following] == _APOSTROPHE:
+        return 2
     if kind_of(c, kinds) & (AFFIX | FRONT):
         return following - a
     if c == _DOT:
@@ -60,6 +62,13 @@ def back_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     c, i = point_before(data, a, b, b)
     before, j = point_before(data, a, i, b)
     kind = kind_of(before, kinds) if i > a else np.int64(0)
+    # Two marks that spaCy joins again: a face, or two apostrophes as a quote.
+    if i > a and (
+        (c == _COLON and before == _CLOSE)
+        or (c == _CLOSE and before == _COLON)
+        or (c == _APOSTROPHE and before == _APOSTROPHE)
+    ):
+        return 2
     if c in (_S, _CAPITAL_S) and i > a and before in (_APOSTROPHE, _CURLY):
         return b - j
     if c == _DOT:

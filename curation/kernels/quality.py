@@ -121,9 +121,10 @@ def measure(texts: pa.Array, groups: Sequence[str]) -> dict[str, pa.Array]:
     list<struct<start, end>> of int64, in code points, ascending. Raises ValueError for another
     group.
 
-    >>> signals = measure(pa.array(["It is one. \nHome\nIt is another one [1]."]), ["gopher", "c4"])
+    >>> texts = pa.array(["Home\\nIt is another one [1]."])
+    >>> signals = measure(texts, ["gopher", "c4"])
     >>> signals["words"].to_pylist(), signals["c4_lines"].to_pylist()
-    ([9], [[{'start': 10, 'end': 16}, {'start': 34, 'end': 37}]])
+    ([6], [[{'start': 0, 'end': 5}, {'start': 23, 'end': 26}]])
     """
     counts, removed = _counts(*text_buffers(texts), groups)
     columns: dict[str, pa.Array] = {}

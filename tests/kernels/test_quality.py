@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import re
 import string
+import unicodedata
 from collections import Counter
 from typing import Any
 
@@ -50,13 +51,13 @@ PIECES = [
 texts = st.lists(st.sampled_from(PIECES), max_size=40).map("".join)
 STOPS = {"the", "be", "to", "of", "and", "that", "have", "with"}
 TERMINAL = ".!?"
-SYMBOLS = set(string.punctuation + "…、—")
+SYMBOLS = set(string.punctuation + "…、—’")
 # The rule of words, with the pieces' characters only.
 _MARK = r"[,:;!?()\[\]{}<>_#*&'\"`…、“”‘’🌊—–]"
 _LOWER, _UPPER, _LETTER = "[a-zé]", "[A-Z]", "[a-zA-Zé]"
-_FRONT = re.compile(rf"{_MARK}|[§%=$]|\.\.+|\+(?![0-9])|(?:US|A|C)\$")
+_FRONT = re.compile(rf"''|{_MARK}|[§%=$]|\.\.+|\+(?![0-9])|(?:US|A|C)\$")
 _BACK = re.compile(
-    rf"\.\.+$|['’][sS]$|{_MARK}$|(?<=[0-9])(?:\+|\$|%|km|m|g|t|b|h?Pa|[MGTK]|[MGTKk]B)$"
+    rf"\.\.+$|\):$|:\)$|''$|['’][sS]$|{_MARK}$|(?<=[0-9])(?:\+|\$|%|km|m|g|t|in|ft|[MGTK]|[MGTKk]B)$"
     rf"|(?<=[a-zé0-9%\-+|,:;!?()\[\]{{}}<>_#*&'\"`…、“”‘’])\.$|(?<=[A-Z]{{2}})\.$"
 )
 _ADDRESS = re.compile(
@@ -225,7 +226,7 @@ def count_sentences(words: list[str]) -> int:
     for word in words:
         if word in TERMINAL:
             ended = True
-        elif ended and not (SYMBOLS - set("$+<=>^`|~")).issuperset(word):
+        elif ended and any(unicodedata.category(c)[0] != "P" for c in word):
             count, ended = count + 1, False
     return count
 
@@ -282,7 +283,7 @@ def test_values_equal_those_of_datatrove(name: str) -> None:
 
 
 def test_letters_of_scripts_without_spaces_are_words() -> None:
-    assert own_words("在北京。ok") == ["在", "北", "京", "。", "ok"]
+    assert own_words("在北京。 ok") == ["在", "北", "京", "。", "ok"]
 
 
 def test_a_line_end_that_is_no_line_feed_stays_where_none_is_near() -> None:
