@@ -70,20 +70,23 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "stages": (["download", "extract", "filter", "classify", "decontaminate", "tokenize", "mix"],
                ("dedup/evidence", "dedup/pairs", "dedup/decision")),
     "dataset.name": (("captures", "renamed"), ("downloads", "documents")),
-    "dataset.role": (("books", "crawl"), ("classify/features", "classify/decision")),
-    "dataset.files": (("wiki", ["wiki2.jsonl"]), ("documents/_columns", "documents")),
-    "dataset.format": (("wiki", "text"), ("documents/_columns", "documents")),
+    "dataset.role": (
+        ("books", "crawl"),
+        ("classify/features", "classify/decision", "filter/evidence", "filter/decision"),
+    ),
+    "dataset.files": (("crawl", ["wiki2.jsonl"]), ("documents/_columns", "documents")),
+    "dataset.format": (("crawl", "text"), ("documents/_columns", "documents")),
     "dataset.crawls": (("cc", ["CC-MAIN-2024-18"]), ("documents",)),
     "dataset.kind": (("cc", "warc"), ("documents",)),
     "dataset.archives": (("cc", "1:3"), ("documents",)),
     "dataset.first_mb": (("cc", 2.0), ("documents",)),
-    "dataset.first_pages": (("wiki", 2), ("documents",)),
+    "dataset.first_pages": (("crawl", 2), ("documents",)),
     "dataset.urls": (("captures", "urls2.txt"), ("downloads", "documents")),
     "dataset.index": (("captures", ["index2.parquet"]), ("downloads", "documents")),
     "dataset.archives_per_shard": (("cc", 2), ("documents",)),
-    "dataset.text_column": (("wiki", "body"), ("documents/_columns", "documents")),
-    "dataset.id_column": (("wiki", "absent"), ("documents/_columns", "documents")),
-    "dataset.url_column": (("wiki", "absent"), ("documents/_columns", "documents")),
+    "dataset.text_column": (("crawl", "body"), ("documents/_columns", "documents")),
+    "dataset.id_column": (("crawl", "absent"), ("documents/_columns", "documents")),
+    "dataset.url_column": (("crawl", "absent"), ("documents/_columns", "documents")),
     "extract.extractor": ("resiliparse", ("documents",)),
     "extract.headline": ("in", ("documents",)),
     "extract.comments": (True, ("documents",)),
@@ -100,7 +103,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "extract.max_page_s": (9.0, ("documents",)),
     "filter.rules": (["gopher"], ("filter/evidence",)),
     "filter.signals": (["fineweb"], ("filter/evidence",)),
-    "filter.rule": ([{"name": "few", "drop": "words < 9"}], ("filter/decision",)),
+    "filter.rule": ([{"name": "few", "drop": "words < 9 or blocked_domain"}], ("filter/decision",)),
     "filter.mask": ({"email": "X"}, ("filter/evidence",)),
     "filter.datasets": (["wiki"], ("filter/evidence", "filter/decision", "survivors")),
     "filter.block_lists": (["domains.txt"], ("filter/evidence",)),
@@ -254,7 +257,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     earlier = recipe.parse(table)
     rundir = RunDirectory(str(folder / "earlier"), earlier)
     plans.commit(rundir, plans.make(earlier, rundir.out))
-    stages = ["extract", "classify", "dedup", "decontaminate", "tokenize"]
+    stages = ["extract", "filter", "classify", "dedup", "decontaminate", "tokenize"]
     for stage in stages:
         store.write_json(manifests.path(rundir.out, stage), {"key": "", "files": {}})
     (folder / "golden").symlink_to(Path(__file__).parent / "golden" / "model")

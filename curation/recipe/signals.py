@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from curation.errors import did_you_mean
+from curation.shown import brief
+
 # A number is float64, a count int64, a flag a Boolean; spans are lists of code points of the text.
 Kind = Literal["number", "count", "flag", "text", "spans"]
 _C4: dict[str, Kind] = {
@@ -96,8 +99,8 @@ def names_of(chosen: Sequence[str]) -> tuple[str, ...]:
     names: set[str] = set()
     for name in chosen:
         if name not in CLASSIFY_GROUPS and name not in SIGNALS:
-            known = ", ".join([*CLASSIFY_GROUPS, *SIGNALS])
-            raise ValueError(f"expected signals or groups of {known}; got {name!r}")
+            hint = did_you_mean(name, [*CLASSIFY_GROUPS, *SIGNALS])
+            raise ValueError(f"no signal or group {brief(name)}{hint}")
         names.update(GROUPS[name] if name in CLASSIFY_GROUPS else (name,))
     return tuple(name for name in SIGNALS if name in names)
 

@@ -102,5 +102,5 @@ def test_which_lines_are_prose(line: str, is_prose: bool) -> None:
 def test_names() -> None:
     assert names_of(["prose"]) == tuple(GROUPS["prose"])
     assert names_of([]) == ()
-    with pytest.raises(ValueError, match="expected signals or groups of chars"):
+    with pytest.raises(ValueError, match="no signal or group"):
         names_of(["gofer"])

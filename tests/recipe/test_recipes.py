@@ -96,7 +96,7 @@ def defaults(cls: Any) -> dict[str, str]:
 def documented(heading: str) -> dict[str, str]:
     """Key -> default, from the table under a heading of the page."""
     section = re.split(r"^## ", PAGE, flags=re.M)
-    body = next(s for s in section if s.startswith(heading + "\n"))
+    body = next(s for s in section if s.startswith(heading + "\n")).partition("\n### ")[0]
     rows = re.findall(r"^\| `([A-Za-z_]+)` \| .+ \| (.+?) \|$", body, re.M)
     return {key: default.strip("`") for key, default in rows}
 

@@ -108,7 +108,6 @@ TESTED_ELSEWHERE = {
     "kernels/repetition.py": "kernels/test_quality.py",
     "kernels/url_words.py": "kernels/test_urls.py",
     "keys.py": "recipe/test_reading.py",
-    "pipeline/export.py": "pipeline/test_line.py",
     "pipeline/lines.py": "pipeline/test_export.py",
     "readers/codings.py": "readers/test_http.py",
     "readers/framing.py": "readers/test_warc.py",

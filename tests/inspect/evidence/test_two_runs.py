@@ -40,7 +40,7 @@ def runs(run_recipe: Callable[..., Any], tmp_path: Any) -> tuple[Any, Any]:
     """A: with dedup, and one document more. B: without, one text changed, one row without text."""
     a = run_recipe({"web": ROWS + COPY}, {"stages": STAGES}, out="a")
     (tmp_path / "web.jsonl").unlink()
-    changed = [{**row, "text": row["text"].replace("river", "lake")} for row in ROWS[1:2]]
+    changed = [{**row, "text": row["text"].replace("river", "brook")} for row in ROWS[1:2]]
     rows = [ROWS[0], *changed, *ROWS[2:7], {"id": "d7", "text": None}, *COPY]
     b = run_recipe({"web": rows}, {"stages": ["extract", "tokenize"]}, out="b")
     return a, b
@@ -85,7 +85,7 @@ def test_the_command_shows_examples_and_gives_json(runs: tuple[Any, Any]) -> Non
     folders = [rundir.out for rundir, _ in runs]
     shown = CliRunner().invoke(main, ["diff", *folders])
     assert shown.exit_code == 0, shown.output
-    for text in ("8 in A, 8 in B, 7 in both", "dedup: exact_duplicate", "+lake+", "-river-"):
+    for text in ("8 in A, 8 in B, 7 in both", "dedup: exact_duplicate", "+brook+", "-river-"):
         assert text in shown.output
     data = json.loads(CliRunner().invoke(main, ["diff", *folders, "--json"]).output)
     assert data["kept"] == [8, 8, 7]
