@@ -166,11 +166,6 @@ class LinesSink:
         self._stack.__exit__(type(error), error, error.__traceback__)
 
 
-def text_sizes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
-    """The most bytes that each row of a table takes in a file."""
-    return store.row_bytes(batch)
-
-
 def line_sizes(lines: Sequence[bytes]) -> npt.NDArray[np.int64]:
     """Bytes of each line."""
     return np.fromiter(map(len, lines), np.int64, len(lines))

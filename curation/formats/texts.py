@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from curation import draws, store
 from curation.formats.files import BoundedFiles, Lines, LinesSink, ParquetSink, line_sizes
+from curation.formats.layouts import SPLITS
 from curation.rundir.kept import merged, shard_documents
 
 if TYPE_CHECKING:
@@ -29,12 +30,12 @@ Files = dict[str, dict[str, Any]]
 def write_texts(job: Job, part: Part) -> Files:
     """Write the documents of one part; returns what the manifest says of each file."""
     lines = None if job.format.texts == "parquet" else ROWS[job.format.texts](job, part)
-    folder = store.join(job.format.texts_folder, part.name.rpartition("-")[0])
+    dataset, _, number = part.name.rpartition("-")
     files: Files = {}
-    splits = ("train", "validation") if job.format.split and job.validation else ("train",)
+    splits = SPLITS if job.format.split and job.validation else SPLITS[:1]
     for split in splits:
-        stem = f"{split}-{part.name.rpartition('-')[2]}" if job.format.split else part.name
-        stem = store.join(folder if job.format.split else job.format.texts_folder, stem)
+        place = (dataset, f"{split}-{number}") if job.format.split else (part.name,)
+        stem = store.join(job.format.texts_folder, *place)
         with BoundedFiles(job.out, stem, job.max_bytes, _opener(job)) as written:
             for batch in merged(_documents(job, part, split, len(splits)), BATCH_BYTES):
                 if lines is None:

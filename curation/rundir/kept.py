@@ -201,7 +201,8 @@ def shard_documents(
 
 def _read_columns(names: Sequence[str], own: Mapping[str, str], there: Sequence[str]) -> list[str]:
     """The columns of the survivors that these columns are made from."""
-    read = dict.fromkeys(["id", *(name for name in names if name in there and name != "extra")])
+    ours = (*OURS, *FURTHER, "content")
+    read = dict.fromkeys(["id", *(name for name in names if name in there and name in ours)])
     if any(name in own for name in names):
         read["extra"] = None
     if "quality" in names and "row" in there:
@@ -220,7 +221,8 @@ def _columns(
     for name in names:
         if name in own:
             values, ours = fields[own[name]], columns.get(name)
-            same = ours is not None and ours.type == values.type
+            known = name in OURS or name in FURTHER
+            same = known and ours is not None and ours.type == values.type
             columns[name] = pc.coalesce(values, ours) if same else values
     return columns
 

@@ -77,6 +77,29 @@ def test_columns_of_several_datasets_have_one_type(run_recipe: Callable[..., Any
     assert (first["date"], second["date"]) == (None, "2001")  # the input's own
 
 
+def test_columns_called_as_those_of_tables_are_the_inputs_own(
+    run_recipe: Callable[..., Any],
+) -> None:
+    """`row` and `extra` are columns of ours too, of a filtered dataset's table."""
+    good = [{"id": f"g{i}", "text": f"the river and the library {i} were old"} for i in range(8)]
+    bad = [{"id": f"b{i}", "text": f"buy cheap pills now {i} click"} for i in range(8)]
+    own = {"row": None, "extra": "mine", "keep": 1, "pieces": [1], "record_id": "r"}
+    bad[0] |= {**own, "row": 77}
+    bad[1] |= own
+    table = {"stages": ["extract", "classify"], "classify": {"model": "", "alpha": 0.01}}
+    rundir, plan = run_recipe({"a": good, "crawl:b": bad}, table)
+    names = [name for name in own if name != "quality"]
+    found = {row["id"]: row for row in rows(rundir, plan, ["id", *names, "quality"])}
+    for expected in (row for row in bad[:2] if row["id"] in found):
+        assert {name: found[expected["id"]][name] for name in names} == {
+            name: expected[name] for name in names
+        }
+    assert {"b0", "b1"} & found.keys()
+    assert all(row["row"] in (None, 77) for row in found.values())
+    scores = {row["id"]: row["quality"] for row in found.values()}
+    assert all(0 <= score <= 1 for score in scores.values()), scores
+
+
 def test_what_cannot_be_given_is_refused(
     opened: tuple[RunDirectory, Plan], mixed_run: Path, half_run: Path
 ) -> None:
