@@ -132,7 +132,7 @@ def test_columns_come_out_as_they_went_in(tmp_path: Path) -> None:
     pq.write_table(table, tmp_path / "t.parquet")
     assert call("dedup", str(tmp_path / "t.parquet"), "--out", str(tmp_path / "o")).exit_code == 0
     kept = _kept_table(tmp_path / "o")
-    assert kept.column_names == table.column_names
+    assert kept.column_names == [*table.column_names, "cluster_size"]
     assert kept.schema.field("id").type == pa.int32()
     assert kept.schema.field("vector").type == pa.list_(pa.float32(), 2)
     assert kept.to_pylist() == [
@@ -145,13 +145,14 @@ def test_columns_come_out_as_they_went_in(tmp_path: Path) -> None:
             "kind": "a",
             "at": [{"when": "1970-01-01T00:00:00"}],
             "count": (1 << 64) - 1,
+            "cluster_size": 1,
         }
     ]
     result = call("decontaminate", str(tmp_path / "o"), "--benchmarks", _benchmark(tmp_path),
                   "--out", str(tmp_path / "p"))  # fmt: skip
     assert result.exit_code == 0, result.output
     pieces = _kept_table(tmp_path / "p")
-    assert pieces.column_names == [*table.column_names, "piece"]
+    assert pieces.column_names == [*table.column_names, "cluster_size", "piece"]
     assert (pieces["id"].to_pylist(), pieces["quality"].to_pylist()) == ([7], [0.5])
 
 
@@ -165,7 +166,7 @@ def test_an_id_that_is_not_there_comes_first_and_makes_all_ids_text(tmp_path: Pa
     path = jsonl(tmp_path / "a.jsonl", rows)
     assert call("dedup", path, "--out", str(tmp_path / "o")).exit_code == 0
     kept = _kept_table(tmp_path / "o")
-    assert kept.column_names == ["id", "text", "n"]
+    assert kept.column_names == ["id", "text", "n", "cluster_size"]
     assert kept["id"].to_pylist()[1] == "5"
 
 
@@ -184,7 +185,8 @@ def test_an_address_that_is_no_string_is_kept(tmp_path: Path) -> None:
         assert call("dedup", path, "--out", str(tmp_path / name)).exit_code == 0
     assert _kept_table(tmp_path / "lists")["url"].to_pylist() == [["u", "v"], None]
     assert _kept_table(tmp_path / "mixed")["url"].to_pylist() == ['["u"]', "http://m/"]
-    assert _kept_table(tmp_path / "mixed").column_names == ["url", "id", "text"]
+    names = _kept_table(tmp_path / "mixed").column_names
+    assert names == ["url", "id", "text", "cluster_size"]
 
 
 def test_files_of_different_types_make_one_table(tmp_path: Path) -> None:

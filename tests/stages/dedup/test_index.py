@@ -39,6 +39,11 @@ def test_batch_after_batch_decides_as_one_run_over_all(run_recipe: Callable[...,
     for name, rows in batches.items():
         index, plan = run_recipe({name: rows}, _dedup(index), out=f"run-{name}")
         found |= fates_of(index, plan, name)
+    # each run counts its own documents; together they are those of one run, index and all
+    sizes = [sum(fate.pop("cluster_size") or 0 for fate in fates.values())
+             for fates in (expected, found)]  # fmt: skip
+    assert sizes[0] == len(expected)
+    assert sizes[1] < len(expected)  # copies of what an earlier run kept are of none of its own
     assert found == expected
     fates = [fate for id_, fate in fates_of(index, plan, "three").items() if not fate["keep"]]
     assert {fate["kept_dataset"] for fate in fates} == {"one", "two", "three"}
