@@ -15,12 +15,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation import store
+from curation.errors import InputError
+from curation.recipe.signals import KINDS
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 
 EXTRA = "extra."
 # Columns that other stages measure; `extra.NAME` is a column of the user.
-MEASURED = ("host", "quality", "cluster_size")
+SIGNALS = tuple(name for name, kind in KINDS.items() if kind != "spans" and name != "host")
+MEASURED = ("host", "quality", "cluster_size", *SIGNALS)
 NAMES = (*(name for name in schema.DOCUMENTS.names if name not in ("text", "content")), *MEASURED)
 VALUE_CHARS = 100  # of a value that stands for its group
 
@@ -41,6 +44,8 @@ def source_of(rundir: RunDirectory, shard: Shard, name: str) -> Source:
         return Source(rundir.table("classify", shard, "evidence"), "score", documents)
     if name == "cluster_size":
         return Source(rundir.decision("dedup", shard), name, rundir.survivors(shard))
+    if name in SIGNALS:
+        return Source(rundir.table("filter", shard, "evidence"), name, documents)
     column = {"host": "url"}.get(name, "extra" if name.startswith(EXTRA) else name)
     return Source(documents, column, documents)
 
@@ -55,7 +60,7 @@ def document_column(rundir: RunDirectory, shard: Shard, name: str) -> pa.Array:
     """A column as its table has it: row by row beside the documents, `cluster_size` beside the
     survivors. Null where the documents have no such value, or were not measured."""
     source = source_of(rundir, shard, name)
-    if name == "quality" and store.footer(source.path) is None:  # not scored
+    if name in ("quality", *SIGNALS) and store.footer(source.path) is None:  # not measured
         return pa.nulls(store.need_footer(source.rows).rows, pa.float64())
     kind, parts = pa.null(), []
     for part in _parts(source, name):
@@ -76,6 +81,8 @@ def column_of(rundir: RunDirectory, shard: Shard, name: str) -> pa.Array:
 def _parts(source: Source, name: str) -> Iterator[pa.Array]:
     own = name.removeprefix(EXTRA)
     columns = store.read_schema(source.path)
+    if name in SIGNALS and name not in columns.names:
+        raise InputError(f"mix.by: {name} was not measured; name it in filter.signals")
     if source.column == "extra":
         known = columns.field("extra").type if "extra" in columns.names else pa.struct([])
         if known.get_field_index(own) < 0:

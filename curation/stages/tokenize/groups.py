@@ -34,7 +34,11 @@ if TYPE_CHECKING:
 VERSION = 1
 SHARDS = 64  # whose counts are in memory at the same time
 TAKEN = 1 << 18  # keys: where fewer are left, they are taken themselves
-NEEDS = {"quality": "classify", "cluster_size": "dedup"}
+NEEDS = {
+    "quality": "classify",
+    "cluster_size": "dedup",
+    **dict.fromkeys(columns.SIGNALS, "filter"),
+}
 
 
 def check_column(rundir: RunDirectory) -> None:
