@@ -7,10 +7,10 @@ this module, so it imports nothing slow.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Literal
 
-from curation.errors import did_you_mean
 from curation.shown import brief
 
 # A number is float64, a count int64, a flag a Boolean; spans are lists of code points of the text.
@@ -99,8 +99,9 @@ def names_of(chosen: Sequence[str]) -> tuple[str, ...]:
     names: set[str] = set()
     for name in chosen:
         if name not in CLASSIFY_GROUPS and name not in SIGNALS:
-            hint = did_you_mean(name, [*CLASSIFY_GROUPS, *SIGNALS])
-            raise ValueError(f"no signal or group {brief(name)}{hint}")
+            close = difflib.get_close_matches(name[:80], [*CLASSIFY_GROUPS, *SIGNALS], 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"groups: {', '.join(CLASSIFY_GROUPS)}"
+            raise ValueError(f"no signal or group {brief(name)}; {hint}")
         names.update(GROUPS[name] if name in CLASSIFY_GROUPS else (name,))
     return tuple(name for name in SIGNALS if name in names)
 

@@ -128,7 +128,11 @@ def broken() -> Iterator[str]:
         (pa.table([["a"], ["b"]], names=["text", "text"]), "two columns are called 'text'"),
         (pd.DataFrame([["a", "b"]], columns=["text", "text"]), "Duplicate column names"),
         (pa.table({"text": [1]}), "text expected in column 'text', got int64"),
-        (broken(), r"raised OSError after 2 rows \(the disk\); nothing was written"),
+        pytest.param(
+            broken(),
+            r"raised OSError after 2 rows \(the disk\); nothing was written",
+            id="an iterator that raises",
+        ),
         (["\ud800"], "surrogates not allowed"),
     ],
     ids=str,
