@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from curation.api.runs import Run, run
     from curation.api.steps import classify, decontaminate, dedup, filter
     from curation.api.tokens import tokenize
+    from curation.formats.export import export
     from curation.readers.html import extract_blocks, extract_text
     from curation.recipe.tables import Recipe
     from curation.stages.filter.own import signal
@@ -25,6 +26,7 @@ __all__ = [
     "classify",
     "decontaminate",
     "dedup",
+    "export",
     "extract_blocks",
     "extract_text",
     "filter",
@@ -42,6 +44,7 @@ _MODULES = {
     "classify": "api.steps",
     "decontaminate": "api.steps",
     "dedup": "api.steps",
+    "export": "formats.export",
     "extract_blocks": "readers.html",
     "extract_text": "readers.html",
     "filter": "api.steps",

@@ -109,11 +109,11 @@ def _recipe(tables: dict[str, Any], has_weights: bool) -> Recipe:
     return reading.parse(tables, "mix")
 
 
-def training_tokens(tables: dict[str, Any]) -> dict[str, int]:
+def training_tokens(tables: dict[str, Any], where: str = "mix") -> dict[str, int]:
     """How many tokens each dataset of a recipe that mixes has for training."""
     from curation.stages.mix.groups import count_shard
 
-    recipe = reading.parse(tables, "mix")
+    recipe = reading.parse(tables, where)
     rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)
     for shard in plans.make(recipe, ".").shards:
         sizes[shard.dataset] += count_shard(rundir, shard).training

@@ -1,7 +1,6 @@
-"""The tables of a run directory: its documents with their fate, and every other by name.
+"""The tables of a run directory: the documents that it removed, and every other table by name.
 
-Cost: a row group at a time, of the documents asked for. Trap: what a stage removed may be read
-before the next stage has ended; a document counts as kept as long as no stage has removed it.
+Cost: a row group at a time, of the documents asked for. What a run keeps is in `rundir/kept.py`.
 """
 
 from __future__ import annotations
@@ -19,7 +18,6 @@ from curation import store
 from curation.errors import InputError, did_you_mean
 from curation.recipe.line import DECIDING, stage_named
 from curation.rundir.directory import SHARD_FOLDERS, RunDirectory, Shard
-from curation.rundir.survivors import survivor_groups
 
 if TYPE_CHECKING:
     from curation.rundir.plan import Plan
@@ -47,62 +45,6 @@ FILES = {"shards": "shards/manifest.parquet", "hits": "hits.parquet"}
 
 
 # ---- documents -----------------------------------------------------------------------------------
-
-
-def kept_documents(
-    rundir: RunDirectory, plan: Plan, columns: Sequence[str] = COLUMNS
-) -> Iterator[pa.RecordBatch]:
-    """The documents that no stage removed, in the pieces that decontamination left."""
-    for shard in _shards(rundir, plan):
-        before = rundir.decided_before("tokenize", shard)
-        if before is not None and not store.exists(before):
-            before = _last_there(rundir, shard)
-        pieces = _pieces(before)
-        for group in survivor_groups(rundir, shard, columns, before):
-            rows = np.flatnonzero(group.remaining())
-            batch = group.batch.take(pa.array(rows))
-            number = pa.array(np.zeros(len(rows), np.int64))
-            if pieces is not None:
-                spans = pieces.slice(group.start, group.batch.num_rows).take(pa.array(rows))
-                batch, number = _cut(batch, spans)
-            if batch.num_rows:
-                yield _named(shard, batch, {"piece": number})
-
-
-def _last_there(rundir: RunDirectory, shard: Shard) -> str | None:
-    """The decision on a shard's survivors of the last stage that has ended."""
-    for stage in reversed(DECIDING):
-        is_aligned = stage_named(stage).aligned_to == "survivors"
-        if is_aligned and store.exists(path := rundir.decision(stage, shard)):
-            return path
-    return None
-
-
-def _pieces(decision: str | None) -> pa.Array | None:
-    if decision is None or "pieces" not in store.read_schema(decision).names:
-        return None
-    return store.read_table(decision, ["pieces"]).column(0).combine_chunks()
-
-
-def _cut(batch: pa.RecordBatch, spans: pa.Array) -> tuple[pa.RecordBatch, pa.Array]:
-    """A row for each piece, with its number; null spans mean the whole text."""
-    texts = batch.column("text").to_pylist()
-    rows, numbers, pieces = [], [], []
-    for row, places in enumerate(spans.to_pylist()):
-        whole = [{"start": 0, "end": len(texts[row])}]
-        for number, place in enumerate(whole if places is None else places):
-            rows.append(row)
-            numbers.append(number)
-            pieces.append(texts[row][place["start"] : place["end"]])
-    cut = batch.take(pa.array(rows, pa.int64()))
-    columns = [
-        pa.array(pieces, pa.string()) if name == "text" else cut.column(name)
-        for name in cut.schema.names
-    ]
-    return (
-        pa.RecordBatch.from_arrays(columns, names=cut.schema.names),
-        pa.array(numbers, pa.int64()),
-    )
 
 
 def removed_documents(

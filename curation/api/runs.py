@@ -21,6 +21,7 @@ from curation.errors import InputError
 from curation.recipe import reading
 from curation.recipe.tables import Recipe
 from curation.rundir import plan as plans
+from curation.rundir.kept import kept_documents
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -177,17 +178,18 @@ class Run:
         return pa.Table.from_pylist(rows, run_tables.FUNNEL)
 
     def documents(
-        self, kept: bool = True, columns: Sequence[str] = run_tables.COLUMNS
+        self, kept: bool = True, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
-        """The documents that stayed, with the text that decontamination left, a row for each
-        `piece`. With `kept=False` those that did not, each with `stage` and `reason`, whole.
+        """The documents that stayed, with their text as it leaves the run: masked, and cut where
+        benchmarks were (a row for each `piece`). With `kept=False` those that did not stay, whole,
+        each with `stage` and `reason`.
 
-        `dataset` stands in front; `columns` are those of documents/, `text` among them.
+        `columns`: names of columns of documents and of the input; by default all but evidence.
+        Raises RunError where a stage has not ended.
         """
-        if "text" not in columns:
-            raise InputError(f"columns: 'text' among them expected, got {list(columns)}")
-        read = run_tables.kept_documents if kept else run_tables.removed_documents
-        return read(*self._opened, columns)
+        if kept:
+            return kept_documents(*self._opened, columns)
+        return run_tables.removed_documents(*self._opened, columns or run_tables.COLUMNS)
 
     def tables(self) -> list[str]:
         """The names that `table` and `scan` know."""

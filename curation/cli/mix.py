@@ -60,6 +60,7 @@ def mix(
       curation mix web=RUN1 --by extra.cluster_size --by-weights web:1=1,2+=2,5+=3 --out MIXED
     """
     from curation import store
+    from curation.api.mixing import training_tokens
     from curation.cli.steps import absolute, recipe_tables, run_tables
 
     keys = settings["mix"]
@@ -90,7 +91,7 @@ def mix(
     ]
     if by_size:
         once = {**settings, "mix": {**keys, "tokens": 0}}
-        sizes = _training_tokens(recipe_tables(once, ["mix"], datasets))
+        sizes = training_tokens(recipe_tables(once, ["mix"], datasets), "command line")
         keys["weights"] = {name: float(tokens) for name, tokens in sizes.items()}
         keys.setdefault("tokens", sum(sizes.values()))
     if plan_only:
@@ -108,20 +109,6 @@ def _show_plan(tables: dict[str, Any]) -> None:
 
     recipe = reading.parse(tables, "command line")
     _print_plan(RunDirectory(".", recipe), plan.make(recipe, "."))
-
-
-def _training_tokens(tables: dict[str, Any]) -> dict[str, int]:
-    """How many tokens each dataset has for training."""
-    from curation.recipe import reading
-    from curation.rundir import plan
-    from curation.rundir.directory import RunDirectory
-    from curation.stages.mix.groups import count_shard
-
-    recipe = reading.parse(tables, "command line")
-    rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)
-    for shard in plan.make(recipe, ".").shards:
-        sizes[shard.dataset] += count_shard(rundir, shard).training
-    return sizes
 
 
 def _show_run_plan(run: str, keys: dict[str, Any]) -> None:

@@ -53,7 +53,7 @@ class Exported:
 
 
 def export(
-    run: str | os.PathLike[str],
+    run: str | os.PathLike[str] | Any,
     format: str,
     out: str | os.PathLike[str],
     *,
@@ -74,7 +74,7 @@ def export(
     """Write what a finished run keeps into the folder `out`, in the format of another program.
 
     Args:
-        run: a run directory.
+        run: a run directory, or a `curation.Run`.
         format: a name of `layouts.FORMATS`, for instance "jsonl.zst", "hf" or "llmc".
         columns: the columns of the documents; by default all that say something of a document.
         max_file_mb: the most million bytes of one file.
@@ -91,7 +91,7 @@ def export(
     Raises CurationError, one sentence, before anything is written where it can. What an interrupted
     call finished is kept, and the same call goes on from there.
     """
-    run, out = os.fspath(run).rstrip("/"), os.fspath(out).rstrip("/")
+    run, out = os.fspath(getattr(run, "out", run)).rstrip("/"), os.fspath(out).rstrip("/")
     rundir, plan = plans.read(run)
     form = _format_named(format)
     if push:

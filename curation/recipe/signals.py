@@ -100,7 +100,9 @@ def names_of(chosen: Sequence[str]) -> tuple[str, ...]:
     for name in chosen:
         if name not in CLASSIFY_GROUPS and name not in SIGNALS:
             close = difflib.get_close_matches(name[:80], [*CLASSIFY_GROUPS, *SIGNALS], 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"groups: {', '.join(CLASSIFY_GROUPS)}"
+            hint = (
+                f"did you mean {close[0]!r}?" if close else f"groups: {', '.join(CLASSIFY_GROUPS)}"
+            )
             raise ValueError(f"no signal or group {brief(name)}; {hint}")
         names.update(GROUPS[name] if name in CLASSIFY_GROUPS else (name,))
     return tuple(name for name in SIGNALS if name in names)

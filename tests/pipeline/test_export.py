@@ -70,6 +70,8 @@ def test_lines_come_out_as_they_went_in(tmp_path: Path, ending: str) -> None:
     assert {key: gone[key] for key in original} == original
     expected = [row for row in ROWS_IN if row is not original and "text" in row]
     made = kept[-1].pop("id")
+    sizes = [row.pop("cluster_size") for row in kept]
+    assert sorted(sizes) == [1] * (len(kept) - 1) + [2]
     assert kept == expected
     assert isinstance(made, str)
     assert not list(out.glob("kept/*.parquet"))
