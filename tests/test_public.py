@@ -22,11 +22,14 @@ NAMES = [
     "classify",
     "decontaminate",
     "dedup",
+    "export",
     "extract_blocks",
     "extract_text",
+    "filter",
     "mix",
     "read",
     "run",
+    "signal",
     "tokenize",
 ]
 FUNCTIONS = [name for name in NAMES if name not in ("Recipe", "Run", "__version__")]
