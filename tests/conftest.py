@@ -12,6 +12,7 @@ import pytest
 from hypothesis import settings
 
 from curation.engine.local import LocalEngine
+from curation.pipeline.compile import forget_stale
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan
 
@@ -26,6 +27,12 @@ pytest_plugins = ["tiny_corpus"]
 # Tables of commands are as wide in every terminal and process; the tests of narrow ones say so.
 os.environ["COLUMNS"] = "160"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Kernels are tested as they are written, also those that call a changed one."""
+    if not hasattr(config, "workerinput"):
+        forget_stale()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -90,6 +90,14 @@ def export(
 
     Raises CurationError, one sentence, before anything is written where it can. What an interrupted
     call finished is kept, and the same call goes on from there.
+
+    >>> import pathlib, tempfile, curation
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> _ = (folder / "a.jsonl").write_text('{"id": "x", "text": "The tide turns twice."}')
+    >>> recipe = {"stages": ["extract"], "dataset": [{"name": "a", "files": str(folder / "a.jsonl")}]}
+    >>> run = curation.run(recipe, out=folder / "run", workers=1)
+    >>> export(run, "jsonl.zst", folder / "for-others").documents
+    1
     """
     run, out = os.fspath(getattr(run, "out", run)).rstrip("/"), os.fspath(out).rstrip("/")
     rundir, plan = plans.read(run)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -27,12 +28,42 @@ _FOLDERS = ("kernels", "blocks")
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
     """Compile what the stages call and is not there yet, spread over the engine's workers."""
+    forget_stale()
     needed = [
         name
         for name, (stage, kernel, _) in _PARTS.items()
         if stage in stages and not _is_compiled(kernel)
     ]
     engine.map_here("compile kernels", _compile, needed)
+
+
+def forget_stale() -> None:
+    """Remove what Numba compiled of a kernel before a module that it calls was changed. Numba itself
+    looks at the kernel's own file only, and would keep the old form of what it calls."""
+    for folder in _FOLDERS:
+        newest = _newest_sources(_PACKAGE / folder)
+        for index in (_PACKAGE / folder / "__pycache__").glob("*.nbi"):
+            with contextlib.suppress(OSError):  # another process, or another user's file
+                if index.stat().st_mtime < newest.get(index.name.partition(".")[0], 0.0):
+                    index.unlink()
+
+
+def _newest_sources(folder: Path) -> dict[str, float]:
+    """Module of a folder -> when it, or a module of the folder that it imports, was last written."""
+    written = {file.stem: file.stat().st_mtime for file in folder.glob("*.py")}
+    pattern = re.compile(rf"^from curation\.{folder.name}\.(\w+) import", re.M)
+    imports = {name: pattern.findall((folder / f"{name}.py").read_text("utf-8")) for name in written}
+
+    def reached(name: str, seen: set[str]) -> set[str]:
+        for other in imports.get(name, ()):
+            if other not in seen:
+                seen.add(other)
+                reached(other, seen)
+        return seen
+
+    return {
+        name: max(written.get(other, 0.0) for other in reached(name, {name})) for name in written
+    }
 
 
 def _is_compiled(kernel: str) -> bool:

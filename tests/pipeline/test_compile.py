@@ -49,3 +49,27 @@ def test_only_what_a_run_needs_and_after_a_change_is_compiled(
     os.utime(source, (time.time() + 9, time.time() + 9))
     warm.compile_kernels(heard, ["dedup", "tokenize"])
     assert heard.items == ["signatures"]
+
+
+def test_what_calls_a_changed_module_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(warm, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(warm, "_FOLDERS", ("kernels",))
+    folder = tmp_path / "kernels"
+    (folder / "__pycache__").mkdir(parents=True)
+    texts = {
+        "low": "",
+        "middle": "from curation.kernels.low import f\n",
+        "high": "import os\nfrom curation.kernels.middle import (\n    g,\n)\n",
+        "other": "",
+    }
+    hour_ago = time.time() - 3600
+    for name, text in texts.items():
+        (folder / f"{name}.py").write_text(text)
+        os.utime(folder / f"{name}.py", (hour_ago, hour_ago))
+        (folder / "__pycache__" / f"{name}._k-12.py311.nbi").touch()
+    os.utime(folder / "low.py", (time.time() + 9, time.time() + 9))
+    warm.forget_stale()
+    left = sorted(file.name.partition(".")[0] for file in folder.glob("__pycache__/*.nbi"))
+    assert left == ["other"]
