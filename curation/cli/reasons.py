@@ -28,6 +28,7 @@ def reasons(names: tuple[str, ...]) -> None:
     for name in names or REASONS:
         if name not in REASONS:
             known = did_you_mean(name, list(REASONS))
-            raise click.UsageError(f"no reason {name!r}{known}")
+            more = " (the names of a recipe's rules are reasons too: `curation report RUN`)"
+            raise click.UsageError(f"no reason {name!r}{known}{more}")
         table.add_row(name, REASONS[name])
     console().print(table)

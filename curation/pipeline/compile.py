@@ -52,7 +52,9 @@ def _newest_sources(folder: Path) -> dict[str, float]:
     """Module of a folder -> when it, or a module of the folder that it imports, was last written."""
     written = {file.stem: file.stat().st_mtime for file in folder.glob("*.py")}
     pattern = re.compile(rf"^from curation\.{folder.name}\.(\w+) import", re.M)
-    imports = {name: pattern.findall((folder / f"{name}.py").read_text("utf-8")) for name in written}
+    imports = {
+        name: pattern.findall((folder / f"{name}.py").read_text("utf-8")) for name in written
+    }
 
     def reached(name: str, seen: set[str]) -> set[str]:
         for other in imports.get(name, ()):

@@ -235,7 +235,11 @@ def _recipe(report: Report) -> str:
     recipe = report.recipe
     rows = [["seed", str(recipe["seed"])]]
     for table in recipe["stages"]:
-        rows += [[f"{table}.{key}", str(value)] for key, value in recipe.get(table, {}).items()]
+        for key, value in recipe.get(table, {}).items():
+            if (table, key) == ("filter", "rule"):
+                rows += [[f"filter.rule {rule['name']}", rule["drop"]] for rule in value]
+            else:
+                rows.append([f"{table}.{key}", str(value)])
     intro = f"Every setting, defaults included. curation {escape(report.curation)}."
     settings = markup.table(["key", "value"], rows)
     details = f"<details><summary>Show</summary>{settings}</details>"

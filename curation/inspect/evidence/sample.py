@@ -19,6 +19,7 @@ import numpy.typing as npt
 from curation import draws, store
 from curation.errors import InputError, RunError
 from curation.inspect.evidence import frames
+from curation.recipe.rules import columns_of
 from curation.rundir import ledger
 from curation.rundir.schema import REASONS
 
@@ -67,7 +68,7 @@ def sample(
     stages = [name for name in frames.REMOVING if name in rundir.recipe.stages]
     _need_known("dataset", dataset, rundir.recipe.names())
     _need_known("stage", stage, stages)
-    _need_known("reason", reason, REASONS)
+    _need_known("reason", reason, [*REASONS, *rundir.recipe.filter.reasons()])
     shards = plan.of(dataset) if dataset else list(plan.shards)
     if stage is None and reason is not None:
         stage = _stage_of(rundir, plan, reason)
@@ -157,6 +158,8 @@ def _document(
         decision = rundir.ledger_table(stage, shard) or ""
         columns = [name for name in store.read_schema(decision).names if name not in NO_EVIDENCE]
         evidence |= frames.take_one(decision, row, columns)
+        if stage == "filter":
+            evidence = _rules(rundir, shard, row, evidence)
         if stage == "dedup":
             measured = rundir.table("dedup", shard, "evidence")
             evidence |= frames.take_one(measured, row, ["repeated_lines", "repeated_paragraphs"])
@@ -166,6 +169,18 @@ def _document(
     return SampledDocument(
         shard.dataset, document["id"], document["url"], text[:CHARS], len(text), evidence
     )
+
+
+def _rules(
+    rundir: RunDirectory, shard: Shard, row: int, evidence: dict[str, Any]
+) -> dict[str, Any]:
+    """The reason, the other rules that are true, and the signals that all of them read."""
+    rules = [rundir.recipe.filter.rule[place] for place in evidence["fired"]]
+    read = {name for rule in rules for name in columns_of(rule.name, rule.drop)}
+    table = rundir.table("filter", shard, "evidence")
+    names = [name for name in store.read_schema(table).names if name in read]
+    also = {"also": ", ".join(rule.name for rule in rules[1:])} if len(rules) > 1 else {}
+    return {"reason": evidence["reason"], **also, **frames.take_one(table, row, names)}
 
 
 def _rejects(

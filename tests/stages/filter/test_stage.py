@@ -173,3 +173,31 @@ def test_a_table_without_the_stage_and_the_stage_without_rules_are_refused() -> 
         reading.parse({**dataset, "stages": ["extract"], "filter": rule})
     with pytest.raises(RecipeError, match="got only the stage"):
         reading.parse({**dataset, "stages": ["extract", "filter"]})
+
+
+@pytest.mark.spark
+def test_both_engines_write_the_same_tables(
+    run_recipe: Callable[..., Any], spark_engine: Any, tmp_path: Any
+) -> None:
+    source = (
+        "import pyarrow.compute as pc\n\ndef shouts(batch):\n"
+        "    return pc.utf8_length(pc.utf8_upper(batch.column('text')))\n"
+    )
+    (tmp_path / "mine.py").write_text(source)
+    table = _table(
+        rules=["fineweb"], signals=["pii", f"{tmp_path}/mine.py:shouts"], mask={"email": "X"}
+    )
+    table["stages"] = ["extract", "filter", "tokenize"]
+    footers = []
+    for engine, out in ((None, "local"), (spark_engine, "spark")):
+        rundir, plan = run_recipe({"crawl:a": ROWS}, table, engine, out=out)
+        (shard,) = plan.shards
+        paths = (
+            rundir.table("filter", shard, "evidence"),
+            rundir.decision("filter", shard),
+            rundir.survivors(shard),
+            rundir.table("tokens", shard),
+        )
+        tables = [store.read_table(path) for path in paths]
+        footers.append(([store.need_footer(path) for path in paths], tables))
+    assert footers[0] == footers[1]
