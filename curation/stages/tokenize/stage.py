@@ -145,7 +145,9 @@ def _encode_group(
     parts = _parts(group.batch, remaining, None if pieces is None else pieces.slice(group.start, n))
     try:
         offsets, tokens = encoding.encode(name, parts.texts)
-    except encoding.RefusedText as error:  # a pattern that gives up, of another encoding than GPT-2's
+    except (
+        encoding.RefusedText
+    ) as error:  # a pattern that gives up, of another encoding than GPT-2's
         document = group.batch.column("id")[parts.rows[error.row]]
         raise InputError(
             f"document {document}: tokens expected, and tiktoken says {error.why}; leave the "
