@@ -9,11 +9,11 @@ SECONDS ?= 60
 SHELL := /bin/sh
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
-EXTRAS_curate := spark
-EXTRAS_train := spark,train
-EXTRAS_all := spark,train,notebook,dev
+EXTRAS_curate := spark,fast
+EXTRAS_train := spark,train,fast
+EXTRAS_all := spark,train,fast,notebook,dev
 EXTRAS_docs := docs
-EXTRAS_test := spark,train,notebook,dev,test-all
+EXTRAS_test := spark,train,fast,notebook,dev,test-all
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
 FAST := not slow and not cluster and not browser
 SOURCES := $(shell find curation -type f ! -name '*.py[co]' ! -name '*.nb[ci]')
@@ -108,7 +108,7 @@ build/wheel: $(SOURCES) pyproject.toml README.md LICENSE | .venv/.made
 $(ENVIRONMENT)/.packages: pyproject.toml constraints.txt | build/wheel
 	@echo "Packing the environment; this takes a minute or two ..."
 	@rm -rf $(ENVIRONMENT)
-	@$(PIP) install --target $(ENVIRONMENT)/lib -c constraints.txt dist/curation-*.whl pandas
+	@$(PIP) install --target $(ENVIRONMENT)/lib -c constraints.txt dist/curation-*.whl pandas 'gigatoken>=0.10,<0.11'
 	@touch $@
 
 dist/environment.tar.gz: build/wheel $(ENVIRONMENT)/.packages

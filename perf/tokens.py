@@ -1,65 +1,129 @@
-"""Speed of `tokenize` against tiktoken alone: `python perf/tokens.py FILES...`.
+"""Speed of `tokenize`: `python perf/tokens.py FILES...`.
 
-Extracts the files, then times the whole stage on one worker, and tiktoken's `encode_ordinary` on the same texts in one thread,
-nothing kept. Prints megabytes a second of processor time and the ratio; the ranks (0.5 s a worker) are loaded before, on both sides.
+Takes the texts of the files, and times in turn: the stage with gigatoken (ours), gigatoken alone
+(one call for each document, objects of the same life), and the stage with tiktoken. The stage is
+the making of one shard's table, in this process, from a table of documents to a table of tokens.
+Prints megabytes a second of processor time, the best of `--rounds`, and the ratios. The ranks are
+loaded before, on all sides; caches are empty at each start.
+
+`--memory MB` encodes so many megabytes of text that never repeats and prints the resident memory.
 """
 
 from __future__ import annotations
 
 import os
+import random
+import resource
 import tempfile
 import time
+from collections.abc import Callable
+from typing import Any
 
 import click
-from parts import Parts
+import pyarrow as pa
 
 from curation import store
 from curation.engine.local import LocalEngine
-from curation.kernels.bpe import encoding
+from curation.kernels import encoding
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
-
-
-def warm(_: int) -> int:
-    """Load the ranks in a worker."""
-    return len(encoding("gpt2").encode_ordinary("warm"))
+from curation.stages.tokenize import stage
 
 
 @click.command()
-@click.argument("files", nargs=-1, required=True)
-def main(files: tuple[str, ...]) -> None:
-    """Time `tokenize` and tiktoken."""
-    datasets = [{"name": f"d{i}", "files": os.path.abspath(file)} for i, file in enumerate(files)]
+@click.argument("files", nargs=-1)
+@click.option("--rounds", default=3, help="How often each is timed.")
+@click.option("--memory", default=0, help="Megabytes of text to encode for the memory figure.")
+@click.option("--profile", is_flag=True, help="Where the time of the stage goes.")
+def main(files: tuple[str, ...], rounds: int, memory: int, profile: bool) -> None:
+    """Time `tokenize` against gigatoken alone and with tiktoken."""
+    if not encoding.is_fast():
+        raise click.ClickException("gigatoken is needed; pip install 'curation[fast]'")
+    if memory:
+        show_memory(memory)
+    for file in files:
+        with tempfile.TemporaryDirectory() as out:
+            compare(file, out, rounds, profile)
+
+
+def compare(file: str, out: str, rounds: int, profile: bool) -> None:
+    """Print the speeds of all three on one file."""
+    datasets = [{"name": "d", "files": os.path.abspath(file)}]
     made = recipe.parse({"stages": ["extract", "tokenize"], "dataset": datasets})
-    parts = Parts()
-    with tempfile.TemporaryDirectory() as out:
-        engine = LocalEngine(1, 1.0, parts)
+    engine = LocalEngine(1)
+    try:
+        rundir, plan = pipeline.run(made, out + "/run", engine, say=lambda _: None)
+    finally:
+        engine.close()
+    tables = [rundir.documents(shard) for shard in plan.shards]
+    texts = [t for path in tables for t in store.read_table(path, ["text"]).column(0).to_pylist()]
+    data = [text.encode() for text in texts]
+    size = sum(map(len, data)) / 1e6
+
+    def whole() -> None:
+        encoding._reader.cache_clear()
+        encoding._reader()
+        for shard in plan.shards:
+            store.delete(rundir.table("tokens", shard))
+        start(lambda: [stage.tokenize_shard(rundir, shard) for shard in plan.shards])
+
+    def alone() -> None:
+        reader = encoding._new_tokenizer()
+        start(lambda: [reader.encode(text) for text in data])
+
+    def slow() -> None:
+        fast, encoding.is_fast = encoding.is_fast, lambda: False  # type: ignore[assignment]
         try:
-            pipeline.run(made, out + "/run", engine, until="extract", say=lambda _: None)
-            engine.map("start", warm, [0])
-            rundir, plan = pipeline.run(made, out + "/run", engine, say=lambda _: None)
+            whole()
         finally:
-            engine.close()
-        paths = [rundir.documents(shard) for shard in plan.shards]
-        texts = [
-            text
-            for path in paths
-            for text in store.read_table(path, ["text"]).column(0).to_pylist()
-        ]
-    size = sum(len(text.encode()) for text in texts) / 1e6
-    coder = encoding("gpt2")
-    coder.encode_ordinary("warm")
-    start = time.process_time()
-    for text in texts:
-        coder.encode_ordinary(text)
-    alone = time.process_time() - start
-    clock, used = parts.seconds()["tokenize"]
-    click.echo(f"{size:.1f} MB of text, {len(texts):,} documents")
-    click.echo(f"tiktoken alone {alone:7.2f} s of processor {size / alone:6.2f} MB/s")
-    click.echo(
-        f"whole stage    {used:7.2f} s of processor {size / used:6.2f} MB/s, {clock:.2f} s by the clock"
-    )
-    click.echo(f"the stage has {alone / used:.0%} of the speed of tiktoken alone")
+            encoding.is_fast = fast
+
+    def start(work: Callable[[], Any]) -> None:
+        before = time.process_time()
+        work()
+        seconds.append(time.process_time() - before)
+
+    best = {}
+    for _ in range(rounds):
+        for name, side in {"ours": whole, "gigatoken": alone, "tiktoken stage": slow}.items():
+            seconds: list[float] = []
+            side()
+            best[name] = min(best.get(name, 1e9), seconds[0])
+    click.echo(f"{os.path.basename(file)}: {size:.1f} MB of text, {len(texts):,} documents")
+    for name, taken in best.items():
+        click.echo(f"{name:15} {taken:7.2f} s of processor {size / taken:7.2f} MB/s")
+    click.echo(f"ours has {best['gigatoken'] / best['ours']:.0%} of the speed of gigatoken alone, ")
+    click.echo(f"and {best['tiktoken stage'] / best['ours']:.1f} times that of the tiktoken stage")
+    if profile:
+        show_profile(whole)
+
+
+def show_profile(work: Callable[[], None]) -> None:
+    """Print the functions that take the most time themselves."""
+    import cProfile
+    import pstats
+
+    profiler = cProfile.Profile()
+    profiler.runcall(work)
+    pstats.Stats(profiler).sort_stats("tottime").print_stats(14)
+
+
+def show_memory(megabytes: int) -> None:
+    """Print the resident memory while text with ever new words is encoded."""
+    rng = random.Random(1)
+    done, step, shown = 0, 4 << 20, 0
+    while done < megabytes * 1_000_000:
+        words = rng.randbytes(step // 2).hex()
+        text = " ".join(words[i : i + 7] for i in range(0, len(words), 7))
+        encoding.encode("gpt2", pa.array([text]))
+        done += len(text)
+        if done >= shown:
+            with open("/proc/self/statm") as file:
+                resident = int(file.read().split()[1]) * resource.getpagesize() / 1e6
+            click.echo(f"{done / 1e6:8.0f} MB of text, {resident:6.0f} MB resident")
+            shown += megabytes * 1_000_000 // 16
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    click.echo(f"most: {most:.0f} MB")
 
 
 if __name__ == "__main__":

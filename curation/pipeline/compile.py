@@ -172,6 +172,12 @@ def _spans_and_addresses() -> None:
 
 
 # Stage, the kernel compiled last, how; what takes longest first.
+def _letters() -> None:
+    from curation.kernels.encoding import rows_with_newer
+
+    rows_with_newer(pa.array([_TEXT]))
+
+
 _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
     "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),
@@ -180,6 +186,7 @@ _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),
     "grams": ("decontaminate", "kernels/ngrams._mark", _grams),
     "signatures": ("dedup", "kernels/buckets._pairs", _signatures),
+    "letters": ("tokenize", "kernels/encoding._rows_with", _letters),
 }
 
 

@@ -1,7 +1,7 @@
 """tokenize: every surviving piece of text as byte-pair tokens, each piece ended by the end-of-text
 token.
 
-Cost: tiktoken's own speed, 4 to 5 MB of text a second and core. Memory: a row group and its tokens.
+Cost: the encoder's own speed (`kernels/encoding.py`). Memory: a row group and its tokens.
 
 Trap: special tokens spelled out in a page (`<|endoftext|>`) are text like any other; they never
 become the special token.
@@ -9,7 +9,6 @@ become the special token.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -27,7 +26,9 @@ from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import (
     RowGroup,
+    char_lengths,
     leaving,
+    masked_texts,
     masks_column,
     masks_of,
     survivor_groups,
@@ -35,12 +36,16 @@ from curation.rundir.survivors import (
 from curation.stages.tokenize.groups import check_column, group_identity, groups_of, write_cuts
 
 if TYPE_CHECKING:
-    import tiktoken
-
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
 VERSION = 1
+Int64s = npt.NDArray[np.int64]
+# What str.strip takes away.
+_WHITE_SPACE = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
+    "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
 
 
 def check(rundir: RunDirectory) -> None:
@@ -93,10 +98,8 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
     digest = config_digest("tokenize", *parts)
 
     def make() -> ShardResult:
-        from curation.kernels.bpe import encoding
-
         name = rundir.recipe.tokenize.encoding
-        tokens = _Encoder(encoding(name), np.dtype(encoding_facts(name)["dtype"]).newbyteorder("<"))
+        dtype = np.dtype(encoding_facts(name)["dtype"]).newbyteorder("<")
         pieces = None
         if before and "decontaminate" in rundir.recipe.stages:
             pieces = store.read_table(before, ["pieces"]).column(0).combine_chunks()
@@ -106,7 +109,7 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
         with store.TableWriter(path, columns, digest, shard_ledger) as writer:
             names = ["id", "text", "content", *masks_column(rundir, shard)]
             for group in survivor_groups(rundir, shard, names, before):
-                encoded = _encode_group(tokens, group, pieces, shard_ledger)
+                encoded = _encode_group(name, dtype, group, pieces, shard_ledger)
                 writer.write(encoded if groups is None else _grouped(encoded, groups, group.start))
         return ShardResult(digest, shard_ledger)
 
@@ -121,60 +124,117 @@ def _grouped(encoded: pa.RecordBatch, groups: pa.Array, start: int) -> pa.Record
 
 
 @dataclass(frozen=True, slots=True)
-class _Encoder:
-    """An encoding and the little-endian type its tokens are stored in."""
+class _Parts:
+    """What leaves of a row group: texts, none of them empty, in the order of their rows; `chars`
+    and `hidden` count the code points of each row that are in, and that masks stand for."""
 
-    encoding: tiktoken.Encoding
-    dtype: npt.DTypeLike
-
-    def __call__(self, text: str) -> npt.NDArray[np.integer[Any]]:
-        """Tokens of one piece, the end-of-text token last."""
-        from curation.kernels import bpe
-
-        encoded = bpe.document_tokens(self.encoding, text)
-        tokens = np.empty(len(encoded) + 1, self.dtype)
-        tokens[:-1], tokens[-1] = encoded, self.encoding.eot_token
-        return tokens
+    texts: pa.Array
+    rows: Int64s
+    chars: Int64s
+    hidden: Int64s
 
 
 def _encode_group(
-    encoder: _Encoder, group: RowGroup, pieces: Any, shard_ledger: ledger.Ledger
+    name: str, dtype: npt.DTypeLike, group: RowGroup, pieces: Any, shard_ledger: ledger.Ledger
 ) -> pa.RecordBatch:
     """The tokens of a row group; null `pieces` of an open row mean its whole text."""
+    from curation.kernels import encoding
+
     n = group.batch.num_rows
     remaining = group.remaining()
-    spans: Sequence[Any] = (
-        [None] * n if pieces is None else pieces.slice(group.start, n).to_pylist()
-    )
-    columns: dict[str, list[Any]] = {
-        name: [None] * n for name in ("keep", "reason", "counts", "tokens")
+    parts = _parts(group.batch, remaining, None if pieces is None else pieces.slice(group.start, n))
+    try:
+        offsets, tokens = encoding.encode(name, parts.texts)
+    except (
+        encoding.RefusedText
+    ) as error:  # a pattern that gives up, of another encoding than GPT-2's
+        document = group.batch.column("id")[parts.rows[error.row]]
+        raise InputError(
+            f"document {document}: tokens expected, and tiktoken says {error.why}; leave the "
+            "document out, or use the encoding gpt2"
+        ) from error
+    per_row = np.bincount(parts.rows, minlength=n)
+    keep = per_row > 0
+    _count(shard_ledger, remaining, keep, parts, len(tokens))
+    of_rows = np.concatenate([np.zeros(1, np.int64), np.cumsum(per_row)])
+    kinds = {name: schema.TOKENS.field(name).type for name in ("counts", "tokens")}
+    counts = pa.array(np.diff(offsets), pa.int32())
+    counts = pa.ListArray.from_arrays(pa.array(of_rows, pa.int32()), counts, type=kinds["counts"])
+    stored = encoding.binary_lists(offsets, tokens, dtype, of_rows, kinds["tokens"])
+    columns = {
+        "keep": pa.array(keep, mask=~remaining),
+        "reason": pc.if_else(pa.array(remaining & ~keep), "no_tokens", None),
+        "counts": pc.if_else(pa.array(keep), counts, None),
+        "tokens": pc.if_else(pa.array(keep), stored, None),
+        **{name: group.batch.column(name) for name in ("id", "content")},
     }
-    texts = group.batch.column("text").to_pylist()
-    masks = masks_of(group.batch)
-    for row in np.flatnonzero(remaining).tolist():
-        originals, parts, masked = leaving(texts[row], spans[row], masks[row])
-        chars = sum(map(len, originals))
-        ledger.add(shard_ledger, ledger.IN, 1, chars)
-        if masked:
-            ledger.add(shard_ledger, ledger.MASKED, 1, masked)
-        if not parts:
-            columns["keep"][row], columns["reason"][row] = False, "no_tokens"
-            ledger.add(shard_ledger, "no_tokens", 1, chars)
-            continue
-        try:
-            encoded = [encoder(part) for part in parts]
-        except ValueError as error:  # a pattern that gives up, of another encoding than GPT-2's
-            raise InputError(
-                f"document {group.batch.column('id')[row]}: tokens expected, and tiktoken says "
-                f"{error}; leave the document out, or use the encoding gpt2"
-            ) from error
-        columns["keep"][row] = True
-        columns["counts"][row] = [len(tokens) for tokens in encoded]
-        columns["tokens"][row] = [tokens.tobytes() for tokens in encoded]
-        ledger.add(shard_ledger, ledger.KEPT, 1, chars, sum(columns["counts"][row]))
-    columns |= {name: group.batch.column(name) for name in ("id", "content")}
-    arrays = [
-        c if isinstance(c := columns[f.name], pa.Array) else pa.array(c, f.type)
-        for f in schema.TOKENS
-    ]
-    return pa.record_batch(arrays, schema=schema.TOKENS)
+    return pa.record_batch([columns[f.name] for f in schema.TOKENS], schema=schema.TOKENS)
+
+
+def _count(
+    shard_ledger: ledger.Ledger, remaining: Any, keep: Any, parts: _Parts, tokens: int
+) -> None:
+    """Count a row group in the ledger."""
+    outcomes = {
+        ledger.IN: (remaining, parts.chars, 0),
+        ledger.MASKED: (parts.hidden > 0, parts.hidden, 0),
+        "no_tokens": (remaining & ~keep, parts.chars, 0),
+        ledger.KEPT: (keep, parts.chars, tokens),
+    }
+    for outcome, (rows, chars, of_tokens) in outcomes.items():
+        if rows.any():
+            ledger.add(shard_ledger, outcome, int(rows.sum()), int(chars[rows].sum()), of_tokens)
+
+
+def _parts(batch: pa.RecordBatch, remaining: npt.NDArray[np.bool_], pieces: Any) -> _Parts:
+    """The texts that leave. Rows that are whole pass as they are, masks of whole rows are applied
+    at once; only rows that were cut are taken apart one by one, and they are few."""
+    from curation.kernels.encoding import of_rows
+
+    texts = batch.column("text")
+    chars = np.where(remaining, char_lengths(texts), 0)
+    hidden = np.zeros(len(texts), np.int64)
+    cut = np.zeros(len(texts), bool)
+    if pieces is not None:
+        cut = remaining & pieces.is_valid().to_numpy(zero_copy_only=False)
+    masked = np.zeros(len(texts), bool)
+    if schema.MASKS.name in batch.schema.names:
+        lengths = pc.fill_null(batch.column(schema.MASKS.name).value_lengths(), 0)
+        masked = remaining & ~cut & (lengths.to_numpy(zero_copy_only=False) > 0)
+    whole = np.flatnonzero(remaining & ~cut & ~masked & (chars > 0))
+    found = [(texts if len(whole) == len(texts) else texts.take(pa.array(whole)), whole)]
+    if masked.any():
+        found.append(_masked_rows(batch, np.flatnonzero(masked), hidden))
+    if cut.any():
+        found.append(_cut_rows(batch, np.flatnonzero(cut), pieces, chars, hidden))
+    joined, rows = of_rows(*zip(*found, strict=True))
+    return _Parts(joined, rows, chars, hidden)
+
+
+def _masked_rows(batch: pa.RecordBatch, rows: Int64s, hidden: Int64s) -> tuple[pa.Array, Int64s]:
+    """The texts of these rows with their masks, those left out that are white space then, and their
+    rows; what masks stand for goes to `hidden`."""
+    masks = batch.column(schema.MASKS.name).take(pa.array(rows))
+    texts = masked_texts(batch.column("text").take(pa.array(rows)), masks)
+    spans, owners = masks.flatten(), pc.list_parent_indices(masks).to_numpy()
+    sizes = pc.subtract(spans.field("end"), spans.field("start")).to_numpy()
+    np.add.at(hidden, rows[owners], sizes)
+    trimmed = pc.utf8_trim(texts, characters=_WHITE_SPACE)
+    filled = np.flatnonzero(pc.binary_length(trimmed).to_numpy(zero_copy_only=False))
+    return texts.take(pa.array(filled)), rows[filled]
+
+
+def _cut_rows(
+    batch: pa.RecordBatch, rows: Int64s, pieces: Any, chars: Int64s, hidden: Int64s
+) -> tuple[pa.Array, Int64s]:
+    """The pieces of these rows, with their masks, and the row of each; `chars` and `hidden` are set
+    to theirs."""
+    few = batch.take(pa.array(rows))
+    texts, spans = few.column("text").to_pylist(), pieces.take(pa.array(rows)).to_pylist()
+    found, owners = [], []
+    for row, text, places, masks in zip(rows.tolist(), texts, spans, masks_of(few), strict=True):
+        originals, parts, hidden[row] = leaving(text, places, masks)
+        chars[row] = sum(map(len, originals))
+        found += parts
+        owners += [row] * len(parts)
+    return pa.array(found, batch.column("text").type), np.array(owners, np.int64)
