@@ -11,8 +11,9 @@ from curation.cli.options import (
     column_options,
     config_options,
     format_option,
+    json_option,
     out_option,
-    out_or_plan_option,
+    rows_out_option,
     strict_option,
     update_option,
     with_options,
@@ -64,16 +65,17 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
     "by block, to OUT.",
 )
 @column_options()
-@out_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 @strict_option
 def extract(
     inputs: tuple[str, ...],
     urls: str | None,
     index: tuple[str, ...],
     show: str | None,
-    out: str,
+    out: str | None,
     settings: Tables,
     **options: Any,
 ) -> None:
@@ -93,7 +95,9 @@ def extract(
         raise click.UsageError("give INPUT..., or --urls LIST, or --show PAGE.html")
     if bool(urls) != bool(index):
         raise click.UsageError("--urls and --index go together")
-    if show:
+    if show and not out:
+        raise click.UsageError("--show writes a page for a browser: give --out PAGE.html")
+    if show and out:
         from curation.cli.extractor import show_page
 
         return show_page(show, out)
@@ -117,9 +121,10 @@ def extract(
 @config_options(ClassifyConfig, "model", "model_label", "alpha", "scaling")
 @column_options("positives", "negatives")
 @format_option
-@out_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def classify(
     inputs: tuple[str, ...],
     positives: tuple[str, ...],
@@ -178,9 +183,10 @@ def classify(
 )
 @column_options(against="reference")
 @format_option
-@out_or_plan_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
@@ -224,8 +230,6 @@ def dedup(
 
         tables = recipe_tables(settings, stages, datasets, options["columns"])
         return show_plan(tables, options["workers"])
-    if not out:
-        raise click.UsageError("--out is needed (or --plan)")
     return run_tables(settings, stages, datasets, out=out, **options)
 
 
@@ -248,9 +252,10 @@ def dedup(
 )
 @column_options()
 @format_option
-@out_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def decontaminate(
     inputs: tuple[str, ...], benchmarks: tuple[str, ...], settings: Tables, **options: Any
 ) -> None:
@@ -276,6 +281,7 @@ def decontaminate(
 @out_option
 @workers_option
 @update_option
+@json_option
 def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     """Byte-pair tokens of every document: a run directory up to DIR/tokens/, for `curation mix`.
 
@@ -295,38 +301,59 @@ def run_tables(
     stages: list[str],
     datasets: list[Tables],
     *,
-    out: str,
+    out: str | None,
     workers: int | None,
     update: bool,
     columns: dict[str, Tables] | None = None,
     export: bool = True,
     export_format: str = "parquet",
     strict: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Run the recipe that a command line amounts to."""
-    from curation.engine import forkserver
+    """Run the recipe that a command line amounts to; without `out`, what it keeps goes to stdout."""
+    if out is None:
+        need_out(strict=strict, update=update, json=as_json)
+    else:
+        from curation.engine import forkserver
 
-    forkserver.start()  # before what takes long to import
+        forkserver.start()  # before what takes long to import
     from curation import store
-    from curation.cli.run import execute
     from curation.recipe import reading
 
     if any(store.is_web(path) for dataset in datasets for path in dataset.get("files", ())):
         stages = list(dict.fromkeys(["download", *stages]))
     try:
         recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
-        execute(
-            recipe,
+        if out is None:
+            from curation.cli.streams import run_to_stdout
+
+            return run_to_stdout(recipe, workers)
+        from curation.cli.run import execute
+        from curation.cli.streams import with_stdin
+
+        return execute(
+            with_stdin(recipe, out, update),
             out,
             workers=workers,
             strict=strict,
             update=update,
             export=export,
             export_format=export_format,
+            as_json=as_json,
         )
     except CurationError as error:
         error.args = (with_options(str(error)),)
         raise
+
+
+def need_out(**options: bool) -> None:
+    """Raise UsageError for an option that means nothing for rows on stdout."""
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{name}" for name, value in options.items() if value]
+    if source("export_format") is click.core.ParameterSource.COMMANDLINE:
+        given.append("--format")
+    if given:
+        raise click.UsageError(f"{given[0]} goes with --out; without it rows go to stdout")
 
 
 def recipe_tables(
@@ -337,8 +364,10 @@ def recipe_tables(
 ) -> Tables:
     """The recipe as TOML has it. Languages are guessed only where `extract` has settings."""
     columns = columns or {}
+    guess = any("languages" in keys for keys in columns.values())
+    extract = {"table_languages": guess or "extract" not in stages}
     return {
-        "extract": {"table_languages": "extract" not in stages},
+        "extract": extract,
         **settings,
         "stages": stages,
         "dataset": [
@@ -354,5 +383,9 @@ def dataset_table(name: str, role: str, paths: tuple[str, ...]) -> Tables:
 
 
 def absolute(path: str) -> str:
-    """An address as it is, a path from the root."""
+    """An address as it is, a path from the root; for "-" a file with what stdin holds."""
+    if path == "-":
+        from curation.cli.streams import stdin_path
+
+        return stdin_path()
     return path if "://" in path else os.path.abspath(path)
