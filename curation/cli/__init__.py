@@ -29,7 +29,7 @@ SECTIONS = {
         "export": ("export:export", "What a run keeps, in the format of another program."),
     },
     "One step on your own files": {
-        "extract": ("steps:extract", "Text of archives, dumps, tables and pages."),
+        "extract": ("extract:extract", "Text of archives, dumps, tables and pages."),
         "filter": ("filter:filter_", "Rules on measured signals, and masks."),
         "classify": ("steps:classify", "GPT-3's quality filter, with our model or yours."),
         "dedup": ("steps:dedup", "Remove near duplicates."),
@@ -42,7 +42,10 @@ SECTIONS = {
         "explain": ("inspect:explain", "What became of a document, with the evidence."),
         "sample": ("inspect:sample", "Random documents that were kept, or removed and why."),
         "clusters": ("inspect:clusters", "The largest clusters of duplicates."),
-        "contamination": ("inspect:contamination", "Benchmark examples in the text, before and after cuts."),
+        "contamination": (
+            "inspect:contamination",
+            "Benchmark examples in the text, before and after cuts.",
+        ),
         "diff": ("diff:diff", "Two runs compared."),
         "check": ("inspect:check", "Check that a run is whole."),
         "reasons": ("reasons:reasons", "What the reasons of removed documents mean."),
@@ -51,7 +54,10 @@ SECTIONS = {
         "label": ("label:label", "Label documents, and see how good the quality filter is."),
         "model": ("quality:model", "What a quality model learned, and how well it does."),
         "alpha": ("quality:alpha", "What each alpha of the quality filter would keep."),
-        "train-extractor": ("extractor:train_extractor", "Train the extractor from pages with their text."),
+        "train-extractor": (
+            "extractor:train_extractor",
+            "Train the extractor from pages with their text.",
+        ),
     },
     "Train and measure": {
         "train": ("train:train", "Train GPT-3 on token shards."),
@@ -60,7 +66,10 @@ SECTIONS = {
         "ablate": ("ablate:ablate", "Train on curated and on raw text, and compare."),
     },
     "Tools": {
-        "webtext-urls": ("webtext:webtext_urls", "Links of Reddit submissions, as GPT-2 took them."),
+        "webtext-urls": (
+            "webtext:webtext_urls",
+            "Links of Reddit submissions, as GPT-2 took them.",
+        ),
         "completion": ("completion:completion", "The script for TAB in bash, zsh or fish."),
     },
 }

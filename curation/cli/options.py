@@ -88,7 +88,10 @@ def column_options(*others: str, **renamed: str) -> Decorator:
             multiple=True,
             metavar="KEY=VALUE",
             help=f"Another key of the inputs: {', '.join(DATASET_KEYS)}."
-            + (f"  NAME.KEY=VALUE: of one ({', '.join(['input', *list(names)[1:]])})." * (len(names) > 1))
+            + (
+                f"  NAME.KEY=VALUE: of one ({', '.join(['input', *list(names)[1:]])})."
+                * (len(names) > 1)
+            )
             + "  May be repeated.",
         )(with_columns)
         for option in reversed(names):

@@ -8,11 +8,11 @@ Trap: nothing is written to stdout before the step has ended, so what fails prin
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ def stdin_path() -> str:
     folder: str = context.with_resource(tempfile.TemporaryDirectory(prefix="curation-"))
     path = os.path.join(folder, "stdin")
     with open(path, "wb") as file:
-        _copy(click.get_binary_stream("stdin"), file)
+        _copy(sys.stdin.buffer, file)
     given = (text.rpartition("format=") for text in context.params.get("dataset_keys", ()))
     path = _named(path, next((value for name, equals, value in given if equals), ""))
     context.meta["curation.stdin"] = path
@@ -130,9 +130,10 @@ def _page_archive(path: str, packing: str) -> str:
     with open(path, "rb") as body, open(archive, "wb") as file:
         writer = WARCWriter(file, gzip=False)
         size = os.path.getsize(path)
-        writer.write_record(
-            writer.create_warc_record(PAGE_URL, "response", body, size, http_headers=headers)
-        )
+        record = writer.create_warc_record(PAGE_URL, "response", body, size, http_headers=headers)
+        for name in ("WARC-Date", "WARC-Record-ID"):  # the page has none, and each run another
+            record.rec_headers.remove_header(name)
+        writer.write_record(record)
     return archive
 
 
@@ -140,6 +141,7 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
     """The recipe with what came from stdin in the run directory, so that the run can be looked at
     later. Raises RunError where nothing may be written there."""
     from curation import store
+    from curation.api.files import local
     from curation.rundir import plan as plans
     from curation.rundir.directory import RunDirectory
 
@@ -150,7 +152,7 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
     place = ""
     for dataset in recipe.dataset:
         if path in dataset.files:
-            folder = store.join(absolute_out(out), "downloads", dataset.name)
+            folder = store.join(local(out), "downloads", dataset.name)
             place = store.join(folder, os.path.basename(path))
             files = tuple(place if file == path else file for file in dataset.files)
             dataset = dataclasses.replace(dataset, files=files)
@@ -161,11 +163,6 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
         with open(path, "rb") as source, store.atomic(place) as file:
             shutil.copyfileobj(source, file, CHUNK_BYTES)
     return recipe
-
-
-def absolute_out(out: str) -> str:
-    """A run directory as an address, or as a path from the root."""
-    return out.rstrip("/") if "://" in out else os.path.abspath(out)
 
 
 # ---- out -----------------------------------------------------------------------------------------
@@ -194,7 +191,7 @@ def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
         finally:
             engine.close()
         _say_counts(rundir, plan)
-        output = click.get_binary_stream("stdout")
+        output = sys.stdout.buffer
         for part in _kept_lines(rundir, plan, decides):
             output.write(part)
         output.flush()
@@ -207,9 +204,11 @@ def _kept_lines(rundir: RunDirectory, plan: Plan, decides: bool) -> Iterator[byt
 
     for shard in plan.of("input"):
         if decides:
-            with contextlib.suppress(FileNotFoundError):  # a file without documents has none
-                with open(rundir.path("kept", shard.name + ".jsonl"), "rb") as file:
-                    yield from iter(lambda: file.read(CHUNK_BYTES), b"")
+            path = rundir.path("kept", shard.name + ".jsonl")
+            if os.path.exists(path):  # of an input without documents there is none
+                with open(path, "rb") as file:
+                    while chunk := file.read(CHUNK_BYTES):
+                        yield chunk
             continue
         for batch in store.read_groups(rundir.documents(shard)):
             columns = input_columns(rundir, shard, batch)
@@ -217,7 +216,9 @@ def _kept_lines(rundir: RunDirectory, plan: Plan, decides: bool) -> Iterator[byt
             rows = (column.to_pylist() for column in columns.values())
             for row in zip(*rows, strict=True):
                 named = zip(columns, row, strict=True)
-                yield store.json_line({k: store.without_nulls(v) for k, v in named if v is not None})
+                yield store.json_line(
+                    {k: store.without_nulls(v) for k, v in named if v is not None}
+                )
 
 
 def _say_counts(rundir: RunDirectory, plan: Plan) -> None:

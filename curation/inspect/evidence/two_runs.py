@@ -111,13 +111,6 @@ def _write(
                 writer.write(of_shard(rundir, shard))
 
 
-def as_json(comparison: TwoRuns) -> dict[str, Any]:
-    """The comparison as JSON can hold it."""
-    import dataclasses
-
-    return dataclasses.asdict(comparison)
-
-
 def flows(changes: Sequence[Change]) -> list[tuple[str, str, int]]:
     """(before, after, documents) over all datasets, largest first.
 
