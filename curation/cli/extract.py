@@ -71,7 +71,8 @@ def extract(
     """Text of archives (WARC, WET, ARC), MediaWiki dumps, tables and text files.
 
     Writes DIR/documents/*.parquet, and what was refused to DIR/rejects/. An INPUT at an http(s)
-    address is brought to DIR/downloads/ first, in the other steps too. The headline, comments and
+    address is brought to DIR/downloads/ first, and INPUT - is stdin, in the other steps too. An
+    INPUT that is a run directory means what that run keeps. The headline, comments and
     Markdown are choices of the extractor `blocks`.
 
     \b

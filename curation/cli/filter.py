@@ -58,7 +58,8 @@ def filter_(
     """Rules on measured signals: words, repetition, addresses, and signals of your own.
 
     Writes DIR/kept/ and DIR/removed/ with every signal as a column. Rows of removed/ have the rule
-    (`reason`) and all rules that are true (`fired`). docs/filter.md says what rules may read.
+    (`reason`) and all rules that are true (`fired`). docs/filter.md says what rules may read. An
+    INPUT that is a run directory means what that run keeps.
 
     \b
     Examples:

@@ -113,7 +113,9 @@ def _set_dataset_key(columns: dict[str, dict[str, Any]], names: dict[str, str], 
     from curation.errors import did_you_mean
     from curation.recipe.reading import override_key
 
-    left, _, value = text.partition("=")
+    left, equals, value = text.partition("=")
+    if not equals or not value.strip():
+        raise click.UsageError(f"--dataset-set: KEY=VALUE expected, got {text[:80]!r}")
     name, _, key = left.strip().rpartition(".")
     known = {"input": "input", **names}
     if name not in known:

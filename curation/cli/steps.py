@@ -56,7 +56,8 @@ def classify(
     """GPT-3's quality filter: each document is kept with probability (2 - quality)^-alpha.
 
     Without --positives and --model, the model that ships with curation scores. Writes DIR/kept/ and
-    DIR/removed/ with the columns `quality` and `pareto_draw`.
+    DIR/removed/ with the columns `quality` and `pareto_draw`. An INPUT that is a run directory means
+    what that run keeps.
 
     \b
     Examples:
@@ -126,6 +127,7 @@ def dedup(
     \b
     Examples:
       curation dedup articles.jsonl.gz --format same --out RUN
+      zcat articles.jsonl.gz | curation dedup - > unique.jsonl
       curation dedup new.parquet --against corpus/ --out RUN
       curation dedup next.parquet --index RUN --out RUN2
       curation dedup articles.jsonl.gz --min-jaccard 0.7 --bands auto --plan
@@ -183,7 +185,7 @@ def decontaminate(
     """Cut out what overlaps with benchmarks (GPT-3, appendix C).
 
     Writes the pieces to DIR/kept/ (`id`, `piece`, `text`), removed documents to DIR/removed/, and
-    every hit to DIR/hits.parquet.
+    every hit to DIR/hits.parquet. An INPUT that is a run directory means what that run keeps.
 
     \b
     Example:
@@ -205,6 +207,8 @@ def decontaminate(
 @json_option
 def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     """Byte-pair tokens of every document: a run directory up to DIR/tokens/, for `curation mix`.
+
+    An INPUT that is a run directory means what that run keeps.
 
     \b
     Example:

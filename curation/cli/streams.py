@@ -173,6 +173,7 @@ def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     from curation import store
     from curation.api.files import input_size
     from curation.api.memory import engine_for
+    from curation.errors import CurationError
     from curation.pipeline import line
     from curation.recipe.line import DECIDING
 
@@ -188,6 +189,10 @@ def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
             rundir, plan = line.run(
                 recipe, out, engine, export=decides, export_format="jsonl", say=_to_stderr
             )
+        except CurationError as error:  # what it names is gone afterwards
+            rejects = f"look at {store.join(out, 'rejects')}"
+            error.args = (str(error).replace(rejects, "--out DIR keeps the rejects"),)
+            raise
         finally:
             engine.close()
         _say_counts(rundir, plan)
