@@ -83,6 +83,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "dataset.first_pages": (("crawl", 2), ("documents",)),
     "dataset.urls": (("captures", "urls2.txt"), ("downloads", "documents")),
     "dataset.index": (("captures", ["index2.parquet"]), ("downloads", "documents")),
+    "dataset.keep_records": (("captures", True), ("documents",)),
     "dataset.archives_per_shard": (("cc", 2), ("documents",)),
     "dataset.text_column": (("crawl", "body"), ("documents/_columns", "documents")),
     "dataset.id_column": (("crawl", "absent"), ("documents/_columns", "documents")),

@@ -89,7 +89,7 @@ def run_step(
             before()
         # It has the sizes of files that were just written again.
         store.delete(manifests.path(out, "download"))
-        engine = engine_for(_size(recipe), workers)
+        engine = engine_for(input_size(recipe), workers)
         try:
             return line.run(recipe, out, engine, update=update, export=export, say=_silent)
         finally:
@@ -169,7 +169,7 @@ def _dataset(dataset: Dataset, out: str) -> dict[str, Any]:
     }
 
 
-def _size(recipe: Recipe) -> int:
+def input_size(recipe: Recipe) -> int:
     """Bytes of the inputs; many where pages are read, which one process takes long for."""
     from curation.readers.formats import guess_format
 

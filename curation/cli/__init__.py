@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import signal
+import sys
 from typing import Any
 
 import click
@@ -17,36 +19,61 @@ from curation.errors import CurationError, did_you_mean, system_sentence
 from curation.shown import masked, printable
 from curation.version import __version__
 
-COMMANDS = {  # in the order of the help page
-    "run": "run:run",
-    "init": "run:init",
-    "try": "try_:try_",
-    "extract": "steps:extract",
-    "filter": "filter:filter_",
-    "classify": "steps:classify",
-    "dedup": "steps:dedup",
-    "decontaminate": "steps:decontaminate",
-    "tokenize": "steps:tokenize",
-    "mix": "mix:mix",
-    "export": "export:export",
-    "webtext-urls": "webtext:webtext_urls",
-    "report": "inspect:report",
-    "explain": "inspect:explain",
-    "diff": "diff:diff",
-    "sample": "inspect:sample",
-    "clusters": "inspect:clusters",
-    "reasons": "reasons:reasons",
-    "check": "inspect:check",
-    "model": "quality:model",
-    "alpha": "quality:alpha",
-    "label": "label:label",
-    "contamination": "inspect:contamination",
-    "train": "train:train",
-    "generate": "train:generate",
-    "evaluate": "evaluate:evaluate",
-    "ablate": "ablate:ablate",
-    "train-extractor": "extractor:train_extractor",
+# The commands by the heading of the help page that they stand under, in its order: where each is, and
+# what it does in a line, so that the page imports none of them.
+SECTIONS = {
+    "The line": {
+        "init": ("run:init", "Write a commented recipe, to fill in."),
+        "run": ("run:run", "Run a recipe into a run directory, or go on with it."),
+        "try": ("try_:try_", "What the line makes of the first pages of your files."),
+        "export": ("export:export", "What a run keeps, in the format of another program."),
+    },
+    "One step on your own files": {
+        "extract": ("extract:extract", "Text of archives, dumps, tables and pages."),
+        "filter": ("filter:filter_", "Rules on measured signals, and masks."),
+        "classify": ("steps:classify", "GPT-3's quality filter, with our model or yours."),
+        "dedup": ("steps:dedup", "Remove near duplicates."),
+        "decontaminate": ("steps:decontaminate", "Cut out what overlaps with benchmarks."),
+        "tokenize": ("steps:tokenize", "Byte-pair tokens of every document."),
+        "mix": ("mix:mix", "Token shards of several runs, by weight."),
+    },
+    "Look at a run": {
+        "report": ("inspect:report", "One HTML page about a run, and the same as JSON."),
+        "explain": ("inspect:explain", "What became of a document, with the evidence."),
+        "sample": ("inspect:sample", "Random documents that were kept, or removed and why."),
+        "clusters": ("inspect:clusters", "The largest clusters of duplicates."),
+        "contamination": (
+            "inspect:contamination",
+            "Benchmark examples in the text, before and after cuts.",
+        ),
+        "diff": ("diff:diff", "Two runs compared."),
+        "check": ("inspect:check", "Check that a run is whole."),
+        "reasons": ("reasons:reasons", "What the reasons of removed documents mean."),
+    },
+    "Label and fit": {
+        "label": ("label:label", "Label documents, and see how good the quality filter is."),
+        "model": ("quality:model", "What a quality model learned, and how well it does."),
+        "alpha": ("quality:alpha", "What each alpha of the quality filter would keep."),
+        "train-extractor": (
+            "extractor:train_extractor",
+            "Train the extractor from pages with their text.",
+        ),
+    },
+    "Train and measure": {
+        "train": ("train:train", "Train GPT-3 on token shards."),
+        "generate": ("train:generate", "Write text with a trained model."),
+        "evaluate": ("evaluate:evaluate", "Score a trained model on benchmarks."),
+        "ablate": ("ablate:ablate", "Train on curated and on raw text, and compare."),
+    },
+    "Tools": {
+        "webtext-urls": (
+            "webtext:webtext_urls",
+            "Links of Reddit submissions, as GPT-2 took them.",
+        ),
+        "completion": ("completion:completion", "The script for TAB in bash, zsh or fish."),
+    },
 }
+COMMANDS = {name: place for rows in SECTIONS.values() for name, (place, _) in rows.items()}
 
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -58,6 +85,13 @@ def _interrupt(number: int, frame: Any) -> None:
     for other in INTERRUPTS:
         signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt(number)
+
+
+def _close_stdout() -> None:
+    """Let nothing more go to a pipe that nobody reads, also when Python ends and writes the rest."""
+    with contextlib.suppress(OSError, ValueError):  # a captured output is no file
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
 class Commands(click.Group):
@@ -72,6 +106,29 @@ class Commands(click.Group):
         module, name = COMMANDS[cmd_name].split(":")
         command: click.Command = getattr(importlib.import_module(f"curation.cli.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands in sections, a line each, on one screen."""
+        width = max(map(len, COMMANDS))
+        for title, commands in SECTIONS.items():
+            formatter.write_heading(title)
+            with formatter.indentation():
+                formatter.write_dl(
+                    [(f"{name:<{width}}", text) for name, (_, text) in commands.items()]
+                )
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
+        """Names of commands with their lines; click itself would import every command."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return super().shell_complete(ctx, incomplete)
+        return [
+            CompletionItem(name, help=text)
+            for commands in SECTIONS.values()
+            for name, (_, text) in commands.items()
+            if name.startswith(incomplete)
+        ]
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         known = [*COMMANDS, *self.commands]
@@ -92,6 +149,10 @@ class Commands(click.Group):
             shown = printable(masked(error.message), keep="\n")
             error.message = shown  # type: ignore[misc]  # final in click's own words
             raise
+        except BrokenPipeError:  # `curation ... | head`: who read it has enough
+            _close_stdout()
+            before = {}
+            ctx.exit(128 + signal.SIGPIPE)
         except OSError as error:
             raise click.ClickException(printable(masked(system_sentence(error)))) from error
         except Exception as error:
@@ -118,16 +179,9 @@ class Commands(click.Group):
 )
 @click.version_option(__version__, prog_name="curation")
 def main() -> None:
-    """Common Crawl to the token shards a language model is trained on, by GPT-3's published procedure.
+    """Common Crawl to token shards for a language model, by GPT-3's procedure.
 
     \b
-    The whole line, from a recipe:
-      curation init recipe.toml
-      curation run recipe.toml --out RUN
-    \b
-    One step, on your own files:
-      curation dedup articles.jsonl.gz --out RUN
-    \b
-    Why is this document missing?
-      curation explain RUN https://example.org/page
+      curation init recipe.toml; curation run recipe.toml --out RUN    the whole line
+      curation dedup articles.jsonl.gz --out RUN                       one step
     """

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,11 +18,35 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 PIPE_COLUMNS = 140
+_CONTROLS = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def say(text: object, err: bool = False) -> None:
     """Print one line, or some, without the secrets of addresses."""
     click.echo(printable(masked(str(text)), keep="\n\t"), err=err)
+
+
+def print_json(value: object) -> None:
+    """Print a result as JSON for a program: dataclasses as objects, without the secrets of addresses.
+
+    Controls that JSON allows and a terminal would obey are escaped.
+    """
+    import orjson
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY
+    text = masked(orjson.dumps(value, default=_as_json, option=options).decode())
+    click.echo(_CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text))
+
+
+def _as_json(value: Any) -> Any:
+    """Values that JSON has no form for."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if hasattr(value, "tolist"):  # of NumPy, not contiguous
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def console(stderr: bool = False) -> Console:

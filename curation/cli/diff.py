@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from curation.cli.console import console
+from curation.cli.console import console, print_json
+from curation.cli.options import json_option
 
 
 @click.command()
@@ -14,8 +15,8 @@ from curation.cli.console import console
 @click.option(
     "-n", "examples", type=click.IntRange(0, 50), default=3, show_default=True, help="How many."
 )
-@click.option("--json", "as_data", is_flag=True, help="Print all of it as JSON.")
-def diff(a: str, b: str, fate: str, examples: int, as_data: bool) -> None:
+@json_option
+def diff(a: str, b: str, fate: str, examples: int, as_json: bool) -> None:
     """Compare two runs: which documents have another fate, from which reason to which, and which
     have another text.
 
@@ -28,16 +29,12 @@ def diff(a: str, b: str, fate: str, examples: int, as_data: bool) -> None:
       curation diff RUN_A RUN_B --fate kept -n 10
       curation diff RUN_A RUN_B --json
     """
-    import orjson
-
-    from curation.inspect.evidence.two_runs import as_json, two_runs
+    from curation.inspect.evidence.two_runs import two_runs
     from curation.inspect.terminal.two_runs import show_two_runs
     from curation.rundir import plan
 
     runs = plan.read(a), plan.read(b)
     comparison = two_runs(*runs, examples)
-    if as_data:
-        data = orjson.dumps(as_json(comparison), option=orjson.OPT_INDENT_2)
-        click.echo(data.decode())
-        return
-    show_two_runs(console(), *runs, comparison, fate)
+    if as_json:
+        return print_json(comparison)
+    return show_two_runs(console(), *runs, comparison, fate)

@@ -11,7 +11,8 @@ from curation.cli.options import (
     column_options,
     config_options,
     format_option,
-    out_option,
+    json_option,
+    rows_out_option,
     update_option,
     workers_option,
 )
@@ -43,9 +44,10 @@ from curation.recipe.tables import FilterConfig
 @config_options(FilterConfig, *LISTS, "max_removed", "alarm")
 @column_options()
 @format_option
-@out_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def filter_(
     inputs: tuple[str, ...],
     drops: tuple[tuple[str, str], ...],
@@ -56,7 +58,8 @@ def filter_(
     """Rules on measured signals: words, repetition, addresses, and signals of your own.
 
     Writes DIR/kept/ and DIR/removed/ with every signal as a column. Rows of removed/ have the rule
-    (`reason`) and all rules that are true (`fired`). docs/filter.md says what rules may read.
+    (`reason`) and all rules that are true (`fired`). docs/filter.md says what rules may read. An
+    INPUT that is a run directory means what that run keeps.
 
     \b
     Examples:

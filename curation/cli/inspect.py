@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-from curation.cli.console import console, say
+from curation.cli.completion import among, reasons, stages
+from curation.cli.console import console, print_json, say
+from curation.cli.options import json_option
 
 RUN = click.argument("run", metavar="DIR")
 
@@ -28,7 +30,8 @@ def report(run: str) -> None:
 @click.command()
 @RUN
 @click.argument("key", metavar="ID_OR_URL")
-def explain(run: str, key: str) -> None:
+@json_option
+def explain(run: str, key: str, as_json: bool) -> None:
     """Tell what became of a document, stage by stage, with the evidence. A URL shows every capture and reject.
 
     \b
@@ -36,18 +39,31 @@ def explain(run: str, key: str) -> None:
       curation explain RUN https://example.org/page
       curation explain RUN wikipedia-000042
     """
+    from curation.inspect.evidence.fate import fate
     from curation.inspect.terminal.explain import explain as explained
+    from curation.inspect.terminal.explain import need_found
     from curation.rundir import plan
 
-    explained(*plan.read(run), key, console())
+    if as_json:
+        opened = plan.read(run)
+        documents, rejects = need_found(*opened, key)
+        fates = [fate(*opened, document) for document in documents]
+        return print_json({"documents": fates, "rejects": rejects})
+    return explained(*plan.read(run), key, console())
 
 
 @click.command()
 @RUN
 @click.option(
-    "--stage", help="Documents that this stage removed. [default: documents that are kept]"
+    "--stage",
+    help="Documents that this stage removed. [default: documents that are kept]",
+    shell_complete=among(stages),
 )
-@click.option("--reason", help="Only those removed for this reason, for instance low_quality.")
+@click.option(
+    "--reason",
+    help="Only those removed for this reason, for instance low_quality.",
+    shell_complete=among(reasons),
+)
 @click.option("--dataset", help="Only documents of this dataset.")
 @click.option(
     "-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
@@ -55,8 +71,15 @@ def explain(run: str, key: str) -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Another seed shows other documents."
 )
+@json_option
 def sample(
-    run: str, stage: str | None, reason: str | None, dataset: str | None, count: int, seed: int
+    run: str,
+    stage: str | None,
+    reason: str | None,
+    dataset: str | None,
+    count: int,
+    seed: int,
+    as_json: bool,
 ) -> None:
     """Show random documents of one fate.
 
@@ -72,6 +95,8 @@ def sample(
 
     opened = plan.read(run)
     documents = sampled(*opened, stage=stage, reason=reason, dataset=dataset, n=count, seed=seed)
+    if as_json:
+        return print_json(documents)
     if not documents:
         removed = f"removed by {stage}" if stage else ""
         what = " ".join(filter(None, (dataset, "documents", removed, reason)))
@@ -80,6 +105,7 @@ def sample(
         console().print(part)
     if documents and (stage or reason):
         say("What the reasons mean: curation reasons")
+    return None
 
 
 @click.command()
@@ -93,7 +119,8 @@ def sample(
     show_default=True,
     help="How many; the run lists 100 of each dataset.",
 )
-def clusters(run: str, dataset: str | None, count: int) -> None:
+@json_option
+def clusters(run: str, dataset: str | None, count: int, as_json: bool) -> None:
     """Show the largest clusters of duplicates: the kept document, some removed, what they share.
 
     \b
@@ -105,16 +132,20 @@ def clusters(run: str, dataset: str | None, count: int) -> None:
     from curation.rundir import plan
 
     shown = list(largest_clusters(*plan.read(run), dataset, count))
+    if as_json:
+        return print_json(shown)
     if not shown:
         say("No document was removed as a duplicate: there are no clusters.")
     for cluster in shown:
         console().print(cluster_panel(cluster))
+    return None
 
 
 @click.command()
 @RUN
 @click.option("--quick", is_flag=True, help="Only compare the sizes of files.")
-def check(run: str, quick: bool) -> None:
+@json_option
+def check(run: str, quick: bool, as_json: bool) -> None:
     """Check that a run is whole: files, ledgers, tables, shards, indexes, mixture, round trips.
 
     Names all that is wrong, and what the next run does about it. Exit code 1 on any failure.
@@ -124,19 +155,21 @@ def check(run: str, quick: bool) -> None:
       curation check RUN
       curation check RUN --quick
     """
-    from curation.cli.console import console
     from curation.inspect.check.check import check_run
     from curation.inspect.terminal.check import check_table
 
     results = check_run(run, quick)
-    console().print(check_table(results))
+    if as_json:
+        print_json(results)
+    else:
+        console().print(check_table(results))
     if not all(result.ok for result in results):
         raise click.exceptions.Exit(1)
 
 
 @click.command()
 @RUN
-@click.option("--json", "as_json", is_flag=True, help="Print the table as JSON.")
+@json_option
 @click.option(
     "--cuts",
     metavar="FILE",
@@ -170,10 +203,7 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     rundir, planned = plan.read(run)
     rows = need_contamination(rundir)
     if as_json:
-        import json
-        from dataclasses import asdict
-
-        click.echo(json.dumps([asdict(row) for row in rows], indent=2))
+        print_json(rows)
     else:
         console().print(contamination_table(rows))
         say(f"Ids of dirty examples: {store.join(run, 'decontaminate', 'dirty.jsonl')}")

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curation.cli.console import console, say
+from curation.cli.console import console, print_json, say
+from curation.cli.options import json_option
 from curation.errors import InputError
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ KEYS = "2 worth training on   1 borderline   0 not   s skip   b back   q quit"
 @click.option(
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the documents."
 )
-def label(run: str, count: int, labels: str | None, seed: int) -> None:
+@json_option
+def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) -> None:
     """Label documents of a run with one key each, and see how good its quality filter is.
 
     Documents are drawn equally from ten bands of score, and shown without it. The labels stand in
@@ -53,7 +55,7 @@ def label(run: str, count: int, labels: str | None, seed: int) -> None:
     if not labels:
         _ask(rundir, plan, documents, path, count, seed)
         if not store.exists(path):
-            return
+            return None
     rows = evidence.read_labels(path)
     placed, strange = evidence.placed_labels(rundir, plan, documents, rows)
     if strange:
@@ -63,8 +65,11 @@ def label(run: str, count: int, labels: str | None, seed: int) -> None:
             err=True,
         )
     report = evidence.label_report(rundir, plan, documents, placed, drawn=not labels, seed=seed)
+    if as_json:
+        return print_json(report)
     for part in label_parts(report):
         console().print(part, highlight=False)
+    return None
 
 
 def _ask(

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import click
 
+from curation.cli.completion import among, rule_sets
 from curation.keys import MANY
 from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
@@ -21,6 +22,10 @@ Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
 out_option = click.option("--out", required=True, help="The run directory to write.")
+rows_out_option = click.option(
+    "--out", help="The run directory to write.  [default: kept rows to stdout, as lines of JSON]"
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 # The same for a command whose --plan writes nothing.
 out_or_plan_option = click.option("--out", help="The run directory to write.")
 workers_option = click.option(
@@ -52,26 +57,43 @@ set_option = click.option(
 )
 OTHER_NAMES = {"languages": ["--language"]}  # of options, in scripts that people have
 COLUMNS = ("text_column", "id_column", "url_column")
+# Further keys of a dataset that fit files on a command line.
+DATASET_KEYS = ("format", "languages", "language_threshold", "first_pages", "first_mb", "stream",
+                "archives_per_shard")  # fmt: skip
 
 
 def column_options(*others: str, **renamed: str) -> Decorator:
     """Options that name columns: `--text-column` and its like of all inputs, and of each other input
     its own, such as `--against-text-column` of `against="reference"`.
 
-    The command gets one argument `columns`: by dataset the keys that were given, those of all under
-    the name "".
+    `--dataset-set` sets any other key that fits. The command gets one argument `columns`: by dataset
+    the keys that were given, those of all under the name "".
     """
     names = {"": "", **dict(zip(others, others, strict=True)), **renamed}
 
     def decorate(command: Command) -> Command:
         @functools.wraps(command)
         def with_columns(*args: Any, **given: Any) -> None:
-            columns: dict[str, dict[str, str]] = {}
+            columns: dict[str, dict[str, Any]] = {}
             for option, dataset in names.items():
                 values = {key: given.pop(f"{option}_{key}".lstrip("_")) for key in COLUMNS}
                 columns[dataset] = {key: value for key, value in values.items() if value}
+            for text in given.pop("dataset_keys"):
+                _set_dataset_key(columns, names, text)
             command(*args, columns=columns, **given)
 
+        click.option(
+            "--dataset-set",
+            "dataset_keys",
+            multiple=True,
+            metavar="KEY=VALUE",
+            help=f"Another key of the inputs: {', '.join(DATASET_KEYS)}."
+            + (
+                f"  NAME.KEY=VALUE: of one ({', '.join(['input', *list(names)[1:]])})."
+                * (len(names) > 1)
+            )
+            + "  May be repeated.",
+        )(with_columns)
         for option in reversed(names):
             for key in reversed(COLUMNS):
                 entry = Dataset.__dataclass_fields__[key]
@@ -84,6 +106,26 @@ def column_options(*others: str, **renamed: str) -> Decorator:
         return with_columns
 
     return decorate
+
+
+def _set_dataset_key(columns: dict[str, dict[str, Any]], names: dict[str, str], text: str) -> None:
+    """Put `[NAME.]KEY=VALUE` under its dataset. Raises UsageError where no such key fits."""
+    from curation.errors import did_you_mean
+    from curation.recipe.reading import override_key
+
+    left, equals, value = text.partition("=")
+    if not equals or not value.strip():
+        raise click.UsageError(f"--dataset-set: KEY=VALUE expected, got {text[:80]!r}")
+    name, _, key = left.strip().rpartition(".")
+    known = {"input": "input", **names}
+    if name not in known:
+        raise click.UsageError(
+            f"--dataset-set {name}: one of {', '.join(n for n in known if n)} expected"
+        )
+    if key not in (allowed := (*COLUMNS, *DATASET_KEYS)):
+        more = did_you_mean(key, allowed)
+        raise click.UsageError(f"--dataset-set {key[:80]!r}: no such key of an input{more}")
+    override_key(columns.setdefault(known[name], {}), f"{key}={value}", "--dataset-set")
 
 
 def with_options(message: str) -> str:
@@ -141,9 +183,11 @@ def option_of(option: str, key: Field[Any], hint: Any, keys: Iterable[str]) -> C
     names = ["--" + option.replace("_", "-"), *OTHER_NAMES.get(option, ())]
     if hint is bool:
         return click.option(*names, option, is_flag=True, default=default, help=text)
+    complete = among(rule_sets) if option == "rules" else None
     return click.option(
         *names,
         option,
+        shell_complete=complete,
         type=str if repeated else parameter_type(hint, key),
         default=default,
         multiple=repeated,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import click
 
-from curation.cli.console import console, say
+from curation.cli.console import console, print_json, say
+from curation.cli.options import json_option
 
 
 @click.command()
 @click.argument("folder", metavar="DIR")
-def model(folder: str) -> None:
+@json_option
+def model(folder: str, as_json: bool) -> None:
     """Show a fitted quality model: what it learned from, how well it does on folds of sites that it has not seen, its strongest tokens.
 
     DIR is a run directory or a model folder. Of a fastText file its labels are shown, one of which
@@ -37,6 +39,8 @@ def model(folder: str) -> None:
     place = inside if store.exists(inside) else folder
     if is_fasttext(place):
         labels = fasttext_labels(place)
+        if as_json:
+            return print_json({"labels": labels})
         say(f"A fastText file with {len(labels):,} labels, the commonest first:")
         return say("\n".join(labels))
     if not was_scored_by_fasttext(place):
@@ -49,8 +53,11 @@ def model(folder: str) -> None:
             f"{place}: card.json and report.json as `classify` writes them expected "
             f"({brief(error)}); copy the model again"
         ) from error
+    if as_json:
+        return print_json(fitted)
     for part in parts:
         console().print(part, highlight=False)
+    return None
 
 
 @click.command()
@@ -59,7 +66,8 @@ def model(folder: str) -> None:
     "--dataset",
     help="Fit alpha to the scores of this dataset.  [default: the first of the positives]",
 )
-def alpha(run: str, dataset: str | None) -> None:
+@json_option
+def alpha(run: str, dataset: str | None, as_json: bool) -> None:
     """Fit alpha to the scores of trusted documents by models that have not seen them, and show what each alpha from 1 to 20 would keep.
 
     Reads stored evidence, no text; with the labels of `curation label` also what each alpha keeps by
@@ -78,7 +86,11 @@ def alpha(run: str, dataset: str | None) -> None:
     from curation.rundir import plan
 
     rundir, run_plan = plan.read(run)
-    for part in alpha_parts(need_alpha_report(rundir, run_plan, dataset)):
+    report = need_alpha_report(rundir, run_plan, dataset)
+    if as_json:
+        return print_json(report)
+    for part in alpha_parts(report):
         console().print(part, highlight=False)
     if own := labels.own_labels(rundir, run_plan):
         console().print(table_of(labels.alpha_listing(*own, ALPHAS, drawn=True)))
+    return None

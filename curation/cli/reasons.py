@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import click
 
-from curation.cli.console import console
+from curation.cli.completion import among
+from curation.cli.completion import reasons as known_reasons
+from curation.cli.console import console, print_json
+from curation.cli.options import json_option
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[REASON...]")
-def reasons(names: tuple[str, ...]) -> None:
+@click.argument("names", nargs=-1, metavar="[REASON...]", shell_complete=among(known_reasons))
+@json_option
+def reasons(names: tuple[str, ...], as_json: bool) -> None:
     """What the reasons mean for which records and documents are removed: all, or those named.
 
     \b
@@ -31,4 +35,6 @@ def reasons(names: tuple[str, ...]) -> None:
             more = " (the names of a recipe's rules are reasons too: `curation report RUN`)"
             raise click.UsageError(f"no reason {name!r}{known}{more}")
         table.add_row(name, REASONS[name])
-    console().print(table)
+    if as_json:
+        return print_json({name: REASONS[name] for name in names or REASONS})
+    return console().print(table)

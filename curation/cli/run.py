@@ -6,8 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curation.cli.console import console, say
-from curation.cli.options import set_option, strict_option, with_options, workers_option
+from curation.cli.completion import among, stages
+from curation.cli.console import console, print_json, say
+from curation.cli.options import (
+    json_option,
+    set_option,
+    strict_option,
+    with_options,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from curation.cli.progress import Steps
@@ -29,9 +36,15 @@ if TYPE_CHECKING:
 )
 @workers_option
 @click.option(
-    "--from", "again_from", metavar="STAGE", help="Make this stage and those after it again."
+    "--from",
+    "again_from",
+    metavar="STAGE",
+    help="Make this stage and those after it again.",
+    shell_complete=among(stages),
 )
-@click.option("--until", metavar="STAGE", help="Stop after this stage.")
+@click.option(
+    "--until", metavar="STAGE", help="Stop after this stage.", shell_complete=among(stages)
+)
 @set_option
 @click.option(
     "--update",
@@ -39,6 +52,7 @@ if TYPE_CHECKING:
     help="Run again under a changed recipe; what is still valid is reused.",
 )
 @strict_option
+@json_option
 def run(
     recipe: str,
     out: str,
@@ -50,6 +64,7 @@ def run(
     overrides: tuple[str, ...],
     update: bool,
     strict: bool,
+    as_json: bool,
 ) -> None:
     """Run RECIPE into a run directory; go on where a run was interrupted.
 
@@ -77,6 +92,7 @@ def run(
         until=until,
         update=update,
         strict=strict,
+        as_json=as_json,
     )
 
 
@@ -110,9 +126,11 @@ def execute(
     master: str | None = None,
     workers: int | None = None,
     strict: bool = False,
+    as_json: bool = False,
     **options: Any,
 ) -> None:
-    """Run a recipe with progress on the terminal, and show its funnel at the end.
+    """Run a recipe with progress on the terminal, and show its funnel at the end, or print it as
+    JSON.
 
     With `strict` it exits with code 3 where archives are damaged.
     """
@@ -136,11 +154,18 @@ def execute(
             raise
         finally:
             run_engine.close()
-    screen = console()
-    screen.print(funnel_table(funnel(rundir, plan), screen.width))
-    for warning in [*line.warnings(rundir), *labels.warnings(rundir, plan)]:
-        screen.print(Text("! ", style="yellow").append(with_options(warning), style="default"))
-    say(f"Run directory: {out}\nTo look at it: curation report {out}")
+    flows = funnel(rundir, plan)
+    warnings = [
+        with_options(text) for text in [*line.warnings(rundir), *labels.warnings(rundir, plan)]
+    ]
+    if as_json:
+        print_json({"run": out, "funnel": flows, "warnings": warnings})
+    else:
+        screen = console()
+        screen.print(funnel_table(flows, screen.width))
+        for warning in warnings:
+            screen.print(Text("! ", style="yellow").append(warning, style="default"))
+        say(f"Run directory: {out}\nTo look at it: curation report {out}")
     if strict and extract.damage(rundir):
         raise SystemExit(3)
 

@@ -11,9 +11,9 @@ from curation.cli.options import (
     column_options,
     config_options,
     format_option,
+    json_option,
     out_option,
-    out_or_plan_option,
-    strict_option,
+    rows_out_option,
     update_option,
     with_options,
     workers_option,
@@ -23,87 +23,12 @@ from curation.recipe.tables import (
     ClassifyConfig,
     DecontaminateConfig,
     DedupConfig,
-    DownloadConfig,
-    ExtractConfig,
     MixConfig,
     TokenizeConfig,
 )
 
 Tables = dict[str, Any]
 inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-
-
-@click.command()
-@click.argument("inputs", nargs=-1, metavar="INPUT...")
-@config_options(
-    ExtractConfig,
-    "extractor",
-    "headline",
-    "comments",
-    "markdown",
-    "digests",
-    "languages",
-    "language_threshold",
-    "language_model",
-)
-@click.option(
-    "--urls",
-    metavar="LIST",
-    help="Instead of INPUT: addresses, one a line, fetched from Common Crawl.",
-)
-@click.option(
-    "--index",
-    multiple=True,
-    help="With --urls: Parquet files of its columnar index.  May be repeated.",
-)
-@config_options(DownloadConfig, "base_url")
-@click.option(
-    "--show",
-    metavar="PAGE.html",
-    help="Write only what the extractor makes of this page, or of an archive's first pages, block "
-    "by block, to OUT.",
-)
-@column_options()
-@out_option
-@workers_option
-@update_option
-@strict_option
-def extract(
-    inputs: tuple[str, ...],
-    urls: str | None,
-    index: tuple[str, ...],
-    show: str | None,
-    out: str,
-    settings: Tables,
-    **options: Any,
-) -> None:
-    """Text of archives (WARC, WET, ARC), MediaWiki dumps, tables and text files.
-
-    Writes DIR/documents/*.parquet, and what was refused to DIR/rejects/. An INPUT at an http(s)
-    address is brought to DIR/downloads/ first, in the other steps too. The headline, comments and
-    Markdown are choices of the extractor `blocks`.
-
-    \b
-    Examples:
-      curation extract crawl/*.warc.gz --out RUN --languages en
-      curation extract --urls urls.txt --index cc-index/ --out RUN
-      curation extract --show page.html --out blocks.html
-    """
-    if bool(inputs) + bool(urls) + bool(show) != 1:
-        raise click.UsageError("give INPUT..., or --urls LIST, or --show PAGE.html")
-    if bool(urls) != bool(index):
-        raise click.UsageError("--urls and --index go together")
-    if show:
-        from curation.cli.extractor import show_page
-
-        return show_page(show, out)
-    if model := settings["extract"].get("language_model"):
-        settings["extract"]["language_model"] = absolute(model)
-    dataset = dataset_table("input", "crawl", inputs)
-    if urls:
-        dataset |= {"urls": absolute(urls), "index": [absolute(path) for path in index]}
-    stages = ["download", "extract"] if urls else ["extract"]
-    return run_tables(settings, stages, [dataset], out=out, export=False, **options)
 
 
 @click.command()
@@ -117,9 +42,10 @@ def extract(
 @config_options(ClassifyConfig, "model", "model_label", "alpha", "scaling")
 @column_options("positives", "negatives")
 @format_option
-@out_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def classify(
     inputs: tuple[str, ...],
     positives: tuple[str, ...],
@@ -130,7 +56,8 @@ def classify(
     """GPT-3's quality filter: each document is kept with probability (2 - quality)^-alpha.
 
     Without --positives and --model, the model that ships with curation scores. Writes DIR/kept/ and
-    DIR/removed/ with the columns `quality` and `pareto_draw`.
+    DIR/removed/ with the columns `quality` and `pareto_draw`. An INPUT that is a run directory means
+    what that run keeps.
 
     \b
     Examples:
@@ -178,9 +105,10 @@ def classify(
 )
 @column_options(against="reference")
 @format_option
-@out_or_plan_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
@@ -199,6 +127,7 @@ def dedup(
     \b
     Examples:
       curation dedup articles.jsonl.gz --format same --out RUN
+      zcat articles.jsonl.gz | curation dedup - > unique.jsonl
       curation dedup new.parquet --against corpus/ --out RUN
       curation dedup next.parquet --index RUN --out RUN2
       curation dedup articles.jsonl.gz --min-jaccard 0.7 --bands auto --plan
@@ -224,8 +153,6 @@ def dedup(
 
         tables = recipe_tables(settings, stages, datasets, options["columns"])
         return show_plan(tables, options["workers"])
-    if not out:
-        raise click.UsageError("--out is needed (or --plan)")
     return run_tables(settings, stages, datasets, out=out, **options)
 
 
@@ -248,16 +175,17 @@ def dedup(
 )
 @column_options()
 @format_option
-@out_option
+@rows_out_option
 @workers_option
 @update_option
+@json_option
 def decontaminate(
     inputs: tuple[str, ...], benchmarks: tuple[str, ...], settings: Tables, **options: Any
 ) -> None:
     """Cut out what overlaps with benchmarks (GPT-3, appendix C).
 
     Writes the pieces to DIR/kept/ (`id`, `piece`, `text`), removed documents to DIR/removed/, and
-    every hit to DIR/hits.parquet.
+    every hit to DIR/hits.parquet. An INPUT that is a run directory means what that run keeps.
 
     \b
     Example:
@@ -276,8 +204,11 @@ def decontaminate(
 @out_option
 @workers_option
 @update_option
+@json_option
 def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     """Byte-pair tokens of every document: a run directory up to DIR/tokens/, for `curation mix`.
+
+    An INPUT that is a run directory means what that run keeps.
 
     \b
     Example:
@@ -295,38 +226,59 @@ def run_tables(
     stages: list[str],
     datasets: list[Tables],
     *,
-    out: str,
+    out: str | None,
     workers: int | None,
     update: bool,
     columns: dict[str, Tables] | None = None,
     export: bool = True,
     export_format: str = "parquet",
     strict: bool = False,
+    as_json: bool = False,
 ) -> None:
-    """Run the recipe that a command line amounts to."""
-    from curation.engine import forkserver
+    """Run the recipe that a command line amounts to; without `out`, what it keeps goes to stdout."""
+    if out is None:
+        need_out(strict=strict, update=update, json=as_json)
+    else:
+        from curation.engine import forkserver
 
-    forkserver.start()  # before what takes long to import
+        forkserver.start()  # before what takes long to import
     from curation import store
-    from curation.cli.run import execute
     from curation.recipe import reading
 
     if any(store.is_web(path) for dataset in datasets for path in dataset.get("files", ())):
         stages = list(dict.fromkeys(["download", *stages]))
     try:
         recipe = reading.parse(recipe_tables(settings, stages, datasets, columns), "command line")
-        execute(
-            recipe,
+        if out is None:
+            from curation.cli.streams import run_to_stdout
+
+            return run_to_stdout(recipe, workers)
+        from curation.cli.run import execute
+        from curation.cli.streams import with_stdin
+
+        return execute(
+            with_stdin(recipe, out, update),
             out,
             workers=workers,
             strict=strict,
             update=update,
             export=export,
             export_format=export_format,
+            as_json=as_json,
         )
     except CurationError as error:
         error.args = (with_options(str(error)),)
         raise
+
+
+def need_out(**options: bool) -> None:
+    """Raise UsageError for an option that means nothing for rows on stdout."""
+    source = click.get_current_context().get_parameter_source
+    given = [f"--{name}" for name, value in options.items() if value]
+    if source("export_format") is click.core.ParameterSource.COMMANDLINE:
+        given.append("--format")
+    if given:
+        raise click.UsageError(f"{given[0]} goes with --out; without it rows go to stdout")
 
 
 def recipe_tables(
@@ -337,8 +289,10 @@ def recipe_tables(
 ) -> Tables:
     """The recipe as TOML has it. Languages are guessed only where `extract` has settings."""
     columns = columns or {}
+    guess = any("languages" in keys for keys in columns.values())
+    extract = {"table_languages": guess or "extract" not in stages}
     return {
-        "extract": {"table_languages": "extract" not in stages},
+        "extract": extract,
         **settings,
         "stages": stages,
         "dataset": [
@@ -354,5 +308,9 @@ def dataset_table(name: str, role: str, paths: tuple[str, ...]) -> Tables:
 
 
 def absolute(path: str) -> str:
-    """An address as it is, a path from the root."""
+    """An address as it is, a path from the root; for "-" a file with what stdin holds."""
+    if path == "-":
+        from curation.cli.streams import stdin_path
+
+        return stdin_path()
     return path if "://" in path else os.path.abspath(path)

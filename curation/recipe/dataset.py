@@ -41,6 +41,9 @@ class Dataset:
     first_pages: int = key(0, "Only so many pages, articles or rows of each file; 0: all.", least=0)
     urls: str = key("", "A list of addresses, one a line, looked up in `index`.")
     index: tuple[str, ...] = key((), "Parquet files of Common Crawl's columnar index.")
+    keep_records: bool = key(
+        False, "With `urls`: keep the fetched records, in `downloads/NAME/records/`."
+    )
     archives_per_shard: int = key(1, "Input files of one shard.", least=1)
     languages: tuple[str, ...] | None = key(
         None, "Languages to keep of this dataset, instead of those of `[extract]`."
@@ -66,6 +69,10 @@ class Dataset:
             )
         if bool(self.urls) != bool(self.index):
             raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
+        if self.keep_records and (not self.urls or self.first_pages):
+            raise ValueError(
+                f"dataset {name!r}: keep_records goes with `urls`, and without first_pages"
+            )
         check_bounds(self)
         from curation import store
         from curation.readers.commoncrawl import check_archives, list_path

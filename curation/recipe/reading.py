@@ -39,7 +39,7 @@ def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     except ValueError as error:  # that of TOML, of UTF-8, and of numbers of thousands of digits
         raise RecipeError(f"{path}: not a TOML file: {error}") from error
     for override in overrides:
-        _override(table, override)
+        override_key(table, override)
     folder = (
         path.rpartition("/")[0] if store.is_remote(path) else os.path.dirname(os.path.abspath(path))
     )
@@ -142,10 +142,11 @@ def resolved(recipe: Recipe, folder: str) -> Recipe:
     )
 
 
-def _override(table: dict[str, Any], text: str) -> None:
+def override_key(table: dict[str, Any], text: str, option: str = "--set") -> None:
+    """Set one value of a recipe's tables, as `table.key=value` says it on a command line."""
     name, equals, value = text.partition("=")
     keys = name.strip().split(".")
-    shown = f"--set {text[:MAX_SHOWN]}"
+    shown = f"{option} {text[:MAX_SHOWN]}"
     if not equals or not all(keys):
         raise RecipeError(f"{shown}: table.key=value expected, for instance classify.alpha=5")
     try:

@@ -29,6 +29,7 @@ TESTED_ELSEWHERE = {
     "cli/dedup_plan.py": "inspect/evidence/test_dedup_plan.py",
     "cli/diff.py": "inspect/evidence/test_two_runs.py",
     "cli/export.py": "formats/test_export.py",
+    "cli/extract.py": "cli/test_steps.py",
     "cli/extractor.py": "cli/test_train_extractor.py",
     "cli/inspect.py": "inspect/test_commands.py",
     "cli/label.py": "inspect/evidence/test_labels.py",

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -109,13 +109,6 @@ def _write(
         for shard in plan.shards:
             if store.exists(rundir.documents(shard)):
                 writer.write(of_shard(rundir, shard))
-
-
-def as_json(comparison: TwoRuns) -> dict[str, Any]:
-    """The comparison as JSON can hold it."""
-    import dataclasses
-
-    return dataclasses.asdict(comparison)
 
 
 def flows(changes: Sequence[Change]) -> list[tuple[str, str, int]]:

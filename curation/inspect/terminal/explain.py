@@ -16,7 +16,7 @@ from rich.text import Text
 from curation.errors import InputError
 from curation.inspect.evidence.differences import compare
 from curation.inspect.evidence.fate import Benchmarks, Duplicate, Fate, Placed, Quality, Ruled, fate
-from curation.inspect.evidence.find import RejectRow, find
+from curation.inspect.evidence.find import DocumentRow, RejectRow, find
 from curation.inspect.evidence.frames import DuplicatePair
 from curation.inspect.numbers import counted
 from curation.rundir.schema import REASONS
@@ -36,12 +36,7 @@ def explain(rundir: RunDirectory, plan: Plan, key: str, console: Console) -> Non
 
     Raises InputError where there is none.
     """
-    documents, rejects = find(rundir, plan, key)
-    if not documents and not rejects:
-        raise InputError(
-            f"{key!r} is neither the id nor the URL of a document or reject in {rundir.out}; "
-            f"both are compared exactly (`curation sample {rundir.out}` shows some)"
-        )
+    documents, rejects = need_found(rundir, plan, key)
     if len(documents) + len(rejects) > 1:
         console.print(
             f"{key}: {len(documents)} documents and {len(rejects)} rejects",
@@ -52,6 +47,19 @@ def explain(rundir: RunDirectory, plan: Plan, key: str, console: Console) -> Non
         console.print(story(rundir, fate(rundir, plan, document)))
     for reject in rejects:
         console.print(reject_story(reject))
+
+
+def need_found(
+    rundir: RunDirectory, plan: Plan, key: str
+) -> tuple[list[DocumentRow], list[RejectRow]]:
+    """Every document and reject with this id or URL. Raises InputError where there is none."""
+    documents, rejects = find(rundir, plan, key)
+    if not documents and not rejects:
+        raise InputError(
+            f"{key!r} is neither the id nor the URL of a document or reject in {rundir.out}; "
+            f"both are compared exactly (`curation sample {rundir.out}` shows some)"
+        )
+    return documents, rejects
 
 
 def clean(text: str, most: int = 0) -> str:

@@ -199,7 +199,8 @@ def extract_shard(
     inputs = tuple(_input_identity(dataset, file) for file in shard.files)
     config = rundir.recipe.extracted(dataset.name)
     digests = ("refuse",) if config.digests == "refuse" else ()
-    others = (*digests, *((model,) if model else ()))
+    kept = ("records",) if dataset.keep_records else ()
+    others = (*digests, *kept, *((model,) if model else ()))
     digest = config_digest("extract", VERSION, config, dataset.name, shape, inputs, *others)
     path, rejects_path = rundir.documents(shard), rundir.table("rejects", shard)
 
@@ -330,7 +331,7 @@ def _outcomes(
 
     config = rundir.recipe.extracted(dataset.name)
     if dataset.urls:
-        yield from captures.records(rundir, config, file, patience)
+        yield from captures.records(rundir, config, file, patience, dataset.keep_records)
         return
     with open_stream(dataset, file, patience) as stream:
         for outcome in _records(config, dataset, stream, file):

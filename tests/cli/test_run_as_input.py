@@ -1,0 +1,75 @@
+"""A run directory as INPUT of each step: the documents that it keeps, with the masks of `filter`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from click.testing import CliRunner
+
+from curation.cli import main
+from curation.kernels.bpe import encoding
+
+LINE = "Each evening the keeper wrote to orla@finch-lamps.org what had happened on the river. "
+ROWS = [{"id": "mail", "text": LINE * 9, "n": 1}, {"id": "short", "text": "Too few.", "n": 2}]
+STEPS = ["extract", "filter", "classify", "dedup", "decontaminate"]
+MASKED = LINE.replace("orla@finch-lamps.org", "E-MAIL")
+
+
+def call(*arguments: str) -> str:
+    done = CliRunner().invoke(main, [*arguments, "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.fixture(scope="module", params=["step", "recipe"])
+def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A run of a step, which has kept/, and one of a recipe, which has decisions only."""
+    folder = tmp_path_factory.mktemp("run")
+    file, out = folder / "in.jsonl", str(folder / "run")
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    if request.param == "step":
+        options = ["--drop", "few", "words < 5", "--mask", "email", "E-MAIL"]
+        call("filter", str(file), *options, "--out", out)
+        return out
+    (folder / "recipe.toml").write_text(
+        'stages = ["extract", "filter"]\n'
+        f'[[dataset]]\nname = "web"\nrole = "crawl"\nfiles = ["{file}"]\n'
+        '[filter]\nmask = { email = "E-MAIL" }\n'
+        '[[filter.rule]]\nname = "few"\ndrop = "words < 5"\n'
+    )
+    call("run", str(folder / "recipe.toml"), "--out", out)
+    return out
+
+
+@pytest.mark.parametrize("command", [*STEPS, "tokenize"])
+def test_help_says_what_a_run_means(command: str) -> None:
+    text = " ".join(CliRunner().invoke(main, [command, "--help"]).output.split())
+    assert "INPUT that is a run directory means what that run keeps" in text
+
+
+@pytest.mark.parametrize("stage", STEPS)
+def test_each_step_reads_what_stayed(stage: str, run: str, tmp_path: Path) -> None:
+    options: dict[str, list[str]] = {
+        "filter": ["--drop", "mailed", "email is not null and len(email) > 0"],
+        "classify": ["--alpha", "0.02"],
+        "decontaminate": ["--benchmarks", str(tmp_path / "b.jsonl")],
+    }
+    (tmp_path / "b.jsonl").write_text('{"q": "which river does not reach the sea at any time"}\n')
+    shown: list[dict[str, Any]] = [
+        json.loads(line) for line in call(stage, run, *options.get(stage, [])).splitlines()
+    ]
+    assert [(row["id"], row["text"].strip()) for row in shown] == [("mail", (MASKED * 9).strip())]
+    assert shown[0]["n"] == 1
+
+
+def test_tokens_are_of_the_masked_text(run: str, tmp_path: Path) -> None:
+    out = tmp_path / "tokens"
+    call("tokenize", run, "--out", str(out))
+    (row,) = pq.read_table(out / "tokens" / "input").to_pylist()
+    tokens = np.frombuffer(row["tokens"][0], "<u2")[:-1].tolist()
+    assert encoding("gpt2").decode(tokens).strip() == (MASKED * 9).strip()
