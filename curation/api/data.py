@@ -107,6 +107,16 @@ def path_of(path: Any) -> str:
     return text if "://" in text else os.path.abspath(text)
 
 
+def shown_path(path: str) -> str:
+    """A path as a person would write it: from the working folder, where it is in that.
+
+    >>> shown_path(os.path.join(os.getcwd(), "run")), shown_path("s3://bucket/run")
+    ('run', 's3://bucket/run')
+    """
+    inside = os.path.join(os.getcwd(), "")
+    return path.removeprefix(inside) if path != inside else path
+
+
 def _arrow(data: Any, name: str, text_column: str) -> Batches | None:
     """Batches of what Arrow itself reads: its own objects, and those of its capsule interface."""
     if isinstance(data, pa.Array | pa.ChunkedArray) and not pa.types.is_struct(data.type):

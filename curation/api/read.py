@@ -140,7 +140,9 @@ class Documents:
     def _repr_html_(self) -> str:
         from curation.api.results import SHOWN_ROWS
 
+        told = self._ledger, self._rejects  # of the user's own iteration
         first = next((batch for batch in self if batch.num_rows), None)
+        self._ledger, self._rejects = told
         if first is None:
             return "<p>no documents</p>"
         return html_table(pa.Table.from_batches([first.slice(0, SHOWN_ROWS)]))

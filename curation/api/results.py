@@ -9,6 +9,7 @@ Trap: in a notebook the text of pages is shown. It is escaped, and cut.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import pyarrow as pa
 
 from curation import store
+from curation.api.data import shown_path
 from curation.rundir import ledger as ledgers
 from curation.shown import printable
 
@@ -32,6 +34,11 @@ LEDGER = pa.schema(
         ("chars", pa.int64()),
         ("tokens", pa.int64()),
     ]
+)
+# Shown before others: what a row is, and what a step says of it.
+FIRST = (
+    *("id", "url", "text", "reason", "fired", "quality"),
+    *("kept_id", "jaccard", "cluster_size", "piece", "cuts", "tokens"),
 )
 SHOWN_ROWS, SHOWN_CHARS, SHOWN_COLUMNS = 5, 120, 8
 INPUT = "input"  # the dataset of what the user gave
@@ -107,6 +114,14 @@ class Result:
             and row["outcome"] == outcome
         )
 
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """`kept` by Arrow's capsule interface: the next step, pandas, polars and DuckDB take a
+        result as it is."""
+        return self._for_next().__arrow_c_stream__(requested_schema)
+
+    def _for_next(self) -> pa.Table:
+        return self.kept
+
     def _side(self, name: str) -> pa.Table:
         table = self.sides[name]
         if isinstance(table, pa.Table):
@@ -115,7 +130,7 @@ class Result:
         return pa.concat_tables(parts) if parts else pa.Table.from_batches([], table.schema)
 
     def __repr__(self) -> str:
-        where = f", out={self.out!r}" if self.out else ""
+        where = f", out={shown_path(self.out)!r}" if self.out else ""
         removed = ", ".join(f"{name} {count:,}" for name, count in self._reasons().items())
         lines = [
             f"{type(self).__name__}({self.stage}: {self._kept():,} documents kept, removed: "
@@ -170,6 +185,19 @@ class Decontaminated(Result):
         benchmark, example, gram."""
         return self._side("hits")
 
+    def _for_next(self) -> pa.Table:
+        """`kept` with ids that are unique: those of a document in several pieces end in `/PIECE`, as
+        in `Run.documents`."""
+        kept = self.kept
+        if "id" not in kept.column_names or "piece" not in kept.column_names:
+            return kept
+        pieces = kept.column("piece").to_pylist()
+        ids = [str(value) for value in kept.column("id").to_pylist()]
+        counts = Counter(ids)
+        unique = [f"{i}/{p}" if counts[i] > 1 else i for i, p in zip(ids, pieces, strict=True)]
+        place = kept.column_names.index("id")
+        return kept.set_column(place, "id", pa.array(unique, pa.string()))
+
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)
 class Tokenized(Result):
@@ -181,7 +209,7 @@ class Tokenized(Result):
 
 def html_table(table: pa.Table) -> str:
     """A few rows as an HTML table, each value escaped and cut."""
-    names = table.column_names[:SHOWN_COLUMNS]
+    names = _shown_names(table)
     head = "".join(f"<th>{_cell(name)}</th>" for name in names)
     columns = [shown_values(table.column(name)) for name in names]
     rows = "".join(
@@ -189,6 +217,16 @@ def html_table(table: pa.Table) -> str:
         for row in zip(*columns, strict=True)
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _shown_names(table: pa.Table) -> list[str]:
+    """Columns to show, in their order: those that say why come first, then the first of those that
+    have a value."""
+    valued = [name for name in table.column_names if table.column(name).null_count < len(table)]
+    valued = valued or table.column_names
+    first = [name for name in FIRST if name in valued]
+    chosen = [*first, *(name for name in valued if name not in first)][:SHOWN_COLUMNS]
+    return [name for name in table.column_names if name in chosen]
 
 
 def shown_values(column: pa.ChunkedArray) -> list[Any]:

@@ -34,6 +34,17 @@ FUNNEL = pa.schema(
         ("exact", pa.bool_()),
     ]
 )
+MIXTURE = pa.schema(
+    [
+        ("dataset", pa.string()),
+        ("value", pa.string()),
+        ("weight", pa.float64()),
+        ("tokens", pa.int64()),
+        ("epochs", pa.float64()),
+        ("planned", pa.float64()),
+        ("placed", pa.int64()),
+    ]
+)
 # Evidence that has a row for each row of the decision, and the columns of it that say something.
 EVIDENCE = {
     "classify": {"score": "quality", "fold": "fold"},
@@ -169,3 +180,19 @@ def _decisions(rundir: RunDirectory, shard: Shard, stage: str) -> pa.Table:
         measured = store.read_table(path, list(evidence))
         parts |= dict(zip(evidence.values(), measured.columns, strict=True))
     return pa.table(parts)
+
+
+def mixture(rundir: RunDirectory, plan: Plan) -> pa.Table:
+    """Each dataset of the mixture, and below it each value that its documents are weighed by."""
+    from curation.inspect.evidence.mixture import mixture_plan
+
+    names = ("weight", "tokens", "epochs", "planned")
+    rows: list[dict[str, Any]] = []
+    for part in mixture_plan(rundir, plan):
+        whole = {name: getattr(part, name) for name in names}
+        rows.append({"dataset": part.dataset, "placed": part.placed, **whole})
+        for group in part.groups:
+            own = {"weight": group.weight, "tokens": group.tokens, "epochs": group.epochs}
+            planned = group.epochs * group.tokens
+            rows.append({"dataset": part.dataset, "value": group.value, "planned": planned, **own})
+    return pa.Table.from_pylist(rows, MIXTURE)

@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.api import run_tables
-from curation.api.data import path_of
+from curation.api.data import path_of, shown_path
 from curation.api.files import in_python, local
 from curation.api.results import ledger_table
 from curation.errors import InputError
@@ -177,6 +177,16 @@ class Run:
         ]
         return pa.Table.from_pylist(rows, run_tables.FUNNEL)
 
+    def mixture(self) -> pa.Table:
+        """What the training shards are made of: a row for each dataset, and one for each value of a
+        column that its documents are weighed by.
+
+        Columns dataset, value (null: the whole dataset), weight, tokens (there are for training),
+        epochs, planned (tokens * epochs), placed (in the shards; null where they are not written).
+        Raises RunError where a dataset has no tokens yet.
+        """
+        return run_tables.mixture(*self._opened)
+
     def documents(
         self, kept: bool = True, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:
@@ -231,10 +241,10 @@ class Run:
         return target
 
     def __repr__(self) -> str:
-        return f"Run({self.run_directory!r})\n{self._funnel_text()}".rstrip()
+        return f"Run({shown_path(self.run_directory)!r})\n{self._funnel_text()}".rstrip()
 
     def _repr_html_(self) -> str:
-        return f"<p>{escape(self.run_directory)}</p><pre>{escape(self._funnel_text())}</pre>"
+        return f"<p>{escape(shown_path(self.run_directory))}</p><pre>{escape(self._funnel_text())}</pre>"
 
     def _funnel_text(self) -> str:
         from curation.errors import RunError

@@ -24,6 +24,7 @@ from curation.formats.tokens import write_tokens
 from curation.rundir import kept
 from curation.rundir import plan as plans
 from curation.rundir.lock import Lock
+from curation.shown import brief
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -74,7 +75,7 @@ def export(
     """Write what a finished run keeps into the folder `out`, in the format of another program.
 
     Args:
-        run: a run directory, or a `curation.Run`.
+        run: a run directory, a `curation.Run`, or a result of a step that was called with `out=`.
         format: a name of `layouts.FORMATS`, for instance "jsonl.zst", "hf" or "llmc".
         columns: the columns of the documents; by default all that say something of a document.
         max_file_mb: the most million bytes of one file.
@@ -99,7 +100,7 @@ def export(
     >>> export(run, "jsonl.zst", folder / "for-others").documents
     1
     """
-    run, out = os.fspath(getattr(run, "out", run)).rstrip("/"), os.fspath(out).rstrip("/")
+    run, out = _directory(run), os.fspath(out).rstrip("/")
     rundir, plan = plans.read(run)
     form = _format_named(format)
     if push:
@@ -112,6 +113,17 @@ def export(
     make = partial(_made, job, engine=engine, workers=workers, progress=progress)
     data = _written(job, plan, header, parts, make, say)
     return _exported(data, out, push, private)
+
+
+def _directory(run: Any) -> str:
+    """The run directory of what was given. Raises InputError where it has none."""
+    found = getattr(run, "run_directory", None) or getattr(run, "out", run)
+    if not isinstance(found, str | os.PathLike):
+        raise InputError(
+            f"export: a run directory expected, got {brief(run)}; give a Run, or the result of a "
+            "step that was called with out="
+        )
+    return os.fspath(found).rstrip("/")
 
 
 def _written(

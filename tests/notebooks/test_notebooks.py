@@ -1,7 +1,9 @@
-"""Every notebook runs from top to bottom on a small run. The first is committed without outputs; those of the second name no machine."""
+"""Every notebook runs from top to bottom and prints what is saved in it; what is saved is small and
+names no machine."""
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ nbclient = pytest.importorskip("nbclient", reason="needs the extra 'notebook'")
 pytest.importorskip("matplotlib", reason="needs the extra 'notebook'")
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
+NAMES = sorted(path.name for path in FOLDER.glob("*.ipynb"))
+SCALING = "06_scaling.ipynb"
+MOST_BYTES = 300_000
 
 
 def outputs(notebook: Any) -> tuple[str, int]:
@@ -24,38 +29,45 @@ def outputs(notebook: Any) -> tuple[str, int]:
 
 def run(name: str) -> tuple[str, int]:
     notebook = nbformat.read(FOLDER / name, 4)
-    nbclient.NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    resources = {"metadata": {"path": str(FOLDER)}}
+    nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources=resources
+    ).execute()
     return outputs(notebook)
 
 
-def test_filter_statistics_is_committed_without_outputs() -> None:
-    cells = [
-        cell
-        for cell in nbformat.read(FOLDER / "01_filter_statistics.ipynb", 4).cells
-        if cell.cell_type == "code"
-    ]
-    assert cells
-    assert all(not cell.outputs and cell.execution_count is None for cell in cells)
+def test_they_are_in_order() -> None:
+    assert [name[:2] for name in NAMES] == [f"{n:02}" for n in range(1, len(NAMES) + 1)]
 
 
-def test_filter_statistics_runs_from_top_to_bottom(
-    sample_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("CURATION_RUN", str(sample_run))
-    said, pictures = run("01_filter_statistics.ipynb")
-    assert "after dedup" in said  # the funnel
-    assert "removed score" in said
-    assert "Jaccard" in said
-    assert pictures == 2
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_saved_is_small_and_names_no_machine(name: str) -> None:
+    notebook = nbformat.read(FOLDER / name, 4)
+    nbformat.validate(notebook)
+    said, pictures = outputs(notebook)
+    assert pictures >= 1
+    saved = [out for cell in notebook.cells for out in cell.get("outputs", [])]
+    assert not [out for out in saved if out.get("name") == "stderr" or "ename" in out]
+    shown = said + "".join(out.get("data", {}).get("text/html", "") for out in saved)
+    assert not re.search(r"/(tmp|home|work|root|Users)/", shown)
+    assert "Warning" not in shown
+    assert (FOLDER / name).stat().st_size < MOST_BYTES
 
 
-def test_scaling_is_committed_whole_or_without_outputs_and_names_no_machine() -> None:
-    said, pictures = outputs(nbformat.read(FOLDER / "02_scaling.ipynb", 4))
-    assert (said.count("validation loss"), pictures) in ((0, 0), (4, 1))
-    assert not re.search(r"/(tmp|home|work|root)/", said)
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where all of them work: the run of the demo is made by the first and found by the others."""
+    return tmp_path_factory.mktemp("notebooks")
 
 
-@pytest.mark.slow  # trains four models; the first notebook shows that notebooks run
+@pytest.mark.xdist_group("notebooks")
+@pytest.mark.parametrize("name", [name for name in NAMES if name != SCALING])
+def test_it_prints_what_is_saved(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CURATION_NOTEBOOKS", os.fspath(folder))
+    assert run(name) == outputs(nbformat.read(FOLDER / name, 4))
+
+
+@pytest.mark.slow  # trains four models; the others show that notebooks run
 def test_scaling_runs_from_top_to_bottom(
     sample_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,7 +79,7 @@ def test_scaling_runs_from_top_to_bottom(
     ):
         monkeypatch.setenv(f"CURATION_{name}", value)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # does not wait for a busy second core
-    said, pictures = run("02_scaling.ipynb")
+    said, pictures = run(SCALING)
     assert said.count("validation loss") == 4  # a line for each size
     assert "petaflop/s-days" in said
     assert "residuals: " in said
