@@ -32,6 +32,7 @@ COMMANDS = {  # in the order of the help page
     "report": "inspect:report",
     "explain": "inspect:explain",
     "diff": "diff:diff",
+    "browse": "browse:browse",
     "sample": "inspect:sample",
     "clusters": "inspect:clusters",
     "reasons": "reasons:reasons",
