@@ -96,10 +96,10 @@ def _refused(runs: list[OpenRun], request: Request, error: Exception) -> Respons
     run = next((r for r in reversed(runs) if request.url.path.startswith(f"{r.prefix}/")), runs[0])
     status = 404 if isinstance(error, InputError) else 503
     values = {"sentence": str(error)}
-    return render.page(request, run, "refused.html", "Not found", status, **values)
+    return render.page(request, run, "refused.html", "Not found", values, status)
 
 
 def _missing(run: OpenRun, request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
     sentence = "There is no such page; go on from those above."
-    return render.page(request, run, "refused.html", "Not found", status, sentence=sentence)
+    return render.page(request, run, "refused.html", "Not found", {"sentence": sentence}, status)

@@ -6,6 +6,7 @@ an address. Trap: names come from recipes and tables; all are escaped here.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -105,14 +106,18 @@ def streams_chart(title: str, streams: Sequence[Stream]) -> str:
     for places, x, anchor in ((left, 180, "end"), (right, 460, "start")):
         for name, (y, count) in places.items():
             text = f"{name if len(name) < 27 else name[:26] + '…'}"
-            body.append(f'<text x="{x}" y="{y + 11:.1f}" text-anchor="{anchor}">{escape(text)}</text>')
-            body.append(f'<text class="strong" x="{x}" y="{y + 25:.1f}" text-anchor="{anchor}">{count:,}</text>')
+            body.append(
+                f'<text x="{x}" y="{y + 11:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
+            )
+            body.append(
+                f'<text class="strong" x="{x}" y="{y + 25:.1f}" text-anchor="{anchor}">{count:,}</text>'
+            )
     ends = [y + 34 for y, _ in (*left.values(), *right.values())]
     return _svg(title, max([40.0, *ends, *(y + 8 for y in at.values())]), body)
 
 
 def _height(documents: int) -> float:
-    return max(1.5, min(90.0, 1.6 * documents**0.5))
+    return max(1.5, min(90.0, 1.6 * math.sqrt(documents)))
 
 
 def _places(streams: Sequence[Stream], side: str) -> dict[str, tuple[float, int]]:
@@ -123,7 +128,9 @@ def _places(streams: Sequence[Stream], side: str) -> dict[str, tuple[float, int]
         height, count = sums.get(name, (0.0, 0))
         sums[name] = height + _height(stream.documents), count + stream.documents
     places, y = {}, 6.0
-    for name, (height, count) in sorted(sums.items(), key=lambda item: (item[0] != "kept", -item[1][1])):
+    for name, (height, count) in sorted(
+        sums.items(), key=lambda item: (item[0] != "kept", -item[1][1])
+    ):
         places[name] = y, count
         y += max(38.0, height + 12)
     return places

@@ -6,6 +6,7 @@ Only charts of ours are passed as `Markup`: they escape what they show themselve
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -101,19 +102,28 @@ def svg(drawing: str) -> Markup:
 
 
 def page(
-    request: Request, run: OpenRun, template: str, title: str, status: int = 200, **values: Any
+    request: Request,
+    run: OpenRun,
+    template: str,
+    title: str,
+    values: Mapping[str, Any],
+    status: int = 200,
 ) -> HTMLResponse:
     """A page of a run; where htmx asks for a part of it, the template sees `part`."""
     state = request.app.state
-    html = environment().get_template(template).render(
-        run=run,
-        title=title,
-        nav=NAV,
-        here=request.url.path.removeprefix(run.prefix) or "/",
-        base=run.prefix,
-        runs=state.runs,
-        address=str(request.url.path),
-        part="hx-request" in request.headers,
-        **values,
+    html = (
+        environment()
+        .get_template(template)
+        .render(
+            run=run,
+            title=title,
+            nav=NAV,
+            here=request.url.path.removeprefix(run.prefix) or "/",
+            base=run.prefix,
+            runs=state.runs,
+            address=str(request.url.path),
+            part="hx-request" in request.headers,
+            **values,
+        )
     )
     return HTMLResponse(html, status)

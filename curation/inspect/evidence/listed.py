@@ -164,7 +164,12 @@ def _matches(
     for row, columns in zip(rows.tolist(), table.take(pa.array(rows)).to_pylist(), strict=True):
         value = None if np.isnan(score[row]) else float(score[row])
         yield ListedDocument(
-            shard, start + row, **columns, score=value, fate=fates[row], detail=snippets.get(row, "")
+            shard,
+            start + row,
+            **columns,
+            score=value,
+            fate=fates[row],
+            detail=snippets.get(row, ""),
         )
 
 
@@ -208,9 +213,7 @@ def _flags(column: pa.ChunkedArray) -> npt.NDArray[np.bool_]:
     return np.asarray(column.fill_null(False).to_numpy(), bool)
 
 
-def _scores(
-    rundir: RunDirectory, shard: Shard, start: int, stop: int
-) -> npt.NDArray[np.float64]:
+def _scores(rundir: RunDirectory, shard: Shard, start: int, stop: int) -> npt.NDArray[np.float64]:
     """Quality scores, NaN where there are none."""
     path = rundir.table("classify", shard, "evidence")
     if "classify" not in rundir.recipe.stages or not store.exists(path):

@@ -94,7 +94,5 @@ def _sizes(rundir: RunDirectory, shard: object, survivors: str, tokenized: bool)
 
         parents = np.repeat(np.arange(len(counts)), flat)
         return pa.array(np.bincount(parents, counts.flatten(), len(counts)).astype(np.int64))
-    parts = [
-        pc.utf8_length(batch.column(0)) for batch in store.read_groups(survivors, ["text"])
-    ]
+    parts = [pc.utf8_length(batch.column(0)) for batch in store.read_groups(survivors, ["text"])]
     return pa.concat_arrays(parts).cast(pa.int64()) if parts else pa.array([], pa.int64())

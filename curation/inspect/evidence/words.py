@@ -63,7 +63,9 @@ def word_weights(model: Model | FastText | None, text: str) -> Weights | None:
         adds = dict(zip(indices.tolist(), each.tolist(), strict=True))
         spans = [match.span() for match in _WORD.finditer(text)][:MOST_WORDS]
         distinct = list(dict.fromkeys(text[start:end] for start, end in spans))
-        starts, features, _ = term_counts(*text_buffers(pa.array(distinct, pa.string())), NUM_FEATURES)
+        starts, features, _ = term_counts(
+            *text_buffers(pa.array(distinct, pa.string())), NUM_FEATURES
+        )
         # A word that lower-casing changes in length is still one token; none has no feature.
         feature = {word: int(features[starts[i]]) for i, word in enumerate(distinct)}
         words = tuple((a, b, adds.get(feature[text[a:b]], 0.0)) for a, b in spans)

@@ -61,7 +61,7 @@ def alpha(run: OpenRun, request: Request) -> Response:
         "least": LEAST,
         "most": max(20.0, value, recipe.classify.alpha),
     }
-    return render.page(request, run, "alpha.html", "Alpha", **values)
+    return render.page(request, run, "alpha.html", "Alpha", values)
 
 
 def at_alpha(
@@ -72,11 +72,17 @@ def at_alpha(
     keeps, kept_in_run = (
         pareto.pareto_draw(u, value) > 1.0 - score for value in (alpha, alpha_of_run)
     )
-    sums = [len(score), keeps.sum(), kept_in_run.sum(), (keeps & ~kept_in_run).sum(),
-            (~keeps & kept_in_run).sum()]  # fmt: skip
     counts, bands = (np.histogram(part, edges)[0] * every for part in (score, score[keeps]))
     return AtAlpha(
-        dataset, *(int(n) * every for n in sums), counts.tolist(), bands.tolist(), every > 1
+        dataset,
+        documents=len(score) * every,
+        kept=int(keeps.sum()) * every,
+        kept_now=int(kept_in_run.sum()) * every,
+        entering=int((keeps & ~kept_in_run).sum()) * every,
+        leaving=int((~keeps & kept_in_run).sum()) * every,
+        counts=counts.tolist(),
+        bands=bands.tolist(),
+        is_estimate=every > 1,
     )
 
 

@@ -47,7 +47,7 @@ class Comparison:
 
     def _compare(self) -> None:
         try:
-            self._result = two_runs(*(run.opened() for run in self.runs), EXAMPLES)
+            self._result = two_runs(self.runs[0].opened(), self.runs[1].opened(), EXAMPLES)
         except (CurationError, OSError) as error:
             self._error = f"the runs cannot be compared: {error}"
 
@@ -58,11 +58,13 @@ def compare(run: OpenRun, request: Request) -> Response:
     a, b = comparison.runs
     result = comparison.result(1.0 if "hx-request" in request.headers else 0.15)
     if result is None:
-        return render.page(request, run, "comparing.html", "Two runs compared", a=a, b=b)
+        return render.page(request, run, "comparing.html", "Two runs compared", {"a": a, "b": b})
     before, after = (request.query_params.get(name, "")[:300] for name in ("before", "after"))
     chosen = [c for c in result.changes if (c.before, c.after) == (before, after)]
     streams = [
-        Stream(*flow, f"{run.prefix}/compare{render.query(before=flow[0], after=flow[1])}#documents")
+        Stream(
+            *flow, f"{run.prefix}/compare{render.query(before=flow[0], after=flow[1])}#documents"
+        )
         for flow in flows(result.changes)[:MOST_STREAMS]
     ]
     values = {
@@ -76,7 +78,7 @@ def compare(run: OpenRun, request: Request) -> Response:
         "chosen": chosen,
         "absent": ABSENT,
     }
-    return render.page(request, run, "compare.html", "Two runs compared", **values)
+    return render.page(request, run, "compare.html", "Two runs compared", values)
 
 
 def texts(run: OpenRun, request: Request) -> Response:
@@ -96,4 +98,4 @@ def texts(run: OpenRun, request: Request) -> Response:
     parts = differences_of(found[0][2], found[1][2]) if len(found) == 2 else None
     sides = (side(parts, "removed"), side(parts, "kept")) if parts else None
     values = {"dataset": dataset, "id": id_, "found": found, "parts": parts, "sides": sides}
-    return render.page(request, run, "texts.html", "One document in both runs", **values)
+    return render.page(request, run, "texts.html", "One document in both runs", values)

@@ -52,7 +52,9 @@ def document(run: OpenRun, request: Request) -> Response:
     start = _start(request, len(known.text))
     line, state = verdict(known)
     stop = min(len(known.text), start + PART)
-    spans = weight_spans(weights.words) if colour == "words" and weights else _marks(known, run, row)
+    spans = (
+        weight_spans(weights.words) if colour == "words" and weights else _marks(known, run, row)
+    )
     shown = Shown(
         segments(known.text, spans, start, stop),
         start,
@@ -76,7 +78,7 @@ def document(run: OpenRun, request: Request) -> Response:
         "has_blocks": document_blocks_possible(run, place[0]),
         "here_path": request.url.path,
     }
-    return render.page(request, run, "document.html", _title(row), **values)
+    return render.page(request, run, "document.html", _title(row), values)
 
 
 def blocks(run: OpenRun, request: Request) -> Response:
@@ -84,7 +86,7 @@ def blocks(run: OpenRun, request: Request) -> Response:
     shard, number = shard_and_row(run, request)
     row = _row(run, shard, number)
     page = document_blocks(run.rundir, shard, number, True)
-    return render.page(request, run, "blocks.html", f"Blocks of {_title(row)}", row=row, page=page)
+    return render.page(request, run, "blocks.html", "Blocks of a page", {"row": row, "page": page})
 
 
 def duplicate(run: OpenRun, request: Request) -> Response:
@@ -104,7 +106,7 @@ def duplicate(run: OpenRun, request: Request) -> Response:
         "parts": parts,
         "is_cut": max(len(known.text), len(removed.kept_text)) > MOST_COMPARED,
     }
-    return render.page(request, run, "duplicate.html", "A duplicate beside its original", **values)
+    return render.page(request, run, "duplicate.html", "A duplicate beside its original", values)
 
 
 def side(parts: Differences, kind: str) -> list[Segment]:
@@ -119,7 +121,9 @@ def side(parts: Differences, kind: str) -> list[Segment]:
 def shard_and_row(run: OpenRun, request: Request) -> tuple[Shard, int]:
     """The shard and row of an address, as the plan has them. Raises InputError for others."""
     given = request.path_params
-    for shard in run.plan.of(given["dataset"]) if given["dataset"] in run.rundir.recipe.names() else ():
+    for shard in (
+        run.plan.of(given["dataset"]) if given["dataset"] in run.rundir.recipe.names() else ()
+    ):
         if shard.number == given["shard"]:
             size = run.sizes().get(shard.ordinal, 0)
             if given["row"] < size:
@@ -178,7 +182,9 @@ def _strongest(text: str, weights: Weights) -> list[tuple[str, int, float]]:
     return [(word, count, total) for word, (count, total) in order[:16]]
 
 
-def _copies(run: OpenRun, place: tuple[Shard, int], known: Fate) -> list[tuple[str, str, str, float]]:
+def _copies(
+    run: OpenRun, place: tuple[Shard, int], known: Fate
+) -> list[tuple[str, str, str, float]]:
     """Documents that were removed as duplicates of this one: (address, dataset, id, similarity)."""
     if not known.duplicate or not known.duplicate.keep or not known.duplicate.duplicates:
         return []

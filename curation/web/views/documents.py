@@ -49,7 +49,7 @@ def documents(run: OpenRun, request: Request) -> Response:
         "fates": fates(run),
         "datasets": run.rundir.recipe.names(),
     }
-    return render.page(request, run, "documents.html", "Documents", **values)
+    return render.page(request, run, "documents.html", "Documents", values)
 
 
 def find_view(run: OpenRun, request: Request) -> Response:
@@ -57,7 +57,7 @@ def find_view(run: OpenRun, request: Request) -> Response:
     key = request.query_params.get("key", "").strip()[:2000]
     found, rejects = find(*run.opened(), key) if key else ([], [])
     values = {"key": key, "found": found[:ROWS], "rejects": rejects[:ROWS]}
-    return render.page(request, run, "find.html", "Find", **values)
+    return render.page(request, run, "find.html", "Find", values)
 
 
 def filters_of(given: QueryParams) -> Filters:

@@ -24,6 +24,15 @@ if TYPE_CHECKING:
     from curation.web.opened import OpenRun
 
 MOST_LEAVING = 8  # reasons of a stage that are drawn one by one
+SENTENCES = {
+    "finished": "The run is finished.",
+    "at work": "The run is at work.",
+    "failed": "The run ended without finishing: its lock is still there. Run the same command "
+    "again: what finished is kept.",
+    "stopped": "Nothing is at work here, and not all stages have ended. Run the same command again "
+    "to go on.",
+}
+UNLISTED = "not_a_page"  # counted by extract, and in no table
 HINTS = (
     ("alarm", "Look at Duplicates: the largest clusters show what the removed documents share."),
     ("dedup removed", "Look at Duplicates: the largest clusters show what they share."),
@@ -62,7 +71,7 @@ def overview(run: OpenRun, request: Request) -> Response:
         "version": __version__,
         "hints": hints(run) if run.small() else None,
     }
-    return render.page(request, run, "overview.html", "Overview", **values)
+    return render.page(request, run, "overview.html", "Overview", values)
 
 
 def live(run: OpenRun, request: Request) -> Response:
@@ -70,12 +79,12 @@ def live(run: OpenRun, request: Request) -> Response:
     flows = _flows(run)
     numbers = _numbers(flows) if flows else []
     values = {"progress": progress(run), "numbers": numbers}
-    return render.page(request, run, "live.html", "Progress", **values)
+    return render.page(request, run, "live.html", "Progress", values)
 
 
 def hints_view(run: OpenRun, request: Request) -> Response:
     """`/hints`: the run's warnings, and what to do about each."""
-    return render.page(request, run, "hints.html", "Hints", hints=hints(run))
+    return render.page(request, run, "hints.html", "Hints", {"hints": hints(run)})
 
 
 def hints(run: OpenRun) -> list[tuple[str, str]]:
@@ -121,7 +130,9 @@ def _numbers(flows: list[Flow]) -> list[tuple[str, str, str]]:
         numbers.append((f"{kept.documents:,}", "documents kept", share))
         if kept.tokens:
             about = "" if kept.exact else "about "
-            numbers.append((about + volume(kept.tokens), "tokens kept", f"{kept.chars:,} characters"))
+            numbers.append(
+                (about + volume(kept.tokens), "tokens kept", f"{kept.chars:,} characters")
+            )
     if total.placed:
         numbers.append((volume(total.placed), "tokens in training shards", "repetitions included"))
     return numbers
@@ -152,10 +163,16 @@ def _chart(run: OpenRun, total: Flow) -> str:
 
 def _leaving(run: OpenRun, stage: str, removed: list[Line]) -> tuple[tuple[str, int, str], ...]:
     removed = sorted(removed, key=lambda line: -line.documents)
-    shown, rest = removed[:MOST_LEAVING], removed[MOST_LEAVING:]
+    most = MOST_LEAVING if len(removed) > MOST_LEAVING + 1 else len(removed)
+    shown, rest = removed[:most], removed[most:]
     where = f"{run.prefix}/documents"
     leaving = [
-        (x.outcome, x.documents, where + render.query(fate=f"{stage}: {x.outcome}")) for x in shown
+        (
+            x.outcome,
+            x.documents,
+            where + render.query(fate=f"{stage}: {x.outcome}") if x.outcome != UNLISTED else "",
+        )
+        for x in shown
     ]
     if rest:
         count = sum(line.documents for line in rest)
@@ -174,12 +191,12 @@ class FunnelTable:
 def _table(flows: list[Flow]) -> FunnelTable:
     rows = []
     for row in funnel_rows(flows):
-        cells = [_cell(row.removes, line) for line in row.lines]
+        cells = [_cell(row.removes, line) for line in (row.lines[-1], *row.lines[:-1])]
         name = row.name.removeprefix("- ")
-        is_reason = row.removes and row.outcome not in ledger.NO_REASONS
+        is_reason = row.removes and row.outcome not in (*ledger.NO_REASONS, UNLISTED)
         address = render.query(fate=f"{row.stage}: {row.outcome}") if is_reason else ""
         rows.append((name, "lost" if row.removes else "stay", cells, address))
-    return FunnelTable([flow.dataset for flow in flows], rows)
+    return FunnelTable([flow.dataset for flow in (flows[-1], *flows[:-1])], rows)
 
 
 def _cell(removes: bool, line: Line | None) -> str:
@@ -196,15 +213,8 @@ def progress(run: OpenRun) -> dict[str, object]:
     stages = [_stage_progress(run, stage, stage in ended) for stage in STAGES
               if stage in run.rundir.recipe.stages and stage != "download"]  # fmt: skip
     at_work = run.at_work()
-    if finished:
-        word, say = "finished", "The run is finished."
-    elif at_work:
-        word, say = "at work", "The run is at work."
-    elif at_work is None:
-        word, say = "failed", "The run ended without finishing: its lock is still there. Run the same command again: what finished is kept."  # fmt: skip
-    else:
-        word, say = "stopped", "Nothing is at work here, and not all stages have ended. Run the same command again to go on."  # fmt: skip
-    return {"word": word, "say": say, "stages": stages, "at_work": bool(at_work)}
+    state = "finished" if finished else {True: "at work", None: "failed", False: "stopped"}[at_work]
+    return {"word": state, "say": SENTENCES[state], "stages": stages, "at_work": bool(at_work)}
 
 
 def _stage_progress(run: OpenRun, stage: str, ended: bool) -> StageProgress:

@@ -41,7 +41,11 @@ PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
         "classify has not scored here.",
     ),
     "rules": ("Rules and signals", ("rules",), "filter has decided on nothing here."),
-    "benchmarks": ("Benchmarks", ("benchmarks", "contamination"), "decontaminate has not run here."),
+    "benchmarks": (
+        "Benchmarks",
+        ("benchmarks", "contamination"),
+        "decontaminate has not run here.",
+    ),
     "mixture": ("Mixture", ("mixture", "languages", "lengths"), "Nothing is there yet."),
     "sites": ("Sites", ("sites",), "No document has an address here."),
 }
@@ -54,7 +58,7 @@ def view(run: OpenRun, request: Request) -> Response:
     texts = {part: section(run, part) for part in names} if run.small() else dict.fromkeys(names)
     is_empty = run.small() and not any(texts.values())
     values = {"parts": texts, "is_empty": is_empty, "nothing": nothing}
-    return render.page(request, run, "sections.html", title, **values)
+    return render.page(request, run, "sections.html", title, values)
 
 
 def part(run: OpenRun, request: Request) -> Response:
@@ -98,7 +102,7 @@ def _quality(run: OpenRun) -> str:
 def _filtered(run: OpenRun) -> list[str]:
     recipe = run.rundir.recipe
     scored = score_histograms(*run.opened())
-    return [name for name in filter(recipe.classified, recipe.names())] if scored else []
+    return list(filter(recipe.classified, recipe.names())) if scored else []
 
 
 def _by_score(run: OpenRun) -> str:
