@@ -67,7 +67,7 @@ def create_app(
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=_few_threads)
     app.state.runs = opened
     app.state.comparison = compare.Comparison(*opened) if len(opened) == 2 else None
-    return Guard(app, host, token, cookie)
+    return Guard(app, host, token, cookie, opened)
 
 
 @asynccontextmanager

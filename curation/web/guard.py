@@ -11,6 +11,7 @@ import hmac
 import ipaddress
 import re
 import socket
+from collections.abc import Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -49,10 +50,13 @@ class Guard:
     """An ASGI application around another one.
 
     `host`: what the server listens on. `token`: what a visitor must have, "" for none: given once as
-    `?token=`, then kept in a cookie.
+    `?token=`, then kept in a cookie. `runs`: what the pages are of.
     """
 
-    def __init__(self, app: Any, host: str, token: str, cookie: str) -> None:
+    def __init__(
+        self, app: Any, host: str, token: str, cookie: str, runs: Sequence[Any] = ()
+    ) -> None:
+        self.runs = runs
         self._app, self._token, self._cookie = app, token, cookie
         self._hosts = {*LOOPBACK, host.lower()}
         self._any_address = not is_loopback(host)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
+import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
-from curation.errors import InputError
+from curation.errors import CurationError, InputError
 from curation.web.app import create_app
 from curation.web.guard import TOKEN, is_loopback
+
+if TYPE_CHECKING:
+    from curation.web.opened import OpenRun
 
 WAITING = 64  # requests at once; more are answered with 503
 
@@ -32,6 +37,7 @@ def serve(
     if token:
         say("Whoever has this address sees the run; nothing is encrypted on the way.")
     say("ctrl-C ends it.")
+    threading.Thread(target=warm, args=(app.runs,), daemon=True).start()
     if opens:
         import webbrowser
 
@@ -53,9 +59,24 @@ def serve(
         server.run(sockets=[listener])
 
 
+def warm(runs: Sequence[OpenRun]) -> None:
+    """Load what the pages import when they are used, and read what the first page of a run needs."""
+
+    import curation.pipeline.line
+    import curation.store.query  # noqa: F401
+    from curation.web.views import documents, overview
+
+    for run in runs:
+        with contextlib.suppress(CurationError, OSError):  # the pages will say it
+            overview.flows_of(run)
+            documents.fates(run)
+            run.sizes()
+
+
 def listen(host: str, port: int) -> socket.socket:
     """A socket that listens on host and port. Raises InputError where the port is in use, or the host
     is not this machine."""
+    listener = None
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -63,6 +84,8 @@ def listen(host: str, port: int) -> socket.socket:
         listener.bind((host, port))
         listener.listen(128)
     except OSError as error:
+        if listener is not None:
+            listener.close()
         raise InputError(
             f"{host}:{port}: nothing can listen there ({error.strerror or error}); give another "
             "--port (0: a free one), or another --host"

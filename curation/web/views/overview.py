@@ -60,7 +60,7 @@ class StageProgress:
 
 def overview(run: OpenRun, request: Request) -> Response:
     """`/`."""
-    flows = _flows(run)
+    flows = flows_of(run)
     values = {
         "flows": flows,
         "numbers": _numbers(flows) if flows else [],
@@ -76,7 +76,7 @@ def overview(run: OpenRun, request: Request) -> Response:
 
 def live(run: OpenRun, request: Request) -> Response:
     """`/live`: how far the run is; asked for again and again while it works."""
-    flows = _flows(run)
+    flows = flows_of(run)
     numbers = _numbers(flows) if flows else []
     values = {"progress": progress(run), "numbers": numbers}
     return render.page(request, run, "live.html", "Progress", values)
@@ -103,7 +103,9 @@ def _what_to_do(warning: str) -> str:
     return next((advice for word, advice in HINTS if word in warning), "")
 
 
-def _flows(run: OpenRun) -> list[Flow]:
+def flows_of(run: OpenRun) -> list[Flow]:
+    """The flows of the funnel; none where nothing has been extracted yet."""
+
     def read() -> list[Flow]:
         try:
             return funnel(*run.opened())

@@ -67,7 +67,8 @@ def part(run: OpenRun, request: Request) -> Response:
     if name not in SECTIONS:
         raise InputError(f"no section {name[:40]!r}; go on from the pages above")
     values = {"text": section(run, name), "nothing": "Nothing to show: its stage has not run."}
-    return render.page(request, run, "part.html", name.replace("_", " ").capitalize(), **values)
+    title = name.replace("_", " ").capitalize()
+    return render.page(request, run, "part.html", title, values)
 
 
 def section(run: OpenRun, name: str) -> Any:
