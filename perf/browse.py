@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from curation.web.app import create_app
 from curation.web.server import warm
 
 ROWS = 10_000
+CHARS = 220
 STAGES = ["extract", "classify", "dedup", "tokenize"]
 FIRST = ("/", "/documents", "/documents?fate=kept", "/documents?fate=dedup:+duplicate",
          "/documents?host=site77.example", "/documents?low=0.995", "/documents?words=w123+w456",
@@ -68,7 +70,7 @@ def write_shard(rundir: RunDirectory, shard: Shard, generator: Any) -> None:
     content = pa.array([i.to_bytes(16, "little") for i in range(start, start + n)], pa.binary(16))
     documents = nulls(schema.DOCUMENTS, n, id=ids, url=urls, text=texts, content=content,
                       language=["en"] * n, language_score=[0.9] * n)  # fmt: skip
-    write(rundir.documents(shard), documents, {"in": [n, 0, 0], "kept": [n, 0, 0]})
+    write(rundir.documents(shard), documents, {"in": counted(n), "kept": counted(n)})
     score, u = generator.random(n), generator.random(n)
     draw = pareto_draw(u, rundir.recipe.classify.alpha)
     keep = draw > 1 - score
@@ -78,7 +80,7 @@ def write_shard(rundir: RunDirectory, shard: Shard, generator: Any) -> None:
     kept = int(keep.sum())
     write(rundir.decision("classify", shard),
           nulls(schema.CLASSIFIED, n, keep=keep, reason=reason.tolist(), pareto_draw=draw),
-          {"in": [n, 0, 0], "low_quality": [n - kept, 0, 0], "kept": [kept, 0, 0]})  # fmt: skip
+          {"in": counted(n), "low_quality": counted(n - kept), "kept": counted(kept)})  # fmt: skip
     rows = np.flatnonzero(keep)
     survivors = (
         pa.Table.from_batches([documents]).take(pa.array(rows)).append_column("row", pa.array(rows))
@@ -88,11 +90,16 @@ def write_shard(rundir: RunDirectory, shard: Shard, generator: Any) -> None:
     left = int(stays.sum())
     write(rundir.decision("dedup", shard),
           nulls(schema.DEDUPED, kept, keep=stays, reason=np.where(stays, None, "duplicate").tolist()),
-          {"in": [kept, 0, 0], "duplicate": [kept - left, 0, 0], "kept": [left, 0, 0]})  # fmt: skip
+          {"in": counted(kept), "duplicate": counted(kept - left), "kept": counted(left)})  # fmt: skip
     counts = [[120] if stay else None for stay in stays]
     write(rundir.table("tokens", shard),
           nulls(schema.TOKENS, kept, keep=[stay or None for stay in stays.tolist()], counts=counts),
-          {"in": [left, 0, 0], "kept": [left, 0, 120 * left]})  # fmt: skip
+          {"in": counted(left), "kept": [left, CHARS * left, 120 * left]})  # fmt: skip
+
+
+def counted(documents: int) -> list[int]:
+    """An entry of a ledger."""
+    return [documents, CHARS * documents, 0]
 
 
 def write(path: str, batch: pa.RecordBatch, ledger: dict[str, list[int]]) -> None:
@@ -115,7 +122,7 @@ def generate(out: str, documents: int) -> None:
     generator = np.random.default_rng(0)
     for shard in shards:
         write_shard(rundir, shard, generator)
-    with LocalEngine(2, memory_gb=1.0) as engine:
+    with closing(LocalEngine(2, memory_gb=1.0)) as engine:
         for stage in STAGES:
             manifest.write(out, engine, stage, "generated", folders(stage, recipe.stages))
 
