@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 
-WIDTH = 640
-TRUNK, LEFT, STEP, LANE = 250.0, 20.0, 46, 20
-LABEL = 330
+WIDTH, STREAMS_WIDTH = 470, 640
+TRUNK, LEFT, STEP, LANE = 190.0, 4.0, 46, 20
+LABEL = 250
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def funnel_chart(title: str, steps: Sequence[Step]) -> str:
         name = f'<text class="strong" x="{LEFT + 10}" y="{y + 28:.0f}">{escape(label)}</text>'
         body.append(_link(step.address, name))
         y += STEP
-    return _svg(title, y + 4, body)
+    return _svg(title, WIDTH, y + 4, body)
 
 
 def _branches(step: Step, y: float, before: float, width: Callable[[int], float]) -> list[str]:
@@ -100,12 +100,12 @@ def streams_chart(title: str, streams: Sequence[Stream]) -> str:
         text = f"{stream.documents:,} documents: {stream.before} → {stream.after}"
         path = (
             f'<path class="{kind}" stroke-width="{h:.1f}" '
-            f'd="M 190 {y1:.1f} C 320 {y1:.1f}, 320 {y2:.1f}, 450 {y2:.1f}"/>'
+            f'd="M 225 {y1:.1f} C 320 {y1:.1f}, 320 {y2:.1f}, 415 {y2:.1f}"/>'
         )
         body.append(_link(stream.address, f"<title>{escape(text)}</title>{path}"))
-    for places, x, anchor in ((left, 180, "end"), (right, 460, "start")):
+    for places, x, anchor in ((left, 215, "end"), (right, 425, "start")):
         for name, (y, count) in places.items():
-            text = f"{name if len(name) < 27 else name[:26] + '…'}"
+            text = f"{name if len(name) < 29 else name[:28] + '…'}"
             body.append(
                 f'<text x="{x}" y="{y + 11:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
             )
@@ -113,7 +113,7 @@ def streams_chart(title: str, streams: Sequence[Stream]) -> str:
                 f'<text class="strong" x="{x}" y="{y + 25:.1f}" text-anchor="{anchor}">{count:,}</text>'
             )
     ends = [y + 34 for y, _ in (*left.values(), *right.values())]
-    return _svg(title, max([40.0, *ends, *(y + 8 for y in at.values())]), body)
+    return _svg(title, STREAMS_WIDTH, max([40.0, *ends, *(y + 8 for y in at.values())]), body)
 
 
 def _height(documents: int) -> float:
@@ -140,9 +140,9 @@ def _link(address: str, inner: str) -> str:
     return f'<a href="{escape(address)}">{inner}</a>' if address else f"<g>{inner}</g>"
 
 
-def _svg(title: str, height: float, body: Sequence[str]) -> str:
+def _svg(title: str, width: int, height: float, body: Sequence[str]) -> str:
     label = escape(title)
     return (
-        f'<svg class="flow" viewBox="0 0 {WIDTH} {height:.0f}" role="group" aria-label="{label}">'
+        f'<svg class="flow{" streams" * (width == STREAMS_WIDTH)}" viewBox="0 0 {width} {height:.0f}" role="group" aria-label="{label}">'
         f"{''.join(body)}</svg>"
     )

@@ -107,7 +107,8 @@ def list_page(
             for row in _matches(rundir, shard, filters, start, stop, size - len(rows)):
                 rows.append(row)
             if len(rows) == size:
-                return ListPage(rows, (shard.ordinal, rows[-1].row + 1), before + start, total)
+                place = shard.ordinal, rows[-1].row + 1
+                return ListPage(rows, place, before + place[1], total)
             start = stop
             if time.monotonic() > ends:
                 return ListPage(rows, (shard.ordinal, start), before + start, total)

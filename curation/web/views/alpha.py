@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 LEAST, MOST_ALPHA = 0.1, 50.0
 MOST = 2_000_000
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +50,35 @@ def alpha(run: OpenRun, request: Request) -> Response:
     """`/alpha?alpha=3`; where htmx asks, only the result."""
     recipe = run.rundir.recipe
     value = _alpha(request.query_params.get("alpha", ""), recipe.classify.alpha)
-    results = [
-        at_alpha(name, *_scores(run, name), value, recipe.classify.alpha)
-        for name in filter(recipe.classified, recipe.names())
-        if "classify" in recipe.stages and len(_scores(run, name)[0])
-    ]
+    is_asked_for = "hx-request" in request.headers or run.small() or "now" in request.query_params
+    results = _results(run, value) if is_asked_for else None
     values = {
         "alpha": value,
         "of_run": recipe.classify.alpha,
-        "results": [(result, render.svg(_chart(result))) for result in results],
+        "results": results,
         "least": LEAST,
         "most": max(20.0, value, recipe.classify.alpha),
     }
     return render.page(request, run, "alpha.html", "Alpha", values)
 
 
+def _results(run: OpenRun, value: float) -> list[tuple[AtAlpha, Any]]:
+    """What an alpha keeps of each dataset that is filtered, with a chart."""
+    recipe, results = run.rundir.recipe, []
+    for name in filter(recipe.classified, recipe.names()) if "classify" in recipe.stages else ():
+        score, u, kept, every = _scores(run, name)
+        if len(score):
+            result = at_alpha(name, score, u, kept, every, value)
+            results.append((result, render.svg(_chart(result))))
+    return results
+
+
 def at_alpha(
-    dataset: str, score: Floats, u: Floats, every: int, alpha: float, alpha_of_run: float
+    dataset: str, score: Floats, u: Floats, kept_in_run: Flags, every: int, alpha: float
 ) -> AtAlpha:
     """What an alpha keeps of some scores and draws, of which each stands for `every` documents."""
     edges = np.linspace(0.0, 1.0, BANDS + 1)
-    keeps, kept_in_run = (
-        pareto.pareto_draw(u, value) > 1.0 - score for value in (alpha, alpha_of_run)
-    )
+    keeps = pareto.pareto_draw(u, alpha) > 1.0 - score
     counts, bands = (np.histogram(part, edges)[0] * every for part in (score, score[keeps]))
     return AtAlpha(
         dataset,
@@ -98,10 +105,10 @@ def _alpha(text: str, of_run: float) -> float:
     return value
 
 
-def _scores(run: OpenRun, dataset: str) -> tuple[Floats, Floats, int]:
-    """Scores and draws, and how many documents each stands for."""
+def _scores(run: OpenRun, dataset: str) -> tuple[Floats, Floats, Flags, int]:
+    """Scores and draws, what the run's own alpha keeps of them, and how many documents each stands for."""
 
-    def read() -> tuple[Floats, Floats, int]:
+    def read() -> tuple[Floats, Floats, Flags, int]:
         sizes = run.sizes()
         documents = sum(sizes.get(shard.ordinal, 0) for shard in run.plan.of(dataset))
         every = max(1, -(-documents // MOST))
@@ -110,7 +117,8 @@ def _scores(run: OpenRun, dataset: str) -> tuple[Floats, Floats, int]:
             for part in score_parts(*run.opened(), dataset)
         ]
         score, u = (np.concatenate([np.zeros(0), *(part[i] for part in parts)]) for i in (0, 1))
-        return score, u, every
+        kept = pareto.pareto_draw(u, run.rundir.recipe.classify.alpha) > 1.0 - score
+        return score, u, kept, every
 
     return run.cached(("scores", dataset), read)
 

@@ -52,6 +52,11 @@ def documents(run: OpenRun, request: Request) -> Response:
     return render.page(request, run, "documents.html", "Documents", values)
 
 
+def first_page(run: OpenRun) -> ListPage:
+    """The first documents, without filters."""
+    return list_page(*run.opened(), Filters(), run.sizes(), size=ROWS, seconds=FIRST_S)
+
+
 def find_view(run: OpenRun, request: Request) -> Response:
     """`/find`: the documents and rejects with an id or address."""
     key = request.query_params.get("key", "").strip()[:2000]

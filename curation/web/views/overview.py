@@ -33,16 +33,19 @@ SENTENCES = {
     "to go on.",
 }
 UNLISTED = "not_a_page"  # counted by extract, and in no table
+# A word of a warning, and what to do about it; the first that fits.
 HINTS = (
-    ("alarm", "Look at Duplicates: the largest clusters show what the removed documents share."),
-    ("dedup removed", "Look at Duplicates: the largest clusters show what they share."),
-    ("no validation tokens", "Set mix.validation, or give the dataset more documents."),
-    ("gram", "Look at Benchmarks; decontaminate.max_documents sets where a gram is too common."),
-    ("classify", "Look at Classifier: its figures on held-out sites say how far to trust it."),
+    ("download", "Run the same command again: it asks for the missing files once more."),
+    ("extract", "Look at Documents with the fate “extract”: each record says what was wrong."),
+    ("classif", "Look at Classifier: its figures on held-out sites say how far to trust it."),
     ("AUC", "Look at Classifier: its figures on held-out sites say how far to trust it."),
+    ("dedup", "Look at Duplicates: the largest clusters show what the removed documents share."),
+    ("decontaminate", "Look at Benchmarks: it names those with examples that were not looked for."),
+    ("rule", "Look at Rules: what each removes alone, and where its threshold lies."),
+    ("validation", "Set mix.validation higher, or give the dataset more documents."),
     ("epochs", "Look at Mixture; lower the dataset's weight, or give it more documents."),
-    ("repeat", "Look at Mixture; lower the dataset's weight, or give it more documents."),
-)  # fmt: skip
+    ("times", "Look at Mixture; lower the dataset's weight, or give it more documents."),
+)
 
 
 @dataclass(frozen=True, slots=True)
