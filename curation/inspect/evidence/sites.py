@@ -1,7 +1,7 @@
 """The hosts of a run: documents, kept ones and their characters of each, those with most kept first.
 
-Cost: one scan in DuckDB of the addresses of all documents, and of addresses and lengths of the
-survivors.
+Cost: the addresses of all documents and the lengths of the survivors, a shard at a time; their hosts
+are counted by DuckDB.
 """
 
 from __future__ import annotations
@@ -10,21 +10,27 @@ import tempfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from curation import store
 from curation.inspect.evidence import frames
 
 if TYPE_CHECKING:
-    from curation.rundir.directory import RunDirectory
+    from curation.rundir.directory import RunDirectory, Shard
     from curation.rundir.plan import Plan
 
 MOST = 200  # sites named
-URLS = pa.schema([("url", pa.string())])
-# What stands between "://" and the next "/", "?" or "#", without user and port; ten times as fast as a
-# regular expression.
-_AUTHORITY = "split_part(split_part(split_part(url, '/', 3), '?', 1), '#', 1)"
-_HOST = f"lower(split_part(split_part({_AUTHORITY}, '@', -1), ':', 1))"
+_PATTERN = r"^[a-zA-Z]+://(?:[^/?#]*@)?(?P<host>[^/?#:]+)"
+HOSTS = pa.schema(
+    [("host", pa.string()), ("documents", pa.int64()), ("kept", pa.int64()), ("size", pa.int64())]
+)
+_QUERY = f"""
+SELECT host, CAST(sum(documents) AS BIGINT) AS documents, CAST(sum(kept) AS BIGINT),
+       CAST(sum(size) AS BIGINT) AS size, count(*) OVER ()
+FROM hosts GROUP BY host ORDER BY sum(size) DESC, sum(documents) DESC, host LIMIT {MOST}
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,51 +57,57 @@ def sites(rundir: RunDirectory, plan: Plan) -> Sites:
     """The hosts of all documents that have an address."""
     from curation.store.query import connect, create_view
 
-    documents = [rundir.documents(s) for s in plan.shards if store.exists(rundir.documents(s))]
+    tokenized = any(store.exists(rundir.table("tokens", shard)) for shard in plan.shards)
     with tempfile.TemporaryDirectory(prefix="curation-sites-") as folder:
+        path = store.join(folder, "hosts.parquet")
+        with store.TableWriter(path, HOSTS, "") as writer:
+            for shard in plan.shards:
+                if store.exists(rundir.documents(shard)):
+                    writer.write(_shard_hosts(rundir, shard, tokenized))
         connection = connect(folder, 1.0, 2)
-        create_view(connection, "documents", store.Table(tuple(documents), URLS))
-        path = store.join(folder, "kept.parquet")
-        unit = _write_kept(rundir, plan, path)
-        create_view(connection, "kept", store.Table((path,), _KEPT))
-        rows = connection.sql(_QUERY).fetchall() if documents else []
+        create_view(connection, "hosts", store.Table((path,), HOSTS))
+        rows = connection.sql(_QUERY).fetchall()
         connection.close()
+    unit = "tokens" if tokenized else "characters"
     return Sites(unit, rows[0][4] if rows else 0, [Site(*row[:4]) for row in rows])
 
 
-_KEPT = pa.schema([("url", pa.string()), ("size", pa.int64())])
-_QUERY = f"""
-WITH d AS (SELECT {_HOST} AS host, count(*) AS documents FROM documents WHERE url IS NOT NULL GROUP BY 1),
-     k AS (SELECT {_HOST} AS host, count(*) AS kept, sum(size) AS size FROM kept WHERE url IS NOT NULL GROUP BY 1)
-SELECT d.host, d.documents, coalesce(kept, 0), CAST(coalesce(size, 0) AS BIGINT), count(*) OVER ()
-FROM d LEFT JOIN k USING (host) WHERE d.host <> ''
-ORDER BY coalesce(size, 0) DESC, documents DESC, d.host LIMIT {MOST}
-"""
+def _shard_hosts(rundir: RunDirectory, shard: Shard, tokenized: bool) -> pa.Table:
+    """A row of HOSTS for each host of a shard."""
+    hosts = _hosts(frames.column(rundir.documents(shard), "url"))
+    parts = [_counted(hosts, pa.array(np.zeros(len(hosts), np.int64)), documents=1)]
+    survivors, rows = frames.kept_rows(rundir, shard)
+    if survivors is not None and len(rows):
+        kept = pa.array(rows)
+        hosts = _hosts(frames.column(survivors, "url").take(kept))
+        parts.append(
+            _counted(hosts, _sizes(rundir, shard, survivors, tokenized).take(kept), kept=1)
+        )
+    return pa.concat_tables(parts)
 
 
-def _write_kept(rundir: RunDirectory, plan: Plan, path: str) -> str:
-    """Address and length of every kept document; returns the unit of the length."""
-    tokenized = any(store.exists(rundir.table("tokens", shard)) for shard in plan.shards)
-    with store.TableWriter(path, _KEPT, "") as writer:
-        for shard in plan.shards:
-            survivors, rows = frames.kept_rows(rundir, shard)
-            if survivors is not None and len(rows):
-                urls = frames.column(survivors, "url").take(pa.array(rows))
-                sizes = _sizes(rundir, shard, survivors, tokenized).take(pa.array(rows))
-                writer.write(pa.record_batch([urls, sizes], schema=_KEPT))
-    return "tokens" if tokenized else "characters"
+def _hosts(urls: pa.Array) -> pa.Array:
+    """Hosts in small letters; null where there is none."""
+    host = pc.struct_field(pc.extract_regex(urls, _PATTERN), "host")
+    return pc.utf8_lower(host)
 
 
-def _sizes(rundir: RunDirectory, shard: object, survivors: str, tokenized: bool) -> pa.Array:
-    import pyarrow.compute as pc
+def _counted(hosts: pa.Array, sizes: pa.Array, documents: int = 0, kept: int = 0) -> pa.Table:
+    table = pa.table({"host": hosts, "size": sizes}).filter(pc.is_valid(hosts))
+    groups = table.group_by("host").aggregate([("size", "sum"), ([], "count_all")])
+    count = groups.column("count_all")
+    columns = [groups.column("host"), *(pc.multiply(count, n) for n in (documents, kept))]
+    return pa.table([*columns, groups.column("size_sum")], schema=HOSTS)
 
-    path = rundir.table("tokens", shard) if tokenized else ""  # type: ignore[arg-type]
-    if path and store.exists(path):
+
+def _sizes(rundir: RunDirectory, shard: Shard, survivors: str, tokenized: bool) -> pa.Array:
+    """Tokens of each survivor, or its characters."""
+    path = rundir.table("tokens", shard)
+    if tokenized and store.exists(path):
         counts = frames.column(path, "counts")
-        flat = pc.fill_null(pc.list_value_length(counts), 0).to_numpy(zero_copy_only=False)
-        import numpy as np
-
-        parents = np.repeat(np.arange(len(counts)), flat)
-        return pa.array(np.bincount(parents, counts.flatten(), len(counts)).astype(np.int64))
+        pieces = pc.fill_null(pc.list_value_length(counts), 0).to_numpy(zero_copy_only=False)
+        parents = np.repeat(np.arange(len(counts)), pieces)
+        sums = np.bincount(parents, counts.flatten().to_numpy(), len(counts))
+        return pa.array(sums.astype(np.int64))
     parts = [pc.utf8_length(batch.column(0)) for batch in store.read_groups(survivors, ["text"])]
     return pa.concat_arrays(parts).cast(pa.int64()) if parts else pa.array([], pa.int64())
