@@ -39,6 +39,7 @@ SECTIONS = {
     },
     "Look at a run": {
         "report": ("inspect:report", "One HTML page about a run, and the same as JSON."),
+        "browse": ("browse:browse", "Look at a run in a browser."),
         "explain": ("inspect:explain", "What became of a document, with the evidence."),
         "sample": ("inspect:sample", "Random documents that were kept, or removed and why."),
         "clusters": ("inspect:clusters", "The largest clusters of duplicates."),

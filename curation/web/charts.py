@@ -117,7 +117,7 @@ def columns(title: str, names: Sequence[str], counts: Sequence[int], *, label: s
 def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> str:
     """Lying bars to one scale: (name, value, a second value or None, what to write behind it)."""
     top = max([1e-12, *(max(value, second or 0.0) for _, value, second, _ in rows)])
-    left, room, step = 100, WIDTH - 100 - 150, 24
+    left, room, step = 100, WIDTH - 100 - 175, 24
     body = []
     for i, (name, value, second, note) in enumerate(rows):
         y = i * step + 4

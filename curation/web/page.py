@@ -42,11 +42,11 @@ def page(report: Report) -> str:
         by_score_section(report.by_score),
         duplicates_section(report.duplicates),
         repeats_section(report.repeats),
-        _benchmarks(report.benchmarks),
-        _contamination(report.contamination),
-        _mixture(report.mixture, report.recipe.get("mix", {}).get("by", "")),
-        _languages(report.languages),
-        _lengths(report.lengths),
+        benchmarks_section(report.benchmarks),
+        contamination_section(report.contamination),
+        mixture_section(report.mixture, report.recipe.get("mix", {}).get("by", "")),
+        languages_section(report.languages),
+        lengths_section(report.lengths),
         threshold_section(report.samples),
         _extracted(report.extracted),
         _recipe(report),
@@ -93,7 +93,8 @@ def _cells(row: FunnelRow, line: Line | None) -> tuple[str, str]:
     return documents, ("" if line.exact else "~") + volume(line.tokens)
 
 
-def _benchmarks(benchmarks: list[BenchmarkHits] | None) -> str:
+def benchmarks_section(benchmarks: list[BenchmarkHits] | None) -> str:
+    """What the training text shares with each benchmark."""
     if benchmarks is None:
         return ""
     head = ["benchmark", "examples", "hits", "documents", "cuts"]
@@ -111,7 +112,8 @@ def _benchmarks(benchmarks: list[BenchmarkHits] | None) -> str:
     return markup.section("Benchmarks", intro, markup.table(head, rows) if rows else "", rest)
 
 
-def _contamination(studies: list[BenchmarkStudy] | None) -> str:
+def contamination_section(studies: list[BenchmarkStudy] | None) -> str:
+    """Which benchmark examples are dirty."""
     if studies is None:
         return ""
     dirty = dirty_listing(studies)
@@ -129,7 +131,8 @@ def _contamination(studies: list[BenchmarkStudy] | None) -> str:
     return markup.section("Dirty examples", intro, table, clean)
 
 
-def _mixture(mixture: PlacedMixture | None, by: str) -> str:
+def mixture_section(mixture: PlacedMixture | None, by: str) -> str:
+    """Planned and achieved shares."""
     if mixture is None:
         return ""
     bars = [
@@ -161,7 +164,8 @@ def _mixture(mixture: PlacedMixture | None, by: str) -> str:
     return markup.section("Mixture", intro, card, table, weighed)
 
 
-def _languages(languages: dict[str, list[LanguageCount]]) -> str:
+def languages_section(languages: dict[str, list[LanguageCount]]) -> str:
+    """Documents of each dataset by language."""
     cards = []
     for name, counts in languages.items():
         bars = [
@@ -194,7 +198,8 @@ def _languages(languages: dict[str, list[LanguageCount]]) -> str:
     return markup.section("Languages", key, markup.cards(*cards))
 
 
-def _lengths(lengths: Lengths) -> str:
+def lengths_section(lengths: Lengths) -> str:
+    """Kept documents by length."""
     cards = []
     for name, counts in lengths.datasets.items():
         first = next(i for i, count in enumerate(counts) if count)

@@ -67,6 +67,16 @@ def extracted_pages(rundir: RunDirectory, plan: Plan) -> list[ExtractedPage] | N
     return pages or None
 
 
+def document_blocks(
+    rundir: RunDirectory, shard: Shard, row: int, kept: bool
+) -> ExtractedPage | None:
+    """The blocks of one document's page; None where another extractor was used, or it is from no
+    archive."""
+    if rundir.recipe.extract.extractor != "blocks" or not _from_archives(shard):
+        return None
+    return _extracted_page(rundir, shard, row, kept)
+
+
 def _from_archives(shard: Shard) -> bool:
     from curation.readers.formats import guess_format
 

@@ -51,19 +51,31 @@ def shard_fates(rundir: RunDirectory, shard: Shard) -> pa.Table:
 
 def fates_of(rundir: RunDirectory, shard: Shard, documents: int) -> npt.NDArray[np.object_]:
     """The fate of each document of a shard, in their order."""
-    fates = np.full(documents, KEPT, object)
-    survivors, rows = rundir.survivors(shard), np.arange(documents)
+    return fates_between(rundir, shard, 0, documents)
+
+
+def fates_between(
+    rundir: RunDirectory, shard: Shard, start: int, stop: int
+) -> npt.NDArray[np.object_]:
+    """The fates of the documents [start, stop) of a shard; only their row groups are read, and
+    which documents survived."""
+    fates = np.full(stop - start, KEPT, object)
+    survivors, rows, first, last = rundir.survivors(shard), np.arange(start, stop), start, stop
     if survivors != rundir.documents(shard) and store.exists(survivors):
-        rows = frames.column(survivors, "row").to_numpy()
+        all_rows = frames.column(survivors, "row").to_numpy()
+        first, last = (int(place) for place in np.searchsorted(all_rows, [start, stop]))
+        rows = all_rows[first:last]
     for stage in frames.REMOVING:
         path = rundir.ledger_table(stage, shard)
         if stage == "extract" or stage not in rundir.recipe.stages or not path:
             continue
         if not store.exists(path):
             break
-        reasons = frames.column(path, "reason")
+        of_documents = stage_named(stage).aligned_to == "documents"
+        span = (start, stop) if of_documents else (first, last)
+        reasons = frames.between(path, ["reason"], *span).column(0).combine_chunks()
         gone = np.flatnonzero(reasons.is_valid().to_numpy(zero_copy_only=False))
-        places = gone if stage_named(stage).aligned_to == "documents" else rows[gone]
+        places = gone if of_documents else rows[gone] - start
         words = [f"{stage}: {reason}" for reason in reasons.take(pa.array(gone)).to_pylist()]
         fates[places] = np.array(words, object)
     return fates

@@ -75,6 +75,18 @@ def column(path: str, name: str) -> pa.Array:
     return pa.concat_arrays(chunks.chunks) if chunks.num_chunks else pa.array([], chunks.type)
 
 
+def between(path: str, columns: Sequence[str], start: int, stop: int) -> pa.Table:
+    """Rows [start, stop) of some columns of a table; only the row groups they lie in are read."""
+    with store.open_input(path) as stream:
+        file = pq.ParquetFile(stream)
+        sizes = [file.metadata.row_group(i).num_rows for i in range(file.num_row_groups)]
+        ends = np.cumsum([0, *sizes])
+        groups = [i for i in range(len(sizes)) if ends[i] < stop and ends[i + 1] > start]
+        table = file.read_row_groups(groups, columns=list(columns)).select(list(columns))
+    first = start - int(ends[groups[0]]) if groups else 0
+    return table.slice(first, max(0, stop - start))
+
+
 def take(path: str, rows: Int64s, columns: Sequence[str]) -> pa.Table:
     """Some rows of a table, in the order asked for; only the row groups they lie in are read."""
     order = np.argsort(rows, kind="stable")

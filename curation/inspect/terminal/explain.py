@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 MOST_PLACES = 12  # where a near duplicate differs
 MOST_QUOTES = 8
 MOST_SHARDS = 8
+MOST_LINE = 600  # characters of a line of the story
 Row = tuple[str, Text]
 
 
@@ -151,6 +152,11 @@ def reject_story(reject: RejectRow) -> Group:
     if columns["detail"]:
         parts.append(Text(clean(columns["detail"], 400)))
     return Group(*parts)
+
+
+def fate_lines(rundir: RunDirectory, fate: Fate) -> list[tuple[str, str]]:
+    """The story as plain text: (stage, or "" where it goes on, line)."""
+    return [(stage, clean(text.plain, MOST_LINE)) for stage, text in _rows(rundir, fate)]
 
 
 def _where(columns: dict[str, Any]) -> str:

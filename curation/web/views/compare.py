@@ -1,0 +1,101 @@
+"""Two runs compared: a flow from fates to fates, the documents behind each number, and two texts."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from curation.errors import CurationError, InputError
+from curation.inspect.evidence import frames
+from curation.inspect.evidence.differences import compare as differences_of
+from curation.inspect.evidence.find import find
+from curation.inspect.evidence.two_runs import ABSENT, TwoRuns, flows, two_runs
+from curation.web import render
+from curation.web.flowchart import Stream, streams_chart
+from curation.web.views.document import MOST_COMPARED, address, side
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from curation.web.opened import OpenRun
+
+EXAMPLES = 50  # documents shown behind each number
+MOST_STREAMS = 60
+
+
+class Comparison:
+    """Two runs, compared once, by a thread of its own, as soon as somebody asks."""
+
+    def __init__(self, a: OpenRun, b: OpenRun) -> None:
+        self.runs = a, b
+        self._result: TwoRuns | None = None
+        self._error = ""
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def result(self, wait_s: float) -> TwoRuns | None:
+        """The comparison; None where it takes longer. Raises InputError where it failed."""
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._compare, daemon=True)
+                self._thread.start()
+        self._thread.join(wait_s)
+        if self._error:
+            raise InputError(self._error)
+        return self._result
+
+    def _compare(self) -> None:
+        try:
+            self._result = two_runs(self.runs[0].opened(), self.runs[1].opened(), EXAMPLES)
+        except (CurationError, OSError) as error:
+            self._error = f"the runs cannot be compared: {error}"
+
+
+def compare(run: OpenRun, request: Request) -> Response:
+    """`/compare`: the flow; `?before=&after=`: the documents behind one of its numbers."""
+    comparison: Comparison = request.app.state.comparison
+    a, b = comparison.runs
+    result = comparison.result(1.0 if "hx-request" in request.headers else 0.15)
+    if result is None:
+        return render.page(request, run, "comparing.html", "Two runs compared", {"a": a, "b": b})
+    before, after = (request.query_params.get(name, "")[:300] for name in ("before", "after"))
+    chosen = [c for c in result.changes if (c.before, c.after) == (before, after)]
+    streams = [
+        Stream(
+            *flow, f"{run.prefix}/compare{render.query(before=flow[0], after=flow[1])}#documents"
+        )
+        for flow in flows(result.changes)[:MOST_STREAMS]
+    ]
+    values = {
+        "a": a,
+        "b": b,
+        "result": result,
+        "chart": render.svg(streams_chart("Fates in A, left, and in B, right", streams)),
+        "streams": streams,
+        "before": before,
+        "after": after,
+        "chosen": chosen,
+        "absent": ABSENT,
+    }
+    return render.page(request, run, "compare.html", "Two runs compared", values)
+
+
+def texts(run: OpenRun, request: Request) -> Response:
+    """`/compare/document?dataset=&id=`: one document in both runs, with their differences."""
+    comparison: Comparison = request.app.state.comparison
+    dataset, id_ = (request.query_params.get(name, "")[:2000] for name in ("dataset", "id"))
+    found = []
+    for one in comparison.runs:
+        rows = [r for r in find(*one.opened(), id_)[0]
+                if (r.shard.dataset, r.columns["id"]) == (dataset, id_)]  # fmt: skip
+        if rows:
+            row = rows[0]
+            text = frames.take_one(one.rundir.documents(row.shard), row.row, ["text"])["text"]
+            found.append((one, address(one, row.shard, row.row), text[:MOST_COMPARED]))
+    if not found:
+        raise InputError(f"{dataset[:80]} has no document {id_[:80]!r} in either run")
+    parts = differences_of(found[0][2], found[1][2]) if len(found) == 2 else None
+    sides = (side(parts, "removed"), side(parts, "kept")) if parts else None
+    values = {"dataset": dataset, "id": id_, "found": found, "parts": parts, "sides": sides}
+    return render.page(request, run, "texts.html", "One document in both runs", values)

@@ -1,0 +1,178 @@
+"""Journeys through `curation browse` in a real browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from chromium import INSTALL, Browser, chromium
+
+from curation.rundir.directory import RunDirectory
+from curation.rundir.plan import Plan
+from curation.web.app import VIEWS
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(chromium() is None, reason=INSTALL),
+]
+PAGES = [path for path in VIEWS if "{" not in path and path not in ("/id", "/live")]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    opened = Browser(tmp_path_factory.mktemp("browser"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="module")
+def site(tiny_run: Path) -> Iterator[str]:
+    """The address of a server for the tiny run, beside itself."""
+    command = [sys.executable, "-m", "curation", "browse", str(tiny_run), str(tiny_run), "--no-open",
+               "--port", "0"]  # fmt: skip
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    yield server.stdout.readline().strip().rstrip("/")
+    server.terminate()
+    server.communicate()
+
+
+@pytest.mark.parametrize("width", [390, 800, 1400])
+@pytest.mark.parametrize("dark", [False, True])
+def test_no_page_scrolls_sideways_or_complains(
+    browser: Browser, site: str, width: int, dark: bool
+) -> None:
+    browser.looks(width, dark)
+    browser.complaints.clear()
+    for path in (*PAGES, "/document/crawl/0/10?marks=words", "/compare"):
+        browser.go(site + path)
+        wide = browser.value("document.documentElement.scrollWidth - innerWidth")
+        assert wide <= 0, (path, wide)
+    assert browser.complaints == []
+
+
+def test_colours_follow_the_reader(browser: Browser, site: str) -> None:
+    papers = set()
+    for dark in (False, True):
+        browser.looks(800, dark)
+        browser.go(site + "/")
+        papers.add(browser.value("getComputedStyle(document.body).backgroundColor"))
+    assert len(papers) == 2
+
+
+def test_from_the_funnel_to_why_a_document_left(browser: Browser, site: str) -> None:
+    browser.looks(1400, False)
+    browser.go(site + "/")
+    browser.click('svg.flow a[href*="dedup%3A+duplicate"]')
+    browser.wait("location.search.includes('dedup')")
+    browser.wait("document.querySelectorAll('table.list tbody a').length > 0")
+    browser.click("table.list tbody th a")
+    browser.wait("location.pathname.startsWith('/document/')")
+    assert "removed by dedup: duplicate" in browser.wait(
+        "document.querySelector('.verdict').innerText"
+    )
+    browser.click('a[href$="/duplicate"]')
+    browser.wait("document.querySelectorAll('.two section').length === 2")
+
+
+def test_words_are_searched(browser: Browser, site: str) -> None:
+    browser.go(site + "/documents")
+    browser.value("document.querySelector('#words').value = 'orla finch'")
+    browser.value("document.querySelector('form.filters').requestSubmit()")
+    browser.wait("location.search.includes('words=orla')")
+    browser.wait("document.querySelector('#more').innerText.includes('these are all')")
+    rows = browser.value("document.querySelectorAll('table.list tbody th a').length")
+    assert rows == 4
+
+
+def test_the_slider_decides_anew_and_its_address_can_be_sent(browser: Browser, site: str) -> None:
+    browser.go(site + "/alpha")
+    before = browser.value("document.querySelector('.numbers strong').innerText")
+    browser.value(
+        "document.querySelector('#alpha').value = 20;"
+        "document.querySelector('#alpha').dispatchEvent(new Event('input', {bubbles: true}))"
+    )
+    browser.wait("document.querySelector('.numbers').innerText.includes('at alpha 20')")
+    after = browser.value("document.querySelector('.numbers strong').innerText")
+    assert int(after) < int(before)
+    browser.wait("location.search === '?alpha=20'")
+    browser.go(browser.value("location.href"))
+    assert browser.value("document.querySelector('.numbers strong').innerText") == after
+
+
+def test_a_document_is_found_by_its_address_with_the_keyboard_alone(
+    browser: Browser, site: str
+) -> None:
+    browser.go(site + "/")
+    browser.key("Tab", 9)
+    assert browser.value("document.activeElement.className") == "skip"
+    assert browser.value("document.activeElement.getBoundingClientRect().left") >= 0
+    for _ in range(8):
+        browser.key("Tab", 9)
+        if browser.value("document.activeElement.id") == "key":
+            break
+    browser.call("Input.insertText", text="http://site42.example/a?b=<42>&c")
+    browser.key("Enter", 13, "\r")
+    browser.wait("location.pathname === '/find'")
+    assert "2 documents" in browser.wait("document.querySelector('main').innerText")
+
+
+def test_two_runs_beside_each_other(browser: Browser, site: str) -> None:
+    browser.go(site + "/compare")
+    browser.wait("document.querySelector('#compared svg') !== null")
+    browser.click("#compared table a")
+    browser.wait("document.querySelector('#documents') !== null")
+    browser.click('a[href^="/compare/document"]')
+    browser.wait("location.pathname === '/compare/document'")
+    assert "equal" in browser.wait("document.querySelector('main').innerText")
+
+
+def test_a_large_run_asks_for_its_sections(
+    browser: Browser, site: str, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import curation.web.opened as o; o.SMALL = 0; from curation.web.server import serve;"
+        f"serve([{str(tiny_run)!r}], '127.0.0.1', 0, False, lambda s: print(s, flush=True))"
+    )
+    server = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    address = server.stdout.readline().strip()
+    browser.go(address + "classifier")
+    browser.wait("document.querySelectorAll('main section').length >= 4 && "
+                 "!document.querySelector('[aria-busy]')")  # fmt: skip
+    browser.go(address)
+    browser.wait("!document.querySelector('#hints[hx-get]')")
+    server.terminate()
+    server.communicate()
+
+
+def test_text_of_strangers_does_nothing_in_a_browser(browser: Browser, run_recipe: object) -> None:
+    evil = (
+        "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
+        "<style>body{display:none}</style><a hx-get='/' hx-trigger='load'>x</a>\u202e"
+    )
+    rows = [{"id": evil, "url": f"javascript:{evil}", "text": f"{evil} some words"}]
+    made: tuple[RunDirectory, Plan] = run_recipe({"a": rows}, {"stages": ["extract"]})  # type: ignore[operator]
+    command = [sys.executable, "-m", "curation", "browse", made[0].out, "--no-open", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    address = server.stdout.readline().strip()
+    browser.complaints.clear()
+    for path in ("", "documents", "document/a/0/0", "documents?words=some"):
+        browser.go(address + path)
+        assert browser.value("document.title") != "owned"
+        assert browser.value("getComputedStyle(document.body).display") == "block"
+        assert (
+            browser.value("document.querySelectorAll('main script, main img, main style').length")
+            == 0
+        )
+    shown = browser.value("document.body.innerText")
+    assert re.search(r"<script>document\.title='owned'</script>", shown)
+    assert browser.complaints == []
+    server.terminate()
+    server.communicate()
