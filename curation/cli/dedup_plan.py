@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from curation.cli.console import console
+from curation.cli.console import console, print_json
 
 
 def is_run(path: str) -> bool:
@@ -102,5 +102,8 @@ def _show(rundir: Any, shards: list[Any], documents: float, workers: int | None)
     sample = compared_sample(rundir, sampled_shards(rundir.recipe, shards))
     cores = workers or os.cpu_count() or 1
     plan = dedup_plan(rundir.recipe.dedup, sample, documents, cores)
+    if click.get_current_context().params.get("as_json"):
+        return print_json(plan)
     for part in plan_parts(rundir.recipe, plan):
         console().print(part)
+    return None

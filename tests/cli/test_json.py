@@ -64,6 +64,10 @@ def test_looking_commands_print_what_they_found(made: tuple[str, Any]) -> None:
     assert call("reasons", "--json") == REASONS
 
 
+def test_a_plan_as_json(made: tuple[str, Any]) -> None:
+    assert call("dedup", made[0], "--plan", "--json", *OPTIONS)["documents"] == 3
+
+
 def test_controls_of_texts_are_escaped(made: tuple[str, Any]) -> None:
     run, _ = made
     shown = CliRunner().invoke(main, ["explain", run, "d2", "--json"]).stdout

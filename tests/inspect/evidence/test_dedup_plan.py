@@ -95,7 +95,7 @@ def test_a_plan_for_a_run_reads_its_recipe_and_changes_nothing(
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ([], "--out is needed (or --plan)"),
+        (["--json"], "--json goes with --out"),
         (["--plan", "--bands", "x"], 'a number or "auto" expected'),
     ],
 )
