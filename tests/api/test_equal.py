@@ -53,11 +53,12 @@ def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_filter_is_the_command(tmp_path: Path, workers: int | None) -> None:
-    options = ("--rules", "gopher", "--mask", "email", "NAME", "--signals", "words")
+    drop = {"few_words": "words < 120", "short_words": "mean_word_length < 4.5"}
+    options = ["--mask", "email", "NAME"]
+    for name, expression in drop.items():
+        options += ["--drop", name, expression]
     theirs = command(tmp_path, "filter", *options)
-    result = curation.filter(
-        TABLE, rules="gopher", mask={"email": "NAME"}, signals=["words"], workers=workers
-    )
+    result = curation.filter(TABLE, drop=drop, mask={"email": "NAME"}, workers=workers)
     same(result.kept, theirs / "kept")
     same(result.removed, theirs / "removed")
     assert {"reason", "fired", "words"} <= set(result.removed.column_names)
