@@ -114,7 +114,6 @@ TESTED_ELSEWHERE = {
     "kernels/url_words.py": "kernels/test_urls.py",
     "keys.py": "recipe/test_reading.py",
     "pipeline/lines.py": "pipeline/test_export.py",
-    "pipeline/export.py": "pipeline/test_line.py",
     "readers/codings.py": "readers/test_http.py",
     "readers/framing.py": "readers/test_warc.py",
     "readers/headers.py": "readers/test_warc.py",
