@@ -115,7 +115,7 @@ def test_words_are_read_as_letters_and_digits(tmp_path):
         (b"<html>\n<body>Not found, see http://a.example</body>\n</html>", "in 3 of 3; is it"),
         (b"one\ntwo\nthree.example\n", "in 2 of 3"),
         (b"x" * 5_000_000, "got a line of more than"),
-        (gzip.compress(b"a.example\n" * 100)[:-12], "not a whole gzip file"),
+        (gzip.compress(b"a.example\n" * 100, mtime=0)[:-12], "not a whole gzip file"),
         (b"\x1f\x8bnonsense", "not a whole gzip file"),
     ],
 )
