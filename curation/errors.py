@@ -5,7 +5,7 @@
     ├── InputError           a file that is missing, unreadable, empty or of an unknown kind
     │   └── Unreachable      a file at an address that is not there, or stays broken however often it is asked for
     ├── RunError             the run directory: not a run, in use, or made by another recipe
-    │   └── AlarmError       dedup stopped because a dataset would lose too much; what it decided is written
+    │   └── AlarmError       dedup or filter stopped because a dataset would lose too much; what it decided is written
     ├── TaskError            a task failed on one shard: names the stage, the shard and the cause
     ├── HubError             the Hub refused what was sent to it, or did not answer
     ├── LedgerError          documents in are not documents out plus documents removed

@@ -17,6 +17,7 @@ from curation.cli.options import (
     workers_option,
 )
 from curation.cli.steps import Tables, absolute, dataset_table, inputs_argument, run_tables
+from curation.errors import RecipeError
 from curation.recipe.filter import LISTS
 from curation.recipe.own import is_own, resolve_own
 from curation.recipe.tables import FilterConfig
@@ -69,6 +70,10 @@ def filter_(
       curation filter crawl.jsonl.zst --mask email "email@example.com" --out RUN
     """
     keys = settings["filter"]
+    if not (keys.get("rules") or keys.get("signals") or drops or masks):
+        raise RecipeError(
+            "curation filter: --rules, --drop, --signals or --mask expected, else nothing is to do"
+        )
     keys["rule"] = [{"name": name, "drop": drop} for name, drop in drops]
     keys["mask"] = dict(masks)
     for name in LISTS:

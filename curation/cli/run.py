@@ -149,8 +149,9 @@ def execute(
         run_engine = _engine(engine, master, workers or 0, recipe, steps)
         try:
             rundir, plan = line.run(recipe, out, run_engine, say=steps.say, **options)
-        except AlarmError:
-            _show_largest_cluster(out)
+        except AlarmError as alarm:
+            if str(alarm).startswith("dedup: "):  # filter's alarm is no matter of duplicates
+                _show_largest_cluster(out)
             raise
         finally:
             run_engine.close()

@@ -55,7 +55,7 @@ class FilterConfig:
     """[filter]: rules on measured signals. Not part of the paper's recipe."""
 
     rules: tuple[str, ...] = key(
-        (), "Sets of rules: names of those that ship, or TOML files; `rule` adds to them."
+        (), "Sets of rules: names of those that ship, or TOML files; your rules come after."
     )
     signals: tuple[str, ...] = key(
         (), "Groups or names of signals, or functions of yours (`file.py:function`)."
@@ -107,7 +107,10 @@ class FilterConfig:
 
 
 def with_rule_sets(config: FilterConfig, sets: Sequence[FilterConfig]) -> FilterConfig:
-    """The same with the sets that `rules` names taken in: their signals, masks and rules first."""
+    """The same with the sets that `rules` names taken in: their signals, masks and rules first.
+
+    Raises RecipeError for a rule that is to be removed and is in none of them.
+    """
     signals: dict[str, None] = {}
     mask: dict[str, str] = {}
     rules: dict[str, Rule] = {}
@@ -115,6 +118,14 @@ def with_rule_sets(config: FilterConfig, sets: Sequence[FilterConfig]) -> Filter
         signals |= dict.fromkeys(part.signals)
         mask |= part.mask
         rules |= {rule.name: rule for rule in part.rule}
+    known = [rule.name for part in sets for rule in part.rule]
+    for rule in config.rule:
+        if not rule.drop and rule.name not in known:
+            hint = did_you_mean(rule.name, known) if known else ""
+            raise RecipeError(
+                f"filter.rule {rule.name}: an expression expected, or the name of a rule of the sets "
+                f'in `rules`, which drop = "" removes{hint}'
+            )
     kept = tuple(rule for rule in rules.values() if rule.drop)
     return replace(config, rules=(), signals=tuple(signals), mask=mask, rule=kept)
 
@@ -126,6 +137,19 @@ def rule_set_names() -> list[str]:
     True
     """
     return sorted(path.stem for path in FOLDER.glob("*.toml"))
+
+
+def rules_that_ship() -> dict[str, tuple[str, list[str]]]:
+    """Each rule of the sets that ship: its expression, and the sets that have it.
+
+    >>> rules_that_ship()["gopher_few_words"]
+    ('words < 50', ['fineweb', 'gopher'])
+    """
+    found: dict[str, tuple[str, list[str]]] = {}
+    for name in rule_set_names():
+        for rule in rule_set_table(name)[0]["rule"]:
+            found.setdefault(rule["name"], (rule["drop"], []))[1].append(name)
+    return found
 
 
 def rule_set_table(name: str) -> tuple[Mapping[str, Any], str]:

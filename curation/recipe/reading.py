@@ -51,8 +51,6 @@ def parse(table: Mapping[str, Any], where: str = "recipe", folder: str = "") -> 
     relative to `folder`, where one is given."""
     recipe = typing.cast(Recipe, build(Recipe, table, where))
     recipe = resolved(recipe, folder) if folder else recipe
-    if not recipe.filter.rules:
-        return recipe
     sets = [build(FilterConfig, *rule_set_table(name)) for name in recipe.filter.rules]
     return dataclasses.replace(recipe, filter=with_rule_sets(recipe.filter, sets))
 
@@ -79,13 +77,18 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") ->
                 out.append(
                     f"datasets: {', '.join(d['name'] for d in a)} -> {', '.join(d['name'] for d in b)}"
                 )
+        elif f"{prefix}{key}" == "filter.rule" and isinstance(a, list) and isinstance(b, list):
+            of_a, of_b = ({rule["name"]: rule["drop"] for rule in rules} for rules in (a, b))
+            out += changes(of_a, of_b, "filter.rule ")
+            if [name for name in of_a if name in of_b] != [name for name in of_b if name in of_a]:
+                out.append("filter.rule: the same rules in another order")
         elif a != b:
             out.append(f"{prefix}{key}: {_short(a)} -> {_short(b)}")
     return out
 
 
 def _short(value: Any) -> str:
-    text = "nothing" if value is None else str(value)
+    text = "nothing" if value is None else '""' if value == "" else str(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
 

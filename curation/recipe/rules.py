@@ -106,6 +106,8 @@ def check(
         for reference in references:
             if reference[0].lower() not in known and not more_columns:
                 hint = did_you_mean(reference[0], sorted(columns))
+                if "extra" in known and "did you mean" not in hint:
+                    hint = f"; a column of your own is extra.{reference[0][:80]}{hint}"
                 raise ValueError(f"no column {brief(reference[0])}{hint}")
             _check_field(reference, columns.get(known.get(reference[0].lower(), "")))
         used = frozenset(known.get(r[0].lower(), r[0]) for r in references)

@@ -44,6 +44,17 @@ def test_kept_and_removed_have_the_signals_as_columns(tmp_path: Path) -> None:
     assert removed["words"] < 5
 
 
+def test_a_rule_that_takes_nearly_everything_is_named(tmp_path: Path) -> None:
+    file, out = tmp_path / "in.jsonl", tmp_path / "run"
+    file.write_text("".join(json.dumps({"text": f"Number {i}."}) + "\n" for i in range(1000)))
+    options = ["--drop", "few", "words < 9", "--out", str(out), "--workers", "1"]
+    done = CliRunner().invoke(main, ["filter", str(file), *options])
+    assert done.exit_code == 1
+    assert "the rule few removes 100.0 % of input" in done.output
+    done = CliRunner().invoke(main, ["filter", str(file), *options, "--alarm", "warn", "--update"])
+    assert done.exit_code == 0, done.output
+
+
 def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "in.jsonl"
     file.write_text(json.dumps(ROWS[0]) + "\n")
@@ -51,7 +62,12 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
         (["--rules", "finweb"], "did you mean 'fineweb'?"),
         (["--drop", "few", "wordz < 5"], "did you mean 'words'?"),
         (["--mask", "emial", "x"], "did you mean 'email'?"),
-        ([], "filter"),
+        (["--drop", "few", "words <"], "syntax error"),
+        (["--drop", "few", "1 = 1"], "an expression that reads a column expected"),
+        (["--drop", "few", "random() < words"], "not the same at every run"),
+        (["--drop", "few", "topic = 'a'"], "extra.topic"),
+        (["--drop", "gopher_few_words", ""], "the name of a rule of the sets"),
+        ([], "--rules, --drop, --signals or --mask expected"),
     ):
         done = CliRunner().invoke(
             main, ["filter", str(file), *options, "--out", str(tmp_path / "o")]

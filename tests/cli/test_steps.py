@@ -399,4 +399,5 @@ def test_reasons_are_listed_with_their_meaning() -> None:
     result = call("reasons")
     assert all(name in result.output for name in REASONS)
     assert "MediaWiki" in call("reasons", "stub").output
+    assert "words < 50" in call("reasons", "gopher_few_words").output
     assert "did you mean 'low_quality'" in call("reasons", "low_qualty").output

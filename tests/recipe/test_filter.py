@@ -72,6 +72,11 @@ def test_a_recipe_with_its_sets_taken_in_reads_back_as_itself() -> None:
         ({"mask": {"email": "a\nb"}}, "mask.email"),
         ({"signals": ["a b:c"]}, "signals"),
         ({"rule": [{"name": "a", "drop": "true"}] * 2}, "two rules are called 'a'"),
+        ({"rule": [{"name": "a", "drop": ""}]}, "filter.rule a: an expression expected"),
+        (
+            {"rules": "gopher", "rule": [{"name": "gopher_few_wrds", "drop": ""}]},
+            "did you mean 'gopher_few_words'?",
+        ),
     ],
 )
 def test_what_is_no_table_of_rules_is_refused(table: dict[str, Any], message: str) -> None:
@@ -88,3 +93,18 @@ def test_a_file_of_rules_has_rules_only(tmp_path: Path) -> None:
     (tmp_path / "ours.toml").write_text("= 3")
     with pytest.raises(RecipeError, match="not a TOML file"):
         _filter({"rules": "ours.toml"}, str(tmp_path))
+
+
+def test_changes_name_the_rules_that_differ() -> None:
+    old = {"filter": {"mask": {}, "rule": [{"name": "a", "drop": "words < 5"}]}}
+    new = {
+        "filter": {
+            "mask": {"c4_lines": ""},
+            "rule": [{"name": "b", "drop": "words > 9"}, {"name": "a", "drop": "words < 6"}],
+        }
+    }
+    assert reading.changes(old, new) == [
+        'filter.mask.c4_lines: nothing -> ""',
+        "filter.rule a: words < 5 -> words < 6",
+        "filter.rule b: nothing -> words > 9",
+    ]

@@ -213,11 +213,14 @@ def _ruled_rows(rundir: RunDirectory, ruled: Ruled, text: str) -> Iterator[Row]:
     for signal, replacement in rundir.recipe.filter.mask.items():
         for span in ruled.signals[signal][:MOST_QUOTES]:
             masked = clean(text[span["start"] : span["end"]], 60)
-            yield "", Text(f"{signal}: {masked} is left out as {clean(replacement) or 'nothing'}")
+            fate = f"is written as {clean(replacement)}" if replacement else "is left out"
+            yield "", Text(f"{signal}: {masked} {fate}")
 
 
 def _value(value: Any) -> str:
     """A signal as it is shown: a number, a flag, or how many spans."""
+    if value is None:
+        return "null"
     if isinstance(value, list):
         return counted(len(value), "span")
     return f"{value:,.4g}" if isinstance(value, float) else clean(str(value), 80)

@@ -47,7 +47,7 @@ def show_two_runs(console: Console, a: Run, b: Run, comparison: TwoRuns, only: s
         rows = [(c.dataset, c.before, c.after, f"{c.documents:,}") for c in changes[:MOST_FLOWS]]
         head = ("dataset", "in A", "in B", "documents")
         console.print(table_of(listing("Another fate", head, rows, left=(0, 1, 2))))
-        if more := len(changes) - MOST_FLOWS:
+        if more := len(changes) - len(rows):
             line(f"and {more:,} more kinds (`--json` has all)", "dim")
         _examples(console, a, b, changes)
     if comparison.text_changed:

@@ -128,7 +128,7 @@ def _raise_alarm(
     if lines and rundir.recipe.dedup.alarm == "stop":
         raise AlarmError(
             f"dedup: {lines[0]}. `curation clusters {rundir.out}` shows what the largest clusters "
-            'hold; where that is right, run again with dedup.alarm = "warn" (--alarm warn) and '
+            'hold; where that is right, run again with alarm = "warn" in [dedup] (--alarm warn) and '
             "--update, and it goes on from here"
         )
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.digests import config_digest
-from curation.errors import InputError, did_you_mean
+from curation.errors import InputError, RecipeError, did_you_mean
 from curation.readers.blocklists import loaded_lists, url_lists
 from curation.recipe.filter import LISTS
 from curation.recipe.own import is_own
@@ -97,10 +97,16 @@ def steps(config: FilterConfig) -> tuple[Step, ...]:
 
 
 def named_signals(config: FilterConfig) -> list[str]:
-    """Every name that a rule reads, and every name that is masked."""
+    """Every name that a rule reads, and every name that is masked.
+
+    Raises RecipeError for an expression that is refused whatever columns there are.
+    """
     names: dict[str, None] = {}
-    for rule in config.rule:
-        names |= dict.fromkeys(sorted(columns_of(rule.name, rule.drop)))
+    try:
+        for rule in config.rule:
+            names |= dict.fromkeys(sorted(columns_of(rule.name, rule.drop)))
+    except ValueError as error:
+        raise RecipeError(f"filter: {error}") from error
     return list(names | dict.fromkeys(config.mask))
 
 

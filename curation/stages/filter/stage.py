@@ -194,7 +194,7 @@ def _raise_alarm(rundir: RunDirectory, results: Mapping[Shard, ShardResult]) -> 
     if lines and config.alarm == "stop":
         raise AlarmError(
             f"filter: {lines[0]}. `curation sample {rundir.out} --stage filter` shows what it removed; "
-            'where that is right, run again with filter.alarm = "warn" (--alarm warn) and --update, '
+            'where that is right, run again with alarm = "warn" in [filter] (--alarm warn) and --update, '
             "and it goes on from here"
         )
 

@@ -87,6 +87,7 @@ def test_the_command_shows_examples_and_gives_json(runs: tuple[Any, Any]) -> Non
     assert shown.exit_code == 0, shown.output
     for text in ("8 in A, 8 in B, 7 in both", "dedup: exact_duplicate", "+brook+", "-river-"):
         assert text in shown.output
+    assert "more kinds" not in shown.output
     data = json.loads(CliRunner().invoke(main, ["diff", *folders, "--json"]).output)
     assert data["kept"] == [8, 8, 7]
     only = CliRunner().invoke(main, ["diff", *folders, "--fate", "dedup: exact_duplicate"])

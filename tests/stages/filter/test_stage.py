@@ -151,6 +151,8 @@ def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..
             "no column 'wordz'; did you mean 'words'?",
         ),
         ({"rule": [{"name": "x", "drop": "words + 1"}]}, "rule 'x'"),
+        ({"rule": [{"name": "x", "drop": "words <"}]}, "filter: rule 'x': syntax error"),
+        ({"rule": [{"name": "x", "drop": "ln(words) < 3"}]}, "'ln' is not allowed"),
         ({"rule": [{"name": "x", "drop": "extra.starz < 5"}]}, "starz"),
         ({"mask": {"words": "X"}}, "mask.words"),
         ({"block_lists": ["/no/such/list"]}, "filter.block_lists: no rule reads"),
@@ -160,7 +162,7 @@ def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..
 def test_what_cannot_be_is_one_sentence(
     run_recipe: Callable[..., Any], settings: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises((InputError, RecipeError, TaskError, ValueError)) as caught:
+    with pytest.raises((InputError, RecipeError, TaskError)) as caught:
         run_recipe({"crawl:a": ROWS}, _table(**settings))
     assert message in str(caught.value)
     assert len(str(caught.value).splitlines()) == 1
