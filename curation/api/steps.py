@@ -285,10 +285,11 @@ def _function_name(function: Callable[..., Any]) -> str:
 
     code = getattr(function, "__code__", None)
     file = inspect.getsourcefile(function) if code else None
-    if not file or not file.endswith(".py") or not os.path.exists(file):
+    is_script = getattr(function, "__module__", "") == "__main__"  # importing runs it again
+    if is_script or not file or not file.endswith(".py") or not os.path.exists(file):
         raise InputError(
-            f"signals: a function of a Python file expected, got {brief(function)}; write it into "
-            "a file, which worker processes can read"
+            f"signals: a function of a module expected, got {brief(function)}; write it into a "
+            "file of its own, which worker processes can read, and import it from there"
         )
     return f"{file}:{function.__name__}"
 

@@ -25,6 +25,14 @@ from curation.shown import brief
 FOLDER = Path(__file__).parent / "rule_sets"
 NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 LISTS = ("block_lists", "block_words", "block_soft_words", "block_subwords")  # keys of paths
+# The list that each signal of an address looks into: where none is given it is null.
+LISTED = {
+    "blocked_domain": "block_lists",
+    "blocked_url": "block_lists",
+    "blocked_words": "block_words",
+    "blocked_soft_words": "block_soft_words",
+    "blocked_subwords": "block_subwords",
+}
 MAX_RULES = 500
 MAX_EXPRESSION = 4000  # characters
 # What the ledgers call other things: outcomes that are no reasons, and reasons of other stages.
@@ -128,6 +136,16 @@ def with_rule_sets(config: FilterConfig, sets: Sequence[FilterConfig]) -> Filter
             )
     kept = tuple(rule for rule in rules.values() if rule.drop)
     return replace(config, rules=(), signals=tuple(signals), mask=mask, rule=kept)
+
+
+def for_lists(part: FilterConfig, config: FilterConfig) -> FilterConfig:
+    """A set that ships, for a recipe: its rules on lists that the recipe does not name are none."""
+    missing = [name for name, key in LISTED.items() if not getattr(config, key)]
+    rules = [
+        Rule(rule.name, "") if any(name in rule.drop for name in missing) else rule
+        for rule in part.rule
+    ]
+    return replace(part, rule=tuple(rules))
 
 
 def rule_set_names() -> list[str]:

@@ -19,7 +19,14 @@ from typing import Any, Literal
 
 from curation import store
 from curation.errors import InputError, RecipeError, did_you_mean
-from curation.recipe.filter import LISTS, FilterConfig, rule_set_table, with_rule_sets
+from curation.recipe.filter import (
+    LISTS,
+    FilterConfig,
+    for_lists,
+    rule_set_names,
+    rule_set_table,
+    with_rule_sets,
+)
 from curation.recipe.own import is_own, resolve_own
 from curation.recipe.tables import Recipe
 from curation.shown import brief, masked
@@ -51,7 +58,10 @@ def parse(table: Mapping[str, Any], where: str = "recipe", folder: str = "") -> 
     relative to `folder`, where one is given."""
     recipe = typing.cast(Recipe, build(Recipe, table, where))
     recipe = resolved(recipe, folder) if folder else recipe
-    sets = [build(FilterConfig, *rule_set_table(name)) for name in recipe.filter.rules]
+    sets = []
+    for name in recipe.filter.rules:
+        part = build(FilterConfig, *rule_set_table(name))
+        sets.append(for_lists(part, recipe.filter) if name in rule_set_names() else part)
     return dataclasses.replace(recipe, filter=with_rule_sets(recipe.filter, sets))
 
 

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from curation import store
 from curation.errors import InputError
+from curation.recipe.own import is_own
 from curation.recipe.signals import KINDS
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
@@ -44,10 +45,16 @@ def source_of(rundir: RunDirectory, shard: Shard, name: str) -> Source:
         return Source(rundir.table("classify", shard, "evidence"), "score", documents)
     if name == "cluster_size":
         return Source(rundir.decision("dedup", shard), name, rundir.survivors(shard))
-    if name in SIGNALS:
+    if name in SIGNALS or is_own_signal(rundir, name):
         return Source(rundir.table("filter", shard, "evidence"), name, documents)
     column = {"host": "url"}.get(name, "extra" if name.startswith(EXTRA) else name)
     return Source(documents, column, documents)
+
+
+def is_own_signal(rundir: RunDirectory, name: str) -> bool:
+    """Whether a column can only be that of one of the user's functions."""
+    asked = "filter" in rundir.recipe.stages and any(map(is_own, rundir.recipe.filter.signals))
+    return asked and name not in NAMES and not name.startswith(EXTRA)
 
 
 def column_identity(rundir: RunDirectory, shard: Shard, name: str) -> str:
@@ -60,7 +67,8 @@ def document_column(rundir: RunDirectory, shard: Shard, name: str) -> pa.Array:
     """A column as its table has it: row by row beside the documents, `cluster_size` beside the
     survivors. Null where the documents have no such value, or were not measured."""
     source = source_of(rundir, shard, name)
-    if name in ("quality", *SIGNALS) and store.footer(source.path) is None:  # not measured
+    measured = name in ("quality", *SIGNALS) or is_own_signal(rundir, name)
+    if measured and store.footer(source.path) is None:  # not measured
         return pa.nulls(store.need_footer(source.rows).rows, pa.float64())
     kind, parts = pa.null(), []
     for part in _parts(source, name):
@@ -81,7 +89,7 @@ def column_of(rundir: RunDirectory, shard: Shard, name: str) -> pa.Array:
 def _parts(source: Source, name: str) -> Iterator[pa.Array]:
     own = name.removeprefix(EXTRA)
     columns = store.read_schema(source.path)
-    if name in SIGNALS and name not in columns.names:
+    if source.column not in (*columns.names, "extra"):
         raise InputError(f"mix.by: {name} was not measured; name it in filter.signals")
     if source.column == "extra":
         known = columns.field("extra").type if "extra" in columns.names else pa.struct([])

@@ -108,3 +108,15 @@ def test_changes_name_the_rules_that_differ() -> None:
         "filter.rule a: words < 5 -> words < 6",
         "filter.rule b: nothing -> words > 9",
     ]
+
+
+def test_rules_on_lists_are_taken_where_lists_are_given() -> None:
+    without, given = (
+        _filter({"rules": "fineweb"}),
+        _filter({"rules": "fineweb", "block_lists": "x"}),
+    )
+    assert not [name for name in without.reasons() if name.startswith("blocked")]
+    assert [name for name in given.reasons() if name.startswith("blocked")] == [
+        "blocked_domain",
+        "blocked_url",
+    ]

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 MOST_VALUES = 200_000  # documents of a dataset whose signals are looked at
+FEW_VALUES = 500  # below which no value is put into the outer bins
 BINS = 40
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 
@@ -187,11 +188,12 @@ def shape(
 
 def _edges(values: npt.NDArray[np.float64], thresholds: Sequence[float]) -> npt.NDArray[np.float64]:
     """Equal bins over nearly all values, and over thresholds that are not far from them."""
-    low, high = np.quantile(values, [0.005, 0.98])
+    few = len(values) < FEW_VALUES
+    low, high = np.quantile(values, [0, 1] if few else [0.005, 0.98])
     near = [number for number in thresholds if low - (high - low) <= number <= high + (high - low)]
     low, high = min([low, *near]), max([high, *near])
     if low == high:
-        low, high = low - 0.5, high + 0.5
+        high = low + 1
     return np.linspace(low, high, BINS + 1)
 
 

@@ -22,13 +22,13 @@ import pyarrow.compute as pc
 from curation import store
 from curation.digests import config_digest
 from curation.errors import AlarmError, InputError, RecipeError, did_you_mean
-from curation.recipe.filter import LISTS
+from curation.recipe.filter import LISTED, LISTS
 from curation.recipe.line import survivors_writer
 from curation.recipe.rules import check as check_rule
 from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, check_ledgers, run_once
-from curation.rundir.survivors import counted, write_survivors
+from curation.rundir.survivors import counted, shard_masks, write_survivors
 from curation.stages.filter.expressions import decide
 from curation.stages.filter.measure import (
     Measurement,
@@ -37,6 +37,7 @@ from curation.stages.filter.measure import (
     decision_table,
     measure_batch,
     measurement,
+    named_signals,
     own_types,
     read_columns,
 )
@@ -56,11 +57,7 @@ def check(rundir: RunDirectory) -> None:
     asked = measurement(config)
     columns = columns_before(config, asked)
     later = any("extra" in function.columns for function in asked.own.values())
-    if not asked.lists_digest and (unread := [n for n in LISTS if getattr(config, n)]):
-        raise RecipeError(
-            f"filter.{unread[0]}: no rule reads what it is for; add one, for instance "
-            'drop = "blocked_domain", or "url" to `signals`'
-        )
+    _check_lists(config, asked)
     for name in config.mask:
         if name not in columns and not later:
             raise RecipeError(f"filter.mask: no signal {name!r}{did_you_mean(name, [*columns])}")
@@ -71,6 +68,25 @@ def check(rundir: RunDirectory) -> None:
             check_rule(rule.name, rule.drop, columns, more_columns=later)
     except ValueError as error:
         raise RecipeError(f"filter: {error}") from error
+
+
+def _check_lists(config: FilterConfig, asked: Measurement) -> None:
+    """Raise RecipeError where a rule reads a signal of a list that is not there, or a list is there
+    and nothing reads its signals."""
+    measured = {name for step in asked.steps for name in step.columns if name in LISTED}
+    for name in sorted(measured & set(named_signals(config))):
+        if not getattr(config, LISTED[name]):
+            raise RecipeError(
+                f"filter: a rule reads {name}, and no list says what is blocked; name lists in "
+                f"{LISTED[name]}"
+            )
+    for key in LISTS:
+        names = [name for name in LISTED if LISTED[name] == key]
+        if getattr(config, key) and not measured & set(names):
+            raise RecipeError(
+                f"filter.{key}: no rule reads what it is for; add one, for instance "
+                f'drop = "{names[0]}{"" if key == "block_lists" else " > 0"}", or "url" to `signals`'
+            )
 
 
 def outside(rundir: RunDirectory, plan: Plan) -> str:
@@ -160,11 +176,24 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
         if writes:
             write_survivors(rundir, shard, digest, keep)
         shard_ledger = counted(chars, np.ones(len(keep), bool), columns[1])
+        if writes and "tokenize" not in rundir.recipe.stages:  # which counts them otherwise
+            ledger.add(shard_ledger, ledger.MASKED, *_masked(rundir, shard, keep))
         with store.TableWriter(path, schema.FILTERED, digest, shard_ledger) as writer:
             writer.write(pa.record_batch(columns, schema=schema.FILTERED))
         return ShardResult(digest, shard_ledger)
 
     return run_once(path, digest, make, rundir.survivors(shard) if writes else "")
+
+
+def _masked(rundir: RunDirectory, shard: Shard, keep: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """How many kept documents have masks, and the code points that these stand for."""
+    masks = shard_masks(rundir, shard)
+    if masks is None:
+        return 0, 0
+    masks = masks.filter(pa.array(keep)).drop_null()
+    spans = masks.flatten()
+    chars = pc.sum(pc.subtract(spans.field("end"), spans.field("start"))).as_py() or 0
+    return len(masks), chars
 
 
 def _decision_columns(

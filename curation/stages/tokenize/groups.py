@@ -47,7 +47,8 @@ def check_column(rundir: RunDirectory) -> None:
     if not by:
         return
     asked = grouping(by)
-    if not asked.column.startswith(columns.EXTRA) and asked.column not in columns.NAMES:
+    known_name = asked.column.startswith(columns.EXTRA) or asked.column in columns.NAMES
+    if not known_name and not columns.is_own_signal(rundir, asked.column):
         known = [*columns.NAMES, "quality_decile", "extra.NAME"]
         raise InputError(
             f"mix.by: no column {asked.column[:80]!r}{did_you_mean(asked.column, known)}"
@@ -56,7 +57,7 @@ def check_column(rundir: RunDirectory) -> None:
     if stage and stage not in stages:
         raise InputError(
             f"mix.by: {by!r} needs the stage {stage}, which this recipe leaves out; add it to "
-            "`stages`, or name a column of the documents"
+            f"`stages`, or write extra.{asked.column} for a column of the input"
         )
     if asked.quantiles and asked.column == "cluster_size":
         raise InputError(

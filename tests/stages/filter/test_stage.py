@@ -120,6 +120,39 @@ def _tokens(row: dict[str, Any]) -> list[int]:
     return np.frombuffer(row["tokens"][0], "<u2")[:-1].tolist()
 
 
+def test_what_masks_stand_for_is_counted_without_tokens_too(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rundir, plan = run_recipe({"crawl:a": ROWS}, _table(mask={"email": ""}))
+    counts = store.need_footer(rundir.decision("filter", plan.shards[0])).ledger
+    assert counts["masked"] == [1, len("orla@finch-lamps.org"), 0]
+
+
+def test_a_mixture_is_weighed_by_a_signal_and_by_one_of_the_users(
+    run_recipe: Callable[..., Any], tmp_path: Any
+) -> None:
+    (tmp_path / "mine.py").write_text(
+        "import pyarrow.compute as pc\n\ndef size(batch):\n"
+        "    return pc.utf8_length(batch.column('text'))\n"
+    )
+    rows = [{"id": str(i), "text": LONG * (i + 1)} for i in range(6)]
+    for by, limit in (("words", "40+"), ("size", "200+")):
+        table = _table(rule=RULES[:1], signals=[f"{tmp_path}/mine.py:size"])
+        table["stages"] = ["extract", "filter", "tokenize", "mix"]
+        table["mix"] = {
+            "weights": {"a": 1},
+            "shards": 1,
+            "validation": 0.0,
+            "by": by,
+            "by_weights": {"a": {"0+": 0.0, limit: 1.0}},
+        }
+        rundir, plan = run_recipe({"crawl:a": rows}, table, out=by)
+        groups = store.read_table(rundir.table("tokens", plan.shards[0]), ["group"]).column(0)
+        measured = store.read_table(rundir.table("filter", plan.shards[0], "evidence"), [by])
+        values = measured.column(0).to_pylist()
+        assert [float(group) for group in groups.to_pylist()] == values
+
+
 def test_a_removed_span_is_not_read_by_later_groups(run_recipe: Callable[..., Any]) -> None:
     lines = [LONG.strip()] * 3 + ["Home | About | Contact | Menu | Login | Search | More"] * 5
     rows = [{"id": "a", "text": "\n".join(lines)}]
@@ -155,6 +188,7 @@ def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..
         ({"rule": [{"name": "x", "drop": "ln(words) < 3"}]}, "'ln' is not allowed"),
         ({"rule": [{"name": "x", "drop": "extra.starz < 5"}]}, "starz"),
         ({"mask": {"words": "X"}}, "mask.words"),
+        ({"rule": [{"name": "x", "drop": "blocked_domain"}]}, "no list says what is blocked"),
         ({"block_lists": ["/no/such/list"]}, "filter.block_lists: no rule reads"),
         ({"block_lists": ["/no/such/list"], "signals": ["url"]}, "/no/such/list"),
     ],
