@@ -61,7 +61,7 @@ def ledger_table(by_stage: Mapping[str, Mapping[str, ledgers.Ledger]]) -> pa.Tab
 
 def _place(entry: tuple[str, Any]) -> tuple[int, str]:
     """What came in first, what stays last, the reasons by name between them."""
-    ends = {ledgers.IN: 0, ledgers.CUT: 2, ledgers.KEPT: 3}
+    ends = {ledgers.IN: 0, ledgers.CUT: 2, ledgers.MASKED: 2, ledgers.KEPT: 3}
     return ends.get(entry[0], 1), entry[0]
 
 
@@ -160,7 +160,7 @@ class Result:
         """Documents by reason, those of the reading first."""
         counts: dict[str, int] = {}
         for row in self.ledger.to_pylist():
-            known = row["outcome"] in (ledgers.IN, ledgers.KEPT, ledgers.CUT)
+            known = row["outcome"] in ledgers.NO_REASONS
             if row["dataset"] == INPUT and not known:
                 counts[row["outcome"]] = counts.get(row["outcome"], 0) + row["documents"]
         return counts

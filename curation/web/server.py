@@ -19,6 +19,7 @@ from curation.web.guard import TOKEN, is_loopback
 if TYPE_CHECKING:
     from curation.web.opened import OpenRun
 
+LAST_S = 20.0  # how long the end waits for what is being read
 WAITING = 64  # requests at once; more are answered with 503
 
 
@@ -38,7 +39,8 @@ def serve(
     if token:
         say("Whoever has this address sees the run; nothing is encrypted on the way.")
     say("ctrl-C ends it.")
-    threading.Thread(target=warm, args=(app.runs,), daemon=True).start()
+    warming = threading.Thread(target=warm, args=(app.runs,), daemon=True)
+    warming.start()
     if opens:
         import webbrowser
 
@@ -56,8 +58,11 @@ def serve(
         ws="none",
     )
     server = uvicorn.Server(config)
-    with listener:
-        server.run(sockets=[listener])
+    try:
+        with listener:
+            server.run(sockets=[listener])
+    finally:
+        warming.join(LAST_S)  # a thread that reads tables while Python ends would abort it
 
 
 def warm(runs: Sequence[OpenRun]) -> None:

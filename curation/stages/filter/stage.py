@@ -177,7 +177,9 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
             write_survivors(rundir, shard, digest, keep)
         shard_ledger = counted(chars, np.ones(len(keep), bool), columns[1])
         if writes and "tokenize" not in rundir.recipe.stages:  # which counts them otherwise
-            ledger.add(shard_ledger, ledger.MASKED, *_masked(rundir, shard, keep))
+            documents, masked_chars = _masked(rundir, shard, keep)
+            if documents:
+                ledger.add(shard_ledger, ledger.MASKED, documents, masked_chars)
         with store.TableWriter(path, schema.FILTERED, digest, shard_ledger) as writer:
             writer.write(pa.record_batch(columns, schema=schema.FILTERED))
         return ShardResult(digest, shard_ledger)

@@ -91,6 +91,8 @@ def plan_mixture(
                 "`curation report` shows where they went. Set its weight to 0 to go on without it"
             )
         rows.append((name, weights[name] / whole, train, held_out))
+    if not rows:
+        raise InputError("mix: no dataset with a weight above 0 is there to mix")
     once = [_once(name, train, groups.get(name, ())) for name, _, train, _ in rows]
     tokens = budget or min(count / row[1] for count, row in zip(once, rows, strict=True))
     shares = [
