@@ -4,7 +4,7 @@ Evidence: one row a document with every signal (measure.py). Decision: the first
 a document removes it, and its name is the reason; what each rule would remove alone stands beside it
 (expressions.py). Another threshold decides again from the evidence, no text is measured again.
 
-Cost: measuring reads each text once, at some 60 MB/s a core; deciding reads the evidence and, where
+Cost: measuring reads each text once, at some 40 MB/s a core; deciding reads the evidence and, where
 this stage writes the survivors, the texts. Memory: one row group, and the evidence of one shard.
 """
 
