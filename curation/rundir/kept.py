@@ -41,7 +41,7 @@ OURS = (*FIRST, "date", "language", "language_score")
 FURTHER = ("record_id", "crawl_language", "crawl_language_share", "crawl_language_reliable",
            "robots", "license", "license_from", "archive", "offset", "place")  # fmt: skip
 # No column of the input is called so: there it is input_<name>.
-RESERVED = (*FIRST, "piece", "quality", "content")
+RESERVED = (*FIRST, "piece", "quality", "content", "masks")
 Types = dict[str, pa.DataType]
 
 

@@ -17,7 +17,7 @@ from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError, RecipeError, did_you_mean
 from curation.readers.blocklists import loaded_lists, url_lists
-from curation.recipe.filter import LISTS
+from curation.recipe.filter import LISTED, LISTS
 from curation.recipe.own import is_own
 from curation.recipe.rules import columns_of
 from curation.recipe.signals import GROUPS, KINDS, group_of, has_spans
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from curation.recipe.filter import FilterConfig
     from curation.rundir.directory import RunDirectory, Shard
 
+# The groups that one kernel measures together.
+QUALITY = ("gopher", "gopher_repetition", "c4", "c4_any_ending", "fineweb")
+_OF_DECISIONS = ("keep", "reason", "fired", "undecided", "masks")  # no signal is called so
 # Columns of documents that no rule reads: the text itself, and what only this run knows.
 NOT_FOR_RULES = ("text", "content", "record_id")
 
@@ -122,7 +125,7 @@ def columns_before(config: FilterConfig, asked: Measurement) -> dict[str, pa.Dat
     columns |= {"chars": pa.int64(), **shipped_types(), "extra": None}
     for function in asked.own.values():
         if "extra" not in function.columns:
-            columns |= signal_types(function, set(columns))
+            columns |= signal_types(function, {*columns, *_OF_DECISIONS})
     return columns
 
 
@@ -153,7 +156,7 @@ def read_columns(asked: Measurement, documents: pa.Schema) -> list[str]:
 def own_types(asked: Measurement, documents: pa.Schema) -> dict[str, dict[str, pa.DataType]]:
     """The columns of each of the user's functions, with their types."""
     extra = documents.field("extra").type if "extra" in documents.names else None
-    taken = {*documents.names, *shipped_types(), "chars"}
+    taken = {*documents.names, *shipped_types(), "chars", *_OF_DECISIONS}
     types: dict[str, dict[str, pa.DataType]] = {}
     for name, function in asked.own.items():
         types[name] = signal_types(function, taken, extra)
@@ -173,9 +176,20 @@ def measure_batch(
     """
     texts = batch.column("text")
     columns: dict[str, pa.Array] = {"chars": pa.array(char_lengths(texts))}
+    shared: dict[tuple[str, ...], dict[str, pa.Array]] = {}
     for step in asked.steps:
         if step.name in asked.own:
             part = measure_own(asked.own[step.name], batch, types[step.name], first_row)
+        elif step.name in QUALITY:  # the words of a text are found once for all groups that read it
+            if step.without not in shared:
+                from curation.kernels import quality
+
+                spans = {name: columns[name] for name in step.without}
+                alike = [
+                    s.name for s in asked.steps if s.name in QUALITY and s.without == step.without
+                ]
+                shared[step.without] = quality.measure(_without(texts, spans), alike)
+            part = shared[step.without]
         else:
             spans = {name: columns[name] for name in step.without}
             part = _measured(asked, step, batch, _without(texts, spans))
@@ -195,21 +209,16 @@ def _measured(
         from curation.kernels import pii
 
         return pii.measure(texts, step.columns)
-    if step.name in ("chars", "prose"):
-        from curation.kernels.buffers import text_buffers
-        from curation.kernels.signals import signals
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.signals import signals
 
-        values = signals(*text_buffers(texts), step.columns)
-        return {name: pa.array(values[:, i]) for i, name in enumerate(step.columns)}
-    from curation.kernels import quality
-
-    return quality.measure(texts, [step.name])
+    values = signals(*text_buffers(texts), step.columns)
+    return {name: pa.array(values[:, i]) for i, name in enumerate(step.columns)}
 
 
 def _looked_for(name: str, column: pa.Array, lists: Sequence[Sequence[str]]) -> pa.Array:
     """The column; null where no list says what to look for."""
-    place = {"blocked_words": 1, "blocked_soft_words": 2, "blocked_subwords": 3}.get(name, 0)
-    missing = name.startswith("blocked") and not lists[place]
+    missing = name in LISTED and not lists[LISTS.index(LISTED[name])]
     return pa.nulls(len(column), column.type) if missing else column
 
 
