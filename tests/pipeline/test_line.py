@@ -149,6 +149,7 @@ def test_killed_at_random_moments_it_ends_the_same(
         str(out),
     ]
     expected = fingerprint(sample_run)
+    ended: list[int] = []
     for files in sorted(random.Random(0).sample(range(1, len(expected)), kills)):
         with open(tmp_path / "log", "wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
@@ -157,7 +158,10 @@ def test_killed_at_random_moments_it_ends_the_same(
             ):
                 time.sleep(0.01)
             os.killpg(process.pid, signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL, (tmp_path / "log").read_text()[-2000:]
+        ended.append(process.wait())
+        # On a busy machine a run can end by itself between two looks at its files.
+        assert ended[-1] in (-signal.SIGKILL, 0), (tmp_path / "log").read_text()[-2000:]
+    assert -signal.SIGKILL in ended
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     assert fingerprint(out) == expected
