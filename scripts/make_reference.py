@@ -18,7 +18,8 @@ import click
 import pyarrow as pa
 
 import curation
-from curation.cli import COMMANDS, main
+from curation.cli import main
+from curation.cli.lazy import LazyGroup
 from curation.keys import expected
 from curation.recipe import tables
 from curation.recipe.filter import Rule
@@ -201,15 +202,18 @@ def tables_page() -> str:
 
 def commands_page() -> str:
     parts = [MADE, "# Commands\n", "What `curation COMMAND --help` prints.\n"]
-    context = click.Context(main, info_name="curation", terminal_width=90, max_content_width=90)
-    for name in COMMANDS:
-        command = main.get_command(context, name)
-        assert command is not None
-        inner = click.Context(
-            command, context, name, terminal_width=90, max_content_width=90
-        ).get_help()
-        lines = [line.rstrip() for line in inner.splitlines()]
-        parts += [f"## curation {name}\n", "```text", *lines, "```", ""]
+
+    def add(group: LazyGroup, context: click.Context) -> None:
+        for name in group.list_commands(context):
+            command = group.get_command(context, name)
+            assert command is not None
+            inner = click.Context(command, context, name, terminal_width=90, max_content_width=90)
+            lines = [line.rstrip() for line in inner.get_help().splitlines()]
+            parts.extend([f"## {inner.command_path}\n", "```text", *lines, "```", ""])
+            if isinstance(command, LazyGroup):
+                add(command, inner)
+
+    add(main, click.Context(main, info_name="curation", terminal_width=90, max_content_width=90))
     return "\n".join(parts)
 
 

@@ -7,7 +7,6 @@ where it was interrupted: 130 for ctrl-C.
 from __future__ import annotations
 
 import contextlib
-import importlib
 import os
 import signal
 import sys
@@ -15,13 +14,14 @@ from typing import Any
 
 import click
 
-from curation.errors import CurationError, did_you_mean, system_sentence
+from curation.cli.lazy import LazyGroup, Sections
+from curation.errors import CurationError, system_sentence
 from curation.shown import masked, printable
 from curation.version import __version__
 
 # The commands by the heading of the help page that they stand under, in its order: where each is, and
 # what it does in a line, so that the page imports none of them.
-SECTIONS = {
+SECTIONS: Sections = {
     "The line": {
         "init": ("run:init", "Write a commented recipe, to fill in."),
         "run": ("run:run", "Run a recipe into a run directory, or go on with it."),
@@ -65,6 +65,8 @@ SECTIONS = {
         "generate": ("train:generate", "Write text with a trained model."),
         "evaluate": ("evaluate:evaluate", "Score a trained model on benchmarks."),
         "ablate": ("ablate:ablate", "Train on curated and on raw text, and compare."),
+        "tune": ("tune:tune", "Train a model further, as GPT-1 and InstructGPT were."),
+        "study": ("study:study", "Experiments on a trained model."),
     },
     "Tools": {
         "webtext-urls": (
@@ -74,7 +76,7 @@ SECTIONS = {
         "completion": ("completion:completion", "The script for TAB in bash, zsh or fish."),
     },
 }
-COMMANDS = {name: place for rows in SECTIONS.values() for name, (place, _) in rows.items()}
+COMMANDS = [name for rows in SECTIONS.values() for name in rows]
 
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -95,47 +97,8 @@ def _close_stdout() -> None:
         os.dup2(nowhere, sys.stdout.fileno())
 
 
-class Commands(click.Group):
-    """The group: imports a command's module when it is asked for, and turns what goes wrong into one sentence."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
-        module, name = COMMANDS[cmd_name].split(":")
-        command: click.Command = getattr(importlib.import_module(f"curation.cli.{module}"), name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The commands in sections, a line each, on one screen."""
-        width = max(map(len, COMMANDS))
-        for title, commands in SECTIONS.items():
-            formatter.write_heading(title)
-            with formatter.indentation():
-                formatter.write_dl(
-                    [(f"{name:<{width}}", text) for name, (_, text) in commands.items()]
-                )
-
-    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[Any]:
-        """Names of commands with their lines; click itself would import every command."""
-        from click.shell_completion import CompletionItem
-
-        if incomplete.startswith("-"):
-            return super().shell_complete(ctx, incomplete)
-        return [
-            CompletionItem(name, help=text)
-            for commands in SECTIONS.values()
-            for name, (_, text) in commands.items()
-            if name.startswith(incomplete)
-        ]
-
-    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
-        known = [*COMMANDS, *self.commands]
-        if args and not args[0].startswith("-") and args[0] not in known:
-            ctx.fail(f"no command {args[0]!r}{did_you_mean(args[0], known)}")
-        return super().resolve_command(ctx, args)
+class Commands(LazyGroup):
+    """The commands of `curation`: turns what goes wrong into one sentence."""
 
     def invoke(self, ctx: click.Context) -> Any:
         before = {number: signal.getsignal(number) for number in INTERRUPTS}
@@ -176,7 +139,9 @@ class Commands(click.Group):
 
 
 @click.group(
-    cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+    cls=Commands,
+    sections=SECTIONS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.version_option(__version__, prog_name="curation")
 def main() -> None:

@@ -208,5 +208,5 @@ def run_job(stage: str | None, arguments: list[str]) -> None:
 
     from curation.cli import Commands
 
-    group = Commands(name="job", commands={"job": command})
+    group = Commands(name="job", sections={}, commands={"job": command})
     group.main(args=["job", *arguments])

@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "cli/extractor.py": "cli/test_train_extractor.py",
     "cli/inspect.py": "inspect/test_commands.py",
     "cli/label.py": "inspect/evidence/test_labels.py",
+    "cli/lazy.py": "cli/test_completion.py",
     "cli/mix.py": "inspect/evidence/test_mixture.py",
     "cli/progress.py": "cli/test_run.py",
     "cli/quality.py": "inspect/evidence/test_fit.py",

@@ -1,0 +1,24 @@
+"""`curation tune`: train a model further, as GPT-1 and InstructGPT were."""
+
+from __future__ import annotations
+
+import click
+
+from curation.cli.lazy import LazyGroup, Sections
+
+SECTIONS: Sections = {
+    "GPT-1": {
+        "finetune": ("tune.finetune:finetune", "Fine-tune a model on a task with labels."),
+    },
+    "InstructGPT": {
+        "sft": ("tune.sft:sft", "Train on demonstrations."),
+        "rank": ("tune.rank:rank", "Rank several answers to each prompt."),
+        "reward": ("tune.reward:reward", "Train a reward model on rankings."),
+        "ppo": ("tune.ppo:ppo", "Train a model by its reward, with pre-training gradients."),
+    },
+}
+
+
+@click.group(cls=LazyGroup, sections=SECTIONS)
+def tune() -> None:
+    """Train a model further: fine-tuning as GPT-1, and people's preferences as InstructGPT."""
