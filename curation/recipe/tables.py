@@ -282,6 +282,11 @@ class Recipe:
         for stage in self.stages:
             if stage not in STAGES:
                 raise ValueError(f"stages: no stage {brief(stage)}{did_you_mean(stage, STAGES)}")
+        if list(self.stages) != (ordered := [s for s in STAGES if s in self.stages]):
+            raise ValueError(
+                f"stages: each once and in the order of the line expected, {', '.join(ordered)}; "
+                f"got {', '.join(self.stages)}"
+            )
         check_bounds(self)
         from curation import store
 

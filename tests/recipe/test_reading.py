@@ -31,6 +31,10 @@ EXTRACT_ONLY: dict[str, Any] = {"stages": ["extract"], "dataset": [DATASET]}
         ({"dedup": {"bands": 5000, "rows": 9}}, "bands: at most 10,000 hashes .*got 45,000"),
         ({"dedup": {"bands": "many"}}, "bands: int or one of 'auto' expected, got 'many'"),
         ({"stages": ["extract", "dedupe"]}, "no stage 'dedupe'; did you mean 'dedup'?"),
+        (
+            {"stages": ["dedup", "extract", "dedup"]},
+            "stages: each once and in the order of the line expected, extract, dedup; got dedup, extract",
+        ),
         ({"dataset": []}, "at least one"),
         ({"dataset": [DATASET, DATASET]}, "two datasets are called 'a'"),
         ({"dataset": [{"name": "a"}]}, "give either `files`, `crawls`"),

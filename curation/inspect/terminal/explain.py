@@ -205,11 +205,12 @@ def _ruled_rows(rundir: RunDirectory, ruled: Ruled, text: str) -> Iterator[Row]:
     rules = {rule.name: rule.drop for rule in rundir.recipe.filter.rule}
     line = "no rule is true of it" if ruled.keep else f"{ruled.fired[0]} removes it"
     yield "filter", Text(f"{line}; {counted(len(rules), 'rule')} looked at")
-    for names, word in ((ruled.fired, "true"), (ruled.undecided, "undecided")):
-        for name in names:
-            read = sorted(columns_of(name, rules[name]) & ruled.signals.keys())
-            values = ", ".join(f"{signal} {_value(ruled.signals[signal])}" for signal in read)
-            yield "", Text(clean(f"{name} is {word}: {rules[name]}" + f" ({values})" * bool(read)))
+    for name in ruled.fired:
+        read = sorted(columns_of(name, rules[name]) & ruled.signals.keys())
+        values = ", ".join(f"{signal} {_value(ruled.signals[signal])}" for signal in read)
+        yield "", Text(clean(f"{name} is true: {rules[name]}" + f" ({values})" * bool(read)))
+    if ruled.undecided:
+        yield "", Text(clean(f"null, so undecided: {', '.join(ruled.undecided)}"))
     for signal, replacement in rundir.recipe.filter.mask.items():
         for span in ruled.signals[signal][:MOST_QUOTES]:
             masked = clean(text[span["start"] : span["end"]], 60)

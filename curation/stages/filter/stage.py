@@ -105,13 +105,13 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     results = engine.map("filter: decide", partial(decide_shard, rundir), shards)
     by_shard = dict(zip(shards, results, strict=True))
     check_ledgers(rundir, "filter", by_shard)
-    _raise_alarm(rundir, by_shard)
+    _write_warnings(rundir, by_shard)
     return by_shard
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
-    """The alarms of a finished run's rules, a line each."""
-    path = rundir.path("filter", "alarms.json")
+    """The alarms of a finished run's rules, and the rules that decided nothing, a line each."""
+    path = rundir.path("filter", "warnings.json")
     return [f"filter: {line}" for line in store.read_json(path)] if store.exists(path) else []
 
 
@@ -166,7 +166,7 @@ def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
 
     def make() -> ShardResult:
         table = decision_table(rundir, shard)
-        fires = decide(table, rules).fires.values()
+        fires = decide(table, rules).values()
         shape = (len(rules), table.num_rows)
         fired = np.array([pc.fill_null(row, False) for row in fires], bool).reshape(shape)
         undecided = np.array([row.is_null() for row in fires], bool).reshape(shape)
@@ -216,18 +216,44 @@ def _places(flags: npt.NDArray[np.bool_]) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(rules))
 
 
-def _raise_alarm(rundir: RunDirectory, results: Mapping[Shard, ShardResult]) -> None:
-    """Write the alarms to filter/alarms.json; raise AlarmError for them unless the recipe says to
-    go on."""
+def _write_warnings(rundir: RunDirectory, results: Mapping[Shard, ShardResult]) -> None:
+    """Write what to warn of to filter/warnings.json; raise AlarmError for the alarms among them
+    unless the recipe says to go on."""
     config = rundir.recipe.filter
     lines = alarms(ledgers_by_dataset(results), config)
-    store.write_json(rundir.path("filter", "alarms.json"), lines)
+    undecided = never_decided(rundir, list(results))
+    store.write_json(rundir.path("filter", "warnings.json"), lines + undecided)
     if lines and config.alarm == "stop":
         raise AlarmError(
             f"filter: {lines[0]}. `curation sample {rundir.out} --stage filter` shows what it removed; "
             'where that is right, run again with alarm = "warn" in [filter] (--alarm warn) and --update, '
             "and it goes on from here"
         )
+
+
+def never_decided(rundir: RunDirectory, shards: Sequence[Shard]) -> list[str]:
+    """The rules that are null for every document of a dataset, a line each: they removed nothing,
+    and say nothing of what stayed.
+
+    Reads decisions of a dataset until each rule has decided once: most often those of one shard.
+    """
+    names = rundir.recipe.filter.reasons()
+    out = []
+    for dataset in dict.fromkeys(shard.dataset for shard in shards):
+        rules, rows = np.arange(len(names)), 0
+        for shard in (s for s in shards if s.dataset == dataset and len(rules)):
+            table = store.read_table(rundir.decision("filter", shard), ["undecided"])
+            places = pc.list_flatten(table.column(0)).to_numpy()
+            counts = np.bincount(places, minlength=len(names))
+            rules = rules[counts[rules] == table.num_rows]
+            rows += table.num_rows
+        if rows:
+            out += [
+                f"the rule {names[rule]} is null for each of the {rows:,} documents of {dataset}, "
+                "so it removed none: what it reads is missing there"
+                for rule in rules
+            ]
+    return out
 
 
 def ledgers_by_dataset(results: Mapping[Shard, ShardResult]) -> dict[str, ledger.Ledger]:

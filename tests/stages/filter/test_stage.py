@@ -11,7 +11,7 @@ from curation import store
 from curation.errors import AlarmError, InputError, RecipeError, TaskError
 from curation.kernels.bpe import encoding
 from curation.recipe import reading
-from curation.stages.filter.stage import warnings
+from curation.stages.filter.stage import never_decided, warnings
 
 LONG = "Each evening the keeper of the lamps wrote down what had happened on the river. "
 ROWS = [
@@ -173,6 +173,20 @@ def test_a_rule_that_takes_nearly_everything_is_an_alarm(run_recipe: Callable[..
     table["filter"]["alarm"] = "warn"
     rundir, _ = run_recipe({"crawl:a": rows}, table)
     assert warnings(rundir)[0].startswith("filter: the rule all_of_it removes 100.0 % of a")
+
+
+def test_a_rule_that_is_null_for_a_whole_dataset_is_warned_of(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rows = [{"id": str(i), "text": f"{LONG} {i}"} for i in range(3)]
+    addressed = [{**row, "url": "https://a.org/x"} for row in rows]
+    table = _table(rule=[{"name": "tag", "drop": "url LIKE '%/tag/%'"}], alarm="warn")
+    rundir, plan = run_recipe({"crawl:a": rows, "crawl:b": addressed}, table)
+    assert warnings(rundir) == [
+        "filter: the rule tag is null for each of the 3 documents of a, so it removed none: what it "
+        "reads is missing there"
+    ]
+    assert never_decided(rundir, [s for s in plan.shards if s.dataset == "b"]) == []
 
 
 @pytest.mark.parametrize(
