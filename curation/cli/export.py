@@ -6,8 +6,8 @@ from typing import Literal
 
 import click
 
-from curation.cli.console import say
-from curation.cli.options import Words, update_option, workers_option
+from curation.cli.console import print_json, say
+from curation.cli.options import Words, json_option, update_option, workers_option
 from curation.formats.layouts import FORMATS
 
 
@@ -51,6 +51,7 @@ from curation.formats.layouts import FORMATS
 @click.option("--private", is_flag=True, help="With --push: a data set that is made is private.")
 @workers_option
 @update_option
+@json_option
 def export(
     run: str,
     format_: str,
@@ -65,6 +66,7 @@ def export(
     private: bool,
     workers: int | None,
     update: bool,
+    as_json: bool,
 ) -> None:
     """Write what RUN keeps for another program: documents, or tokens for a trainer.
 
@@ -100,8 +102,11 @@ def export(
             progress=steps,
             say=steps.say,
         )
+    if as_json:
+        return print_json(made)
     counts = {"texts": made.documents, "tokens": made.tokens}
     what = " and ".join(f"{n:,} {name}" for name, n in counts.items() if n)
     say(f"Wrote {what} in {len(made.files):,} files ({made.bytes:,} bytes): {out}")
     if made.address:
         say(f"Pushed to {made.address}")
+    return None

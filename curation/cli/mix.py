@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from curation.cli.console import console
+from curation.cli.console import console, print_json
 from curation.cli.options import (
     config_options,
+    json_option,
     out_or_plan_option,
     update_option,
     workers_option,
@@ -40,6 +41,7 @@ from curation.recipe.tables import MixConfig, Recipe
 @out_or_plan_option
 @workers_option
 @update_option
+@json_option
 def mix(
     inputs: tuple[str, ...],
     weights: str | None,
@@ -129,8 +131,12 @@ def _print_plan(rundir: Any, run_plan: Any) -> None:
     from curation.inspect.evidence.mixture import mixture_plan
     from curation.inspect.terminal.mixture import plan_parts
 
-    for part in plan_parts(rundir, mixture_plan(rundir, run_plan)):
+    rows = mixture_plan(rundir, run_plan)
+    if click.get_current_context().params["as_json"]:
+        return print_json(rows)
+    for part in plan_parts(rundir, rows):
         console().print(part)
+    return None
 
 
 def _pairs(items: Iterable[str], form: str, nameless: bool = False) -> dict[str, str]:

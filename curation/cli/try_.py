@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from curation.cli.console import console, say
-from curation.cli.options import Words, out_option, update_option, workers_option
+from curation.cli.options import Words, json_option, out_option, update_option, workers_option
 
 if TYPE_CHECKING:
     from curation.inspect.evidence.sample import SampledDocument
@@ -52,6 +52,7 @@ languages = {languages}
 @out_option
 @workers_option
 @update_option
+@json_option
 def try_(
     inputs: tuple[str, ...],
     pages: int,
@@ -60,12 +61,14 @@ def try_(
     out: str,
     workers: int | None,
     update: bool,
+    as_json: bool,
 ) -> None:
     """What the line makes of the first pages of INPUT, without a recipe.
 
     Takes the main text of each page, keeps some languages, scores the quality with the model that
     ships with curation, and removes near duplicates. Shows what left and why, pages that were kept
-    and pages that were removed, and the command that does the same for all pages.
+    and pages that were removed, and the command that does the same for all pages. With --json the
+    pages are left to `curation sample DIR --json`.
 
     \b
     Example:
@@ -82,12 +85,12 @@ def try_(
     dataset = {"name": "input", "role": "crawl", "files": files}
     first = {"first_pages": max(1, pages // max(1, number))}
     settings = {"extract": {"languages": list(languages)}, "dedup": {"alarm": "warn"}}
-    run_tables(
-        settings, STAGES, [dataset | first], out=out, workers=workers, update=update, export=False
-    )
+    options: dict[str, Any] = {"out": out, "workers": workers, "update": update}
+    run_tables(settings, STAGES, [dataset | first], export=False, as_json=as_json, **options)
     rundir, run_plan = plan.read(out)
-    for part in _shown(rundir, run_plan, count):
-        console().print(part, highlight=False)
+    if not as_json:
+        for part in _shown(rundir, run_plan, count):
+            console().print(part, highlight=False)
     recipe = store.join(out, "recipe.toml")
     text = RECIPE.format(
         stages=orjson.dumps(rundir.recipe.stages).decode(),
@@ -95,7 +98,7 @@ def try_(
         languages=orjson.dumps(list(languages)).decode(),
     )
     store.write_bytes(recipe, text.encode())
-    say(f"\nAll pages: curation run {recipe} --out RUN")
+    say(f"\nAll pages: curation run {recipe} --out RUN", err=as_json)
 
 
 def _shown(rundir: RunDirectory, run_plan: Plan, count: int) -> Iterator[object]:

@@ -89,3 +89,17 @@ def test_the_shipped_model_as_json(tmp_path: Path) -> None:
     call("classify", str(tmp_path / "in.jsonl"), "--out", run, "--json", *OPTIONS)
     assert call("model", run, "--json")["kind"]
     assert call("alpha", run, "--json") is not None
+
+
+def test_the_plan_of_a_mixture_and_an_export(made: tuple[str, Any], tmp_path: Path) -> None:
+    run, _ = made
+    tokens = str(tmp_path / "tokens")
+    assert call("tokenize", run, "--out", tokens, "--json", *OPTIONS)["run"] == tokens
+    (row,) = call("mix", f"web={tokens}", "--plan", "--json")
+    assert (row["dataset"], row["epochs"]) == ("web", 1)
+    assert row["tokens"] + row["validation_tokens"] > 0
+    mixed = call("mix", f"web={tokens}", "--out", str(tmp_path / "mixed"), "--json", *OPTIONS)
+    assert mixed["warnings"] == []
+    folder = str(tmp_path / "text")
+    written = call("export", run, "--format", "jsonl.zst", "--out", folder, "--json", *OPTIONS)
+    assert (written["out"], written["documents"]) == (folder, 2)
