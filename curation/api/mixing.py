@@ -25,6 +25,8 @@ def mix(
     *,
     out: str | os.PathLike[str],
     weights: Mapping[str, float] | None = None,
+    by: str = "",
+    by_weights: Mapping[str, Mapping[str, float]] | None = None,
     tokens: int = 0,
     shards: int = 8,
     validation: float = 0.001,
@@ -40,6 +42,8 @@ def mix(
         inputs: name -> a run directory (its path, a Run, or a result that has `out`) with tokens.
         out: the run directory to write; the shards are in its folder shards/.
         weights: weight of each name, in any unit; by default all is taken once.
+        by: within an input, weigh its documents by this column, which `tokenize(..., by=...)` kept.
+        by_weights: with `by`: input -> value of the column -> weight, such as 1 or "2+".
         tokens: tokens of the whole mixture; 0: until the first input is used up.
         shards: training shards.
         validation: share of documents held out for validation.
@@ -62,6 +66,8 @@ def mix(
     15
     """
     keys: dict[str, Any] = {
+        "by": by,
+        "by_weights": {name: dict(values) for name, values in (by_weights or {}).items()},
         "tokens": tokens,
         "shards": shards,
         "validation": validation,

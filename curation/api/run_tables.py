@@ -45,6 +45,16 @@ MIXTURE = pa.schema(
         ("placed", pa.int64()),
     ]
 )
+CONTAMINATION = pa.schema(
+    [
+        ("benchmark", pa.string()),
+        ("n", pa.int64()),
+        ("examples", pa.int64()),
+        ("short", pa.int64()),
+        ("dirty_before", pa.int64()),
+        ("dirty_after", pa.int64()),
+    ]
+)
 # Evidence that has a row for each row of the decision, and the columns of it that say something.
 EVIDENCE = {
     "classify": {"score": "quality", "fold": "fold"},
@@ -180,6 +190,17 @@ def _decisions(rundir: RunDirectory, shard: Shard, stage: str) -> pa.Table:
         measured = store.read_table(path, list(evidence))
         parts |= dict(zip(evidence.values(), measured.columns, strict=True))
     return pa.table(parts)
+
+
+def contamination(rundir: RunDirectory) -> pa.Table:
+    """The study of each benchmark, as CONTAMINATION. Raises RunError where there is none."""
+    from curation.inspect.evidence.contamination import need_contamination
+
+    rows = [
+        {name: getattr(study, name) for name in CONTAMINATION.names}
+        for study in need_contamination(rundir)
+    ]
+    return pa.Table.from_pylist(rows, CONTAMINATION)
 
 
 def mixture(rundir: RunDirectory, plan: Plan) -> pa.Table:

@@ -187,6 +187,15 @@ class Run:
         """
         return run_tables.mixture(*self._opened)
 
+    def contamination(self) -> pa.Table:
+        """The benchmarks that the run looked for: a row each, and how many of its examples share
+        `n` words in a row with a document, before and after the cuts (appendix C.2).
+
+        Columns benchmark, n, examples, short (fewer than `n` words: not looked for), dirty_before,
+        dirty_after. Raises RunError where the run has no study of benchmarks.
+        """
+        return run_tables.contamination(self._opened[0])
+
     def documents(
         self, kept: bool = True, columns: Sequence[str] | None = None
     ) -> Iterator[pa.RecordBatch]:

@@ -23,6 +23,7 @@ def tokenize(
     data: Any,
     *,
     encoding: str = "gpt2",
+    by: str = "",
     text_column: str = "text",
     id_column: str = "id",
     url_column: str = "url",
@@ -38,6 +39,7 @@ def tokenize(
     Args:
         data: texts, a table, a DataFrame, an iterator, or a path.
         encoding: a name that tiktoken knows; "gpt2" needs no network.
+        by: with `out=`: also keep this column of each document, for `mix(..., by=...)`.
         text_column, id_column, url_column: columns of `data`; ids are made where there are none.
         out, workers, update: as of every step (see the top of this page).
 
@@ -49,7 +51,9 @@ def tokenize(
     """
     columns = Columns(text_column, id_column, url_column)
     own = Dataset(INPUT, "trusted", given(data, "data", text_column), columns)
-    settings = {"tokenize": {"encoding": encoding}}
+    settings: dict[str, Any] = {"tokenize": {"encoding": encoding}, "mix": {"by": by}}
+    if by.startswith("language"):
+        settings["extract"] = {"table_languages": True}
     if out is None and isinstance(own.data, Batches):
         with memory.finished("tokenize", [own], settings, workers) as done:
             facts = store.read_json(done.rundir.path(TOKENS, "encoding.json"))

@@ -110,6 +110,34 @@ def test_the_ledger_and_the_funnel_balance(run: curation.Run) -> None:
     assert run.warnings
 
 
+def test_the_study_of_benchmarks_is_a_table(run: curation.Run, tmp_path: Path) -> None:
+    (row,) = run.contamination().to_pylist()
+    assert row["n"] == 13
+    assert (row["benchmark"], row["examples"], row["short"]) == ("quotes", 1, 0)
+    assert (row["dirty_before"], row["dirty_after"]) == (1, 0)
+    curation.dedup(["one", "two"], out=tmp_path / "d")
+    with pytest.raises(CurationError, match="no study of benchmark examples"):
+        curation.Run.open(tmp_path / "d").contamination()
+
+
+def test_documents_are_weighed_by_a_column(tmp_path: Path) -> None:
+    rows = [{"id": str(i), "text": sentences(i, 20, "good"), "stars": 1 + i % 2} for i in range(40)]
+    web = curation.tokenize(pa.Table.from_pylist(rows), by="extra.stars", out=tmp_path / "web")
+    weights = {"web": {"1": 1.0, "2": 0.5}}
+    mixed = curation.mix(
+        {"web": web},
+        by="extra.stars",
+        by_weights=weights,
+        out=tmp_path / "mixed",
+        shards=1,
+        validation=0,
+    )
+    epochs = {row["value"]: row["epochs"] for row in mixed.mixture().to_pylist() if row["value"]}
+    assert epochs["2"] == pytest.approx(epochs["1"] / 2)
+    with pytest.raises(CurationError, match="by_weights"):
+        curation.mix({"web": web}, by="extra.stars", out=tmp_path / "other")
+
+
 def test_explain_and_report(run: curation.Run, tmp_path: Path) -> None:
     story = run.explain("short")
     assert story.fates[0].benchmarks is not None

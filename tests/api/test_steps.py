@@ -244,7 +244,7 @@ def test_what_cannot_be_used_is_one_sentence(call: Any, message: str) -> None:
     ],
 )
 def test_defaults_are_those_of_the_recipe(function: Any, config: Any) -> None:
-    others = {"index", "weights", "model", "positives", "negatives"}  # None here
+    others = {"index", "weights", "by_weights", "model", "positives", "negatives"}  # None here
     fields = config.__dataclass_fields__
     checked = 0
     for name, parameter in inspect.signature(function).parameters.items():
