@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,7 +11,6 @@ from curation.cli.options import json_option
 from curation.errors import InputError
 
 if TYPE_CHECKING:
-    from curation.inspect.evidence.labels import Scored
     from curation.rundir.directory import RunDirectory
     from curation.rundir.plan import Plan
 
@@ -50,12 +49,12 @@ def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) ->
     from curation.rundir import plan as plans
 
     rundir, plan = plans.read(run)
-    documents = evidence.scored_documents(rundir, plan)
     path = labels or rundir.path(evidence.FILE)
     if not labels:
-        _ask(rundir, plan, documents, path, count, seed)
+        _ask(rundir, plan, count, seed)
         if not store.exists(path):
             return None
+    documents = evidence.scored_documents(rundir, plan)
     rows = evidence.read_labels(path)
     placed, strange = evidence.placed_labels(rundir, plan, documents, rows)
     if strange:
@@ -72,44 +71,21 @@ def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) ->
     return None
 
 
-def _ask(
-    rundir: RunDirectory, plan: Plan, documents: Scored, path: str, count: int, seed: int
-) -> None:
-    """Ask for the labels that are missing, and write each at once."""
-    from curation import store
-    from curation.inspect.evidence import labels as evidence
-    from curation.inspect.evidence.frames import take_one
+def _ask(rundir: RunDirectory, plan: Plan, count: int, seed: int) -> None:
+    """Ask for the labels that are missing."""
+    from curation.inspect.evidence.labelling import Labelling
     from curation.inspect.terminal.labels import document_panel
 
-    rows: list[dict[str, Any]] = evidence.read_labels(path) if store.exists(path) else []
-    named = {(row.get("dataset"), row.get("id")) for row in rows}
-    waiting = evidence.to_label(rundir, plan, documents, count, seed)
-    at = 0
-    while at < len(waiting):
-        place = waiting[at]
-        shard = plan.shards[documents.ordinal[place]]
-        columns = ["id", "url", "text"]
-        document = take_one(rundir.documents(shard), int(documents.row[place]), columns)
-        key = (shard.dataset, document["id"])
-        if key in named:
-            at += 1
-            continue
-        title = f"{len(rows) + 1} of {count}   {shard.dataset} {document['id']}"
-        console().print(document_panel(title, document["url"], document["text"]))
+    labelling = Labelling(rundir, plan, count, seed)
+    while question := labelling.question():
+        console().print(document_panel(question, count))
         answer = _answer()
         if answer == "q":
             break
-        if answer == "b" and rows:
-            last = rows.pop()
-            named.discard((last.get("dataset"), last.get("id")))
-            at = 0
-        elif answer in "012":
-            row = {"dataset": shard.dataset, "id": document["id"], "url": document["url"]}
-            rows.append({**row, "label": int(answer)})
-            named.add(key)
-        elif answer == "s":
-            at += 1
-        evidence.write_labels(path, rows)
+        if answer == "b":
+            labelling.back()
+        else:
+            labelling.answer(question, None if answer == "s" else int(answer))
 
 
 def _answer() -> str:

@@ -1,7 +1,8 @@
 """`curation browse`: the addresses, what answers each, and the server.
 
-Everything is read only and by GET. No part of an address is ever a path: datasets, shards and rows
-are looked up in the plan, ids in tables, files of ours in a list.
+Everything is read only and by GET, but the labels that a person gives (`views/label.py`). No part of
+an address is ever a path: datasets, shards and rows are looked up in the plan, ids in tables, files
+of ours in a list.
 """
 
 from __future__ import annotations
@@ -21,12 +22,12 @@ from curation.errors import CurationError, InputError
 from curation.web import render
 from curation.web.guard import Guard
 from curation.web.opened import OpenRun
-from curation.web.views import alpha, compare, document, documents, overview, sections
+from curation.web.views import alpha, compare, document, documents, label, overview, sections
 
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-STATIC = {"style.css": "text/css", "htmx.min.js": "text/javascript"}
+STATIC = {"style.css": "text/css", "htmx.min.js": "text/javascript", "label.js": "text/javascript"}
 THREADS = 8  # requests at work at once
 VIEWS: dict[str, Callable[[OpenRun, Any], Any]] = {
     "/": overview.overview,
@@ -39,6 +40,7 @@ VIEWS: dict[str, Callable[[OpenRun, Any], Any]] = {
     "/document/{dataset}/{shard:int}/{row:int}/blocks": document.blocks,
     "/document/{dataset}/{shard:int}/{row:int}/duplicate": document.duplicate,
     "/alpha": alpha.alpha,
+    "/label": label.label,
     "/part/{name}": sections.part,
     **{f"/{name}": sections.view for name in sections.PAGES},
 }
@@ -55,6 +57,7 @@ def create_app(
     for run in opened:
         run.others = [other for other in opened if other is not run]
         routes += [Route(run.prefix + path, partial(view, run)) for path, view in VIEWS.items()]
+        routes.append(Route(run.prefix + "/label", partial(label.answer, run), methods=["POST"]))
     if len(opened) == 2:
         routes += [
             Route("/compare", partial(compare.compare, opened[0])),

@@ -29,6 +29,8 @@ HEADERS = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
 MOST_QUERY = 4000  # bytes
+MOST_BODY = 1 << 16  # bytes
+WRITES = "/label"  # the only page of a run that takes a POST
 TOKEN = "token"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PORT = re.compile(r":\d{1,5}$")
@@ -59,6 +61,7 @@ class Guard:
         self.runs = runs
         self._app, self._token, self._cookie = app, token, cookie
         self._hosts = {*LOOPBACK, host.lower()}
+        self._writing = {run.prefix + WRITES for run in runs}
         self._any_address = not is_loopback(host)
         if self._any_address:
             self._hosts |= {socket.gethostname().lower(), socket.getfqdn().lower()}
@@ -90,14 +93,19 @@ class Guard:
 
     def _verdict(self, scope: Any, headers: dict[str, str]) -> tuple[int, str, dict[str, str]]:
         """A status and sentence for what is refused (0: it passes), and headers."""
-        if scope["method"] not in ("GET", "HEAD"):
+        writes = scope["method"] == "POST" and scope["path"] in self._writing
+        if scope["method"] not in ("GET", "HEAD") and not writes:
             return 405, "Only GET is answered here.\n", {"allow": "GET, HEAD"}
+        size = headers.get("content-length", "")
+        if writes and not (size.isdecimal() and len(size) < 9 and int(size) <= MOST_BODY):
+            return 413, f"A form of at most {MOST_BODY:,} bytes is expected.\n", {}
         if len(scope["query_string"]) > MOST_QUERY or len(scope["path"]) > MOST_QUERY:
             return 414, f"An address of at most {MOST_QUERY:,} bytes is expected.\n", {}
         if not self._is_known(headers.get("host", "")):
             return 421, "This server is not called that; use the address that it printed.\n", {}
         site = headers.get("sec-fetch-site", "same-origin")
-        if site not in ("same-origin", "none") and headers.get("sec-fetch-mode") != "navigate":
+        links = headers.get("sec-fetch-mode") == "navigate" and not writes
+        if site not in ("same-origin", "none") and not links:
             return 403, "Pages of other sites may link here, and load nothing.\n", {}
         return self._token_verdict(scope, headers)
 

@@ -32,6 +32,7 @@ NAV = (
     ("/duplicates", "Duplicates"),
     ("/classifier", "Classifier"),
     ("/alpha", "Alpha"),
+    ("/label", "Label"),
     ("/rules", "Rules"),
     ("/benchmarks", "Benchmarks"),
     ("/mixture", "Mixture"),

@@ -76,6 +76,7 @@ TESTED_ELSEWHERE = {
     "inspect/evidence/fate.py": "inspect/terminal/test_explain.py",
     "inspect/evidence/fates.py": "inspect/evidence/test_two_runs.py",
     "inspect/evidence/find.py": "inspect/terminal/test_explain.py",
+    "inspect/evidence/labelling.py": "inspect/evidence/test_labels.py",
     "inspect/evidence/listed.py": "web/test_browse.py",
     "inspect/evidence/listing.py": "web/test_report.py",
     "inspect/evidence/report.py": "web/test_report.py",
@@ -192,6 +193,7 @@ TESTED_ELSEWHERE = {
     "web/views/compare.py": "web/test_browse.py",
     "web/views/document.py": "web/test_browse.py",
     "web/views/documents.py": "web/test_browse.py",
+    "web/views/label.py": "web/test_browse.py",
     "web/views/overview.py": "web/test_browse.py",
     "web/views/sections.py": "web/test_browse.py",
 }

@@ -84,10 +84,10 @@ def check_page(html: str) -> Outline:
     ids = [attrs["id"] for _, attrs in outline.tags if "id" in attrs]
     assert len(ids) == len(set(ids))
     for tag, attrs in outline.tags:
-        if tag in ("input", "select"):
+        if tag in ("input", "select") and attrs.get("type") != "hidden":
             assert attrs["id"] in labels
         if tag == "script":
-            assert attrs["src"] == "/static/htmx.min.js"
+            assert attrs["src"] in ("/static/htmx.min.js", "/static/label.js")
         assert tag not in ("img", "iframe", "object", "embed", "style", "base")
         for name, value in attrs.items():
             assert not name.startswith("on")
@@ -109,7 +109,7 @@ def test_every_page_is_sound(tiny_run: Path, path: str) -> None:
     check_page(answer.text) if "<html" in answer.text else Outline(answer.text)
 
 
-@pytest.mark.parametrize("path", ["/", "/documents", "/sites", "/duplicates", "/classifier", "/alpha",
+@pytest.mark.parametrize("path", ["/", "/documents", "/sites", "/duplicates", "/classifier", "/alpha", "/label",
                                   "/rules", "/benchmarks", "/mixture"])  # fmt: skip
 def test_every_page_works_on_a_run_at_any_stage(
     half_run: Path, mixed_run: Path, run_recipe: Callable[..., Any], path: str
@@ -486,7 +486,7 @@ def test_an_address_of_a_request_is_escaped(tiny_run: Path) -> None:
 
 
 def test_headers_of_every_answer(tiny_run: Path) -> None:
-    for path in ("/", "/static/style.css", "/static/htmx.min.js", "/nothing", "/documents?low=x"):
+    for path in ("/", "/static/style.css", "/static/label.js", "/nothing", "/documents?low=x"):
         headers = client(tiny_run).get(path).headers
         assert headers["content-security-policy"] == POLICY
         assert headers["x-content-type-options"] == "nosniff"
@@ -510,6 +510,49 @@ def test_only_reading_and_only_under_our_name(tiny_run: Path) -> None:
     link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     assert browser.get("/live", headers=link).status_code == 200
     assert browser.get("/documents?words=" + "x" * 5000).status_code == 414
+
+
+def test_labels_are_given_in_the_browser(copied: Path) -> None:
+    browser = client(copied)
+
+    def form() -> dict[str, str]:
+        tags = check_page(browser.get("/label").text).tags
+        return {
+            str(at["name"]): str(at["value"])
+            for tag, at in tags
+            if tag == "input" and at.get("type") == "hidden"
+        }
+
+    def rows() -> list[Any]:
+        path = copied / "labels.jsonl"
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+    first = form()
+    assert "score" not in check_page(browser.get("/label").text).text.replace(
+        "The score is not", ""
+    )
+    for answer, count in (("2", 1), ("0", 2), ("s", 2), ("b", 2), ("b", 1), ("0", 2), ("1", 3)):
+        done = browser.post("/label", data={**form(), "answer": answer})
+        assert (done.status_code, done.headers["location"]) == (303, "/label")
+        assert len(rows()) == count
+    assert (rows()[0]["id"], rows()[0]["label"]) == (first["id"], 2)
+    browser.post("/label", data={**first, "answer": "0"})  # a click on a page that is old
+    assert len(rows()) == 3
+    assert "AUC of 2 against 0" in check_page(browser.get("/label?figures=1").text).text
+
+
+def test_only_our_own_pages_write_labels(copied: Path) -> None:
+    browser = client(copied)
+    assert browser.post("/label", data={"word": "guess", "answer": "2"}).status_code == 403
+    for site in ("cross-site", "same-site"):
+        headers = {"sec-fetch-site": site, "sec-fetch-mode": "navigate"}
+        assert browser.post("/label", data={}, headers=headers).status_code == 403
+    assert browser.post("/label", data={"word": "x" * 70_000}).status_code == 413
+    assert browser.post("/label/", data={}).status_code == 405
+    assert browser.post("/label", headers={"host": "evil.example"}).status_code == 421
+    token = client(copied, host="0.0.0.0", token="s3cret", cookie="c")
+    assert token.post("/label", data={}).status_code == 401
+    assert not (copied / "labels.jsonl").exists()
 
 
 def test_a_token_is_asked_for_and_kept_in_a_cookie(tiny_run: Path) -> None:

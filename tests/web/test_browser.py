@@ -122,6 +122,15 @@ def test_a_document_is_found_by_its_address_with_the_keyboard_alone(
     assert "2 documents" in browser.wait("document.querySelector('main').innerText")
 
 
+def test_a_key_labels_a_document_and_the_next_one_comes(browser: Browser, site: str) -> None:
+    browser.go(site + "/label")
+    first = browser.value("document.querySelector('input[name=id]').value")
+    browser.key("s", 83, "s")
+    browser.wait(f"document.querySelector('input[name=id]').value !== {first!r}")
+    browser.key("b", 66, "b")
+    browser.wait(f"document.querySelector('input[name=id]').value === {first!r}")
+
+
 def test_two_runs_beside_each_other(browser: Browser, site: str) -> None:
     browser.go(site + "/compare")
     browser.wait("document.querySelector('#compared svg') !== null")

@@ -40,6 +40,7 @@ SAMPLES = 2000  # of the bootstrap that gives the intervals
 _KEYS = ("id", "url", "archive", "offset")
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+LabelRow = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +125,7 @@ def to_label(rundir: RunDirectory, plan: Plan, documents: Scored, n: int, seed: 
     return [int(place) for place in order[np.lexsort((draw[order], turn))][:n]]
 
 
-def read_labels(path: str) -> list[dict[str, Any]]:
+def read_labels(path: str) -> list[LabelRow]:
     """The rows of a file of labels. Raises InputError, with the line, where one is no label."""
     rows = []
     for number, line in enumerate(store.read_bytes(path).split(b"\n"), 1):
@@ -242,6 +243,35 @@ def label_report(
     low, high = np.nanpercentile(drawn_figures, [2.5, 97.5], axis=0)
     ends = zip(whole, low.tolist(), high.tolist(), strict=True)
     return LabelReport(alpha, counts, *(Figure(*end) for end in ends))
+
+
+def report_listing(report: LabelReport) -> Listing:
+    """The figures of a filter by labels, each with its interval."""
+
+    def row(name: str, figure: Figure, form: str = ".3f") -> tuple[str, str, str]:
+        interval = f"{figure.low:{form}} to {figure.high:{form}}"
+        return name, f"{figure.value:{form}}", interval
+
+    rows = [
+        row("score: AUC of 2 against 0", report.auc),
+        row("length of the text alone: AUC", report.auc_of_length),
+        row("the score's lead over the length", report.lead, "+.3f"),
+        row(f"kept at alpha {report.alpha:g}", report.kept, ".1%"),
+        row("mean label of all, 0 to 1", report.mean_all),
+        row("mean label of what is kept", report.mean_kept),
+        row("precision: share of 2 in what is kept", report.precision, ".1%"),
+        row("recall: share of 2 that is kept", report.recall, ".1%"),
+    ]
+    return listing("", ("", "", "95 % interval"), rows)
+
+
+def counts_sentence(report: LabelReport) -> str:
+    """How many labels of each kind there are."""
+    bad, borderline, good = report.counts
+    return (
+        f"{sum(report.counts):,} labels: {good:,} worth training on (2), {borderline:,} borderline "
+        f"(1), {bad:,} not (0)."
+    )
 
 
 def alpha_listing(
