@@ -22,7 +22,16 @@ from curation.errors import CurationError, InputError
 from curation.web import render
 from curation.web.guard import Guard
 from curation.web.opened import OpenRun
-from curation.web.views import alpha, compare, document, documents, label, overview, sections
+from curation.web.views import (
+    alpha,
+    compare,
+    document,
+    documents,
+    label,
+    overview,
+    sections,
+    thresholds,
+)
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -40,6 +49,7 @@ VIEWS: dict[str, Callable[[OpenRun, Any], Any]] = {
     "/document/{dataset}/{shard:int}/{row:int}/blocks": document.blocks,
     "/document/{dataset}/{shard:int}/{row:int}/duplicate": document.duplicate,
     "/alpha": alpha.alpha,
+    "/thresholds": thresholds.thresholds,
     "/label": label.label,
     "/part/{name}": sections.part,
     **{f"/{name}": sections.view for name in sections.PAGES},

@@ -34,6 +34,7 @@ NAV = (
     ("/alpha", "Alpha"),
     ("/label", "Label"),
     ("/rules", "Rules"),
+    ("/thresholds", "Thresholds"),
     ("/benchmarks", "Benchmarks"),
     ("/mixture", "Mixture"),
 )

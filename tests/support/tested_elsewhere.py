@@ -196,4 +196,5 @@ TESTED_ELSEWHERE = {
     "web/views/label.py": "web/test_browse.py",
     "web/views/overview.py": "web/test_browse.py",
     "web/views/sections.py": "web/test_browse.py",
+    "web/views/thresholds.py": "inspect/evidence/test_thresholds.py",
 }

@@ -109,7 +109,7 @@ def test_every_page_is_sound(tiny_run: Path, path: str) -> None:
     check_page(answer.text) if "<html" in answer.text else Outline(answer.text)
 
 
-@pytest.mark.parametrize("path", ["/", "/documents", "/sites", "/duplicates", "/classifier", "/alpha", "/label",
+@pytest.mark.parametrize("path", ["/", "/documents", "/sites", "/duplicates", "/classifier", "/alpha", "/label", "/thresholds",
                                   "/rules", "/benchmarks", "/mixture"])  # fmt: skip
 def test_every_page_works_on_a_run_at_any_stage(
     half_run: Path, mixed_run: Path, run_recipe: Callable[..., Any], path: str

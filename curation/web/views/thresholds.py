@@ -1,0 +1,142 @@
+"""What a rule would remove with other numbers, decided anew from the stored signals; nothing is
+written."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from curation.errors import InputError, did_you_mean
+from curation.inspect.evidence import frames
+from curation.inspect.evidence.thresholds import (
+    Decided,
+    Trial,
+    bounds,
+    decided,
+    thresholds_in,
+    try_rule,
+    with_numbers,
+)
+from curation.web import render
+from curation.web.views.document import address
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from curation.web.opened import OpenRun
+
+STEPS = 200  # of a slider
+
+
+@dataclass(frozen=True, slots=True)
+class Slider:
+    """A number of a rule that can be moved: its name in the address, what it is compared with, where
+    it stands, and between what it moves."""
+
+    name: str
+    column: str
+    value: float
+    low: float
+    high: float
+    step: float
+
+
+def thresholds(run: OpenRun, request: Request) -> Response:
+    """`/thresholds?rule=NAME&t0=60`; where htmx asks, only the result."""
+    rules = {r.name: r.drop for r in run.rundir.recipe.filter.rule if thresholds_in(r.drop)}
+    values: dict[str, Any] = {"rules": rules, "rule": "", "sliders": [], "trials": None}
+    if rules and "filter" in run.rundir.recipe.stages:
+        name = request.query_params.get("rule") or next(iter(rules))
+        if name not in rules:
+            raise InputError(
+                f"no rule with a number is called {name[:80]!r}{did_you_mean(name, list(rules))}"
+            )
+        values |= _rule(run, request, name, rules[name])
+    return render.page(request, run, "thresholds.html", "Thresholds", values)
+
+
+def _rule(run: OpenRun, request: Request, name: str, drop: str) -> dict[str, Any]:
+    """The sliders of a rule, and what it removes as they stand."""
+    found = thresholds_in(drop)
+    numbers = [
+        _number(request.query_params.get(f"t{k}", ""), threshold.value)
+        for k, threshold in enumerate(found)
+    ]
+    changed = with_numbers(drop, numbers) if numbers != [t.value for t in found] else drop
+    is_asked_for = "hx-request" in request.headers or run.small() or "now" in request.query_params
+    tables = _decided(run) if is_asked_for else []
+    sliders = [
+        _slider(k, threshold.column, number, *_bounds(run, tables, k, name, drop))
+        for k, (threshold, number) in enumerate(zip(found, numbers, strict=True))
+    ]
+    place = [rule.name for rule in run.rundir.recipe.filter.rule].index(name)
+    trials = [_shown(run, try_rule(table, place, changed)) for table in tables]
+    return {
+        "rule": name,
+        "drop": drop,
+        "changed": changed,
+        "sliders": sliders,
+        "trials": trials if is_asked_for else None,
+        "query": render.query(rule=name, now=1, **{s.name: f"{s.value:g}" for s in sliders}),
+    }
+
+
+def _decided(run: OpenRun) -> list[Decided]:
+    names = filter(run.rundir.recipe.ruled, run.rundir.recipe.names())
+    tables = [
+        run.cached(("decided", name), partial(decided, *run.opened(), name)) for name in names
+    ]
+    return [table for table in tables if table is not None]
+
+
+def _bounds(
+    run: OpenRun, tables: list[Decided], k: int, name: str, drop: str
+) -> tuple[float, float]:
+    """Where a slider begins and ends; of the number alone where nothing is read yet."""
+    threshold = thresholds_in(drop)[k]
+    if tables:
+        return run.cached(("bounds", name, k), lambda: bounds(tables, threshold))
+    return (0.0, 2 * threshold.value) if threshold.value > 0 else (threshold.value - 1, 1.0)
+
+
+def _slider(k: int, column: str, value: float, low: float, high: float) -> Slider:
+    """A slider of about STEPS steps, each a power of ten times 1, 2 or 5; of whole ones where all are."""
+    low, high = min(low, value), max(high, value)
+    raw = (high - low) / STEPS
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw)
+    if low == int(low) and value == int(value) and high > 20:
+        step = max(1.0, step)
+    return Slider(
+        f"t{k}", column, value, math.floor(low / step) * step, math.ceil(high / step) * step, step
+    )
+
+
+def _number(text: str, of_rule: float) -> float:
+    if not text:
+        return of_rule
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not abs(value) <= 1e15:
+        raise InputError(f"a threshold is a number, got {text[:40]!r}")
+    return value
+
+
+def _shown(run: OpenRun, trial: Trial) -> tuple[Trial, list[Any], list[Any]]:
+    """A trial, and the documents of its examples: (address, name) each."""
+
+    def documents(places: tuple[tuple[int, int], ...]) -> list[Any]:
+        shown = []
+        for ordinal, row in places:
+            shard = run.plan.shards[ordinal]
+            document = frames.take_one(run.rundir.documents(shard), row, ["id", "url"])
+            where = address(run, shard, row)
+            shown.append((where, document["url"] or document["id"]))
+        return shown
+
+    return trial, documents(trial.left), documents(trial.entered)
