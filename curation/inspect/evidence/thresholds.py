@@ -33,7 +33,7 @@ _NAME = r"[A-Za-z_]\w*"
 # A number after a name and a sign, or before both; no part of a sum or product.
 _COMPARED = re.compile(
     rf"(?<![\w.])(?:(?P<left>{_NAME}){_SIGN}(?P<after>{_NUMBER})"
-    rf"|(?P<before>{_NUMBER}){_SIGN}(?P<right>{_NAME}))(?!\s*[-+*/%\w.])"
+    rf"|(?P<before>{_NUMBER}){_SIGN}(?P<right>{_NAME}))(?![\w.])(?!\s*[-+*/%])"
 )
 
 
