@@ -65,15 +65,9 @@ def mix(
     >>> mixed.table("shards").column("tokens").to_pylist()[0]
     15
     """
-    keys: dict[str, Any] = {
-        "by": by,
-        "by_weights": {name: dict(values) for name, values in (by_weights or {}).items()},
-        "tokens": tokens,
-        "shards": shards,
-        "validation": validation,
-        "max_epochs": max_epochs,
-        "parquet": parquet,
-    }
+    groups = {name: dict(values) for name, values in (by_weights or {}).items()}
+    keys: dict[str, Any] = {"by": by, "by_weights": groups, "tokens": tokens, "shards": shards}
+    keys |= {"validation": validation, "max_epochs": max_epochs, "parquet": parquet}
     tables = _tables({name: _folder(name, given) for name, given in inputs.items()}, weights, keys)
     tables["seed"] = seed
     with in_python():
