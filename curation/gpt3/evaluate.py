@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 import xxhash
 
-from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty
+from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty, words_of_file
 from curation.gpt3.evaluation.example import Example
 from curation.gpt3.evaluation.metrics import Rows, answer_row, apart, metrics
 from curation.gpt3.generate import load_checkpoint
@@ -158,6 +158,7 @@ def evaluate(
             sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
             ids_chosen = [of_file[i].id for i in chosen]
             result |= apart(ids_chosen, sides, rows, task.kind, task.metric)
+            result["n"] = words_of_file(getattr(dirty, "words", {}), path)
             result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
         results.append(
             {
