@@ -238,7 +238,7 @@ def _prompt(
     if task.kind == "answer":
         room = min(
             room,
-            reader.window - task.answer_tokens - max(reader.tokens(c) for c in example.contexts),
+            reader.window - _tokens(reader, task) - max(reader.tokens(c) for c in example.contexts),
         )
     shown: list[str] = []
     room -= reader.tokens(task.header)
@@ -331,11 +331,15 @@ def _answers(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
     """How near the written answer comes to a right one by the task's metric."""
-    texts = reader.answer([context for context, *_ in contexts], ["\n"], task.answer_tokens)
+    tokens = _tokens(reader, task)
+    texts = reader.answer([context for context, *_ in contexts], ["\n"], tokens)
     rows = [
         answer_row(text, example.completions, task.metric, example.denied)
         for text, example in zip(texts, asked, strict=True)
     ]
-    return rows, sum(
-        reader.tokens(context) > reader.window - task.answer_tokens for context, *_ in contexts
-    )
+    return rows, sum(reader.tokens(context) > reader.window - tokens for context, *_ in contexts)
+
+
+def _tokens(reader: Reader, task: Task) -> int:
+    """How long an answer may be: at most half of the window."""
+    return min(task.answer_tokens, max(1, reader.window // 2))

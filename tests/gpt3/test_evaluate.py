@@ -422,3 +422,17 @@ def test_without_its_description(tmp_path: Path) -> None:
     result = evaluate(fake, tmp_path, ["lambada_blank"], describe=False)[0]
     assert fake.asked == ["her friend ____. ->"]
     assert result["described"] is False
+
+
+def test_long_answers_take_at_most_half_of_a_small_window(size: Size, tmp_path: Path) -> None:
+    """128 tokens of a translation do not fit into a window of 16."""
+    pairs = ({"translation": {"de": f"J{i}", "en": f"Y{i}"}} for i in range(3))
+    write(tmp_path, "wmt16_de-en.test", *pairs)
+    reader = Reader(build(size, seed=0), Letters(), 0, 4)
+    result = evaluate(reader, tmp_path, ["translate_de_en"], shots=1)[0]
+    assert result["examples"] == 3
+
+
+def test_a_question_may_have_a_list_of_right_answers(tmp_path: Path) -> None:
+    path = write(tmp_path, "mine", {"question": "Who?", "answer": ["Ann", "Anne"]})
+    assert evaluate(Fake(answers={"A:": " anne."}), path)[0]["accuracy"]["value"] == 1.0
