@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 460, 230
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 10, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 14, 10, 40
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 DASHES = ("", "6 3", "2 3")
@@ -73,7 +73,8 @@ def line_chart(
 
 def point_chart(title: str, points: Sequence[Point], *, labels: tuple[str, str] = ("", "")) -> str:
     """Named points: a share in percent from 0 to 100 below, a change in percent at the left."""
-    most = max([0.1, *(abs(point.y) for point in points)]) * 1.15
+    most = 1.1 * max((abs(point.y) for point in points), default=0.0)
+    most = next((top for top in (0.1, 0.2, 0.4, 0.6, 1.0) if most <= top), math.ceil(most))
     scale = _Scale(0.0, 1.0, -most, most)
     body = _grid(scale, [(i / 5, f"{20 * i} %") for i in range(6)], labels[0], signed=True)
     body.append(_text(LEFT, TOP + 10, labels[1], "start"))
