@@ -155,12 +155,12 @@ def _results(
     dirty = evaluation.read_dirty(contamination) if contamination else None
     results: Results = []
     for checkpoint in checkpoints:
-        reader = evaluation.open_reader(checkpoint, device, beam)
+        opened = evaluation.open_reader(checkpoint, device, beam)
         if len(checkpoints) > 1:
             say(f"{checkpoint}")
         say(COLUMNS.format("task", "examples", "shots", "score", "95 %", "chance", ""))
-        facts = {"model": str(checkpoint), "parameters": parameter_count(reader.model.size)}
-        results += curves(reader, plan, dirty, _show, **facts)
+        facts = {"model": str(checkpoint), "parameters": parameter_count(opened.model.size)}
+        results += curves(opened, plan, dirty, _show, **facts)
     return results
 
 

@@ -198,7 +198,9 @@ def measure(
         "examples": len(asked),
         "shots_asked": shots,
         "shots": round(sum(k for _, k in prompts) / max(1, len(prompts)), 2),
-        "shots_from": (task.pool or "the other examples") if shots else None,
+        "shots_from": (task.pool or ("the other examples", "the training split")[bool(pool)])
+        if shots
+        else None,
         "cut": cut,
         "chance": round(float(np.mean(chance)), 4),
         **metrics(rows, task.kind, task.metric),

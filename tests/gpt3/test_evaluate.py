@@ -436,3 +436,13 @@ def test_long_answers_take_at_most_half_of_a_small_window(size: Size, tmp_path: 
 def test_a_question_may_have_a_list_of_right_answers(tmp_path: Path) -> None:
     path = write(tmp_path, "mine", {"question": "Who?", "answer": ["Ann", "Anne"]})
     assert evaluate(Fake(answers={"A:": " anne."}), path)[0]["accuracy"]["value"] == 1.0
+
+
+def test_a_training_split_beside_a_set_gives_its_shots_and_is_not_scored(tmp_path: Path) -> None:
+    write(tmp_path, "boolq.val", {"passage": "p1", "question": "q1", "label": True})
+    write(tmp_path, "boolq.train", {"passage": "p2", "question": "q2", "label": False})
+    fake = Fake({("answer:", " yes"): -1.0, ("answer:", " no"): -2.0})
+    results = evaluate(fake, tmp_path, shots=4)
+    assert [result["file"] for result in results] == ["boolq.val.jsonl"]
+    assert results[0]["shots_from"] == "the training split"
+    assert fake.asked[0] == "p2\nquestion: q2?\nanswer: no\n\np1\nquestion: q1?\nanswer:"
