@@ -305,10 +305,7 @@ def _cloze(
 def _labels(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
-    """Whether all answers of each question are labelled right, and F1 of the label "true".
-
-    F1 of a question's answers; MultiRC's F1a is over the answers of all questions.
-    """
+    """Whether all answers of each question are labelled right, and counts for F1 of "true"."""
     pairs = [
         (of_example[0], completion)
         for example, of_example in zip(asked, contexts, strict=True)
@@ -320,11 +317,9 @@ def _labels(
         own = [next(scores) for _ in example.completions]
         values = np.array([s.log_probability / s.tokens for s in own]).reshape(-1, 2)
         said, wanted = values.argmax(1), np.array(example.golds) % 2
-        true = int((said == 0).sum() + (wanted == 0).sum())
-        both = int(((said == 0) & (wanted == 0)).sum())
-        rows.append(
-            {"right": float((said == wanted).all()), "f1": 2 * both / true if true else 1.0}
-        )
+        both = float(((said == 0) & (wanted == 0)).sum())
+        named = float((said == 0).sum() + (wanted == 0).sum())
+        rows.append({"right": float((said == wanted).all()), "both": both, "named": named})
         cut += any(score.cut for score in own)
     return rows, cut
 
