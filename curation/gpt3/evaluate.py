@@ -144,22 +144,14 @@ def evaluate(
         of_file = examples(task, path, zero=describe and not shots)
         task = task if describe else replace(task, header="")
         pool = shot_pool(task, path) if shots else []
-        chosen = (
-            range(len(of_file))
-            if limit is None or limit >= len(of_file)
-            else sorted(_order(seed, task.name, "", len(of_file))[:limit])
-        )
+        chosen = list(range(len(of_file)))
+        if limit is not None and limit < len(of_file):
+            chosen = sorted(_order(seed, task.name, "", len(of_file))[:limit])
         started = time.monotonic()
-        result = measure(reader, task, of_file, list(chosen), pool, shots, seed)
+        result = measure(reader, task, of_file, chosen, pool, shots, seed)
         rows = result.pop("rows")
         if dirty is not None:
-            ids = ids_of_file(dirty, path)
-            unsearched = ids_of_file(getattr(dirty, "unsearched", {}), path)
-            sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
-            ids_chosen = [of_file[i].id for i in chosen]
-            result |= apart(ids_chosen, sides, rows, task.kind, task.metric)
-            result["n"] = words_of_file(getattr(dirty, "words", {}), path)
-            result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
+            result |= _by_side(task, path, of_file, chosen, rows, dirty)
         results.append(
             {
                 "task": task.name,
@@ -173,6 +165,25 @@ def evaluate(
         )
         say(results[-1])
     return results
+
+
+def _by_side(
+    task: Task,
+    path: Path,
+    of_file: list[Example],
+    chosen: list[int],
+    rows: Rows,
+    dirty: Mapping[str, set[str]],
+) -> dict[str, Any]:
+    """The metrics of clean, dirty and unsearched examples, N, and where ids match nothing."""
+    ids = ids_of_file(dirty, path)
+    unsearched = ids_of_file(getattr(dirty, "unsearched", {}), path)
+    sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
+    return {
+        **apart([of_file[i].id for i in chosen], sides, rows, task.kind, task.metric),
+        "n": words_of_file(getattr(dirty, "words", {}), path),
+        "warnings": join_warnings(path, ids, {example.id for example in of_file}),
+    }
 
 
 def measure(

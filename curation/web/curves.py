@@ -16,10 +16,6 @@ LEFT, RIGHT, TOP, BOTTOM = 56, 14, 10, 40
 # Okabe and Ito's colours, which people with any kind of colour vision can tell apart.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#999999")
 DASHES = ("", "6 3", "2 3")
-PLAIN = (
-    "svg { font: 12px sans-serif; background: #fff } text { fill: #667080 } "
-    ".grid { stroke: #dfe3e8 } .base { stroke: #667080 }"
-)
 
 
 @dataclass(frozen=True)
@@ -88,12 +84,6 @@ def point_chart(title: str, points: Sequence[Point], *, labels: tuple[str, str] 
         end = x > WIDTH * 0.7
         body.append(_text(x - 7 if end else x + 7, y + 4, point.name, "end" if end else "start"))
     return _svg(title, HEIGHT, body)
-
-
-def standalone(svg: str) -> str:
-    """A chart as a file of its own: the name space and the colours that a page would give it."""
-    head, rest = svg.split(">", 1)
-    return f'{head} xmlns="http://www.w3.org/2000/svg"><style>{PLAIN}</style>{rest}\n'
 
 
 @dataclass(frozen=True)
