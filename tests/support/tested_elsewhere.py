@@ -61,6 +61,7 @@ TESTED_ELSEWHERE = {
     "formats/texts.py": "formats/test_export.py",
     "gpt3/checkpoint.py": "gpt3/test_train.py",
     "gpt3/dirty.py": "gpt3/test_evaluate.py",
+    "gpt3/evaluation/example.py": "gpt3/evaluation/test_choices.py",
     "gpt3/log.py": "gpt3/test_train.py",
     "gpt3/options.py": "gpt3/test_train.py",
     "gpt3/update.py": "gpt3/test_train.py",
