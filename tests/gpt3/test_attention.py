@@ -101,3 +101,17 @@ def test_the_sparse_kernels_never_hold_a_full_matrix(
         ]
     else:
         assert [scores(16 * n) for n in (2, 4, 8)] == [16 * n * n for n in (2, 4, 8)]
+
+
+@pytest.mark.parametrize("pattern", get_args(Pattern))
+@pytest.mark.parametrize("length", [4, 13])
+def test_dropout_keeps_the_mean_of_the_attention(pattern: Pattern, length: int) -> None:
+    """Over many draws the kernels' outputs have the mean of those without dropout, and differ."""
+    torch.manual_seed(1)
+    q, k, v = (x.detach().repeat(2500, 1, 1, 1) for x in heads(length))
+    expected = attention(q, k, v, pattern, 4)
+    for kernel in (attention, naive_attention):
+        found = kernel(q, k, v, pattern, 4, dropout=0.2)
+        assert not torch.allclose(found, expected)
+        means = (x.view(2500, 2, *x.shape[1:]).mean(0) for x in (found, expected))
+        torch.testing.assert_close(*means, atol=0.15, rtol=0)
