@@ -53,13 +53,7 @@ def visible(i: Tensor, j: Tensor, pattern: Pattern, band: int) -> Tensor:
 
 
 def naive_attention(
-    q: Tensor,
-    k: Tensor,
-    v: Tensor,
-    pattern: Pattern = "dense",
-    band: int = 1,
-    *,
-    dropout: float = 0.0,
+    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern = "dense", band: int = 1
 ) -> Tensor:
     """Attention written out with a full T x T mask: the reference the kernels are tested against.
 
@@ -68,33 +62,41 @@ def naive_attention(
     i = torch.arange(q.shape[2], device=q.device)
     scores = (q @ k.transpose(-1, -2)) / math.sqrt(q.shape[-1])
     seen = visible(i[:, None], i[None, :], pattern, band)
-    weights = scores.masked_fill(~seen, -math.inf).softmax(-1)
-    return (F.dropout(weights, dropout) if dropout else weights) @ v
+    return scores.masked_fill(~seen, -math.inf).softmax(-1) @ v
 
 
-def attention(
-    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int, *, dropout: float = 0.0
-) -> Tensor:
+def attention(q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int) -> Tensor:
     """Attention by the fastest kernel there is for the pattern and device; (B, H, T, D) in
     and out.
-
-    `dropout` is the share of attention weights set to zero; FlexAttention has none, so sparse
-    layers with it take the kernels of the CPU on every device.
     """
     if pattern == "dense" or (pattern == "banded" and q.shape[2] <= band):
-        return dense_attention(q, k, v, dropout)
-    if q.is_cuda and not dropout:
+        return dense_attention(q, k, v)
+    if q.is_cuda:
         return flex_attention(q, k, v, pattern, band)
-    kernel = banded_attention if pattern == "banded" else strided_attention
-    return kernel(q, k, v, band, dropout)
+    return (
+        banded_attention(q, k, v, band) if pattern == "banded" else strided_attention(q, k, v, band)
+    )
 
 
-def dense_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float = 0.0) -> Tensor:
+def dense_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Causal attention over everything so far; (B, H, T, D) in and out."""
-    return F.scaled_dot_product_attention(q, k, v, is_causal=True, dropout_p=dropout)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
-def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int, dropout: float = 0.0) -> Tensor:
+def dropped_attention(
+    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int, dropout: float
+) -> Tensor:
+    """Attention with a random share `dropout` of its weights set to zero, for training; (B, H, T, D)
+    in and out. Every pattern costs T squared here: sparse ones are a mask.
+    """
+    if pattern == "dense":
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+    i = torch.arange(q.shape[2], device=q.device)
+    seen = visible(i[:, None], i[None, :], pattern, band)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+
+
+def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
     """Causal attention over the last `band` tokens; (B, H, T, D) in and out, cost linear in T.
 
     The first block has no block before it and is plain causal attention; all other blocks go
@@ -102,36 +104,32 @@ def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int, dropout: float 
     """
     (batch, heads, length, width), blocks = q.shape, -(-q.shape[2] // band)
     if length <= band:
-        return dense_attention(q, k, v, dropout)
+        return dense_attention(q, k, v)
     q, k, v = (_padded(x, band) for x in (q, k, v))
-    first = dense_attention(q[:, :, :band], k[:, :, :band], v[:, :, :band], dropout)
+    first = dense_attention(q[:, :, :band], k[:, :, :band], v[:, :, :band])
     q, k, v = (x.reshape(batch, heads, blocks, band, width).transpose(1, 2) for x in (q, k, v))
     rest = F.scaled_dot_product_attention(
-        q[:, 1:].flatten(0, 1),
-        _pairs(k),
-        _pairs(v),
-        attn_mask=_band_mask(band, q.device),
-        dropout_p=dropout,
+        q[:, 1:].flatten(0, 1), _pairs(k), _pairs(v), attn_mask=_band_mask(band, q.device)
     )
     rest = rest.reshape(batch, blocks - 1, heads, band, width).transpose(1, 2).flatten(2, 3)
     return torch.cat((first, rest), 2)[:, :, :length]
 
 
-def strided_attention(q: Tensor, k: Tensor, v: Tensor, band: int, dropout: float = 0.0) -> Tensor:
+def strided_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
     """Causal attention over every `band`-th token before; (B, H, T, D) in and out, cost T squared
     over `band`.
 
     Tokens i, i + band, i + 2 band ... only see each other: they become a sequence of their own.
     """
     (batch, heads, length, width), rows = q.shape, -(-q.shape[2] // band)
-    q, k, v = (
+    columns = [
         _padded(x, band)
         .reshape(batch, heads, rows, band, width)
         .permute(0, 3, 1, 2, 4)
         .flatten(0, 1)
         for x in (q, k, v)
-    )
-    y = dense_attention(q, k, v, dropout).reshape(batch, band, heads, rows, width)
+    ]
+    y = dense_attention(*columns).reshape(batch, band, heads, rows, width)
     return y.permute(0, 2, 3, 1, 4).flatten(2, 3)[:, :, :length]
 
 

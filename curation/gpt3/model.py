@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from curation.gpt3.attention import attention
+from curation.gpt3.attention import attention, dropped_attention
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.sizes import Pattern, Size
 
@@ -47,8 +47,10 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
         q, k, v = qkv.unbind(3)
         if past is None:
-            dropout = self.dropout if self.training else 0.0
-            y = attention(q, k, v, self.pattern, self.band, dropout=dropout)
+            if self.dropout and self.training:
+                y = dropped_attention(q, k, v, self.pattern, self.band, self.dropout)
+            else:
+                y = attention(q, k, v, self.pattern, self.band)
         else:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
             seen = slice(None)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -124,17 +125,16 @@ def test_dropout_is_in_each_of_its_places(size: Size, monkeypatch: pytest.Monkey
 
     shares: list[float] = []
 
-    def noted(*inputs: torch.Tensor, dropout: float = 0.0) -> torch.Tensor:
-        shares.append(dropout)
-        return naive_attention(*inputs)
+    def noted(*inputs: Any) -> torch.Tensor:
+        shares.append(inputs[5] if len(inputs) > 5 else 0.0)
+        return naive_attention(*inputs[:5])
 
     def dropped(x: torch.Tensor, share: float) -> torch.Tensor:
         shares.append(-share)
         return x
 
-    monkeypatch.setattr(
-        module, "attention", lambda q, k, v, *_, dropout: noted(q, k, v, dropout=dropout)
-    )
+    monkeypatch.setattr(module, "attention", noted)
+    monkeypatch.setattr(module, "dropped_attention", noted)
     monkeypatch.setattr(module.F, "dropout", dropped)
     model = build(replace(size, dropout=0.25), 1)
     model(torch.zeros(1, 4, dtype=torch.long))
