@@ -37,7 +37,8 @@ def require_torch(what: str) -> None:
     "--size",
     default="tiny",
     show_default=True,
-    help="tiny, small-cpu, or one of the paper's: 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, 175B.",
+    help="tiny, small-cpu, or one of the papers': 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, 175B; "
+    "gpt2-117M, gpt2-345M, gpt2-762M, gpt2-1542M; gpt1.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for checkpoints and log.jsonl."

@@ -121,16 +121,20 @@ class GPT3(nn.Module):
         self.norm = nn.LayerNorm(size.width) if size.norm == "pre" else nn.Identity()
 
     def hidden(
-        self, ids: Tensor, past: list[KeysValues] | None = None, start: int = 0
+        self,
+        ids: Tensor,
+        past: list[KeysValues] | None = None,
+        start: int = 0,
+        embedded: Tensor | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
         """The final hidden states (B, T, W) of token ids (B, T), and each layer's keys and values.
 
         With `past` (one entry a layer, from the call before) `ids` is the one next token of each
-        sequence, (B, 1), and `start` how many tokens came before it.
+        sequence, (B, 1), and `start` how many tokens came before it. `embedded` (B, T, W) stands in
+        for the tokens' embeddings.
         """
-        x = self.tokens(ids) + self.positions(
-            torch.arange(start, start + ids.shape[1], device=ids.device)
-        )
+        x = self.tokens(ids) if embedded is None else embedded
+        x = x + self.positions(torch.arange(start, start + ids.shape[1], device=ids.device))
         x = dropped(x, self.size.dropout, self.training)
         kept: list[KeysValues] = []
         for layer, block in enumerate(self.blocks):
