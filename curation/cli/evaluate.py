@@ -45,6 +45,19 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
     help="Draws the shots, and the examples of --limit.",
 )
 @click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["perplexity", "translate", "summarize", "answer"]),
+    help="Read the files as GPT-2's tasks without training.",
+)
+@click.option(
+    "--detokenizer",
+    type=click.Choice(["none", "wikitext", "ptb"]),
+    default="none",
+    show_default=True,
+    help="Of --as perplexity: how the file's tokens become text.",
+)
+@click.option(
     "--contamination",
     type=click.Path(path_type=Path),
     help="A run directory: also score its clean and dirty examples apart, and those too short to be "
@@ -61,16 +74,20 @@ def evaluate(
     shots: int,
     limit: int | None,
     seed: int,
+    kind: str | None,
+    detokenizer: str,
     contamination: Path | None,
     device: str | None,
     out: Path | None,
 ) -> None:
     """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last
-    words, free-form answers.
+    words, free-form answers. A model of `curation tune finetune` is scored on files of its task.
 
     \b
     Example:
       curation evaluate RUN/model --benchmarks benchmarks --shots 8 --limit 500
+      curation evaluate RUN/model --benchmarks wiki.tokens --as perplexity --detokenizer wikitext
+      curation evaluate tuned --benchmarks dev.jsonl
     """
     from curation.cli.train import need_finished, require_torch
 
@@ -78,8 +95,21 @@ def evaluate(
     if contamination:
         need_finished(contamination, "decontaminate")
     from curation import store
+    from curation.cli import zero_shot
     from curation.gpt3 import evaluate as evaluation
+    from curation.gpt3.finetune.evaluate import evaluate_tuned, is_tuned
 
+    if kind:
+        options = {"shots": shots, "limit": limit, "seed": seed, "detokenizer": detokenizer}
+        zero_shot.show(checkpoint, kind, benchmarks, options, device, out)
+        return
+    if is_tuned(checkpoint):
+        say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
+        results = evaluate_tuned(checkpoint, benchmarks, device, say=_show)
+        if out:
+            store.write_json(str(out), {"checkpoint": str(checkpoint), "results": results})
+            say(f"{out}")
+        return
     dirty = evaluation.read_dirty(contamination) if contamination else None
     reader = evaluation.open_reader(checkpoint, device)
     say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
