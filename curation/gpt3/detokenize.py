@@ -24,18 +24,26 @@ Rules = tuple[tuple[str, str], ...]
 MAX_LINE = 100_000  # characters; a longer line is read as it stands
 _CLOSING = r",;:.!?)\]"
 _AFTER = rf"(?= |$|[{_CLOSING}\"])"
-_ENDINGS = r"'(?:s|re|ve|ll|d|m|t)"
 
-_JOIN: Rules = (
-    (rf" ([{_CLOSING}])(?= |$)", r"\1"),
-    (r"(^|(?<= ))([(\[]) (?=\S)", r"\1\2"),
-    (rf" ({_ENDINGS}){_AFTER}", r"\1"),
-)
-_SPLIT: Rules = (
-    (rf"(?<=\w)({_ENDINGS}){_AFTER}", r" \1"),
-    (r"([(\[])(?=\S)", r"\1 "),
-    (rf"(?<=\S)([{_CLOSING}]){_AFTER}", r" \1"),
-)
+
+def _joining(endings: str) -> Rules:
+    return (
+        (rf" ([{_CLOSING}])(?= |$)", r"\1"),
+        (r"(^|(?<= ))([(\[]) (?=\S)", r"\1\2"),
+        (rf" ('(?:{endings})){_AFTER}", r"\1"),
+    )
+
+
+def _splitting(endings: str) -> Rules:
+    return (
+        (rf"(?<=[\w>])('(?:{endings})){_AFTER}", r" \1"),
+        (r"([(\[])(?=\S)", r"\1 "),
+        (rf"(?<=\S)([{_CLOSING}]){_AFTER}", r" \1"),
+    )
+
+
+_MOSES = "s|re|ve|ll|d|m|t"
+_TREEBANK = "s|re|ve|ll|d|m"
 _QUOTED = rf'(^|(?<=[ (\[]))" ([^"]*?) "{_AFTER}'
 
 
@@ -68,17 +76,17 @@ def replaced(text: str, rules: Rules) -> str:
 DETOKENIZERS = {
     "none": Detokenizer(),
     "wikitext": Detokenizer(
-        ((r" @([-,.])@ ", r"\1"), *_JOIN, (_QUOTED, r'\1"\2"')),
+        ((r" @([-,.])@ ", r"\1"), *_joining(_MOSES), (_QUOTED, r'\1"\2"')),
         (
             (r'"([^"]*)"', r'" \1 "'),
-            *_SPLIT,
-            (r"(?<=\w)-(?=\w)", " @-@ "),
+            *_splitting(_MOSES),
+            (r"(?<=[\w>])-(?=[\w<])", " @-@ "),
             (r"(?<=\d)([,.])(?=\d)", r" @\1@ "),
         ),
     ),
     "ptb": Detokenizer(
-        (*_JOIN, (r" (n't)(?= |$|[,;:.!?)])", r"\1"), (r"(^|(?<= ))`` ([^\"]*?) ''" + _AFTER, r'\1"\2"')),
-        ((r'"([^"]*)"', r"`` \1 ''"), (r"(?<=\w)(n't)\b", r" \1"), *_SPLIT),
+        (*_joining(_TREEBANK), (r" (n't)(?= |$|[,;:.!?)])", r"\1"), (r"(^|(?<= ))`` ([^\"]*?) ''" + _AFTER, r'\1"\2"')),
+        ((r'"([^"]*)"', r"`` \1 ''"), (r"(?<=\w)(n't)\b", r" \1"), *_splitting(_TREEBANK)),
     ),
 }  # fmt: skip
 

@@ -58,7 +58,7 @@ class FineTuned(nn.Module):
         """
         extracted = hidden[torch.arange(len(hidden), device=hidden.device), lengths - 1]
         extracted = dropped(extracted, self.model.size.dropout, self.training)
-        by_example = extracted.split(list(counts))
+        by_example = torch.split(extracted, list(counts))
         if self.task == "choice":
             return [self.head(rows)[:, 0] for rows in by_example]
         return [self.head(rows.sum(0)) for rows in by_example]

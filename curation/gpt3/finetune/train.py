@@ -124,12 +124,9 @@ def finetune(
         )
         for (name, of_file), path in zip(records.items(), (train, dev), strict=True)
     }
+    taken = ("encoding", "end_of_text", "schedule")
     config = {
-        **{
-            key: state.config[key]
-            for key in ("encoding", "end_of_text", "shards", "schedule")
-            if key in state.config
-        },
+        **{name: state.config[name] for name in taken if name in state.config},
         "size": asdict(size),
         "kind": KIND,
         "task": task,
@@ -170,7 +167,8 @@ def _encoding(state: State, folder: Path) -> Encoding:
     name = state.config.get("encoding")
     if not isinstance(name, str):
         raise InputError(f"{folder / 'state.json'}: encoding expected in its config")
-    return bpe.encoding(name)
+    encoding: Encoding = bpe.encoding(name)
+    return encoding
 
 
 def _digest(records: Sequence[Record]) -> str:
@@ -312,7 +310,7 @@ def development(tuned: FineTuned, dev: list[Rows]) -> dict[str, float]:
 
 def _parts(tuned: FineTuned) -> dict[str, dict[str, Tensor]]:
     """The weights by file: the language model's under its own names, and the rest."""
-    named = dict(tuned.named_parameters())
+    named: dict[str, Tensor] = dict(tuned.named_parameters())
     model = {n.removeprefix("model."): p for n, p in named.items() if n.startswith("model.")}
     return {"model": model, "head": {n: p for n, p in named.items() if not n.startswith("model.")}}
 
