@@ -1,7 +1,7 @@
 """GPT-1's two claims on a planted task: `python -m perf.finetune OUT [--seeds 5] [--picture SVG]`.
 
-Pre-training text: 6 random words, of two kinds in turn, followed by the same words in another order.
-The planted task, entailment: does the hypothesis, one word, occur in the premise of 6? Nothing in it
+Pre-training text: 4 random words, of two kinds in turn, followed by the same words in another order.
+The planted task, entailment: does the hypothesis, one word, occur in the premise of 4? Nothing in it
 can be learnt by words alone.
 
 1. Accuracy on 500 new examples after each epoch of fine-tuning, by how many layers come from the
@@ -11,7 +11,7 @@ can be learnt by words alone.
    kinds of words in turn right where its mean log probability is above the median, half of the texts
    being shuffled.
 
-The model is smaller than `tiny`: 2 layers, width 64, 25 tokens. One thread. Each seed's figures are
+The model is smaller than `tiny`: 2 layers, width 64, 13 tokens. One thread. Each seed's figures are
 kept in OUT/seed-N.json; --only N makes those of one, so that seeds can run beside each other.
 """
 
@@ -36,15 +36,15 @@ from curation.gpt3.model import build
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 
-WORDS = 24
-RUN = 6
+WORDS = 12
+RUN = 4
 LAYERS = 2
-SIZE = Size("planted", LAYERS, 64, 4, 24 * 32, 3e-3, ramp_tokens=0, context=24,
+SIZE = Size("planted", LAYERS, 64, 4, 18 * 32, 3e-3, ramp_tokens=0, context=18,
             vocabulary=WORDS + 1, attention=("dense",), weight_decay=0.01,
             second_beta=0.99)  # fmt: skip
-STEPS = 600
-SHOWN = (0, 25, 50, 100, 200, 300, 400, 500, 600)
-TUNING = FineTuning(epochs=8, batch=32, learning_rate=1e-3, dropout=0.0, device="cpu")
+STEPS = 800
+SHOWN = (0, 50, 100, 200, 300, 400, 600, 800)
+TUNING = FineTuning(epochs=6, batch=32, learning_rate=2e-3, dropout=0.0, device="cpu")
 TRANSFERS = {"both layers": LAYERS, "1 layer": 1, "embeddings": 0, "nothing": -1}
 
 
@@ -97,7 +97,7 @@ def _text(words: np.ndarray[Any, Any]) -> str:
 def write_task(path: Path, seed: int, count: int) -> Path:
     """Entailment iff the hypothesis occurs in the premise; half of the examples each."""
     generator = np.random.default_rng(seed)
-    premises = _texts(generator, count, 6)
+    premises = _texts(generator, count, RUN)
     lines = []
     for number, premise in enumerate(premises):
         others = np.setdiff1d(np.arange(1, WORDS + 1), premise)
@@ -112,8 +112,8 @@ def pretrain(out: Path, seed: int) -> Path:
     """Checkpoints at every step of SHOWN but 0."""
     tokens = STEPS * SIZE.batch_tokens
     shards = write_shards(out / "shards", seed, tokens + SIZE.context + 1)
-    options = Options(tokens=tokens, seed=seed, checkpoint_every=25, keep=100, device="cpu",
-                      warmup_tokens=50 * SIZE.batch_tokens, decay_tokens=tokens,
+    options = Options(tokens=tokens, seed=seed, checkpoint_every=50, keep=100, device="cpu",
+                      warmup_tokens=50 * SIZE.batch_tokens, decay_tokens=2 * tokens,
                       validate_every=10**6)  # fmt: skip
     return train(shards, out / "model", SIZE, options).checkpoint
 
@@ -157,7 +157,7 @@ def of_seed(out: Path, seed: int) -> dict[str, Any]:
         folder = out / "model" / f"step-{step:07d}"
         model = load_model(folder, read_state(folder).size) if step else build(SIZE, seed).eval()
         by_steps[step] = heuristics(Reader(model, Words(), 0), seed)
-    train_file = write_task(out / "train.jsonl", seed, 960)
+    train_file = write_task(out / "train.jsonl", seed, 640)
     dev_file = write_task(out / "dev.jsonl", seed + 500, 500)
     curves = {}
     for name, layers in TRANSFERS.items():

@@ -140,6 +140,25 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_happened(
     assert not list(out.glob(".*"))
 
 
+@pytest.mark.parametrize(
+    ("name", "rate", "last_rate"), [("gpt1", 3e-2, 0.0), ("gpt2-117M", 1e-2, 1e-3)]
+)
+def test_gpt1_and_gpt2_are_trained(
+    make_shards: MakeShards, tmp_path: Path, name: str, rate: float, last_rate: float
+) -> None:
+    """Their sizes with fewer layers, narrower, on short windows."""
+    small = replace(SIZES[name], layers=2, width=16, heads=2, context=16, batch_tokens=32)
+    options = replace(OPTIONS, learning_rate=rate)
+    result = train(make_shards(), tmp_path / "out", small, options)
+    steps = [line for line in lines(tmp_path / "out") if "loss" in line]
+    assert steps[0]["loss"] == pytest.approx(math.log(61), rel=0.1)
+    assert result.loss is not None
+    assert result.loss < steps[0]["loss"] - 0.2
+    assert steps[-1]["lr"] == pytest.approx(last_rate)
+    model, _, _ = load_checkpoint(result.checkpoint)
+    assert (model.size.norm, model.training) == (small.norm, False)
+
+
 def test_dropout_is_drawn_in_training_and_not_in_validation(
     make_shards: MakeShards, size: Size, tmp_path: Path
 ) -> None:
