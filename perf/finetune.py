@@ -1,15 +1,15 @@
 """GPT-1's two claims on a planted task: `python -m perf.finetune OUT [--seeds 5] [--picture SVG]`.
 
-Pre-training text: 4 random words, of two kinds in turn, followed by the same words in another order.
-The planted task, entailment: does the hypothesis, one word, occur in the premise of 4? Nothing in it
-can be learnt by words alone.
+Pre-training text: 4 random words, of two kinds in turn, followed by the same words in another
+order. The planted task, entailment: does the hypothesis, one word, occur in the premise of 4?
+Nothing in it can be learnt by words alone.
 
 1. Accuracy on 500 new examples after each epoch of fine-tuning, by how many layers come from the
    pre-trained model: all of them to none, its embeddings alone, and nothing.
-2. Two heuristics without fine-tuning, by steps of pre-training (section 5 of the paper): `recurrence`
-   takes the likelier of two next words of the right kind, one of which occurred before; `order` calls a text of two
-   kinds of words in turn right where its mean log probability is above the median, half of the texts
-   being shuffled.
+2. Two heuristics without fine-tuning, by steps of pre-training (section 5 of the paper):
+   `recurrence` takes the likelier of two next words of the right kind, one of which occurred
+   before; `order` calls a text of two kinds of words in turn right where its mean log probability
+   is above the median, half of the texts being shuffled.
 
 The model is smaller than `tiny`: 2 layers, width 64, 13 tokens. One thread. Each seed's figures are
 kept in OUT/seed-N.json; --only N makes those of one, so that seeds can run beside each other.

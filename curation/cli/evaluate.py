@@ -97,7 +97,7 @@ def evaluate(
     from curation import store
     from curation.cli import zero_shot
     from curation.gpt3 import evaluate as evaluation
-    from curation.gpt3.finetune.evaluate import evaluate_tuned, is_tuned
+    from curation.gpt3.finetune.evaluate import is_tuned
 
     if kind:
         options = {"shots": shots, "limit": limit, "seed": seed, "detokenizer": detokenizer}
@@ -105,10 +105,7 @@ def evaluate(
         return
     if is_tuned(checkpoint):
         say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
-        results = evaluate_tuned(checkpoint, benchmarks, device, say=_show)
-        if out:
-            store.write_json(str(out), {"checkpoint": str(checkpoint), "results": results})
-            say(f"{out}")
+        zero_shot.show_tuned(checkpoint, benchmarks, device, out, _show)
         return
     dirty = evaluation.read_dirty(contamination) if contamination else None
     reader = evaluation.open_reader(checkpoint, device)

@@ -1,8 +1,9 @@
-"""`curation evaluate --as`: GPT-2's tasks without training, a line a file."""
+"""`curation evaluate --as`, GPT-2's tasks without training, a line a file; and what it says of a
+fine-tuned model."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -33,6 +34,23 @@ def show(
         say(line(results[-1]))
     if out:
         store.write_json(str(out), {"checkpoint": str(checkpoint), **options, "results": results})
+        say(f"{out}")
+
+
+def show_tuned(
+    checkpoint: Path,
+    files: Sequence[Path],
+    device: str | None,
+    out: Path | None,
+    show_result: Callable[[dict[str, Any]], None],
+) -> None:
+    """Score a fine-tuned model on each file, and write everything to `out`."""
+    from curation import store
+    from curation.gpt3.finetune.evaluate import evaluate_tuned
+
+    results = evaluate_tuned(checkpoint, files, device, say=show_result)
+    if out:
+        store.write_json(str(out), {"checkpoint": str(checkpoint), "results": results})
         say(f"{out}")
 
 

@@ -85,10 +85,18 @@ DETOKENIZERS = {
         ),
     ),
     "ptb": Detokenizer(
-        (*_joining(_TREEBANK), (r" (n't)(?= |$|[,;:.!?)])", r"\1"), (r"(^|(?<= ))`` ([^\"]*?) ''" + _AFTER, r'\1"\2"')),
-        ((r'"([^"]*)"', r"`` \1 ''"), (r"(?<=\w)(n't)\b", r" \1"), *_splitting(_TREEBANK)),
+        (
+            *_joining(_TREEBANK),
+            (r" (n't)(?= |$|[,;:.!?)])", r"\1"),
+            (rf"(^|(?<= ))`` ([^\"]*?) ''{_AFTER}", r'\1"\2"'),
+        ),
+        (
+            (r'"([^"]*)"', r"`` \1 ''"),
+            (r"(?<=\w)(n't)\b", r" \1"),
+            *_splitting(_TREEBANK),
+        ),
     ),
-}  # fmt: skip
+}
 
 
 def detokenizer_named(name: str) -> Detokenizer:

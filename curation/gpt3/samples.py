@@ -1,9 +1,9 @@
 """Several texts of several prompts, drawn in batches.
 
 Prompts of one length are read together, with a key/value cache, as `scoring.greedy` does. Each text
-has a generator of its own, seeded by the seed, its prompt's place and its own number: so it does not
-depend on which others are drawn beside it, but for rounding. The first text of the first prompt has
-the seed itself.
+has a generator of its own, seeded by the seed, its prompt's place and its own number: so it does
+not depend on which others are drawn beside it, but for rounding. The first text of the first prompt
+has the seed itself.
 
 Trap: a group runs until its last text ends. Prompts that differ much in length cost a pass each.
 """

@@ -1,9 +1,9 @@
-"""GPT-2's tasks without training (Radford et al. 2019, section 3): a text's perplexity, translation,
-summaries and answers about a document.
+"""GPT-2's tasks without training (Radford et al. 2019, section 3): a text's perplexity,
+translation, summaries and answers about a document.
 
     perplexity  a file of text, through a de-tokeniser; per word of the file as it is published
     translate   `source = target` pairs, then `source =`; greedy, the first line; BLEU
-    summarize   the document, `TL;DR:`, 100 tokens from the 2 likeliest; the first 3 sentences; ROUGE
+    summarize   the document, `TL;DR:`, 100 tokens from the 2 likeliest; 3 sentences count; ROUGE
     answer      the document, earlier questions and answers, `Q:`, `A:`; greedy, a line; F1
 
 Files of the last three are lines of JSON: `source, target`; `document, summary`; `document,
@@ -169,12 +169,11 @@ def summaries(
     written["lead_3"] = [_sentences(document) for document in documents]
     written["random_3"] = [_random(document, seed) for document in documents]
     texts = {name: [" ".join(some[:3]) for some in of_name] for name, of_name in written.items()}
-    figures = {
-        name: {kind: round(float(np.mean(values)), 4) for kind, values in zip(
-            ROUGE, np.transpose([rouge(t, r) for t, r in zip(of_name, right, strict=True)]),
-            strict=True)}
-        for name, of_name in texts.items()
-    }  # fmt: skip
+    figures = {}
+    for name, of_name in texts.items():
+        scores = [rouge(text, one) for text, one in zip(of_name, right, strict=True)]
+        means = np.mean(scores, axis=0).round(4).tolist()
+        figures[name] = dict(zip(ROUGE, means, strict=True))
     return {"rouge": figures, "texts": texts["tl_dr"]}
 
 

@@ -9,8 +9,8 @@ Records are lines of JSON with the fields of `FIELDS`; for `choice` the benchmar
 `curation evaluate` knows are read too.
 
 The three further tokens are numbers after those of the vocabulary, in the order of `SPECIAL`. Where
-a row is longer than the context, the longer of its texts loses its end, then both by turns; how many
-examples lost something is counted.
+a row is longer than the context, the longer of its texts loses its end, then both by turns; how
+many examples lost something is counted.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
 """What may be chosen about fine-tuning; the defaults are the paper's (Radford et al. 2018, section
-4.1). Nothing here imports torch: the options of `curation tune finetune` are made from these fields.
+4.1). Nothing here imports torch: the options of `curation tune finetune` are made from these
+fields.
 """
 
 from __future__ import annotations

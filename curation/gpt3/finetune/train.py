@@ -40,6 +40,7 @@ from curation.gpt3.finetune.options import FineTuning, Task
 from curation.gpt3.log import Log
 from curation.gpt3.model import GPT3, build, empty
 from curation.gpt3.parallel import device_named, gradient_norm
+from curation.gpt3.sizes import Size
 from curation.gpt3.update import MICRO_TOKENS, adamw, seed_dropout, take_step
 from curation.shown import brief
 
@@ -95,9 +96,9 @@ def finetune(
 ) -> Tuned:
     """Train the model in `start` further on the records in `train`, and score those in `dev`.
 
-    `encoding` stands in for the one that the checkpoint names. Raises InputError for records, labels
-    and checkpoints that cannot be used, RunError where `out` holds another run or the loss is no
-    longer a number.
+    `encoding` stands in for the one that the checkpoint names. Raises InputError for records,
+    labels and checkpoints that cannot be used, RunError where `out` holds another run or the loss
+    is no longer a number.
     """
     options = options or FineTuning()
     folder = newest(start)
@@ -124,6 +125,30 @@ def finetune(
         )
         for (name, of_file), path in zip(records.items(), (train, dev), strict=True)
     }
+    config = _config(state, folder, size, task, labels, records["train"], options)
+    model = _transferred(folder, state, options, device_named(options.device))
+    tuned = with_head(model, task, len(labels), options.seed)
+    optimizer = adamw(tuned.parameters(), WEIGHT_DECAY, BETAS)
+    job = _Job(tuned, optimizer, rows["train"], rows["dev"], options, out)
+    ended, line = _run(job, config)
+    cut = {name: sum(one.cut for one in of_file) for name, of_file in rows.items()}
+    return Tuned(ended.step, job.steps, line["accuracy"], len(job.dev), cut,
+                 checkpoint.steps(out)[-1])  # fmt: skip
+
+
+_FREE = ("max_steps", "checkpoint_every", "keep", "device")  # may differ when a run goes on
+
+
+def _config(
+    state: State,
+    folder: Path,
+    size: Size,
+    task: Task,
+    labels: Sequence[str],
+    train: Sequence[Record],
+    options: FineTuning,
+) -> dict[str, Any]:
+    """What a run is, as a checkpoint keeps it."""
     taken = ("encoding", "end_of_text", "schedule")
     config = {
         **{name: state.config[name] for name in taken if name in state.config},
@@ -132,20 +157,10 @@ def finetune(
         "task": task,
         "labels": labels,
         "start": str(store.sha256(str(folder / "model.safetensors"))),
-        "train": _digest(records["train"]),
+        "train": _digest(train),
         "options": {key: value for key, value in asdict(options).items() if key not in _FREE},
     }
-    model = _transferred(folder, state, options, device_named(options.device))
-    tuned = with_head(model, task, len(labels), options.seed)
-    optimizer = adamw(tuned.parameters(), WEIGHT_DECAY, BETAS)
-    job = _Job(tuned, optimizer, rows["train"], rows["dev"], options, out)
-    ended, line = _run(job, json.loads(json.dumps(config)))
-    cut = {name: sum(one.cut for one in of_file) for name, of_file in rows.items()}
-    return Tuned(ended.step, job.steps, line["accuracy"], len(job.dev), cut,
-                 checkpoint.steps(out)[-1])  # fmt: skip
-
-
-_FREE = ("max_steps", "checkpoint_every", "keep", "device")  # may differ when a run goes on
+    return dict(json.loads(json.dumps(config)))
 
 
 def newest(path: Path) -> Path:

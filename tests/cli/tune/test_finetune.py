@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("torch", reason="the extra `train` is not installed")
+torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
-from curation.cli.evaluate import evaluate
-from curation.cli.tune.finetune import finetune
-from curation.gpt3 import checkpoint
-from curation.gpt3.checkpoint import State
-from curation.gpt3.finetune.options import FineTuning
-from curation.gpt3.model import build
-from curation.gpt3.sizes import Size
-from curation.gpt3.update import optimizer_for
+from curation.cli.evaluate import evaluate  # noqa: E402
+from curation.cli.tune.finetune import finetune  # noqa: E402
+from curation.gpt3 import checkpoint  # noqa: E402
+from curation.gpt3.checkpoint import State  # noqa: E402
+from curation.gpt3.finetune.options import FineTuning  # noqa: E402
+from curation.gpt3.model import build  # noqa: E402
+from curation.gpt3.sizes import Size  # noqa: E402
+from curation.gpt3.update import optimizer_for  # noqa: E402
 
 
 def test_help_has_an_example_and_every_choice() -> None:
@@ -32,7 +32,7 @@ def test_a_model_is_fine_tuned_and_evaluated(tmp_path: Path) -> None:
                 norm="post")  # fmt: skip
     model = build(size, 0)
     optimizer = optimizer_for(model)
-    model.loss(__import__("torch").zeros(1, 5, dtype=int)).backward()
+    model.loss(torch.zeros(1, 5, dtype=torch.long)).backward()
     optimizer.step()
     config = {"size": size.__dict__, "encoding": "gpt2", "end_of_text": 50256}
     start = checkpoint.save(tmp_path / "model", State(1, 0, 0, config), model, optimizer)
