@@ -27,7 +27,6 @@ from curation.gpt3.update import (
     BETAS,
     CLIP_NORM,
     EPSILON,
-    WEIGHT_DECAY,
     Gradient,
     apply,
     gradient_norm,
@@ -90,7 +89,12 @@ def plain_step(size: Size) -> Callable[[Tensor], float]:
     """A training step of the plain model; its optimiser is fused too, as ours."""
     model = Plain(size)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1e-4, betas=BETAS, eps=EPSILON, weight_decay=WEIGHT_DECAY, fused=True
+        model.parameters(),
+        lr=1e-4,
+        betas=BETAS,
+        eps=EPSILON,
+        weight_decay=size.weight_decay,
+        fused=True,
     )
 
     def step(windows: Tensor) -> float:

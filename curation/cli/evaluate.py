@@ -89,6 +89,19 @@ class Shots(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such
     help="Draws the shots, and the examples of --limit.",
 )
 @click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["perplexity", "translate", "summarize", "answer"]),
+    help="Read the files as GPT-2's tasks without training.",
+)
+@click.option(
+    "--detokenizer",
+    type=click.Choice(["none", "wikitext", "ptb"]),
+    default="none",
+    show_default=True,
+    help="Of --as perplexity: how the file's tokens become text.",
+)
+@click.option(
     "--contamination",
     type=click.Path(path_type=Path),
     help="A run directory: also score its clean and dirty examples apart, and those too short to be "
@@ -113,31 +126,47 @@ def evaluate(
     beam: int,
     limit: int | None,
     seed: int,
+    kind: str | None,
+    detokenizer: str,
     contamination: Path | None,
     device: str | None,
     out: Path | None,
     page: Path | None,
 ) -> None:
     """Score the models in CHECKPOINT... on benchmark files as GPT-3 was: choices by likelihood, last
-    words, written answers.
+    words, written answers. A model of `curation tune finetune` is scored on files of its task.
 
     \b
-    Example:
+    Examples:
       curation evaluate RUN/model --benchmarks benchmarks --shots 8 --limit 500
       curation evaluate SMALL LARGE --benchmarks benchmarks --shots 0,1,4,16,64 \\
         --describe --bare --page scores.html
+      curation evaluate RUN/model --benchmarks wiki.tokens --as perplexity --detokenizer wikitext
+      curation evaluate tuned --benchmarks dev.jsonl
     """
     from curation.cli.train import need_finished, require_torch
 
     require_torch("curation evaluate")
     if contamination:
         need_finished(contamination, "decontaminate")
+    from curation.cli import zero_shot
     from curation.gpt3.evaluation.curves import Plan
+    from curation.gpt3.finetune.evaluate import is_tuned
 
+    tuned = any(map(is_tuned, checkpoints))
+    if (kind or tuned) and len(checkpoints) + len(shots) > 2:
+        what = f"--as {kind}" if kind else "a fine-tuned model"
+        raise click.UsageError(f"{what} takes one CHECKPOINT and one number of --shots")
+    if kind:
+        options = {"shots": shots[0], "limit": limit, "seed": seed, "detokenizer": detokenizer}
+        return zero_shot.show(checkpoints[0], kind, benchmarks, options, device, out)
+    if tuned:
+        say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
+        return zero_shot.show_tuned(checkpoints[0], benchmarks, device, out, _show)
     described = [True] * (describe or not bare) + [False] * bare
     plan = Plan(benchmarks, tasks, shots, described, limit, seed)
     results = _results(checkpoints, plan, contamination, device, beam)
-    _write(results, plan, checkpoints, beam, out, page)
+    return _write(results, plan, checkpoints, beam, out, page)
 
 
 def _results(

@@ -7,6 +7,7 @@ torch is imported when a command runs, so that the other commands, every help pa
 from __future__ import annotations
 
 import importlib.util
+import json
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,8 @@ def require_torch(what: str) -> None:
     "--size",
     default="tiny",
     show_default=True,
-    help="tiny, small-cpu, or one of the paper's: 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, 175B.",
+    help="tiny, small-cpu, or one of the paper's: 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, 175B, "
+    "gpt2-117M, gpt2-345M, gpt2-762M, gpt2-1542M, gpt1.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for checkpoints and log.jsonl."
@@ -71,7 +73,7 @@ def train(
     utilisation: float,
     settings: dict[str, Any],
 ) -> None:
-    """Train GPT-3 on the token shards in SHARDS, a run directory or a folder with shards.json.
+    """Train GPT-3, GPT-2 or GPT-1 on the token shards in SHARDS, a run directory or a folder with shards.json.
 
     Goes on from the newest checkpoint in --out when there is one. Ends with the validation loss of
     each dataset and a short sample. Several processes: torchrun --nproc-per-node 8 -m curation
@@ -80,6 +82,7 @@ def train(
     \b
     Example:
       curation train RUN --size tiny --out RUN/model
+      curation train RUN --size gpt1 --out RUN/gpt1
       curation train --plan --size 175B --gpus 512
     """
     options = Options(progress=True, **settings["options"])
@@ -172,6 +175,20 @@ def _show(result: Result, seed: int) -> None:
     show_default=True,
     help="Nucleus share.",
 )
+@click.option("--top-k", type=click.IntRange(1), help="Only the likeliest so many tokens.")
+@click.option("--stop", multiple=True, help="End before this text; may be repeated.")
+@click.option(
+    "--samples",
+    type=click.IntRange(1, 10_000),
+    default=1,
+    show_default=True,
+    help="Of each prompt.",
+)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="A prompt a line, or JSON lines with `prompt`; writes JSON lines.",
+)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="The same seed gives the same text."
 )
@@ -182,18 +199,32 @@ def generate(
     max_tokens: int,
     temperature: float,
     top_p: float,
+    top_k: int | None,
+    stop: tuple[str, ...],
+    samples: int,
+    prompts: Path | None,
     seed: int,
     device: str | None,
 ) -> None:
     """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote
     into.
 
+    Several texts are drawn in batches; each is the same however many others there are.
+
     \b
     Example:
       curation generate RUN/model --prompt "The city of" --temperature 0.8 --top-p 0.95
+      curation generate RUN/model --prompts lines.txt --samples 3 --top-k 40 --stop END
     """
     require_torch("curation generate")
-    from curation.gpt3.generate import generate as generated
+    if prompts and prompt:
+        raise click.UsageError("give --prompt or --prompts, not both.")
+    from curation.gpt3.samples import Drawing, generate_many, read_prompts
 
-    text = generated(checkpoint, prompt, max_tokens, temperature, top_p, seed, device)
-    click.echo(printable(text, keep="\n\t"))
+    drawing = Drawing(max_tokens, temperature, top_p, top_k, seed)
+    texts = read_prompts(prompts) if prompts else [prompt]
+    for row in generate_many(checkpoint, texts, samples, drawing, stop, device):
+        if prompts or samples > 1:
+            click.echo(json.dumps(row, ensure_ascii=False))
+        else:
+            click.echo(printable(row["prompt"] + row["text"], keep="\n\t"))

@@ -103,9 +103,15 @@ def sample(
             read = [token]
 
 
-def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Generator) -> int:
-    """A token drawn from softmax(logits / temperature) (V,), cut to the fewest tokens that reach
-    `top_p`.
+def choose(
+    logits: Tensor,
+    temperature: float,
+    top_p: float,
+    generator: torch.Generator,
+    top_k: int | None = None,
+) -> int:
+    """A token drawn from softmax(logits / temperature) (V,), cut to the `top_k` likeliest tokens
+    and then to the fewest that reach `top_p`.
 
     Temperature 0 takes the likeliest token.
 
@@ -114,6 +120,10 @@ def choose(logits: Tensor, temperature: float, top_p: float, generator: torch.Ge
     """
     if temperature == 0:
         return int(logits.argmax())
+    if top_k is not None and top_k < len(logits):
+        best = logits.topk(top_k)
+        chosen = choose(best.values, temperature, top_p, generator)
+        return int(best.indices[chosen])
     shares, tokens = (logits / temperature).softmax(-1).sort(descending=True)
     # The token that crosses the threshold belongs to them.
     kept = shares.cumsum(-1) - shares < top_p

@@ -52,7 +52,7 @@ class Options:
     band: int | None = key(
         None, "Tokens a banded layer sees.  [default: the size's, 256]", least=1, most=10**7
     )
-    init_from: Path | None = key(None, "GPT-2, GPT-Neo or checkpoint folder to start from.")
+    init_from: Path | None = key(None, "GPT-1, GPT-2, GPT-Neo or checkpoint folder to start from.")
     device: str | None = key(None, "cpu or cuda.  [default: cuda where there is a GPU]")
     dtype: Literal["float32", "bfloat16"] | None = key(
         None, "Of products.  [default: bfloat16 on a GPU]"

@@ -30,7 +30,8 @@ def parameters(size: Size) -> int:
     '174,604,259,328'
     """
     embeddings = (size.vocabulary + size.context) * size.width
-    return embeddings + size.layers * (12 * size.width**2 + 13 * size.width) + 2 * size.width
+    last_norm = 2 * size.width if size.norm == "pre" else 0
+    return embeddings + size.layers * (12 * size.width**2 + 13 * size.width) + last_norm
 
 
 def training_flops(size: Size) -> float:
@@ -143,7 +144,7 @@ def plan_text(
         f"({full // size.context:,} windows)",
         f"learning rate {_curve([learning_rate(schedule, t) for t in points])}  peak "
         f"{schedule.learning_rate:g} at "
-        f"{schedule.warmup_tokens:,} tokens, {schedule.learning_rate * 0.1:g} from "
+        f"{schedule.warmup_tokens:,} tokens, {schedule.learning_rate * schedule.final_share:g} from "
         f"{schedule.decay_tokens:,}",
         f"batch         {_curve([float(batch_windows(schedule, t)) for t in points])}  full at "
         f"{schedule.ramp_tokens:,} tokens",

@@ -1,11 +1,11 @@
-"""Weights to start from: a GPT-2 or GPT-Neo folder as Hugging Face publishes them, or a checkpoint
+"""Weights to start from: a GPT-1, GPT-2 or GPT-Neo folder as Hugging Face publishes them, or a checkpoint
 of ours.
 
     config.json           the shape; only what this model computes is accepted
     model.safetensors     the weights (pytorch_model.bin alone is refused: it is a pickle)
 
-GPT-2 stores transposed matrices and `qkv` as (q|k|v, head, head width), ours has whole heads
-together. GPT-Neo does not divide attention scores by the square root of the head width: its query
+GPT-1 and GPT-2 store transposed matrices and `qkv` as (q|k|v, head, head width), ours has
+whole heads together. GPT-Neo does not divide attention scores by the square root of the head width: its query
 rows are multiplied by it here. Its missing biases are zeros.
 """
 
@@ -38,15 +38,16 @@ def pretrained_size(folder: Path, size: Size) -> Size:
         there = checkpoint.read_state(folder).size
         shape = {
             key: getattr(there, key)
-            for key in ("layers", "width", "heads", "context", "band", "attention")
+            for key in ("layers", "width", "heads", "context", "band", "attention", "norm")
         }
         return replace(size, name=f"{folder.name}", vocabulary=there.vocabulary, **shape)
     config = _config(folder)
     try:
-        if config["model_type"] == "gpt2":
+        if config["model_type"] in ("gpt2", "openai-gpt"):
             return replace(
                 size,
-                name="gpt2",
+                name=config["model_type"],
+                norm="pre" if config["model_type"] == "gpt2" else "post",
                 layers=config["n_layer"],
                 width=config["n_embd"],
                 heads=config["n_head"],
@@ -63,6 +64,7 @@ def pretrained_size(folder: Path, size: Size) -> Size:
         return replace(
             size,
             name="gpt_neo",
+            norm="pre",
             layers=config["num_layers"],
             width=config["hidden_size"],
             heads=config["num_heads"],
@@ -82,7 +84,7 @@ def load_pretrained(folder: Path, size: Size, model: GPT3) -> None:
     if (folder / "state.json").is_file():
         checkpoint.load_weights(folder, size, model)
         return
-    read = _gpt2 if _config(folder)["model_type"] == "gpt2" else _gpt_neo
+    read = {"openai-gpt": _gpt1, "gpt2": _gpt2, "gpt_neo": _gpt_neo}[_config(folder)["model_type"]]
     path = folder / "model.safetensors"
     if not path.is_file():
         raise InputError(
@@ -121,12 +123,13 @@ def _config(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} is not a model to start from: expected config.json and model.safetensors "
-            "(GPT-2 or GPT-Neo of Hugging Face), or state.json (a checkpoint)"
+            "(GPT-1, GPT-2 or GPT-Neo of Hugging Face), or state.json (a checkpoint)"
         ) from error
     except MISSHAPEN as error:
         raise InputError(f"{path} is not a model's configuration ({brief(error)})") from error
     wanted = {
-        "model_type": ("gpt2", "gpt_neo"),
+        "model_type": ("gpt2", "gpt_neo", "openai-gpt"),
+        "afn": ("gelu", None),
         "activation_function": ("gelu_new", None),
         "layer_norm_epsilon": (1e-5, None),
         "layer_norm_eps": (1e-5, None),
@@ -144,9 +147,21 @@ def _config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _gpt1(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Tensor]]:
+    yield "tokens.weight", get("tokens_embed.weight")
+    yield "positions.weight", get("positions_embed.weight")
+    yield from _layers(get, size)
+
+
 def _gpt2(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Tensor]]:
     yield "tokens.weight", get("wte.weight")
     yield "positions.weight", get("wpe.weight")
+    yield from _layers(get, size)
+    yield from _same(get, "", "", {"ln_f": "norm"})
+
+
+def _layers(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Tensor]]:
+    """The layers of GPT-1 and GPT-2, which have the same names."""
     for layer in range(size.layers):
         theirs, ours = f"h.{layer}.", f"blocks.{layer}."
         yield from _same(get, theirs, ours, {"ln_1": "norm_1", "ln_2": "norm_2"})
@@ -163,7 +178,6 @@ def _gpt2(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Tenso
         }.items():
             yield f"{ours}{here}.weight", get(f"{theirs}{there}.weight").T
             yield f"{ours}{here}.bias", get(f"{theirs}{there}.bias")
-    yield from _same(get, "", "", {"ln_f": "norm"})
 
 
 def _gpt_neo(get: Callable[[str], Tensor], size: Size) -> Iterator[tuple[str, Tensor]]:

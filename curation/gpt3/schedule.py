@@ -5,7 +5,8 @@ tokens, training continues at 10% of the original learning rate). There is a lin
 the first 375 million tokens. We also gradually increase the batch size linearly from a small value
 (32k tokens) to the full value over the first 4-12 billion tokens of training". We read the 260
 billion as counted from the first token, warm-up included. For another budget than 300 billion
-tokens the three durations shrink or grow with it, unless given.
+tokens the three durations shrink or grow with it, unless given. GPT-1's durations and its decay to 0
+(Radford et al. 2018, section 4.1) are those of its `Size`.
 
 Trap: at a budget of a few million tokens the scaled warm-up is shorter than one batch; give
 `warmup_tokens` there.
@@ -17,10 +18,8 @@ import math
 from dataclasses import dataclass
 
 from curation.errors import InputError
-from curation.gpt3.sizes import PAPER_TOKENS, Size
+from curation.gpt3.sizes import Size
 
-WARMUP_TOKENS = 375_000_000
-DECAY_TOKENS = 260_000_000_000
 FIRST_BATCH_TOKENS = 32_000
 FINAL_SHARE = 0.1
 
@@ -38,6 +37,7 @@ class Schedule:
     warmup_tokens: int
     decay_tokens: int
     ramp_tokens: int
+    final_share: float = FINAL_SHARE
 
     def __post_init__(self) -> None:
         if self.budget_tokens < 1:
@@ -64,7 +64,8 @@ def schedule_for(
     decay_tokens: int | None = None,
     ramp_tokens: int | None = None,
 ) -> Schedule:
-    """Appendix B for `size` over `budget_tokens`: durations scaled by budget / 300B unless given.
+    """The paper's schedule for `size` over `budget_tokens`: durations scaled by the budget over that
+    of the paper (GPT-3's: 300B) unless given.
 
     >>> from curation.gpt3.sizes import SIZES
     >>> schedule_for(SIZES["125M"], 3_000_000_000).warmup_tokens
@@ -72,22 +73,23 @@ def schedule_for(
     """
 
     def scaled(given: int | None, paper: int) -> int:
-        return paper * budget_tokens // PAPER_TOKENS if given is None else given
+        return paper * budget_tokens // size.of_tokens if given is None else given
 
     return Schedule(
         budget_tokens=budget_tokens,
         context=size.context,
         learning_rate=size.learning_rate if learning_rate is None else learning_rate,
         batch_tokens=size.batch_tokens,
-        warmup_tokens=scaled(warmup_tokens, WARMUP_TOKENS),
-        decay_tokens=scaled(decay_tokens, DECAY_TOKENS),
+        warmup_tokens=scaled(warmup_tokens, size.warmup_tokens),
+        decay_tokens=scaled(decay_tokens, size.decay_tokens),
         ramp_tokens=scaled(ramp_tokens, size.ramp_tokens),
+        final_share=size.final_share,
     )
 
 
 def learning_rate(schedule: Schedule, tokens_seen: int) -> float:
-    """The learning rate once `tokens_seen` tokens were seen: 0 at the start, 10 % of the peak at
-    the end.
+    """The learning rate once `tokens_seen` tokens were seen: 0 at the start, the
+    final share of the peak at the end.
 
     >>> plan = Schedule(300, 1, 1.0, 1, warmup_tokens=100, decay_tokens=200, ramp_tokens=0)
     >>> [round(learning_rate(plan, t), 3) for t in (0, 50, 100, 150, 200, 300)]
@@ -96,9 +98,10 @@ def learning_rate(schedule: Schedule, tokens_seen: int) -> float:
     if tokens_seen < schedule.warmup_tokens:
         return schedule.learning_rate * tokens_seen / schedule.warmup_tokens
     if tokens_seen >= schedule.decay_tokens:
-        return schedule.learning_rate * FINAL_SHARE
+        return schedule.learning_rate * schedule.final_share
     done = (tokens_seen - schedule.warmup_tokens) / (schedule.decay_tokens - schedule.warmup_tokens)
-    share = FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * done))
+    final = schedule.final_share
+    share = final + (1 - final) * 0.5 * (1 + math.cos(math.pi * done))
     return schedule.learning_rate * share
 
 

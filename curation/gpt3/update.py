@@ -11,16 +11,22 @@ A step's windows are shared out over the data-parallel ranks, each share goes th
 `micro` windows at a time, and gradients meet once, in the last pass. Trap: torch averages gradients
 over ranks, so each pass is weighted with ranks * its windows / the step's windows; an empty share
 has weight zero.
+
+Dropout is drawn anew in each pass by a seed made of the run's and of the pass's first window, so a
+resumed run draws what an undisturbed one does. Trap: with dropout, another `micro` or number of
+ranks is another draw, not a difference in rounding.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import xxhash
 from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
@@ -28,10 +34,10 @@ from torch.nn.parallel import DistributedDataParallel
 from curation.gpt3.data import Windows
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import Ranks, gradient_norm, kinds
+from curation.gpt3.sizes import Size
 
-BETAS = (0.9, 0.95)
+BETAS = (0.9, 0.95)  # GPT-3's; a size may say another second one, as GPT-1's does
 EPSILON = 1e-8
-WEIGHT_DECAY = 0.1
 CLIP_NORM = 1.0
 MICRO_TOKENS = {"cpu": 2048, "cuda": 16384}  # tokens in one pass, where the user does not say
 
@@ -99,12 +105,21 @@ def learner(
 
 
 def optimizer_for(model: GPT3) -> torch.optim.AdamW:
+    """AdamW with the size's weight decay on matrices only."""
+    betas = (BETAS[0], model.size.second_beta)
+    return adamw(model.parameters(), model.size.weight_decay, betas)
+
+
+def adamw(
+    parameters: Iterable[nn.Parameter], weight_decay: float, betas: tuple[float, float]
+) -> torch.optim.AdamW:
     """AdamW with weight decay on matrices only, fused (torch has it for CPUs and GPUs)."""
+    every = list(parameters)
     groups: list[dict[str, Any]] = []
-    for matrices, decay in ((True, WEIGHT_DECAY), (False, 0.0)):
-        parameters = [p for p in model.parameters() if (p.dim() >= 2) == matrices]
-        groups += [{"params": kind, "weight_decay": decay} for kind in kinds(parameters)]
-    return torch.optim.AdamW(groups, lr=0.0, betas=BETAS, eps=EPSILON, fused=True)
+    for matrices, decay in ((True, weight_decay), (False, 0.0)):
+        chosen = [p for p in every if (p.dim() >= 2) == matrices]
+        groups += [{"params": kind, "weight_decay": decay} for kind in kinds(chosen)]
+    return torch.optim.AdamW(groups, lr=0.0, betas=betas, eps=EPSILON, fused=True)
 
 
 def _measured_allreduce(norms: list[Tensor], bucket: Any) -> torch.futures.Future[Tensor]:
@@ -135,6 +150,7 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
         measured = (
             number == 0 and len(passes) > 1 and this.net is this.model and shortest >= this.micro
         )
+        seed_dropout(this.model.size, train.seed, position + begin)
         with _meeting(this, measured or number == len(passes) - 1):
             loss = this.loss(torch.from_numpy(part))
             weight = here.data * rows / count
@@ -149,6 +165,14 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
     return Gradient(here.summed(total.item())[0] / count, norm, small, small_norm)
 
 
+def seed_dropout(size: Size, seed: int | None, place: int) -> None:
+    """Set torch's generators for one pass, which begins at `place` of the run's data; nothing
+    without dropout.
+    """
+    if size.dropout:
+        torch.manual_seed(xxhash.xxh3_64_intdigest(f"gpt3/dropout/{seed}/{place}".encode()) >> 1)
+
+
 def _meeting(this: Learner, now: bool) -> Any:
     """Whether gradients are added up over the ranks after this pass."""
     if isinstance(this.net, DistributedDataParallel):
@@ -161,12 +185,21 @@ def _meeting(this: Learner, now: bool) -> Any:
 
 def apply(this: Learner, gradient: Gradient, rate: float) -> None:
     """Clip the gradient, take a step at learning rate `rate`, forget the gradient."""
-    scale = CLIP_NORM / (gradient.norm + 1e-6)
+    take_step(this.model.parameters(), this.optimizer, gradient.norm, rate)
+
+
+def take_step(
+    parameters: Iterable[nn.Parameter], optimizer: torch.optim.AdamW, norm: float, rate: float
+) -> None:
+    """Clip the gradient, whose norm is `norm`, take a step at learning rate `rate`, forget the
+    gradient.
+    """
+    scale = CLIP_NORM / (norm + 1e-6)
     if scale < 1:
-        for parameter in this.model.parameters():
+        for parameter in parameters:
             if parameter.grad is not None:
                 parameter.grad.mul_(scale)
-    for group in this.optimizer.param_groups:
+    for group in optimizer.param_groups:
         group["lr"] = rate
-    this.optimizer.step()
-    this.optimizer.zero_grad(set_to_none=True)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""Parity with Hugging Face's GPT-2 and GPT-Neo on shared random weights."""
+"""Parity with Hugging Face's GPT-1, GPT-2 and GPT-Neo on shared random weights."""
 
 from __future__ import annotations
 
@@ -70,6 +70,43 @@ def test_logits_and_gradients_are_those_of_gpt2(transformers: Any, tmp_path: Pat
     )
 
 
+@pytest.mark.parametrize("name", ["gpt2-117M", "gpt2-345M", "gpt2-762M", "gpt2-1542M", "gpt1"])
+def test_logits_and_every_gradient_at_each_shape(
+    transformers: Any, tmp_path: Path, name: str
+) -> None:
+    """The layers and heads of each size, a few numbers a head wide."""
+    size = SIZES[name]
+    shape = {
+        "vocab_size": 61,
+        "n_positions": 24,
+        "n_embd": 2 * size.heads,
+        "n_layer": size.layers,
+        "n_head": size.heads,
+        **{f"{part}_pdrop": 0.0 for part in ("resid", "embd", "attn")},
+    }
+    torch.manual_seed(1)
+    if name == "gpt1":
+        theirs = transformers.OpenAIGPTLMHeadModel(transformers.OpenAIGPTConfig(**shape))
+    else:
+        theirs = transformers.GPT2LMHeadModel(transformers.GPT2Config(**shape))
+    saved(theirs, tmp_path / "weights")
+    model = ours(tmp_path / "weights")
+    assert (model.size.layers, model.size.norm) == (size.layers, size.norm)
+    ids = torch.randint(0, 61, (2, 24))
+    torch.testing.assert_close(model(ids), theirs(ids).logits, atol=1e-5, rtol=1e-5)
+    loss, expected = model.loss(ids), theirs(ids, labels=ids).loss
+    torch.testing.assert_close(loss, expected, atol=1e-5, rtol=1e-5)
+    for one in (loss, expected):
+        one.backward()
+    with torch.no_grad():  # their gradients, read as weights are
+        for parameter in theirs.parameters():
+            parameter.copy_(parameter.grad)
+    theirs.save_pretrained(tmp_path / "gradients")
+    wanted = dict(ours(tmp_path / "gradients").named_parameters())
+    for key, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, wanted[key].data, atol=1e-5, rtol=1e-4)
+
+
 def test_logits_are_those_of_gpt_neo_with_its_local_layers(
     transformers: Any, tmp_path: Path
 ) -> None:
@@ -128,6 +165,7 @@ def test_what_cannot_be_started_from_is_refused(
             {"activation_function": "relu"},
             "activation_function is 'relu'; this model computes 'gelu_new' only",
         ),
+        ({"afn": "relu"}, "afn is 'relu'; this model computes 'gelu' only"),
         ({"model_type": "llama"}, "model_type is 'llama'"),
         ({"n_head": None}, "heads must be a whole number from 1 to 100,000, not None"),
     ):
@@ -135,7 +173,9 @@ def test_what_cannot_be_started_from_is_refused(
         with pytest.raises(InputError, match=words):
             ours(folder)
     odd = (None, "x", -1, 2.5, 10**30, [], {}, [["global", 10**30]], [[["global"], 10**12]])
-    for key, model_type in itertools.product([*config, "attention_types"], ("gpt2", "gpt_neo")):
+    for key, model_type in itertools.product(
+        [*config, "attention_types"], ("gpt2", "gpt_neo", "openai-gpt")
+    ):
         for value in odd:
             change = {**config, "model_type": model_type, "num_layers": 2, "hidden_size": 16}
             (folder / "config.json").write_text(json.dumps({**change, key: value}))

@@ -62,3 +62,17 @@ def test_nonsense_is_refused() -> None:
         schedule_for(SIZES["tiny"], 1000, warmup_tokens=500, decay_tokens=100)
     with pytest.raises(InputError, match="positive number, not nan"):
         schedule_for(SIZES["tiny"], 1000, learning_rate=float("nan"))
+
+
+def test_gpt1_warms_up_over_2000_updates_and_decays_to_nothing() -> None:
+    size = SIZES["gpt1"]
+    schedule = schedule_for(size, size.tokens)
+    step = size.batch_tokens
+    assert batch_windows(schedule, 0) == batch_windows(schedule, size.tokens) == 64
+    assert learning_rate(schedule, 1000 * step) == pytest.approx(1.25e-4)
+    assert learning_rate(schedule, 2000 * step) == pytest.approx(2.5e-4)
+    middle = (2000 * step + size.tokens) // 2
+    assert learning_rate(schedule, middle) == pytest.approx(1.25e-4, rel=1e-6)
+    assert learning_rate(schedule, size.tokens) == 0
+    tenth = schedule_for(size, size.tokens // 10)
+    assert (tenth.warmup_tokens, tenth.decay_tokens) == (200 * step, size.tokens // 10)

@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 
 from curation.errors import InputError
-from curation.gpt3.model import parameter_count
+from curation.gpt3 import plan, update
+from curation.gpt3.model import build, parameter_count
 from curation.gpt3.sizes import SIZES, Size, size_named
 
 # Table 2.1: name, layers, width, head width, batch, learning rate.
@@ -47,8 +48,41 @@ def test_the_small_sizes_are_small() -> None:
     assert parameter_count(SIZES["small-cpu"]) == pytest.approx(10e6, rel=0.02)
 
 
+# Table 2 of GPT-2's paper: layers, width, and the parameters that its layers and widths have.
+GPT2 = [
+    ("gpt2-117M", 12, 768, 124_439_808),
+    ("gpt2-345M", 24, 1024, 354_823_168),
+    ("gpt2-762M", 36, 1280, 774_030_080),
+    ("gpt2-1542M", 48, 1600, 1_557_611_200),
+]
+
+
+@pytest.mark.parametrize(("name", "layers", "width", "parameters"), GPT2)
+def test_the_sizes_of_gpt2(name: str, layers: int, width: int, parameters: int) -> None:
+    size = size_named(name)
+    assert (size.layers, size.width, size.head_width, size.context) == (layers, width, 64, 1024)
+    assert size.batch_tokens == 512 * 1024
+    assert set(size.patterns) == {"dense"}
+    assert (size.norm, size.dropout, size.vocabulary) == ("pre", 0.0, 50257)
+    assert parameter_count(size) == plan.parameters(size) == parameters
+
+
+def test_the_size_of_gpt1() -> None:
+    size = size_named("gpt1")
+    assert (size.layers, size.width, size.heads, size.context) == (12, 768, 12, 512)
+    assert (size.norm, size.dropout, set(size.patterns)) == ("post", 0.1, {"dense"})
+    assert parameter_count(size) == plan.parameters(size) == 116_534_784
+    assert size.batch_tokens == 64 * 512
+    optimizer = update.optimizer_for(build(replace(size, layers=1, width=12, vocabulary=5), 0))
+    decayed, others = optimizer.param_groups
+    assert (decayed["weight_decay"], others["weight_decay"]) == (0.01, 0.0)
+    assert decayed["betas"] == (0.9, 0.999)
+
+
 def test_an_unknown_size_lists_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"no size '125m'; choose one of tiny, .*175B"):
+    with pytest.raises(
+        InputError, match=r"no size '125m'; choose one of tiny, .*175B.*gpt2-117M.*gpt1"
+    ):
         size_named("125m")
 
 
@@ -59,3 +93,8 @@ def test_nonsense_is_refused_at_birth() -> None:
         InputError, match=r"attention is a list of dense, banded, strided.*; not dense,sparse"
     ):
         Size("x", 1, 4, 2, 8, 1e-3, attention=("dense", "sparse"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="norm must be one of pre, post, not 'middle'"):
+        Size("x", 1, 4, 2, 8, 1e-3, norm="middle")  # type: ignore[arg-type]
+    for dropout in (1.0, -0.1, None, float("nan")):
+        with pytest.raises(InputError, match=r"dropout must be a number in \[0, 1\), not "):
+            Size("x", 1, 4, 2, 8, 1e-3, dropout=dropout)  # type: ignore[arg-type]

@@ -1,0 +1,270 @@
+"""GPT-1's two claims on a planted task: `python -m perf.finetune OUT [--seeds 5] [--picture SVG]`.
+
+Pre-training text: 4 random words, of two kinds in turn, followed by the same words in another
+order. The planted task, entailment: does the hypothesis, one word, occur in the premise of 4?
+Nothing in it can be learnt by words alone.
+
+1. Accuracy on 500 new examples after each epoch of fine-tuning, by how many layers come from the
+   pre-trained model: all of them to none, its embeddings alone, and nothing.
+2. Two heuristics without fine-tuning, by steps of pre-training (section 5 of the paper):
+   `recurrence` takes the likelier of two next words of the right kind, one of which occurred
+   before; `order` calls a text of two kinds of words in turn right where its mean log probability
+   is above the median, half of the texts being shuffled.
+
+The model is smaller than `tiny`: 2 layers, width 64, 13 tokens. One thread. Each seed's figures are
+kept in OUT/seed-N.json; --only N makes those of one, so that seeds can run beside each other.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import torch
+
+from curation.gpt3.checkpoint import load_model, read_state, steps
+from curation.gpt3.evaluate import Reader
+from curation.gpt3.finetune.options import FineTuning
+from curation.gpt3.finetune.train import finetune
+from curation.gpt3.model import build
+from curation.gpt3.sizes import Size
+from curation.gpt3.train import Options, train
+
+WORDS = 12
+RUN = 4
+LAYERS = 2
+SIZE = Size("planted", LAYERS, 64, 4, 18 * 32, 3e-3, ramp_tokens=0, context=18,
+            vocabulary=WORDS + 1, attention=("dense",), weight_decay=0.01,
+            second_beta=0.99)  # fmt: skip
+STEPS = 800
+SHOWN = (0, 50, 100, 200, 300, 400, 600, 800)
+TUNING = FineTuning(epochs=6, batch=32, learning_rate=2e-3, dropout=0.0, device="cpu")
+TRANSFERS = {"both layers": LAYERS, "1 layer": 1, "embeddings": 0, "nothing": -1}
+
+
+@dataclass(frozen=True)
+class Words:
+    """An encoding whose tokens are w1, w2 and so on."""
+
+    def encode_ordinary(self, text: str) -> list[int]:
+        return [int(word[1:]) for word in text.split()]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return " ".join(f"w{token}" for token in tokens)
+
+
+def _texts(generator: np.random.Generator, count: int, length: int) -> np.ndarray[Any, Any]:
+    """Texts of words of two kinds in turn (even and odd numbers), no word twice: (count, length)."""
+    half = np.argsort(generator.random((2, count, WORDS // 2)), axis=2) * 2 + 1
+    texts = np.empty((count, length), np.int64)
+    texts[:, ::2] = half[0][:, : -(-length // 2)]
+    texts[:, 1::2] = half[1][:, : length // 2] + 1
+    return texts
+
+
+def _reordered(generator: np.random.Generator, runs: np.ndarray[Any, Any]) -> Any:
+    """The words of each run in another order, their kinds still in turn."""
+    again = runs.copy()
+    for kind in (0, 1):
+        again[:, kind::2] = generator.permuted(runs[:, kind::2], axis=1)
+    return again
+
+
+def write_shards(folder: Path, seed: int, tokens: int) -> Path:
+    """Shards of runs of words, each followed by its words in another order."""
+    folder.mkdir(parents=True)
+    generator = np.random.default_rng(seed)
+    runs = _texts(generator, -(-tokens // (2 * RUN + 1)) + 1, RUN)
+    parts = (np.zeros((len(runs), 1), np.int64), runs, _reordered(generator, runs))
+    stream = np.concatenate(parts, 1).ravel()[:tokens]
+    stream.astype("<u2").tofile(folder / "train-00000.bin")
+    listing = {"encoding": "gpt2", "vocabulary": WORDS + 1, "end_of_text": 0, "dtype": "uint16",
+               "train": ["train-00000"], "validation": {}, "tokens": tokens}  # fmt: skip
+    (folder / "shards.json").write_text(json.dumps(listing))
+    return folder
+
+
+def _text(words: np.ndarray[Any, Any]) -> str:
+    return " ".join(f"w{word}" for word in words)
+
+
+def write_task(path: Path, seed: int, count: int) -> Path:
+    """Entailment iff the hypothesis occurs in the premise; half of the examples each."""
+    generator = np.random.default_rng(seed)
+    premises = _texts(generator, count, RUN)
+    lines = []
+    for number, premise in enumerate(premises):
+        others = np.setdiff1d(np.arange(1, WORDS + 1), premise)
+        word = generator.choice(premise if number % 2 else others)
+        record = {"premise": _text(premise), "hypothesis": f"w{word}", "label": number % 2}
+        lines.append(json.dumps(record) + "\n")
+    path.write_text("".join(lines))
+    return path
+
+
+def pretrain(out: Path, seed: int) -> Path:
+    """Checkpoints at every step of SHOWN but 0."""
+    tokens = STEPS * SIZE.batch_tokens
+    shards = write_shards(out / "shards", seed, tokens + SIZE.context + 1)
+    options = Options(tokens=tokens, seed=seed, checkpoint_every=50, keep=100, device="cpu",
+                      warmup_tokens=50 * SIZE.batch_tokens, decay_tokens=2 * tokens,
+                      validate_every=10**6)  # fmt: skip
+    return train(shards, out / "model", SIZE, options).checkpoint
+
+
+def heuristics(reader: Reader, seed: int, count: int = 300) -> dict[str, float]:
+    """Accuracy of both heuristics on new texts."""
+    generator = np.random.default_rng(seed + 1000)
+    runs = _texts(generator, count, RUN)
+    places = generator.integers(1, RUN, count)
+    pairs = []
+    for run, again, place in zip(runs, _reordered(generator, runs), places, strict=True):
+        others = np.setdiff1d(np.arange(1, WORDS + 1), run)
+        other = generator.choice(others[others % 2 == again[place] % 2])
+        context = _text(np.concatenate((run, again[:place])))
+        pairs += [(context, f" w{again[place]}"), (context, f" w{other}")]
+    scores = [score.log_probability for score in reader.score(pairs)]
+    recurrence = float(np.mean(np.array(scores[::2]) > scores[1::2]))
+    ordered = _texts(generator, count, 6)
+    shuffled = generator.permuted(ordered, axis=1)
+    texts = np.concatenate(
+        (ordered, shuffled[(shuffled[:, 1:] % 2 == shuffled[:, :-1] % 2).any(1)])
+    )
+    texts = texts[len(ordered) - (len(texts) - len(ordered)) :]  # as many of each
+    values = np.array(
+        [one.log_probability for one in reader.score([("", _text(t)) for t in texts])]
+    )
+    right = np.arange(len(texts)) < len(texts) // 2
+    return {
+        "recurrence": recurrence,
+        "order": float(np.mean((values > np.median(values)) == right)),
+    }
+
+
+def of_seed(out: Path, seed: int) -> dict[str, Any]:
+    """Both curves of one seed."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    last = pretrain(out, seed)
+    by_steps = {}
+    for step in SHOWN:
+        folder = out / "model" / f"step-{step:07d}"
+        model = load_model(folder, read_state(folder).size) if step else build(SIZE, seed).eval()
+        by_steps[step] = heuristics(Reader(model, Words(), 0), seed)
+    train_file = write_task(out / "train.jsonl", seed, 640)
+    dev_file = write_task(out / "dev.jsonl", seed + 500, 500)
+    curves = {}
+    for name, layers in TRANSFERS.items():
+        options = FineTuning(**{**TUNING.__dict__, "seed": seed, "transfer": layers})
+        finetune(last, "entailment", train_file, dev_file, out / name, options, Words())
+        lines = map(json.loads, (out / name / "log.jsonl").read_text().splitlines())
+        curves[name] = [line["dev"]["accuracy"] for line in lines if "dev" in line]
+    assert steps(out / "model")[-1] == last
+    return {"heuristics": by_steps, "transfer": curves}
+
+
+def _mean(values: np.ndarray[Any, Any]) -> list[str]:
+    """Mean with the smallest and largest of the seeds, in percent."""
+    return [
+        f"{100 * m:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+        for m, low, high in zip(values.mean(0), values.min(0), values.max(0), strict=True)
+    ]
+
+
+def curves_of(results: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Accuracy by seed and point, (seeds, points), of each curve of both pictures."""
+    transfer = {name: np.array([one["transfer"][name] for one in results]) for name in TRANSFERS}
+    zero = {
+        name: np.array([[row[name] for row in one["heuristics"].values()] for one in results])
+        for name in ("recurrence", "order")
+    }
+    return transfer, zero
+
+
+def svg(results: list[dict[str, Any]]) -> str:
+    """Both pictures beside each other: a line for the mean, an area from the worst seed to the best."""
+    transfer, zero = curves_of(results)
+    epochs = list(range(1, TUNING.epochs + 1))
+    colours = ("#1b6ca8", "#3a9188", "#b8860b", "#c05a2e", "#777777")
+    left = _panel(0, "Fine-tuning: layers transferred", "epochs", epochs, transfer, colours)
+    right = _panel(380, "Heuristics without fine-tuning", "steps of pre-training", SHOWN, zero,
+                   colours)  # fmt: skip
+    style = 'font-family="sans-serif" font-size="11" fill="#444"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 290" {style}>\n'
+        f'<rect width="760" height="290" fill="white"/>\n{left}\n{right}\n</svg>\n'
+    )
+
+
+def _panel(
+    x0: int, title: str, under: str, points: Sequence[int], curves: dict[str, Any],
+    colours: Sequence[str],
+) -> str:  # fmt: skip
+    def x(value: float) -> float:
+        return x0 + 45 + 225 * (value - points[0]) / (points[-1] - points[0])
+
+    def y(share: float) -> float:
+        return 240 - 200 * (share - 0.4) / 0.6
+
+    parts = [f'<text x="{x0 + 45}" y="20" font-weight="bold">{title}</text>']
+    for tick in (40, 50, 60, 70, 80, 90, 100):
+        height = y(tick / 100)
+        parts.append(f'<path d="M{x0 + 45} {height:.1f}h225" stroke="#ddd"/>')
+        parts.append(f'<text x="{x0 + 40}" y="{height + 4:.1f}" text-anchor="end">{tick}</text>')
+    for point in (points[0], points[len(points) // 2], points[-1]):
+        parts.append(f'<text x="{x(point):.1f}" y="256" text-anchor="middle">{point}</text>')
+    parts.append(f'<text x="{x0 + 157}" y="274" text-anchor="middle">{under}; accuracy, %</text>')
+    for number, (name, values) in enumerate(curves.items()):
+        lines = [
+            [f"{x(p):.1f},{y(v):.1f}" for p, v in zip(points, row, strict=True)]
+            for row in (values.mean(0), values.min(0), values.max(0))
+        ]
+        colour, at = colours[number], 50 + 16 * number
+        area = " ".join([*lines[1], *reversed(lines[2])])
+        parts += [
+            f'<polygon points="{area}" fill="{colour}" opacity="0.15"/>',
+            f'<polyline points="{" ".join(lines[0])}" fill="none" stroke="{colour}" '
+            'stroke-width="2"/>',
+            f'<path d="M{x0 + 280} {at - 4}h14" stroke="{colour}" stroke-width="2"/>',
+            f'<text x="{x0 + 298}" y="{at}">{name}</text>',
+        ]
+    return "\n".join(parts)
+
+
+@click.command()
+@click.argument("out", type=click.Path(path_type=Path))
+@click.option("--seeds", type=click.IntRange(1), default=5, show_default=True)
+@click.option("--only", type=click.IntRange(0), help="Only this seed, and no tables.")
+@click.option("--picture", type=click.Path(path_type=Path), help="Write the pictures to this file.")
+def main(out: Path, seeds: int, only: int | None, picture: Path | None) -> None:
+    """Run what OUT does not hold yet, and print both tables."""
+    torch.set_num_threads(1)
+    results = []
+    for seed in range(seeds) if only is None else [only]:
+        kept = out / f"seed-{seed}.json"
+        if not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            result = of_seed(out / f"seed-{seed}", seed)
+            kept.write_text(json.dumps(result))
+        results.append(json.loads(kept.read_text()))
+        click.echo(f"seed {seed}", err=True)
+    if only is not None:
+        return
+    transfer, zero = curves_of(results)
+    click.echo(f"accuracy in %, mean (worst to best of {seeds} seeds); chance 50")
+    for name, values in transfer.items():
+        click.echo(f"{name:12} by epoch: " + ", ".join(_mean(values)))
+    for name, values in zero.items():
+        click.echo(f"{name:12} after {SHOWN} steps: " + ", ".join(_mean(values)))
+    if picture:
+        picture.write_text(svg(results))
+
+
+if __name__ == "__main__":
+    main()
