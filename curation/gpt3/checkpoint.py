@@ -18,7 +18,7 @@ import os
 import re
 import shutil
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -73,12 +73,24 @@ def save(
 
     Every rank calls it; the first one writes.
     """
+    parts = {"model": dict(model.named_parameters()), "optimizer": _moments(model, optimizer)}
+    return save_parts(out, state, parts, here, keep)
+
+
+def save_parts(
+    out: Path,
+    state: State,
+    parts: Mapping[str, Mapping[str, Tensor]],
+    here: Ranks = ONE,
+    keep: int = 2,
+) -> Path:
+    """As `save`, of any tensors: a file NAME.safetensors for each name in `parts`."""
     final = out / f"step-{state.step:07d}"
     temporary = out / f".step-{state.step:07d}.{os.getpid()}"
     if here.first:
         temporary.mkdir(parents=True)
-    _write(temporary / "model.safetensors", dict(model.named_parameters()), here)
-    _write(temporary / "optimizer.safetensors", _moments(model, optimizer), here)
+    for name, tensors in parts.items():
+        _write(temporary / f"{name}.safetensors", tensors, here)
     if here.first:
         text = {"format": FORMAT, **asdict(state)}
         (temporary / "state.json").write_text(json.dumps(text, indent=2) + "\n")
@@ -95,7 +107,7 @@ def save(
     return final
 
 
-def _write(path: Path, tensors: dict[str, Tensor], here: Ranks) -> None:
+def _write(path: Path, tensors: Mapping[str, Tensor], here: Ranks) -> None:
     """A safetensors file of 32-bit floats, written tensor by tensor: whole models fit into no one's
     memory.
     """
@@ -202,6 +214,21 @@ def load_optimizer(folder: Path, model: GPT3, optimizer: torch.optim.Optimizer) 
                 fill(moment, stored.get_tensor(f"{name}/{part}"))
             state["step"] = stored.get_tensor(f"{name}/step").to(parameter.device)
             optimizer.state[parameter] = state
+
+
+def load_parts(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Fill `tensors` with those that `save_parts` wrote into `path`; InputError where one is
+    missing or of another shape.
+    """
+    with _opened(path) as stored:
+        names = set(stored.keys())
+        for name, tensor in tensors.items():
+            if name not in names or list(stored.get_slice(name).get_shape()) != list(tensor.shape):
+                raise InputError(
+                    f"{path} does not hold {name} of shape {tuple(tensor.shape)}; remove "
+                    f"{path.parent} to go on from the checkpoint before it"
+                )
+            fill(tensor, stored.get_tensor(name))
 
 
 def _moments(model: GPT3, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
