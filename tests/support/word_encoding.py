@@ -5,27 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-WORDS = [
-    "<end>",
-    "\n",
-    ".",
-    "?",
-    "name",
-    "tell",
-    "about",
-    "river",
-    "Nile",
-    "Rhine",
-    "Alps",
-    "peak",
-    "is",
-    "a",
-    "of",
-    "the",
-    "long",
-    "high",
-    "and",
-]
+_TEXT = "<end> \n . ? name tell about river Nile Rhine Alps peak is a of the long high and"
+WORDS = _TEXT.split(" ")
 
 
 class WordEncoding:

@@ -40,7 +40,7 @@ def test_the_scale_reaches_the_agreement_asked_for() -> None:
     assert labeler.agreement(scale, SCORES) == pytest.approx(0.73, abs=1e-9)
     with pytest.raises(InputError, match="cannot be reached"):
         labeler.scale_for(0.73, [[1.0, 1.0]])
-    with pytest.raises(InputError, match="above 0.5"):
+    with pytest.raises(InputError, match=r"above 0\.5"):
         labeler.scale_for(0.5, SCORES)
 
 
