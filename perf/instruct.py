@@ -35,13 +35,13 @@ from perf.instruct_plots import pictures
 from perf.instruct_world import END, NAME, WORDS, Words, demonstrations, prompts, write_shards
 
 SIZE = Size(
-    "words", 2, 48, 4, 1024, 3e-3, tokens=10**6, context=48, band=16, vocabulary=len(WORDS)
+    "words", 2, 32, 4, 512, 6e-3, tokens=10**6, context=32, band=32, vocabulary=len(WORDS)
 )
 RULE = labeler.rule_named("brief")
-K, RANKED, FEW, HELD_OUT = 6, 1500, 60, 300
-ANSWER = 24  # tokens
-SFT = SftConfig(epochs=3, batch=16, micro_batch=16, learning_rate=1e-3, dropout=0.1, separator=" ")
-REWARD = RewardConfig(batch=16, micro_batch=16, learning_rate=1.5e-3)
+K, RANKED, FEW, HELD_OUT = 6, 1200, 40, 200
+ANSWER = 20  # tokens
+SFT = SftConfig(epochs=2, batch=16, micro_batch=16, learning_rate=2e-3, dropout=0.1, separator=" ")
+REWARD = RewardConfig(batch=8, micro_batch=8, learning_rate=4e-3)
 PPO = PpoConfig(
     episodes=64 * 60,
     batch=64,
@@ -122,8 +122,8 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
 def one_seed(seed: int, out: Path) -> dict[str, Any]:
     """All figures of one seed."""
     folder = out / f"seed-{seed}"
-    shards = write_shards(folder / "shards", 600_000, seed)
-    options = Options(tokens=400_000, seed=seed, warmup_tokens=10_000, checkpoint_every=1000)
+    shards = write_shards(folder / "shards", 160_000, seed)
+    options = Options(tokens=150_000, seed=seed, warmup_tokens=10_000, checkpoint_every=1000)
     base = train(shards, folder / "base", SIZE, options).checkpoint
     shown = write(folder / "demonstrations.jsonl", demonstrations(600, seed))
     tuned = sft(base, shown, folder / "sft", replace(SFT, seed=seed), Words()).checkpoint

@@ -1,10 +1,11 @@
-"""A world of some sixty words for `perf/instruct.py`: texts to pre-train on, prompts, and
-demonstrations; all made up, none by people.
+"""A world of 29 words for `perf/instruct.py`: texts to pre-train on, prompts, and demonstrations; all
+made up, none by people.
 
 A sentence is about a topic: "the river has a boat." Pre-training texts are documents of sentences
-that keep to a topic and change it now and then. A prompt is "on: river". Demonstrations are what the
-corpora give: one to four sentences, some of another topic, some without their full stop. So a model
-trained on them has much to gain by the hidden rule (short, on topic, no repetition, full stop).
+that keep to a topic and change it now and then. A prompt is "on: river boat fish:". Demonstrations
+are what corpora give: one or two sentences, half of them of another topic, half without their last
+full stop. So a model trained on them has much to gain by the hidden rule (short, on topic, no
+repetition, full stop).
 """
 
 from __future__ import annotations
@@ -12,24 +13,21 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
 
 TOPICS = {
-    "river": "boat water fish bank stone",
-    "mountain": "snow rock peak goat cliff",
-    "bread": "flour oven crust salt butter",
-    "garden": "tree rose seed leaf fence",
-    "music": "drum song flute choir dance",
-    "harbour": "ship crane rope gull sail",
-    "winter": "frost coat stove night wind",
-    "market": "price stall coin fruit cloth",
+    "river": "boat water fish bank",
+    "mountain": "snow rock peak goat",
+    "bread": "flour oven crust salt",
+    "music": "drum song flute choir",
 }
-GLUE = "the a has needs and of with on : . <end>".split()
+GLUE = "the a has needs and on : . <end>".split()
 WORDS = [*GLUE, *TOPICS, *(word for words in TOPICS.values() for word in words.split())]
 END = WORDS.index("<end>")
-NAME = "sixty-words"
+NAME = "29-words"
 
 
 class Words:
@@ -47,7 +45,7 @@ def sentence(generator: np.random.Generator, topic: str, stop: bool = True) -> s
     things = TOPICS[topic].split()
     first, *others = generator.permutation(things)
     subject = topic if generator.random() < 0.6 else first
-    count = int(generator.integers(1, 4))
+    count = int(generator.integers(1, 3))
     verb = generator.choice(["has", "needs"])
     objects = " and ".join(f"a {thing}" for thing in others[:count])
     return f"the {subject} {verb} {objects}" + "." * stop
@@ -65,22 +63,23 @@ def document(generator: np.random.Generator) -> str:
 
 
 def demonstration(generator: np.random.Generator, topic: str) -> str:
-    """What the corpora give as an answer: off topic, long or without its end in many cases."""
-    about = topic if generator.random() < 0.6 else str(generator.choice(list(TOPICS)))
-    count = int(generator.integers(1, 4))
+    """What corpora give as an answer: off topic, long or without its end in many cases."""
+    about = topic if generator.random() < 0.5 else str(generator.choice(list(TOPICS)))
+    count = int(generator.integers(1, 3))
     whole = [sentence(generator, about) for _ in range(count - 1)]
     return " ".join([*whole, sentence(generator, about, stop=generator.random() < 0.5)])
 
 
-def prompts(count: int, seed: int) -> list[str]:
-    """`on: TOPIC`, or `on: TOPIC with THING`: the thing makes prompts differ."""
+def prompts(count: int, seed: int, unseen: bool = False) -> list[str]:
+    """`on: TOPIC THING THING:`; of the 48 that there are, 12 are kept for `unseen`."""
     generator = np.random.default_rng((seed, 1))
-    found = []
-    for _ in range(count):
-        topic = str(generator.choice(list(TOPICS)))
-        thing = str(generator.choice(TOPICS[topic].split()))
-        found.append(f"on: {topic} with {thing}:")
-    return found
+    every = [
+        f"on: {topic} {first} {second}:"
+        for topic, things in TOPICS.items()
+        for first, second in permutations(things.split(), 2)
+    ]
+    kept = [text for number, text in enumerate(every) if (number % 4 == 1) == unseen]
+    return [str(text) for text in generator.choice(kept, count)]
 
 
 def demonstrations(count: int, seed: int) -> list[dict[str, str]]:
@@ -95,7 +94,7 @@ def write_shards(folder: Path, tokens: int, seed: int) -> Path:
     """Token shards as `curation mix` lays them out, with validation documents of their own."""
     generator = np.random.default_rng((seed, 3))
     folder.mkdir(parents=True, exist_ok=True)
-    names = {"train-00000": tokens, "validation-texts-00000": 6000}
+    names = {"train-00000": tokens, "validation-texts-00000": 4000}
     sizes = {}
     for name, wanted in names.items():
         ids: list[int] = []
