@@ -83,6 +83,19 @@ def dense_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, is_causal=True)
 
 
+def dropped_attention(
+    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int, dropout: float
+) -> Tensor:
+    """Attention with a random share `dropout` of its weights set to zero, for training; (B, H, T, D)
+    in and out. Every pattern costs T squared here: sparse ones are a mask.
+    """
+    if pattern == "dense":
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
+    i = torch.arange(q.shape[2], device=q.device)
+    seen = visible(i[:, None], i[None, :], pattern, band)
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, dropout_p=dropout)
+
+
 def banded_attention(q: Tensor, k: Tensor, v: Tensor, band: int) -> Tensor:
     """Causal attention over the last `band` tokens; (B, H, T, D) in and out, cost linear in T.
 

@@ -160,7 +160,9 @@ def read_state(folder: Path) -> State:
         state = State(
             int(raw["step"]), int(raw["window"]), int(raw["tokens"]), dict(raw["config"]), noise
         )
-        state.size  # noqa: B018 - a config without a usable size is no checkpoint
+        # A config without a usable size is no checkpoint; one written before a size had some key
+        # has that key's default.
+        state.config["size"] = json.loads(json.dumps(asdict(state.size)))
     except FileNotFoundError as error:
         raise InputError(f"{folder} is not a checkpoint: it has no state.json") from error
     except MISSHAPEN as error:
@@ -169,13 +171,13 @@ def read_state(folder: Path) -> State:
 
 
 def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> GPT3:
-    """The model of `size` with the weights in `folder`; InputError when they are broken or do not
-    fit.
+    """The model of `size` with the weights in `folder`, without dropout until it is told to train;
+    InputError when they are broken or do not fit.
     """
     model = empty(size)
     model.to_empty(device=device)
     load_weights(folder, size, model)
-    return model
+    return model.eval()
 
 
 def load_weights(folder: Path, size: Size, model: GPT3) -> None:

@@ -7,8 +7,8 @@ never itself. Where K do not fit into the model's window, fewer are shown, and `
 on average.
 
 Choices are compared per token, or, for ARC, OpenBookQA and RACE, by P(completion | context) /
-P(completion | answer context). Free-form answers are written greedily (the paper used a beam of 4)
-up to a line's end.
+P(completion | answer context). Free-form answers are written up to a line's end, by beam search
+where the reader's `width` is above 1 (the paper: 4, with a length penalty of 0.6).
 
 Cost: one pass over context and completion for each option; with shots the context is read again for
 each. Trap: intervals (95 %, Wilson's for shares) tell how far the set itself could be off, not how
@@ -17,11 +17,10 @@ the choice of shots matters: try another seed for that.
 
 from __future__ import annotations
 
-import math
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Protocol
@@ -30,15 +29,16 @@ import numpy as np
 import xxhash
 
 from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty
+from curation.gpt3.evaluation.example import Example
+from curation.gpt3.evaluation.metrics import Rows, answer_row, apart, metrics
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
-from curation.gpt3.scoring import Request, Score, greedy, log_likelihoods
-from curation.gpt3.tasks import Example, Task, examples, find_tasks, shot_pool
+from curation.gpt3.scoring import Request, Score, beam, greedy, log_likelihoods
+from curation.gpt3.tasks import Task, examples, find_tasks, shot_pool
 
 __all__ = ["Reader", "evaluate", "measure", "open_reader", "read_dirty"]
-ANSWER_TOKENS = 24
-_Z = 1.96
+CHANCE_KINDS = ("choice", "partial")
 
 
 class Encoding(Protocol):
@@ -52,11 +52,14 @@ class Encoding(Protocol):
 class Reader:
     """A model with its tokens: scores and answers texts. The one thing a test, or another model,
     has to stand in for.
+
+    width: of the beam that answers are searched with; 1 is greedy.
     """
 
     model: GPT3
     encoding: Encoding
     end_of_text: int
+    width: int = 1
 
     @property
     def window(self) -> int:
@@ -95,21 +98,25 @@ class Reader:
             tuple(self.encoding.encode_ordinary(c.rstrip(" "))) or (self.end_of_text,)
             for c in contexts
         ]
-        answers = [text(ids) for ids in greedy(self.model, requests, max_tokens, ended)]
+        if self.width == 1:
+            found = greedy(self.model, requests, max_tokens, ended)
+        else:
+            found = beam(self.model, requests, max_tokens, ended, self.width)
+        answers = [text(ids) for ids in found]
         return [
             re.split("|".join(map(re.escape, stops)), a, maxsplit=1)[0] if stops else a
             for a in answers
         ]
 
 
-def open_reader(checkpoint: Path, device: str | None = "cpu") -> Reader:
+def open_reader(checkpoint: Path, device: str | None = "cpu", width: int = 1) -> Reader:
     """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there
-    is one).
+    is one); `width` is that of the beam.
     """
     from curation.kernels import bpe
 
     model, name, end_of_text = load_checkpoint(checkpoint, device_named(device))
-    return Reader(model.eval(), bpe.encoding(name), end_of_text)
+    return Reader(model.eval(), bpe.encoding(name), end_of_text, width)
 
 
 def evaluate(
@@ -122,17 +129,20 @@ def evaluate(
     seed: int = 0,
     dirty: Mapping[str, set[str]] | None = None,
     say: Callable[[dict[str, Any]], None] = lambda _: None,
+    describe: bool = True,
 ) -> list[dict[str, Any]]:
     """A result for each task (see `measure`), given to `say` as they come.
 
-    limit: at most so many examples of a task, drawn by `seed`. dirty: benchmark -> ids of examples
+    limit: at most so many examples of a task, drawn by `seed`. describe: show the task's description
+    in words before everything else, where the paper has one. dirty: benchmark -> ids of examples
     that the training text overlaps with (`read_dirty`); with it the clean and the dirty examples
     are scored apart too, and `warnings` of a result say where its ids match no example.
     Examples that were too short to be looked for are neither: they are `unsearched`.
     """
     results = []
     for task, path in find_tasks(benchmarks, names):
-        of_file = examples(task, path)
+        of_file = examples(task, path, zero=describe and not shots)
+        task = task if describe else replace(task, header="")
         pool = shot_pool(task, path) if shots else []
         chosen = (
             range(len(of_file))
@@ -146,12 +156,16 @@ def evaluate(
             ids = ids_of_file(dirty, path)
             unsearched = ids_of_file(getattr(dirty, "unsearched", {}), path)
             sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
-            result |= apart([of_file[i].id for i in chosen], sides, rows, task)
+            ids_chosen = [of_file[i].id for i in chosen]
+            result |= apart(ids_chosen, sides, rows, task.kind, task.metric)
             result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
         results.append(
             {
                 "task": task.name,
                 "file": path.name,
+                "title": task.title or task.name,
+                "group": task.group,
+                "described": describe,
                 **result,
                 "seconds": round(time.monotonic() - started, 1),
             }
@@ -174,10 +188,10 @@ def measure(
     """
     prompts = [_prompt(reader, task, of_file, i, pool, shots, seed) for i in chosen]
     asked = [of_file[i] for i in chosen]
-    scorer = _answers if task.kind == "answer" else _cloze if task.kind == "cloze" else _choices
+    scorers = {"answer": _answers, "cloze": _cloze, "labels": _labels}
+    scorer = scorers.get(task.kind, _choices)
     rows, cut = scorer(reader, task, asked, [contexts for contexts, _ in prompts])
-    compared = task.kind in ("choice", "partial")
-    chance = [float(np.mean(example.right)) for example in asked] if compared else [0.0]
+    chance = [_chance(task, example) for example in asked] or [0.0]
     return {
         "kind": task.kind,
         "examples": len(asked),
@@ -186,9 +200,16 @@ def measure(
         "shots_from": (task.pool or "the other examples") if shots else None,
         "cut": cut,
         "chance": round(float(np.mean(chance)), 4),
-        **metrics(rows, task),
+        **metrics(rows, task.kind, task.metric),
         "rows": rows,
     }
+
+
+def _chance(task: Task, example: Example) -> float:
+    """How often a guess is right."""
+    if task.kind == "labels":
+        return float(0.5 ** len(example.golds))
+    return float(np.mean(example.right)) if task.kind in CHANCE_KINDS else 0.0
 
 
 def _prompt(
@@ -205,7 +226,7 @@ def _prompt(
     candidates = pool or of_file
     free = task.kind in ("answer", "cloze")
     order = _order(seed, task.name, f"{place}", len(candidates)) if shots else []
-    others = (candidates[i] for i in order if pool or i != place)
+    others = (candidates[i] for i in order if (pool or i != place) and not candidates[i].denied)
     drawn = islice((shot for shot in others if not shot.shows_answer_of(example, free)), shots)
     room = (
         reader.window
@@ -215,7 +236,8 @@ def _prompt(
     )
     if task.kind == "answer":
         room = min(
-            room, reader.window - ANSWER_TOKENS - max(reader.tokens(c) for c in example.contexts)
+            room,
+            reader.window - task.answer_tokens - max(reader.tokens(c) for c in example.contexts),
         )
     shown: list[str] = []
     room -= reader.tokens(task.header)
@@ -237,8 +259,6 @@ def _order(seed: int, task: str, place: str, count: int) -> list[int]:
 
 
 # ---- one row an example --------------------------------------------------------------------------
-
-Rows = list[dict[str, float]]
 
 
 def _choices(
@@ -279,85 +299,42 @@ def _cloze(
     return rows, sum(s.cut for s in scores)
 
 
+def _labels(
+    reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
+) -> tuple[Rows, int]:
+    """Whether all answers of each question are labelled right, and F1 of the label "true".
+
+    F1 of a question's answers; MultiRC's F1a is over the answers of all questions.
+    """
+    pairs = [
+        (of_example[0], completion)
+        for example, of_example in zip(asked, contexts, strict=True)
+        for completion in example.completions
+    ]
+    scores = iter(reader.score(pairs))
+    rows, cut = [], 0
+    for example in asked:
+        own = [next(scores) for _ in example.completions]
+        values = np.array([s.log_probability / s.tokens for s in own]).reshape(-1, 2)
+        said, wanted = values.argmax(1), np.array(example.golds) % 2
+        true = int((said == 0).sum() + (wanted == 0).sum())
+        both = int(((said == 0) & (wanted == 0)).sum())
+        rows.append(
+            {"right": float((said == wanted).all()), "f1": 2 * both / true if true else 1.0}
+        )
+        cut += any(score.cut for score in own)
+    return rows, cut
+
+
 def _answers(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
-    """Whether the written answer is the right one after `normalised`."""
-    texts = reader.answer([context for context, *_ in contexts], ["\n"], ANSWER_TOKENS)
+    """How near the written answer comes to a right one by the task's metric."""
+    texts = reader.answer([context for context, *_ in contexts], ["\n"], task.answer_tokens)
     rows = [
-        {"right": float(normalised(text) == normalised(e.completions[0]))}
-        for text, e in zip(texts, asked, strict=True)
+        answer_row(text, example.completions, task.metric, example.denied)
+        for text, example in zip(texts, asked, strict=True)
     ]
     return rows, sum(
-        reader.tokens(context) > reader.window - ANSWER_TOKENS for context, *_ in contexts
+        reader.tokens(context) > reader.window - task.answer_tokens for context, *_ in contexts
     )
-
-
-def normalised(answer: str) -> str:
-    """An answer as it is compared: lower case, one space between words, no full stop at the end, no
-    commas within numbers.
-
-    >>> normalised(" 1,053.") == normalised("1053"), normalised("-6") == normalised("6")
-    (True, False)
-    """
-    text = re.sub(r"(?<=\d),(?=\d{3})", "", " ".join(answer.lower().split()))
-    return text.rstrip(".").rstrip()
-
-
-# ---- figures -------------------------------------------------------------------------------------
-
-
-def metrics(rows: Rows, task: Task) -> dict[str, Any]:
-    """`accuracy`, and for a cloze `perplexity` of the word, each with its 95 % interval; None where
-    there is no example.
-    """
-    right = [row["right"] for row in rows]
-    out: dict[str, Any] = {"accuracy": share(int(sum(right)), len(right))}
-    if task.kind == "cloze":
-        out["perplexity"] = _perplexity([row["log_probability"] for row in rows])
-    return out
-
-
-def share(count: int, of: int) -> dict[str, float] | None:
-    """A share with Wilson's 95 % interval.
-
-    >>> share(5, 10)
-    {'value': 0.5, 'low': 0.2366, 'high': 0.7634}
-    """
-    if not of:
-        return None
-    p, z2 = count / of, _Z * _Z
-    middle = (p + z2 / (2 * of)) / (1 + z2 / of)
-    half = _Z / (1 + z2 / of) * math.sqrt(p * (1 - p) / of + z2 / (4 * of * of))
-    return {
-        "value": round(p, 4),
-        "low": round(max(0.0, middle - half), 4),
-        "high": round(min(1.0, middle + half), 4),
-    }
-
-
-def _perplexity(log_probabilities: list[float]) -> dict[str, float] | None:
-    """exp of the mean negative log probability, with the 95 % interval of that mean."""
-    if not log_probabilities:
-        return None
-    values = -np.array(log_probabilities)
-    half = _Z * float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else math.inf
-    mean = float(values.mean())
-    points = {"value": mean, "low": mean - half, "high": mean + half}
-    return {name: float(f"{np.exp(min(point, 700.0)):.5g}") for name, point in points.items()}
-
-
-def apart(
-    ids: Sequence[str], sides: Mapping[str, set[str]], rows: Rows, task: Task
-) -> dict[str, Any]:
-    """The metrics of the examples with each side's ids, and of all others as `clean`
-    (appendix C.2); a side without examples is left out, but for `clean` and `dirty`."""
-    by_side: dict[str, Rows] = {"clean": [], **{side: [] for side in sides}}
-    for id_, row in zip(ids, rows, strict=True):
-        side = next((side for side, of_side in sides.items() if id_ in of_side), "clean")
-        by_side[side].append(row)
-    return {
-        side: {"examples": len(of_side), **metrics(of_side, task)}
-        for side, of_side in by_side.items()
-        if of_side or side in ("clean", "dirty")
-    }

@@ -1,5 +1,8 @@
 """GPT-3 (Brown et al. 2020, section 2.1): GPT-2 with alternating dense and banded attention.
 
+GPT-2 is the same with dense layers alone. GPT-1 (Radford et al. 2018, section 4.1) has its norms
+after each sum instead of before, none at the end, and dropout: `norm` and `dropout` of `Size`.
+
 Learned positions, tied embeddings, GELU in its tanh form, biases everywhere; the attention patterns
 are in `attention.py`, the loss over the vocabulary in `loss.py`.
 
@@ -19,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from curation.gpt3.attention import attention
+from curation.gpt3.attention import attention, dropped_attention
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.sizes import Pattern, Size
 
@@ -35,6 +38,7 @@ class Attention(nn.Module):
         self.head_width = size.head_width
         self.pattern = pattern
         self.band = size.band
+        self.dropout = size.dropout
         self.qkv = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
 
@@ -43,7 +47,10 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
         q, k, v = qkv.unbind(3)
         if past is None:
-            y = attention(q, k, v, self.pattern, self.band)
+            if self.dropout and self.training:
+                y = dropped_attention(q, k, v, self.pattern, self.band, self.dropout)
+            else:
+                y = attention(q, k, v, self.pattern, self.band)
         else:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
             seen = slice(None)
@@ -57,7 +64,7 @@ class Attention(nn.Module):
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed-forward(norm(x)); the inner width is four times the
-    model's.
+    model's. With the norm after: norm(x + attention(x)), then norm(x + feed-forward(x)).
     """
 
     def __init__(self, size: Size, pattern: Pattern) -> None:
@@ -67,11 +74,29 @@ class Block(nn.Module):
         self.norm_2 = nn.LayerNorm(size.width)
         self.up = nn.Linear(size.width, 4 * size.width)
         self.down = nn.Linear(4 * size.width, size.width)
+        self.post = size.norm == "post"
+        self.dropout = size.dropout
 
     def forward(self, x: Tensor, past: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
+        if self.post:
+            y, kept = self.attention(x, past)
+            x = self.norm_1(x + self._dropped(y))
+            return self.norm_2(x + self._dropped(self._feed_forward(x))), kept
         y, kept = self.attention(self.norm_1(x), past)
-        x = x + y
-        return x + self.down(F.gelu(self.up(self.norm_2(x)), approximate="tanh")), kept
+        x = x + self._dropped(y)
+        return x + self._dropped(self._feed_forward(self.norm_2(x))), kept
+
+    def _feed_forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.down(F.gelu(self.up(x), approximate="tanh"))
+        return y
+
+    def _dropped(self, x: Tensor) -> Tensor:
+        return dropped(x, self.dropout, self.training)
+
+
+def dropped(x: Tensor, share: float, training: bool) -> Tensor:
+    """`x` with a random `share` of its values set to zero and the others scaled up, in training."""
+    return F.dropout(x, share) if share and training else x
 
 
 def _embedding(rows: int, width: int) -> nn.Embedding:
@@ -93,7 +118,7 @@ class GPT3(nn.Module):
         self.tokens = _embedding(size.vocabulary, size.width)
         self.positions = _embedding(size.context, size.width)
         self.blocks = nn.ModuleList(Block(size, pattern) for pattern in size.patterns)
-        self.norm = nn.LayerNorm(size.width)
+        self.norm = nn.LayerNorm(size.width) if size.norm == "pre" else nn.Identity()
 
     def hidden(
         self, ids: Tensor, past: list[KeysValues] | None = None, start: int = 0
@@ -106,6 +131,7 @@ class GPT3(nn.Module):
         x = self.tokens(ids) + self.positions(
             torch.arange(start, start + ids.shape[1], device=ids.device)
         )
+        x = dropped(x, self.size.dropout, self.training)
         kept: list[KeysValues] = []
         for layer, block in enumerate(self.blocks):
             x, keys_values = block(x, past[layer] if past else None)
@@ -156,7 +182,8 @@ def initial_values(size: Size, seed: int) -> Iterator[Tensor]:
 
     Weights are normal with deviation 0.02 (positions 0.01, as in OpenAI's GPT-2 source), those of
     the two projections into the residual stream divided by sqrt(2 * layers) (Radford et al. 2019,
-    section 2.3); biases are 0, norms 1. One tensor at a time, so that a model larger than one
+    section 2.3); biases are 0, norms 1. With the norms after the sums (GPT-1, section 4.1) every
+    weight has deviation 0.02. One tensor at a time, so that a model larger than one
     machine can be filled.
     """
     generator = torch.Generator().manual_seed(seed)
@@ -165,8 +192,8 @@ def initial_values(size: Size, seed: int) -> Iterator[Tensor]:
         if name.endswith(".weight") and "norm" in name:
             value.fill_(1.0)
         elif name.endswith(".weight"):
-            deviation = 0.01 if name == "positions.weight" else 0.02
-            if name.endswith(("attention.out.weight", "down.weight")):
+            deviation = 0.01 if name == "positions.weight" and size.norm == "pre" else 0.02
+            if size.norm == "pre" and name.endswith(("attention.out.weight", "down.weight")):
                 deviation /= math.sqrt(2 * size.layers)
             value.normal_(std=deviation, generator=generator)
         yield value

@@ -30,7 +30,8 @@ def parameters(size: Size) -> int:
     '174,604,259,328'
     """
     embeddings = (size.vocabulary + size.context) * size.width
-    return embeddings + size.layers * (12 * size.width**2 + 13 * size.width) + 2 * size.width
+    last_norm = 2 * size.width if size.norm == "pre" else 0
+    return embeddings + size.layers * (12 * size.width**2 + 13 * size.width) + last_norm
 
 
 def training_flops(size: Size) -> float:

@@ -1,4 +1,5 @@
-"""Log-likelihoods of completions and greedy answers, in batches: what every evaluation is made of.
+"""Log-likelihoods of completions, greedy answers and beam search, in batches: what every evaluation
+is made of.
 
 A request is a context and a completion, as token ids. Requests are sorted by length and padded at
 the end, where causality hides the padding; only the rows that predict a completion go through the
@@ -10,6 +11,7 @@ beginning (`cut` says so); a completion alone that is too long is refused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -102,12 +104,12 @@ def _batch(model: GPT3, batch: Sequence[Request], longest: int) -> list[Score]:
     ]
 
 
+Ended = Callable[[list[int]], bool]
+
+
 @torch.no_grad()
 def greedy(
-    model: GPT3,
-    contexts: Sequence[tuple[int, ...]],
-    max_tokens: int,
-    ended: Callable[[list[int]], bool],
+    model: GPT3, contexts: Sequence[tuple[int, ...]], max_tokens: int, ended: Ended
 ) -> list[list[int]]:
     """The likeliest next tokens after each context, until `ended` says so of an answer or it has
     `max_tokens`.
@@ -115,6 +117,49 @@ def greedy(
     Contexts of one length are read together, with a key/value cache. A context loses its beginning
     where window and answer need the room.
     """
+    return _by_length(
+        model, contexts, max_tokens, 1, lambda some: _greedy(model, some, max_tokens, ended)
+    )
+
+
+@torch.no_grad()
+def beam(
+    model: GPT3,
+    contexts: Sequence[tuple[int, ...]],
+    max_tokens: int,
+    ended: Ended,
+    width: int = 4,
+    penalty: float = 0.6,
+) -> list[list[int]]:
+    """The best answer to each context by beam search (section 2.4: width 4, length penalty 0.6).
+
+    An answer of n tokens is worth its log probability / ((5 + n) / 6) ** penalty, as T5's. Of the
+    `width` likeliest continuations at each step, those that `ended` are finished and the others go
+    on; the search stops when none of those can become better than the best finished one. Width 1
+    is greedy. Contexts are read and cut as by `greedy`.
+    """
+    if width < 1 or penalty < 0:
+        raise InputError(
+            f"a beam of width 1 or more and a penalty of 0 or more expected, got {width} and "
+            f"{penalty}"
+        )
+    return _by_length(
+        model,
+        contexts,
+        max_tokens,
+        width,
+        lambda some: _beam(model, some, max_tokens, ended, width, penalty),
+    )
+
+
+def _by_length(
+    model: GPT3,
+    contexts: Sequence[tuple[int, ...]],
+    max_tokens: int,
+    width: int,
+    answers_of: Callable[[list[tuple[int, ...]]], list[list[int]]],
+) -> list[list[int]]:
+    """What `answers_of` says of contexts of one length at a time, `width` sequences for each."""
     window = model.size.context
     room = window - max_tokens
     if room < 1:
@@ -124,14 +169,11 @@ def greedy(
         groups.setdefault(min(len(context), room), []).append(number)
     out: list[list[int]] = [[] for _ in contexts]
     for length, numbers in sorted(groups.items()):
-        size = max(1, BATCH_TOKENS // length)
+        size = max(1, BATCH_TOKENS // (width * length))
         for start in range(0, len(numbers), size):
             some = numbers[start : start + size]
-            for number, answer in zip(
-                some,
-                _greedy(model, [contexts[n][-length:] for n in some], max_tokens, ended),
-                strict=True,
-            ):
+            answers = answers_of([contexts[n][-length:] for n in some])
+            for number, answer in zip(some, answers, strict=True):
                 out[number] = answer
     return out
 
@@ -140,7 +182,7 @@ def _greedy(
     model: GPT3,
     contexts: list[tuple[int, ...]],
     max_tokens: int,
-    ended: Callable[[list[int]], bool],
+    ended: Ended,
 ) -> list[list[int]]:
     device = model.tokens.weight.device
     read, past, start = torch.tensor(contexts, device=device), None, 0
@@ -158,3 +200,60 @@ def _greedy(
         if not open_:
             break
     return answers
+
+
+class _Path(NamedTuple):
+    """An answer so far: its log probability, its tokens, the row of the batch it was made from."""
+
+    log_probability: float
+    tokens: list[int]
+    row: int
+
+
+def _beam(
+    model: GPT3,
+    contexts: list[tuple[int, ...]],
+    max_tokens: int,
+    ended: Ended,
+    width: int,
+    penalty: float,
+) -> list[list[int]]:
+    device = model.tokens.weight.device
+    worth = [((5 + n) / 6) ** penalty for n in range(max_tokens + 1)]
+    best: list[tuple[float, list[int]]] = [(-math.inf, [])] * len(contexts)
+    paths = {number: [_Path(0.0, [], number)] for number in range(len(contexts))}
+    hidden, past = model.hidden(torch.tensor(contexts, device=device))
+    for count in range(1, max_tokens + 1):
+        likely = model.logits(hidden[:, -1]).float().log_softmax(-1)
+        values, tokens = (t.tolist() for t in likely.topk(min(width, likely.shape[1])))
+        on: dict[int, list[_Path]] = {}
+        for number, of_context in paths.items():
+            # The best `width` of all are among the best `width` of each.
+            new = [
+                _Path(path.log_probability + value, [*path.tokens, token], path.row)
+                for path in of_context
+                for value, token in zip(values[path.row], tokens[path.row], strict=True)
+            ]
+            new.sort(key=lambda path: -path.log_probability)
+            for path in new[:width]:
+                if count == max_tokens or ended(path.tokens):
+                    done = (path.log_probability / worth[count], path.tokens)
+                    best[number] = max(best[number], done, key=lambda answer: answer[0])
+                else:
+                    on.setdefault(number, []).append(path)
+            # Log probabilities only fall, so this is the most that an answer can come to be worth.
+            if number in on and on[number][0].log_probability / worth[-1] <= best[number][0]:
+                del on[number]
+        if not on:
+            break
+        kept = [path for of_context in on.values() for path in of_context]
+        rows = torch.tensor([path.row for path in kept], device=device)
+        past = [(keys[rows], values_[rows]) for keys, values_ in past]
+        read = torch.tensor([path.tokens[-1:] for path in kept], device=device)
+        hidden, past = model.hidden(read, past, len(contexts[0]) + count - 1)
+        numbered = iter(range(len(kept)))
+        paths = {
+            number: [path._replace(row=next(numbered)) for path in of_context]
+            for number, of_context in on.items()
+        }
+    return [tokens for _, tokens in best]

@@ -18,6 +18,8 @@ from curation.errors import InputError
 from curation.shown import brief
 
 Pattern = Literal["dense", "banded", "strided"]
+# Where a layer's norms stand: before its two parts (GPT-2, GPT-3), or after each sum (GPT-1).
+Norm = Literal["pre", "post"]
 
 PAPER_TOKENS = 300_000_000_000
 # What the numbers of a size may be at most: an odd one is said at once, and fills no memory.
@@ -42,6 +44,10 @@ class Size:
     and odd ones banded (section 2.1 says "alternating", not which comes first). `band` is how many
     tokens a banded layer sees, itself included, and the distance between those that a strided layer
     sees.
+
+    `norm` "post" is GPT-1's layer, which has no norm after the last one. `dropout` is the share of
+    values set to zero in training, in three places: the embedded tokens, the attention weights, and
+    what each of a layer's two parts adds.
     """
 
     name: str
@@ -56,6 +62,8 @@ class Size:
     band: int = 256
     vocabulary: int = 50257
     attention: tuple[Pattern, ...] = ("dense", "banded")
+    norm: Norm = "pre"
+    dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for key, most in MOST.items():
@@ -74,6 +82,17 @@ class Size:
             raise InputError(
                 f"size {brief(self.name)}: attention is a list of {', '.join(get_args(Pattern))}, "
                 f"repeated over the layers; not {','.join(map(str, self.attention))[:80] or 'nothing'}"
+            )
+
+        if self.norm not in get_args(Norm):
+            raise InputError(
+                f"size {brief(self.name)}: norm must be one of {', '.join(get_args(Norm))}, not "
+                f"{brief(self.norm)}"
+            )
+        if type(self.dropout) not in (int, float) or not 0 <= self.dropout < 1:
+            raise InputError(
+                f"size {brief(self.name)}: dropout must be a number in [0, 1), not "
+                f"{brief(self.dropout)}"
             )
 
     @property

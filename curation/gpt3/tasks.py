@@ -10,215 +10,75 @@ kinds:
              (`answer_context`, for ARC, OpenBookQA and RACE) by
              P(completion | context) / P(completion | answer context)
     partial  one completion of several contexts ("partial evaluation", Winograd and Winogrande)
+    labels   several answers to one question, each labelled true or false; a question counts where
+             all are labelled right (MultiRC)
     cloze    one word: perplexity, and whether it is the likeliest
-    answer   free-form, written greedily and compared after normalisation
+    answer   free-form, written and compared by the task's `metric`, with the best of several right
+             answers
+
+metrics of written answers:
+    accuracy  equal in lower case, with single spaces, without commas in numbers
+    exact     equal after SQuAD's normalisation
+    referent  the same noun, one's words among the other's (WSC)
+    f1        words in common after SQuAD's normalisation
+    bleu      of the whole set, as sacrebleu's default
 
 Trap: completions begin with a space, contexts end without one, as GPT-2's tokens want it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from curation.errors import InputError
+from curation.errors import MISSHAPEN, InputError
+from curation.gpt3.evaluation import answers, choices
+from curation.gpt3.evaluation.example import Draft, Example, Read, Record
 from curation.kernels.examples import benchmark_name, example_id, json_records
 
-Record = dict[str, Any]
-Kind = Literal["choice", "partial", "cloze", "answer"]
+Kind = Literal["choice", "partial", "labels", "cloze", "answer"]
+Metric = Literal["accuracy", "exact", "referent", "f1", "bleu"]
 UNSCRAMBLE = "Please unscramble the letters into a word, and write that word:\n"
 BLANK = "Fill in blank:\n\n"
-
-
-def _plain(text: str) -> str:
-    return " ".join(text.split()).casefold()
-
-
-@dataclass(frozen=True)
-class Example:
-    """One context, or one for each option (partial); the completions; the right one's place; the
-    record's id in its file.
-    """
-
-    id: str
-    contexts: tuple[str, ...]
-    completions: tuple[str, ...]
-    gold: int = 0
-
-    @property
-    def shown(self) -> str:
-        """The example as it stands in the context of another: with its right completion."""
-        return (
-            self.contexts[self.gold % len(self.contexts)]
-            + self.completions[self.gold % len(self.completions)]
-        )
-
-    @cached_property
-    def options(self) -> tuple[str, ...]:
-        """Each context with each completion that is compared, as it is read."""
-        count = max(len(self.contexts), len(self.completions))
-        return tuple(
-            self.contexts[i % len(self.contexts)] + self.completions[i % len(self.completions)]
-            for i in range(count)
-        )
-
-    @cached_property
-    def right(self) -> tuple[bool, ...]:
-        """Whether each option is the right one: options of equal text are equally right."""
-        return tuple(option == self.shown for option in self.options)
-
-    def shows_answer_of(self, other: Example, free: bool) -> bool:
-        """Whether this example, shown as a shot, begins with the question of `other` and an answer.
-
-        The answer may be any where it is `free`; else it is one of the options of `other`. Case and
-        white space make no difference.
-        """
-        return any(self._opening.startswith(question) for question in other._questions[free])
-
-    @cached_property
-    def _opening(self) -> str:
-        return _plain(self.shown) + " "
-
-    @cached_property
-    def _questions(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """What a shot must not begin with: each option, and each context that is not empty."""
-        contexts = tuple(_plain(context) + " " for context in self.contexts if context.strip())
-        return tuple(_plain(option) + " " for option in self.options), contexts
+PASSAGES = "READING COMPREHENSION ANSWER KEY\n\n"
+EXAM = (
+    "Final Exam with Answer Key\nInstructions: Please carefully read the following passages. For "
+    "each passage, you must identify which noun the pronoun marked in *bold* refers to.\n=====\n"
+)
 
 
 @dataclass(frozen=True)
 class Task:
-    """`files` names a file (without .jsonl); `pool` another one to draw shots from, else they come
-    from the other examples of the set.
+    """`files` names files (without .jsonl, several patterns with | between); `pool` another one to
+    draw shots from, else they come from the other examples of the set.
+
+    header: the description, before the shots. zero_read: the wording for no shots, where it
+    differs. title, figure and group: the paper's name, its figure in appendix G, and the figure of
+    section 3 with its results.
     """
 
     name: str
     files: str
     kind: Kind
-    read: Callable[[list[Record]], Iterable[tuple[tuple[str, ...], tuple[str, ...], int]]]
+    read: Read
     header: str = ""
     delimiter: str = "\n\n"
     answer_context: str = ""
     pool: str = ""
-    pool_read: (
-        Callable[[list[Record]], Iterable[tuple[tuple[str, ...], tuple[str, ...], int]]] | None
-    ) = None
+    pool_read: Read | None = None
+    zero_read: Read | None = None
+    metric: Metric = "accuracy"
+    answer_tokens: int = 24
+    title: str = ""
+    figure: str = ""
+    group: str = ""
 
-
-Parts = Iterator[tuple[tuple[str, ...], tuple[str, ...], int]]
-
-
-def _spaced(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(" " + text.strip() for text in texts)
-
-
-def read_choices(records: list[Record]) -> Parts:
-    """`query`, `choices`, `gold`, as llm-foundry writes them."""
-    for record in records:
-        yield (record["query"].strip(),), _spaced(record["choices"]), int(record["gold"])
-
-
-def read_arc(records: list[Record]) -> Parts:
-    """ARC: a question, and answers to choose from."""
-    for record in records:
-        yield (
-            (record["query"].strip() + "\nAnswer:",),
-            _spaced(record["choices"]),
-            int(record["gold"]),
-        )
-
-
-def read_partial(records: list[Record]) -> Parts:
-    """`context_options`, `continuation`, `gold`: which context makes the continuation likelier."""
-    for record in records:
-        yield (
-            tuple(map(str.strip, record["context_options"])),
-            _spaced([record["continuation"]]),
-            int(record["gold"]),
-        )
-
-
-def read_hellaswag(records: list[Record]) -> Parts:
-    """HellaSwag: a context, and endings to choose from."""
-    for record in records:
-        yield (record["ctx"].strip(),), _spaced(record["endings"]), int(record["label"])
-
-
-def read_piqa(records: list[Record]) -> Parts:
-    """PIQA: a goal, and two ways to reach it."""
-    for record in records:
-        yield (
-            (record["goal"].strip(),),
-            _spaced([record["sol1"], record["sol2"]]),
-            int(record["label"]),
-        )
-
-
-def read_storycloze(records: list[Record]) -> Parts:
-    """StoryCloze: four sentences, and two endings."""
-    for record in records:
-        story = " ".join(record[f"InputSentence{i}"].strip() for i in range(1, 5))
-        endings = [record[f"RandomFifthSentenceQuiz{i}"] for i in (1, 2)]
-        yield (story,), _spaced(endings), int(record["AnswerRightEnding"]) - 1
-
-
-def read_openbookqa(records: list[Record]) -> Parts:
-    """The original file: "(A) one (B) two ...", the answer as a letter."""
-    for record in records:
-        choices = record["Choices"].split("(")[1:]
-        yield (
-            (record["Question Stem"].strip(),),
-            _spaced(c[2:] for c in choices),
-            "ABCD".index(record["Answer Key"]),
-        )
-
-
-def read_race(records: list[Record]) -> Parts:
-    """The article, its questions that come before with their right answers (figures G.1 and G.3),
-    and the question.
-    """
-    before: list[str] = []
-    article = None
-    for record in records:
-        if record["article"] != article:
-            article, before = record["article"], []
-        question = f"Q: {record['question'].strip()}\n\nA:"
-        gold = "ABCD".index(record["answer"])
-        yield (
-            ("\n\n".join(["Article:\n" + record["article"].strip(), *before, question]),),
-            _spaced(record["options"]),
-            gold,
-        )
-        before = [*before, f"{question} {record['options'][gold].strip()}"]
-
-
-def read_lambada(records: list[Record]) -> Parts:
-    """The passage, and its last word as a plain continuation."""
-    for record in records:
-        yield (record["context"].strip(),), _spaced([record["continuation"]]), 0
-
-
-def read_lambada_blank(records: list[Record]) -> Parts:
-    """The passage with a blank for its last word (section 3.1.1)."""
-    for record in records:
-        yield (record["context"].strip() + " ____. ->",), _spaced([record["continuation"]]), 0
-
-
-def read_completion(records: list[Record]) -> Parts:
-    """`context` and `completion`, as OpenAI published its arithmetic and word tasks."""
-    for record in records:
-        yield (record["context"].strip(),), _spaced([record["completion"]]), 0
-
-
-def read_question(records: list[Record]) -> Parts:
-    """`question` and `answer`, after `passage` where there is one."""
-    for record in records:
-        passage = f"{record['passage'].strip()}\n\n" if record.get("passage") else ""
-        yield (f"{passage}Q: {record['question'].strip()}\n\nA:",), _spaced([record["answer"]]), 0
+    def takes(self, file: str) -> bool:
+        """Whether a file of this name is one of the task's."""
+        return any(fnmatchcase(benchmark_name(file), form) for form in self.files.split("|"))
 
 
 ARITHMETIC = (
@@ -244,52 +104,191 @@ WORDS = (
     "reversed_words",
 )
 
+TITLES = {
+    "two_digit_addition": ("2D+", "G.44"),
+    "two_digit_subtraction": ("2D-", "G.43"),
+    "three_digit_addition": ("3D+", "G.47"),
+    "three_digit_subtraction": ("3D-", "G.46"),
+    "four_digit_addition": ("4D+", "G.49"),
+    "four_digit_subtraction": ("4D-", "G.48"),
+    "five_digit_addition": ("5D+", "G.51"),
+    "five_digit_subtraction": ("5D-", "G.50"),
+    "two_digit_multiplication": ("2Dx", "G.45"),
+    "single_digit_three_ops": ("1DC", "G.42"),
+    "cycle_letters_in_word": ("Cycled Letters", "G.19"),
+    "mid_word_1_anagrams": ("Anagrams 1", "G.22"),
+    "mid_word_2_anagrams": ("Anagrams 2", "G.23"),
+    "random_insertion_in_word": ("Symbol Insertion", "G.26"),
+    "reversed_words": ("Reversed Words", "G.27"),
+}
+
+
+def _choice(name: str, files: str, read: Read, title: str, figure: str, group: str) -> Task:
+    return Task(name, files, "choice", read, title=title, figure=figure, group=group)
+
+
+def _compared(
+    name: str, files: str, read: Read, context: str, title: str, figure: str, group: str
+) -> Task:
+    """Choices that are compared by what the context adds to an answer's probability."""
+    row = _choice(name, files, read, title, figure, group)
+    return replace(row, answer_context=context)
+
+
+def _written(
+    name: str, files: str, read: Read, metric: Metric, title: str, figure: str, group: str
+) -> Task:
+    tokens = 128 if metric == "bleu" else 48 if metric == "f1" else 24
+    row = Task(name, files, "answer", read, metric=metric, answer_tokens=tokens)
+    return replace(row, title=title, figure=figure, group=group)
+
+
+def _translation(source: str, target: str, files: str, figure: str) -> Task:
+    title = f"{source.capitalize()}\u2192{target.capitalize()}"
+    name = f"translate_{source}_{target}"
+    read = answers.translation(source, target)
+    row = _written(name, files, read, "bleu", title, figure, "3.4")
+    return replace(row, zero_read=answers.translation_asked(source, target), delimiter="\n")
+
+
 TASKS = (
-    Task("lambada", "lambada*", "cloze", read_lambada),
-    Task("lambada_blank", "lambada*", "cloze", read_lambada_blank, header=BLANK),
-    Task("hellaswag", "hellaswag*", "choice", read_hellaswag),
-    Task("piqa", "piqa.val", "choice", read_piqa),
+    Task("lambada", "lambada*", "cloze", answers.read_lambada, title="LAMBADA", group="3.2"),
     Task(
-        "storycloze",
-        "storycloze*.test",
-        "choice",
-        read_storycloze,
+        "lambada_blank",
+        "lambada*",
+        "cloze",
+        answers.read_lambada_blank,
+        header=BLANK,
+        title="LAMBADA, blank",
+        figure="G.21",
+        group="3.2",
+    ),
+    _choice("hellaswag", "hellaswag*", choices.read_hellaswag, "HellaSwag", "G.9", "H"),
+    _choice("piqa", "piqa.val", choices.read_piqa, "PIQA", "G.4", "3.6"),
+    replace(
+        _choice(
+            "storycloze",
+            "storycloze*.test",
+            choices.read_storycloze,
+            "StoryCloze",
+            "G.17",
+            "H",
+        ),
         pool="storycloze*.val",
     ),
-    Task("winograd", "wsc273*", "partial", read_partial),
-    Task("winogrande", "winogrande*.llmfoundry", "partial", read_partial),
-    Task("copa", "copa*.llmfoundry", "choice", read_choices),
-    Task("arc_easy", "arc_easy*", "choice", read_arc, answer_context="Answer:"),
-    Task("arc_challenge", "arc_challenge*", "choice", read_arc, answer_context="Answer:"),
     Task(
-        "openbookqa",
-        "openbookqa.test.llmfoundry",
-        "choice",
-        read_choices,
-        answer_context="Answer:",
-        pool="openbookqa_main.dev",
-        pool_read=read_openbookqa,
+        "winograd",
+        "wsc273*",
+        "partial",
+        choices.read_partial,
+        title="Winograd",
+        figure="G.13",
+        group="3.5",
     ),
     Task(
-        "race_middle",
-        "race_middle.test",
-        "choice",
-        read_race,
-        answer_context="A:",
+        "winogrande",
+        "winogrande*.llmfoundry",
+        "partial",
+        choices.read_partial,
+        title="Winogrande",
+        figure="G.14",
+        group="3.5",
+    ),
+    _choice("copa", "copa*.llmfoundry", choices.read_choices, "COPA", "G.5", "3.8"),
+    _compared("arc_easy", "arc_easy*", choices.read_arc, "Answer:", "ARC (Easy)", "G.16", "3.6"),
+    _compared(
+        "arc_challenge",
+        "arc_challenge*",
+        choices.read_arc,
+        "Answer:",
+        "ARC (Challenge)",
+        "G.11",
+        "3.6",
+    ),
+    replace(
+        _compared(
+            "openbookqa",
+            "openbookqa.test.llmfoundry",
+            choices.read_choices,
+            "Answer:",
+            "OpenBookQA",
+            "G.8",
+            "3.6",
+        ),
+        pool="openbookqa_main.dev",
+        pool_read=choices.read_openbookqa,
+    ),
+    replace(
+        _compared(
+            "race_middle", "race_middle.test", choices.read_race, "A:", "RACE-m", "G.3", "3.7"
+        ),
         pool="race_middle.validation",
     ),
-    *(Task(name, f"gpt3_{name}", "answer", read_completion) for name in ARITHMETIC),
+    replace(
+        _compared("race_high", "race_high.test", choices.read_race, "A:", "RACE-h", "G.1", "3.7"),
+        pool="race_high.validation",
+    ),
     *(
-        Task(name, f"gpt3_{name}", "answer", read_completion, header=UNSCRAMBLE, delimiter="\n")
-        for name in WORDS
+        replace(
+            _choice(f"anli_r{n}", f"anli_r{n}*", choices.anli(n), f"ANLI R{n}", figure, "3.9"),
+            header=f"anli {n}: ",
+        )
+        for n, figure in ((1, "G.7"), (2, "G.2"), (3, "G.10"))
+    ),
+    _choice("record", "record*", choices.read_record, "ReCoRD", "G.6", "3.8"),
+    _choice("sat_analogies", "sat_analogies*", choices.read_sat, "SAT Analogies", "G.12", "3.12"),
+    Task(
+        "multirc",
+        "multirc*",
+        "labels",
+        choices.read_multirc,
+        header=PASSAGES,
+        title="MultiRC",
+        figure="G.15",
+        group="3.8",
+    ),
+    _choice("boolq", "boolq*", choices.read_boolq, "BoolQ", "G.29", "3.8"),
+    _choice("cb", "cb.*|commitmentbank*", choices.read_cb, "CB", "G.30", "3.8"),
+    _choice("rte", "rte*", choices.read_rte, "RTE", "G.31", "3.8"),
+    _choice("wic", "wic*", choices.read_wic, "WiC", "G.32", "3.8"),
+    replace(
+        _written("wsc", "wsc.*|superglue_wsc*", answers.read_wsc, "referent", "WSC", "G.33", "3.8"),
+        header=EXAM,
+    ),
+    _written("coqa", "coqa*", answers.read_coqa, "f1", "CoQA", "G.18", "3.7"),
+    _written("drop", "drop*", answers.read_drop, "f1", "DROP", "G.20", "3.7"),
+    _written("quac", "quac*", answers.read_quac, "f1", "QuAC", "G.25", "3.7"),
+    _written("squad_v2", "squad_v2*|squad2*", answers.read_squad, "f1", "SQuADv2", "G.28", "3.7"),
+    _written("nq", "nq_open.dev|nq*.test", answers.read_nq, "exact", "NQs", "G.24", "3.3"),
+    _written("triviaqa", "triviaqa*", answers.read_triviaqa, "exact", "TriviaQA", "G.34", "3.3"),
+    _written("webqs", "webquestions.test", answers.read_webqa, "exact", "WebQs", "G.35", "3.3"),
+    _translation("de", "en", "wmt*de*en*|wmt*en*de*", "G.36"),
+    _translation("en", "de", "wmt*de*en*|wmt*en*de*", "G.37"),
+    _translation("en", "fr", "wmt*fr*en*|wmt*en*fr*", "G.38"),
+    _translation("fr", "en", "wmt*fr*en*|wmt*en*fr*", "G.39"),
+    _translation("en", "ro", "wmt*ro*en*|wmt*en*ro*", "G.40"),
+    _translation("ro", "en", "wmt*ro*en*|wmt*en*ro*", "G.41"),
+    *(
+        Task(
+            name,
+            f"gpt3_{name}",
+            "answer",
+            answers.read_completion,
+            header=UNSCRAMBLE if name in WORDS else "",
+            delimiter="\n" if name in WORDS else "\n\n",
+            title=TITLES.get(name, (name, ""))[0],
+            figure=TITLES.get(name, ("", ""))[1],
+            group="3.11" if name in WORDS else "3.10",
+        )
+        for name in ARITHMETIC + WORDS
     ),
 )
-SHAPES: tuple[tuple[set[str], Kind, Callable[[list[Record]], Parts]], ...] = (
-    ({"query", "choices", "gold"}, "choice", read_choices),
-    ({"context_options", "continuation", "gold"}, "partial", read_partial),
-    ({"context", "continuation"}, "cloze", read_lambada),
-    ({"context", "completion"}, "answer", read_completion),
-    ({"question", "answer"}, "answer", read_question),
+SHAPES: tuple[tuple[set[str], Kind, Read], ...] = (
+    ({"query", "choices", "gold"}, "choice", choices.read_choices),
+    ({"context_options", "continuation", "gold"}, "partial", choices.read_partial),
+    ({"context", "continuation"}, "cloze", answers.read_lambada),
+    ({"context", "completion"}, "answer", answers.read_completion),
+    ({"question", "answer"}, "answer", answers.read_question),
 )
 
 
@@ -317,12 +316,7 @@ def find_tasks(paths: Path | Sequence[Path], names: Iterable[str] = ()) -> list[
 
 def _tasks_of(path: Path) -> list[tuple[Task, Path]]:
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-    tasks = [
-        (task, file)
-        for task in TASKS
-        for file in files
-        if fnmatchcase(benchmark_name(file.name), task.files)
-    ]
+    tasks = [(task, file) for task in TASKS for file in files if task.takes(file.name)]
     if not tasks and path.is_dir():
         raise InputError(
             f"{path} holds no file of a known task; give a JSONL file itself to have it read by "
@@ -345,9 +339,9 @@ def task_for(path: Path) -> Task:
     )
 
 
-def examples(task: Task, path: Path) -> list[Example]:
-    """Every example of a task's file, in its order."""
-    return _examples(task, path, task.read)
+def examples(task: Task, path: Path, zero: bool = False) -> list[Example]:
+    """Every example of a task's file, in its order; with `zero` in the wording for no shots."""
+    return _examples(task, path, (task.zero_read if zero else None) or task.read)
 
 
 def shot_pool(task: Task, path: Path) -> list[Example]:
@@ -368,22 +362,20 @@ def shot_pool(task: Task, path: Path) -> list[Example]:
     return _examples(task, files[0], task.pool_read or task.read)
 
 
-def _examples(
-    task: Task, path: Path, read: Callable[[list[Record]], Iterable[Any]]
-) -> list[Example]:
+def _examples(task: Task, path: Path, read: Read) -> list[Example]:
     lines = read_records(path)
     out: list[Example] = []
     try:
-        parts = read([record for _, record in lines])
-        for (line, record), (contexts, completions, gold) in zip(lines, parts, strict=True):
-            options = max(len(contexts), len(completions))
-            if not 0 <= gold < options:
-                raise InputError(
-                    f"{path}, example {len(out) + 1}: the right answer is number {gold} of "
-                    f"{options}"
-                )
-            out.append(Example(example_id(record, line), contexts, completions, gold))
-    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        for (line, record), parts in zip(lines, read([record for _, record in lines]), strict=True):
+            for draft in parts if isinstance(parts, list) else [Draft(*parts)]:
+                options = max(len(draft.contexts), len(draft.completions))
+                if not 0 <= draft.gold < options:
+                    raise InputError(
+                        f"{path}, example {len(out) + 1}: the right answer is number {draft.gold} "
+                        f"of {options}"
+                    )
+                out.append(Example(example_id(record, line), *draft))
+    except MISSHAPEN as error:
         raise InputError(
             f"{path}, example {len(out) + 1}: not a record of {task.name} ({type(error).__name__}: "
             f"{error})"

@@ -11,6 +11,10 @@ A step's windows are shared out over the data-parallel ranks, each share goes th
 `micro` windows at a time, and gradients meet once, in the last pass. Trap: torch averages gradients
 over ranks, so each pass is weighted with ranks * its windows / the step's windows; an empty share
 has weight zero.
+
+Dropout is drawn anew in each pass by a seed made of the run's and of the pass's first window, so a
+resumed run draws what an undisturbed one does. Trap: with dropout, another `micro` or number of
+ranks is another draw, not a difference in rounding.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+import xxhash
 from torch import Tensor, nn
 from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_hook
 from torch.nn.parallel import DistributedDataParallel
@@ -28,6 +33,7 @@ from torch.nn.parallel import DistributedDataParallel
 from curation.gpt3.data import Windows
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import Ranks, gradient_norm, kinds
+from curation.gpt3.sizes import Size
 
 BETAS = (0.9, 0.95)
 EPSILON = 1e-8
@@ -135,6 +141,7 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
         measured = (
             number == 0 and len(passes) > 1 and this.net is this.model and shortest >= this.micro
         )
+        seed_dropout(this.model.size, train.seed, position + begin)
         with _meeting(this, measured or number == len(passes) - 1):
             loss = this.loss(torch.from_numpy(part))
             weight = here.data * rows / count
@@ -147,6 +154,14 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
         squares = here.summed(float(torch.stack(this.norms).sum()))[0]
         small, small_norm = share, math.sqrt(squares / here.data)
     return Gradient(here.summed(total.item())[0] / count, norm, small, small_norm)
+
+
+def seed_dropout(size: Size, seed: int | None, place: int) -> None:
+    """Set torch's generators for one pass, which begins at `place` of the run's data; nothing
+    without dropout.
+    """
+    if size.dropout:
+        torch.manual_seed(xxhash.xxh3_64_intdigest(f"gpt3/dropout/{seed}/{place}".encode()) >> 1)
 
 
 def _meeting(this: Learner, now: bool) -> Any:

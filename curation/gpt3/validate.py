@@ -82,6 +82,8 @@ def held_out_loss(
         parts.append(held_out.rest()[None])
     parts = [part for part in parts if part.shape[1] > 1]
     total, tokens, size = 0.0, 0, 0
+    training = model.training
+    model.eval()  # no dropout
     for turn in range(0, len(parts), here.data):
         mine = turn + here.data_rank
         part = parts[mine] if mine < len(parts) else parts[0]  # every rank makes as many passes
@@ -91,6 +93,7 @@ def held_out_loss(
             total += loss * predicted.size
             tokens += predicted.size
             size += int(lengths[predicted].sum()) if lengths is not None else 0
+    model.train(training)
     total, tokens_all, size_all = here.summed(total, tokens, size)
     if not tokens_all:
         return None

@@ -11,6 +11,7 @@ from curation.gpt3.attention import (
     attention,
     banded_attention,
     dense_attention,
+    dropped_attention,
     flex_attention,
     naive_attention,
     strided_attention,
@@ -101,3 +102,16 @@ def test_the_sparse_kernels_never_hold_a_full_matrix(
         ]
     else:
         assert [scores(16 * n) for n in (2, 4, 8)] == [16 * n * n for n in (2, 4, 8)]
+
+
+@pytest.mark.parametrize("pattern", get_args(Pattern))
+def test_dropout_keeps_the_mean_of_the_attention(pattern: Pattern) -> None:
+    """Over many draws the outputs have the mean of those without dropout, and differ from them."""
+    torch.manual_seed(1)
+    q, k, v = (x.detach().repeat(2500, 1, 1, 1) for x in heads(9))
+    expected = attention(q, k, v, pattern, 4)
+    torch.testing.assert_close(dropped_attention(q, k, v, pattern, 4, 0.0), expected)
+    found = dropped_attention(q, k, v, pattern, 4, 0.2)
+    assert not torch.allclose(found, expected, atol=0.1)
+    means = (x.view(2500, 2, *x.shape[1:]).mean(0) for x in (found, expected))
+    torch.testing.assert_close(*means, atol=0.15, rtol=0)

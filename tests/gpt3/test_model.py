@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -78,3 +79,66 @@ def test_an_untrained_model_knows_nothing_and_embeddings_are_tied(size: Size) ->
 def test_a_model_on_the_meta_device_has_no_values(size: Size) -> None:
     with torch.device("meta"):
         assert all(parameter.is_meta for parameter in GPT3(size).parameters())
+
+
+def written_out(model: GPT3, ids: torch.Tensor) -> torch.Tensor:
+    """GPT-1's hidden states by its equations: norms after the sums, none at the end."""
+    x = model.tokens.weight[ids] + model.positions.weight[: ids.shape[1]]
+    for block in model.blocks:
+        qkv = block.attention.qkv(x).view(*ids.shape, -1, 3, model.size.head_width)
+        y = naive_attention(*qkv.transpose(1, 2).unbind(3)).transpose(1, 2).flatten(2)
+        x = block.norm_1(x + block.attention.out(y))
+        x = block.norm_2(x + block.down(F.gelu(block.up(x), approximate="tanh")))
+    return x
+
+
+def test_norms_may_stand_after_the_sums(size: Size) -> None:
+    model = build(replace(size, norm="post", attention=("dense",)), 1)
+    ids = torch.randint(0, size.vocabulary, (2, size.context))
+    with torch.no_grad():
+        torch.testing.assert_close(model.hidden(ids)[0], written_out(model, ids))
+    names = {name for name, _ in model.named_parameters()}
+    assert not any(name.startswith("norm.") for name in names)
+    wide = Size("x", 8, 64, 4, 64, 1e-3, context=64, vocabulary=500, norm="post")
+    for name, value in build(wide, 3).named_parameters():
+        if name.endswith(".weight") and "norm" not in name:
+            assert value.std().item() == pytest.approx(0.02, rel=0.05)
+
+
+@pytest.mark.parametrize("norm", ["pre", "post"])
+def test_dropout_is_for_training_alone(size: Size, norm: str) -> None:
+    ids = torch.randint(0, size.vocabulary, (2, size.context))
+    plain = build(replace(size, norm=norm), 1)
+    model = build(replace(size, norm=norm, dropout=0.3), 1)
+    assert torch.equal(model.eval()(ids), plain(ids))
+    model.train()
+    torch.manual_seed(1)
+    first, second = model(ids), model(ids)
+    torch.manual_seed(1)
+    assert torch.equal(model(ids), first)
+    assert not torch.equal(first, second)
+
+
+def test_dropout_is_in_each_of_its_places(size: Size, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The embedded tokens, and in each layer the attention weights and what its two parts add."""
+    from curation.gpt3 import model as module
+
+    shares: list[float] = []
+
+    def noted(*inputs: Any) -> torch.Tensor:
+        shares.append(inputs[5] if len(inputs) > 5 else 0.0)
+        return naive_attention(*inputs[:5])
+
+    def dropped(x: torch.Tensor, share: float) -> torch.Tensor:
+        shares.append(-share)
+        return x
+
+    monkeypatch.setattr(module, "attention", noted)
+    monkeypatch.setattr(module, "dropped_attention", noted)
+    monkeypatch.setattr(module.F, "dropout", dropped)
+    model = build(replace(size, dropout=0.25), 1)
+    model(torch.zeros(1, 4, dtype=torch.long))
+    assert shares == [-0.25, *[0.25, -0.25, -0.25] * size.layers]
+    shares.clear()
+    model.eval()(torch.zeros(1, 4, dtype=torch.long))
+    assert shares == [0.0] * size.layers

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
@@ -9,7 +12,7 @@ torch = pytest.importorskip("torch", reason="the extra `train` is not installed"
 from curation.errors import InputError  # noqa: E402
 from curation.gpt3.generate import sample  # noqa: E402
 from curation.gpt3.model import GPT3, build  # noqa: E402
-from curation.gpt3.scoring import Request, greedy, log_likelihoods  # noqa: E402
+from curation.gpt3.scoring import Request, beam, greedy, log_likelihoods  # noqa: E402
 from curation.gpt3.sizes import Size  # noqa: E402
 
 
@@ -82,3 +85,83 @@ def test_what_cannot_be_scored_is_refused(model: GPT3, request_: Request) -> Non
 def test_answers_need_room(model: GPT3) -> None:
     with pytest.raises(InputError, match="16 new tokens do not fit into the model's window of 16"):
         greedy(model, [(1,)], 16, lambda ids: False)
+
+
+def toy(size: Size, seed: int, scale: float = 12) -> GPT3:
+    """A model of 5 tokens; the larger `scale`, the more their probabilities differ."""
+    model = build(replace(size, vocabulary=5), seed=seed)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(scale)
+    return model
+
+
+def ends(ids: list[int]) -> bool:
+    return ids[-1] == 0
+
+
+def best_of_all(model: GPT3, context: tuple[int, ...], length: int, penalty: float) -> float:
+    """The most that any answer of at most `length` tokens is worth: each of them scored."""
+    answers = [
+        ids
+        for n in range(1, length + 1)
+        for ids in itertools.product(range(5), repeat=n)
+        if 0 not in ids[:-1] and (n == length or ids[-1] == 0)
+    ]
+    scores = log_likelihoods(model, [Request(context, ids) for ids in answers])
+    return max(s.log_probability / ((5 + s.tokens) / 6) ** penalty for s in scores)
+
+
+def worth(model: GPT3, context: tuple[int, ...], answer: list[int], penalty: float) -> float:
+    score = log_likelihoods(model, [Request(context, tuple(answer))])[0]
+    return score.log_probability / ((5 + len(answer)) / 6) ** penalty
+
+
+@pytest.mark.parametrize("penalty", [0.0, 0.6, 2.0])
+def test_a_beam_that_holds_every_prefix_is_exhaustive_search(size: Size, penalty: float) -> None:
+    """5 tokens, length 4: 4 ** 3 prefixes go on at most. Several contexts share a batch."""
+    contexts = [(1, 2), (3, 4), (0, 0), (2, 1), (4,)]
+    found_shorter = 0
+    for seed in range(6):
+        model = toy(size, seed)
+        answers = beam(model, contexts, 4, ends, width=5**3, penalty=penalty)
+        for context, answer in zip(contexts, answers, strict=True):
+            found_shorter += len(answer) < 4
+            wanted = best_of_all(model, context, 4, penalty)
+            assert worth(model, context, answer, penalty) == pytest.approx(wanted, abs=1e-4)
+    assert found_shorter
+
+
+def test_a_beam_of_as_many_as_there_are_tokens_is_seldom_wrong(size: Size) -> None:
+    """Width 5 keeps 5 of up to 64 prefixes, so it may miss the best; it is never above it."""
+    missed = 0
+    contexts = [(1, 2), (3, 4), (2, 1)]
+    for seed in range(10):
+        model = toy(size, seed)
+        for context, answer in zip(contexts, beam(model, contexts, 4, ends, width=5), strict=True):
+            value, wanted = worth(model, context, answer, 0.6), best_of_all(model, context, 4, 0.6)
+            assert value <= wanted + 1e-4
+            missed += value < wanted - 1e-4
+    assert missed <= 3
+
+
+def test_a_beam_of_one_is_greedy(model: GPT3) -> None:
+    contexts = [(1, 2, 3), (4, 5), (6, 7, 8), tuple(range(9))]
+    for ended in (lambda ids: False, lambda ids: ids[-1] % 3 == 0):
+        assert beam(model, contexts, 6, ended, width=1) == greedy(model, contexts, 6, ended)
+
+
+def test_the_penalty_makes_answers_longer(size: Size) -> None:
+    """A long answer loses more probability, and gets more of it back."""
+    lengths = []
+    for penalty in (0.0, 0.6, 5.0):
+        models = (toy(size, seed, 5) for seed in range(8))
+        answers = [beam(m, [(1, 2)], 4, ends, width=125, penalty=penalty)[0] for m in models]
+        lengths.append(sum(map(len, answers)))
+    assert lengths[0] <= lengths[1] <= lengths[2]
+    assert lengths[0] < lengths[2]
+
+
+def test_a_beam_cannot_have_no_width(model: GPT3) -> None:
+    with pytest.raises(InputError, match="width 1 or more and a penalty of 0 or more expected"):
+        beam(model, [(1,)], 3, lambda ids: False, width=0)

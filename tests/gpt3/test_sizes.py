@@ -59,3 +59,8 @@ def test_nonsense_is_refused_at_birth() -> None:
         InputError, match=r"attention is a list of dense, banded, strided.*; not dense,sparse"
     ):
         Size("x", 1, 4, 2, 8, 1e-3, attention=("dense", "sparse"))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="norm must be one of pre, post, not 'middle'"):
+        Size("x", 1, 4, 2, 8, 1e-3, norm="middle")  # type: ignore[arg-type]
+    for dropout in (1.0, -0.1, None, float("nan")):
+        with pytest.raises(InputError, match=r"dropout must be a number in \[0, 1\), not "):
+            Size("x", 1, 4, 2, 8, 1e-3, dropout=dropout)  # type: ignore[arg-type]

@@ -79,11 +79,12 @@ def test_a_model_learns_and_writes_its_log(
     ]
 
 
-@pytest.mark.parametrize("stop", [1, 5, 13])
+@pytest.mark.parametrize(("stop", "dropout"), [(1, 0.0), (5, 0.0), (13, 0.0), (5, 0.2), (13, 0.2)])
 def test_a_resumed_run_is_bitwise_the_undisturbed_one(
-    make_shards: MakeShards, size: Size, tmp_path: Path, stop: int
+    make_shards: MakeShards, size: Size, tmp_path: Path, stop: int, dropout: float
 ) -> None:
     shards = make_shards()
+    size = replace(size, dropout=dropout)
     whole = train(shards, tmp_path / "whole", size, OPTIONS)
     train(shards, tmp_path / "parts", size, replace(OPTIONS, max_steps=stop))
     resumed = train(shards, tmp_path / "parts", size, OPTIONS)
@@ -137,6 +138,36 @@ def test_a_run_killed_in_the_middle_goes_on_as_if_nothing_happened(
     assert lines(out) == lines(tmp_path / "whole")
     assert weights(whole.checkpoint) == weights(resumed.checkpoint)
     assert not list(out.glob(".*"))
+
+
+def test_dropout_is_drawn_in_training_and_not_in_validation(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    shards, still = make_shards(), replace(OPTIONS, learning_rate=1e-12, max_steps=3)
+    train(shards, tmp_path / "plain", size, still)
+    train(shards, tmp_path / "dropped", replace(size, dropout=0.2), still)
+    plain, dropped = lines(tmp_path / "plain"), lines(tmp_path / "dropped")
+    assert plain[-1]["validation"]["webtext2"] == pytest.approx(
+        dropped[-1]["validation"]["webtext2"], rel=1e-6
+    )
+    assert all(a["loss"] != b["loss"] for a, b in zip(plain[:-1], dropped[:-1], strict=True))
+    again = train(shards, tmp_path / "again", replace(size, dropout=0.2), replace(still, seed=0))
+    assert again.loss == dropped[-2]["loss"]
+
+
+def test_a_checkpoint_from_before_a_size_had_a_norm_is_gone_on_from(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    shards = make_shards()
+    first = train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=2))
+    path = first.checkpoint / "state.json"
+    state = json.loads(path.read_text())
+    for key in ("norm", "dropout"):
+        del state["config"]["size"][key]
+    path.write_text(json.dumps(state))
+    assert train(shards, tmp_path / "out", size, replace(OPTIONS, max_steps=3)).step == 3
+    with pytest.raises(RunError, match=r"size.dropout is 0.0 there and 0.1 here"):
+        train(shards, tmp_path / "out", replace(size, dropout=0.1), OPTIONS)
 
 
 def test_a_finished_run_has_nothing_to_do(
