@@ -34,9 +34,7 @@ from curation.gpt3.train import Options, train
 from perf.instruct_plots import pictures
 from perf.instruct_world import END, NAME, WORDS, Words, demonstrations, prompts, write_shards
 
-SIZE = Size(
-    "words", 2, 32, 4, 512, 6e-3, tokens=10**6, context=32, band=32, vocabulary=len(WORDS)
-)
+SIZE = Size("words", 2, 48, 4, 1024, 5e-3, tokens=10**6, context=32, band=32, vocabulary=len(WORDS))
 RULE = labeler.rule_named("brief")
 K, RANKED, FEW, HELD_OUT = 6, 1200, 40, 200
 ANSWER = 20  # tokens
@@ -205,7 +203,9 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
         [row["validation_ptx"][-1][1] - row["validation_ppo"][-1][1] for row in rows],
     )
     for name in ("ppo", "ptx", "free"):
-        line(f"KL at the end, nats an answer, {name}", [row[f"curve_{name}"][-1][0] for row in rows])
+        line(
+            f"KL at the end, nats an answer, {name}", [row[f"curve_{name}"][-1][0] for row in rows]
+        )
     peaks, ends = [], []
     for row in rows:
         watched = [one[2] for one in row["curve_free"]]

@@ -52,12 +52,12 @@ def sentence(generator: np.random.Generator, topic: str, stop: bool = True) -> s
 
 
 def document(generator: np.random.Generator) -> str:
-    """3 to 8 sentences; the topic changes after one in five."""
+    """3 to 8 sentences; the topic changes after one in ten."""
     topics = list(TOPICS)
     topic, parts = str(generator.choice(topics)), []
     for _ in range(int(generator.integers(3, 9))):
         parts.append(sentence(generator, topic))
-        if generator.random() < 0.2:
+        if generator.random() < 0.1:
             topic = str(generator.choice(topics))
     return " ".join(parts)
 
