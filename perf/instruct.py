@@ -1,11 +1,11 @@
 """InstructGPT from end to end on a world of sixty words, for several seeds: acceptance with figures.
 
-    nice -n 10 python -m perf.instruct --out OUT [--seeds 5] [--pictures docs/images]
+    nice -n 10 python -m perf.instruct --out OUT [--seed N ...] [--pictures docs/images]
 
-For each seed: pre-train on shards, fine-tune on demonstrations, sample K answers, let a simulated
+One model is pre-trained on shards. For each seed: fine-tune on demonstrations, sample K answers, let a simulated
 labeler rank them, train reward models on its rankings and on shuffled ones, then PPO with gamma 0,
 PPO-ptx, and PPO without a KL penalty on a reward model of few rankings. A seed that is in
-OUT/results.jsonl is not run again. Intervals are Student's, over seeds, 95 %.
+OUT is not run again. Intervals are Student's, over seeds, 95 %.
 """
 
 from __future__ import annotations
@@ -32,32 +32,33 @@ from curation.gpt3.instruct.starting import model_of, opened
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 from perf.instruct_plots import pictures
-from perf.instruct_world import END, NAME, WORDS, Words, demonstrations, prompts, write_shards
+from perf.instruct_world import END, WORDS, Words, demonstrations, prompts, write_shards
 
 SIZE = Size("words", 2, 48, 4, 1024, 5e-3, tokens=10**6, context=32, band=32, vocabulary=len(WORDS))
 RULE = labeler.rule_named("brief")
-K, RANKED, FEW, HELD_OUT = 6, 1200, 40, 200
+K, RANKED, FEW, HELD_OUT = 6, 1100, 40, 150
 ANSWER = 20  # tokens
 SFT = SftConfig(epochs=2, batch=16, micro_batch=16, learning_rate=2e-3, dropout=0.1, separator=" ")
 REWARD = RewardConfig(batch=8, micro_batch=8, learning_rate=4e-3)
 PPO = PpoConfig(
-    episodes=64 * 60,
-    batch=64,
-    minibatches=4,
+    episodes=32 * 40,
+    batch=32,
+    minibatches=2,
     micro_batch=64,
     max_tokens=ANSWER,
-    kl_weight=0.02,
+    kl_weight=0.15,
     pretrain_weight=0.0,
-    pretrain_windows=4,
-    learning_rate=1e-3,
+    pretrain_windows=2,
+    learning_rate=6e-4,
     value_rate=1e-3,
     average=0.95,
     watch="brief",
-    validate_every=20,
-    checkpoint_every=60,
+    validation_windows=40,
+    validate_every=10,
+    checkpoint_every=40,
     max_kl=1000.0,
 )
-PTX = 3.0  # gamma: the paper's 27.8 was chosen for its sizes and rates
+PTX = 0.5  # gamma: the paper's 27.8 was chosen for its sizes and rates
 
 
 def write(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
@@ -101,7 +102,7 @@ def rank_all(folder: Path, model: Path, seed: int) -> dict[str, Any]:
     agrees = np.sign(pairs[0] - pairs[1]) * np.sign(first - second)
     return {
         "train": write(folder / "ranked.jsonl", rows[:RANKED]),
-        "shuffled": write(folder / "shuffled.jsonl", shuffled[:RANKED]),
+        "shuffled": write(folder / "shuffled.jsonl", shuffled[: RANKED // 2]),
         "few": write(folder / "few.jsonl", rows[:FEW]),
         "held_out": write(folder / "held_out.jsonl", rows[RANKED:]),
         "scale": scale,
@@ -117,12 +118,20 @@ def log_of(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
+def pretrained(out: Path) -> tuple[Path, Path]:
+    """The model that all seeds start from, and its shards; made once."""
+    shards = out / "shards"
+    if not (shards / "shards.json").exists():
+        write_shards(shards, 700_000, 0)
+    options = Options(tokens=600_000, seed=0, warmup_tokens=20_000, checkpoint_every=100)
+    return train(shards, out / "base", SIZE, options).checkpoint, shards
+
+
 def one_seed(seed: int, out: Path) -> dict[str, Any]:
     """All figures of one seed."""
     folder = out / f"seed-{seed}"
-    shards = write_shards(folder / "shards", 160_000, seed)
-    options = Options(tokens=150_000, seed=seed, warmup_tokens=10_000, checkpoint_every=1000)
-    base = train(shards, folder / "base", SIZE, options).checkpoint
+    folder.mkdir(exist_ok=True)
+    base, shards = pretrained(out)
     shown = write(folder / "demonstrations.jsonl", demonstrations(600, seed))
     tuned = sft(base, shown, folder / "sft", replace(SFT, seed=seed), Words()).checkpoint
     ranked = rank_all(folder, tuned, seed)
@@ -139,9 +148,9 @@ def one_seed(seed: int, out: Path) -> dict[str, Any]:
     runs = {
         "ppo": ("train", PPO),
         "ptx": ("train", replace(PPO, pretrain_weight=PTX)),
-        "free": ("few", replace(PPO, kl_weight=0.0, episodes=64 * 150, learning_rate=1.5e-3)),
+        "free": ("few", replace(PPO, kl_weight=0.0, episodes=32 * 50, learning_rate=1e-3)),
     }
-    unseen = prompts(200, seed + 30_000)
+    unseen = prompts(150, seed + 30_000, unseen=True)
     figures["score_sft"] = float(np.mean(scored(unseen, answered(tuned, unseen, 2, seed))))
     for name, (judge, config) in runs.items():
         target = folder / name
@@ -218,22 +227,20 @@ def show(rows: Sequence[dict[str, Any]]) -> None:
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--seeds", default=5, show_default=True)
+@click.option("--seed", "seeds", type=int, multiple=True, default=range(5), show_default=True)
 @click.option("--pictures", "images", type=click.Path(path_type=Path), help="Folder for the SVGs.")
-def main(out: Path, seeds: int, images: Path | None) -> None:
+def main(out: Path, seeds: Sequence[int], images: Path | None) -> None:
     """Run the seeds that are missing, then print the table and draw the pictures."""
     torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
-    path = out / "results.jsonl"
-    rows = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
-    for seed in range(seeds):
-        if seed in {row["seed"] for row in rows}:
-            continue
-        started = time.monotonic()
-        rows.append(one_seed(seed, out))
-        write(path, rows)
-        print(f"seed {seed}: {time.monotonic() - started:.0f} s ({NAME})", flush=True)
-    rows = [row for row in rows if row["seed"] < seeds]
+    rows = []
+    for seed in seeds:
+        path = out / f"seed-{seed}.json"
+        if not path.exists():
+            started = time.monotonic()
+            path.write_text(json.dumps(one_seed(seed, out)))
+            print(f"seed {seed}: {time.monotonic() - started:.0f} s", flush=True)
+        rows.append(json.loads(path.read_text()))
     show(rows)
     if images is not None:
         pictures(rows, images)

@@ -24,7 +24,7 @@ TOPICS = {
     "bread": "flour oven crust salt",
     "music": "drum song flute choir",
 }
-GLUE = "the a has needs and on : . <end>".split()
+GLUE = ["the", "a", "has", "needs", "and", "on", ":", ".", "<end>"]
 WORDS = [*GLUE, *TOPICS, *(word for words in TOPICS.values() for word in words.split())]
 END = WORDS.index("<end>")
 NAME = "29-words"
