@@ -50,13 +50,20 @@ class Guard:
     """An ASGI application around another one.
 
     `host`: what the server listens on. `token`: what a visitor must have, "" for none: given once as
-    `?token=`, then kept in a cookie. `runs`: what the pages are of.
+    `?token=`, then kept in a cookie. `runs`: what the pages are of. `methods`: what is answered; more
+    than reading needs a token.
     """
 
     def __init__(
-        self, app: Any, host: str, token: str, cookie: str, runs: Sequence[Any] = ()
+        self,
+        app: Any,
+        host: str,
+        token: str,
+        cookie: str,
+        runs: Sequence[Any] = (),
+        methods: Sequence[str] = ("GET", "HEAD"),
     ) -> None:
-        self.runs = runs
+        self.runs, self._methods = runs, methods
         self._app, self._token, self._cookie = app, token, cookie
         self._hosts = {*LOOPBACK, host.lower()}
         self._any_address = not is_loopback(host)
@@ -90,8 +97,9 @@ class Guard:
 
     def _verdict(self, scope: Any, headers: dict[str, str]) -> tuple[int, str, dict[str, str]]:
         """A status and sentence for what is refused (0: it passes), and headers."""
-        if scope["method"] not in ("GET", "HEAD"):
-            return 405, "Only GET is answered here.\n", {"allow": "GET, HEAD"}
+        if scope["method"] not in self._methods:
+            allowed = {"allow": ", ".join(self._methods)}
+            return 405, f"Only {self._methods[0]} is answered here.\n", allowed
         if len(scope["query_string"]) > MOST_QUERY or len(scope["path"]) > MOST_QUERY:
             return 414, f"An address of at most {MOST_QUERY:,} bytes is expected.\n", {}
         if not self._is_known(headers.get("host", "")):

@@ -9,7 +9,7 @@ import click
 
 from curation.cli.console import console, say
 from curation.cli.train import require_torch
-from curation.errors import InputError
+from curation.errors import InputError, MissingExtra
 
 if TYPE_CHECKING:
     from curation.gpt3.instruct.answers import Sampler
@@ -62,6 +62,17 @@ KEYS = "letters, the best first (such as {order})   s skip   q quit"
     "--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the answers."
 )
 @click.option("--device", help="cpu or cuda.  [default: cuda where there is a GPU]")
+@click.option(
+    "--browse", is_flag=True, help="Rank on a page in the browser, on this machine alone."
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=0,
+    show_default=True,
+    help="With --browse; 0: a free one.",
+)
+@click.option("--open/--no-open", "opens", default=True, help="Open a browser.  [default: open]")
 def rank(
     checkpoint: Path,
     prompts: Path,
@@ -73,6 +84,9 @@ def rank(
     temperature: float,
     seed: int,
     device: str | None,
+    browse: bool,
+    port: int,
+    opens: bool,
 ) -> None:
     """Sample answers of the model in CHECKPOINT to each prompt, and rank them.
 
@@ -82,9 +96,12 @@ def rank(
     \b
     Examples:
       curation tune rank RUN/sft --prompts prompts.jsonl -k 6 --out ranked.jsonl
+      curation tune rank RUN/sft --prompts prompts.jsonl --out ranked.jsonl --browse
       curation tune rank RUN/sft --prompts prompts.jsonl --by brief --out simulated.jsonl
     """
     require_torch("curation tune rank")
+    if browse and by is not None:
+        raise click.UsageError("--browse is for a person, --by for a simulated labeler: give one.")
     from curation.gpt3.instruct import answers
     from curation.gpt3.instruct.labeler import rule_named
 
@@ -94,6 +111,9 @@ def rank(
         say(f"{out}: every prompt has its ranking")
         return
     sampler = answers.open_sampler(checkpoint, count, max_tokens, temperature, seed, device)
+    if browse:
+        _serve(sampler, todo, out, port, opens)
+        return
     if rule is None:
         _ask(sampler, todo, out)
         return
@@ -104,6 +124,26 @@ def rank(
     if found.skipped:
         say(f"{found.skipped:,} prompts skipped: fewer than two different answers")
     say(f"{out}: {len(found.rows):,} rankings by a {found.rows[0]['by']}")
+
+
+def _serve(sampler: Sampler, todo: list[Prompt], out: Path, port: int, opens: bool) -> None:
+    """Rank in a browser, until ctrl-C."""
+    from curation.gpt3.instruct import answers
+
+    try:
+        from curation.web.ranking import Questions, serve_ranking
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "anyio"):
+            raise
+        raise MissingExtra("curation tune rank --browse", "browse") from error
+
+    def record(number: int, texts: list[str], ranks: list[int]) -> None:
+        answers.append(out, [answers.ranking_row(todo[number].prompt, texts, ranks)])
+
+    questions = Questions(
+        [prompt.prompt for prompt in todo], lambda number: sampler.answers(todo[number]), record
+    )
+    serve_ranking(questions, port, opens, say)
 
 
 def _ask(sampler: Sampler, todo: list[Prompt], out: Path) -> None:

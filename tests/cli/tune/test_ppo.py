@@ -154,5 +154,7 @@ def test_the_end_of_input_is_a_stop(base: Path) -> None:
     output = call(*rank_it, typed="")
     assert "the same command goes on" in output
     assert not (base / "r.jsonl").exists()
+    output = call(*rank_it, "--by", "brief", "--browse", code=2)
+    assert "give one" in output
     output = call(*rank_it, "--by", "short", code=1)
     assert "there is no simulated labeler 'short'" in output
