@@ -33,6 +33,11 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
             f"{path} holds no checkpoint; expected state.json in it, or folders named step-..."
         )
     state = checkpoint.read_state(folder)
+    if state.config.get("kind") == "reward":
+        raise InputError(
+            f"{folder} is a reward model, which writes no text; give the model that `curation tune "
+            "ppo` or `curation tune sft` trained"
+        )
     try:
         encoding, end_of_text = str(state.config["encoding"]), int(state.config["end_of_text"])
     except MISSHAPEN as error:

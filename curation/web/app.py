@@ -80,7 +80,7 @@ def create_app(
     app = Starlette(routes=routes, exception_handlers=handlers, lifespan=_few_threads)
     app.state.runs = opened
     app.state.comparison = compare.Comparison(*opened) if len(opened) == 2 else None
-    return Guard(app, host, token, cookie, opened)
+    return Guard(app, host, token, cookie, opened, [f"{run.prefix}/label" for run in opened])
 
 
 @asynccontextmanager

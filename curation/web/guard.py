@@ -11,7 +11,7 @@ import hmac
 import ipaddress
 import re
 import socket
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -30,7 +30,6 @@ HEADERS = {
 }
 MOST_QUERY = 4000  # bytes
 MOST_BODY = 1 << 16  # bytes
-WRITES = "/label"  # the only page of a run that takes a POST
 TOKEN = "token"
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _PORT = re.compile(r":\d{1,5}$")
@@ -52,16 +51,22 @@ class Guard:
     """An ASGI application around another one.
 
     `host`: what the server listens on. `token`: what a visitor must have, "" for none: given once as
-    `?token=`, then kept in a cookie. `runs`: what the pages are of.
+    `?token=`, then kept in a cookie. `runs`: what the pages are of. `writing`: the paths
+    that take a form by POST; all others are only read.
     """
 
     def __init__(
-        self, app: Any, host: str, token: str, cookie: str, runs: Sequence[Any] = ()
+        self,
+        app: Any,
+        host: str,
+        token: str,
+        cookie: str,
+        runs: Sequence[Any] = (),
+        writing: Collection[str] = (),
     ) -> None:
-        self.runs = runs
+        self.runs, self._writing = runs, writing
         self._app, self._token, self._cookie = app, token, cookie
         self._hosts = {*LOOPBACK, host.lower()}
-        self._writing = {run.prefix + WRITES for run in runs}
         self._any_address = not is_loopback(host)
         if self._any_address:
             self._hosts |= {socket.gethostname().lower(), socket.getfqdn().lower()}

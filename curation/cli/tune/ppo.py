@@ -1,0 +1,68 @@
+"""`curation tune ppo`: step 3 of InstructGPT."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import click
+
+from curation.cli.console import say
+from curation.cli.options import config_options
+from curation.cli.train import need_finished, require_torch
+from curation.gpt3.instruct.options import PpoConfig
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.option(
+    "--reward",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The reward model: a folder of `curation tune reward`.",
+)
+@click.option(
+    "--prompts",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    required=True,
+    help="JSON lines with `prompt`.",
+)
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train into.")
+@click.option(
+    "--pretrain",
+    type=click.Path(path_type=Path),
+    help="The run directory, or its shards, that the model was trained on.",
+)
+@config_options(PpoConfig, *(f.name for f in fields(PpoConfig)))
+def ppo(
+    checkpoint: Path,
+    reward: Path,
+    prompts: Path,
+    out: Path,
+    pretrain: Path | None,
+    settings: dict[str, Any],
+) -> None:
+    """Train the SFT model in CHECKPOINT by a reward model: step 3 of InstructGPT, PPO-ptx.
+
+    Gradients of the reward and of the pre-training loss are added up and make one step.
+    --pretrain-weight 0 is plain PPO; with --pretrain it still measures the loss on the shards.
+
+    \b
+    Example:
+      curation tune ppo RUN/sft --reward RUN/rm --prompts prompts.jsonl --pretrain RUN --out RUN/ppo
+    """
+    require_torch("curation tune ppo")
+    if pretrain is not None:
+        need_finished(pretrain, "mix")
+    from curation.gpt3.instruct.ppo_files import ppo as tuned
+    from curation.gpt3.instruct.starting import opened
+
+    who = opened(reward, "reward").config.get("labelers") or ["unknown"]
+    say(f"the reward model was trained on rankings by: {', '.join(map(str, who))}")
+    result = tuned(checkpoint, reward, prompts, out, pretrain, PpoConfig(**settings["ppo"]))
+    watched = "" if result.watched is None else f", watched rule {result.watched:.3f}"
+    say(f"reward {result.reward:.4f}, KL {result.kl:.3f} nats an answer{watched}")
+    for dataset, loss in result.validation.items():
+        say(f"validation loss {dataset}: {loss:.4f} nats per token")
+    say(f"{result.checkpoint}: step {result.step} of {result.steps}")

@@ -1,0 +1,209 @@
+"""Training over epochs of a list of examples: what fine-tuning and the reward model share.
+
+Each epoch visits every example once, in an order keyed by seed and epoch. The learning rate follows
+a cosine down to 10 %, without warm-up (appendix C). AdamW with the trainer's betas and clipping; no
+weight decay, of which the paper says nothing. A run that is started again goes on from its newest
+checkpoint, on a CPU with as many threads bitwise as if it had never stopped.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import xxhash
+from torch import Tensor, nn
+
+from curation import draws
+from curation.errors import RunError
+from curation.gpt3 import checkpoint
+from curation.gpt3.checkpoint import State
+from curation.gpt3.instruct.starting import resumed
+from curation.gpt3.log import Log
+from curation.gpt3.schedule import FINAL_SHARE
+from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON
+
+# Parts of a step's loss, each with numbers for the log; both are added up.
+Terms = Callable[[list[int]], Iterator[tuple[Tensor, dict[str, float]]]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: how many examples, in which batches, at which rate, and where it is kept."""
+
+    out: Path
+    config: dict[str, Any]
+    examples: int
+    epochs: int
+    batch: int
+    learning_rate: float
+    seed: int
+    max_steps: int | None
+    checkpoint_every: int
+    keep: int
+
+    @property
+    def steps(self) -> int:
+        return self.epochs * -(-self.examples // self.batch)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended: steps done and planned, the last line of its log, its checkpoint."""
+
+    step: int
+    steps: int
+    line: dict[str, Any] | None
+    checkpoint: Path
+
+
+def as_json(config: dict[str, Any]) -> dict[str, Any]:
+    """A config as a checkpoint gives it back: lists for tuples."""
+    return dict(json.loads(json.dumps(config)))
+
+
+def optimizer_of(parameters: list[nn.Parameter]) -> torch.optim.AdamW:
+    """Adam as in the trainer, without weight decay; the rate is set at each step."""
+    return torch.optim.AdamW(
+        parameters, lr=0.0, betas=BETAS, eps=EPSILON, weight_decay=0.0, fused=True
+    )
+
+
+def cosine(peak: float, done: float) -> float:
+    """The rate after a share `done` of the training: a cosine from the peak to 10 % of it.
+
+    >>> cosine(1.0, 0.0), round(cosine(1.0, 1.0), 3)
+    (1.0, 0.1)
+    """
+    return peak * (FINAL_SHARE + (1 - FINAL_SHARE) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def visited(seed: int, purpose: str, examples: int, position: int, count: int) -> list[int]:
+    """Examples number position .. position + count - 1 of the endless row of epochs.
+
+    >>> sorted(visited(0, "x", 3, 0, 3) + visited(0, "x", 3, 3, 3))
+    [0, 0, 1, 1, 2, 2]
+    """
+    found: list[int] = []
+    while len(found) < count:
+        epoch, place = divmod(position + len(found), examples)
+        contents = (number.to_bytes(8, "little") for number in range(examples))
+        order = np.argsort(draws.uniforms(seed, f"{purpose}/{epoch}", contents), kind="stable")
+        found += order[place : place + count - len(found)].tolist()
+    return found
+
+
+def keyed_seed(purpose: str, *key: object) -> int:
+    """A seed for torch's generators, a function of what it is for."""
+    text = "/".join(str(part) for part in ("instruct", purpose, *key))
+    return int(xxhash.xxh3_64_intdigest(text.encode()) >> 1)
+
+
+def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters of a model that training changes, by name."""
+    return {name: p for name, p in model.named_parameters() if p.requires_grad}
+
+
+def moments(parameters: dict[str, nn.Parameter], optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
+    """AdamW's state by NAME/exp_avg, NAME/exp_avg_sq and NAME/step; zeros before the first step."""
+    found: dict[str, Tensor] = {}
+    for name, parameter in parameters.items():
+        state = optimizer.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), device=parameter.device)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        found |= {f"{name}/{key}": state[key] for key in ("exp_avg", "exp_avg_sq", "step")}
+    return found
+
+
+def clipped_step(
+    parameters: dict[str, nn.Parameter], optimizer: torch.optim.AdamW, rate: float
+) -> float:
+    """Clip the gradient to norm 1, take one step and forget it; the norm before clipping.
+
+    Where the norm is no number, nothing is changed.
+    """
+    gradients = [p.grad for p in parameters.values() if p.grad is not None]
+    norm = float(torch.nn.utils.get_total_norm(gradients))
+    if math.isfinite(norm):
+        scale = CLIP_NORM / (norm + 1e-6)
+        if scale < 1:
+            for gradient in gradients:
+                gradient.mul_(scale)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return norm
+
+
+def run(
+    job: Job, model: nn.Module, terms: Terms, finish: Callable[[], dict[str, float]]
+) -> Outcome:
+    """Train `model`; `finish` is called once after the last planned step, before it is saved."""
+    parameters = trained_parameters(model)
+    optimizer = optimizer_of(list(parameters.values()))
+    state = resumed(job.out, job.config)
+    if state is not None:
+        folder = checkpoint.steps(job.out)[-1]
+        checkpoint.load_parts(folder / "model.safetensors", dict(model.named_parameters()))
+        checkpoint.load_parts(folder / "optimizer.safetensors", moments(parameters, optimizer))
+    state = state or State(0, 0, 0, job.config)
+    last = min(job.steps, job.max_steps or job.steps)
+    line: dict[str, Any] | None = None
+    with Log(job.out, state.step, True, False) as log:
+        while state.step < last:
+            state, line = _step(job, state, parameters, optimizer, terms)
+            if state.step == job.steps:
+                line |= finish()
+            log.write(line)
+            if state.step == last or state.step % job.checkpoint_every == 0:
+                parts = {
+                    "model": dict(model.named_parameters()),
+                    "optimizer": moments(parameters, optimizer),
+                }
+                checkpoint.save_parts(job.out, state, parts, keep=job.keep)
+    return Outcome(state.step, job.steps, line, checkpoint.steps(job.out)[-1])
+
+
+def _step(
+    job: Job,
+    state: State,
+    parameters: dict[str, nn.Parameter],
+    optimizer: torch.optim.AdamW,
+    terms: Terms,
+) -> tuple[State, dict[str, Any]]:
+    started = time.monotonic()
+    per_epoch = -(-job.examples // job.batch)
+    epoch, place = divmod(state.step, per_epoch)
+    count = min(job.batch, job.examples - place * job.batch)
+    position = epoch * job.examples + place * job.batch
+    chosen = visited(job.seed, f"instruct/{job.config['kind']}", job.examples, position, count)
+    torch.manual_seed(keyed_seed("dropout", job.seed, state.step))
+    loss, numbers = 0.0, {}
+    for term, more in terms(chosen):
+        term.backward()  # type: ignore[no-untyped-call]
+        loss += term.item()
+        for key, value in more.items():
+            numbers[key] = numbers.get(key, 0) + value
+    rate = cosine(job.learning_rate, state.step / job.steps)
+    norm = clipped_step(parameters, optimizer, rate)
+    step = state.step + 1
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        folders = checkpoint.steps(job.out)
+        raise RunError(
+            f"the loss is {loss} and the gradient norm {norm} in step {step}; the last good "
+            f"checkpoint is {folders[-1] if folders else 'none'}; start again in another folder "
+            f"with a smaller learning rate (here {rate:.3g})"
+        )
+    after = State(step, position + count, state.tokens + int(numbers.get("tokens", 0)), job.config)
+    line = {"step": step, "epoch": epoch, "loss": loss, "lr": rate, "grad_norm": norm, **numbers}
+    return after, {**line, "seconds": round(time.monotonic() - started, 3)}
