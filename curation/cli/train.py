@@ -114,7 +114,10 @@ def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options:
 
     named = size_named(size)
     named = replace(
-        named, attention=options.attention or named.attention, band=options.band or named.band
+        named,
+        attention=options.attention or named.attention,
+        band=options.band or named.band,
+        stride=options.stride or named.stride,
     )
     schedule = schedule_for(
         named,

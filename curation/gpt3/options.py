@@ -47,10 +47,16 @@ class Options:
         None, "Growth of the batch.  [default: 4-12B, scaled]", least=0, most=TOKENS
     )
     attention: tuple[Pattern, ...] | None = key(
-        None, "dense, banded, strided: repeated over the layers.  [default: dense,banded]"
+        None, "dense, banded, strided, sparse: repeated over the layers.  [default: dense,banded]"
     )
     band: int | None = key(
         None, "Tokens a banded layer sees.  [default: the size's, 256]", least=1, most=10**7
+    )
+    stride: int | None = key(
+        None,
+        "Distance of the tokens a strided or sparse layer sees.  [default: the band]",
+        least=1,
+        most=10**7,
     )
     init_from: Path | None = key(None, "GPT-2, GPT-Neo or checkpoint folder to start from.")
     device: str | None = key(None, "cpu or cuda.  [default: cuda where there is a GPU]")

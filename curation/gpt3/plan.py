@@ -47,14 +47,20 @@ def tokens_seen(size: Size, pattern: str) -> float:
     """How many tokens a token of the context sees in a layer, itself included, on average.
 
     >>> size = Size("x", 1, 1, 1, 1, 1.0, context=4, band=2)
-    >>> [tokens_seen(size, pattern) for pattern in ("dense", "banded", "strided")]
-    [2.5, 1.75, 1.5]
+    >>> [tokens_seen(size, pattern) for pattern in ("dense", "banded", "strided", "sparse")]
+    [2.5, 1.75, 1.5, 2.25]
     """
-    context, band = size.context, min(size.band, size.context)
+    context, band, stride = size.context, min(size.band, size.context), size.columns
+    banded = (band * (band + 1) / 2 + (context - band) * band) / context
     if pattern == "banded":
-        return (band * (band + 1) / 2 + (context - band) * band) / context
+        return banded
     if pattern == "strided":
-        return sum(i // size.band + 1 for i in range(context)) / context
+        return sum(i // stride + 1 for i in range(context)) / context
+    if pattern == "sparse":
+        # Of the column only what is not in the band already.
+        return (
+            banded + sum(i // stride - (band - 1) // stride for i in range(band, context)) / context
+        )
     return (context + 1) / 2
 
 
@@ -138,7 +144,8 @@ def plan_text(
     lines = [
         f"size {size.name}: {parameters(size):,} parameters; {size.layers} layers x {size.width} x "
         f"{size.heads} heads; "
-        f"context {size.context}; attention {','.join(size.attention)}, band {size.band}",
+        f"context {size.context}; attention {','.join(size.attention)}, band {size.band}"
+        + (f", stride {size.stride}" if size.stride else ""),
         f"tokens: {budget:,} in {steps(schedule):,} steps of {first:,} to {full:,} tokens "
         f"({full // size.context:,} windows)",
         f"learning rate {_curve([learning_rate(schedule, t) for t in points])}  peak "

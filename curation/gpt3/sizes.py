@@ -17,7 +17,7 @@ from typing import Literal, get_args
 from curation.errors import InputError
 from curation.shown import brief
 
-Pattern = Literal["dense", "banded", "strided"]
+Pattern = Literal["dense", "banded", "strided", "sparse"]
 
 PAPER_TOKENS = 300_000_000_000
 # What the numbers of a size may be at most: an odd one is said at once, and fills no memory.
@@ -28,6 +28,7 @@ MOST = {
     "batch_tokens": 10**12,
     "context": 10**7,
     "band": 10**7,
+    "stride": 10**7,
     "vocabulary": 10**7,
     "tokens": 10**15,
 }
@@ -40,8 +41,8 @@ class Size:
 
     `attention` is repeated over the layers: layer 0 takes the first entry, so even layers are dense
     and odd ones banded (section 2.1 says "alternating", not which comes first). `band` is how many
-    tokens a banded layer sees, itself included, and the distance between those that a strided layer
-    sees.
+    tokens a banded or sparse layer sees, itself included; `stride` the distance between those that
+    a strided or sparse layer sees, None for the band.
     """
 
     name: str
@@ -56,10 +57,13 @@ class Size:
     band: int = 256
     vocabulary: int = 50257
     attention: tuple[Pattern, ...] = ("dense", "banded")
+    stride: int | None = None
 
     def __post_init__(self) -> None:
         for key, most in MOST.items():
             value = getattr(self, key)
+            if key == "stride" and value is None:
+                continue
             if type(value) is not int or not 1 <= value <= most:
                 raise InputError(
                     f"size {brief(self.name)}: {key} must be a whole number from 1 to "
@@ -84,6 +88,11 @@ class Size:
     @property
     def head_width(self) -> int:
         return self.width // self.heads
+
+    @property
+    def columns(self) -> int:
+        """The distance between the tokens that a strided or sparse layer sees."""
+        return self.stride or self.band
 
 
 _ALL = (

@@ -99,7 +99,10 @@ def shaped(size: Size, options: Options) -> Size:
     if options.init_from is not None:
         size = pretrained_size(options.init_from, size)
     return replace(
-        size, attention=options.attention or size.attention, band=options.band or size.band
+        size,
+        attention=options.attention or size.attention,
+        band=options.band or size.band,
+        stride=options.stride or size.stride,
     )
 
 

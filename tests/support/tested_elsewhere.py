@@ -62,6 +62,7 @@ TESTED_ELSEWHERE = {
     "gpt3/checkpoint.py": "gpt3/test_train.py",
     "gpt3/dirty.py": "gpt3/test_evaluate.py",
     "gpt3/log.py": "gpt3/test_train.py",
+    "gpt3/merged.py": "gpt3/test_attention.py",
     "gpt3/options.py": "gpt3/test_train.py",
     "gpt3/update.py": "gpt3/test_train.py",
     "gpt3/validate.py": "gpt3/test_train.py",
