@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from curation.cli.console import say
 from curation.cli.options import config_options
@@ -20,8 +21,10 @@ from curation.gpt3.options import Options
 from curation.shown import printable
 
 if TYPE_CHECKING:
+    from curation.gpt3.plan import Machines
     from curation.gpt3.train import Result
 
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 NOT_ASKED = ("validation_windows", "progress")  # of Options: not options of the command
 
 
@@ -61,6 +64,20 @@ def require_torch(what: str) -> None:
     show_default=True,
     help="For --plan: share of that reached.",
 )
+@click.option(
+    "--watts",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    help="For --plan: power of a GPU with its part of the machine.",
+)
+@click.option(
+    "--pue",
+    type=click.FloatRange(1),
+    default=1.1,
+    show_default=True,
+    help="For --plan: power of the building over that.",
+)
 def train(
     shards: Path | None,
     size: str,
@@ -69,6 +86,8 @@ def train(
     gpus: int,
     tflops: float,
     utilisation: float,
+    watts: float,
+    pue: float,
     settings: dict[str, Any],
 ) -> None:
     """Train GPT-3 on the token shards in SHARDS, a run directory or a folder with shards.json.
@@ -80,11 +99,14 @@ def train(
     \b
     Example:
       curation train RUN --size tiny --out RUN/model
-      curation train --plan --size 175B --gpus 512
+      curation train --plan --size 175B --gpus 512 --watts 300 --pue 1.1
     """
     options = Options(progress=True, **settings["options"])
     if plan:
-        click.echo(_plan_text(size, gpus, tflops, utilisation, options))
+        from curation.gpt3.plan import Machines
+
+        machines = Machines(gpus, tflops, utilisation, watts, pue)
+        click.echo(_plan_text(size, machines, options))
         return
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
@@ -107,7 +129,7 @@ def need_finished(folder: Path, until: str) -> None:
         plan.need_finished(plan.read(str(run))[0], until)
 
 
-def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options: Options) -> str:
+def _plan_text(size: str, machines: Machines, options: Options) -> str:
     from curation.gpt3.plan import plan_text
     from curation.gpt3.schedule import schedule_for
     from curation.gpt3.sizes import size_named
@@ -130,11 +152,10 @@ def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options:
     return plan_text(
         named,
         schedule,
-        gpus,
+        machines,
         options.tensor_parallel,
         options.micro_batch or 1,
-        tflops,
-        utilisation,
+        options.pipeline_parallel,
     )
 
 
@@ -178,6 +199,12 @@ def _show(result: Result, seed: int) -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="The same seed gives the same text."
 )
+@click.option(
+    "--preset",
+    type=click.Choice(("story", "code", "answer")),
+    help="Temperature and top-p: story 0.9, 0.92; code 0.3, 0.95, up to a blank line; answer "
+    "greedily, a line after 'Answer:'. Other options go before it.",
+)
 @click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
 def generate(
     checkpoint: Path,
@@ -186,6 +213,7 @@ def generate(
     temperature: float,
     top_p: float,
     seed: int,
+    preset: str | None,
     device: str | None,
 ) -> None:
     """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote
@@ -194,9 +222,17 @@ def generate(
     \b
     Example:
       curation generate RUN/model --prompt "The city of" --temperature 0.8 --top-p 0.95
+      curation generate RUN/model --prompt "Question: Who wrote Emma?" --preset answer
     """
     require_torch("curation generate")
     from curation.gpt3.generate import generate as generated
+    from curation.gpt3.prompts import PRESETS
 
-    text = generated(checkpoint, prompt, max_tokens, temperature, top_p, seed, device)
+    stops: tuple[str, ...] = ()
+    if preset:
+        chosen, given = PRESETS[preset], click.get_current_context().get_parameter_source
+        temperature = temperature if given("temperature") in _GIVEN else chosen.temperature
+        top_p = top_p if given("top_p") in _GIVEN else chosen.top_p
+        prompt, stops = chosen.prompt(prompt), chosen.stops
+    text = generated(checkpoint, prompt, max_tokens, temperature, top_p, seed, device, stops)
     click.echo(printable(text, keep="\n\t"))

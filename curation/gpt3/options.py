@@ -69,6 +69,9 @@ class Options:
     compile: bool = key(False, "Compile the layers with torch.compile.")
     fsdp: bool = key(False, "Under torchrun: shard weights and optimiser over the processes.")
     tensor_parallel: int = key(1, "Under torchrun: processes a matrix is split over.", least=1)
+    pipeline_parallel: int = key(
+        1, "Under torchrun: stages that the layers are spread over.", least=1
+    )
     checkpoint_every: int = key(100, "Steps between two checkpoints.", least=1)
     keep: int = key(2, "Checkpoints to keep.", least=1)
     validate_every: int = key(100, "Steps between two validations.", least=1)

@@ -36,6 +36,11 @@ CASES: list[tuple[str, int, dict[str, Any]]] = [  # folder, processes, options
     ("fsdp2", 2, {"fsdp": True}),
     ("tensor2", 2, {"tensor_parallel": 2}),
     ("both4", 4, {"tensor_parallel": 2, "fsdp": True}),
+    ("stages2", 2, {"pipeline_parallel": 2}),
+    ("stages4", 4, {"pipeline_parallel": 4, "micro_batch": 2}),
+    ("stages2-data2", 4, {"pipeline_parallel": 2, "micro_batch": 2}),
+    ("stages2-tensor2", 4, {"pipeline_parallel": 2, "tensor_parallel": 2}),
+    ("all8", 8, {"pipeline_parallel": 2, "tensor_parallel": 2}),
 ]
 PROCESSES = """
 import json, os, sys
@@ -72,7 +77,7 @@ def measure_noise():
 shards, out, size, cases, ports = json.loads(sys.argv[1])
 size = Size(**{**size, "attention": tuple(size["attention"])})
 bpe.encoding("gpt2")
-torch.multiprocessing.start_processes(work, nprocs=4, start_method="fork")
+torch.multiprocessing.start_processes(work, nprocs=8, start_method="fork")
 """
 
 
@@ -106,7 +111,7 @@ def test_more_processes_give_the_losses_of_one(
 ) -> None:
     shards = make_shards()
     # 7 windows: uneven shares, and an empty one of four.
-    wide = replace(size, batch_tokens=112, heads=4)
+    wide = replace(size, batch_tokens=112, heads=4, layers=4)
     train(shards, tmp_path / "one", wide, OPTIONS)
     # Begun by one process, ended by two.
     train(shards, tmp_path / "fsdp2", wide, replace(OPTIONS, max_steps=1))
@@ -142,9 +147,27 @@ def test_more_processes_give_the_losses_of_one(
                 wanted.detach().flatten().tolist(), abs=2e-3
             )
     # And the other way round.
-    train(shards, tmp_path / "both4", wide, replace(OPTIONS, max_steps=5))
     train(shards, tmp_path / "one", wide, replace(OPTIONS, max_steps=5))
-    assert numbers(tmp_path / "both4") == pytest.approx(numbers(tmp_path / "one"), rel=1e-3)
+    for name in ("both4", "stages2-data2", "all8"):
+        train(shards, tmp_path / name, wide, replace(OPTIONS, max_steps=5))
+        assert numbers(tmp_path / name) == pytest.approx(numbers(tmp_path / "one"), rel=1e-3), name
+    check_damage(tmp_path / "stages2-tensor2", wide)
+
+
+def check_damage(out: Path, size: Size) -> None:
+    """A checkpoint of many processes without one of its files, or with a file cut short, is
+    refused.
+    """
+    last = checkpoint.steps(out)[-1]
+    assert not [path for path in last.rglob("*") if path.suffix not in ("", ".json", ".safetensors")]
+    file = sorted((last / "model").iterdir())[1]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"cannot be read .*; remove .*step-0000003 to go on from"):
+        checkpoint.load_model(last, size)
+    file.unlink()
+    with pytest.raises(InputError, match="numbers of .*a file of it is missing|found None|of shape"):
+        checkpoint.load_model(last, size)
 
 
 def test_heads_that_cannot_be_shared_out_are_refused(
