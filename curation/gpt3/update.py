@@ -28,6 +28,7 @@ from torch.nn.parallel import DistributedDataParallel
 from curation.gpt3.data import Windows
 from curation.gpt3.model import GPT3, Block
 from curation.gpt3.parallel import Ranks, gradient_norm_tensor, kinds
+from curation.gpt3.parallel import gradient_norm as gradient_norm
 from curation.gpt3.pipeline import Stage
 
 BETAS = (0.9, 0.95)
