@@ -47,7 +47,7 @@ from perf.train import Plain
 ALLOWED = {torch.float32: 1e-4, torch.bfloat16: 2e-2}
 LOSS_ALLOWED = {torch.float32: 1e-4, torch.bfloat16: 1e-2}
 PASSES = 2  # of one timed step: weights are cast and gradients added up as in training
-TINY = Size("125M", 2, 64, 4, 256, 1e-3, context=64, band=16, stride=8)
+TINY = Size("125M", 2, 64, 4, 256, 1e-3, context=64, band=16, stride=8, vocabulary=509)
 
 
 @dataclass
@@ -185,7 +185,7 @@ def plain_step(size: Size, micro: int, device: torch.device) -> Callable[[], Non
         model.parameters(), lr=1e-4, betas=BETAS, eps=EPSILON, weight_decay=WEIGHT_DECAY, fused=True
     )
     net: Any = torch.compile(model, backend=backend(device))
-    windows = RandomWindows(replace(size, vocabulary=min(50257, size.vocabulary)))
+    windows = RandomWindows(replace(size, vocabulary=size.vocabulary // 128 * 128))
 
     def step() -> None:
         for number in range(PASSES):
@@ -246,10 +246,13 @@ def measure(report: Report, name: str, size: Size, micro: int, make: Callable[[]
 def measure_size(report: Report, name: str, micro: int, seconds: float) -> None:
     """The rows of a size; `seconds` is what one takes at most, compiling included."""
     size, device = report.size(name), report.device
-    dense, banded = replace(size, attention=("dense",)), replace(size, attention=("dense", "banded"))
+    dense, banded = (
+        replace(size, attention=("dense",)),
+        replace(size, attention=("dense", "banded")),
+    )
     sparse = replace(size, attention=("dense", "sparse"), stride=size.stride or 128)
     rows: list[tuple[str, Size, Callable[[], Any]]] = []
-    for vocabulary in (50304, 50257):
+    for vocabulary in (512, 509) if report.tiny else (50304, 50257):
         padded = replace(dense, vocabulary=vocabulary)
         text = f"nanoGPT-like, compiled, vocabulary {vocabulary}"
         rows.append((text, dense, lambda padded=padded: plain_step(padded, micro, device)))
@@ -326,7 +329,9 @@ def write_shards(folder: Path, tokens: int) -> Path:
 @click.option("--device", default="cuda", show_default=True)
 @click.option("--tiny", is_flag=True, help="Tiny shapes: to see that the parts work.")
 @click.option("--limit", "limit_s", default=400.0, show_default=True, help="Seconds.")
-@click.option("--part", "parts", multiple=True, help="a, b, c or d; may be repeated. [default: all]")
+@click.option(
+    "--part", "parts", multiple=True, help="a, b, c or d; may be repeated. [default: all]"
+)
 def main(device: str, tiny: bool, limit_s: float, parts: tuple[str, ...]) -> None:
     """Kernels, losses, speed, and a minute of training on one GPU."""
     report = Report(torch.device(device), limit_s, tiny)

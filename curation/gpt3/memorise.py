@@ -14,6 +14,7 @@ content is looked at. Trap: end-of-text must stand between documents, as `curati
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -75,13 +76,15 @@ def memorisation(
     known = {row.tobytes() for row in documents}
     unseen = unseen[[row.tobytes() not in known for row in unseen]]
     rows = []
-    for least, above in zip(BINS, BINS[1:], strict=False):
+    for least, above in itertools.pairwise(BINS):
         these = documents[(times >= least) & (times < above)]
         if least == 0:
             these = np.concatenate((these, unseen))
         if len(these):
             most = 0 if least == 0 else int(times[(times >= least) & (times < above)].max())
-            rows.append(_row(model, these, (least, most), prefix, examples, seed, shards.end_of_text))
+            rows.append(
+                _row(model, these, (least, most), prefix, examples, seed, shards.end_of_text)
+            )
     return rows
 
 
@@ -170,7 +173,9 @@ def _held_out(shards: Shards, context: int, length: int) -> Tokens:
 
 def table(rows: Sequence[Row]) -> list[str]:
     """The rows as lines of text."""
-    lines = [f"{'times seen':<12} {'documents':>10} {'asked':>6} {'verbatim':>9} {'95 %':>18} tokens"]
+    lines = [
+        f"{'times seen':<12} {'documents':>10} {'asked':>6} {'verbatim':>9} {'95 %':>18} tokens"
+    ]
     for row in rows:
         times = f"{row.least}" if row.most <= row.least else f"{row.least} to {row.most}"
         one = row.memorised or {"value": 0.0, "low": 0.0, "high": 1.0}

@@ -91,7 +91,10 @@ class Prompt:
 
 
 def prompt_of(
-    description: str, examples: Sequence[Example], query: str, form: Form = Form()  # noqa: B008
+    description: str,
+    examples: Sequence[Example],
+    query: str,
+    form: Form = Form(),
 ) -> Prompt:
     """The prompt with all examples.
 
@@ -112,7 +115,7 @@ def fitting_prompt(
     query: str,
     tokens: Callable[[str], int],
     room: int,
-    form: Form = Form(),  # noqa: B008
+    form: Form = Form(),
 ) -> Prompt:
     """The prompt with as many examples as `room` tokens hold; those farthest from the query, the
     first ones, are dropped. InputError where description and query alone do not fit.

@@ -147,7 +147,10 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
             rows = max(0, min(begin + this.micro, stop) - begin)
             part = train.batch(position + begin, rows) if rows else train.batch(position, 1)
             measured = (
-                number == 0 and len(passes) > 1 and this.net is this.model and shortest >= this.micro
+                number == 0
+                and len(passes) > 1
+                and this.net is this.model
+                and shortest >= this.micro
             )
             with _meeting(this, measured or number == len(passes) - 1):
                 loss = this.loss(torch.from_numpy(part))

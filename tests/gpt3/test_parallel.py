@@ -174,14 +174,16 @@ def check_damage(out: Path, size: Size) -> None:
     refused.
     """
     last = checkpoint.steps(out)[-1]
-    assert not [path for path in last.rglob("*") if path.suffix not in ("", ".json", ".safetensors")]
+    assert not [
+        path for path in last.rglob("*") if path.suffix not in ("", ".json", ".safetensors")
+    ]
     file = sorted((last / "model").iterdir())[1]
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(InputError, match=r"cannot be read .*; remove .*step-0000003 to go on from"):
         checkpoint.load_model(last, size)
     file.unlink()
-    with pytest.raises(InputError, match="numbers of .*a file of it is missing|found None|of shape"):
+    with pytest.raises(InputError, match=r"numbers of .*a file of it is missing|of shape"):
         checkpoint.load_model(last, size)
 
 
@@ -197,5 +199,7 @@ def test_heads_that_cannot_be_shared_out_are_refused(
 def test_stages_that_cannot_be_filled_are_refused(
     make_shards: MakeShards, size: Size, tmp_path: Path
 ) -> None:
-    with pytest.raises(InputError, match=r"pipeline parallel 3 times tensor parallel 1 must divide"):
+    with pytest.raises(
+        InputError, match=r"pipeline parallel 3 times tensor parallel 1 must divide"
+    ):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, pipeline_parallel=3))

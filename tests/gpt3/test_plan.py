@@ -88,7 +88,7 @@ def test_energy_is_power_times_time() -> None:
 
 
 def test_a_hundred_pages_cost_what_the_paper_says() -> None:
-    """"on the order of 0.4 kW-hr": 100 pages are 50,000 tokens of 2 * 175e9 operations. One batch
+    """ "on the order of 0.4 kW-hr": 100 pages are 50,000 tokens of 2 * 175e9 operations. One batch
     entry at a time reads all weights for each token, so little of a V100's 125 TFLOP/s is reached:
     0.4 kWh is a utilisation of 3 %; at that of training it is 0.06 kWh.
     """

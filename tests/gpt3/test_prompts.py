@@ -118,7 +118,11 @@ def test_the_command_scores_as_the_reader_and_shows_every_part(model: Path, tmp_
     assert f"loss of vier: {loss:.4f} nats per token" in done.output
     rows = [line.split() for line in done.output.splitlines()]
     assert ["whole", str(len(WHOLE)), str(reader.tokens(WHOLE))] in rows
-    assert ["query", str(len("Input: four\nOutput:")), str(reader.tokens("Input: four\nOutput:"))] in rows
+    assert [
+        "query",
+        str(len("Input: four\nOutput:")),
+        str(reader.tokens("Input: four\nOutput:")),
+    ] in rows
     [answer] = reader.answer([WHOLE], ["\n\n"], 8)
     assert done.output.rstrip().endswith(answer.strip())
     # A window of 64 tokens and an answer of 40: not all examples fit.

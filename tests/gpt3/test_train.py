@@ -458,9 +458,7 @@ def test_weights_are_cast_once_for_all_passes_of_a_step(
     make_shards: MakeShards, size: Size, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In 16 bits: the gradient of four passes is that of passes which cast anew, bit by bit."""
-    train_windows = data.windows(
-        data.open_shards(make_shards()), ("train-00000",), size.context, 0
-    )
+    train_windows = data.windows(data.open_shards(make_shards()), ("train-00000",), size.context, 0)
 
     def gradients(cast_anew: bool) -> list[torch.Tensor]:
         this = update.learner(build(size, 0), ONE, torch.bfloat16, 1, False)

@@ -63,7 +63,9 @@ def memorise(
     from curation.gpt3.memorise import memorisation, table
 
     reader = open_reader(checkpoint, device)
-    folder = checkpoint if (checkpoint / "state.json").is_file() else checkpoints.steps(checkpoint)[-1]
+    folder = (
+        checkpoint if (checkpoint / "state.json").is_file() else checkpoints.steps(checkpoint)[-1]
+    )
     state, opened = checkpoints.read_state(folder), open_shards(shards)
     if state.config.get("shards_sha256") != opened.digest():
         raise RunError(
@@ -71,7 +73,9 @@ def memorise(
             "saw their documents is not known; give the shards it was trained on"
         )
     rows = memorisation(reader.model, opened, state, prefix, length, examples, seed)
-    say(f"{folder}: step {state.step:,}, {state.tokens:,} tokens; tokens: right before the first wrong")
+    say(
+        f"{folder}: step {state.step:,}, {state.tokens:,} tokens; tokens: right before the first wrong"
+    )
     for line in table(rows):
         say(line)
     if out:

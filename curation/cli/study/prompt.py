@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 @click.option("--input-label", default="Input:", show_default=True, help="Before each input.")
 @click.option("--output-label", default="Output:", show_default=True, help="Before each output.")
 @click.option(
-    "--delimiter", default="\\n\\n", show_default=True, help="Between two parts, and ends the answer."
+    "--delimiter",
+    default="\\n\\n",
+    show_default=True,
+    help="Between two parts, and ends the answer.",
 )
 @click.option(
     "--max-tokens", type=click.IntRange(1), default=50, show_default=True, help="Of the answer."
