@@ -113,7 +113,7 @@ def seen_documents(
     train: Windows, read: int, end_of_text: int, length: int
 ) -> tuple[Tokens, NDArray[np.int64]]:
     """The first `length` tokens of each different document that is as long, (N, length), and how
-    often the first `read` windows in visiting order held them whole.
+    often the first `read` windows in visiting order held all of them, in one window or two.
     """
     was_read = np.zeros(len(train), bool)
     was_read[train.visited(0, min(read, len(train)))] = True
@@ -128,8 +128,8 @@ def seen_documents(
         keys = np.array([xxhash.xxh3_64_intdigest(row.tobytes()) for row in rows], np.uint64)
         below = keys < np.uint64(2**64 * (MOST_DOCUMENTS / len(rows)) - 1)
         rows, places = rows[below], places[below]
-    # Window w predicts the tokens after w * context up to (w + 1) * context.
-    windows_of = (places[:, None] + np.array([0, length - 1])) // train.context
+    # Window w reads tokens from w * context on and predicts those up to (w + 1) * context.
+    windows_of = (places[:, None] + np.array([0, max(0, length - 2)])) // train.context
     last = len(train) - 1
     whole = np.ones(len(rows), bool)
     for end in (0, 1):

@@ -16,7 +16,7 @@ from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 
 VOCABULARY, END = 30, 0
-LENGTH = 15  # of a document, and an end-of-text
+LENGTH = 16  # of a document; with its end-of-text no divisor of the context
 
 
 def write_shards(folder: Path, documents: list[np.ndarray], held_out: list[np.ndarray]) -> Path:
@@ -51,19 +51,22 @@ def test_extraction_grows_with_repetition_and_is_none_for_unseen(tmp_path: Path)
     documents = often * 100 + some * 10 + once
     order = np.random.default_rng(5).permutation(len(documents))
     shards = write_shards(tmp_path / "shards", [documents[i] for i in order], never)
-    size = Size("test", 2, 32, 2, 64, 1e-2, tokens=10**6, context=32, band=8, vocabulary=VOCABULARY)
-    train(shards, tmp_path / "model", size, Options(warmup_tokens=200, validate_every=1000))
+    size = Size("test", 2, 64, 4, 16, 5e-3, 10**9, 10**6, 16, 16, VOCABULARY)
+    options = Options(warmup_tokens=200, validate_every=1000, checkpoint_every=1000)
+    train(shards, tmp_path / "model", size, options)
     command = ["memorise", str(tmp_path / "model"), str(shards), "--prefix", "5", "--length", "10"]
     done = CliRunner().invoke(study, [*command, "--out", str(tmp_path / "out.json")])
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "out.json").read_text())["rows"]
     shares = {row["least"]: row["memorised"]["value"] for row in rows}
-    # A document that the last, unread part of a window cuts off is seen once less.
+    # A document that ends in the rest that is no whole window is seen once less.
     assert set(shares) == {0, 1, 9, 65}
     assert shares[0] == shares[1] == 0.0
-    assert shares[0] <= shares[9] <= shares[65] == 1.0
+    assert shares[9] < shares[65]
+    assert shares[65] >= 2 / 3
     right = {row["least"]: row["right_tokens"] for row in rows}
-    assert right[1] < right[9] < right[65] == 10
+    assert max(right[0], right[1]) <= right[9] < right[65]
+    assert right[65] > 8
     assert [row["documents"] for row in rows if row["least"] == 65] == [3]
     assert "times seen" in done.output
 
@@ -79,8 +82,8 @@ def test_times_seen_are_those_of_the_windows_read(tmp_path: Path) -> None:
         assert len(rows) == len(documents)
         numbers = set(train_windows.visited(0, read).tolist())
         for row, count in zip(rows, times, strict=True):
-            places = [16 * n for n, d in enumerate(several) if np.array_equal(d, row)]
-            ends = ({p // 16, (p + LENGTH - 1) // 16} for p in places)
+            places = [(LENGTH + 1) * n for n, d in enumerate(several) if np.array_equal(d, row)]
+            ends = ({p // 16, (p + LENGTH - 2) // 16} for p in places)
             assert count == sum(pair <= numbers for pair in ends)
 
 
