@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from curation.cli.console import say
 from curation.cli.options import config_options
@@ -21,8 +22,10 @@ from curation.gpt3.options import Options
 from curation.shown import printable
 
 if TYPE_CHECKING:
+    from curation.gpt3.plan import Machines
     from curation.gpt3.train import Result
 
+_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 NOT_ASKED = ("validation_windows", "progress")  # of Options: not options of the command
 
 
@@ -63,6 +66,20 @@ def require_torch(what: str) -> None:
     show_default=True,
     help="For --plan: share of that reached.",
 )
+@click.option(
+    "--watts",
+    type=click.FloatRange(0),
+    default=300.0,
+    show_default=True,
+    help="For --plan: power of a GPU with its part of the machine.",
+)
+@click.option(
+    "--pue",
+    type=click.FloatRange(1),
+    default=1.1,
+    show_default=True,
+    help="For --plan: power of the building over that.",
+)
 def train(
     shards: Path | None,
     size: str,
@@ -71,6 +88,8 @@ def train(
     gpus: int,
     tflops: float,
     utilisation: float,
+    watts: float,
+    pue: float,
     settings: dict[str, Any],
 ) -> None:
     """Train GPT-3, GPT-2 or GPT-1 on the token shards in SHARDS, a run directory or a folder with shards.json.
@@ -83,11 +102,14 @@ def train(
     Example:
       curation train RUN --size tiny --out RUN/model
       curation train RUN --size gpt1 --out RUN/gpt1
-      curation train --plan --size 175B --gpus 512
+      curation train --plan --size 175B --gpus 512 --watts 300 --pue 1.1
     """
     options = Options(progress=True, **settings["options"])
     if plan:
-        click.echo(_plan_text(size, gpus, tflops, utilisation, options))
+        from curation.gpt3.plan import Machines
+
+        machines = Machines(gpus, tflops, utilisation, watts, pue)
+        click.echo(_plan_text(size, machines, options))
         return
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
@@ -110,14 +132,17 @@ def need_finished(folder: Path, until: str) -> None:
         plan.need_finished(plan.read(str(run))[0], until)
 
 
-def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options: Options) -> str:
+def _plan_text(size: str, machines: Machines, options: Options) -> str:
     from curation.gpt3.plan import plan_text
     from curation.gpt3.schedule import schedule_for
     from curation.gpt3.sizes import size_named
 
     named = size_named(size)
     named = replace(
-        named, attention=options.attention or named.attention, band=options.band or named.band
+        named,
+        attention=options.attention or named.attention,
+        band=options.band or named.band,
+        stride=options.stride or named.stride,
     )
     schedule = schedule_for(
         named,
@@ -130,11 +155,10 @@ def _plan_text(size: str, gpus: int, tflops: float, utilisation: float, options:
     return plan_text(
         named,
         schedule,
-        gpus,
+        machines,
         options.tensor_parallel,
         options.micro_batch or 1,
-        tflops,
-        utilisation,
+        options.pipeline_parallel,
     )
 
 
@@ -192,6 +216,12 @@ def _show(result: Result, seed: int) -> None:
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="The same seed gives the same text."
 )
+@click.option(
+    "--preset",
+    type=click.Choice(("story", "code", "answer")),
+    help="Temperature and top-p: story 0.9, 0.92; code 0.3, 0.95, up to a blank line; answer "
+    "greedily, a line after 'Answer:'. Other options go before it.",
+)
 @click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
 def generate(
     checkpoint: Path,
@@ -204,6 +234,7 @@ def generate(
     samples: int,
     prompts: Path | None,
     seed: int,
+    preset: str | None,
     device: str | None,
 ) -> None:
     """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote
@@ -215,14 +246,21 @@ def generate(
     Example:
       curation generate RUN/model --prompt "The city of" --temperature 0.8 --top-p 0.95
       curation generate RUN/model --prompts lines.txt --samples 3 --top-k 40 --stop END
+      curation generate RUN/model --prompt "Question: Who wrote Emma?" --preset answer
     """
     require_torch("curation generate")
     if prompts and prompt:
         raise click.UsageError("give --prompt or --prompts, not both.")
+    from curation.gpt3.prompts import PRESETS
     from curation.gpt3.samples import Drawing, generate_many, read_prompts
 
-    drawing = Drawing(max_tokens, temperature, top_p, top_k, seed)
     texts = read_prompts(prompts) if prompts else [prompt]
+    if preset:
+        chosen, given = PRESETS[preset], click.get_current_context().get_parameter_source
+        temperature = temperature if given("temperature") in _GIVEN else chosen.temperature
+        top_p = top_p if given("top_p") in _GIVEN else chosen.top_p
+        texts, stop = [chosen.prompt(text) for text in texts], (*chosen.stops, *stop)
+    drawing = Drawing(max_tokens, temperature, top_p, top_k, seed)
     for row in generate_many(checkpoint, texts, samples, drawing, stop, device):
         if prompts or samples > 1:
             click.echo(json.dumps(row, ensure_ascii=False))

@@ -5,10 +5,10 @@
     out/step-0000100/state.json              step, window (the next one to read), tokens, config
 
 A checkpoint is written under a hidden name, flushed to disk and renamed; the last two are kept
-unless told otherwise. It holds whole tensors, gathered one at a time, so how many processes train a
-model, and how they split it, can change from one run to the next. Cost: three times the size of the
-weights in 32-bit floats, written by one rank. Trap: a folder is only read as a checkpoint by its
-final name, so do not rename the hidden ones; the next run removes them.
+unless told otherwise. Many processes write folders `model/` and `optimizer/` instead, each process
+a file of the parts that it holds (`sharded.py`). Both are read by any number of processes in any
+layout. Cost: three times the size of the weights in 32-bit floats. Trap: a folder is only read as a
+checkpoint by its final name, so do not rename the hidden ones; the next run removes them.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import re
 import shutil
 import struct
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,9 +29,10 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from curation.errors import MISSHAPEN, InputError
+from curation.gpt3 import sharded
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.noise import NoiseScale
-from curation.gpt3.parallel import ONE, Ranks, fill, whole
+from curation.gpt3.parallel import ONE, Ranks, fill
 from curation.gpt3.schedule import FINAL_SHARE
 from curation.gpt3.sizes import Size
 from curation.shown import brief
@@ -72,7 +73,7 @@ def save(
     """Write a checkpoint into `out`, atomically, and remove all but the last `keep`; returns its
     folder.
 
-    Every rank calls it; the first one writes.
+    Every rank calls it; each writes what it holds into the folder, which all of them see.
     """
     parts: dict[str, Mapping[str, Tensor]] = {
         "model": dict(model.named_parameters()),
@@ -90,15 +91,21 @@ def save_parts(
 ) -> Path:
     """As `save`, of any tensors: a file NAME.safetensors for each name in `parts`."""
     final = out / f"step-{state.step:07d}"
-    temporary = out / f".step-{state.step:07d}.{os.getpid()}"
+    temporary = out / f".step-{state.step:07d}"
     if here.first:
+        remove_unfinished(out)
         temporary.mkdir(parents=True)
+    here.wait()
     for name, tensors in parts.items():
-        _write(temporary / f"{name}.safetensors", tensors, here)
+        if here.mesh is None:
+            _write(temporary / f"{name}.safetensors", tensors)
+        else:
+            sharded.write(temporary / name, tensors)
+    here.wait()
     if here.first:
         text = {"format": FORMAT, **asdict(state)}
         (temporary / "state.json").write_text(json.dumps(text, indent=2) + "\n")
-        for file in (*temporary.iterdir(), temporary):
+        for file in (*temporary.rglob("*"), temporary):
             _flush(file)
         # It exists only where a damaged newest checkpoint was trained past again.
         if final.exists():
@@ -111,9 +118,9 @@ def save_parts(
     return final
 
 
-def _write(path: Path, tensors: Mapping[str, Tensor], here: Ranks) -> None:
-    """A safetensors file of 32-bit floats, written tensor by tensor: whole models fit into no one's
-    memory.
+def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
+    """A safetensors file of 32-bit floats, written tensor by tensor: no second copy of all is
+    made.
     """
     header: dict[str, Any] = {}
     end = 0
@@ -126,13 +133,11 @@ def _write(path: Path, tensors: Mapping[str, Tensor], here: Ranks) -> None:
         }
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("wb") if here.first else nullcontext() as file:
-        if file is not None:
-            file.write(struct.pack("<Q", len(text)) + text)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
         for name in sorted(tensors):
-            values = whole(tensors[name])  # all ranks take part in the gathering
-            if file is not None:
-                file.write(values.float().contiguous().numpy().astype("<f4", copy=False).data)
+            values = tensors[name].detach().cpu().float().contiguous()
+            file.write(values.numpy().astype("<f4", copy=False).data)
 
 
 def steps(out: Path) -> list[Path]:
@@ -188,40 +193,55 @@ def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> 
 
 def load_weights(folder: Path, size: Size, model: GPT3) -> None:
     """Fill `model` of `size`, which may be split over ranks, with the weights in `folder`."""
-    path = folder / "model.safetensors"
-    parameters = dict(model.named_parameters())
-    wanted = {name: tuple(parameter.shape) for name, parameter in parameters.items()}
-    with _opened(path) as stored:
-        names = list(stored.keys())
-        shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in names}
-        for name in sorted(wanted.keys() | shapes.keys()):
-            if wanted.get(name) != shapes.get(name):
-                raise InputError(
-                    f"{path} is not a model of size {size.name!r}: expected {name} of shape "
-                    f"{wanted.get(name)}, found {shapes.get(name)}"
-                )
-        for name, parameter in parameters.items():
-            fill(parameter, stored.get_tensor(name))
+    wanted = {name: tuple(value.shape) for name, value in empty(size).named_parameters()}
+    if (folder / "model").is_dir():
+        path, shapes = folder / "model", sharded.shapes(folder / "model")
+    else:
+        path = folder / "model.safetensors"
+        with _opened(path) as stored:
+            names = list(stored.keys())
+            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in names}
+    for name in sorted(wanted.keys() | shapes.keys()):
+        if wanted.get(name) != shapes.get(name):
+            raise InputError(
+                f"{path} is not a model of size {size.name!r}: expected {name} of shape "
+                f"{wanted.get(name)}, found {shapes.get(name)}"
+            )
+    _read(path, dict(model.named_parameters()))
 
 
 def load_optimizer(folder: Path, model: GPT3, optimizer: torch.optim.Optimizer) -> None:
     """Put the moments stored in `folder` into `optimizer`, which was made for `model`."""
-    path = folder / "optimizer.safetensors"
+    whole = {name: value.shape for name, value in empty(model.size).named_parameters()}
+    if (folder / "optimizer").is_dir():
+        path, shapes = folder / "optimizer", sharded.shapes(folder / "optimizer")
+    else:
+        path = folder / "optimizer.safetensors"
+        with _opened(path) as stored:
+            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
+    targets: dict[str, Tensor] = {}
+    for name, parameter in model.named_parameters():
+        wanted = {"exp_avg": whole[name], "exp_avg_sq": whole[name], "step": ()}
+        for part, shape in wanted.items():
+            if shapes.get(f"{name}/{part}") != tuple(shape):
+                raise InputError(
+                    f"{path} does not hold the optimiser's state of {name}; remove {folder}"
+                )
+        state = {part: torch.zeros_like(parameter) for part in ("exp_avg", "exp_avg_sq")}
+        state["step"] = torch.zeros((), device=parameter.device)
+        targets |= {f"{name}/{part}": value for part, value in state.items()}
+        optimizer.state[parameter] = state
+    _read(path, targets)
+
+
+def _read(path: Path, targets: dict[str, Tensor]) -> None:
+    """Fill tensors, which may be split, with the stored ones of their names."""
+    if path.is_dir():
+        sharded.read(path, targets)
+        return
     with _opened(path) as stored:
-        names = set(stored.keys())
-        for name, parameter in model.named_parameters():
-            shapes = {"exp_avg": parameter.shape, "exp_avg_sq": parameter.shape, "step": ()}
-            for part, shape in shapes.items():
-                key = f"{name}/{part}"
-                if key not in names or tuple(stored.get_slice(key).get_shape()) != tuple(shape):
-                    raise InputError(
-                        f"{path} does not hold the optimiser's state of {name}; remove {folder}"
-                    )
-            state = {part: torch.zeros_like(parameter) for part in ("exp_avg", "exp_avg_sq")}
-            for part, moment in state.items():
-                fill(moment, stored.get_tensor(f"{name}/{part}"))
-            state["step"] = stored.get_tensor(f"{name}/step").to(parameter.device)
-            optimizer.state[parameter] = state
+        for name, target in targets.items():
+            fill(target, stored.get_tensor(name))
 
 
 def load_parts(path: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -7,7 +7,7 @@ only the name of its encoding, so the same `curation.kernels.bpe` must be able t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import torch
@@ -17,6 +17,7 @@ from curation.errors import MISSHAPEN, InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
+from curation.gpt3.prompts import before_stop
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT3, str, int]:
@@ -55,9 +56,10 @@ def generate(
     top_p: float = 1.0,
     seed: int = 0,
     device: str | None = None,
+    stops: Sequence[str] = (),
 ) -> str:
-    """`prompt` and what the model in `path` makes of it, until end-of-text or `max_tokens` tokens
-    more.
+    """`prompt` and what the model in `path` makes of it, until end-of-text, one of `stops` (left
+    out) or `max_tokens` tokens more.
 
     An empty prompt starts after an end-of-text token, as a document does.
     """
@@ -71,8 +73,9 @@ def generate(
         if token == end_of_text:
             break
         new.append(token)
-    text: str = encoding.decode(new)
-    return prompt + text
+        if stops and any(stop in encoding.decode(new) for stop in stops):
+            break
+    return prompt + before_stop(encoding.decode(new), stops)
 
 
 @torch.no_grad()

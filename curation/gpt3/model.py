@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from curation.gpt3.attention import attention, dropped_attention
+from curation.gpt3.attention import attention, masked_attention, seen_by_last
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.sizes import Pattern, Size
 
@@ -38,6 +38,7 @@ class Attention(nn.Module):
         self.head_width = size.head_width
         self.pattern = pattern
         self.band = size.band
+        self.stride = size.columns
         self.dropout = size.dropout
         self.qkv = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
@@ -47,18 +48,15 @@ class Attention(nn.Module):
         qkv = self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
         q, k, v = qkv.unbind(3)
         if past is None:
+            parts = (q, k, v, self.pattern, self.band, self.stride)
             if self.dropout and self.training:
-                y = dropped_attention(q, k, v, self.pattern, self.band, self.dropout)
+                y = masked_attention(*parts, self.dropout)
             else:
-                y = attention(q, k, v, self.pattern, self.band)
+                y = attention(*parts)
         else:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
-            seen = slice(None)
-            if self.pattern == "banded":
-                seen = slice(-self.band, None)
-            elif self.pattern == "strided":
-                seen = slice((k.shape[2] - 1) % self.band, None, self.band)
-            y = F.scaled_dot_product_attention(q, k[:, :, seen], v[:, :, seen])
+            seen = (seen_by_last(x, self.pattern, self.band, self.stride) for x in (k, v))
+            y = F.scaled_dot_product_attention(q, *seen)
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)
 
 

@@ -47,10 +47,16 @@ class Options:
         None, "Growth of the batch.  [default: 4-12B, scaled]", least=0, most=TOKENS
     )
     attention: tuple[Pattern, ...] | None = key(
-        None, "dense, banded, strided: repeated over the layers.  [default: dense,banded]"
+        None, "dense, banded, strided, sparse: repeated over the layers.  [default: dense,banded]"
     )
     band: int | None = key(
         None, "Tokens a banded layer sees.  [default: the size's, 256]", least=1, most=10**7
+    )
+    stride: int | None = key(
+        None,
+        "Distance of the tokens a strided or sparse layer sees.  [default: the band]",
+        least=1,
+        most=10**7,
     )
     init_from: Path | None = key(None, "GPT-1, GPT-2, GPT-Neo or checkpoint folder to start from.")
     device: str | None = key(None, "cpu or cuda.  [default: cuda where there is a GPU]")
@@ -63,6 +69,9 @@ class Options:
     compile: bool = key(False, "Compile the layers with torch.compile.")
     fsdp: bool = key(False, "Under torchrun: shard weights and optimiser over the processes.")
     tensor_parallel: int = key(1, "Under torchrun: processes a matrix is split over.", least=1)
+    pipeline_parallel: int = key(
+        1, "Under torchrun: stages that the layers are spread over.", least=1
+    )
     checkpoint_every: int = key(100, "Steps between two checkpoints.", least=1)
     keep: int = key(2, "Checkpoints to keep.", least=1)
     validate_every: int = key(100, "Steps between two validations.", least=1)

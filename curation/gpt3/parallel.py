@@ -1,13 +1,16 @@
-"""Many processes: data parallel (DDP, FSDP2), and tensor parallel within each matrix product.
+"""Many processes: data parallel (DDP, FSDP2), tensor parallel within each matrix product, and
+pipeline parallel across the layers (`pipeline.py`).
 
     torchrun --nproc-per-node 4 -m curation train RUN --out model                 # DDP
     torchrun --nproc-per-node 4 -m curation train RUN --out model --fsdp          # sharded
     torchrun --nproc-per-node 4 -m curation train RUN --out model --tensor-parallel 2
+    torchrun --nproc-per-node 4 -m curation train RUN --out model --pipeline-parallel 2
 
 Everything is torch.distributed's own; this module only says what is split. Tensor parallel: the
 rows of `qkv` and `up` (whole heads, hidden units) and the columns of `out` and `down`, one
-all-reduce for each pair; embeddings and norms are replicated. Where both kinds are used the data
-dimension is sharded too (FSDP2 over a two-dimensional mesh). A mesh of one process talks to nobody.
+all-reduce for each pair; embeddings and norms are replicated. Where data meets another kind, it is
+sharded too (FSDP2). The mesh has three dimensions: stages, shares of the batch, and parts of each
+matrix, of neighbouring processes. A mesh of one process talks to nobody.
 
 Trap: every rank must make the same collective calls in the same order, so a rank whose share of a
 batch is shorter computes on a repeated window with weight zero.
@@ -16,7 +19,6 @@ batch is shorter computes on a repeated window with weight zero.
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -31,20 +33,23 @@ from torch.distributed.tensor import DTensor, Replicate
 from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
 
 from curation.errors import InputError
-from curation.gpt3.model import GPT3
+from curation.gpt3.model import GPT3, Block
 from curation.gpt3.sizes import Size
 
 
 @dataclass(frozen=True)
 class Ranks:
-    """The processes of a run, `data` times `tensor` of them, and which one this is."""
+    """The processes of a run, `pipe` times `data` times `tensor` of them, and which one this
+    is.
+    """
 
     device: torch.device
     rank: int = 0
     data: int = 1
     tensor: int = 1
     fsdp: bool = False
-    mesh: DeviceMesh | None = None  # (data, tensor)
+    mesh: DeviceMesh | None = None  # (pipe, data, tensor)
+    pipe: int = 1
 
     @property
     def first(self) -> bool:
@@ -54,15 +59,37 @@ class Ranks:
     @property
     def data_rank(self) -> int:
         """Which share of each batch this process computes."""
-        return self.rank // self.tensor
+        return self.rank // self.tensor % self.data
+
+    @property
+    def stage(self) -> int:
+        """Which stage of the pipeline this process holds."""
+        return self.rank // (self.tensor * self.data)
+
+    @property
+    def devices(self) -> int:
+        return self.pipe * self.data * self.tensor
+
+    def group(self, dimension: str) -> dist.ProcessGroup:
+        """The processes that differ from this one in a dimension of the mesh only."""
+        assert self.mesh is not None
+        return self.mesh[dimension].get_group()
 
     def summed(self, *values: float) -> list[float]:
         """The sums of numbers over the shares of the batch, the same on every rank."""
         if self.mesh is None:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total, group=self.mesh["data"].get_group())
+        dist.all_reduce(total, group=self.group("data"))
         return [float(value) for value in total.tolist()]
+
+    def summed_over_stages(self, value: float) -> float:
+        """The sum of a number over the stages of the pipeline, the same on each."""
+        if self.pipe == 1:
+            return value
+        total = torch.tensor(value, dtype=torch.float64, device=self.device)
+        dist.all_reduce(total, group=self.group("pipe"))
+        return float(total)
 
     def agreed(self, answer: bool) -> bool:
         """The first rank's answer, on every rank: for what hangs on a clock."""
@@ -100,7 +127,9 @@ def device_named(name: str | None) -> torch.device:
 
 
 @contextmanager
-def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Iterator[Ranks]:
+def ranks(
+    device_name: str | None, size: Size, tensor: int, fsdp: bool, pipe: int = 1
+) -> Iterator[Ranks]:
     """The processes that `torchrun` started (its environment says how many), joined until the block
     ends.
     """
@@ -112,6 +141,12 @@ def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Itera
         raise InputError(
             f"tensor parallel {tensor} must divide the number of processes ({world}; torchrun "
             f"--nproc-per-node sets it) and the {size.heads} heads of size {size.name!r}"
+        )
+    if pipe < 1 or world % (pipe * tensor) or pipe > size.layers:
+        raise InputError(
+            f"pipeline parallel {pipe} times tensor parallel {tensor} must divide the number of "
+            f"processes ({world}; torchrun --nproc-per-node sets it), with no more stages than the "
+            f"{size.layers} layers of size {size.name!r}"
         )
     if world == 1:
         yield Ranks(device_named(device_name))
@@ -126,11 +161,13 @@ def ranks(device_name: str | None, size: Size, tensor: int, fsdp: bool) -> Itera
     if joined:
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
+        data = world // (tensor * pipe)
         mesh = init_device_mesh(
-            device.type, (world // tensor, tensor), mesh_dim_names=("data", "tensor")
+            device.type, (pipe, data, tensor), mesh_dim_names=("pipe", "data", "tensor")
         )
-        data = world // tensor
-        yield Ranks(device, rank, data, tensor, fsdp or (tensor > 1 and data > 1), mesh)
+        # Of one share nothing is sharded.
+        fsdp = (fsdp and (data > 1 or pipe == 1)) or (data > 1 and tensor * pipe > 1)
+        yield Ranks(device, rank, data, tensor, fsdp, mesh, pipe)
     finally:
         if joined:
             dist.destroy_process_group()
@@ -144,6 +181,7 @@ def split(model: GPT3, here: Ranks, dtype: torch.dtype) -> None:
     """
     if here.mesh is None:
         return
+    blocks = [block for block in model.blocks if isinstance(block, Block)]
     if here.tensor > 1:
         plan = {
             "attention.qkv": ColwiseParallel(),
@@ -151,12 +189,12 @@ def split(model: GPT3, here: Ranks, dtype: torch.dtype) -> None:
             "up": ColwiseParallel(),
             "down": RowwiseParallel(),
         }
-        for block in model.blocks:
+        for block in blocks:
             parallelize_module(block, here.mesh["tensor"], plan)
     if here.fsdp:
         mesh = here.mesh["data"]
         policy = MixedPrecisionPolicy(param_dtype=dtype, reduce_dtype=torch.float32)
-        for block in model.blocks:
+        for block in blocks:
             fully_shard(block, mesh=mesh, mp_policy=policy)
         fully_shard(model, mesh=mesh, mp_policy=policy)
 
@@ -176,12 +214,6 @@ def fill(target: Tensor, value: Tensor) -> None:
         target.copy_(value)
 
 
-def whole(tensor: Tensor) -> Tensor:
-    """The whole tensor on the CPU, gathered where it is split (then every rank must ask)."""
-    detached = tensor.detach()
-    return (detached.full_tensor() if isinstance(detached, DTensor) else detached).cpu()
-
-
 def kinds(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
     """Parameters grouped by how they are split: torch's fused operations take one kind at a
     time.
@@ -199,8 +231,18 @@ def kinds(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
 
 def gradient_norm(model: nn.Module) -> float:
     """The norm of the whole gradient, of parts that other ranks hold too."""
+    return float(gradient_norm_tensor(model))
+
+
+def gradient_norm_tensor(model: nn.Module) -> Tensor:
+    """As `gradient_norm`, left on the device: nothing waits for it."""
+    return norm_of(model.parameters())
+
+
+def norm_of(parameters: Iterable[Tensor]) -> Tensor:
+    """The norm of the gradients of `parameters`, which may be split."""
     norms = []
-    for group in kinds(model.parameters()):
+    for group in kinds(parameters):
         norm = torch.nn.utils.get_total_norm([p.grad for p in group if p.grad is not None])
-        norms.append(float(norm.full_tensor() if isinstance(norm, DTensor) else norm))
-    return norms[0] if len(norms) == 1 else math.sqrt(sum(norm**2 for norm in norms))
+        norms.append(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+    return norms[0] if len(norms) == 1 else torch.stack(norms).double().square().sum().sqrt()

@@ -5,7 +5,10 @@ paper's appendix D counts the same), and 12 * width for each token it attends to
 Memory a GPU: 16 bytes a parameter (weights, gradient and two moments in 32 bits) over the ranks
 that share them; 34 bytes * width a layer and token for what the backward pass needs (Korthikanti et
 al. 2022, section 4, without the attention matrix, which the kernels never store; 24 of the 34 are
-split by tensor parallelism); logits and gradient of the vocabulary's matrix.
+split by tensor parallelism); logits and gradient of the vocabulary's matrix. A pipeline of S stages
+holds a layer's share of all but the embeddings, and the activations of up to S passes at once; (S -
+1) / (passes + S - 1) of its time is waiting.
+Energy: watts of a GPU times hours times PUE (of the building, over what the machines take).
 
 Trap: an estimate. Days come from the utilisation you state; what a cluster reaches is in the log of
 a run (`mfu`).
@@ -13,12 +16,12 @@ a run (`mfu`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate
 from curation.gpt3.sizes import Size
 
-_LOGIT_ROWS = 2048
+_LOGIT_ROWS = 4096  # in 16 bits, with their gradient
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -48,36 +51,56 @@ def tokens_seen(size: Size, pattern: str) -> float:
     """How many tokens a token of the context sees in a layer, itself included, on average.
 
     >>> size = Size("x", 1, 1, 1, 1, 1.0, context=4, band=2)
-    >>> [tokens_seen(size, pattern) for pattern in ("dense", "banded", "strided")]
-    [2.5, 1.75, 1.5]
+    >>> [tokens_seen(size, pattern) for pattern in ("dense", "banded", "strided", "sparse")]
+    [2.5, 1.75, 1.5, 2.25]
     """
-    context, band = size.context, min(size.band, size.context)
+    context, band, stride = size.context, min(size.band, size.context), size.columns
+    banded = (band * (band + 1) / 2 + (context - band) * band) / context
     if pattern == "banded":
-        return (band * (band + 1) / 2 + (context - band) * band) / context
+        return banded
     if pattern == "strided":
-        return sum(i // size.band + 1 for i in range(context)) / context
+        return sum(i // stride + 1 for i in range(context)) / context
+    if pattern == "sparse":
+        # Of the column only what is not in the band already.
+        return (
+            banded + sum(i // stride - (band - 1) // stride for i in range(band, context)) / context
+        )
     return (context + 1) / 2
 
 
 @dataclass(frozen=True)
 class Layout:
-    """How a model is laid over GPUs: `data` times `tensor` of them, sharded (FSDP) or replicated
-    (DDP).
+    """How a model is laid over GPUs: `data` times `tensor` times `pipe` of them, sharded (FSDP) or
+    replicated (DDP).
     """
 
     data: int
     tensor: int
     fsdp: bool
+    pipe: int = 1
 
     def __str__(self) -> str:
         kind = "FSDP" if self.fsdp else "DDP" if self.data > 1 else "one copy"
-        return f"{kind} {self.data}" + (f" x tensor {self.tensor}" if self.tensor > 1 else "")
+        tensor = f" x tensor {self.tensor}" if self.tensor > 1 else ""
+        return f"{kind} {self.data}{tensor}" + (f" x stages {self.pipe}" if self.pipe > 1 else "")
+
+    def waiting(self, windows: int, micro: int) -> float:
+        """The share of time that a stage waits, where a batch has so many windows.
+
+        >>> Layout(1, 1, False, 4).waiting(12, 1)
+        0.2
+        """
+        passes = max(1, -(-windows // (self.data * micro)))
+        return (self.pipe - 1) / (passes + self.pipe - 1)
 
 
 def memory_bytes(size: Size, layout: Layout, micro: int = 1) -> dict[str, float]:
-    """Estimated memory of one GPU by purpose, with `micro` windows in a pass."""
-    blocks = size.layers * 12 * size.width**2
-    rest = parameters(size) - blocks
+    """Estimated memory of one GPU by purpose, with `micro` windows in a pass; the fullest stage of
+    a pipeline is the first, which has the embeddings and all passes under way.
+    """
+    layers = -(-size.layers // layout.pipe)
+    blocks = layers * 12 * size.width**2
+    rest = parameters(size) - size.layers * 12 * size.width**2
     shards = layout.data if layout.fsdp else 1
     states = 16 * (blocks / layout.tensor + rest) / shards
     gathered = 2 * (2 * 12 * size.width**2 / layout.tensor + rest) if layout.fsdp else 0
@@ -85,8 +108,8 @@ def memory_bytes(size: Size, layout: Layout, micro: int = 1) -> dict[str, float]
     return {
         "weights, gradient, moments": states,
         "gathered weights": gathered,
-        "activations": tokens * size.layers * size.width * (10 + 24 / layout.tensor),
-        "logits": 6 * _LOGIT_ROWS * size.vocabulary + 4 * size.vocabulary * size.width,
+        "activations": tokens * layers * layout.pipe * size.width * (10 + 24 / layout.tensor),
+        "logits": 4 * _LOGIT_ROWS * size.vocabulary + 6 * size.vocabulary * size.width,
     }
 
 
@@ -107,31 +130,73 @@ def days(size: Size, tokens: int, gpus: int, tflops: float, utilisation: float) 
     return training_flops(size) * tokens / (gpus * tflops * 1e12 * utilisation) / 86400
 
 
-def layouts(size: Size, gpus: int, tensor: int) -> list[Layout]:
-    """The layouts worth a look: replicated and sharded, with the tensor parallelism asked for or
-    some.
+@dataclass(frozen=True)
+class Machines:
+    """The GPUs of a plan: how many, what one does at best (10^12 operations a second), the share
+    of it that is reached, the power one takes, and that of the building over it.
     """
-    degrees = (
-        [tensor]
-        if tensor > 1
-        else [n for n in (1, 2, 4, 8) if gpus % n == 0 and size.heads % n == 0]
-    )
-    layouts = [Layout(gpus // n, n, fsdp) for n in degrees for fsdp in (False, True)]
+
+    gpus: int = 1
+    tflops: float = 312.0
+    utilisation: float = 0.4
+    watts: float = 300.0
+    pue: float = 1.1
+
+    def kwh(self, operations: float) -> float:
+        """Energy of so many operations, in kilowatt hours."""
+        seconds = operations / (self.tflops * 1e12 * self.utilisation)
+        return seconds * self.watts * self.pue / 3.6e6
+
+
+def inference_flops(size: Size, context: int | None = None) -> float:
+    """Operations to read or write one token after `context` others (half the window, if not said):
+    2 for each weight, and 4 * width for each token it attends to in each layer.
+    """
+    seen = replace(size, context=2 * context) if context else size
+    return training_flops(seen) / 3
+
+
+PAGE_TOKENS = 500  # of a page of text, about: the paper does not say
+
+
+def page_kwh(size: Size, machines: Machines, pages: int = 100) -> float:
+    """Energy to write pages of text token by token. "Even with the full GPT-3 175B, generating 100
+    pages of content from a trained model can cost on the order of 0.4 kW-hr" (Brown et al. 2020,
+    section 6.3), for which the machines of then must be named.
+    """
+    return machines.kwh(inference_flops(size) * PAGE_TOKENS * pages)
+
+
+def layouts(size: Size, gpus: int, tensor: int, pipe: int = 1) -> list[Layout]:
+    """The layouts worth a look: replicated and sharded, with the tensor and pipeline parallelism
+    asked for or some.
+    """
+    tensors = [tensor] if tensor > 1 else [1, 2, 4, 8]
+    pipes = [pipe] if pipe > 1 else [1, 8] if gpus >= 64 and size.layers >= 64 else [1]
+    found = [
+        Layout(gpus // (n * stages), n, fsdp, stages)
+        for stages in pipes
+        for n in tensors
+        for fsdp in (False, True)
+        if gpus % (n * stages) == 0 and size.heads % n == 0 and stages <= size.layers
+    ]
     return [
-        one for one in layouts if one.fsdp == (one.data > 1) or (not one.fsdp and one.tensor == 1)
+        one
+        for one in found
+        if one.fsdp == (one.data > 1) or (not one.fsdp and one.tensor == one.pipe == 1)
     ]
 
 
 def plan_text(
     size: Size,
     schedule: Schedule,
-    gpus: int,
-    tensor: int,
-    micro: int,
-    tflops: float,
-    utilisation: float,
+    machines: Machines,
+    tensor: int = 1,
+    micro: int = 1,
+    pipe: int = 1,
 ) -> str:
-    """The plan in words: size, schedule with its two curves, time, and memory by layout."""
+    """The plan in words: size, schedule with its two curves, time, energy, and memory by layout."""
+    gpus, tflops, utilisation = machines.gpus, machines.tflops, machines.utilisation
     budget, first = schedule.budget_tokens, batch_windows(schedule, 0) * schedule.context
     full = batch_windows(schedule, budget) * schedule.context
     flops = training_flops(size)
@@ -139,7 +204,8 @@ def plan_text(
     lines = [
         f"size {size.name}: {parameters(size):,} parameters; {size.layers} layers x {size.width} x "
         f"{size.heads} heads; "
-        f"context {size.context}; attention {','.join(size.attention)}, band {size.band}",
+        f"context {size.context}; attention {','.join(size.attention)}, band {size.band}"
+        + (f", stride {size.stride}" if size.stride else ""),
         f"tokens: {budget:,} in {steps(schedule):,} steps of {first:,} to {full:,} tokens "
         f"({full // size.context:,} windows)",
         f"learning rate {_curve([learning_rate(schedule, t) for t in points])}  peak "
@@ -153,18 +219,20 @@ def plan_text(
         f"time: {days(size, budget, gpus, tflops, utilisation):,.1f} days on {gpus} GPUs of "
         f"{tflops:g} TFLOP/s at "
         f"{utilisation:.0%} utilisation",
+        f"energy: {machines.kwh(flops * budget):,.0f} kWh at {machines.watts:g} W a GPU, PUE "
+        f"{machines.pue:g}; 100 pages of {PAGE_TOKENS} tokens written by the model: "
+        f"{page_kwh(size, machines):.2g} kWh",
         f"memory per GPU, {micro} window{'s' * (micro > 1)} of {size.context} tokens in a pass "
         "(estimated):",
     ]
-    for layout in layouts(size, gpus, tensor):
+    for layout in layouts(size, gpus, tensor, pipe):
         parts = memory_bytes(size, layout, micro)
         detail = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in parts.items() if value)
-        idle = (
-            ""
-            if full // size.context >= layout.data
-            else f"; {layout.data - full // size.context} ranks idle"
-        )
-        lines.append(f"  {layout!s:<22} {sum(parts.values()) / 1e9:>9,.1f} GB  ({detail}){idle}")
+        windows = full // size.context
+        idle = f"; {layout.data - windows} shares idle" if windows < layout.data else ""
+        if layout.pipe > 1:
+            idle += f"; {layout.waiting(windows, micro):.0%} of time waiting"
+        lines.append(f"  {layout!s:<32} {sum(parts.values()) / 1e9:>9,.1f} GB  ({detail}){idle}")
     return "\n".join(lines)
 
 

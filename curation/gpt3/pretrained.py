@@ -38,7 +38,9 @@ def pretrained_size(folder: Path, size: Size) -> Size:
         there = checkpoint.read_state(folder).size
         shape = {
             key: getattr(there, key)
-            for key in ("layers", "width", "heads", "context", "band", "attention", "norm")
+            for key in (
+                *("layers", "width", "heads", "context", "band", "stride", "attention", "norm"),
+            )
         }
         return replace(size, name=f"{folder.name}", vocabulary=there.vocabulary, **shape)
     config = _config(folder)

@@ -28,7 +28,7 @@ from typing import Literal, get_args
 from curation.errors import InputError
 from curation.shown import brief
 
-Pattern = Literal["dense", "banded", "strided"]
+Pattern = Literal["dense", "banded", "strided", "sparse"]
 # Where a layer's norms stand: before its two parts (GPT-2, GPT-3), or after each sum (GPT-1).
 Norm = Literal["pre", "post"]
 
@@ -41,6 +41,7 @@ MOST = {
     "batch_tokens": 10**12,
     "context": 10**7,
     "band": 10**7,
+    "stride": 10**7,
     "vocabulary": 10**7,
     "tokens": 10**15,
     "of_tokens": 10**15,
@@ -54,8 +55,8 @@ class Size:
 
     `attention` is repeated over the layers: layer 0 takes the first entry, so even layers are dense
     and odd ones banded (section 2.1 says "alternating", not which comes first). `band` is how many
-    tokens a banded layer sees, itself included, and the distance between those that a strided layer
-    sees.
+    tokens a banded or sparse layer sees, itself included; `stride` the distance between those that
+    a strided or sparse layer sees, None for the band.
 
     `norm` "post" is GPT-1's layer, which has no norm after the last one. `dropout` is the share of
     values set to zero in training, in three places: the embedded tokens, the attention weights, and
@@ -77,6 +78,7 @@ class Size:
     band: int = 256
     vocabulary: int = 50257
     attention: tuple[Pattern, ...] = ("dense", "banded")
+    stride: int | None = None
     norm: Norm = "pre"
     dropout: float = 0.0
     warmup_tokens: int = 375_000_000
@@ -89,6 +91,8 @@ class Size:
     def __post_init__(self) -> None:
         for key, most in MOST.items():
             value = getattr(self, key)
+            if key == "stride" and value is None:
+                continue
             if type(value) is not int or not 1 <= value <= most:
                 raise InputError(
                     f"size {brief(self.name)}: {key} must be a whole number from 1 to "
@@ -125,6 +129,11 @@ class Size:
     @property
     def head_width(self) -> int:
         return self.width // self.heads
+
+    @property
+    def columns(self) -> int:
+        """The distance between the tokens that a strided or sparse layer sees."""
+        return self.stride or self.band
 
 
 def _gpt2(name: str, layers: int, width: int, rate: float) -> Size:

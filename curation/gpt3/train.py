@@ -30,9 +30,10 @@ from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, open_shards, windows
 from curation.gpt3.log import Log, peak_flops, progress
-from curation.gpt3.model import empty, initial_values
+from curation.gpt3.model import GPT3, empty, initial_values
 from curation.gpt3.options import Options
 from curation.gpt3.parallel import Ranks, fill, ranks, split
+from curation.gpt3.pipeline import Stage
 from curation.gpt3.plan import training_flops
 from curation.gpt3.pretrained import load_pretrained, pretrained_size
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate, schedule_for
@@ -81,7 +82,8 @@ def train(shards: Path, out: Path, size: Size | str, options: Options | None = N
     options = options or Options()
     chosen = shaped(size_named(size) if isinstance(size, str) else size, options)
     plan = _plan(open_shards(shards), chosen, options)
-    with ranks(options.device, plan.size, options.tensor_parallel, options.fsdp) as here:
+    parallel = (options.tensor_parallel, options.fsdp, options.pipeline_parallel)
+    with ranks(options.device, plan.size, *parallel) as here:
         if here.first:
             out.mkdir(parents=True, exist_ok=True)
             checkpoint.remove_unfinished(out)
@@ -99,7 +101,10 @@ def shaped(size: Size, options: Options) -> Size:
     if options.init_from is not None:
         size = pretrained_size(options.init_from, size)
     return replace(
-        size, attention=options.attention or size.attention, band=options.band or size.band
+        size,
+        attention=options.attention or size.attention,
+        band=options.band or size.band,
+        stride=options.stride or size.stride,
     )
 
 
@@ -171,7 +176,8 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     dtype = getattr(
         torch, options.dtype or ("bfloat16" if here.device.type == "cuda" else "float32")
     )
-    model = empty(plan.size)
+    with torch.device("meta"):
+        model = GPT3(plan.size) if here.pipe == 1 else Stage(plan.size, here, dtype)
     split(model, here, dtype)
     model.to_empty(device=here.device)
     if folders:
@@ -179,10 +185,12 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
     elif options.init_from is not None:
         load_pretrained(options.init_from, plan.size, model)
     else:
-        for parameter, value in zip(
-            model.parameters(), initial_values(plan.size, options.seed), strict=True
-        ):
-            fill(parameter, value)
+        parameters = dict(model.named_parameters())
+        names = [name for name, _ in empty(plan.size).named_parameters()]
+        values = initial_values(plan.size, options.seed)
+        for name, value in zip(names, values, strict=True):
+            if name in parameters:
+                fill(parameters[name], value)
     this = learner(model, here, dtype, options.micro_batch, options.compile)
     if folders:
         checkpoint.load_optimizer(folders[-1], model, this.optimizer)
@@ -291,8 +299,7 @@ def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, d
         )
         after = replace(after, noise=noise)
     speed = count * context / (time.monotonic() - started)
-    devices = this.here.data * this.here.tensor
-    peak = peak_flops(this.here.device, this.dtype) * devices
+    peak = peak_flops(this.here.device, this.dtype) * this.here.devices
     return after, {
         "step": after.step,
         "tokens": after.tokens,

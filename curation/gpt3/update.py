@@ -32,8 +32,10 @@ from torch.distributed.algorithms.ddp_comm_hooks.default_hooks import allreduce_
 from torch.nn.parallel import DistributedDataParallel
 
 from curation.gpt3.data import Windows
-from curation.gpt3.model import GPT3
-from curation.gpt3.parallel import Ranks, gradient_norm, kinds
+from curation.gpt3.model import GPT3, Block
+from curation.gpt3.parallel import Ranks, gradient_norm_tensor, kinds
+from curation.gpt3.parallel import gradient_norm as gradient_norm
+from curation.gpt3.pipeline import Stage
 from curation.gpt3.sizes import Size
 
 BETAS = (0.9, 0.95)  # GPT-3's; a size may say another second one, as GPT-1's does
@@ -59,10 +61,18 @@ class Learner:
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean loss in nats of windows (B, T + 1), through whatever is wrapped around the model."""
-        windows = windows.to(self.here.device)
-        with torch.autocast(self.here.device.type, self.dtype, enabled=self.dtype != torch.float32):
+        if self.here.device.type == "cuda":
+            # Pinned: a copy from other memory waits until the GPU has done all it was asked.
+            windows = windows.pin_memory()
+        windows = windows.to(self.here.device, non_blocking=True)
+        with self.autocast():
             loss: Tensor = self.net(windows[:, :-1], windows[:, 1:])
         return loss
+
+    def autocast(self, on: bool = True) -> torch.autocast:
+        """Products in `dtype`. Weights that were cast within one such context are cast once."""
+        kind = self.here.device.type
+        return torch.autocast(kind, self.dtype, enabled=on and self.dtype != torch.float32)
 
 
 @dataclass(frozen=True)
@@ -90,7 +100,8 @@ def learner(
     # Each block for itself: twelve equal blocks are compiled once.
     if compiled:
         for block in model.blocks:
-            block.compile()
+            if isinstance(block, Block):
+                block.compile()
     net: nn.Module = model
     windows = micro or max(1, MICRO_TOKENS[here.device.type] // model.size.context)
     if here.data == 1 or here.fsdp:
@@ -140,29 +151,63 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
     start = here.data_rank * share
     stop = min(start + share, count)
     shortest = max(0, count - (here.data - 1) * share)
+    if isinstance(this.model, Stage):
+        return _pipelined(this, this.model, train, position, range(start, stop), share, count)
     passes = range(start, start + share, this.micro)
     total = torch.zeros((), device=here.device)
-    small, small_norm = None, 0.0
+    first: tuple[Tensor, float] | None = None  # norm and weight of the first pass
     this.norms.clear()
-    for number, begin in enumerate(passes):
-        rows = max(0, min(begin + this.micro, stop) - begin)
-        part = train.batch(position + begin, rows) if rows else train.batch(position, 1)
-        measured = (
-            number == 0 and len(passes) > 1 and this.net is this.model and shortest >= this.micro
-        )
-        seed_dropout(this.model.size, train.seed, position + begin)
-        with _meeting(this, measured or number == len(passes) - 1):
-            loss = this.loss(torch.from_numpy(part))
-            weight = here.data * rows / count
-            (loss * weight).backward()  # type: ignore[no-untyped-call]
-        total += loss.detach() * rows
-        if measured:
-            small, small_norm = this.micro * here.data, gradient_norm(this.model) / weight
-    norm = gradient_norm(this.model)
+    with this.autocast():  # around all passes, so that weights are cast once
+        for number, begin in enumerate(passes):
+            rows = max(0, min(begin + this.micro, stop) - begin)
+            part = train.batch(position + begin, rows) if rows else train.batch(position, 1)
+            measured = (
+                number == 0
+                and len(passes) > 1
+                and this.net is this.model
+                and shortest >= this.micro
+            )
+            seed_dropout(this.model.size, train.seed, position + begin)
+            with _meeting(this, measured or number == len(passes) - 1):
+                loss = this.loss(torch.from_numpy(part))
+                weight = here.data * rows / count
+                with this.autocast(False):
+                    (loss * weight).backward()  # type: ignore[no-untyped-call]
+            total += loss.detach() * rows
+            if measured:
+                first = gradient_norm_tensor(this.model), weight
+    norm = gradient_norm_tensor(this.model)
+    # The one place where the GPU is waited for.
+    numbers = [total, norm, norm if first is None else first[0]]
+    on_host = torch.stack([number.double() for number in numbers]).tolist()
+    small, small_norm = None, 0.0
+    if first is not None:
+        small, small_norm = this.micro * here.data, on_host[2] / first[1]
     if this.norms and share * here.data == count:
         squares = here.summed(float(torch.stack(this.norms).sum()))[0]
         small, small_norm = share, math.sqrt(squares / here.data)
-    return Gradient(here.summed(total.item())[0] / count, norm, small, small_norm)
+    return Gradient(here.summed(on_host[0])[0] / count, on_host[1], small, small_norm)
+
+
+def _pipelined(
+    this: Learner,
+    stage: Stage,
+    train: Windows,
+    position: int,
+    mine: range,
+    share: int,
+    count: int,
+) -> Gradient:
+    """As `gradient`, by the stages of a pipeline; nothing smaller is measured on the way."""
+    here, micro = this.here, min(this.micro, share)
+    rows = len(mine)
+    part = torch.from_numpy(
+        train.batch(position + mine.start, rows) if rows else train.batch(position, 1)
+    )
+    filled = part[:1].expand(-(-share // micro) * micro, -1).clone()
+    filled[:rows] = part[:rows]
+    total = stage.train_windows(filled, rows, micro, here.data / count)
+    return Gradient(here.summed(total)[0] / count, stage.gradient_norm(), None, 0.0)
 
 
 def seed_dropout(size: Size, seed: int | None, place: int) -> None:
@@ -196,9 +241,8 @@ def take_step(
     """
     scale = CLIP_NORM / (norm + 1e-6)
     if scale < 1:
-        for parameter in parameters:
-            if parameter.grad is not None:
-                parameter.grad.mul_(scale)
+        for kind in kinds(parameters):
+            torch._foreach_mul_([p.grad for p in kind if p.grad is not None], scale)
     for group in optimizer.param_groups:
         group["lr"] = rate
     optimizer.step()

@@ -11,10 +11,12 @@ from curation.gpt3.attention import (
     attention,
     banded_attention,
     dense_attention,
-    dropped_attention,
     flex_attention,
+    masked_attention,
     naive_attention,
+    sparse_attention,
     strided_attention,
+    visible,
 )
 from curation.gpt3.sizes import Pattern
 
@@ -52,6 +54,43 @@ def test_dense_attention_is_the_masked_reference() -> None:
     assert_same(dense_attention(*inputs), naive_attention(*inputs), inputs)
 
 
+@pytest.mark.parametrize("length", [1, 5, 8, 12, 13, 31, 40])
+@pytest.mark.parametrize(
+    ("band", "stride"), [(1, 1), (1, 3), (4, 1), (4, 4), (4, 6), (6, 4), (7, 3), (40, 5), (3, 40)]
+)
+def test_band_and_stride_share_one_softmax(length: int, band: int, stride: int) -> None:
+    inputs = heads(length)
+    for found in (
+        sparse_attention(*inputs, band, stride),
+        attention(*inputs, "sparse", band, stride),
+        masked_attention(*inputs, "sparse", band, stride),
+    ):
+        assert_same(found, naive_attention(*inputs, "sparse", band, stride), inputs)
+
+
+def test_a_token_in_band_and_column_counts_once() -> None:
+    """With equal scores each seen token has one share; two softmaxes added would give others."""
+    q, v = torch.zeros(1, 1, 20, 20), torch.eye(20)[None, None]
+    y = sparse_attention(q, q, v, 5, 3)[0, 0]
+    i = torch.arange(20)
+    seen = visible(i[:, None], i[None, :], "sparse", 5, 3).float()
+    assert seen[19].nonzero().flatten().tolist() == [1, 4, 7, 10, 13, 15, 16, 17, 18, 19]
+    torch.testing.assert_close(y, seen / seen.sum(1, keepdim=True))
+
+
+def test_the_merged_kernel_in_double_precision_and_in_bfloat16() -> None:
+    exact = [x.detach().double().requires_grad_() for x in heads(37)]
+    expected = naive_attention(*exact, "sparse", 8, 5)
+    found = sparse_attention(*exact, 8, 5)
+    torch.testing.assert_close(found, expected, atol=1e-13, rtol=1e-13)
+    gradients = [torch.autograd.grad(y.sin().sum(), exact) for y in (found, expected)]
+    torch.testing.assert_close(*gradients, atol=1e-12, rtol=1e-12)
+    rough = [x.detach().bfloat16() for x in exact]
+    torch.testing.assert_close(
+        sparse_attention(*rough, 8, 5).double(), expected, atol=0.03, rtol=0.03
+    )
+
+
 @pytest.mark.parametrize("pattern", get_args(Pattern))
 @pytest.mark.parametrize(("length", "band"), [(13, 4), (150, 70)])
 def test_flex_attention_is_the_masked_reference(
@@ -66,9 +105,12 @@ def test_flex_attention_is_the_masked_reference(
         sys.modules["torch.nn.attention.flex_attention"], "_validate_device", lambda *_: None
     )
     inputs = heads(length)
-    assert_same(
-        flex_attention(*inputs, pattern, band), naive_attention(*inputs, pattern, band), inputs
-    )
+    for stride in (None, band // 2 + 1):
+        assert_same(
+            flex_attention(*inputs, pattern, band, stride),
+            naive_attention(*inputs, pattern, band, stride),
+            inputs,
+        )
 
 
 @pytest.mark.parametrize("kernel", [banded_attention, strided_attention])
@@ -110,8 +152,41 @@ def test_dropout_keeps_the_mean_of_the_attention(pattern: Pattern) -> None:
     torch.manual_seed(1)
     q, k, v = (x.detach().repeat(2500, 1, 1, 1) for x in heads(9))
     expected = attention(q, k, v, pattern, 4)
-    torch.testing.assert_close(dropped_attention(q, k, v, pattern, 4, 0.0), expected)
-    found = dropped_attention(q, k, v, pattern, 4, 0.2)
+    torch.testing.assert_close(masked_attention(q, k, v, pattern, 4), expected)
+    found = masked_attention(q, k, v, pattern, 4, dropout=0.2)
     assert not torch.allclose(found, expected, atol=0.1)
     means = (x.view(2500, 2, *x.shape[1:]).mean(0) for x in (found, expected))
     torch.testing.assert_close(*means, atol=0.15, rtol=0)
+
+
+def test_the_cost_of_band_and_stride_is_below_length_squared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Scores in all calls together: twice the band for each token, and a column's square for each
+    column, less the rows that the band has.
+    """
+    from curation.gpt3 import merged as module
+
+    original = module.part_forward
+
+    def scores(length: int, band: int, stride: int) -> int:
+        seen = []
+
+        def counting(
+            q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, mask: torch.Tensor | None
+        ) -> tuple[torch.Tensor, torch.Tensor]:
+            seen.append(q.shape[0] * q.shape[1] * q.shape[2] * k.shape[2])
+            return original(q, k, v, mask)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "part_forward", counting)
+            x = torch.zeros(1, 1, length, 8)
+            sparse_attention(x, x, x, band, stride)
+        return sum(seen)
+
+    for n in (4, 8, 16):
+        band = 16 * 16 + 16 * 32 * (n - 1)
+        assert scores(16 * n, 16, 16) == band + 16 * (n - 1) ** 2
+        assert scores(16 * n, 16, 8) == band + 8 * (2 * n - 2) ** 2
+    # With band and stride of the order of the root of the length the cost is length to the 1.5.
+    assert scores(1024, 32, 32) < 1024**2 / 10

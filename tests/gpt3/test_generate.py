@@ -10,17 +10,28 @@ import torch
 from curation.errors import InputError
 from curation.gpt3.generate import choose, generate, load_checkpoint, sample
 from curation.gpt3.model import build
-from curation.gpt3.sizes import Size
+from curation.gpt3.sizes import Pattern, Size
 from curation.gpt3.train import Options, train
 
 MakeShards = Callable[..., Path]
 
 
 @pytest.mark.parametrize(
-    "attention", [("dense", "banded"), ("banded", "strided"), ("dense",), ("strided",)]
+    ("attention", "stride"),
+    [
+        (("dense", "banded"), None),
+        (("banded", "strided"), None),
+        (("dense",), None),
+        (("strided",), 3),
+        (("sparse",), None),
+        (("sparse", "dense"), 3),
+        (("sparse",), 6),
+    ],
 )
-def test_cached_and_uncached_logits_agree(size: Size, attention: tuple[str, ...]) -> None:
-    model = build(replace(size, attention=attention), 1)
+def test_cached_and_uncached_logits_agree(
+    size: Size, attention: tuple[Pattern, ...], stride: int | None
+) -> None:
+    model = build(replace(size, attention=attention, stride=stride), 1)
     ids = torch.randint(0, size.vocabulary, (1, size.context))
     expected = model.hidden(ids)[0]
     for prompt in (1, 3, 7):

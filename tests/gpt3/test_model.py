@@ -126,15 +126,15 @@ def test_dropout_is_in_each_of_its_places(size: Size, monkeypatch: pytest.Monkey
     shares: list[float] = []
 
     def noted(*inputs: Any) -> torch.Tensor:
-        shares.append(inputs[5] if len(inputs) > 5 else 0.0)
-        return naive_attention(*inputs[:5])
+        shares.append(inputs[6] if len(inputs) > 6 else 0.0)
+        return naive_attention(*inputs[:6])
 
     def dropped(x: torch.Tensor, share: float) -> torch.Tensor:
         shares.append(-share)
         return x
 
     monkeypatch.setattr(module, "attention", noted)
-    monkeypatch.setattr(module, "dropped_attention", noted)
+    monkeypatch.setattr(module, "masked_attention", noted)
     monkeypatch.setattr(module.F, "dropout", dropped)
     model = build(replace(size, dropout=0.25), 1)
     model(torch.zeros(1, 4, dtype=torch.long))

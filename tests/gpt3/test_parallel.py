@@ -36,7 +36,11 @@ CASES: list[tuple[str, int, dict[str, Any]]] = [  # folder, processes, options
     ("fsdp2", 2, {"fsdp": True}),
     ("tensor2", 2, {"tensor_parallel": 2}),
     ("both4", 4, {"tensor_parallel": 2, "fsdp": True}),
+    ("stages4", 4, {"pipeline_parallel": 4, "micro_batch": 2}),
+    ("stages2-data2", 4, {"pipeline_parallel": 2, "micro_batch": 2}),
+    ("stages2-tensor2", 4, {"pipeline_parallel": 2, "tensor_parallel": 2}),
 ]
+ALL = [("all8", 8, {"pipeline_parallel": 2, "tensor_parallel": 2})]
 PROCESSES = """
 import json, os, sys
 from pathlib import Path
@@ -72,7 +76,7 @@ def measure_noise():
 shards, out, size, cases, ports = json.loads(sys.argv[1])
 size = Size(**{**size, "attention": tuple(size["attention"])})
 bpe.encoding("gpt2")
-torch.multiprocessing.start_processes(work, nprocs=4, start_method="fork")
+torch.multiprocessing.start_processes(work, nprocs=max(world for _, world, _ in cases), start_method="fork")
 """
 
 
@@ -101,50 +105,86 @@ def check_noise(shards: Path, size: Size, found: list[float]) -> None:
     assert (whole.small, whole.small_norm) == (1, pytest.approx(first.norm, rel=1e-4))
 
 
-def test_more_processes_give_the_losses_of_one(
-    make_shards: MakeShards, size: Size, tmp_path: Path
-) -> None:
-    shards = make_shards()
-    # 7 windows: uneven shares, and an empty one of four.
-    wide = replace(size, batch_tokens=112, heads=4)
-    train(shards, tmp_path / "one", wide, OPTIONS)
-    # Begun by one process, ended by two.
-    train(shards, tmp_path / "fsdp2", wide, replace(OPTIONS, max_steps=1))
+def run(cases: list[tuple[str, int, dict[str, Any]]], shards: Path, size: Size, out: Path) -> None:
+    """Train once for each case, in its processes, and hold the result equal to that of one."""
+    train(shards, out / "one", size, OPTIONS)
     given = {key: value for key, value in asdict(OPTIONS).items() if value is not None}
-    cases = [(name, world, {**given, **options}) for name, world, options in CASES]
+    cases = [(name, world, {**given, **options}) for name, world, options in cases]
     free = [socket.socket() for _ in range(len(cases) + 1)]
     for one in free:
         one.bind(("127.0.0.1", 0))
     ports = [one.getsockname()[1] for one in free]
     for one in free:
         one.close()
-    text = json.dumps([str(shards), str(tmp_path), asdict(wide), cases, ports])
+    text = json.dumps([str(shards), str(out), asdict(size), cases, ports])
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, "-c", PROCESSES, text],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         env=environment,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    check_noise(shards, wide, json.loads((tmp_path / "noise.json").read_text()))
-    expected = numbers(tmp_path / "one")
+    expected = numbers(out / "one")
     assert len(expected) == 3 * 2 + 1
-    for name, _, _ in CASES:
-        assert numbers(tmp_path / name) == pytest.approx(expected, rel=2e-4), name
-        last = checkpoint.steps(tmp_path / name)[-1]
-        model, one = (
-            checkpoint.load_model(path, wide) for path in (last, tmp_path / "one/step-0000003")
-        )
+    one = checkpoint.load_model(out / "one/step-0000003", size)
+    for name, _, _ in cases:
+        assert numbers(out / name) == pytest.approx(expected, rel=2e-4), name
+        model = checkpoint.load_model(checkpoint.steps(out / name)[-1], size)
         for found, wanted in zip(model.parameters(), one.parameters(), strict=True):
             assert found.detach().flatten().tolist() == pytest.approx(
                 wanted.detach().flatten().tolist(), abs=2e-3
             )
-    # And the other way round.
-    train(shards, tmp_path / "both4", wide, replace(OPTIONS, max_steps=5))
-    train(shards, tmp_path / "one", wide, replace(OPTIONS, max_steps=5))
-    assert numbers(tmp_path / "both4") == pytest.approx(numbers(tmp_path / "one"), rel=1e-3)
+    # One process goes on from what many left.
+    train(shards, out / "one", size, replace(OPTIONS, max_steps=5))
+    for name in ("both4", "stages2-data2", "all8"):
+        if (out / name).exists():
+            train(shards, out / name, size, replace(OPTIONS, max_steps=5))
+            assert numbers(out / name) == pytest.approx(numbers(out / "one"), rel=1e-3), name
+
+
+@pytest.fixture
+def wide(size: Size) -> Size:
+    """A batch of 7 windows: uneven shares, and an empty one of four."""
+    return replace(size, batch_tokens=112, heads=4, layers=4)
+
+
+def test_more_processes_give_the_losses_of_one(
+    make_shards: MakeShards, wide: Size, tmp_path: Path
+) -> None:
+    shards = make_shards()
+    # Begun by one process, ended by two and by four.
+    for name in ("fsdp2", "stages4"):
+        train(shards, tmp_path / name, wide, replace(OPTIONS, max_steps=1))
+    run(CASES, shards, wide, tmp_path)
+    check_noise(shards, wide, json.loads((tmp_path / "noise.json").read_text()))
+    check_damage(tmp_path / "stages2-tensor2", wide)
+
+
+@pytest.mark.slow
+def test_stages_shares_and_matrices_at_once(
+    make_shards: MakeShards, wide: Size, tmp_path: Path
+) -> None:
+    run(ALL, make_shards(), wide, tmp_path)
+
+
+def check_damage(out: Path, size: Size) -> None:
+    """A checkpoint of many processes without one of its files, or with a file cut short, is
+    refused.
+    """
+    last = checkpoint.steps(out)[-1]
+    assert not [
+        path for path in last.rglob("*") if path.suffix not in ("", ".json", ".safetensors")
+    ]
+    file = sorted((last / "model").iterdir())[1]
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"cannot be read .*; remove .*step-0000003 to go on from"):
+        checkpoint.load_model(last, size)
+    file.unlink()
+    with pytest.raises(InputError, match=r"numbers of .*a file of it is missing|of shape"):
+        checkpoint.load_model(last, size)
 
 
 def test_heads_that_cannot_be_shared_out_are_refused(
@@ -154,3 +194,12 @@ def test_heads_that_cannot_be_shared_out_are_refused(
         InputError, match=r"tensor parallel 2 must divide the number of processes \(1; torchrun"
     ):
         train(make_shards(), tmp_path / "out", size, replace(OPTIONS, tensor_parallel=2))
+
+
+def test_stages_that_cannot_be_filled_are_refused(
+    make_shards: MakeShards, size: Size, tmp_path: Path
+) -> None:
+    with pytest.raises(
+        InputError, match=r"pipeline parallel 3 times tensor parallel 1 must divide"
+    ):
+        train(make_shards(), tmp_path / "out", size, replace(OPTIONS, pipeline_parallel=3))

@@ -90,9 +90,9 @@ def test_nonsense_is_refused_at_birth() -> None:
     with pytest.raises(InputError, match="band must be a whole number from 1 to 10,000,000, not 0"):
         Size("x", 1, 4, 2, 8, 1e-3, band=0)
     with pytest.raises(
-        InputError, match=r"attention is a list of dense, banded, strided.*; not dense,sparse"
+        InputError, match=r"attention is a list of dense, banded, strided, sparse.*; not dense,wide"
     ):
-        Size("x", 1, 4, 2, 8, 1e-3, attention=("dense", "sparse"))  # type: ignore[arg-type]
+        Size("x", 1, 4, 2, 8, 1e-3, attention=("dense", "wide"))  # type: ignore[arg-type]
     with pytest.raises(InputError, match="norm must be one of pre, post, not 'middle'"):
         Size("x", 1, 4, 2, 8, 1e-3, norm="middle")  # type: ignore[arg-type]
     for dropout in (1.0, -0.1, None, float("nan")):

@@ -23,6 +23,7 @@ from curation.gpt3 import checkpoint, data, update
 from curation.gpt3 import train as module
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import build
+from curation.gpt3.parallel import ONE
 from curation.gpt3.sizes import SIZES, Size
 from curation.gpt3.train import Options, train
 
@@ -501,3 +502,29 @@ def test_other_shards_of_equal_length_are_refused(
         train(other, tmp_path / "out", size, replace(OPTIONS, max_steps=2))
     moved = first.rename(tmp_path / "moved")
     assert train(moved, tmp_path / "out", size, replace(OPTIONS, max_steps=2)).step == 2
+
+
+def test_weights_are_cast_once_for_all_passes_of_a_step(
+    make_shards: MakeShards, size: Size, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In 16 bits: the gradient of four passes is that of passes which cast anew, bit by bit."""
+    train_windows = data.windows(data.open_shards(make_shards()), ("train-00000",), size.context, 0)
+
+    def gradients(cast_anew: bool) -> list[torch.Tensor]:
+        this = update.learner(build(size, 0), ONE, torch.bfloat16, 1, False)
+        original = torch.nn.functional.linear
+
+        def counting(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
+            if cast_anew:
+                torch.clear_autocast_cache()
+            return original(x, weight, bias)
+
+        monkeypatch.setattr(torch.nn.functional, "linear", counting)
+        found = update.gradient(this, train_windows, 0, 4)
+        monkeypatch.setattr(torch.nn.functional, "linear", original)
+        assert found.small == 1
+        return [p.grad for p in this.model.parameters() if p.grad is not None]
+
+    once, anew = gradients(False), gradients(True)
+    assert len(once) == len(list(build(size, 0).parameters()))
+    torch.testing.assert_close(once, anew, atol=0, rtol=0)

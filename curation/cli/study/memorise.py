@@ -1,0 +1,84 @@
+"""`curation study memorise`: how much of its training text a model repeats."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from curation.cli.console import say
+
+
+@click.command()
+@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument("shards", type=click.Path(path_type=Path))
+@click.option(
+    "--prefix", type=click.IntRange(1), default=32, show_default=True, help="Tokens that are given."
+)
+@click.option(
+    "--length",
+    type=click.IntRange(1),
+    default=32,
+    show_default=True,
+    help="Tokens after them that must be the document's.",
+)
+@click.option(
+    "--examples",
+    type=click.IntRange(1),
+    default=200,
+    show_default=True,
+    help="Documents asked for each number of times seen.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Draws the documents.")
+@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file."
+)
+def memorise(
+    checkpoint: Path,
+    shards: Path,
+    prefix: int,
+    length: int,
+    examples: int,
+    seed: int,
+    device: str | None,
+    out: Path | None,
+) -> None:
+    """Whether the model in CHECKPOINT continues documents of the token SHARDS it was trained on (a
+    run directory, or a folder with shards.json) word for word, by how often it had seen them.
+
+    \b
+    Example:
+      curation study memorise RUN/model RUN --prefix 32 --length 32
+    """
+    from curation.cli.train import require_torch
+
+    require_torch("curation study memorise")
+    from curation import store
+    from curation.errors import RunError
+    from curation.gpt3 import checkpoint as checkpoints
+    from curation.gpt3.data import open_shards
+    from curation.gpt3.evaluate import open_reader
+    from curation.gpt3.memorise import memorisation, table
+
+    reader = open_reader(checkpoint, device)
+    folder = (
+        checkpoint if (checkpoint / "state.json").is_file() else checkpoints.steps(checkpoint)[-1]
+    )
+    state, opened = checkpoints.read_state(folder), open_shards(shards)
+    if state.config.get("shards_sha256") != opened.digest():
+        raise RunError(
+            f"{folder} was trained on other shards than those in {opened.folder}, so how often it "
+            "saw their documents is not known; give the shards it was trained on"
+        )
+    rows = memorisation(reader.model, opened, state, prefix, length, examples, seed)
+    say(
+        f"{folder}: step {state.step:,}, {state.tokens:,} tokens; tokens: right before the first wrong"
+    )
+    for line in table(rows):
+        say(line)
+    if out:
+        settings = {"checkpoint": str(checkpoint), "prefix": prefix, "length": length, "seed": seed}
+        store.write_json(str(out), {**settings, "rows": [asdict(row) for row in rows]})
+        say(f"{out}")
