@@ -47,7 +47,7 @@ class Stage(GPT3):
         if size.dropout:
             raise InputError(
                 f"{size.name} trains with dropout {size.dropout:g}, which stages of a pipeline do not "
-                "draw alike; leave --pipeline out"
+                "draw alike; leave --pipeline-parallel out"
             )
         super().__init__(size)
         self.here, self.dtype = here, dtype
