@@ -73,7 +73,10 @@ def save(
 
     Every rank calls it; the first one writes.
     """
-    parts = {"model": dict(model.named_parameters()), "optimizer": _moments(model, optimizer)}
+    parts: dict[str, Mapping[str, Tensor]] = {
+        "model": dict(model.named_parameters()),
+        "optimizer": _moments(model, optimizer),
+    }
     return save_parts(out, state, parts, here, keep)
 
 
