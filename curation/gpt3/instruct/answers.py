@@ -51,7 +51,8 @@ class Sampler:
 
     def answers(self, prompt: Prompt) -> list[str]:
         """Up to `count` answers that differ; fewer where the model does not find more."""
-        ids = self.coder.prompt(prompt.prompt, prompt.where, self.max_tokens)
+        # One more token: the end-of-text that the reward model reads.
+        ids = self.coder.prompt(prompt.prompt, prompt.where, self.max_tokens + 1)
         found: dict[str, None] = {}
         for turn in range(ROUNDS):
             new = sample_answers(

@@ -85,13 +85,13 @@ class Coder:
     context: int
 
     def prompt(self, text: str, where: str, answer_tokens: int = 1) -> tuple[int, ...]:
-        """The prompt's tokens; InputError where no answer of `answer_tokens` fits after them."""
+        """The prompt's tokens; InputError where not `answer_tokens` more fit after them."""
         ids = tuple(self.encoding.encode_ordinary(text + self.separator))
         if len(ids) + answer_tokens > self.context:
             raise InputError(
-                f"{where}: the prompt has {len(ids):,} tokens, and with an answer of "
-                f"{answer_tokens:,} and the end-of-text it must fit into the model's context of "
-                f"{self.context:,}; shorten it, or allow shorter answers"
+                f"{where}: the prompt has {len(ids):,} tokens, and with {answer_tokens:,} more for "
+                f"an answer and its end it must fit into the model's context of {self.context:,}; "
+                "shorten it, or allow shorter answers"
             )
         return ids
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,7 +166,7 @@ def run(
                 line |= finish()
             log.write(line)
             if state.step == last or state.step % job.checkpoint_every == 0:
-                parts = {
+                parts: dict[str, Mapping[str, Tensor]] = {
                     "model": dict(model.named_parameters()),
                     "optimizer": moments(parameters, optimizer),
                 }
@@ -188,7 +188,8 @@ def _step(
     position = epoch * job.examples + place * job.batch
     chosen = visited(job.seed, f"instruct/{job.config['kind']}", job.examples, position, count)
     torch.manual_seed(keyed_seed("dropout", job.seed, state.step))
-    loss, numbers = 0.0, {}
+    loss = 0.0
+    numbers: dict[str, float] = {}
     for term, more in terms(chosen):
         term.backward()  # type: ignore[no-untyped-call]
         loss += term.item()

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -330,7 +330,7 @@ def _validation(work: Work) -> dict[str, float]:
 
 def _save(work: Work, optimizers: _Optimizers, state: State) -> None:
     networks = work.networks
-    parts = {
+    parts: dict[str, Mapping[str, torch.Tensor]] = {
         "model": dict(networks.averaged.named_parameters()),
         "policy": dict(networks.policy.named_parameters()),
         "value": dict(networks.value.named_parameters()),

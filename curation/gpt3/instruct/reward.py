@@ -60,7 +60,8 @@ class RewardModel(nn.Module):
 
     def values(self, ids: Tensor) -> Tensor:
         """A number for each token of `ids` (N, T): (N, T)."""
-        return self.last(self.trunk.hidden(ids)[0]).squeeze(-1).float() + self.offset
+        found: Tensor = self.last(self.trunk.hidden(ids)[0])
+        return found.squeeze(-1).float() + self.offset
 
     def forward(self, batch: Batch) -> Tensor:
         """The reward of each sequence, read at its last token: (N,)."""
@@ -170,7 +171,7 @@ def train_reward(
             return {}
         mean = mean_reward(model, demonstrations, start.end_of_text)
         with torch.no_grad():
-            model.offset -= mean
+            model.offset.sub_(mean)
         return {"demonstrations_reward_before": mean}
 
     job = epochs.Job(
@@ -212,7 +213,8 @@ def _rewards(model: RewardModel, compared: Sequence[Compared], padding: int) -> 
     """The rewards of each prompt's answers, from one pass over all of them."""
     answers = [answer for one in compared for answer in one.answers]
     rewards: Tensor = model(batch_of(answers, padding, model.offset.device))
-    return list(rewards.split([len(one.answers) for one in compared]))
+    counts = [len(one.answers) for one in compared]
+    return list(torch.split(rewards, counts))
 
 
 @torch.no_grad()
