@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import console, say
 
 COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
 
@@ -79,9 +79,10 @@ def evaluate(
         need_finished(contamination, "decontaminate")
     from curation import store
     from curation.gpt3 import evaluate as evaluation
+    from curation.gpt3.watched import Watched
 
     dirty = evaluation.read_dirty(contamination) if contamination else None
-    reader = evaluation.open_reader(checkpoint, device)
+    reader: Any = Watched(evaluation.open_reader(checkpoint, device), Bar())
     say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
     results = evaluation.evaluate(
         reader,
@@ -97,6 +98,32 @@ def evaluate(
         settings = {"checkpoint": str(checkpoint), "shots": shots, "limit": limit, "seed": seed}
         store.write_json(str(out), {**settings, "results": results})
         say(f"{out}")
+
+
+class Bar:
+    """A bar on the terminal for each part of a task, gone when it is done; nothing in a file."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._live: Any = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Left
+
+        if not self._console.is_terminal or not total:
+            return
+        if self._live is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
+            # Rows go to stdout, which may be a file, while the bar is on stderr.
+            options = {"transient": True, "redirect_stdout": False, "redirect_stderr": False}
+            self._live = Progress(*columns, console=self._console, **options)
+            self._task = self._live.add_task(what, total=total)
+            self._live.start()
+        self._live.update(self._task, completed=done)
+        if done >= total:
+            self._live.stop()
+            self._live = None
 
 
 def _show(result: dict[str, Any]) -> None:

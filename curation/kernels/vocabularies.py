@@ -156,7 +156,7 @@ class _HuggingFace:
         """A text that spells the end token, which a Unigram model finds like any other: cut inside
         it. One that normalisation makes is left out.
         """
-        end = self._of.id_to_token(self.eot_token)
+        end = str(self._of.id_to_token(self.eot_token))
         around = text.split(end)
         parts = [
             end[1:] * (number > 0) + part + end[:1] * (number < len(around) - 1)
