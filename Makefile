@@ -47,7 +47,7 @@ train: .venv/.train ## a very small GPT-3 for SECONDS=60: its words and its loss
 	@test -e $(OUT)/shards/shards.json || $(MAKE) --no-print-directory curate
 ifeq ($(OUT),out/run)
 	@$(MAKE) --no-print-directory out/words/mixed/shards/shards.json
-	$(BIN)/curation train out/words/mixed --size minute --out out/words/model --seconds $(SECONDS)
+	$(BIN)/curation train out/words/mixed --size minute --out out/words/model --seconds $(SECONDS) --validate-every 500 --checkpoint-every 500
 else
 	$(BIN)/curation train $(OUT) --size minute --out $(OUT)/model --seconds $(SECONDS)
 endif

@@ -48,7 +48,7 @@ def test_the_small_sizes_are_small() -> None:
 
 
 def test_an_unknown_size_lists_those_there_are() -> None:
-    with pytest.raises(InputError, match=r"no size '125m'; choose one of tiny, .*175B"):
+    with pytest.raises(InputError, match=r"no size '125m'; choose one of minute, tiny, .*175B"):
         size_named("125m")
 
 
