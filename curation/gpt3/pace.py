@@ -120,7 +120,8 @@ def stoppable(alone: bool, say: Any) -> Iterator[Stop]:
     Several processes would stop after different steps: there, and outside the main thread, signals
     do what they did.
     """
-    stop, before = Stop(), {}
+    stop = Stop()
+    before: dict[int, Any] = {}
 
     def ask(number: int, frame: Any) -> None:
         stop.asked = number

@@ -85,14 +85,27 @@ def load(data: bytes, name: str, end: str = "") -> Vocabulary:
     """The vocabulary in a file's bytes; `name` ends as the file's does, `end` is the token that ends
     a document, where it is not one of `ENDS`.
 
-    Raises InputError for a file that is none or has no such token, and MissingExtra where the
-    library is not installed.
+    Raises InputError for a file that is none or has not the token asked for, and MissingExtra where
+    the library is not installed. Where none is asked for and it has none, so does its `eot_token`:
+    a model knows its own.
     """
     kind: Any = _HuggingFace if name.endswith(".json") else _SentencePiece
     vocabulary: Vocabulary = kind(data, name, end)
     if not 1 <= vocabulary.n_vocab <= MOST_TOKENS:
         raise InputError(f"{name}: a vocabulary of 1 to {MOST_TOKENS:,} tokens expected")
     return vocabulary
+
+
+class _Ended:
+    """Knows the token that ends a document, or that there is none."""
+
+    def _find_end(self, ids: dict[str, int], name: str, asked: str) -> None:
+        self._known, self._name = ids, name
+        self._end = _end_of(ids, name, asked) if asked or set(ENDS) & set(ids) else None
+
+    @property
+    def eot_token(self) -> int:
+        return _end_of(self._known, self._name, "") if self._end is None else self._end
 
 
 def _end_of(ids: dict[str, int], name: str, asked: str) -> int:
@@ -110,7 +123,7 @@ def _end_of(ids: dict[str, int], name: str, asked: str) -> int:
 # ---- Hugging Face
 
 
-class _HuggingFace:
+class _HuggingFace(_Ended):
     """A `tokenizer.json`, read by `tokenizers`."""
 
     def __init__(self, data: bytes, name: str, end: str) -> None:
@@ -133,7 +146,7 @@ class _HuggingFace:
         self._of.encode_special_tokens = True
         ids = self._of.get_vocab(with_added_tokens=True)
         self.n_vocab = max(ids.values(), default=-1) + 1
-        self.eot_token = _end_of(ids, name, end)
+        self._find_end(ids, name, end)
         self._added = set(self._of.get_added_tokens_decoder())
         self._bytes = _gpt2_bytes() if '"ByteLevel"' in decoder else None
         self._wordpiece = '"WordPiece"' in decoder
@@ -144,7 +157,7 @@ class _HuggingFace:
     def encode_many(self, texts: Sequence[str]) -> list[list[int]]:
         found = self._ids(texts)
         for row, ids in enumerate(found):
-            if self.eot_token in ids:
+            if self._end in ids:
                 found[row] = self._without_end(texts[row])
         return found
 
@@ -156,13 +169,13 @@ class _HuggingFace:
         """A text that spells the end token, which a Unigram model finds like any other: cut inside
         it. One that normalisation makes is left out.
         """
-        end = str(self._of.id_to_token(self.eot_token))
+        end = str(self._of.id_to_token(self._end))
         around = text.split(end)
         parts = [
             end[1:] * (number > 0) + part + end[:1] * (number < len(around) - 1)
             for number, part in enumerate(around)
         ]
-        return [i for ids in self._ids(parts) for i in ids if i != self.eot_token]
+        return [i for ids in self._ids(parts) for i in ids if i != self._end]
 
     def decode(self, tokens: Sequence[int]) -> str:
         text: str = self._of.decode(list(tokens), skip_special_tokens=True)
@@ -207,7 +220,7 @@ def _piece_bytes(piece: str) -> bytes:
 # ---- SentencePiece
 
 
-class _SentencePiece:
+class _SentencePiece(_Ended):
     """A SentencePiece model."""
 
     def __init__(self, data: bytes, name: str, end: str) -> None:
@@ -220,11 +233,10 @@ class _SentencePiece:
         except RuntimeError as error:
             raise InputError(f"{name}: not a SentencePiece model ({str(error)[:200]})") from error
         self.n_vocab = int(self._of.get_piece_size())
-        own_end = self._of.eos_id()
-        if end or own_end < 0:
-            ids = {self._of.id_to_piece(token): token for token in range(self.n_vocab)}
-            own_end = _end_of(ids, name, end)
-        self.eot_token = own_end
+        ids = {self._of.id_to_piece(token): token for token in range(self.n_vocab)}
+        self._find_end(ids, name, end)
+        if not end and self._of.eos_id() >= 0:
+            self._end = int(self._of.eos_id())
 
     def encode_ordinary(self, text: str) -> list[int]:
         return self.encode_many([text])[0]
