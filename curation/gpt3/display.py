@@ -13,8 +13,7 @@ from pathlib import Path
 import torch
 
 from curation.errors import InputError
-from curation.gpt3.data import Shards
-from curation.gpt3.generate import sample
+from curation.gpt3.generate import load_checkpoint, sample
 from curation.gpt3.model import GPT3
 from curation.shown import printable
 
@@ -24,18 +23,19 @@ SAMPLE_CHARACTERS = 240
 TEMPERATURE, TOP_P = 0.7, 0.95
 
 
-def words(model: GPT3, shards: Shards, seed: int = 0, tokens: int = SAMPLE_TOKENS) -> str | None:
-    """The beginning of a document by `model`, on one line; None where the encoding of the shards
-    cannot be had here.
+def words(
+    model: GPT3, encoding_path: str, end: int, seed: int = 0, tokens: int = SAMPLE_TOKENS
+) -> str | None:
+    """The beginning of a document by `model`, and of the next where it ends early, on one line;
+    None where the encoding cannot be had here.
     """
     from curation.kernels import bpe
 
     try:
-        encoding = bpe.encoding(shards.encoding_path)
+        encoding = bpe.encoding(encoding_path)
     except InputError:
         return None
     state = torch.get_rng_state()
-    end = shards.end_of_text
     known = [
         token
         for token in sample(model, [end], tokens, TEMPERATURE, TOP_P, seed)
@@ -95,10 +95,8 @@ def ending(folder: Path, log: Path, seed: int) -> list[str]:
     """What a finished run shows of the model in the checkpoint `folder`: its loss, and its words at
     the start of two documents.
     """
-    from curation.gpt3.generate import generate
-
-    lines = [loss_line(log)]
-    for number in range(2):
-        text = generate(folder, "", SAMPLE_TOKENS, TEMPERATURE, TOP_P, seed + number)
-        lines.append(f"sample: {one_line(text)}")
-    return [line for line in lines if line]
+    model, encoding_path, end = load_checkpoint(folder)
+    samples = (words(model, encoding_path, end, seed + number) for number in range(2))
+    return [
+        line for line in (loss_line(log), *(f"sample: {text}" for text in samples if text)) if line
+    ]

@@ -290,7 +290,8 @@ def _show_words(plan: _Plan, options: Options, this: Learner, state: State, bar:
     """A sample of the model, for whoever watches; several processes hold no whole model."""
     if not options.progress or this.here.data * this.here.tensor > 1:
         return
-    text = words(this.model, plan.shards, options.seed)
+    shards = plan.shards
+    text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
     if text is not None:
         _sayer(bar)(f"step {state.step}, its words: {text}")
 

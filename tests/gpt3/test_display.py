@@ -48,13 +48,14 @@ def test_words_are_one_line_and_draw_nothing_from_torchs_generator(
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    text = display.words(model, shards, tokens=30)
+    path, end = shards.encoding_path, shards.end_of_text
+    text = display.words(model, path, end, tokens=30)
     assert text is not None
     assert text
     assert "\n" not in text
     assert torch.equal(torch.rand(3), expected)
-    assert display.words(model, shards, tokens=30) == text
-    assert display.words(model, replace(shards, encoding="not-an-encoding")) is None
+    assert display.words(model, path, end, tokens=30) == text
+    assert display.words(model, "not-an-encoding", end) is None
 
 
 def test_long_words_are_cut() -> None:
