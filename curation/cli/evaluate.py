@@ -116,8 +116,13 @@ class Bar:
         if self._live is None:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
             # Rows go to stdout, which may be a file, while the bar is on stderr.
-            options = {"transient": True, "redirect_stdout": False, "redirect_stderr": False}
-            self._live = Progress(*columns, console=self._console, **options)
+            self._live = Progress(
+                *columns,
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
             self._task = self._live.add_task(what, total=total)
             self._live.start()
         self._live.update(self._task, completed=done)

@@ -61,11 +61,12 @@ def _print_step(steps: Steps, step: int, as_json: bool) -> None:
     opened = _run_of(steps)
     documents: list[dict[str, Any]] | None = None
     if opened:
-        placed = placed_shards(*opened, {span.shard for span in spans})
+        rundir, plan = opened
+        placed = placed_shards(rundir, plan, {span.shard for span in spans})
         parts = [
             part
             for span in spans
-            for part in parts_of(opened[0], placed[span.shard], span.start, span.end)
+            for part in parts_of(rundir, placed[span.shard], span.start, span.end)
         ]
         documents = [
             {"dataset": dataset, "id": id_, "epoch": epoch + 1, "tokens": tokens}
@@ -76,6 +77,7 @@ def _print_step(steps: Steps, step: int, as_json: bool) -> None:
     tokens = sum(span.end - span.start for span in spans)
     shards = ", ".join(dict.fromkeys(span.shard for span in spans))
     say(f"Step {step:,} of {steps.last:,} read {tokens:,} tokens of {shards}.")
+    rows: list[tuple[str, ...]]
     if documents is None:
         say("The shards are in no run directory, so their documents are not known. Tokens read:")
         rows = [(span.shard, f"{span.start:,}", f"{span.end:,}") for span in spans]

@@ -169,7 +169,7 @@ class _HuggingFace(_Ended):
         """A text that spells the end token, which a Unigram model finds like any other: cut inside
         it. One that normalisation makes is left out.
         """
-        end = str(self._of.id_to_token(self._end))
+        end = str(self._of.id_to_token(self.eot_token))
         around = text.split(end)
         parts = [
             end[1:] * (number > 0) + part + end[:1] * (number < len(around) - 1)

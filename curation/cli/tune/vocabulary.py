@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -44,7 +45,7 @@ def vocabulary(inputs: tuple[str, ...], size: int, out: Path) -> None:
         raise InputError(f"--out: a file that ends with .json expected, got {out}")
     documents = 0
 
-    def texts() -> object:
+    def texts() -> Iterator[str]:
         nonlocal documents
         for batch in read(list(inputs)):
             documents += batch.num_rows
