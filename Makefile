@@ -10,7 +10,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 EXTRAS_curate := spark,fast
-EXTRAS_train := spark,train,fast
+EXTRAS_train := spark,train,fast,tokenizers
 EXTRAS_all := spark,train,fast,notebook,dev
 EXTRAS_docs := docs
 EXTRAS_test := spark,train,fast,notebook,dev,test-all
@@ -43,9 +43,22 @@ curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) dist/environment.
 	@$(BIN)/curation report $(OUT)
 endif
 
-train: .venv/.train ## a very small GPT-3 on the shards, for SECONDS=60, and some of its words
+train: .venv/.train ## a very small GPT-3 for SECONDS=60: its words and its loss; on the demo's text, or on the shards in OUT=DIR
 	@test -e $(OUT)/shards/shards.json || $(MAKE) --no-print-directory curate
-	@$(BIN)/curation train $(OUT) --size tiny --out out/model --seconds $(SECONDS)
+ifeq ($(OUT),out/run)
+	@$(MAKE) --no-print-directory out/words/mixed/shards/shards.json
+	$(BIN)/curation train out/words/mixed --size minute --out out/words/model --seconds $(SECONDS) --validate-every 500 --checkpoint-every 500
+else
+	$(BIN)/curation train $(OUT) --size minute --out $(OUT)/model --seconds $(SECONDS)
+endif
+
+# What the demo's run keeps, as 2,048 tokens that are learned from it, and read over and over: in a minute a model sees most of
+# GPT-2's 50,257 tokens a few times only, and a corpus this small is at its end in seconds.
+out/words/mixed/shards/shards.json: out/run/shards/shards.json
+	$(BIN)/curation tune vocabulary out/run --size 2048 --out out/words/vocabulary.json
+	$(BIN)/curation tokenize out/run --encoding out/words/vocabulary.json --out out/words/tokens --update
+	$(BIN)/curation mix text=out/words/tokens --tokens 20000000 --max-epochs 10000 --validation 0.05 --shards 4 \
+	    --out out/words/mixed --update
 
 test: .venv/.all compiled ## set-up, and every test but the long ones
 	@$(PYTEST) -m '$(FAST)' $(ARGS)

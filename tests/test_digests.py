@@ -147,6 +147,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "decontaminate.max_documents": (1, ("decontaminate/common",)),
     "decontaminate.study": (False, ("decontaminate/study",)),
     "tokenize.encoding": ("r50k_base", ("tokens",)),
+    "tokenize.end_of_text": ("</s>", ("tokens",), {"tokenize.encoding": "vocabulary.json"}),
     "mix.tokens": (500, ("shards",)),
     "mix.shards": (3, ("shards",)),
     "mix.validation": (0.5, ("shards",)),
@@ -236,6 +237,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         example = {"id": "1", "question": text, "hint": "of the lamps " + words[::-1]}
         (folder / f"{name}.jsonl").write_text(json.dumps(example) + "\n")
     shutil.copyfile(shipped(), folder / "shipped.ftz")
+    (folder / "vocabulary.json").write_text("{}")
     (folder / "cat.toml").write_text('[[benchmark]]\nnames = ["*"]\nfields = ["question"]\n')
     (folder / "domains.txt").write_text("bad.example\n")
     (folder / "urls.txt").write_text("http://one.example/\n")

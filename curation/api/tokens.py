@@ -38,7 +38,8 @@ def tokenize(
 
     Args:
         data: texts, a table, a DataFrame, an iterator, or a path.
-        encoding: a name that tiktoken knows; "gpt2" needs no network.
+        encoding: a name that tiktoken knows ("gpt2" needs no network), or the path of a
+            tokenizer.json or of a SentencePiece model (.model).
         by: with `out=`: also keep this column of each document, for `mix(..., by=...)`.
         text_column, id_column, url_column: columns of `data`; ids are made where there are none.
         out, workers, update: as of every step (see the top of this page).

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import console, say
 
 if TYPE_CHECKING:
     from curation.gpt3.evaluation.curves import Plan, Results
@@ -180,11 +180,12 @@ def _results(
     from curation.gpt3 import evaluate as evaluation
     from curation.gpt3.evaluation.curves import curves
     from curation.gpt3.model import parameter_count
+    from curation.gpt3.watched import Watched
 
     dirty = evaluation.read_dirty(contamination) if contamination else None
     results: Results = []
     for checkpoint in checkpoints:
-        opened = evaluation.open_reader(checkpoint, device, beam)
+        opened: Any = Watched(evaluation.open_reader(checkpoint, device, beam), Bar())
         if len(checkpoints) > 1:
             say(f"{checkpoint}")
         say(COLUMNS.format("task", "examples", "shots", "score", "95 %", "chance", ""))
@@ -248,6 +249,37 @@ def overlap_line(row: dict[str, Any]) -> str:
         f"{row['task']}: {100 * row['clean_share']:.1f} % of {row['examples']:,} examples are clean; "
         f"clean against all, relative: {change}"
     )
+
+
+class Bar:
+    """A bar on the terminal for each part of a task, gone when it is done; nothing in a file."""
+
+    def __init__(self) -> None:
+        self._console = console(stderr=True)
+        self._live: Any = None
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Left
+
+        if not self._console.is_terminal or not total:
+            return
+        if self._live is None:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Left())
+            # Rows go to stdout, which may be a file, while the bar is on stderr.
+            self._live = Progress(
+                *columns,
+                console=self._console,
+                transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
+            )
+            self._task = self._live.add_task(what, total=total)
+            self._live.start()
+        self._live.update(self._task, completed=done)
+        if done >= total:
+            self._live.stop()
+            self._live = None
 
 
 def _show(result: dict[str, Any]) -> None:

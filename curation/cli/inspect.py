@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
 from curation.cli.completion import among, reasons, stages
@@ -29,16 +31,45 @@ def report(run: str) -> None:
 
 @click.command()
 @RUN
-@click.argument("key", metavar="ID_OR_URL")
+@click.argument("key", metavar="[ID_OR_URL]", required=False)
+@click.option(
+    "--step",
+    type=click.IntRange(1),
+    help="Where DIR is a model: the documents that this step of its training saw.",
+)
+@click.option(
+    "--run",
+    "trained_on",
+    type=click.Path(path_type=Path),
+    help="Where DIR is a model: the run that it was trained on.  [default: where it was then]",
+)
 @json_option
-def explain(run: str, key: str, as_json: bool) -> None:
+def explain(
+    run: str, key: str | None, step: int | None, trained_on: Path | None, as_json: bool
+) -> None:
     """Tell what became of a document, stage by stage, with the evidence. A URL shows every capture and reject.
+
+    Where DIR is a model, tell which documents a step of its training saw, or which steps saw a
+    document.
 
     \b
     Examples:
       curation explain RUN https://example.org/page
       curation explain RUN wikipedia-000042
+      curation explain MODEL --step 120
+      curation explain MODEL wikipedia-000042
     """
+    from curation.gpt3.positions import is_model
+
+    if is_model(Path(run)):
+        from curation.cli.steps_seen import explain_model
+
+        return explain_model(Path(run), key, step, trained_on, as_json)
+    if key is None or step is not None or trained_on is not None:
+        raise click.UsageError(
+            f"{run} is not a model: give the id or URL of a document of a run, without --step and "
+            "--run."
+        )
     from curation.inspect.evidence.fate import fate
     from curation.inspect.terminal.explain import explain as explained
     from curation.inspect.terminal.explain import need_found

@@ -198,7 +198,7 @@ def decontaminate(
 
 @click.command()
 @inputs_argument
-@config_options(TokenizeConfig, "encoding")
+@config_options(TokenizeConfig, "encoding", "end_of_text")
 @config_options(MixConfig, "by")
 @column_options()
 @out_option
@@ -214,6 +214,7 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     Example:
       curation tokenize RUN/kept --out TOKENS
       curation tokenize RUN/kept --by extra.cluster_size --out TOKENS   (for mix --by)
+      curation tokenize RUN --encoding tokenizer.json --out TOKENS
     """
     if settings["mix"].get("by", "").startswith("language"):
         settings["extract"] = {"table_languages": True}

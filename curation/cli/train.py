@@ -41,8 +41,8 @@ def require_torch(what: str) -> None:
     "--size",
     default="tiny",
     show_default=True,
-    help="tiny, small-cpu, or one of the paper's: 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, 175B, "
-    "gpt2-117M, gpt2-345M, gpt2-762M, gpt2-1542M, gpt1.",
+    help="minute, tiny, small-cpu, or one of the papers': 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, "
+    "175B, gpt2-117M, gpt2-345M, gpt2-762M, gpt2-1542M, gpt1.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Folder for checkpoints and log.jsonl."
@@ -94,14 +94,18 @@ def train(
 ) -> None:
     """Train GPT-3, GPT-2 or GPT-1 on the token shards in SHARDS, a run directory or a folder with shards.json.
 
-    Goes on from the newest checkpoint in --out when there is one. Ends with the validation loss of
-    each dataset and a short sample. Several processes: torchrun --nproc-per-node 8 -m curation
-    train ...
+    Goes on from the newest checkpoint in --out when there is one. Prints the model's words at the
+    start, half way and at the end, the curve of its loss, and its validation loss. With --seconds
+    and no --tokens the learning rate follows the clock. ctrl-C saves the step it is at.
+
+    Several processes: torchrun --nproc-per-node 8 -m curation train ...
 
     \b
     Example:
       curation train RUN --size tiny --out RUN/model
       curation train RUN --size gpt1 --out RUN/gpt1
+      curation train RUN --size minute --seconds 60 --out RUN/model
+      curation train nanogpt/data/openwebtext --encoding gpt2 --size 125M --out model
       curation train --plan --size 175B --gpus 512 --watts 300 --pue 1.1
     """
     options = Options(progress=True, **settings["options"])
@@ -117,9 +121,15 @@ def train(
     need_finished(shards, "mix")
     from curation.gpt3.train import train as trained
 
-    result = trained(shards, out, size, options)
+    try:
+        result = trained(shards, out, size, options)
+    except KeyboardInterrupt:
+        _say_saved(out)
+        raise
     if result.first_rank:
-        _show(result, options.seed)
+        _show(result, options)
+    if result.stopped_by:
+        raise click.exceptions.Exit(128 + result.stopped_by)
 
 
 def need_finished(folder: Path, until: str) -> None:
@@ -162,21 +172,38 @@ def _plan_text(size: str, machines: Machines, options: Options) -> str:
     )
 
 
-def _show(result: Result, seed: int) -> None:
-    from curation.gpt3.generate import generate as generated
+def _show(result: Result, options: Options) -> None:
+    from curation.gpt3.display import ending
 
+    log = result.checkpoint.parent / "log.jsonl"
     say(
         f"{result.checkpoint}: step {result.step}, {result.tokens:,} of {result.budget_tokens:,} "
         "tokens"
     )
+    for line in ending(result.checkpoint, log, options.seed):
+        say(line)
     for dataset, loss in result.validation.items():
         bits = result.bits_per_byte.get(dataset)
         text = "" if bits is None else f", {bits:.4f} bits per byte"
         say(f"validation loss {dataset}: {loss:.4f} nats per token{text}")
-    say(
-        "sample: "
-        + generated(result.checkpoint, "", max_tokens=40, temperature=0.8, seed=seed).strip()
-    )
+    if result.stopped_by:
+        say(f"Stopped early: step {result.step} is saved. The same command goes on from it.")
+    elif result.finished:
+        say("All tokens of the budget are read. Mix more, or train another size.")
+    else:
+        longer = "--seconds" if options.seconds is not None else "--max-steps"
+        say(
+            f"The same command goes on from step {result.step}; a larger {longer} takes it further."
+        )
+
+
+def _say_saved(out: Path) -> None:
+    """What an interrupted run has kept."""
+    from curation.gpt3 import checkpoint
+
+    saved = checkpoint.steps(out)
+    kept = f"the newest checkpoint is {saved[-1]}" if saved else "no checkpoint was saved yet"
+    say(f"\nInterrupted: {kept}. Steps after it are trained again.", err=True)
 
 
 @click.command()

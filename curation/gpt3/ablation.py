@@ -6,8 +6,14 @@ The effect of an arm on a held-out dataset is its loss less that of the arm `raw
 and by window; its 95 % interval counts what differs between seeds (training order and initial
 weights) and between windows (which text happened to be held out), added as variances.
 
+Each arm against `raw` on each dataset is a look of its own. Where nothing differs, one of nine
+95 % intervals or more would miss 0 in up to 45 % of all ablations. So a difference is judged by
+Bonferroni's interval: all of them hold at once with 95 %. The one of a single comparison stands
+beside it.
+
 Cost: arms * seeds trainings. Trap: with three seeds Student's t has two degrees of freedom, so
-intervals are wide, as they should be.
+intervals are wide, as they should be: for nine comparisons three times as wide as for one. With ten
+seeds they are 1.6 times as wide.
 """
 
 from __future__ import annotations
@@ -55,21 +61,26 @@ class Settings:
 class Effect:
     """An arm's loss on one held-out dataset, in nats per token, and its difference from `raw`.
 
-    `half_width` is half of the 95 % interval of the difference.
+    `half_width` is half of the interval of the difference which holds with 95 % together with those
+    of all other comparisons, `single_half_width` half of its own 95 % interval.
     """
 
     loss: float
     by_seed: list[float]
     difference: float
     half_width: float
+    single_half_width: float
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """What an ablation found: arm -> held-out dataset -> effect."""
+    """What an ablation found: arm -> held-out dataset -> effect; and how many comparisons the
+    intervals are for.
+    """
 
     settings: Settings
     losses: dict[str, dict[str, Effect]]
+    comparisons: int
 
 
 def measure(
@@ -115,7 +126,7 @@ def measure(
         for arm, datasets_of_arm in by_seed.items()
     }
     settings = Settings(size.name, tokens, seeds, held_out_windows, size.context)
-    return Ablation(settings, effects(stacked))
+    return Ablation(settings, effects(stacked), comparisons(stacked))
 
 
 def _held_out_losses(
@@ -166,29 +177,42 @@ def effects(losses: Mapping[str, Mapping[str, Losses]]) -> dict[str, dict[str, E
     >>> round(effect.loss, 3), round(effect.difference, 3), round(effect.half_width, 3)
     (4.6, -1.0, 0.0)
     """
+    count = comparisons(losses)
     return {
-        arm: {name: _effect(values, losses[BASE][name]) for name, values in losses_of_arm.items()}
+        arm: {
+            name: _effect(values, losses[BASE][name], count)
+            for name, values in losses_of_arm.items()
+        }
         for arm, losses_of_arm in losses.items()
     }
 
 
-def _effect(losses: Losses, base: Losses) -> Effect:
+def comparisons(losses: Mapping[str, Mapping[str, Losses]]) -> int:
+    """How many differences are looked at: each arm but `raw`, on each dataset; at least 1."""
+    return max(1, sum(len(datasets) for arm, datasets in losses.items() if arm != BASE))
+
+
+def _effect(losses: Losses, base: Losses, count: int) -> Effect:
     difference = losses - base
     return Effect(
         loss=float(losses.mean()),
         by_seed=losses.mean(1).tolist(),
         difference=float(difference.mean()),
-        half_width=half_width(difference),
+        half_width=half_width(difference, count),
+        single_half_width=half_width(difference),
     )
 
 
-def half_width(values: Losses) -> float:
+def half_width(values: Losses, comparisons: int = 1) -> float:
     """Half of the 95 % interval of the mean of float64[seeds, windows]: variance of seed means and
     of window means, added.
+
+    With more than one comparison, that of the interval of each which holds with all others at once
+    with 95 % or more, however they hang together (Bonferroni: each misses with 5 % / comparisons).
     """
     from scipy import stats
 
     seeds, count = values.shape
     of_seeds = values.mean(1).var(ddof=1) / seeds
     of_windows = values.mean(0).var(ddof=1) / count if count > 1 else 0.0
-    return float(stats.t.ppf(0.975, seeds - 1) * math.sqrt(of_seeds + of_windows))
+    return float(stats.t.ppf(1 - 0.025 / comparisons, seeds - 1) * math.sqrt(of_seeds + of_windows))

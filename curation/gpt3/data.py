@@ -1,15 +1,17 @@
 """Token shards as training windows, by memory map.
 
-A folder of token shards holds `shards.json` and, for each name in it, `NAME.bin` (little-endian
-tokens, nothing else) and mostly `NAME.idx` (Megatron's indexed dataset layout, read here only to
-see whether the `.bin` is whole).
-
 The shards are one stream in the order of `shards.json`. Window k is tokens k * context .. (k + 1) *
 context of it, both ends included: context + 1 tokens read, stride context, so each token is
 predicted once and a tail shorter than a window goes on in the next shard. A shard's windows (those
 that start in it, or in the tail before it) are visited in a permutation keyed by seed, shard name
 and window number. So a position is one number, however many ranks share a step, and the windows of
 a step are taken in order.
+
+Epochs stay apart: `shards.json` says at which tokens of a shard a new epoch of some text begins.
+Windows are permuted between two such places only, and a window that holds one is visited between
+those before it and those after it. So no token of an epoch is visited before one of the epoch
+before it. Shards without the places (of an earlier version, or of another program) are permuted
+as a whole.
 
 Cost: the permutation of a shard is made when it is entered, about 1 microsecond a window. Trap: the
 stream is never repeated; a second pass over the corpus is `mix`'s business, which places whole
@@ -19,153 +21,18 @@ epochs into the shards.
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import xxhash
 from numpy.typing import NDArray
 
-from curation import store
 from curation.errors import InputError
-from curation.kernels.indexed import read_index
+from curation.gpt3.shards import DTYPES, Shards, open_shards
 
-DTYPES: dict[str, np.dtype[Any]] = {"uint16": np.dtype("<u2"), "uint32": np.dtype("<u4")}
-
-
-@dataclass(frozen=True)
-class Shards:
-    """A folder of token shards, as its `shards.json` describes it; names are without the `.bin`."""
-
-    folder: Path
-    encoding: str
-    vocabulary: int
-    end_of_text: int
-    dtype: np.dtype[Any]
-    train: tuple[str, ...]
-    validation: dict[str, tuple[str, ...]]
-
-    def tokens(self, name: str) -> int:
-        """How many tokens the shard holds, judged by the size of its file."""
-        return self.path(name).stat().st_size // self.dtype.itemsize
-
-    def path(self, name: str) -> Path:
-        return self.folder / f"{name}.bin"
-
-    def digest(self) -> str:
-        """sha256 of what a position in the train shards depends on: the shards themselves.
-
-        That is encoding, token type, and the name, length and content of each, in their order.
-        """
-        noted = _noted_sha256(self.folder)
-        parts = [
-            [name, self.tokens(name), noted.get(name) or store.sha256(str(self.path(name)))]
-            for name in self.train
-        ]
-        text = json.dumps([self.encoding, self.vocabulary, self.dtype.str, parts])
-        return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _noted_sha256(folder: Path) -> dict[str, str]:
-    """Shard -> sha256 of its `.bin`, from the manifest that `mix` writes last.
-
-    A shard that is newer than the manifest is left out, and so are all where the manifest cannot be
-    read: their content must be.
-    """
-    manifest = folder / "manifest.parquet"
-    if not manifest.is_file():
-        return {}
-    try:
-        rows = store.read_table(str(manifest), ["name", "sha256"]).to_pylist()
-    except (pa.ArrowInvalid, KeyError):
-        return {}
-    written = manifest.stat().st_mtime_ns
-    files = ((row, folder / f"{row['name']}.bin") for row in rows)
-    return {
-        row["name"]: row["sha256"]
-        for row, file in files
-        if file.is_file() and file.stat().st_mtime_ns <= written
-    }
-
-
-def open_shards(path: Path) -> Shards:
-    """The token shards in `path`, a folder with `shards.json` or a run directory with `shards/` in
-    it.
-
-    Raises InputError when a file is missing, of another size than its index says, or not what was
-    announced.
-    """
-    folder = next((f for f in (path, path / "shards") if (f / "shards.json").is_file()), None)
-    if folder is None:
-        raise InputError(
-            f"{path} holds no token shards (no shards.json in it nor in its folder shards/); "
-            "give a run directory after `curation mix`, or the folder itself"
-        )
-    listing = folder / "shards.json"
-    try:
-        raw = json.loads(listing.read_bytes())
-        dtype = str(raw["dtype"])
-        if dtype not in DTYPES:
-            raise InputError(f"{listing}: dtype {dtype!r} is not one of {', '.join(DTYPES)}")
-        shards = Shards(
-            folder=folder,
-            encoding=str(raw["encoding"]),
-            vocabulary=int(raw["vocabulary"]),
-            end_of_text=int(raw["end_of_text"]),
-            dtype=DTYPES[dtype],
-            train=tuple(raw["train"]),
-            validation={str(name): tuple(parts) for name, parts in raw["validation"].items()},
-        )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{listing} is not a list of token shards ({type(error).__name__}: {error}); run "
-            "`curation mix` again"
-        ) from error
-    for name in (*shards.train, *(part for parts in shards.validation.values() for part in parts)):
-        _check_shard(shards, name)
-    tokens = sum(shards.tokens(name) for name in shards.train)
-    if raw.get("tokens", tokens) != tokens:
-        raise InputError(
-            f"{listing} announces {raw['tokens']:,} training tokens, but its files hold {tokens:,} "
-            f"of {dtype}: they are of another dtype, or cut short; run `curation mix` again"
-        )
-    return shards
-
-
-def _check_shard(shards: Shards, name: str) -> None:
-    path = shards.path(name)
-    if not path.is_file():
-        raise InputError(
-            f"{path} is listed in shards.json but is not there; run `curation mix` again"
-        )
-    size, width = path.stat().st_size, shards.dtype.itemsize
-    if size % width:
-        raise InputError(
-            f"{path} has {size:,} bytes, not a multiple of {width} as {shards.dtype.name} tokens "
-            "need: it is cut short or of another dtype; run `curation mix` again"
-        )
-    announced = _index_tokens(path.with_suffix(".idx"))
-    if announced is not None and announced * width != size:
-        raise InputError(
-            f"{path} has {size:,} bytes, but its .idx announces {announced:,} tokens of {width} "
-            f"bytes ({announced * width:,} bytes): it is cut short or of another dtype; run "
-            "`curation mix` again"
-        )
-
-
-def _index_tokens(path: Path) -> int | None:
-    """The number of tokens a Megatron index announces; None where there is no index."""
-    if not path.is_file():
-        return None
-    try:
-        lengths, _ = read_index(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path}: {error}; run `curation mix` again") from error
-    return int(lengths.sum())
+__all__ = ["DTYPES", "Shards", "Windows", "open_shards", "windows"]
 
 
 @dataclass(frozen=True)
@@ -192,9 +59,30 @@ class Windows:
         """
         if position + count > len(self):
             raise IndexError(f"windows {position} .. {position + count} of {len(self)}")
-        return np.stack(
-            [self.window(self._visited(number)) for number in range(position, position + count)]
-        )
+        return np.stack([self.window(number) for number in self.visited(position, count).tolist()])
+
+    def visited(self, position: int, count: int) -> NDArray[np.int64]:
+        """The numbers of the windows at position .. position + count - 1 in visiting order."""
+        end = position + count
+        if self.seed is None or not count:
+            return np.arange(position, end)
+        shards = np.searchsorted(self.firsts, (position, end - 1), side="right") - 1
+        parts: list[NDArray[np.int64]] = []
+        for shard in range(int(shards[0]), int(shards[1]) + 1):
+            first = self.firsts[shard]
+            parts.append(self._order(shard)[max(0, position - first) : max(0, end - first)])
+        return np.concatenate(parts)
+
+    def positions(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """When windows are visited: the position of each of `numbers` in visiting order."""
+        if self.seed is None:
+            return numbers
+        found = np.empty(len(numbers), np.int64)
+        shards = np.searchsorted(self.firsts, numbers, side="right") - 1
+        for shard in np.unique(shards).tolist():
+            first, own = self.firsts[shard], shards == shard
+            found[own] = first + np.argsort(self._order(shard))[numbers[own] - first]
+        return found
 
     def visited(self, position: int, count: int) -> NDArray[np.int64]:
         """The numbers of the windows at position .. position + count - 1 in visiting order."""
@@ -212,14 +100,28 @@ class Windows:
         start = len(self) * self.context
         return self._read(start, self.starts[-1] - start)
 
-    def _visited(self, position: int) -> int:
-        if self.seed is None:
-            return position
-        shard = int(np.searchsorted(self.firsts, position, side="right")) - 1
+    def _order(self, shard: int) -> NDArray[np.int64]:
+        """The numbers of the windows of shard number `shard`, in the order they are visited."""
+        assert self.seed is not None
         first, last = self.firsts[shard], self.firsts[shard + 1]
-        return first + int(
-            _permutation(self.seed, self.names[shard], last - first)[position - first]
-        )
+        parts = self._parts(shard, first, last)
+        return first + _permutation(self.seed, self.names[shard], last - first, parts)
+
+    def _parts(self, shard: int, first: int, last: int) -> tuple[int, ...]:
+        """The windows of a shard, counted from its first, at which a part begins that is permuted
+        by itself; a window that holds the first token of an epoch, and one before it, is a part.
+        """
+        # The first window may begin in the tail of an earlier shard.
+        earliest = int(np.searchsorted(self.starts, first * self.context, side="right")) - 1
+        places = [
+            self.starts[number] + place
+            for number in range(earliest, shard + 1)
+            for place in self.shards.epochs.get(self.names[number], ())
+        ]
+        # Window k holds tokens k * context .. (k + 1) * context.
+        holding = np.unique((np.array(places, np.int64) - 1) // self.context)
+        inside = holding[(holding >= first) & (holding < last)] - first
+        return tuple(np.unique(np.concatenate([inside, inside + 1])).tolist())
 
     def _read(self, start: int, count: int) -> NDArray[np.int64]:
         shard = int(np.searchsorted(self.starts, start, side="right")) - 1
@@ -253,13 +155,16 @@ def windows(shards: Shards, names: tuple[str, ...], context: int, seed: int | No
 
 
 @functools.lru_cache(maxsize=4)
-def _permutation(seed: int, name: str, count: int) -> NDArray[np.int64]:
-    """The order in which a shard's windows are visited: sorted by a keyed hash of their number."""
+def _permutation(seed: int, name: str, count: int, parts: tuple[int, ...]) -> NDArray[np.int64]:
+    """The order in which a shard's windows are visited: part after part, each sorted by a keyed
+    hash of their number.
+    """
     key = xxhash.xxh3_64_intdigest(f"gpt3/windows/{seed}/{name}".encode())
     hashes = (
         xxhash.xxh3_64_intdigest(number.to_bytes(8, "little"), key) for number in range(count)
     )
-    return np.argsort(np.fromiter(hashes, np.uint64, count), kind="stable")
+    part = np.searchsorted(np.array(parts, np.int64), np.arange(count), side="right")
+    return np.lexsort((np.fromiter(hashes, np.uint64, count), part))
 
 
 @functools.lru_cache(maxsize=16)

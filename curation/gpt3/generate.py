@@ -17,11 +17,13 @@ from curation.errors import MISSHAPEN, InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
+from curation.gpt3.positions import NOTED, vocabulary_beside
 from curation.gpt3.prompts import before_stop
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT3, str, int]:
-    """The model, the name of its encoding and its end-of-text token.
+    """The model, the name of its encoding (or the path of its vocabulary), and its end-of-text
+    token.
 
     `path` is a checkpoint (`.../step-0000100`) or the folder `train` wrote into, whose newest
     checkpoint is taken.
@@ -45,6 +47,7 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
         raise InputError(
             f"{folder / 'state.json'}: encoding and end_of_text expected in its config ({error!r})"
         ) from error
+    encoding = vocabulary_beside(folder, encoding, state.config.get(NOTED))
     return checkpoint.load_model(folder, state.size, device), encoding, end_of_text
 
 

@@ -35,6 +35,11 @@ class Options:
     seconds: float | None = key(
         None, "Stop after this time; the same command goes on later.", least=0
     )
+    encoding: str | None = key(
+        None,
+        "Of shards without shards.json, of nanoGPT or Megatron: a name, or the path of a "
+        "tokenizer.json or SentencePiece model.",
+    )
     seed: int = key(0, "Initial weights and order of the windows.")
     learning_rate: float | None = key(None, "Peak learning rate.  [default: the size's]")
     warmup_tokens: int | None = key(

@@ -9,8 +9,9 @@ newest checkpoint; on the CPU with as many threads and processes the losses are 
 run never disturbed. Lines that a killed run logged after its last checkpoint are dropped and
 written anew.
 
-Trap: `seconds` stops by the clock, so where such a run stops differs from one time to the next;
-`max_steps` does not.
+Trap: `seconds` stops by the clock, and without `tokens` its schedule follows the clock too
+(`pace.py`), so such a run differs from one time to the next; one with `tokens` or `max_steps` does
+not.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,19 +31,24 @@ from curation.errors import InputError, RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, open_shards, windows
+from curation.gpt3.display import words
 from curation.gpt3.log import Log, peak_flops, progress
 from curation.gpt3.model import GPT3, empty, initial_values
 from curation.gpt3.options import Options
+from curation.gpt3.pace import SECONDS, Pace, follows, stoppable
 from curation.gpt3.parallel import Ranks, fill, ranks, split
 from curation.gpt3.pipeline import Stage
 from curation.gpt3.plan import training_flops
+from curation.gpt3.positions import NOTED
 from curation.gpt3.pretrained import load_pretrained, pretrained_size
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate, schedule_for
+from curation.gpt3.shards import keep_vocabulary
 from curation.gpt3.sizes import Size, size_named
 from curation.gpt3.update import Learner, apply, gradient, learner
 from curation.gpt3.validate import validated, validation_loss
 
 __all__ = ["Options", "Result", "train", "validation_loss"]
+SHOWN = {"step": "step", "loss": "loss", "rate": "tokens_per_s", "mfu": "mfu"}  # in the bar
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,8 @@ class Result:
     bits_per_byte: dict[str, float]
     checkpoint: Path
     first_rank: bool = True
+    stopped_by: int = 0  # the signal that ended it early
+    finished: bool = False  # whether the budget is used up
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,7 @@ class _Plan:
     schedule: Schedule
     train: Windows
     total: int  # windows in the budget
+    follows: str  # what the schedule follows: tokens, or seconds
     config: dict[str, Any]
 
 
@@ -81,12 +91,13 @@ def train(shards: Path, out: Path, size: Size | str, options: Options | None = N
     """
     options = options or Options()
     chosen = shaped(size_named(size) if isinstance(size, str) else size, options)
-    plan = _plan(open_shards(shards), chosen, options)
+    plan = _plan(open_shards(shards, options.encoding), chosen, options, follows(out, options))
     parallel = (options.tensor_parallel, options.fsdp, options.pipeline_parallel)
     with ranks(options.device, plan.size, *parallel) as here:
         if here.first:
             out.mkdir(parents=True, exist_ok=True)
             checkpoint.remove_unfinished(out)
+            keep_vocabulary(plan.shards, out)
         here.wait()
         this, state = _start(plan, out, options, here)
         with (
@@ -108,7 +119,7 @@ def shaped(size: Size, options: Options) -> Size:
     )
 
 
-def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
+def _plan(shards: Shards, size: Size, options: Options, followed: str) -> _Plan:
     """Everything that is fixed before the first step; refuses a budget that the shards
     cannot fill.
     """
@@ -127,7 +138,7 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
             f"{shards.folder} hold {tokens:,} in whole windows of {size.context}; ask for fewer, "
             "or raise `tokens` in the recipe's [mix]"
         )
-    budget = options.tokens or min(size.tokens, tokens)
+    budget = options.tokens or (tokens if followed == SECONDS else min(size.tokens, tokens))
     schedule = schedule_for(
         size,
         max(budget, 1),
@@ -147,14 +158,15 @@ def _plan(shards: Shards, size: Size, options: Options) -> _Plan:
         "size": asdict(size),
         "seed": options.seed,
         "schedule": asdict(schedule),
+        "follows": followed,
         "encoding": shards.encoding,
         "end_of_text": shards.end_of_text,
         "shards_sha256": shards.digest(),
         "init_from": None if options.init_from is None else options.init_from.name,
+        NOTED: str(shards.folder.resolve()),
     }
-    return _Plan(
-        shards, size, schedule, available, budget // size.context, json.loads(json.dumps(config))
-    )
+    whole = budget // size.context
+    return _Plan(shards, size, schedule, available, whole, followed, json.loads(json.dumps(config)))
 
 
 def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learner, State]:
@@ -167,6 +179,8 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
             "(or made before checkpoints noted them), where their position in the data means "
             "nothing; train into another folder, or give the shards that they were trained on"
         )
+    here_now = {key: plan.config[key] for key in (NOTED, "follows")}
+    state = replace(state, config={**state.config, **here_now})
     difference = _difference("", state.config, plan.config)
     if difference:
         raise RunError(
@@ -208,41 +222,50 @@ def _difference(key: str, there: Any, here: Any) -> str:
 def _loop(
     plan: _Plan, out: Path, options: Options, this: Learner, state: State, log: Log, bar: Progress
 ) -> Result:
-    started, first = time.monotonic(), state.step
-    here, losses = this.here, [math.nan]
-    validation: dict[str, Any] | None = None
-    task = bar.add_task(
-        "",
-        total=plan.total,
-        completed=state.window,
-        step=state.step,
-        loss=math.nan,
-        rate=0.0,
-        mfu=0.0,
-    )
-    while not _finished(plan, options, state, here, time.monotonic() - started):
-        state, line = _step(plan, out, this, state)
-        losses.append(line["loss"])
-        log.write(line)
-        bar.update(
-            task,
-            completed=state.window,
-            step=state.step,
-            loss=line["loss"],
-            rate=line["tokens_per_s"],
-            mfu=line["mfu"],
-        )
-        if state.step % options.validate_every == 0:
-            validation = _validation(plan, options, this, state, bar)
-            log.write(validation)
-        if state.step % options.checkpoint_every == 0:
+    started, first, losses = time.monotonic(), state.step, [math.nan]
+    here, validation = this.here, None
+    pace = Pace(options, plan.size, plan.follows, state.tokens, plan.total * plan.size.context)
+    task = bar.add_task("", total=1.0, step=state.step, loss=math.nan, rate=0.0, mfu=0.0)
+    _show_words(plan, options, this, state, bar)
+    half = pace.share(state.step, state.tokens, 0.0) / 2 + 0.5
+    with stoppable(here.data * here.tensor == 1, _sayer(bar)) as stop:
+        while not stop.asked:
+            seconds = time.monotonic() - started
+            if _finished(plan, options, state, here, seconds):
+                break
+            schedule = pace.schedule(plan.schedule, state.tokens, seconds)
+            state, line = _step(plan, out, this, state, schedule)
+            losses.append(line["loss"])
+            log.write(line)
+            share = pace.share(state.step, state.tokens, time.monotonic() - started)
+            _advance(bar, task, share, line)
+            if share >= half:
+                half = math.inf
+                _show_words(plan, options, this, state, bar)
+            if state.step % options.validate_every == 0:
+                validation = _validation(plan, options, this, state, bar)
+                log.write(validation)
+            if state.step % options.checkpoint_every == 0:
+                checkpoint.save(out, state, this.model, this.optimizer, here, options.keep)
+        # Saved first: whoever asked to stop may lose patience.
+        if state.step > first and state.step % options.checkpoint_every:
             checkpoint.save(out, state, this.model, this.optimizer, here, options.keep)
-    if validation is None or validation["step"] != state.step:
+    if not stop.asked and (validation is None or validation["step"] != state.step):
         validation = _validation(plan, options, this, state, bar)
         if state.step > first:
             log.write(validation)
-    if state.step > first and state.step % options.checkpoint_every:
-        checkpoint.save(out, state, this.model, this.optimizer, here, options.keep)
+    return _result(plan, out, state, losses, validation or {}, here, stop.asked)
+
+
+def _result(
+    plan: _Plan,
+    out: Path,
+    state: State,
+    losses: list[float],
+    validation: dict[str, Any],
+    here: Ranks,
+    stopped_by: int,
+) -> Result:
     folders = checkpoint.steps(out)
     if not folders:
         raise InputError(
@@ -253,11 +276,32 @@ def _loop(
         tokens=state.tokens,
         budget_tokens=plan.schedule.budget_tokens,
         loss=losses[-1] if len(losses) > 1 else None,
-        validation=validation["validation"],
-        bits_per_byte=validation["bits_per_byte"],
+        validation=validation.get("validation", {}),
+        bits_per_byte=validation.get("bits_per_byte", {}),
         checkpoint=folders[-1],
         first_rank=here.first,
+        stopped_by=stopped_by,
+        finished=state.window >= plan.total,
     )
+
+
+def _advance(bar: Progress, task: Any, share: float, line: dict[str, Any]) -> None:
+    shown = {key: line[name] for key, name in SHOWN.items()}
+    bar.update(task, completed=share, **shown)
+
+
+def _sayer(bar: Progress) -> Callable[[str], None]:
+    return lambda text: bar.console.print(text, markup=False, highlight=False)
+
+
+def _show_words(plan: _Plan, options: Options, this: Learner, state: State, bar: Progress) -> None:
+    """A sample of the model, for whoever watches; several processes hold no whole model."""
+    if not options.progress or this.here.data * this.here.tensor > 1:
+        return
+    shards = plan.shards
+    text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
+    if text is not None:
+        _sayer(bar)(f"step {state.step}, its words: {text}")
 
 
 def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds: float) -> bool:
@@ -268,18 +312,20 @@ def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds:
     return options.seconds is not None and here.agreed(seconds >= options.seconds)
 
 
-def _step(plan: _Plan, out: Path, this: Learner, state: State) -> tuple[State, dict[str, Any]]:
+def _step(
+    plan: _Plan, out: Path, this: Learner, state: State, schedule: Schedule
+) -> tuple[State, dict[str, Any]]:
     """One optimiser step: the state after it and its line for the log; the last batch may be
     smaller.
     """
     started = time.monotonic()
     context = plan.size.context
-    count = min(batch_windows(plan.schedule, state.tokens), plan.total - state.window)
+    count = min(batch_windows(schedule, state.tokens), plan.total - state.window)
     window = state.window + count
     after = replace(state, step=state.step + 1, window=window, tokens=window * context)
     # Counted with this batch: without it the first step of a warm-up would have rate 0 and learn
     # nothing.
-    rate = learning_rate(plan.schedule, after.tokens)
+    rate = learning_rate(schedule, after.tokens)
     step = gradient(this, plan.train, state.window, count)
     if not step.finite:
         kept = checkpoint.steps(out)

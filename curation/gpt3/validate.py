@@ -41,7 +41,7 @@ def validated(
     with autocast:
         for dataset, names in shards.validation.items():
             held_out = windows(shards, names, model.size.context, seed=None)
-            lengths = token_bytes(shards.encoding, shards.vocabulary, shards.end_of_text)
+            lengths = token_bytes(shards.encoding_path, shards.vocabulary, shards.end_of_text)
             loss = held_out_loss(model, held_out, limit, per_pass, here, lengths)
             if loss is not None:
                 losses[dataset] = loss

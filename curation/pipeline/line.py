@@ -271,7 +271,7 @@ _OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {
     "classify": classify.outside,
     "dedup": lambda rundir, plan: dedup_index.identity(rundir),
     "decontaminate": lambda rundir, plan: benchmarks.asked(rundir),
-    "tokenize": lambda rundir, plan: rundir.recipe.mix.by,
+    "tokenize": tokenize.outside,
 }
 
 

@@ -19,6 +19,7 @@ from typing import Any, Literal
 
 from curation import store
 from curation.errors import InputError, RecipeError, did_you_mean
+from curation.kernels.vocabularies import is_file
 from curation.recipe.filter import (
     LISTS,
     FilterConfig,
@@ -151,6 +152,12 @@ def resolved(recipe: Recipe, folder: str) -> Recipe:
             recipe.decontaminate,
             benchmarks=tuple(map(absolute, recipe.decontaminate.benchmarks)),
             catalogue=absolute(recipe.decontaminate.catalogue),
+        ),
+        tokenize=dataclasses.replace(
+            recipe.tokenize,
+            encoding=absolute(recipe.tokenize.encoding)
+            if is_file(recipe.tokenize.encoding)
+            else recipe.tokenize.encoding,
         ),
     )
 

@@ -206,7 +206,17 @@ class DecontaminateConfig:
 class TokenizeConfig:
     """[tokenize]: byte-pair tokens."""
 
-    encoding: str = key("gpt2", "A name that tiktoken knows; `gpt2` needs no network.")
+    encoding: str = key(
+        "gpt2",
+        "A name that tiktoken knows (`gpt2` needs no network), or the path of a tokenizer.json "
+        "(.json) or of a SentencePiece model (.model).",
+    )
+    end_of_text: str = key(
+        "",
+        "The token that ends a document, of a vocabulary in a file.  [default: its <|endoftext|>, "
+        "</s>, <eos> or the like]",
+        of_tables=False,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ def ablation_page(result: Ablation) -> str:
         f"{settings.tokens:,} training tokens each, scored on {settings.windows} windows of "
         f"{settings.context} tokens of each corpus, held out by site or by work. Near duplicates of "
         "held-out texts are in no arm. Differences are in nats per token, paired by seed and "
-        "window; below 0, curation helps. Intervals (95 %) count seeds and held-out windows."
+        "window; below 0, curation helps. Intervals count seeds and held-out windows, and hold for "
+        f"all {result.comparisons} comparisons at once with 95 % (Bonferroni)."
     )
     sentences = "".join(f"<p>{escape(line)}</p>" for line in verdicts(result))
     losses, heldout, arms = map(

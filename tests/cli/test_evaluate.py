@@ -218,3 +218,21 @@ def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.Monk
     assert written["texts"] == dataclasses.asdict(facts)
     assert "mixture: " in result.output
     assert "<svg" in (out / "ablation.html").read_text()
+
+
+def test_a_bar_is_shown_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    import io
+
+    from rich.console import Console
+
+    from curation.cli import evaluate as module
+
+    for terminal in (True, False):
+        stream = io.StringIO()
+        shown = Console(file=stream, force_terminal=terminal, width=100)
+        monkeypatch.setattr(module, "console", lambda stderr, shown=shown: shown)
+        bar = module.Bar()
+        for done in (0, 3, 8):
+            bar("scoring", done, 8)
+        bar("scoring", 0, 0)
+        assert ("scoring" in stream.getvalue() and "8/8" in stream.getvalue()) == terminal

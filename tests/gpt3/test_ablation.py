@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from curation.errors import InputError
-from curation.gpt3.ablation import Settings, effects, half_width, measure
+from curation.gpt3.ablation import Settings, comparisons, effects, half_width, measure
 from curation.gpt3.sizes import Size
 
 MakeShards = Callable[..., Path]
@@ -24,6 +24,7 @@ def test_every_arm_and_seed_is_trained_once_and_scored(
     assert result.settings == Settings("test", 320, 2, 5, 16)
     raw, mixture = result.losses["raw"]["books"], result.losses["mixture"]["books"]
     assert (raw.difference, raw.half_width) == (0.0, 0.0)
+    assert result.comparisons == 1
     assert mixture.difference == pytest.approx(mixture.loss - raw.loss)
     assert len(raw.by_seed) == 2
     assert raw.by_seed[0] != raw.by_seed[1]
@@ -66,6 +67,33 @@ def test_differences_are_paired() -> None:
     ]
     assert effect.difference == pytest.approx(-0.1)
     assert effect.half_width == pytest.approx(0.0, abs=1e-12)
+
+
+def test_of_nine_intervals_without_a_difference_all_hold_0_19_times_of_20() -> None:
+    """Three arms on three datasets, all alike; and with intervals of one comparison they do not."""
+    generator = np.random.default_rng(1)
+    together = alone = 0
+    for _ in range(300):
+        losses = {
+            arm: {
+                name: generator.normal(0, 1, (4, 1)) + generator.normal(0, 1, (4, 20))
+                for name in ("books", "web", "wiki")
+            }
+            for arm in ("raw", "classify", "dedup", "mixture")
+        }
+        found = [one for arm, of in effects(losses).items() if arm != "raw" for one in of.values()]
+        assert len(found) == comparisons(losses) == 9
+        together += all(abs(one.difference) <= one.half_width for one in found)
+        alone += all(abs(one.difference) <= one.single_half_width for one in found)
+    assert together / 300 > 0.95
+    assert alone < together
+
+
+def test_the_interval_for_nine_is_bonferronis() -> None:
+    """The 99.722 % point of Student's t with two degrees of freedom is 13.360."""
+    values = np.array([[1.0], [2.0], [4.0]])
+    expected = 13.3604 * values.std(ddof=1) / np.sqrt(3)
+    assert half_width(values, 9) == pytest.approx(expected, rel=1e-5)
 
 
 @pytest.mark.parametrize(("seeds", "t"), [(2, 12.706), (3, 4.303), (10, 2.262), (31, 2.042)])

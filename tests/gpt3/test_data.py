@@ -42,7 +42,7 @@ def test_every_token_is_predicted_once(make_shards: MakeShards, lengths: tuple[i
 
 def test_each_window_is_visited_once_shard_after_shard(make_shards: MakeShards) -> None:
     windows = opened(make_shards((700, 900)))
-    order = [windows._visited(position) for position in range(len(windows))]
+    order = windows.visited(0, len(windows)).tolist()
     assert sorted(order[: windows.firsts[1]]) == list(range(windows.firsts[1]))
     assert sorted(order) == list(range(len(windows)))
     assert order != sorted(order)
@@ -50,9 +50,9 @@ def test_each_window_is_visited_once_shard_after_shard(make_shards: MakeShards) 
 
 def test_the_order_hangs_on_the_seed_and_not_on_the_other_shards(make_shards: MakeShards) -> None:
     both, one = opened(make_shards((700, 900), seed=1)), opened(make_shards((700,), seed=2))
-    assert [both._visited(i) for i in range(43)] == [one._visited(i) for i in range(43)]
+    assert both.visited(0, 43).tolist() == one.visited(0, 43).tolist()
     other = opened(both.shards.folder, seed=1)
-    assert [both._visited(i) for i in range(43)] != [other._visited(i) for i in range(43)]
+    assert both.visited(0, 43).tolist() != other.visited(0, 43).tolist()
 
 
 def test_a_batch_is_its_parts(make_shards: MakeShards) -> None:
@@ -68,6 +68,7 @@ class FakeShards:
 
     def __init__(self, lengths: list[int]) -> None:
         self.lengths = lengths
+        self.epochs: dict[str, tuple[int, ...]] = {}
 
     def tokens(self, name: str) -> int:
         return self.lengths[int(name)]
@@ -200,3 +201,51 @@ def test_the_digest_is_that_of_the_content(make_shards: MakeShards) -> None:
     text = json.loads(listing.read_text())
     listing.write_text(json.dumps({**text, "train": text["train"][::-1]}))
     assert data.open_shards(folder).digest() != before
+
+
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=5),
+    st.lists(st.floats(0, 1), max_size=8),
+    st.integers(1, 12),
+)
+def test_no_window_crosses_the_beginning_of_an_epoch(
+    lengths: list[int], shares: list[float], context: int
+) -> None:
+    """For any places: every token before one is visited before every token after it."""
+    shards = FakeShards(lengths)
+    total = sum(lengths)
+    places = sorted({int(share * total) for share in shares})
+    for number, length in enumerate(lengths):
+        start = sum(lengths[:number])
+        own = tuple(place - start for place in places if start <= place < start + length)
+        shards.epochs[str(number)] = own
+    windows = data.windows(shards, tuple(shards.epochs), context, seed=0)
+    order = windows.visited(0, len(windows)).tolist()
+    assert sorted(order) == list(range(len(windows)))
+    visited = [
+        token for number in order for token in range(number * context, (number + 1) * context)
+    ]
+    for place in places:
+        last_before = max((i for i, token in enumerate(visited) if token < place), default=-1)
+        first_after = min(
+            (i for i, token in enumerate(visited) if token >= place), default=len(visited)
+        )
+        assert last_before < first_after
+    half = len(order) // 2
+    parts = [windows.visited(0, half), windows.visited(half, len(order) - half)]
+    assert np.concatenate(parts).tolist() == order
+
+
+def test_the_places_of_epochs_are_read_and_belong_to_the_digest(make_shards: MakeShards) -> None:
+    folder = make_shards()
+    before = data.open_shards(folder)
+    listing = folder / "shards.json"
+    text = json.loads(listing.read_text())
+    listing.write_text(json.dumps({**text, "epochs": {"train-00001": [0, 450]}}))
+    after = data.open_shards(folder)
+    assert (before.epochs, after.epochs) == ({}, {"train-00001": (0, 450)})
+    assert before.digest() != after.digest()
+    # Window 71 holds token 1,150, at which an epoch begins, and window 43 token 700.
+    order = opened(folder).visited(0, 99).tolist()
+    assert (order[43], order[71]) == (43, 71)
+    assert (sorted(order[44:71]), sorted(order[72:])) == ([*range(44, 71)], [*range(72, 99)])

@@ -81,7 +81,7 @@ def test_the_size_of_gpt1() -> None:
 
 def test_an_unknown_size_lists_those_there_are() -> None:
     with pytest.raises(
-        InputError, match=r"no size '125m'; choose one of tiny, .*175B.*gpt2-117M.*gpt1"
+        InputError, match=r"no size '125m'; choose one of minute, tiny, .*175B.*gpt2-117M.*gpt1"
     ):
         size_named("125m")
 

@@ -81,6 +81,6 @@ def test_scaling_runs_from_top_to_bottom(
     monkeypatch.setenv("OMP_NUM_THREADS", "1")  # does not wait for a busy second core
     said, pictures = run(SCALING)
     assert said.count("validation loss") == 4  # a line for each size
-    assert "petaflop/s-days" in said
+    assert "slope of log L against log C" in said
     assert "residuals: " in said
     assert pictures == 1

@@ -7,6 +7,9 @@ import click
 from curation.cli.lazy import LazyGroup, Sections
 
 SECTIONS: Sections = {
+    "Before training": {
+        "vocabulary": ("tune.vocabulary:vocabulary", "Learn a vocabulary from your text."),
+    },
     "GPT-1": {
         "finetune": ("tune.finetune:finetune", "Fine-tune a model on a task with labels."),
     },

@@ -21,8 +21,8 @@ from curation import store
 from curation.inspect.check.shards import Problems, shard_index
 from curation.inspect.evidence.fate import common_grams, owners_of
 from curation.kernels import grams
-from curation.kernels.bpe import encoding
 from curation.kernels.buffers import text_buffers
+from curation.rundir.encodings import run_encoding
 from curation.stages.decontaminate.benchmarks import load_table
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _texts(rundir: RunDirectory, name: str) -> Iterator[tuple[int, list[str]]]:
     path, index = rundir.path("shards", name + ".bin"), shard_index(rundir, name)
     if index is None or not store.exists(path):
         return
-    coder = encoding(facts["encoding"])
+    coder = run_encoding(rundir)
     words = [
         b"" if i == facts["end_of_text"] else _bytes(coder, i) for i in range(facts["vocabulary"])
     ]

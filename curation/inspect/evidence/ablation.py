@@ -1,6 +1,7 @@
 """The result of `curation ablate`: losses of each arm on held-out text, and how texts were made.
 
-Trap: a difference whose interval holds 0 is no finding; the sentences say so.
+Trap: a difference whose interval holds 0 is no finding; the sentences say so. The interval is the
+one that holds for all comparisons at once: nine looks find something by chance more often than one.
 """
 
 from __future__ import annotations
@@ -34,22 +35,26 @@ class Settings:
 class Loss:
     """An arm's loss on a held-out corpus, in nats per token.
 
-    `by_seed`: of each model. `difference`: from the arm raw; `half_width`: of its 95 % interval.
+    `by_seed`: of each model. `difference`: from the arm raw; `half_width`: of its interval, which
+    holds with 95 % together with those of all other comparisons; `single_half_width`: of its own.
     """
 
     loss: float
     difference: float
     half_width: float
+    single_half_width: float
     by_seed: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Ablation:
-    """The result; `losses`: arm -> held-out corpus."""
+    """The result; `losses`: arm -> held-out corpus; `comparisons`: how many intervals hold at
+    once."""
 
     settings: Settings
     losses: dict[str, dict[str, Loss]]
     texts: TextFacts
+    comparisons: int
 
 
 def ablation(measured: Mapping[str, Any], texts: TextFacts) -> Ablation:
@@ -61,7 +66,7 @@ def ablation(measured: Mapping[str, Any], texts: TextFacts) -> Ablation:
         }
         for arm, corpora in measured["losses"].items()
     }
-    return Ablation(Settings(**measured["settings"]), losses, texts)
+    return Ablation(Settings(**measured["settings"]), losses, texts, measured["comparisons"])
 
 
 def loss_listing(result: Ablation) -> Listing:
@@ -69,14 +74,17 @@ def loss_listing(result: Ablation) -> Listing:
     rows = []
     for arm, corpora in result.losses.items():
         for name, loss in corpora.items():
-            against = (f"{loss.difference:+.4f}", f"{loss.half_width:.4f}")
-            rows.append((arm, name, f"{loss.loss:.4f}", *(("", "") if arm == BASE else against)))
-    head = ("arm", "held-out corpus", "loss", "against raw", "± 95 %")
+            widths = (f"{loss.half_width:.4f}", f"{loss.single_half_width:.4f}")
+            against = (f"{loss.difference:+.4f}", *widths)
+            rows.append((arm, name, f"{loss.loss:.4f}", *(("",) * 3 if arm == BASE else against)))
+    together = f"± 95 %, all {result.comparisons} at once"
+    head = ("arm", "held-out corpus", "loss", "against raw", together, "± 95 %, alone")
     return listing("", head, rows, left=(0, 1))
 
 
 def verdicts(result: Ablation) -> list[str]:
-    """A sentence for each arm but raw: where its loss is lower, higher, or not told apart."""
+    """A sentence for each arm but raw: where its loss is lower, higher, or not told apart, all
+    comparisons taken together; and what they rest on."""
     sentences = []
     for arm, corpora in result.losses.items():
         if arm == BASE:
@@ -90,6 +98,10 @@ def verdicts(result: Ablation) -> list[str]:
             outcomes.setdefault(outcome, []).append(name)
         parts = (f"{outcome} on {', '.join(names)}" for outcome, names in outcomes.items())
         sentences.append(f"{arm}: {'; '.join(parts)}")
+    sentences.append(
+        f"{result.comparisons} comparisons: their intervals hold at once with 95 % (Bonferroni), "
+        f"{result.settings.seeds} seeds each. No difference told does not mean that there is none."
+    )
     return sentences
 
 

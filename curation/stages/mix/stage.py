@@ -6,7 +6,8 @@ documents its own (see `mixture.py`). Copy e of a chunk stands at position
 (e + uniform(seed, "mix/e", content and chunk number)) / epochs of the whole; positions of 1 and
 more do not take part. The shard is floor(position * shards), the order inside it that of position.
 One formula: the weights hold in expectation in every shard, every complete epoch ends before the
-next begins, and nothing depends on engine or order.
+next begins, and nothing depends on engine or order. `shards.json` says at which tokens of a shard
+an epoch begins (`epochs`), so that a reader which permutes a shard can keep epochs apart.
 
 Cost: reads the tokens once, moves them once by shuffle. Memory: a row group while emitting, one
 batch while writing.
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -32,7 +33,9 @@ from curation.kernels import indexed
 from curation.recipe.groups import in_order
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.encodings import copy_vocabulary
 from curation.rundir.results import ShardResult, run_once
+from curation.stages.mix.epochs import epoch_starts, keys_at
 from curation.stages.mix.groups import (
     count_shard,
     document_epochs,
@@ -46,7 +49,7 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 2
+VERSION = 3
 CHUNK_TOKENS = 32_768  # a longer piece is placed in parts, else one book fills whole batches
 BATCH_BYTES = 4 << 20
 
@@ -59,6 +62,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     counted = engine.map("mix: count", partial(count_shard, rundir), shards)
     shares = shares_of(rundir, shards, counted)  # may refuse: nothing is written before
     if borrowed:
+        source = shards[0].files[0].path.rpartition("/")[0].rpartition("/")[0]
+        copy_vocabulary(source, facts, rundir.path("tokens"))
         store.write_json(rundir.path("tokens", "encoding.json"), facts)
         engine.map("mix: gather", partial(borrow_shard, rundir), shards)
     identities = tuple(
@@ -71,6 +76,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     digest = config_digest("mix", *parts)
     manifest = rundir.path("shards", "manifest.parquet")
     names = shard_names(rundir)
+    starts = epoch_starts(shares, rundir.recipe.mix.shards)
 
     def make() -> ShardResult:
         for old in (manifest, rundir.path("shards", "shards.json")):
@@ -81,13 +87,15 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
             partial(emit_chunks, rundir, shares),
             shards,
             len(names),
-            partial(write_shard, rundir, names, digest),
+            partial(write_shard, rundir, names, digest, starts),
             schema.CHUNKS,
             ["key", "content", "dataset", "id", "chunk", "epoch"],
         )
-        store.write_json(rundir.path("shards", "shards.json"), _shards_json(rundir, shares, rows))
+        facts = store.read_json(rundir.path("tokens", "encoding.json"))
+        copy_vocabulary(rundir.path("tokens"), facts, rundir.path("shards"))
+        store.write_json(rundir.path("shards", "shards.json"), _shards_json(facts, shares, rows))
         with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
-            writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))
+            writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))  # leaves `epochs` out
         return ShardResult(digest)
 
     run_once(manifest, digest, make)
@@ -149,14 +157,15 @@ def shard_names(rundir: RunDirectory) -> list[str]:
 
 
 def _shards_json(
-    rundir: RunDirectory, shares: list[Share], rows: list[dict[str, Any]]
+    facts: dict[str, Any], shares: list[Share], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    """What the trainer reads first."""
+    """What the trainer reads first; `facts` are of the encoding."""
     return {
-        **store.read_json(rundir.path("tokens", "encoding.json")),
+        **facts,
         "train": [row["name"] for row in rows if row["split"] == "train"],
         "validation": {s.dataset: [f"validation-{s.dataset}-00000"] for s in shares},
         "tokens": sum(row["tokens"] for row in rows if row["split"] == "train"),
+        "epochs": {row["name"]: row["epochs"] for row in rows if row["epochs"]},
         "mixture": [
             {
                 "dataset": s.dataset,
@@ -172,7 +181,8 @@ def _shards_json(
 
 
 def _drop_others(rundir: RunDirectory, names: list[str]) -> None:
-    """Remove shards that this mixture does not have: a reader of the folder must not find them."""
+    """Remove shards, and a vocabulary, that this mixture does not have: a reader of the folder must
+    not find them."""
     folder = rundir.path("shards")
     for file in store.listing(folder):
         stem, _, kind = file.name.rpartition(".")
@@ -269,7 +279,7 @@ def _rows(
     epoch: int,
 ) -> Iterator[pa.RecordBatch]:
     """Rows of schema.CHUNKS, a few megabytes at a time."""
-    key = (at * 2.0**63).astype(np.int64)
+    key = keys_at(at)
     sizes = np.cumsum([len(chunks.tokens[i]) for i in chosen.tolist()], dtype=np.int64)
     total = int(sizes[-1]) if len(sizes) else 0
     bounds = np.searchsorted(sizes, np.arange(BATCH_BYTES, total + BATCH_BYTES, BATCH_BYTES))
@@ -304,16 +314,19 @@ def write_shard(
     rundir: RunDirectory,
     names: list[str],
     digest: str,
+    starts: Sequence[npt.NDArray[np.int64]],
     part: int,
     batches: Iterator[pa.RecordBatch],
 ) -> dict[str, Any]:
     """Write one shard's `.bin` (and `.parquet`, where asked for), then its `.idx`; returns its
-    manifest row."""
+    manifest row, and the tokens at which epochs begin (`starts` has their keys)."""
     facts = store.read_json(rundir.path("tokens", "encoding.json"))
     dtype = np.dtype(facts["dtype"]).newbyteorder("<")
     name = names[part]
     datasets = np.zeros(len(rundir.recipe.dataset), np.int64)
     lengths: list[npt.NDArray[np.int64]] = []
+    keys = starts[part] if part < len(starts) else np.zeros(0, np.int64)
+    places = np.zeros(len(keys), np.int64)
     ends = 0
     state = hashlib.sha256()
     with contextlib.ExitStack() as files:
@@ -329,6 +342,8 @@ def write_shard(
             file.write(data)
             state.update(data)
             lengths.append(sizes)
+            before = np.searchsorted(batch.column("key").to_numpy(), keys)
+            places += np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])[before]
             np.add.at(datasets, batch.column("dataset").to_numpy(), sizes)
             tokens = np.frombuffer(data, dtype)
             ends += int((tokens == facts["end_of_text"]).sum())
@@ -344,6 +359,7 @@ def write_shard(
         "ends": ends,
         "dataset_tokens": datasets.tolist(),
         "sha256": state.hexdigest(),
+        "epochs": np.unique(places).tolist(),
     }
 
 

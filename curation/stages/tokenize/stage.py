@@ -21,8 +21,10 @@ import pyarrow.compute as pc
 from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError
+from curation.kernels import vocabularies
 from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.encodings import by_content, run_encoding, vocabulary_of
 from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import (
     RowGroup,
@@ -37,6 +39,7 @@ from curation.stages.tokenize.groups import check_column, group_identity, groups
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
+    from curation.recipe.tables import Recipe
     from curation.rundir.plan import Plan
 
 VERSION = 1
@@ -50,7 +53,7 @@ _WHITE_SPACE = (
 
 def check(rundir: RunDirectory) -> None:
     """Raise InputError where there is no such encoding, or no column that the mixture weighs by."""
-    encoding_facts(rundir.recipe.tokenize.encoding)
+    encoding_facts(rundir.recipe)
     check_column(rundir)
 
 
@@ -58,10 +61,11 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     """Write `tokens/encoding.json` and the tokens of every shard."""
     recipe = rundir.recipe
     shards = [s for s in plan.shards if recipe.dataset[recipe.place(s.dataset)].role != "reference"]
-    facts = encoding_facts(recipe.tokenize.encoding)
+    facts = encoding_facts(recipe)
     if recipe.mix.by:
         facts["by"] = recipe.mix.by
     write_cuts(rundir, plan, engine)
+    keep_vocabulary(rundir)
     store.write_json(rundir.path("tokens", "encoding.json"), facts)
     results = engine.map("tokenize", partial(tokenize_shard, rundir), shards)
     by_shard = dict(zip(shards, results, strict=True))
@@ -74,11 +78,32 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return []
 
 
-def encoding_facts(name: str) -> dict[str, Any]:
+def outside(rundir: RunDirectory, plan: Plan) -> str:
+    """What tokens depend on beside the recipe: the file that they are encoded with."""
+    vocabulary = vocabulary_of(rundir.recipe)
+    return rundir.recipe.mix.by + (f" {vocabulary[0]}" if vocabulary else "")
+
+
+def keep_vocabulary(rundir: RunDirectory) -> None:
+    """Write the vocabulary's file into `tokens/`, under its name by content, and remove others."""
+    vocabulary = vocabulary_of(rundir.recipe)
+    for file in store.listing(rundir.path("tokens")):
+        if file.name.startswith(vocabularies.NAME) and file.name != (vocabulary or ("",))[0]:
+            store.delete(file.path)
+    if vocabulary and not store.exists(path := rundir.path("tokens", vocabulary[0])):
+        store.write_bytes(path, vocabulary[1])
+
+
+def encoding_facts(recipe: Recipe) -> dict[str, Any]:
     """What a reader of the tokens must know: more than 65,536 entries need 32-bit tokens."""
     from curation.kernels.bpe import encoding
 
-    bpe = encoding(name)
+    name, vocabulary = recipe.tokenize.encoding, vocabulary_of(recipe)
+    if vocabulary:
+        name = vocabulary[0]
+        bpe = vocabularies.load(vocabulary[1], name, recipe.tokenize.end_of_text)
+    else:
+        bpe = encoding(name)
     dtype = "uint16" if bpe.n_vocab <= 1 << 16 else "uint32"
     return {
         "encoding": name,
@@ -94,12 +119,14 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
     before = rundir.decided_before("tokenize", shard)
     made_from = [store.need_footer(p).identity for p in (rundir.survivors(shard), before) if p]
     grouped = group_identity(rundir, shard)
-    parts = (VERSION, rundir.recipe.tokenize, made_from, *grouped)
+    settings, end = by_content(rundir.recipe)
+    parts = (VERSION, settings, made_from, *grouped, *end)
     digest = config_digest("tokenize", *parts)
 
     def make() -> ShardResult:
-        name = rundir.recipe.tokenize.encoding
-        dtype = np.dtype(encoding_facts(name)["dtype"]).newbyteorder("<")
+        facts = store.read_json(rundir.path("tokens", "encoding.json"))
+        name, dtype = facts["encoding"], np.dtype(facts["dtype"]).newbyteorder("<")
+        vocabulary = run_encoding(rundir) if vocabularies.is_file(name) else None
         pieces = None
         if before and "decontaminate" in rundir.recipe.stages:
             pieces = store.read_table(before, ["pieces"]).column(0).combine_chunks()
@@ -109,7 +136,7 @@ def tokenize_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
         with store.TableWriter(path, columns, digest, shard_ledger) as writer:
             names = ["id", "text", "content", *masks_column(rundir, shard)]
             for group in survivor_groups(rundir, shard, names, before):
-                encoded = _encode_group(name, dtype, group, pieces, shard_ledger)
+                encoded = _encode_group(name, vocabulary, dtype, group, pieces, shard_ledger)
                 writer.write(encoded if groups is None else _grouped(encoded, groups, group.start))
         return ShardResult(digest, shard_ledger)
 
@@ -135,7 +162,12 @@ class _Parts:
 
 
 def _encode_group(
-    name: str, dtype: npt.DTypeLike, group: RowGroup, pieces: Any, shard_ledger: ledger.Ledger
+    name: str,
+    vocabulary: vocabularies.Vocabulary | None,
+    dtype: npt.DTypeLike,
+    group: RowGroup,
+    pieces: Any,
+    shard_ledger: ledger.Ledger,
 ) -> pa.RecordBatch:
     """The tokens of a row group; null `pieces` of an open row mean its whole text."""
     from curation.kernels import encoding
@@ -144,7 +176,7 @@ def _encode_group(
     remaining = group.remaining()
     parts = _parts(group.batch, remaining, None if pieces is None else pieces.slice(group.start, n))
     try:
-        offsets, tokens = encoding.encode(name, parts.texts)
+        offsets, tokens = encoding.encode(name, parts.texts, vocabulary)
     except (
         encoding.RefusedText
     ) as error:  # a pattern that gives up, of another encoding than GPT-2's

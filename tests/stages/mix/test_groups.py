@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from curation import store
 from curation.cli.mix import mix as mix_command
 from curation.errors import InputError
+from curation.gpt3 import data
 from curation.inspect.check import check
 from curation.inspect.evidence.fate import fate
 from curation.inspect.evidence.find import find
@@ -278,3 +279,22 @@ def test_the_command_mixes_runs_whose_tokens_have_the_column(
     wrong = [f"books={other.out}", "--by", "extra.kind", "--by-weights", "books:low=1", "--plan"]
     with pytest.raises(InputError, match=r"tokens with the column 'extra\.kind' expected"):
         CliRunner().invoke(mix_command, wrong, catch_exceptions=False)
+
+
+def test_the_epochs_of_each_group_are_kept_apart(run_recipe: Callable[..., Any]) -> None:
+    """A document that is read three times as often begins its epochs at other places."""
+    rundir, _ = run_recipe({"web": rows(), "books": rows(40, 7)}, table(tokens=180_000))
+    shards = data.open_shards(Path(rundir.path("shards")))
+    kinds = {row["id"]: row["kind"] for row in rows()}
+    owners: list[tuple[str, int]] = []
+    for name in shards.train:
+        for row in store.read_table(str(shards.folder / f"{name}.parquet")).to_pylist():
+            text = f"{row['dataset']} {kinds.get(row['id'])}"
+            owners += [(text, row["epoch"])] * len(row["tokens"])
+    windows = data.windows(shards, shards.train, 16, seed=0)
+    latest: dict[str, int] = {}
+    for number in windows.visited(0, len(windows)).tolist():
+        for text, epoch in owners[number * 16 : (number + 1) * 16]:
+            assert epoch >= latest.get(text, 0)
+            latest[text] = epoch
+    assert latest["web high"] > 2 * latest["web low"] > 2

@@ -15,6 +15,7 @@ import pytest
 
 from curation import store
 from curation.errors import InputError, RecipeError
+from curation.gpt3 import data
 from curation.kernels.bpe import encoding
 
 
@@ -230,3 +231,50 @@ def test_no_verified_pair_stands_on_both_sides(sample_run: Path) -> None:
     alike = [p for p in pairs if p["shared"] >= rundir.recipe.dedup.min_jaccard * p["total"]]
     assert alike
     assert not [p for p in alike if p["a"] in kept and p["b"] in kept]
+
+
+def visited_epochs(folder: Path, context: int) -> list[tuple[str, int]]:
+    """(text, epoch) of each token in the order that the trainer visits the windows of shards that
+    have tables; a text is a dataset, or a group where "group" is a part of its ids.
+    """
+    shards = data.open_shards(folder)
+    owners: list[tuple[str, int]] = []
+    for name in shards.train:
+        for row in pq.read_table(folder / f"{name}.parquet").to_pylist():
+            owner = row["dataset"] + row["id"].rpartition("/")[0], row["epoch"]
+            owners += [owner] * len(row["tokens"])
+    windows = data.windows(shards, shards.train, context, seed=3)
+    assert len(windows) * context > len(owners) - context
+    order = windows.visited(0, len(windows)).tolist()
+    assert sorted(order) == list(range(len(windows)))
+    return [
+        owner for number in order for owner in owners[number * context : (number + 1) * context]
+    ]
+
+
+def out_of_order(visited: list[tuple[str, int]]) -> int:
+    """How many tokens come after one of a later epoch of their text."""
+    latest: Counter[str] = Counter()
+    late = 0
+    for text, epoch in visited:
+        late += epoch < latest[text]
+        latest[text] = max(latest[text], epoch)
+    return late
+
+
+@pytest.mark.parametrize("context", [16, 50])
+@pytest.mark.parametrize("shards", [3, 8])
+def test_the_trainer_finishes_an_epoch_before_the_next(
+    run_recipe: Callable[..., Any], context: int, shards: int
+) -> None:
+    documents = {"a": rows("a", 60, 30), "b": rows("b", 40, 30)}
+    settings = table(tokens=80_000, validation=0.0, parquet=True, shards=shards)
+    rundir, _ = run_recipe(documents, settings)
+    folder = Path(rundir.path("shards"))
+    visited = visited_epochs(folder, context)
+    assert {epoch for _, epoch in visited} > {0, 1, 2}
+    assert out_of_order(visited) == 0
+    # Without the places of the epochs they are not in order.
+    listing = folder / "shards.json"
+    listing.write_text(json.dumps({**json.loads(listing.read_text()), "epochs": {}}))
+    assert out_of_order(visited_epochs(folder, context)) > 100

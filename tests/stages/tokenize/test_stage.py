@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from curation import store
 from curation.errors import InputError
 from curation.kernels.bpe import encoding
 from curation.kernels.indexed import read_index
+from curation.recipe.tables import TokenizeConfig
 from curation.stages.mix import stage as mix
 from curation.stages.mix.mixture import mixture_warnings
 from curation.stages.tokenize.stage import encoding_facts
@@ -73,9 +75,13 @@ def test_a_larger_vocabulary_takes_32_bits(monkeypatch: pytest.MonkeyPatch) -> N
     class Big:
         n_vocab, eot_token = 100_000, 99_999
 
-    assert encoding_facts("gpt2")["dtype"] == "uint16"
+    def facts(name: str) -> dict[str, Any]:
+        recipe: Any = SimpleNamespace(tokenize=TokenizeConfig(name))
+        return encoding_facts(recipe)
+
+    assert facts("gpt2")["dtype"] == "uint16"
     monkeypatch.setattr("curation.kernels.bpe.encoding", lambda name: Big())
-    assert encoding_facts("big") == {
+    assert facts("big") == {
         "encoding": "big",
         "vocabulary": 100_000,
         "end_of_text": 99_999,
