@@ -84,11 +84,6 @@ class Windows:
             found[own] = first + np.argsort(self._order(shard))[numbers[own] - first]
         return found
 
-    def visited(self, position: int, count: int) -> NDArray[np.int64]:
-        """The numbers of the windows at position .. position + count - 1 in visiting order."""
-        numbers = (self._visited(place) for place in range(position, position + count))
-        return np.fromiter(numbers, np.int64, count)
-
     def window(self, number: int) -> NDArray[np.int64]:
         """The context + 1 tokens of window `number` of the stream."""
         return self._read(number * self.context, self.context + 1)
