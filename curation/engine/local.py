@@ -10,6 +10,7 @@ import atexit
 import contextlib
 import glob
 import os
+import pickle
 import shutil
 import sys
 import tempfile
@@ -21,7 +22,7 @@ from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_any
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -39,6 +40,7 @@ from curation.engine.base import (
     write_parts,
 )
 from curation.engine.sorting import part_runs, reduce_part
+from curation.engine.tasks import Observe, run_stored, unobserved
 from curation.errors import RunError, TaskError
 from curation.store import process_alive
 from curation.store.query import connect, create_view, sorted_rows
@@ -64,6 +66,7 @@ class LocalEngine:
         self.workers = workers
         self.memory_gb = memory_gb
         self.progress = progress
+        self.observe: Observe = unobserved
         self._pool: ProcessPoolExecutor | None = None
         # Workers hold the other end, and end when this one is closed.
         self._stop: Connection | None = None
@@ -76,17 +79,22 @@ class LocalEngine:
         self.progress(label, 0, len(items))
         if not items:
             return []
-        ended: SimpleQueue[tuple[int, Future[R]]] = SimpleQueue()
+        with self._stored(task) as path:
+            return self._mapped(label, path, items)
+
+    def _mapped(self, label: str, path: str, items: Sequence[Any]) -> list[Any]:
+        """The results of the task in a file. What ended is taken from a queue that the pool fills:
+        the cost of an item does not depend on how many there are."""
+        ended: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
         waiting = iter(range(len(items)))
         under_way = 0
 
         def send(number: int) -> None:
-            future = self._workers().submit(
-                store.under_locks, dict(store.locks()), task, items[number]
-            )
+            locks = dict(store.locks())
+            future = self._workers().submit(run_stored, path, locks, items[number])
             future.add_done_callback(lambda future: ended.put((number, future)))
 
-        results: dict[int, R] = {}
+        results: dict[int, Any] = {}
         failed: dict[int, BaseException] = {}
         while True:
             # An interrupt inside the pool's own code could leave one of its locks closed for ever.
@@ -101,20 +109,37 @@ class LocalEngine:
                         failed[number] = error
             if not under_way:
                 break
-            number, future = ended.get()
-            under_way -= 1
-            with forkserver.no_interrupt():
+            batch = [ended.get()]
+            with contextlib.suppress(Empty):
+                while True:
+                    batch.append(ended.get_nowait())
+            under_way -= len(batch)
+            for number, future in batch:
                 if future.cancelled():
                     continue
                 if cause := future.exception():
                     failed[number] = cause
                 else:
-                    results[number] = future.result()
+                    results[number], cost = future.result()
+                    self.observe(label, items[number], results[number], cost)
             self.progress(label, len(results), len(items))
         if failed:
             first = min(failed)
             raise task_error(label, items[first], _cause(failed[first])) from failed[first]
         return [results[i] for i in range(len(items))]
+
+    @contextlib.contextmanager
+    def _stored(self, task: Callable[[Any], Any]) -> Iterator[str]:
+        """The task in a file while the block runs: each worker reads it once, and what it carries
+        (a recipe may list many files) does not travel with every item."""
+        handle, path = tempfile.mkstemp(prefix="task-", dir=self._spill)
+        try:
+            with open(handle, "wb") as file:
+                pickle.dump(task, file, pickle.HIGHEST_PROTOCOL)
+            yield path
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     map_here = map
 

@@ -193,6 +193,7 @@ def _run_steps(
     """
     identities: list[str] = []
     busy = False
+    lean = rundir.for_tasks()
     for step in steps:
         wanted = step == "export" or STAGES.index(step) <= STAGES.index(until)
         manifest = manifests.read(rundir.out, step)
@@ -218,9 +219,9 @@ def _run_steps(
                 compile_kernels(engine, stages)
             busy = True
             if step == "export":
-                exports.run(rundir, plan, engine, export_format)
+                exports.run(lean, plan, engine, export_format)
             else:
-                MODULES[step].run(rundir, plan, engine)
+                MODULES[step].run(lean, plan, engine)
             manifest = manifests.write(rundir.out, engine, step, key, _places(rundir, step))
         identities.append(manifest.identity)
     return busy
