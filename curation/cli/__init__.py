@@ -38,6 +38,7 @@ SECTIONS: Sections = {
         "mix": ("mix:mix", "Token shards of several runs, by weight."),
     },
     "Look at a run": {
+        "status": ("status:status", "How far a run is, and what it has cost so far."),
         "report": ("inspect:report", "One HTML page about a run, and the same as JSON."),
         "browse": ("browse:browse", "Look at a run in a browser."),
         "explain": ("inspect:explain", "What became of a document, with the evidence."),

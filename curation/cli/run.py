@@ -17,7 +17,6 @@ from curation.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from curation.cli.progress import Steps
     from curation.engine.base import Engine
     from curation.recipe.tables import Recipe
 
@@ -136,7 +135,7 @@ def execute(
     """
     from rich.text import Text
 
-    from curation.cli.progress import Steps
+    from curation.cli.progress import RunLine
     from curation.errors import AlarmError
     from curation.inspect.evidence import labels
     from curation.inspect.evidence.flow import funnel
@@ -145,10 +144,12 @@ def execute(
     from curation.stages.extract import stage as extract
 
     out = out.rstrip("/") or out
-    with Steps() as steps:
-        run_engine = _engine(engine, master, workers or 0, recipe, steps)
+    with RunLine() as shown:
+        run_engine = _engine(engine, master, workers or 0, recipe)
         try:
-            rundir, plan = line.run(recipe, out, run_engine, say=steps.say, **options)
+            rundir, plan = line.run(
+                recipe, out, run_engine, say=shown.say, show=shown.show, **options
+            )
         except AlarmError as alarm:
             if str(alarm).startswith("dedup: "):  # filter's alarm is no matter of duplicates
                 _show_largest_cluster(out)
@@ -181,14 +182,14 @@ def _show_largest_cluster(out: str) -> None:
         console(stderr=True).print(cluster_panel(cluster))
 
 
-def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Steps) -> Engine:
+def _engine(kind: str, master: str | None, workers: int, recipe: Recipe) -> Engine:
     if kind == "spark":
         from curation.engine.spark import SparkEngine
 
-        return SparkEngine(master, workers, recipe.memory_gb, progress=steps)
+        return SparkEngine(master, workers, recipe.memory_gb)
     from curation.engine.local import LocalEngine
 
-    return LocalEngine(workers, recipe.memory_gb, progress=steps)
+    return LocalEngine(workers, recipe.memory_gb)
 
 
 def run_job(stage: str | None, arguments: list[str]) -> None:

@@ -13,6 +13,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 from curation import store
@@ -30,6 +31,7 @@ from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.rundir.lock import Lock
 from curation.rundir.manifest import Manifest
+from curation.rundir.metrics import Metrics, Show, unseen
 from curation.rundir.plan import Plan
 from curation.stages.classify import stage as classify
 from curation.stages.decontaminate import benchmarks
@@ -76,6 +78,7 @@ def run(
     export: bool = False,
     export_format: str = exports.PARQUET,
     say: Callable[[str], None] = print,
+    show: Show = unseen,
 ) -> tuple[RunDirectory, Plan]:
     """Run a recipe into the directory `out`, reusing whatever is there and valid.
 
@@ -86,6 +89,8 @@ def run(
         export: write kept/ and removed/ of the dataset `input`, for a step on a user's own files,
             as `export_format` says: one of `export.FORMATS`.
         say: receives messages for the user, one line at a time.
+        show: receives a line that says how far the run is, twice a second at most, and whether it
+            is one to keep.
 
     Raises:
         CurationError: one clear sentence. What finished stays, and the same call goes on from
@@ -96,7 +101,8 @@ def run(
     _check_stages(wanted, again_from, until)
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
-    with Lock(out, say), _left_clean(engine, out):
+    metrics = Metrics(out, show=show)
+    with Lock(out, say), _left_clean(engine, out), metrics.following(engine):
         plans.check_directory(rundir, update)
         asked = wanted[: wanted.index(until) + 1] if until else wanted
         if not store.exists(rundir.path("plan.json")):
@@ -113,7 +119,8 @@ def run(
         if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
             say(f"{ledger_path}: damaged; it is written again")
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
-        busy = _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say, export_format)
+        job = _Job(rundir, plan, engine, say, export_format, metrics)
+        busy = _run_steps(job, steps, until or STAGES[-1])
         if not busy and until != "download":
             say("Every table is there already: nothing to do.")
         ended = [stage for stage in STAGES if manifests.read(out, stage)]
@@ -178,29 +185,33 @@ def _left_clean(engine: Engine, out: str) -> Iterator[None]:
         raise
 
 
-def _run_steps(
-    rundir: RunDirectory,
-    plan: Plan,
-    engine: Engine,
-    steps: Sequence[str],
-    until: str,
-    say: Callable[[str], None],
-    export_format: str,
-) -> bool:
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the steps of a run share."""
+
+    rundir: RunDirectory
+    plan: Plan
+    engine: Engine
+    say: Callable[[str], None]
+    export_format: str
+    metrics: Metrics
+
+
+def _run_steps(job: _Job, steps: Sequence[str], until: str) -> bool:
     """Run the steps up to `until` whose manifests do not fit. Returns whether there were any.
 
     Of later ones, manifests that do not fit any more are removed: those stages have not ended.
     """
     identities: list[str] = []
-    busy = False
-    lean = rundir.for_tasks()
+    rundir, plan, say, busy = job.rundir, job.plan, job.say, False
+    stages = [s for s in steps if s == "export" or STAGES.index(s) <= STAGES.index(until)]
     for step in steps:
         wanted = step == "export" or STAGES.index(step) <= STAGES.index(until)
         manifest = manifests.read(rundir.out, step)
         if manifest is None and not wanted:
             continue
         try:
-            key = step_key(rundir, plan, step, identities, export_format)
+            key = step_key(rundir, plan, step, identities, job.export_format)
         except CurationError:  # what a later step reads outside need not be there yet
             if wanted:
                 raise
@@ -211,20 +222,26 @@ def _run_steps(
             if not wanted:
                 continue
             if not busy:
-                stages = [
-                    s for s in steps if s != "export" and STAGES.index(s) <= STAGES.index(until)
-                ]
-                check_inputs(rundir, plan, stages, say)
+                of_line = [stage for stage in stages if stage != "export"]
+                check_inputs(rundir, plan, of_line, say)
                 store.delete(rundir.path("ledger.json"))
-                compile_kernels(engine, stages)
+                compile_kernels(job.engine, of_line)
             busy = True
-            if step == "export":
-                exports.run(lean, plan, engine, export_format)
-            else:
-                MODULES[step].run(lean, plan, engine)
-            manifest = manifests.write(rundir.out, engine, step, key, _places(rundir, step))
+            job.metrics.stage(step, stages.index(step) + 1, stages, len(plan.shards))
+            manifest = _run_step(job, step, key)
+            job.metrics.ended()
         identities.append(manifest.identity)
     return busy
+
+
+def _run_step(job: _Job, step: str, key: str) -> Manifest:
+    """Run one step and write its manifest."""
+    rundir = job.rundir.for_tasks()
+    if step == "export":
+        exports.run(rundir, job.plan, job.engine, job.export_format)
+    else:
+        MODULES[step].run(rundir, job.plan, job.engine)
+    return manifests.write(rundir.out, job.engine, step, key, _places(rundir, step))
 
 
 def _places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
