@@ -25,6 +25,7 @@ SECTIONS: Sections = {
     "The line": {
         "init": ("run:init", "Write a commented recipe, to fill in."),
         "run": ("run:run", "Run a recipe into a run directory, or go on with it."),
+        "submit": ("submit:submit", "Run a recipe as jobs of a scheduler."),
         "try": ("try_:try_", "What the line makes of the first pages of your files."),
         "export": ("export:export", "What a run keeps, in the format of another program."),
     },

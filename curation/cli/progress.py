@@ -82,15 +82,25 @@ class Steps:
 
 
 class RunLine:
-    """The one line of a run: `show` gets it anew whenever something happened."""
+    """The one line of a run: `show` gets it anew whenever something happened. Called with (label,
+    done, total) by what is before the stages: downloads."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
         self._live: Live | None = None
         self._shown = time.monotonic()
+        self._has_begun = False
+
+    def __call__(self, label: str, done: int, total: int) -> None:
+        if not self._has_begun and total:
+            self._put(f"{label}, {done:,} of {total:,}", False)
 
     def show(self, line: str, keep: bool) -> None:
         """Put a line in place of the last one; one to keep stays above it."""
+        self._has_begun = True
+        self._put(line, keep)
+
+    def _put(self, line: str, keep: bool) -> None:
         from rich.text import Text
 
         text = Text(masked(line), no_wrap=True, overflow="ellipsis")

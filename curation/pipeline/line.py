@@ -25,7 +25,7 @@ from curation.pipeline.compile import compile_kernels
 from curation.recipe.filter import LISTS
 from curation.recipe.line import STAGES, folders
 from curation.recipe.tables import Recipe
-from curation.rundir import ledger
+from curation.rundir import ledger, parts
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
@@ -64,7 +64,14 @@ CHECKED = (
     "decontaminate",
     "tokenize",
 )  # those have `check(rundir)`
+# An engine for a stage, of its name and key.
+EngineOf = Callable[[Engine, str, str], Engine]
 LEAST_ROOM = 0.01  # bytes that a run surely writes for each byte of its inputs
+
+
+def plain_engine(engine: Engine, stage: str, key: str) -> Engine:
+    """The engine that was given, for every stage."""
+    return engine
 
 
 def run(
@@ -79,6 +86,7 @@ def run(
     export_format: str = exports.PARQUET,
     say: Callable[[str], None] = print,
     show: Show = unseen,
+    engine_of: EngineOf = plain_engine,
 ) -> tuple[RunDirectory, Plan]:
     """Run a recipe into the directory `out`, reusing whatever is there and valid.
 
@@ -91,6 +99,7 @@ def run(
         say: receives messages for the user, one line at a time.
         show: receives a line that says how far the run is, twice a second at most, and whether it
             is one to keep.
+        engine_of: the engine of a stage: the given one, or one in front of it.
 
     Raises:
         CurationError: one clear sentence. What finished stays, and the same call goes on from
@@ -102,7 +111,11 @@ def run(
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
     metrics = Metrics(out, show=show)
-    with Lock(out, say), _left_clean(engine, out), metrics.following(engine):
+    with (
+        Lock(out, say, others=parts.members(out)),
+        _left_clean(engine, out),
+        contextlib.ExitStack() as following,
+    ):
         plans.check_directory(rundir, update)
         asked = wanted[: wanted.index(until) + 1] if until else wanted
         if not store.exists(rundir.path("plan.json")):
@@ -119,7 +132,7 @@ def run(
         if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
             say(f"{ledger_path}: damaged; it is written again")
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
-        job = _Job(rundir, plan, engine, say, export_format, metrics)
+        job = _Job(rundir, plan, engine, engine_of, say, export_format, metrics, following)
         busy = _run_steps(job, steps, until or STAGES[-1])
         if not busy and until != "download":
             say("Every table is there already: nothing to do.")
@@ -192,9 +205,11 @@ class _Job:
     rundir: RunDirectory
     plan: Plan
     engine: Engine
+    engine_of: EngineOf
     say: Callable[[str], None]
     export_format: str
     metrics: Metrics
+    following: contextlib.ExitStack
 
 
 def _run_steps(job: _Job, steps: Sequence[str], until: str) -> bool:
@@ -225,6 +240,7 @@ def _run_steps(job: _Job, steps: Sequence[str], until: str) -> bool:
                 of_line = [stage for stage in stages if stage != "export"]
                 check_inputs(rundir, plan, of_line, say)
                 store.delete(rundir.path("ledger.json"))
+                job.following.enter_context(job.metrics.following(job.engine))
                 compile_kernels(job.engine, of_line)
             busy = True
             job.metrics.stage(step, stages.index(step) + 1, stages, len(plan.shards))
@@ -236,15 +252,19 @@ def _run_steps(job: _Job, steps: Sequence[str], until: str) -> bool:
 
 def _run_step(job: _Job, step: str, key: str) -> Manifest:
     """Run one step and write its manifest."""
-    rundir = job.rundir.for_tasks()
+    rundir, engine = job.rundir.for_tasks(), job.engine_of(job.engine, step, key)
     if step == "export":
-        exports.run(rundir, job.plan, job.engine, job.export_format)
+        exports.run(rundir, job.plan, engine, job.export_format)
     else:
-        MODULES[step].run(rundir, job.plan, job.engine)
-    return manifests.write(rundir.out, job.engine, step, key, _places(rundir, step))
+        MODULES[step].run(rundir, job.plan, engine)
+    manifest = manifests.write(rundir.out, engine, step, key, places(rundir, step))
+    store.delete(
+        rundir.path(parts.FOLDER)
+    )  # what array tasks returned; their tables are in the manifest
+    return manifest
 
 
-def _places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
+def places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
     """Where a step writes, in a run directory."""
     if step == "export":
         return exports.PLACES

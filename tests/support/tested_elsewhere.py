@@ -141,6 +141,7 @@ TESTED_ELSEWHERE = {
     "recipe/own.py": "stages/filter/test_own.py",
     "recipe/signals.py": "kernels/test_signals.py",
     "recipe/tables.py": "recipe/test_recipes.py",
+    "rundir/parts.py": "pipeline/test_sharded.py",
     "rundir/columns.py": "stages/tokenize/test_groups.py",
     "rundir/directory.py": "rundir/test_plan.py",
     "rundir/queries.py": "stages/dedup/test_stage.py",
