@@ -36,6 +36,7 @@ from curation.recipe import reading
 from curation.recipe.tables import Recipe
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
+from curation.stages.classify.shipped import SHIPPED
 
 WORDS = [f"w{number}" for number in range(3000)]
 PARTS = ("maps", "queries", "shuffles", "rest")
@@ -89,8 +90,8 @@ def archive(number: int) -> bytes:
     return gzip.compress(head.encode() + text + b"\r\n\r\n", 1)
 
 
-def corpus(folder: Path, shards: int) -> Recipe:
-    """A recipe of the line from archives to token shards, and its inputs."""
+def corpus(folder: Path, shards: int, model: str = "") -> Recipe:
+    """A recipe of the line from archives to token shards, and its inputs; `model`: of the classifier."""
     crawl = folder / "crawl"
     crawl.mkdir(parents=True)
     for number in range(shards):
@@ -117,10 +118,10 @@ def corpus(folder: Path, shards: int) -> Recipe:
                 "mix",
             ],
             "filter": {"rule": [{"name": "short", "drop": "words < 3"}]},
-            "classify": {"alpha": 1.0, "max_documents": 300},
+            "classify": {"alpha": 1.0, "max_documents": 300, "model": model},
             "dedup": {"alarm": "warn"},
             "decontaminate": {"benchmarks": [str(folder / "benchmark.jsonl")]},
-            "mix": {"shards": 4, "weights": {"books": 1, "web": 1}, "tokens": 10_000},
+            "mix": {"shards": 4, "weights": {"books": 1, "web": 1}, "tokens": 4_000},
         }
     )
 
@@ -252,7 +253,7 @@ def main(shards: str, workers: int, only_map: bool, only_idle: bool, labels: boo
         rows = {"a map": [maps(size, workers) for size in sizes]}
     elif only_idle:
         with tempfile.TemporaryDirectory() as folder:
-            made = corpus(Path(folder), 1)
+            made = corpus(Path(folder), 1, SHIPPED)
             engine = LocalEngine(1, 1.0)
             pipeline.run(made, folder + "/run", engine, say=lambda line: None)
             engine.close()

@@ -64,6 +64,7 @@ CHECKED = (
     "decontaminate",
     "tokenize",
 )  # those have `check(rundir)`
+Ledgers = dict[str, dict[str, ledger.Ledger]]  # stage -> dataset -> ledger
 # An engine for a stage, of its name and key.
 EngineOf = Callable[[Engine, str, str], Engine]
 LEAST_ROOM = 0.01  # bytes that a run surely writes for each byte of its inputs
@@ -121,9 +122,7 @@ def run(
         if not store.exists(rundir.path("plan.json")):
             check_start(rundir, asked)  # before anything is fetched
         store.sweep(out)
-        for stage in wanted[wanted.index(again_from) :] if again_from else ():
-            for place in (*folders(stage, recipe.stages), f"{manifests.FOLDER}/{stage}.json"):
-                store.delete(rundir.path(place))
+        _forget(rundir, wanted[wanted.index(again_from) :] if again_from else ())
         # also where the stage is left out: streamed archives need their lists
         download.fetch(rundir, engine, say)
         plan = plans.make(recipe, out, say)
@@ -133,12 +132,18 @@ def run(
             say(f"{ledger_path}: damaged; it is written again")
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
         job = _Job(rundir, plan, engine, engine_of, say, export_format, metrics, following)
-        busy = _run_steps(job, steps, until or STAGES[-1])
+        busy, balanced = _run_steps(job, steps, until or STAGES[-1])
         if not busy and until != "download":
             say("Every table is there already: nothing to do.")
-        ended = [stage for stage in STAGES if manifests.read(out, stage)]
-        store.write_json(ledger_path, ledgers(rundir, plan, ended))
+        store.write_json(ledger_path, balanced)
     return rundir, plan
+
+
+def _forget(rundir: RunDirectory, stages: Sequence[str]) -> None:
+    """Remove what some stages made."""
+    for stage in stages:
+        for place in (*folders(stage, rundir.recipe.stages), f"{manifests.FOLDER}/{stage}.json"):
+            store.delete(rundir.path(place))
 
 
 def _check_stages(stages: Sequence[str], again_from: str | None, until: str | None) -> None:
@@ -212,12 +217,14 @@ class _Job:
     following: contextlib.ExitStack
 
 
-def _run_steps(job: _Job, steps: Sequence[str], until: str) -> bool:
-    """Run the steps up to `until` whose manifests do not fit. Returns whether there were any.
+def _run_steps(job: _Job, steps: Sequence[str], until: str) -> tuple[bool, Ledgers]:
+    """Run the steps up to `until` whose manifests do not fit. Returns whether there were any,
+    and the ledgers of all that have ended.
 
     Of later ones, manifests that do not fit any more are removed: those stages have not ended.
     """
     identities: list[str] = []
+    balanced: Ledgers = {}
     rundir, plan, say, busy = job.rundir, job.plan, job.say, False
     stages = [s for s in steps if s == "export" or STAGES.index(s) <= STAGES.index(until)]
     for step in steps:
@@ -247,7 +254,9 @@ def _run_steps(job: _Job, steps: Sequence[str], until: str) -> bool:
             manifest = _run_step(job, step, key)
             job.metrics.ended()
         identities.append(manifest.identity)
-    return busy
+        if of_datasets := _stage_ledgers(rundir, plan, step, manifest):
+            balanced[step] = of_datasets
+    return busy, balanced
 
 
 def _run_step(job: _Job, step: str, key: str) -> Manifest:
@@ -352,21 +361,27 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return [line for stage in STAGES for line in MODULES[stage].warnings(rundir)]
 
 
-def ledgers(
-    rundir: RunDirectory, plan: Plan, stages: Sequence[str] = STAGES
-) -> dict[str, dict[str, ledger.Ledger]]:
+def ledgers(rundir: RunDirectory, plan: Plan, stages: Sequence[str] = STAGES) -> Ledgers:
     """The ledgers of some stages of a run: stage -> dataset -> ledger. They are in the stages'
     manifests, or in the footers of their tables.
 
     Stages that have no ledger are absent.
     """
-    out: dict[str, dict[str, ledger.Ledger]] = {}
-    for stage in (stage for stage in rundir.recipe.stages if stage in stages):
-        manifest = manifests.read(rundir.out, stage)
-        files = {rundir.path(name): row for name, row in manifest.files.items()} if manifest else {}
-        for dataset in rundir.recipe.names():
-            paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
-            told = [files.get(path) or store.footer(path) for path in paths if path]
-            if told and all(told):
-                out.setdefault(stage, {})[dataset] = ledger.total(t.ledger for t in told if t)
+    asked = [stage for stage in rundir.recipe.stages if stage in stages]
+    read = {stage: manifests.read(rundir.out, stage) for stage in asked}
+    out = {stage: _stage_ledgers(rundir, plan, stage, read[stage]) for stage in asked}
+    return {stage: of_datasets for stage, of_datasets in out.items() if of_datasets}
+
+
+def _stage_ledgers(
+    rundir: RunDirectory, plan: Plan, stage: str, manifest: Manifest | None
+) -> dict[str, ledger.Ledger]:
+    """The ledgers of one stage by dataset; empty where it keeps none."""
+    start, files = len(rundir.path("")), manifest.files if manifest else {}
+    out: dict[str, ledger.Ledger] = {}
+    for dataset in rundir.recipe.names() if stage in STAGES else ():
+        paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
+        told = [files.get(path[start:]) or store.footer(path) for path in paths if path]
+        if told and all(told):
+            out[dataset] = ledger.total(t.ledger for t in told if t)
     return out

@@ -26,6 +26,7 @@ from curation.engine.base import Engine, item_name
 from curation.errors import InputError, RunError
 from curation.pipeline import line
 from curation.pipeline.compile import compile_kernels
+from curation.recipe import reading as recipes
 from curation.rundir import manifest as manifests
 from curation.rundir import metrics as run_metrics
 from curation.rundir import parts
@@ -114,7 +115,7 @@ def run_member(
     empty where there was nothing to do."""
     assert role.index is not None
     rundir = RunDirectory(out, recipe)
-    plans.check_directory(rundir, update=False)
+    _need_recipe(rundir)
     with Lock(out, say, member_lock(role.index, role.of), ("run.lock",)):
         shared = parts.next_map(out)
         if shared is None:
@@ -133,6 +134,18 @@ def run_member(
             metrics.stage(shared.stage, 1, [shared.stage], len(plan.shards))
             _stage_as_member(rundir, plan, member, shared)
     return shared.label
+
+
+def _need_recipe(rundir: RunDirectory) -> None:
+    """Raise RunError where the main job planned by another recipe."""
+    stored = manifests.stored_plan(rundir.out)
+    if stored and (
+        differences := recipes.changes(stored["recipe"], recipes.as_dict(rundir.recipe))
+    ):
+        raise RunError(
+            f"{rundir.out}: its main job planned by another recipe ({'; '.join(differences[:3])}); "
+            "give array tasks the same one, or run a main job with this one first"
+        )
 
 
 def _stage_as_member(

@@ -80,6 +80,7 @@ def recipe(folder: Path) -> Recipe:
     table["dataset"][2]["files"] = [str(folder / "crawl")]
     table["stages"] = ["extract", "filter", *table["stages"][2:]]
     table["filter"] = {"rule": [{"name": "short", "drop": "words < 30"}]}
+    table["filter"]["datasets"] = ["books", "crawl"]
     return reading.parse(table)
 
 
@@ -173,7 +174,7 @@ def test_main_jobs_and_array_tasks_keep_out_of_each_other(small: Recipe, tmp_pat
     with Lock(str(out), quiet, member_lock(1, 2)):
         with pytest.raises(RunError, match=r"run\.1-of-2\.lock: a job of this run is at work"):
             main_job(small, out)
-        with pytest.raises(RunError, match="a run on .* is at work in this directory"):
+        with pytest.raises(RunError, match=r"a run on .* is at work in this directory"):
             member(small, out, 1)
         assert member(small, out, 0) == "extract"
     assert not (out / "run.lock").exists()

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -29,6 +29,21 @@ class Job:
     name: str
     script: str
     options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many jobs there are, how large they are, and where they run."""
+
+    tasks: int
+    partition: str | None
+    time_limit: str | None
+    mem: str
+    cpus: int
+    main_mem: str | None
+    main_cpus: int | None
+    at_once: int | None
+    further: tuple[str, ...]
 
 
 @click.command()
@@ -72,19 +87,11 @@ class Job:
 def slurm(
     recipe: str,
     out: str,
-    tasks: int,
-    partition: str | None,
-    time_limit: str | None,
-    mem: str,
-    cpus: int,
-    main_mem: str | None,
-    main_cpus: int | None,
-    at_once: int | None,
-    further: tuple[str, ...],
-    scripts: str,
-    dry_run: bool,
     overrides: tuple[str, ...],
     update: bool,
+    scripts: str,
+    dry_run: bool,
+    **sizes: Any,
 ) -> None:
     """Submit RECIPE to Slurm: main jobs that plan and do what must meet on one node, and arrays of
     tasks that share out the shards between them.
@@ -104,29 +111,9 @@ def slurm(
     stages = reading.load(recipe, overrides).stages
     folder = os.path.abspath(scripts)
     os.makedirs(folder, exist_ok=True)
-    common = [f"--partition={partition}"] if partition else []
-    common += [f"--time={time_limit}"] if time_limit else []
-    common += further
     changes = [part for text in overrides for part in ("--set", text)]
     line = [sys.executable, "-m", "curation", "run", _absolute(recipe), "--out", _absolute(out)]
-    main_options = [*common, f"--cpus-per-task={main_cpus or cpus}", f"--mem={main_mem or mem}"]
-    array = f"--array=0-{tasks - 1}" + (f"%{at_once}" if at_once else "")
-    jobs = {
-        "first": Job(
-            "first",
-            _script(folder, "first", [*line, *changes, *["--update"] * update], f"main/{tasks}"),
-            tuple(main_options),
-        ),
-        "main": Job(
-            "main", _script(folder, "main", [*line, *changes], f"main/{tasks}"), tuple(main_options)
-        ),
-        "array": Job(
-            "array",
-            _script(folder, "array", [*line, *changes], f'"$SLURM_ARRAY_TASK_ID"/{tasks}'),
-            (*common, f"--cpus-per-task={cpus}", f"--mem={mem}", array),
-        ),
-        "last": Job("last", _script(folder, "last", [*line, *changes], ""), tuple(main_options)),
-    }
+    jobs = _jobs(folder, [*line, *changes], update, Sizes(**sizes))
     order = ["first", *["array", "main"] * rounds(stages), "last"]
     numbers = _submitted([jobs[name] for name in order], folder, dry_run)
     if not dry_run:
@@ -134,6 +121,25 @@ def slurm(
             f"Submitted {len(numbers)} jobs, {numbers[0]} to {numbers[-1]}; scripts and logs are in "
             f"{folder}. How far it is: curation status {out}"
         )
+
+
+def _jobs(folder: str, command: Sequence[str], update: bool, sizes: Sizes) -> dict[str, Job]:
+    """The four kinds of jobs, their scripts written."""
+    common = [f"--partition={sizes.partition}"] if sizes.partition else []
+    common += [f"--time={sizes.time_limit}"] if sizes.time_limit else []
+    common += sizes.further
+    array = f"--array=0-{sizes.tasks - 1}" + (f"%{sizes.at_once}" if sizes.at_once else "")
+    cpus, mem = sizes.main_cpus or sizes.cpus, sizes.main_mem or sizes.mem
+    main = (*common, f"--cpus-per-task={cpus}", f"--mem={mem}")
+    each = (*common, f"--cpus-per-task={sizes.cpus}", f"--mem={sizes.mem}", array)
+    first, part = [*command, *["--update"] * update], f"main/{sizes.tasks}"
+    number = f'"$SLURM_ARRAY_TASK_ID"/{sizes.tasks}'
+    return {
+        "first": Job("first", _script(folder, "first", first, part), main),
+        "main": Job("main", _script(folder, "main", command, part), main),
+        "array": Job("array", _script(folder, "array", command, number), each),
+        "last": Job("last", _script(folder, "last", command, ""), main),
+    }
 
 
 def _absolute(path: str) -> str:

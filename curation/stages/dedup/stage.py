@@ -94,7 +94,7 @@ def removed_documents(
     """
     config, root = rundir.recipe.dedup, _pairs(rundir)
     others = all_shards[: len(all_shards) - len(signed)]
-    facts = engine.map("dedup: index", _evidence_facts, others)
+    facts = engine.map("dedup: index", dedup_index.evidence_facts, others)
     facts += [([result.identity], result.rows_beside) for result in signed]
     identities = [identity for own, _ in facts for identity in own]
     keys = config.banding()[0] * sum(rows for _, rows in facts)
@@ -105,14 +105,6 @@ def removed_documents(
     return choice.settled_removals(
         engine, config.min_jaccard, measured, copies, all_shards, root, identities
     )
-
-
-def _evidence_facts(member: IndexedShard) -> tuple[list[str], int]:
-    """The identities of a shard's evidence, with that of its fates where they are fixed, and how
-    many of its documents have band keys."""
-    paths = (member.documents, member.decision)[: 1 + member.old]
-    identities = [store.need_footer(path).identity for path in paths]
-    return identities, store.need_footer(member.bands).rows
 
 
 def _raise_alarm(
