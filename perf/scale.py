@@ -174,9 +174,9 @@ def idle(shards: int, small: Path, made: Recipe) -> float:
         table = reading.as_dict(made)
         table["dataset"][1]["files"] = [str(crawl)]
         big = reading.parse(table)
-        _multiply(small, out, shards)
         plan = plans.make(big, str(out))
         plans.commit(plans.RunDirectory(str(out), big), plan)
+        _multiply(small, out, shards)
         _keys(big, str(out), plan)
         engine = Measured(1)
         try:
@@ -191,8 +191,9 @@ def idle(shards: int, small: Path, made: Recipe) -> float:
 
 def _multiply(small: Path, out: Path, shards: int) -> None:
     """Copy a run of one shard of `web`, that shard's tables and rows in manifests `shards` times."""
-    shutil.copytree(small, out)
-    for path in (out / manifests.FOLDER).glob("*.json"):
+    skip = shutil.ignore_patterns("plan.json")
+    shutil.copytree(small, out, ignore=skip, dirs_exist_ok=True)
+    for path in set((out / manifests.FOLDER).glob("*.json")) - {out / manifests.PLANS[1]}:
         data = orjson.loads(path.read_bytes())
         files = data.get("files", {})
         for name in [name for name in files if name.endswith("/web/00000.parquet")]:
