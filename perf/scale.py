@@ -149,6 +149,8 @@ def whole(shards: int, workers: int) -> tuple[dict[str, float], dict[str, list[f
             for file in store.listing(out, hidden=True)
         )
         row["MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        shown = {name: round(value, 3) for name, value in row.items()}
+        print(f"{shards:,} shards, seconds of the driver: {shown}", flush=True)
         return row, labels
 
 
@@ -186,6 +188,11 @@ def idle(shards: int, small: Path, made: Recipe) -> float:
         finally:
             engine.close()
         assert not engine.by_label, engine.by_label  # it mapped nothing
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+        print(
+            f"{shards:,} shards, nothing to do: {spent:.2f} s, {memory:,} MB at most so far",
+            flush=True,
+        )
         return spent
 
 
