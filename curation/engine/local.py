@@ -15,6 +15,7 @@ import shutil
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -40,7 +41,7 @@ from curation.engine.base import (
     write_parts,
 )
 from curation.engine.sorting import part_runs, reduce_part
-from curation.engine.tasks import Observe, run_stored, unobserved
+from curation.engine.tasks import TURN_S, Observe, run_stored, unobserved
 from curation.errors import RunError, TaskError
 from curation.store import process_alive
 from curation.store.query import connect, create_view, sorted_rows
@@ -49,7 +50,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 # Of folders in the system's temporary folder; the owner's process number follows.
 SPILL = "curation-spill-"
-AHEAD = 3  # tasks sent for each worker: one runs, the others wait in the pool
+AHEAD = 3  # packets of tasks sent for each worker: one runs, the others wait in the pool
+MOST_TOGETHER = 32  # tasks of a packet
 
 
 class LocalEngine:
@@ -83,45 +85,47 @@ class LocalEngine:
             return self._mapped(label, path, items)
 
     def _mapped(self, label: str, path: str, items: Sequence[Any]) -> list[Any]:
-        """The results of the task in a file. What ended is taken from a queue that the pool fills:
-        the cost of an item does not depend on how many there are."""
-        ended: SimpleQueue[tuple[int, Future[Any]]] = SimpleQueue()
-        waiting = iter(range(len(items)))
-        under_way = 0
-
-        def send(number: int) -> None:
-            locks = dict(store.locks())
-            future = self._workers().submit(run_stored, path, locks, items[number])
-            future.add_done_callback(lambda future: ended.put((number, future)))
-
+        """The results of the task in a file. What ended is taken from a queue that the pool fills, and
+        short tasks travel several at a time: the cost of an item does not depend on how many there
+        are."""
+        ended: SimpleQueue[tuple[list[int], Future[Any]]] = SimpleQueue()
+        waiting, under_way, usual_s = deque(range(len(items))), 0, TURN_S
         results: dict[int, Any] = {}
         failed: dict[int, BaseException] = {}
+
+        def send() -> None:
+            fair = len(waiting) // (2 * AHEAD * self.workers)
+            most = max(1, min(MOST_TOGETHER, fair, int(TURN_S / max(usual_s, TURN_S / 100))))
+            numbers = [waiting.popleft() for _ in range(most)]
+            locks, some = dict(store.locks()), [items[number] for number in numbers]
+            try:
+                future = self._workers().submit(run_stored, path, locks, some)
+            except BrokenProcessPool as error:
+                failed[numbers[0]] = error
+                return
+            future.add_done_callback(lambda future: ended.put((numbers, future)))
+
         while True:
             # An interrupt inside the pool's own code could leave one of its locks closed for ever.
             with forkserver.no_interrupt():
-                while not failed and under_way < AHEAD * self.workers:
-                    if (number := next(waiting, None)) is None:
-                        break
-                    try:
-                        send(number)
-                        under_way += 1
-                    except BrokenProcessPool as error:
-                        failed[number] = error
+                while not failed and waiting and under_way < AHEAD * self.workers:
+                    send()
+                    under_way += not failed
             if not under_way:
                 break
-            batch = [ended.get()]
-            with contextlib.suppress(Empty):
-                while True:
-                    batch.append(ended.get_nowait())
-            under_way -= len(batch)
-            for number, future in batch:
+            for numbers, future in _all_of(ended):
+                under_way -= 1
                 if future.cancelled():
                     continue
                 if cause := future.exception():
-                    failed[number] = cause
-                else:
-                    results[number], cost = future.result()
-                    self.observe(label, items[number], results[number], cost)
+                    failed[numbers[0]] = cause
+                    continue
+                outcomes = future.result()
+                for number, (result, cost) in zip(numbers, outcomes, strict=False):
+                    results[number] = result
+                    usual_s += (cost.seconds - usual_s) / 8
+                    self.observe(label, items[number], result, cost)
+                waiting.extendleft(reversed(numbers[len(outcomes) :]))
             self.progress(label, len(results), len(items))
         if failed:
             first = min(failed)
@@ -270,6 +274,15 @@ def _start_worker(environment: dict[str, str], stopped: Connection) -> None:
 
     threading.Thread(target=follow, daemon=True).start()
     pa.set_cpu_count(1)
+
+
+def _all_of(ended: SimpleQueue[Any]) -> list[Any]:
+    """What is in a queue, at least one thing: it is waited for."""
+    out = [ended.get()]
+    with contextlib.suppress(Empty):
+        while True:
+            out.append(ended.get_nowait())
+    return out
 
 
 # Of each Arrow file: its path, and the numbers of the batches of one part.

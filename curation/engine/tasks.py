@@ -12,13 +12,14 @@ import pickle
 import resource
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from curation import store
 
 T = TypeVar("T")
+TURN_S = 0.05  # that a worker stays with items that were sent together
 _PEAK = "5"  # what /proc/self/clear_refs takes to forget the peak
 
 
@@ -53,9 +54,24 @@ def measured(task: Callable[[Any], T], item: Any) -> tuple[T, Cost]:
     return result, Cost(seconds, read, written, _peak_mb())
 
 
-def run_stored(path: str, locks: dict[str, str], item: Any) -> tuple[Any, Cost]:
-    """Run the task in a file on an item, in a worker process."""
-    return store.under_locks(locks, measured, _stored_task(path), item)
+def run_stored(path: str, locks: dict[str, str], items: Sequence[Any]) -> list[tuple[Any, Cost]]:
+    """Run the task in a file on some items, in a worker process, as many as fit into a turn, and one
+    at least: what each returns, in their order.
+
+    Raises what the first of them raises. A later one that fails ends the turn, and raises where it
+    comes first.
+    """
+    task, began, out = _stored_task(path), time.perf_counter(), list[tuple[Any, Cost]]()
+    for item in items:
+        try:
+            out.append(store.under_locks(locks, measured, task, item))
+        except Exception:  # a task may raise anything; the sender sends this one again, first
+            if not out:
+                raise
+            break
+        if time.perf_counter() - began >= TURN_S:
+            break
+    return out
 
 
 @functools.lru_cache(maxsize=1)

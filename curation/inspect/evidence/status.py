@@ -16,7 +16,7 @@ from curation import store
 from curation.errors import InputError, RunError
 from curation.inspect.evidence.listing import Listing, listing
 from curation.rundir import manifest as manifests
-from curation.rundir import metrics
+from curation.rundir import metrics, parts
 from curation.rundir.lock import STALE_S
 from curation.rundir.plan import read
 
@@ -56,7 +56,7 @@ class SlowShard:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """A run: `state` is finished, at work or interrupted; `holder` who is at work; `shards` planned;
+    """A run: `state` is finished, at work, interrupted or waiting for array tasks; `holder` who is at work; `shards` planned;
     what is left in seconds, of the map under way, where that can be said."""
 
     state: str
@@ -97,7 +97,7 @@ def run_status(out: str) -> RunStatus:
         seconds = max(1.0, time.time() - told.began.get(under_way.stage, time.time()))
         speed = told.documents.get((under_way.stage, under_way.label), 0) / seconds or None
         left = seconds / under_way.done * (under_way.items - under_way.done)
-    state = "finished" if under_way is None else "at work" if holder else "interrupted"
+    state = "finished" if under_way is None else "at work" if holder else _at_rest(out)
     return RunStatus(state, holder, len(plan.shards), rows, speed, left, _slowest(told))
 
 
@@ -183,13 +183,27 @@ def _take(told: _Read, row: dict[str, Any]) -> None:
 
 
 def _holder(out: str) -> str:
-    """Who holds the lock of a run and gave a sign of late; empty where nobody."""
+    """Who holds the lock of a run and gave a sign of late, or how many array tasks hold theirs; empty
+    where nobody."""
+    if alone := _owner(store.join(out, "run.lock")):
+        return alone
+    tasks = sum(bool(_owner(store.join(out, name))) for name in parts.members(out))
+    return f"{tasks} array task{'s' * (tasks != 1)}" if tasks else ""
+
+
+def _owner(path: str) -> str:
     try:
-        found = store.read_json(store.join(out, "run.lock"))
+        found = store.read_json(path)
         fresh = time.time() - float(found["beat"]) <= STALE_S
         return f"process {int(found['pid'])} on {found['host']}" if fresh else ""
     except (InputError, RunError, KeyError, TypeError, ValueError):
         return ""
+
+
+def _at_rest(out: str) -> str:
+    """The state of a run that has not ended and that nobody is at work on."""
+    shared = parts.next_map(out)
+    return f"waiting for array tasks of {shared.label}" if shared else "interrupted"
 
 
 # ---- for people ----------------------------------------------------------------------------------

@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from curation.cli import main
 from curation.errors import RunError
 from curation.inspect.evidence.status import run_status, slowest_shards
-from curation.rundir import metrics
+from curation.rundir import metrics, parts
+from curation.rundir.lock import member_lock
 
 
 def task(label: str, shard: str, seconds: float, **more: Any) -> dict[str, Any]:
@@ -29,9 +30,9 @@ def write(run: Path, *rows: Any, name: str = metrics.NAME) -> None:
         file.writelines(json.dumps(row) + "\n" for row in rows)
 
 
-def hold(run: Path, beat: float) -> None:
+def hold(run: Path, beat: float, name: str = "run.lock") -> None:
     owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": "t", "beat": beat}
-    (run / "run.lock").write_text(json.dumps(owner))
+    (run / name).write_text(json.dumps(owner))
 
 
 def test_a_finished_run(tiny_run: Path) -> None:
@@ -86,7 +87,14 @@ def test_array_tasks_write_files_of_their_own(half_run: Path) -> None:
         label = {"stage": "decontaminate", "label": "decontaminate: cut", "items": 4, "at": 0}
         done = task("decontaminate: cut", f"wiki/{part:05d}", 1, documents=7)
         write(half_run, label, done, name=f"{metrics.FOLDER}/{part}-of-2.jsonl")
-    row = run_status(str(half_run)).stages[3]
+    shared = {"stage": "decontaminate", "label": "decontaminate: cut", "key": "k", "of": 2}
+    write(half_run, shared, name=parts.NEXT)
+    status = run_status(str(half_run))
+    assert (status.state, status.holder) == ("waiting for array tasks of decontaminate: cut", "")
+    hold(half_run, time.time(), member_lock(1, 2))
+    status = run_status(str(half_run))
+    assert (status.state, status.holder) == ("at work", "1 array task")
+    row = status.stages[3]
     assert (row.stage, row.done, row.items, row.documents) == ("decontaminate", 2, 8, 14)
 
 
