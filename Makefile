@@ -23,11 +23,11 @@ ENVIRONMENT := build/environment
 export PYTHONDONTWRITEBYTECODE :=
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help curate train test test-all quick compiled lint docs package bench clean
+.PHONY: help curate train test test-all quick compiled lint docs package bench bench-scale clean
 
 help: ## this list
 	@echo "make TARGET, where TARGET is one of"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-10s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | awk -F'|' '{printf "%-12s %s\n", $$1, $$2}'
 	@echo "PYTHON=python3.12 make ... chooses the interpreter; ARGS='--set classify.alpha=3' goes to the run."
 
 ifeq ($(MASTER),)
@@ -87,6 +87,9 @@ package: dist/environment.tar.gz ## what a cluster needs: a wheel and a packed e
 
 bench: .venv/.all ## speed and memory of each stage
 	@$(BIN)/python perf/line.py $(ARGS)
+
+bench-scale: .venv/.all ## what the driver costs for each shard, over stub archives
+	@$(BIN)/python perf/scale.py $(ARGS)
 
 clean: ## remove all that these commands made, the environment and out/ too
 	rm -rf .venv build dist out curation.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

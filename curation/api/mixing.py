@@ -111,11 +111,13 @@ def _recipe(tables: dict[str, Any], has_weights: bool) -> Recipe:
 
 def training_tokens(tables: dict[str, Any], where: str = "mix") -> dict[str, int]:
     """How many tokens each dataset of a recipe that mixes has for training."""
-    from curation.stages.mix.groups import count_shard
+    from curation.stages.mix.groups import check_groups, count_shard
 
     recipe = reading.parse(tables, where)
     rundir, sizes = RunDirectory(".", recipe), dict.fromkeys(recipe.names(), 0)
-    for shard in plans.make(recipe, ".").shards:
+    shards = plans.make(recipe, ".").shards
+    check_groups(rundir, shards)
+    for shard in shards:
         sizes[shard.dataset] += count_shard(rundir, shard).training
     return sizes
 

@@ -25,6 +25,7 @@ SECTIONS: Sections = {
     "The line": {
         "init": ("run:init", "Write a commented recipe, to fill in."),
         "run": ("run:run", "Run a recipe into a run directory, or go on with it."),
+        "submit": ("submit:submit", "Run a recipe as jobs of a scheduler."),
         "try": ("try_:try_", "What the line makes of the first pages of your files."),
         "export": ("export:export", "What a run keeps, in the format of another program."),
     },
@@ -38,6 +39,7 @@ SECTIONS: Sections = {
         "mix": ("mix:mix", "Token shards of several runs, by weight."),
     },
     "Look at a run": {
+        "status": ("status:status", "How far a run is, and what it has cost so far."),
         "report": ("inspect:report", "One HTML page about a run, and the same as JSON."),
         "browse": ("browse:browse", "Look at a run in a browser."),
         "explain": ("inspect:explain", "What became of a document, with the evidence."),

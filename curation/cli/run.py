@@ -17,8 +17,7 @@ from curation.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from curation.cli.progress import Steps
-    from curation.engine.base import Engine
+    from curation.engine.base import Engine, Progress
     from curation.recipe.tables import Recipe
 
 
@@ -51,6 +50,12 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Run again under a changed recipe; what is still valid is reused.",
 )
+@click.option(
+    "--shards",
+    metavar="I/N",
+    help="Without Spark, on many machines: array task I of N, from 0, or main/N for what plans and "
+    "meets between them (`curation submit slurm`).",
+)
 @strict_option
 @json_option
 def run(
@@ -63,6 +68,7 @@ def run(
     until: str | None,
     overrides: tuple[str, ...],
     update: bool,
+    shards: str | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -73,9 +79,14 @@ def run(
       curation run recipe.toml --out RUN
       curation run recipe.toml --out RUN --engine spark --master local[8]
       curation run recipe.toml --out RUN --set classify.alpha=5 --update
+      curation run recipe.toml --out RUN --shards 3/16
     """
     if master and engine != "spark":
         raise click.UsageError("--master goes with --engine spark")
+    if shards and engine == "spark":
+        raise click.UsageError(
+            "--shards goes with --engine local; Spark shares the shards out itself"
+        )
     if engine == "local":
         from curation.engine import forkserver
 
@@ -91,6 +102,7 @@ def run(
         again_from=again_from,
         until=until,
         update=update,
+        shards=shards,
         strict=strict,
         as_json=as_json,
     )
@@ -125,6 +137,7 @@ def execute(
     engine: str = "local",
     master: str | None = None,
     workers: int | None = None,
+    shards: str | None = None,
     strict: bool = False,
     as_json: bool = False,
     **options: Any,
@@ -136,7 +149,7 @@ def execute(
     """
     from rich.text import Text
 
-    from curation.cli.progress import Steps
+    from curation.cli.progress import RunLine
     from curation.errors import AlarmError
     from curation.inspect.evidence import labels
     from curation.inspect.evidence.flow import funnel
@@ -145,10 +158,16 @@ def execute(
     from curation.stages.extract import stage as extract
 
     out = out.rstrip("/") or out
-    with Steps() as steps:
-        run_engine = _engine(engine, master, workers or 0, recipe, steps)
+    if shards:
+        if _share(shards, recipe, out, workers or 0, options):
+            return
+        options["again_from"] = None  # it was made again; what follows only shows it
+    with RunLine() as shown:
+        run_engine = _engine(engine, master, workers or 0, recipe, shown)
         try:
-            rundir, plan = line.run(recipe, out, run_engine, say=steps.say, **options)
+            rundir, plan = line.run(
+                recipe, out, run_engine, say=shown.say, show=shown.show, **options
+            )
         except AlarmError as alarm:
             if str(alarm).startswith("dedup: "):  # filter's alarm is no matter of duplicates
                 _show_largest_cluster(out)
@@ -171,6 +190,37 @@ def execute(
         raise SystemExit(3)
 
 
+def _share(shards: str, recipe: Recipe, out: str, workers: int, options: dict[str, Any]) -> bool:
+    """Do one job of a run that is shared out. False where the run is finished, so that only its end is
+    to be shown."""
+    from curation.cli.progress import RunLine
+    from curation.engine.local import LocalEngine
+    from curation.errors import RunError
+    from curation.pipeline import sharded
+
+    role = sharded.role_of(shards)
+    with RunLine() as shown:
+        engine = LocalEngine(workers, recipe.memory_gb, shown)
+        try:
+            if role.index is None:
+                label = sharded.run_main(
+                    recipe, out, engine, role, say=shown.say, show=shown.show, **options
+                )
+                if label:
+                    say(f"Next: array tasks 0 to {role.of - 1} of {role.of}, for {label}.")
+                return bool(label)
+            if options.get("again_from") or options.get("until") or options.get("update"):
+                raise RunError(
+                    f"--shards {shards}: --from, --until and --update go with main/{role.of}"
+                )
+            label = sharded.run_member(recipe, out, engine, role, shown.say)
+        finally:
+            engine.close()
+    done = f"did its shards for {label}" if label else "found nothing shared out"
+    say(f"Array task {role.index} of {role.of} {done}.")
+    return True
+
+
 def _show_largest_cluster(out: str) -> None:
     """The largest cluster of duplicates, which shows best what raised the alarm."""
     from curation.inspect.evidence.clusters import largest_clusters
@@ -181,14 +231,16 @@ def _show_largest_cluster(out: str) -> None:
         console(stderr=True).print(cluster_panel(cluster))
 
 
-def _engine(kind: str, master: str | None, workers: int, recipe: Recipe, steps: Steps) -> Engine:
+def _engine(
+    kind: str, master: str | None, workers: int, recipe: Recipe, progress: Progress
+) -> Engine:
     if kind == "spark":
         from curation.engine.spark import SparkEngine
 
-        return SparkEngine(master, workers, recipe.memory_gb, progress=steps)
+        return SparkEngine(master, workers, recipe.memory_gb, progress)
     from curation.engine.local import LocalEngine
 
-    return LocalEngine(workers, recipe.memory_gb, progress=steps)
+    return LocalEngine(workers, recipe.memory_gb, progress)
 
 
 def run_job(stage: str | None, arguments: list[str]) -> None:

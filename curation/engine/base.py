@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import pyarrow as pa
 
 from curation import store
+from curation.engine.tasks import Observe
 from curation.errors import CurationError, TaskError, system_sentence
 
 T = TypeVar("T")
@@ -56,8 +57,12 @@ class Engine(Protocol):
 
     An item that is a tuple begins with what it is called by: a shard, an input, "part 3". A task
     that raises fails the verb with `TaskError` naming the label, the item and the cause, after the
-    tasks under way have ended; what they committed stays.
+    tasks under way have ended; what they committed stays. `progress` hears how far a verb is,
+    `observe` of each task that ended and what it cost.
     """
+
+    progress: Progress
+    observe: Observe
 
     @property
     def workers(self) -> int:
@@ -122,8 +127,20 @@ def write_parts(
 ) -> Iterator[tuple[int, int]]:
     """Write rows that arrive sorted by `partition_by`, one table a value.
 
-    Yields (value, rows) of each.
+    Yields (value, rows) of each. They reach the disk when all are written: what vouches for them
+    comes after.
     """
+    with store.synced_together():
+        yield from _parts_written(batches, out, schema, digest, partition_by)
+
+
+def _parts_written(
+    batches: Iterable[pa.RecordBatch],
+    out: str,
+    schema: pa.Schema,
+    digest: str,
+    partition_by: str | None,
+) -> Iterator[tuple[int, int]]:
     writer: store.TableWriter | None = None
     current = -1
     try:

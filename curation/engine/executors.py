@@ -7,27 +7,46 @@ pyspark.
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
+import pickle
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
 
 import orjson
 import pyarrow as pa
 
 from curation import store
-from curation.engine.base import Emit, Reduce, runs, task_error, write_parts
+from curation.engine.base import Reduce, runs, task_error, write_parts
 from curation.engine.sorting import part_runs, reduce_part
+from curation.engine.tasks import Cost, measured
 from curation.errors import TaskError
 
 RUN_BYTES = 8 << 20  # of a run that Spark moves as one row
 
 
+class Shared(Protocol):
+    """A pickled value that is sent to each machine once, not with each task: one of Spark's
+    broadcasts."""
+
+    value: bytes
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded(pickled: bytes) -> Any:
+    """What was shared, unpickled once a process."""
+    return pickle.loads(pickled)
+
+
 def result_or_failure(
-    label: str, task: Callable[[Any], Any], numbered: tuple[int, Any]
-) -> tuple[int, str, Any]:
-    """The item's number, one line if the task failed, and its result.
+    label: str,
+    locks: dict[str, str],
+    task: Shared,
+    numbered: tuple[int, Any],
+) -> tuple[int, str, tuple[Any, Cost] | None]:
+    """The item's number, one line if the task failed, and its result with what it cost.
 
     A failure comes back as a value: Spark would otherwise run a failing task four times and abandon
     the others.
@@ -35,7 +54,7 @@ def result_or_failure(
     number, item = numbered
     try:
         with _failures_named(label, item):
-            return number, "", task(item)
+            return number, "", store.under_locks(locks, measured, _loaded(task.value), item)
     except TaskError as error:
         return number, str(error), None
 
@@ -61,13 +80,13 @@ def plain_schema(schema: pa.Schema) -> pa.Schema:
 
 
 def read_tables(
-    paths: Sequence[str], schema: pa.Schema, batches: Iterator[pa.RecordBatch]
+    paths: Shared, schema: pa.Schema, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """The rows of the tables whose numbers arrive, as plain Arrow types."""
     plain = plain_schema(schema)
     for batch in batches:
         for number in batch.column(0).to_pylist():
-            for group in store.read_groups(paths[number], schema.names):
+            for group in store.read_groups(_loaded(paths.value)[number], schema.names):
                 yield group.cast(plain)
 
 
@@ -87,13 +106,13 @@ def write_tables(
 
 def emit_runs(
     label: str,
-    emit: Emit,
-    items: Sequence[Any],
+    shared: Shared,
     schema: pa.Schema,
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     """Runs of rows of one part, each as the bytes of an Arrow batch: one row to Spark, where each
-    row costs."""
+    row costs. `shared`: `emit`, and the items whose numbers arrive."""
+    emit, items = _loaded(shared.value)
     for batch in batches:
         for number in batch.column(0).to_pylist():
             with _failures_named(label, items[number]):

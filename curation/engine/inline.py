@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from curation.engine.base import Progress, silent, task_error
 from curation.engine.local import LocalEngine
+from curation.engine.tasks import measured
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -28,7 +29,9 @@ class InlineEngine(LocalEngine):
         results = []
         for item in items:
             with _Item(label, item):
-                results.append(task(item))
+                result, cost = measured(task, item)
+            results.append(result)
+            self.observe(label, item, result, cost)
             self.progress(label, len(results), len(items))
         return results
 

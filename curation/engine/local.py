@@ -10,10 +10,12 @@ import atexit
 import contextlib
 import glob
 import os
+import pickle
 import shutil
 import sys
 import tempfile
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -21,7 +23,7 @@ from functools import partial
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 from multiprocessing.connection import wait as wait_for_any
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import pyarrow as pa
@@ -39,6 +41,7 @@ from curation.engine.base import (
     write_parts,
 )
 from curation.engine.sorting import part_runs, reduce_part
+from curation.engine.tasks import TURN_S, Observe, run_stored, unobserved
 from curation.errors import RunError, TaskError
 from curation.store import process_alive
 from curation.store.query import connect, create_view, sorted_rows
@@ -47,7 +50,8 @@ T = TypeVar("T")
 R = TypeVar("R")
 # Of folders in the system's temporary folder; the owner's process number follows.
 SPILL = "curation-spill-"
-AHEAD = 3  # tasks sent for each worker: one runs, the others wait in the pool
+AHEAD = 3  # packets of tasks sent for each worker: one runs, the others wait in the pool
+MOST_TOGETHER = 32  # tasks of a packet
 
 
 class LocalEngine:
@@ -64,6 +68,7 @@ class LocalEngine:
         self.workers = workers
         self.memory_gb = memory_gb
         self.progress = progress
+        self.observe: Observe = unobserved
         self._pool: ProcessPoolExecutor | None = None
         # Workers hold the other end, and end when this one is closed.
         self._stop: Connection | None = None
@@ -76,45 +81,69 @@ class LocalEngine:
         self.progress(label, 0, len(items))
         if not items:
             return []
-        ended: SimpleQueue[tuple[int, Future[R]]] = SimpleQueue()
-        waiting = iter(range(len(items)))
-        under_way = 0
+        with self._stored(task) as path:
+            return self._mapped(label, path, items)
 
-        def send(number: int) -> None:
-            future = self._workers().submit(
-                store.under_locks, dict(store.locks()), task, items[number]
-            )
-            future.add_done_callback(lambda future: ended.put((number, future)))
-
-        results: dict[int, R] = {}
+    def _mapped(self, label: str, path: str, items: Sequence[Any]) -> list[Any]:
+        """The results of the task in a file. What ended is taken from a queue that the pool fills, and
+        short tasks travel several at a time: the cost of an item does not depend on how many there
+        are."""
+        ended: SimpleQueue[tuple[list[int], Future[Any]]] = SimpleQueue()
+        waiting, under_way, usual_s = deque(range(len(items))), 0, TURN_S
+        results: dict[int, Any] = {}
         failed: dict[int, BaseException] = {}
+
+        def send() -> None:
+            fair = len(waiting) // (2 * AHEAD * self.workers)
+            most = max(1, min(MOST_TOGETHER, fair, int(TURN_S / max(usual_s, TURN_S / 100))))
+            numbers = [waiting.popleft() for _ in range(most)]
+            locks, some = dict(store.locks()), [items[number] for number in numbers]
+            try:
+                future = self._workers().submit(run_stored, path, locks, some)
+            except BrokenProcessPool as error:
+                failed[numbers[0]] = error
+                return
+            future.add_done_callback(lambda future: ended.put((numbers, future)))
+
         while True:
             # An interrupt inside the pool's own code could leave one of its locks closed for ever.
             with forkserver.no_interrupt():
-                while not failed and under_way < AHEAD * self.workers:
-                    if (number := next(waiting, None)) is None:
-                        break
-                    try:
-                        send(number)
-                        under_way += 1
-                    except BrokenProcessPool as error:
-                        failed[number] = error
+                while not failed and waiting and under_way < AHEAD * self.workers:
+                    send()
+                    under_way += not failed
             if not under_way:
                 break
-            number, future = ended.get()
-            under_way -= 1
-            with forkserver.no_interrupt():
+            for numbers, future in _all_of(ended):
+                under_way -= 1
                 if future.cancelled():
                     continue
                 if cause := future.exception():
-                    failed[number] = cause
-                else:
-                    results[number] = future.result()
+                    failed[numbers[0]] = cause
+                    continue
+                outcomes = future.result()
+                for number, (result, cost) in zip(numbers, outcomes, strict=False):
+                    results[number] = result
+                    usual_s += (cost.seconds - usual_s) / 8
+                    self.observe(label, items[number], result, cost)
+                waiting.extendleft(reversed(numbers[len(outcomes) :]))
             self.progress(label, len(results), len(items))
         if failed:
             first = min(failed)
             raise task_error(label, items[first], _cause(failed[first])) from failed[first]
         return [results[i] for i in range(len(items))]
+
+    @contextlib.contextmanager
+    def _stored(self, task: Callable[[Any], Any]) -> Iterator[str]:
+        """The task in a file while the block runs: each worker reads it once, and what it carries
+        (a recipe may list many files) does not travel with every item."""
+        handle, path = tempfile.mkstemp(prefix="task-", dir=self._spill)
+        try:
+            with open(handle, "wb") as file:
+                pickle.dump(task, file, pickle.HIGHEST_PROTOCOL)
+            yield path
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
 
     map_here = map
 
@@ -245,6 +274,15 @@ def _start_worker(environment: dict[str, str], stopped: Connection) -> None:
 
     threading.Thread(target=follow, daemon=True).start()
     pa.set_cpu_count(1)
+
+
+def _all_of(ended: SimpleQueue[Any]) -> list[Any]:
+    """What is in a queue, at least one thing: it is waited for."""
+    out = [ended.get()]
+    with contextlib.suppress(Empty):
+        while True:
+            out.append(ended.get_nowait())
+    return out
 
 
 # Of each Arrow file: its path, and the numbers of the batches of one part.

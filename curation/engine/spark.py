@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import operator
 import re
 import shutil
 import tempfile
@@ -36,10 +37,12 @@ from curation.engine.executors import (
 )
 from curation.engine.local import LocalEngine
 from curation.engine.spark_session import end_jvm, session, submitted_by_spark
+from curation.engine.tasks import Observe, unobserved
 from curation.errors import CurationError, MissingExtra, TaskError
 
 T = TypeVar("T")
 R = TypeVar("R")
+SLICES = 32  # Spark tasks of a map for each core, at most: each costs the JVM some milliseconds
 
 
 class SparkEngine:
@@ -60,6 +63,7 @@ class SparkEngine:
         self._folder = tempfile.mkdtemp(prefix="curation-spark-")
         self._master, self._asked_workers = master, workers
         self._session: Any = None
+        self.observe: Observe = unobserved
 
     @property
     def _spark(self) -> Any:
@@ -85,15 +89,19 @@ class SparkEngine:
             context = self._spark.sparkContext
             context.setJobGroup(label, label)
         with _told(label), self._watched(label, len(items)):
-            job = context.parallelize(numbered, len(items)).map(
-                partial(result_or_failure, label, partial(store.under_locks, store.locks(), task))
-            )
-            outcomes = sorted(job.collect())
+            shared = self._shared(task)
+            locks = dict(store.locks())
+            job = context.parallelize(numbered, _slices(len(items), context.defaultParallelism))
+            outcomes = job.map(partial(result_or_failure, label, locks, shared)).collect()
+            shared.destroy()
+        outcomes.sort(key=operator.itemgetter(0))
         self.progress(label, len(items), len(items))
         for _, failure, _ in outcomes:
             if failure:
                 raise TaskError(failure)
-        return [result for _, _, result in outcomes]
+        for item, (_, _, (result, cost)) in zip(items, outcomes, strict=True):
+            self.observe(label, item, result, cost)
+        return [result for _, _, (result, _) in outcomes]
 
     def map_here(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """As `map`. On this machine, worker processes do it while Spark starts."""
@@ -102,6 +110,7 @@ class SparkEngine:
         if not items:
             return []
         local = LocalEngine(self._asked_workers, self.memory_gb, self.progress)
+        local.observe = self.observe
         try:
             with ThreadPoolExecutor(1) as thread:
                 session = thread.submit(lambda: self._spark)
@@ -159,8 +168,9 @@ class SparkEngine:
         self.progress(label, 0, parts)
         with _told(label):
             sources = self._numbers(len(items), 16 * self.workers)
+            shared = self._shared((emit, list(items)))
             packed = sources.mapInArrow(
-                partial(emit_runs, f"{label}: emit", emit, list(items), schema),
+                partial(emit_runs, f"{label}: emit", shared, schema),
                 "part bigint, run binary",
             )
             spread = packed.repartition(
@@ -173,6 +183,7 @@ class SparkEngine:
                 "part bigint, result binary",
             )
             results = {row[0]: orjson.loads(bytes(row[1])) for row in reduced.collect()}
+            shared.destroy()
         empty = [(f"part {part}", part) for part in range(parts) if part not in results]
         results |= self.map(label, partial(reduce_nothing, reduce), empty)
         self.progress(label, parts, parts)
@@ -188,9 +199,16 @@ class SparkEngine:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _read(self, table: store.Table) -> Any:
+        paths = self._shared(table.paths)
         return self._numbers(len(table.paths), 2 * self.workers).mapInArrow(
-            partial(read_tables, table.paths, table.schema), _spark_schema(table.schema)
+            partial(read_tables, paths, table.schema), _spark_schema(table.schema)
         )
+
+    def _shared(self, value: Any) -> Any:
+        """A value on its way to each machine once, however many tasks use it."""
+        from pyspark import cloudpickle
+
+        return self._spark.sparkContext.broadcast(cloudpickle.dumps(value))
 
     def _numbers(self, n: int, most: int) -> Any:
         """0 ... n - 1, spread over at most `most` tasks: each costs a tenth of a second."""
@@ -198,6 +216,16 @@ class SparkEngine:
 
     def _watched(self, label: str, total: int) -> _Watch:
         return _Watch(self._spark.sparkContext.statusTracker(), label, total, self.progress)
+
+
+def _slices(items: int, workers: int) -> int:
+    """Spark tasks of a map: one an item, or as many items each as keep the JVM from being what takes
+    the time.
+
+    >>> _slices(100, 64), _slices(90_000, 64)
+    (100, 2048)
+    """
+    return min(items, SLICES * max(1, workers))
 
 
 class _Watch:
@@ -215,11 +243,9 @@ class _Watch:
                 jobs = tracker.getJobIdsForGroup(label)
                 infos = [tracker.getJobInfo(job) for job in jobs[:1]]
                 stages = [tracker.getStageInfo(s) for info in infos if info for s in info.stageIds]
-                progress(
-                    label,
-                    min(total, sum(stage.numCompletedTasks for stage in stages if stage)),
-                    total,
-                )
+                tasks = sum(stage.numTasks for stage in stages if stage)
+                done = sum(stage.numCompletedTasks for stage in stages if stage)
+                progress(label, total * min(done, tasks) // max(1, tasks), total)
 
     def __enter__(self) -> _Watch:
         self._thread.start()

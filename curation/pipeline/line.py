@@ -13,6 +13,7 @@ import dataclasses
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
 
 from curation import store
@@ -24,12 +25,13 @@ from curation.pipeline.compile import compile_kernels
 from curation.recipe.filter import LISTS
 from curation.recipe.line import STAGES, folders
 from curation.recipe.tables import Recipe
-from curation.rundir import ledger
+from curation.rundir import ledger, parts
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.rundir.lock import Lock
 from curation.rundir.manifest import Manifest
+from curation.rundir.metrics import Metrics, Show, unseen
 from curation.rundir.plan import Plan
 from curation.stages.classify import stage as classify
 from curation.stages.decontaminate import benchmarks
@@ -62,7 +64,15 @@ CHECKED = (
     "decontaminate",
     "tokenize",
 )  # those have `check(rundir)`
+Ledgers = dict[str, dict[str, ledger.Ledger]]  # stage -> dataset -> ledger
+# An engine for a stage, of its name and key.
+EngineOf = Callable[[Engine, str, str], Engine]
 LEAST_ROOM = 0.01  # bytes that a run surely writes for each byte of its inputs
+
+
+def plain_engine(engine: Engine, stage: str, key: str) -> Engine:
+    """The engine that was given, for every stage."""
+    return engine
 
 
 def run(
@@ -76,6 +86,8 @@ def run(
     export: bool = False,
     export_format: str = exports.PARQUET,
     say: Callable[[str], None] = print,
+    show: Show = unseen,
+    engine_of: EngineOf = plain_engine,
 ) -> tuple[RunDirectory, Plan]:
     """Run a recipe into the directory `out`, reusing whatever is there and valid.
 
@@ -86,6 +98,9 @@ def run(
         export: write kept/ and removed/ of the dataset `input`, for a step on a user's own files,
             as `export_format` says: one of `export.FORMATS`.
         say: receives messages for the user, one line at a time.
+        show: receives a line that says how far the run is, twice a second at most, and whether it
+            is one to keep.
+        engine_of: the engine of a stage: the given one, or one in front of it.
 
     Raises:
         CurationError: one clear sentence. What finished stays, and the same call goes on from
@@ -96,15 +111,18 @@ def run(
     _check_stages(wanted, again_from, until)
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
-    with Lock(out, say), _left_clean(engine, out):
+    metrics = Metrics(out, show=show)
+    with (
+        Lock(out, say, others=parts.members(out)),
+        _left_clean(engine, out),
+        contextlib.ExitStack() as following,
+    ):
         plans.check_directory(rundir, update)
         asked = wanted[: wanted.index(until) + 1] if until else wanted
         if not store.exists(rundir.path("plan.json")):
             check_start(rundir, asked)  # before anything is fetched
         store.sweep(out)
-        for stage in wanted[wanted.index(again_from) :] if again_from else ():
-            for place in (*folders(stage, recipe.stages), f"{manifests.FOLDER}/{stage}.json"):
-                store.delete(rundir.path(place))
+        _forget(rundir, wanted[wanted.index(again_from) :] if again_from else ())
         # also where the stage is left out: streamed archives need their lists
         download.fetch(rundir, engine, say)
         plan = plans.make(recipe, out, say)
@@ -113,12 +131,19 @@ def run(
         if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
             say(f"{ledger_path}: damaged; it is written again")
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
-        busy = _run_steps(rundir, plan, engine, steps, until or STAGES[-1], say, export_format)
+        job = _Job(rundir, plan, engine, engine_of, say, export_format, metrics, following)
+        busy, balanced = _run_steps(job, steps, until or STAGES[-1])
         if not busy and until != "download":
             say("Every table is there already: nothing to do.")
-        ended = [stage for stage in STAGES if manifests.read(out, stage)]
-        store.write_json(ledger_path, ledgers(rundir, plan, ended))
+        store.write_json(ledger_path, balanced)
     return rundir, plan
+
+
+def _forget(rundir: RunDirectory, stages: Sequence[str]) -> None:
+    """Remove what some stages made."""
+    for stage in stages:
+        for place in (*folders(stage, rundir.recipe.stages), f"{manifests.FOLDER}/{stage}.json"):
+            store.delete(rundir.path(place))
 
 
 def _check_stages(stages: Sequence[str], again_from: str | None, until: str | None) -> None:
@@ -178,28 +203,37 @@ def _left_clean(engine: Engine, out: str) -> Iterator[None]:
         raise
 
 
-def _run_steps(
-    rundir: RunDirectory,
-    plan: Plan,
-    engine: Engine,
-    steps: Sequence[str],
-    until: str,
-    say: Callable[[str], None],
-    export_format: str,
-) -> bool:
-    """Run the steps up to `until` whose manifests do not fit. Returns whether there were any.
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the steps of a run share."""
+
+    rundir: RunDirectory
+    plan: Plan
+    engine: Engine
+    engine_of: EngineOf
+    say: Callable[[str], None]
+    export_format: str
+    metrics: Metrics
+    following: contextlib.ExitStack
+
+
+def _run_steps(job: _Job, steps: Sequence[str], until: str) -> tuple[bool, Ledgers]:
+    """Run the steps up to `until` whose manifests do not fit. Returns whether there were any,
+    and the ledgers of all that have ended.
 
     Of later ones, manifests that do not fit any more are removed: those stages have not ended.
     """
     identities: list[str] = []
-    busy = False
+    balanced: Ledgers = {}
+    rundir, plan, say, busy = job.rundir, job.plan, job.say, False
+    stages = [s for s in steps if s == "export" or STAGES.index(s) <= STAGES.index(until)]
     for step in steps:
         wanted = step == "export" or STAGES.index(step) <= STAGES.index(until)
         manifest = manifests.read(rundir.out, step)
         if manifest is None and not wanted:
             continue
         try:
-            key = step_key(rundir, plan, step, identities, export_format)
+            key = step_key(rundir, plan, step, identities, job.export_format)
         except CurationError:  # what a later step reads outside need not be there yet
             if wanted:
                 raise
@@ -210,23 +244,36 @@ def _run_steps(
             if not wanted:
                 continue
             if not busy:
-                stages = [
-                    s for s in steps if s != "export" and STAGES.index(s) <= STAGES.index(until)
-                ]
-                check_inputs(rundir, plan, stages, say)
+                of_line = [stage for stage in stages if stage != "export"]
+                check_inputs(rundir, plan, of_line, say)
                 store.delete(rundir.path("ledger.json"))
-                compile_kernels(engine, stages)
+                job.following.enter_context(job.metrics.following(job.engine))
+                compile_kernels(job.engine, of_line)
             busy = True
-            if step == "export":
-                exports.run(rundir, plan, engine, export_format)
-            else:
-                MODULES[step].run(rundir, plan, engine)
-            manifest = manifests.write(rundir.out, engine, step, key, _places(rundir, step))
+            job.metrics.stage(step, stages.index(step) + 1, stages, len(plan.shards))
+            manifest = _run_step(job, step, key)
+            job.metrics.ended()
         identities.append(manifest.identity)
-    return busy
+        if of_datasets := _stage_ledgers(rundir, plan, step, manifest):
+            balanced[step] = of_datasets
+    return busy, balanced
 
 
-def _places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
+def _run_step(job: _Job, step: str, key: str) -> Manifest:
+    """Run one step and write its manifest."""
+    rundir, engine = job.rundir.for_tasks(), job.engine_of(job.engine, step, key)
+    if step == "export":
+        exports.run(rundir, job.plan, engine, job.export_format)
+    else:
+        MODULES[step].run(rundir, job.plan, engine)
+    manifest = manifests.write(rundir.out, engine, step, key, places(rundir, step))
+    store.delete(
+        rundir.path(parts.FOLDER)
+    )  # what array tasks returned; their tables are in the manifest
+    return manifest
+
+
+def places(rundir: RunDirectory, step: str) -> tuple[str, ...]:
     """Where a step writes, in a run directory."""
     if step == "export":
         return exports.PLACES
@@ -314,21 +361,27 @@ def warnings(rundir: RunDirectory) -> list[str]:
     return [line for stage in STAGES for line in MODULES[stage].warnings(rundir)]
 
 
-def ledgers(
-    rundir: RunDirectory, plan: Plan, stages: Sequence[str] = STAGES
-) -> dict[str, dict[str, ledger.Ledger]]:
+def ledgers(rundir: RunDirectory, plan: Plan, stages: Sequence[str] = STAGES) -> Ledgers:
     """The ledgers of some stages of a run: stage -> dataset -> ledger. They are in the stages'
     manifests, or in the footers of their tables.
 
     Stages that have no ledger are absent.
     """
-    out: dict[str, dict[str, ledger.Ledger]] = {}
-    for stage in (stage for stage in rundir.recipe.stages if stage in stages):
-        manifest = manifests.read(rundir.out, stage)
-        files = {rundir.path(name): row for name, row in manifest.files.items()} if manifest else {}
-        for dataset in rundir.recipe.names():
-            paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
-            told = [files.get(path) or store.footer(path) for path in paths if path]
-            if told and all(told):
-                out.setdefault(stage, {})[dataset] = ledger.total(t.ledger for t in told if t)
+    asked = [stage for stage in rundir.recipe.stages if stage in stages]
+    read = {stage: manifests.read(rundir.out, stage) for stage in asked}
+    out = {stage: _stage_ledgers(rundir, plan, stage, read[stage]) for stage in asked}
+    return {stage: of_datasets for stage, of_datasets in out.items() if of_datasets}
+
+
+def _stage_ledgers(
+    rundir: RunDirectory, plan: Plan, stage: str, manifest: Manifest | None
+) -> dict[str, ledger.Ledger]:
+    """The ledgers of one stage by dataset; empty where it keeps none."""
+    start, files = len(rundir.path("")), manifest.files if manifest else {}
+    out: dict[str, ledger.Ledger] = {}
+    for dataset in rundir.recipe.names() if stage in STAGES else ():
+        paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
+        told = [files.get(path[start:]) or store.footer(path) for path in paths if path]
+        if told and all(told):
+            out[dataset] = ledger.total(t.ledger for t in told if t)
     return out

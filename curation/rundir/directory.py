@@ -5,7 +5,7 @@ Small and picklable: it goes with every task to every worker.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from curation import store
@@ -87,6 +87,12 @@ class RunDirectory:
 
     def path(self, *parts: str) -> str:
         return store.join(self.out, *parts)
+
+    def for_tasks(self) -> RunDirectory:
+        """The same with only the first of each dataset's `files`: a recipe may list many, and no
+        stage reads them, since the plan has each shard's own."""
+        datasets = tuple(replace(d, files=d.files[:1]) for d in self.recipe.dataset)
+        return RunDirectory(self.out, replace(self.recipe, dataset=datasets))
 
     def table(self, stage: str, shard: Shard, kind: str = "") -> str:
         """`<stage>/<kind>/<dataset>/<shard>.parquet`."""

@@ -8,6 +8,7 @@ import secrets
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
@@ -18,8 +19,14 @@ HEARTBEAT_S = 10.0
 STALE_S = 120.0
 
 
+def member_lock(index: int, of: int) -> str:
+    """The name of the lock of an array task (`--shards i/n`) in the run directory."""
+    return f"run.{index}-of-{of}.lock"
+
+
 class Lock:
-    """One run per directory at a time: `run.lock` with owner and heartbeat.
+    """One run per directory at a time: `run.lock` with owner and heartbeat. Array tasks of one run
+    take member locks instead; `others` names the locks that must not be held beside this one.
 
     A lock whose process is gone, that has not beaten for two minutes, or that names nobody, is
     named and taken over. A run that slept meanwhile looks at the lock before each beat and before
@@ -28,8 +35,11 @@ class Lock:
     same instant may both think they own it, until one of them looks again.
     """
 
-    def __init__(self, out: str, say: Any) -> None:
-        self._path = store.join(out, "run.lock")
+    def __init__(
+        self, out: str, say: Any, name: str = "run.lock", others: Sequence[str] = ()
+    ) -> None:
+        self._path = store.join(out, name)
+        self._others = [store.join(out, other) for other in others]
         self._token = secrets.token_hex(8)
         self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
         self._say = say
@@ -50,9 +60,24 @@ class Lock:
                     )
             self._say(f"taking over from {who} that ended without releasing it")
             store.delete(self._path)
+        try:  # who claims later sees the earlier lock, so at least one of two gives way
+            self._need_alone()
+        except BaseException:
+            store.delete(self._path)
+            raise
         store.locks()[self._path] = self._token
         self._thread.start()
         return self
+
+    def _need_alone(self) -> None:
+        """Raise RunError where another lock is held that must not be."""
+        for path in self._others:
+            holder = self._holder(path) if store.exists(path) else None
+            if holder and not self._stale(holder):
+                raise RunError(
+                    f"{path}: a job of this run is at work on {holder['host']} (process "
+                    f"{holder['pid']}); wait for it, or stop it"
+                )
 
     def __exit__(
         self,
@@ -66,10 +91,10 @@ class Lock:
         if self._is_mine():
             store.delete(self._path)
 
-    def _holder(self) -> dict[str, Any] | None:
-        """Whose the lock is; empty where it is damaged, None where it is gone."""
+    def _holder(self, path: str = "") -> dict[str, Any] | None:
+        """Whose the lock is, or another one; empty where it is damaged, None where it is gone."""
         try:
-            found = store.read_json(self._path)
+            found = store.read_json(path or self._path)
             kinds = {"host": str, "pid": int, "token": str, "beat": float}
             return {name: kind(found[name]) for name, kind in kinds.items()}
         except InputError as error:

@@ -3,8 +3,10 @@ manifest after them."""
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pyarrow as pa
 
@@ -12,12 +14,13 @@ from curation import store
 from curation.digests import config_digest
 from curation.engine.base import Engine, part_path
 
+GROUP = 256  # tables that one task looks at
 MANIFEST = pa.schema([("value", pa.int64()), ("rows", pa.int64())])
 
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """A query's committed rows: the folder, the partition values that have rows, and their
+    """A query's committed rows: the folder, the partition values that have rows, ascending, and their
     identity."""
 
     out: str
@@ -32,7 +35,9 @@ class QueryResult:
 
     def path(self, value: int) -> str | None:
         """The file of one partition value, None where it has no rows."""
-        return part_path(self.out, value) if value in self.values else None
+        place = bisect.bisect_left(self.values, value)
+        is_there = self.values[place : place + 1] == (value,)
+        return part_path(self.out, value) if is_there else None
 
     @property
     def table(self) -> store.Table:
@@ -58,7 +63,7 @@ def run_query(
         "query", text, tuple(schema.names), tuple(made_from), partition_by, tuple(sort_by)
     )
     manifest = store.join(out, "_manifest.parquet")
-    if not _is_whole(out, manifest, digest):
+    if not _is_whole(engine, out, manifest, digest):
         store.delete(out)  # files of another digest must not be taken for this one's
         parts = engine.sql(
             text, tables, out, schema, digest, partition_by=partition_by, sort_by=sort_by
@@ -74,12 +79,20 @@ def run_query(
     return QueryResult(out, schema, tuple(values), rows, digest)
 
 
-def _is_whole(out: str, manifest: str, digest: str) -> bool:
+def _is_whole(engine: Engine, out: str, manifest: str, digest: str) -> bool:
     """Whether the manifest and all tables that it names are there under a digest."""
     if not store.done(manifest, digest):
         return False
     values = store.read_table(manifest).column("value").to_pylist()
-    return all(store.done(part_path(out, value), digest) for value in values)
+    whole = partial(_are_whole, out, digest)
+    if len(values) <= GROUP:
+        return whole(("", values))
+    groups = [(out, values[i : i + GROUP]) for i in range(0, len(values), GROUP)]
+    return all(engine.map(f"look at {out.rpartition('/')[2]}", whole, groups))
+
+
+def _are_whole(out: str, digest: str, item: tuple[str, Sequence[int]]) -> bool:
+    return all(store.done(part_path(out, value), digest) for value in item[1])
 
 
 def columns_of(paths: Sequence[str], schema: pa.Schema, *columns: str) -> store.Table:

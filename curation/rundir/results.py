@@ -3,20 +3,25 @@ stage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from curation import store
+from curation.recipe.line import folders
 from curation.rundir import ledger
+from curation.rundir import manifest as manifests
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.manifest import Entry
 
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a shard's task returns to the driver: the identity of its table and its ledger."""
+    """What a shard's task returns to the driver: the identity of its table and its ledger, and where
+    it writes two tables how many rows the other one has."""
 
     identity: str
     ledger: ledger.Ledger = field(default_factory=dict)
+    rows_beside: int = 0
 
 
 def run_once(
@@ -25,19 +30,40 @@ def run_once(
     """`make()`, unless the table it writes last, and the one it writes `beside` it, are there
     already under this digest."""
     footer = store.done(path, digest)
-    if footer and (not beside or store.done(beside, digest)):
-        return ShardResult(footer.identity, footer.ledger)
+    other = store.done(beside, digest) if footer and beside else None
+    if footer and (other or not beside):
+        return ShardResult(footer.identity, footer.ledger, other.rows if other else 0)
     return make()
 
 
 def check_ledgers(rundir: RunDirectory, stage: str, results: Mapping[Shard, ShardResult]) -> None:
     """Check a stage's ledgers shard by shard, and against the stage before: what enters is what
-    was kept."""
+    was kept. Those of the stages before are in their manifests."""
+    reasons = rundir.recipe.filter.reasons()
+    before = {shard: rundir.ledger_before(stage, shard) for shard in results}
+    known = table_facts(rundir, [path for path in before.values() if path])
     for shard, result in results.items():
-        ledger.check(stage, str(shard), result.ledger, rundir.recipe.filter.reasons())
-        before = previous_ledger(rundir, stage, shard)
-        if before is not None:
-            ledger.check_chain(stage, str(shard), before, result.ledger)
+        ledger.check(stage, str(shard), result.ledger, reasons)
+        if path := before[shard]:
+            ledger.check_chain(stage, str(shard), known[path].ledger, result.ledger)
+
+
+def table_facts(rundir: RunDirectory, paths: Sequence[str]) -> dict[str, Entry | store.Footer]:
+    """Identity and ledger of some tables of stages that have ended, from their manifests: no table
+    is opened. Where a stage has no manifest, from the footers.
+
+    Raises RunError where a table is in no manifest and not there.
+    """
+    owners = {folder: stage for stage in rundir.recipe.stages
+              for folder in folders(stage, rundir.recipe.stages)}  # fmt: skip
+    start = len(rundir.path("")) if paths else 0
+    names = {path: path[start:] for path in paths}
+    stages = {owners.get(name.partition("/")[0], "") for name in names.values()}
+    files: dict[str, Entry] = {}
+    for stage in stages - {""}:
+        if manifest := manifests.read(rundir.out, stage):
+            files |= manifest.files
+    return {path: files.get(name) or store.need_footer(path) for path, name in names.items()}
 
 
 def previous_ledger(rundir: RunDirectory, stage: str, shard: Shard) -> ledger.Ledger | None:

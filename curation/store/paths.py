@@ -151,9 +151,10 @@ def listing(folder: str, hidden: bool = False) -> list[File]:
 def _files(pattern: str, root: str, infos: list[Any], hidden: bool = False) -> list[File]:
     # The scheme, and who asks: KEY:SECRET@ may stand before the bucket.
     prefix = re.match(r"(?:\w+://(?:[^/]*@)?)?", pattern)[0]  # type: ignore[index]
-    files = []
+    files, below = [], root.rstrip("/") + "/"
     for info in infos:
-        name = posixpath.relpath(info.path, root)
+        is_below = info.path.startswith(below)
+        name = info.path[len(below) :] if is_below else posixpath.relpath(info.path, root)
         shown = hidden or not any(part.startswith((".", "_")) for part in name.split("/"))
         if info.type == pafs.FileType.File and shown and TEMPORARY not in name:
             files.append(File(prefix + info.path, name, info.size, _tag(info)))

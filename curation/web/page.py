@@ -15,6 +15,7 @@ from curation.inspect.evidence.extracted import ExtractedPage
 from curation.inspect.evidence.flow import Flow, FunnelRow, Line, funnel_rows
 from curation.inspect.evidence.mixture import PlacedMixture, groups_listing
 from curation.inspect.evidence.report import Report
+from curation.inspect.evidence.status import SlowShard, slowest_listing
 from curation.inspect.numbers import volume
 from curation.rundir import ledger
 from curation.web import charts, markup
@@ -49,6 +50,7 @@ def page(report: Report) -> str:
         lengths_section(report.lengths),
         threshold_section(report.samples),
         _extracted(report.extracted),
+        _slowest(report.slowest),
         _recipe(report),
     ]
     return markup.document("curation report", "\n".join(filter(None, parts)), BLOCK_STYLE)
@@ -91,6 +93,16 @@ def _cells(row: FunnelRow, line: Line | None) -> tuple[str, str]:
     if line.tokens is None or not line.chars or line.outcome == ledger.IN:
         return documents, ""
     return documents, ("" if line.exact else "~") + volume(line.tokens)
+
+
+def _slowest(shards: list[SlowShard] | None) -> str:
+    """The shards that took longest."""
+    if shards is None:
+        return ""
+    intro = "The longest task of a shard, of the shards whose longest task took longest."
+    return markup.section(
+        "Slowest shards", intro, markup.listing_table(slowest_listing(shards, ""))
+    )
 
 
 def benchmarks_section(benchmarks: list[BenchmarkHits] | None) -> str:

@@ -384,3 +384,37 @@ def test_a_script_without_a_main_guard_is_told_so(tmp_path: Path, guard: bool) -
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert (done.returncode == 0) == guard
     assert "[3]" in done.stdout if guard else "has no main guard" in done.stderr
+
+
+def test_short_tasks_travel_together_and_long_ones_do_not(tmp_path: Path) -> None:
+    """A turn ends once it is long; what was not begun is sent again, maybe to another worker."""
+    engine = LocalEngine(2)
+    costs: list[float] = []
+    engine.observe = lambda label, item, result, cost: costs.append(cost.seconds)
+    try:
+        numbers = list(range(2000))
+        assert engine.map("short", operator.neg, numbers) == [-n for n in numbers]
+        assert len(costs) == 2000
+        naps = [0.0] * 500 + [0.3] * 4 + [0.0] * 20
+        assert engine.map("nap", time.sleep, naps) == [None] * len(naps)
+        with pytest.raises(TaskError, match=r"^root failed on -7.0: ValueError: "):
+            engine.map("root", math.sqrt, [*[4.0] * 300, -7.0, *[9.0] * 300])
+    finally:
+        engine.close()
+
+
+def test_a_turn_of_tasks_returns_what_it_did_and_leaves_the_rest(tmp_path: Path) -> None:
+    import pickle
+
+    from curation.engine import tasks
+
+    for name, task in (("nap", time.sleep), ("root", math.sqrt)):
+        (tmp_path / name).write_bytes(pickle.dumps(task))
+    done = tasks.run_stored(str(tmp_path / "nap"), {}, [0.0, 2 * tasks.TURN_S, 0.0])
+    assert [result for result, _ in done] == [None, None]
+    assert done[1][1].seconds >= 2 * tasks.TURN_S
+    assert done[0][1].peak_mb > 10
+    path = str(tmp_path / "root")
+    assert [result for result, _ in tasks.run_stored(path, {}, [4.0, 9.0, -1.0, 16.0])] == [2, 3]
+    with pytest.raises(ValueError, match="math domain"):
+        tasks.run_stored(path, {}, [-1.0, 4.0])

@@ -24,7 +24,7 @@ from curation.pipeline import export
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.line import DECIDING
-from curation.rundir import plan
+from curation.rundir import metrics, plan
 from curation.rundir.directory import RunDirectory
 from curation.rundir.manifest import FOLDER
 
@@ -34,6 +34,7 @@ COMPARED = (".parquet", ".bin", ".idx", ".npz", ".npy", ".jsonl")
 def fingerprint(run: Path) -> dict[str, str]:
     """sha256 of every token shard, table and manifest of a run."""
     files = [f for f in run.rglob("*") if f.suffix in COMPARED or f.parent.name == FOLDER]
+    files = [f for f in files if f.name != metrics.NAME]  # what it took is no result
     return {str(f.relative_to(run)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 

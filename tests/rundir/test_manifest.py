@@ -24,6 +24,7 @@ from curation.inspect.check.check import check_run
 from curation.pipeline import line
 from curation.recipe import reading
 from curation.rundir import manifest as manifests
+from curation.rundir import metrics
 
 PLACES = ("classify", "decontaminate", "dedup", "documents", "shards", "tokens")
 ALONE = ("plan.json", "manifests/plan.json", "manifests/dedup.json", "ledger.json")
@@ -46,14 +47,16 @@ def digests(run: Path) -> dict[str, str]:
     return {
         path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(run.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != metrics.NAME
     }
 
 
 @pytest.fixture
 def linked(tiny_run: Path, tmp_path: Path) -> Path:
     """A copy of the tiny run by hard links: `cut` and the line write a file anew, never into it."""
-    return Path(shutil.copytree(tiny_run, tmp_path / "run", copy_function=os.link))
+    run = Path(shutil.copytree(tiny_run, tmp_path / "run", copy_function=os.link))
+    (run / metrics.NAME).unlink()  # which is written into
+    return run
 
 
 def cut(path: Path) -> None:

@@ -177,3 +177,4 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     yield f"{filters.__name__}.check_ledgers", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}
     yield f"{mix.__name__}.count_shard", _counted
+    yield f"{mix.__name__}.check_groups", nothing

@@ -14,7 +14,7 @@ import numpy as np
 from curation import store
 from curation.errors import RunError
 from curation.inspect.evidence.listing import Listing, listing
-from curation.stages.mix.groups import count_shard, shares_of, token_path
+from curation.stages.mix.groups import check_groups, count_shard, shares_of, token_path
 from curation.stages.mix.mixture import (
     PAPER,
     PAPER_TOKENS,
@@ -62,6 +62,7 @@ def mixture_plan(rundir: RunDirectory, plan: Plan) -> list[PlannedDataset]:
             raise RunError(
                 f"{rundir.out}: {shard} has no tokens yet; run the recipe as far as tokenize"
             )
+    check_groups(rundir, shards)
     shares = shares_of(rundir, shards, [count_shard(rundir, shard) for shard in shards])
     stored = placed_mixture(rundir)
     placed = {}

@@ -2,7 +2,8 @@
 
 Cost: the decision and evidence tables once, column by column, a shard at a time; texts only of the
 few documents that are shown (and, where nothing was tokenized, for their lengths). No time stamps
-and no paths: the same run gives the same bytes.
+and no paths: the same run directory gives the same bytes; what the slowest shards took is from its
+metrics.jsonl, and differs between two runs.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from curation.inspect.evidence.scores import (
     near_threshold,
     score_histograms,
 )
+from curation.inspect.evidence.status import SlowShard, slowest_shards
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipes
 from curation.rundir import ledger
@@ -68,6 +70,7 @@ class Report:
     warnings: list[str]
     samples: dict[str, list[ScoredDocument]] | None
     extracted: list[ExtractedPage] | None
+    slowest: list[SlowShard] | None
 
 
 def report(rundir: RunDirectory, plan: Plan) -> Report:
@@ -102,6 +105,7 @@ def report(rundir: RunDirectory, plan: Plan) -> Report:
         ],
         samples=samples or None,
         extracted=extracted_pages(rundir, plan),
+        slowest=slowest_shards(rundir.out) or None,
     )
 
 

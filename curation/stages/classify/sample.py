@@ -21,7 +21,7 @@ from curation.digests import config_digest
 from curation.recipe.signals import names_of
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
-from curation.rundir.results import ShardResult, run_once
+from curation.rundir.results import ShardResult, run_once, table_facts
 from curation.rundir.survivors import char_lengths
 
 if TYPE_CHECKING:
@@ -60,11 +60,10 @@ def shares(rundir: RunDirectory, plan: Plan, datasets: Sequence[str]) -> dict[st
 def _examples(rundir: RunDirectory, plan: Plan, dataset: str) -> int:
     """Documents of a dataset; with windows, about as many windows as they have."""
     window = rundir.recipe.classify.window_chars
-    footers = [store.need_footer(rundir.documents(shard)) for shard in plan.of(dataset)]
-    documents = sum(footer.rows for footer in footers)
-    if not window:
-        return documents
-    return max(documents, sum(footer.ledger.get("kept", [0, 0])[1] for footer in footers) // window)
+    paths = [rundir.documents(shard) for shard in plan.of(dataset)]
+    kept = [fact.ledger.get("kept", [0, 0]) for fact in table_facts(rundir, paths).values()]
+    documents = sum(counts[0] for counts in kept)
+    return max(documents, sum(counts[1] for counts in kept) // window) if window else documents
 
 
 def sample_shard(rundir: RunDirectory, task: Task) -> ShardResult:

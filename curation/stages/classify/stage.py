@@ -15,6 +15,7 @@ distinct term of a document, and as much again for each fold that is fitted at t
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,7 @@ from curation.stages.classify.folds import (
     spread_names,
 )
 from curation.stages.classify.model import (
+    Model,
     copy_model,
     load_folds,
     load_model,
@@ -92,7 +94,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
         if s.dataset in positives or recipe.dataset[recipe.place(s.dataset)].role != "reference"
     ]
     decided = [s for s in scored if recipe.classified(s.dataset)]
-    ruled = [s for s in plan.shards if recipe.ruled(s.dataset) and s not in decided]
+    names = {s.dataset for s in decided}
+    ruled = [s for s in plan.shards if recipe.ruled(s.dataset) and s.dataset not in names]
     engine.map("classify: survivors", partial(carry_over, rundir), ruled)
     if not decided:
         return {}
@@ -244,10 +247,13 @@ def score_shard(
     digest = config_digest("classify/evidence", VERSION, identity, seed, upstream, *windows)
 
     def make() -> ShardResult:
-        folder = rundir.path("classify", "model")
-        folds = load_folds(folder) if shard.dataset in by_folds else ()
-        models = fasttext or folds or (load_model(folder),)
-        spread = spread_names(whole_card(folder)["spread"]) if folds else frozenset()
+        folds: tuple[Model, ...] = ()
+        spread: frozenset[str] = frozenset()
+        if not fasttext:
+            folder, is_folded = rundir.path("classify", "model"), shard.dataset in by_folds
+            loaded, spread = _loaded_models(folder, identity, is_folded)
+            folds = loaded if is_folded else ()
+        models = fasttext or loaded
         with store.TableWriter(path, schema.QUALITY, digest) as writer:
             for batch in store.read_groups(rundir.documents(shard), ["text", "content", "url"]):
                 contents = batch.column("content").to_pylist()
@@ -264,6 +270,17 @@ def score_shard(
         return ShardResult(digest)
 
     return run_once(path, digest, make)
+
+
+@functools.lru_cache(maxsize=2)
+def _loaded_models(
+    folder: str, identity: str, folded: bool
+) -> tuple[tuple[Model, ...], frozenset[str]]:
+    """The models of a run's folder, and the sites that no fold leaves out as a whole; read once a
+    process for each identity."""
+    if not folded:
+        return (load_model(folder),), frozenset()
+    return load_folds(folder), spread_names(whole_card(folder)["spread"])
 
 
 def decide_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:

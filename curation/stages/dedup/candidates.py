@@ -75,15 +75,14 @@ def scopes(recipe: Recipe, names: Sequence[str] = ()) -> Scopes:
 def candidate_pairs(
     engine: Engine,
     all_shards: Sequence[IndexedShard],
-    bands: int,
+    keys: int,
     copies: QueryResult,
     rows: Scopes,
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
     """The pairs to measure, as rows (centre, doc) by the shard of `doc`; the centre itself is
-    among its documents."""
-    keys = bands * sum(store.need_footer(member.bands).rows for member in all_shards)
+    among its documents. `keys`: how many band keys there are."""
     parts = min(PARTS, keys // PART_KEYS + 1)
     folder = store.join(root, "links")
     digest = config_digest(

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from curation import store
 from curation.digests import config_digest
 from curation.errors import RunError
 from curation.recipe.line import STAGES
@@ -157,3 +158,11 @@ def indexed_shards(rundir: RunDirectory, plan: Plan) -> list[IndexedShard]:
 def new_shards(all_shards: Sequence[IndexedShard]) -> list[IndexedShard]:
     """The shards of this run, not of its index."""
     return [member for member in all_shards if not member.old]
+
+
+def evidence_facts(member: IndexedShard) -> tuple[list[str], int]:
+    """The identities of a shard's evidence, with that of its fates where they are fixed, and how
+    many of its documents have band keys."""
+    paths = (member.documents, member.decision)[: 1 + member.old]
+    identities = [store.need_footer(path).identity for path in paths]
+    return identities, store.need_footer(member.bands).rows

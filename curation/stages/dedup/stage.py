@@ -57,8 +57,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     """Sign, propose, verify, choose, decide."""
     all_shards = dedup_index.indexed_shards(rundir, plan)
     shards = dedup_index.new_shards(all_shards)
-    engine.map("dedup: sign", sign_shard, shards)
-    removed = removed_documents(rundir, engine, all_shards)
+    signed = engine.map("dedup: sign", sign_shard, shards)
+    removed = removed_documents(rundir, engine, all_shards, signed=signed)
     sizes = choice.cluster_sizes(engine, removed, all_shards, store.join(_pairs(rundir), "sizes"))
     tasks = [
         (member, removed.path(member.ordinal), sizes.path(member.ordinal), sizes.identity)
@@ -85,22 +85,22 @@ def removed_documents(
     engine: Engine,
     all_shards: Sequence[IndexedShard],
     features: Features | None = None,
+    signed: Sequence[ShardResult] = (),
 ) -> QueryResult:
     """The documents that are removed, from the evidence of all shards.
 
-    `features` stands in for texts where there are none.
+    `features` stands in for texts where there are none. `signed`: what signing the last shards
+    returned; of the others it is read by tasks.
     """
     config, root = rundir.recipe.dedup, _pairs(rundir)
-    identities = [
-        store.need_footer(path).identity
-        for m in all_shards
-        for path in (m.documents, m.decision)[: 1 + m.old]
-    ]
+    others = all_shards[: len(all_shards) - len(signed)]
+    facts = engine.map("dedup: index", dedup_index.evidence_facts, others)
+    facts += [([result.identity], result.rows_beside) for result in signed]
+    identities = [identity for own, _ in facts for identity in own]
+    keys = config.banding()[0] * sum(rows for _, rows in facts)
     rows = scopes(rundir.recipe, dedup_index.dataset_names(rundir))
     copies = choice.exact_copies(engine, all_shards, rows, store.join(root, "copies"), identities)
-    wanted = candidate_pairs(
-        engine, all_shards, config.banding()[0], copies, rows, root, identities
-    )
+    wanted = candidate_pairs(engine, all_shards, keys, copies, rows, root, identities)
     measured = measured_pairs(engine, all_shards, wanted, root, shape(config), features)
     return choice.settled_removals(
         engine, config.min_jaccard, measured, copies, all_shards, root, identities
@@ -200,7 +200,7 @@ def sign_shard(member: IndexedShard) -> ShardResult:
                 table, keys = _sign(member, group.start, group.batch)
                 documents.write(table)
                 bands.write(keys)
-        return ShardResult(digest)
+        return ShardResult(digest, rows_beside=bands.rows)
 
     return run_once(path, digest, make, bands_path)
 

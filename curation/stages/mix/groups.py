@@ -57,12 +57,9 @@ def held_out(rundir: RunDirectory, content: pa.Array) -> npt.NDArray[np.bool_]:
 
 
 def count_shard(rundir: RunDirectory, shard: Shard) -> ShardCounts:
-    """Count a shard's documents and tokens. Raises InputError where its tokens have not the groups
-    that the recipe weighs by."""
+    """Count a shard's documents and tokens."""
     weights = rundir.recipe.mix.by_weights.get(shard.dataset, {})
     path = token_path(rundir, shard)
-    if weights:
-        _check_groups(rundir, path)
     keys = list(weights) or [OTHERS]
     totals = np.zeros((3, len(keys) + 1), np.int64)  # the last column: of no key
     unweighed: Counter[str] = Counter()
@@ -104,10 +101,14 @@ def _places(
     return places
 
 
-def _check_groups(rundir: RunDirectory, path: str) -> None:
-    """Raise InputError unless a token table has the groups that the recipe weighs by."""
-    by = rundir.recipe.mix.by
-    folder = path.rpartition("/")[0].rpartition("/")[0]
+def check_groups(rundir: RunDirectory, shards: Sequence[Shard]) -> None:
+    """Raise InputError unless the token tables have the groups that the recipe weighs by."""
+    weighed = [token_path(rundir, s) for s in shards if rundir.recipe.mix.by_weights.get(s.dataset)]
+    for folder in dict.fromkeys(path.rsplit("/", 2)[0] for path in weighed):
+        _check_folder(rundir.recipe.mix.by, folder)
+
+
+def _check_folder(by: str, folder: str) -> None:
     facts = store.read_json(store.join(folder, "encoding.json"))
     if facts.get("by", "") != by:
         made = f"with the column {facts['by']!r}" if "by" in facts else "without one"

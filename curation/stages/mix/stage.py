@@ -34,9 +34,10 @@ from curation.recipe.groups import in_order
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.encodings import copy_vocabulary
-from curation.rundir.results import ShardResult, run_once
+from curation.rundir.results import ShardResult, run_once, table_facts
 from curation.stages.mix.epochs import epoch_starts, keys_at
 from curation.stages.mix.groups import (
+    check_groups,
     count_shard,
     document_epochs,
     group_columns,
@@ -59,16 +60,17 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
     shards = [s for s in plan.shards if s.dataset in rundir.recipe.mix.weights]
     borrowed = "tokenize" not in rundir.recipe.stages
     facts = _common_encoding(rundir, shards) if borrowed else {}
+    check_groups(rundir, shards)
     counted = engine.map("mix: count", partial(count_shard, rundir), shards)
     shares = shares_of(rundir, shards, counted)  # may refuse: nothing is written before
     if borrowed:
         source = shards[0].files[0].path.rpartition("/")[0].rpartition("/")[0]
         copy_vocabulary(source, facts, rundir.path("tokens"))
         store.write_json(rundir.path("tokens", "encoding.json"), facts)
-        engine.map("mix: gather", partial(borrow_shard, rundir), shards)
-    identities = tuple(
-        store.need_footer(rundir.table("tokens", shard)).identity for shard in shards
-    )
+        identities = tuple(engine.map("mix: gather", partial(borrow_shard, rundir), shards))
+    else:
+        paths = [rundir.table("tokens", shard) for shard in shards]
+        identities = tuple(fact.identity for fact in table_facts(rundir, paths).values())
     recipe = rundir.recipe
     weights = recipe.mix.by_weights.items()
     grouped = [(name, in_order(keys)) for name, keys in sorted(weights)]
@@ -82,18 +84,18 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[Share]:
         for old in (manifest, rundir.path("shards", "shards.json")):
             store.delete(old)  # until the new ones are written there is no mixture to read
         _drop_others(rundir, names)
+        encoding = store.read_json(rundir.path("tokens", "encoding.json"))
         rows = engine.shuffle(
             "mix",
-            partial(emit_chunks, rundir, shares),
+            partial(emit_chunks, rundir, shares, encoding["dtype"]),
             shards,
             len(names),
-            partial(write_shard, rundir, names, digest, starts),
+            partial(write_shard, rundir, names, digest, encoding, starts),
             schema.CHUNKS,
             ["key", "content", "dataset", "id", "chunk", "epoch"],
         )
-        facts = store.read_json(rundir.path("tokens", "encoding.json"))
-        copy_vocabulary(rundir.path("tokens"), facts, rundir.path("shards"))
-        store.write_json(rundir.path("shards", "shards.json"), _shards_json(facts, shares, rows))
+        copy_vocabulary(rundir.path("tokens"), encoding, rundir.path("shards"))
+        store.write_json(rundir.path("shards", "shards.json"), _shards_json(encoding, shares, rows))
         with store.TableWriter(manifest, schema.SHARDS, digest) as writer:
             writer.write(pa.RecordBatch.from_pylist(rows, schema.SHARDS))  # leaves `epochs` out
         return ShardResult(digest)
@@ -134,13 +136,13 @@ def _common_encoding(rundir: RunDirectory, shards: list[Shard]) -> dict[str, Any
     return {**facts, "by": by} if by else facts
 
 
-def borrow_shard(rundir: RunDirectory, shard: Shard) -> int:
-    """Copy one token table from the run that made it, unless it is here."""
+def borrow_shard(rundir: RunDirectory, shard: Shard) -> str:
+    """Copy one token table from the run that made it, unless it is here; its identity."""
     source, path = shard.files[0].path, rundir.table("tokens", shard)
     source_footer = store.need_footer(source)
     if not store.done(path, source_footer.digest):
         store.write_bytes(path, store.read_bytes(source))
-    return source_footer.rows
+    return source_footer.identity
 
 
 # ---- the plan ------------------------------------------------------------------------------------
@@ -202,13 +204,13 @@ def positions(
 
 
 def emit_chunks(
-    rundir: RunDirectory, shares: list[Share], shard: Shard
+    rundir: RunDirectory, shares: list[Share], dtype: str, shard: Shard
 ) -> Iterator[pa.RecordBatch]:
     """Every copy of every chunk of a shard that takes part, with its place."""
     share = {s.dataset: s for s in shares}.get(shard.dataset)
     if share is None:
         return
-    width = np.dtype(store.read_json(rundir.path("tokens", "encoding.json"))["dtype"]).itemsize
+    width = np.dtype(dtype).itemsize
     place = rundir.recipe.place(shard.dataset)
     training = rundir.recipe.mix.shards
     validation_part = training + [s.dataset for s in shares].index(shard.dataset)
@@ -314,13 +316,14 @@ def write_shard(
     rundir: RunDirectory,
     names: list[str],
     digest: str,
+    facts: dict[str, Any],
     starts: Sequence[npt.NDArray[np.int64]],
     part: int,
     batches: Iterator[pa.RecordBatch],
 ) -> dict[str, Any]:
     """Write one shard's `.bin` (and `.parquet`, where asked for), then its `.idx`; returns its
-    manifest row, and the tokens at which epochs begin (`starts` has their keys)."""
-    facts = store.read_json(rundir.path("tokens", "encoding.json"))
+    manifest row, and the tokens at which epochs begin (`starts` has their keys). `facts`:
+    tokens/encoding.json."""
     dtype = np.dtype(facts["dtype"]).newbyteorder("<")
     name = names[part]
     datasets = np.zeros(len(rundir.recipe.dataset), np.int64)

@@ -26,6 +26,7 @@ from curation.kernels import quantiles
 from curation.recipe.groups import Grouping, grouping
 from curation.rundir import columns
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.results import table_facts
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -80,7 +81,9 @@ def write_cuts(rundir: RunDirectory, plan: Plan, engine: Engine) -> None:
         shards = plan.of(dataset)
         if rundir.recipe.named(dataset).role == "reference" or not shards:
             continue
-        digest, path = _cuts_digest(rundir, shards, asked), _cuts_path(rundir, dataset)
+        identity = partial(columns.column_identity, rundir, name=asked.column)
+        made_from = engine.map("tokenize: columns", identity, shards)
+        digest, path = _cuts_digest(rundir, shards, asked, made_from), _cuts_path(rundir, dataset)
         if not (store.exists(path) and store.read_json(path).get("digest") == digest):
             store.write_json(path, {"digest": digest, **_cuts(rundir, engine, shards, asked)})
 
@@ -89,9 +92,11 @@ def _cuts_path(rundir: RunDirectory, dataset: str) -> str:
     return rundir.path("tokens", "quantiles", dataset + ".json")
 
 
-def _cuts_digest(rundir: RunDirectory, shards: Sequence[Shard], asked: Grouping) -> str:
-    made_from = [columns.column_identity(rundir, shard, asked.column) for shard in shards]
-    texts = [store.need_footer(rundir.documents(shard)).identity for shard in shards]
+def _cuts_digest(
+    rundir: RunDirectory, shards: Sequence[Shard], asked: Grouping, made_from: list[str]
+) -> str:
+    facts = table_facts(rundir, [rundir.documents(shard) for shard in shards])
+    texts = [fact.identity for fact in facts.values()]
     return config_digest("tokenize/quantiles", VERSION, asked, made_from, texts)
 
 
