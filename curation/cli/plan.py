@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 @click.option(
     "--machines", type=click.IntRange(1), default=1, show_default=True, help="Machines that run it."
 )
-@click.option("--cores", type=click.IntRange(1), help="Cores of each.  [default: those of this one]")
+@click.option(
+    "--cores", type=click.IntRange(1), help="Cores of each.  [default: those of this one]"
+)
 @click.option(
     "--mbit",
     type=click.FloatRange(1),
@@ -39,7 +41,9 @@ if TYPE_CHECKING:
     show_default=True,
     help="With --calibrate: how long that may take.",
 )
-@click.option("--rates", "rates_file", help="A file of rates.  [default: those that ship, which are rough]")
+@click.option(
+    "--rates", "rates_file", help="A file of rates.  [default: those that ship, which are rough]"
+)
 @click.option("--save-rates", metavar="FILE.json", help="Write the rates that were used.")
 @click.option("--prices", "prices_file", metavar="FILE.toml", help="Prices.  [default: an example]")
 @click.option(

@@ -106,7 +106,9 @@ def calibrate(
     """
     began = time.monotonic()
     small, size = _sampled(recipe, inputs, store.join(folder, "small"), SMALL_BYTES)
-    say(f"Calibrating on {size / MB:.1f} MB of the inputs, then on more, for up to {seconds:.0f} s.")
+    say(
+        f"Calibrating on {size / MB:.1f} MB of the inputs, then on more, for up to {seconds:.0f} s."
+    )
     first = _measured(small, store.join(folder, "first"))
     again_from = time.monotonic()
     second = _measured(small, store.join(folder, "second"))
@@ -126,9 +128,7 @@ def calibrate(
 # ---- samples -------------------------------------------------------------------------------------
 
 
-def _sampled(
-    recipe: Recipe, inputs: Sequence[Input], folder: str, size: int
-) -> tuple[Recipe, int]:
+def _sampled(recipe: Recipe, inputs: Sequence[Input], folder: str, size: int) -> tuple[Recipe, int]:
     """The recipe over samples of its inputs, and the stored bytes of these."""
     whole = sum(one.bytes for one in inputs)
     datasets, total = [], 0

@@ -210,16 +210,20 @@ def _network_s(size: float, cluster: Cluster) -> float:
 
 
 def _stage(
-    recipe: Recipe, stage: str, inputs: Sequence[Input], rates: Rates, cluster: Cluster, shards: int, mb: float
+    recipe: Recipe,
+    stage: str,
+    inputs: Sequence[Input],
+    rates: Rates,
+    cluster: Cluster,
+    shards: int,
+    mb: float,
 ) -> StagePlan:
     rate = rates.stages[stage]
     work = rate.mb * mb + rate.shard * shards
     tasks = shards
     network_s = 0.0
     if stage == "extract":
-        work += sum(
-            one.bytes / MB * rates.of_input(one.dataset, one.kind).core_s for one in inputs
-        )
+        work += sum(one.bytes / MB * rates.of_input(one.dataset, one.kind).core_s for one in inputs)
         streamed = [one for one in inputs if not one.stored_here]
         pace = recipe.download.requests_per_second
         network_s = max(

@@ -228,7 +228,9 @@ def _selected(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]
         asked = asked_of(rundir, dataset, crawl, 1)
         tables = [rows for file in chosen for rows in selected_rows(asked, file, seen)]
         if tables:
-            rows = pa.concat_tables(tables).sort_by([("filename", "ascending"), ("start", "ascending")])
+            rows = pa.concat_tables(tables).sort_by(
+                [("filename", "ascending"), ("start", "ascending")]
+            )
             asked_for, size = cost(dataset, rows)
             requests, fetched = requests + asked_for, fetched + size
         files, read = files + len(every), read + len(chosen)
@@ -257,5 +259,3 @@ def _selected(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]
         round(seen.received * scale),
         round(seen.requests * scale),
     )
-
-

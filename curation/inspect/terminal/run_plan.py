@@ -13,7 +13,17 @@ def plan_tables(plan: RunPlan) -> list[Listing]:
 
 
 def _inputs(plan: RunPlan) -> Listing:
-    head = ("dataset", "kind", "files", "stored", "shards", "documents", "text", "kept", "known from")
+    head = (
+        "dataset",
+        "kind",
+        "files",
+        "stored",
+        "shards",
+        "documents",
+        "text",
+        "kept",
+        "known from",
+    )
     rows = [
         (
             one.input.dataset,
