@@ -3,8 +3,8 @@ hf:// through huggingface-hub, http(s):// through requests.
 
 `paths` reads files and lists them, `writing` writes them, `tables` has Parquet, `lines` JSON lines,
 `arrays` numpy arrays, `web` asks http addresses, `remote` reads them, `ranged` reads any file in
-pieces, `fetch` brings files from addresses, `patience` tries again. All commit last: everything is written under a temporary name and appears whole or not
-at all.
+pieces, `fetch` brings files from addresses, `patience` tries again. All commit last: everything is
+written under a temporary name and appears whole or not at all.
 """
 
 from curation.store.arrays import read_array, write_array

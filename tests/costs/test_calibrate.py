@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 import pytest
-from commands import run_command
+from click.testing import CliRunner
 
+from curation.cli import main
 from curation.costs import calibrate, estimate, inputs, processor, rates
 from curation.demo.build import build_demo
 from curation.errors import InputError
@@ -44,15 +45,18 @@ def test_what_is_not_here_cannot_be_sampled(tmp_path: Path) -> None:
 
 
 def test_the_command_says_the_same_as_json_and_marks_rough_rates(tmp_path: Path) -> None:
-    command = "curation plan recipe.toml --machines 100 --cores 16 --size web=90000x1000"
     (tmp_path / "recipe.toml").write_text(
         'stages = ["download", "extract"]\n[[dataset]]\nname = "web"\nrole = "crawl"\n'
         'crawls = ["CC-MAIN-2024-10"]\nkind = "warc"\n'
     )
-    shown = run_command(command, tmp_path)
-    assert "90,000" in shown
-    assert "Rough" in shown
-    plan = json.loads(run_command(command + " --json", tmp_path))
+    words = ["plan", str(tmp_path / "recipe.toml"), "--machines", "100", "--cores", "16"]
+    words += ["--size", "web=90000x1000"]
+    shown = CliRunner().invoke(main, words)
+    assert shown.exit_code == 0, shown.output
+    assert "90,000" in shown.output
+    assert "Rough" in shown.output
+    result = CliRunner().invoke(main, [*words, "--json"])
+    plan = json.loads(result.stdout)
     assert plan["plan"]["is_rough"] is True
     assert plan["plan"]["datasets"][0]["input"]["bytes"] == 90_000 * 10**9
     assert plan["core_hours"] > 1000
