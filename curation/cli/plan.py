@@ -99,17 +99,20 @@ def plan(
     cluster = estimate.Cluster(machines, cores or os.cpu_count() or 1, mbit)
     planned = estimate.plan(made, found, used, cluster, prices)
     if as_json:
-        return print_json(
-            {
-                "plan": planned,
-                "core_hours": planned.core_s / 3600,
-                "wall_hours": planned.wall_s / 3600,
-                "disk_bytes": planned.disk_bytes,
-                "dollars": planned.dollars.total,
-            }
-        )
-    _show(planned)
-    return None
+        print_json(_totals(planned))
+    else:
+        _show(planned)
+
+
+def _totals(planned: RunPlan) -> dict[str, object]:
+    """The plan, and what a program asks for first."""
+    return {
+        "plan": planned,
+        "core_hours": planned.core_s / 3600,
+        "wall_hours": planned.wall_s / 3600,
+        "disk_bytes": planned.disk_bytes,
+        "dollars": planned.dollars.total,
+    }
 
 
 def _calibrated(

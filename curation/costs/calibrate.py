@@ -146,7 +146,8 @@ def _sampled(recipe: Recipe, inputs: Sequence[Input], folder: str, size: int) ->
         place = store.join(folder, dataset.name)
         copied = [_copied(file, i, place, -(-wanted // len(files))) for i, file in enumerate(files)]
         total += sum(os.path.getsize(path) for path in copied)
-        datasets.append(dataclasses.replace(dataset, files=tuple(copied), first_pages=0))
+        keys = {"files": tuple(copied), "first_pages": 0, "stream": False, "first_mb": 0.0}
+        datasets.append(dataclasses.replace(dataset, **keys))
     stages = tuple(stage for stage in recipe.stages if stage != "download")
     dedup = dataclasses.replace(recipe.dedup, alarm="warn")
     filters = dataclasses.replace(recipe.filter, alarm="warn")

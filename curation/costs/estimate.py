@@ -8,7 +8,7 @@ Text that a stage removes does not reach the later ones.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from curation.costs.inputs import Input
@@ -119,60 +119,72 @@ def plan(
     recipe: Recipe, inputs: Sequence[Input], rates: Rates, cluster: Cluster, prices: Prices
 ) -> RunPlan:
     """The plan of a recipe for these inputs, rates, machines and prices."""
-    text = {one.dataset: _text_mb(one, rates) for one in inputs}
-    first = dict(text)
-    stages, disk = [], {}
+    extracted = {one.dataset: _text_mb(one, rates) for one in inputs}
+    stages, disk, kept, tokens = _line(recipe, inputs, rates, cluster, extracted)
+    datasets = tuple(
+        DatasetPlan(
+            one,
+            _documents(one, extracted[one.dataset], rates),
+            extracted[one.dataset],
+            kept[one.dataset],
+        )
+        for one in inputs
+    )
     shards = sum(one.shards for one in inputs)
-    tokens = 0.0
+    requests = float(sum(one.requests + one.index_requests for one in inputs))
+    transfer = float(sum(one.remote_bytes + one.index_bytes for one in inputs))
+    gets, puts = float(GETS_A_SHARD * shards), float(PUTS_A_SHARD * shards)
+    wall_s = sum(stage.wall_s for stage in stages)
+    dollars = _dollars(prices, cluster, wall_s, sum(disk.values()), gets + requests, puts, transfer)
+    return RunPlan(
+        rates=rates.name,
+        is_rough=rates.is_rough,
+        cluster=cluster,
+        datasets=datasets,
+        stages=tuple(stages),
+        folders=tuple(Folder(name, size) for name, size in disk.items()),
+        memory_per_worker_mb=rates.worker_mb,
+        memory_of_driver_mb=max(rates.driver_mb, recipe.memory_gb * 1000),
+        shuffle_bytes=_shuffle_bytes(recipe, datasets, tokens),
+        mixture_tokens=tokens,
+        requests=requests,
+        transfer_bytes=transfer,
+        storage_gets=gets,
+        storage_puts=puts,
+        dollars=dollars,
+    )
+
+
+def _line(
+    recipe: Recipe,
+    inputs: Sequence[Input],
+    rates: Rates,
+    cluster: Cluster,
+    extracted: Mapping[str, float],
+) -> tuple[list[StagePlan], dict[str, float], dict[str, float], float]:
+    """The stages, the bytes of their folders, the megabytes of each dataset that all of them keep,
+    and the tokens of the mixture."""
+    text = dict(extracted)
+    stages: list[StagePlan] = []
+    disk: dict[str, float] = {}
+    shards, tokens = sum(one.shards for one in inputs), 0.0
     for stage in recipe.stages:
         if stage == "download":
             stages.append(_download(recipe, inputs, cluster))
             disk["downloads"] = float(sum(one.stored_here for one in inputs))
             continue
-        entering = {name: mb for name, mb in text.items() if _takes_part(recipe, stage, name)}
-        mb = sum(entering.values())
+        entering = [name for name in text if _takes_part(recipe, stage, name)]
+        mb = sum(text[name] for name in entering)
         if stage == "mix":
             tokens = _mixture_tokens(recipe, text, rates)
             mb = tokens * rates.chars_per_token / MB
         stages.append(_stage(recipe, stage, inputs, rates, cluster, shards, mb))
         for folder in folders(stage, recipe.stages):
             disk[folder] = _folder_bytes(folder, rates, mb, shards)
-        if stage == "extract":
-            continue
         for name in entering:
             if _may_lose(recipe, stage, name):
                 text[name] *= rates.stages[stage].kept
-    kept = text if recipe.stages else first
-    datasets = tuple(
-        DatasetPlan(one, _documents(one, first[one.dataset], rates), first[one.dataset],
-                    kept[one.dataset])
-        for one in inputs
-    )  # fmt: skip
-    requests = float(sum(one.requests + one.index_requests for one in inputs))
-    transfer = float(sum(one.remote_bytes + one.index_bytes for one in inputs))
-    shuffle = _shuffle_bytes(recipe, datasets, tokens)
-    gets, puts = GETS_A_SHARD * shards, PUTS_A_SHARD * shards
-    core_s, disk_bytes = sum(stage.core_s for stage in stages), sum(disk.values())
-    wall_s = sum(stage.wall_s for stage in stages)
-    return RunPlan(
-        rates.name,
-        rates.is_rough,
-        cluster,
-        datasets,
-        tuple(stages),
-        tuple(Folder(name, size) for name, size in disk.items()),
-        rates.worker_mb,
-        max(rates.driver_mb, recipe.memory_gb * 1000),
-        shuffle,
-        tokens,
-        requests,
-        transfer,
-        float(gets),
-        float(puts),
-        _dollars(prices, cluster, wall_s, disk_bytes, gets + requests, puts, transfer)
-        if core_s
-        else Dollars(0, 0, 0, 0),
-    )
+    return stages, disk, text, tokens
 
 
 def _text_mb(one: Input, rates: Rates) -> float:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -18,7 +18,7 @@ from curation.readers import commoncrawl
 from curation.recipe.tables import Dataset, Recipe
 from curation.rundir import sources
 from curation.rundir.directory import RunDirectory
-from curation.stages.download.index_files import index_files
+from curation.stages.download.index_files import IndexFile, index_files
 from curation.stages.download.rows import Seen, selected_rows
 from curation.stages.download.selection import asked_of
 from curation.stages.extract.inputs import input_format
@@ -106,8 +106,10 @@ def read(
 def _given(dataset: Dataset, files: int, mb: float) -> Input:
     crawls = max(1, len(dataset.crawls))
     how, _, end = dataset.archives.partition(":")
-    if how == "sample" or end:
-        files = min(files, int(end) - (0 if how == "sample" else int(how or 0)))
+    if how == "sample":
+        files = min(files, int(end))
+    elif dataset.archives:
+        files = max(0, min(files, int(end or files)) - int(how or 0))
     files *= crawls
     size = int(files * mb * 1e6)
     is_remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
@@ -188,7 +190,7 @@ def _remote_size(rundir: RunDirectory, remote: list[sources.Source]) -> tuple[in
     asked = remote
     if len(remote) > ASKED:
         asked = [remote[i * (len(remote) - 1) // (ASKED - 1)] for i in range(ASKED)]
-    patience = rundir.recipe.download.patience(1)
+    patience = _patience(rundir)
     sizes = []
     for source in asked:
         known = source.address.size
@@ -209,9 +211,13 @@ def _fetch_lists(rundir: RunDirectory, dataset: Dataset) -> None:
     for crawl in dataset.crawls:
         for kind in kinds:
             url = config.base_url.rstrip("/") + "/" + commoncrawl.list_path(crawl, kind)
-            store.fetch(
-                store.address(url), sources.list_path(rundir, crawl, kind), config.patience(1)
-            )
+            place = sources.list_path(rundir, crawl, kind)
+            store.fetch(store.address(url), place, _patience(rundir))
+
+
+def _patience(rundir: RunDirectory) -> store.Patience:
+    """Of a person who waits for a plan: two tries."""
+    return replace(rundir.recipe.download.patience(1), max_attempts=2)
 
 
 def _selected(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]) -> Input:
@@ -220,11 +226,7 @@ def _selected(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]
     seen, requests, fetched, files, read = Seen(), 0, 0, 0, 0
     crawls = dataset.crawls[:CRAWLS_READ]
     for crawl in crawls:
-        every = index_files(rundir, dataset, crawl)
-        chosen = every
-        if len(every) > INDEX_FILES:
-            last = len(every) - 1
-            chosen = [every[i * last // (INDEX_FILES - 1)] for i in range(INDEX_FILES)]
+        chosen, count = _chosen_files(rundir, dataset, crawl)
         asked = asked_of(rundir, dataset, crawl, 1)
         tables = [rows for file in chosen for rows in selected_rows(asked, file, seen)]
         if tables:
@@ -233,29 +235,38 @@ def _selected(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]
             )
             asked_for, size = cost(dataset, rows)
             requests, fetched = requests + asked_for, fetched + size
-        files, read = files + len(every), read + len(chosen)
+        files, read = files + count, read + len(chosen)
     scale = files / read * len(dataset.crawls) / len(crawls)
-    is_exact = scale == 1
-    known = f"{read} of {files} files of the index" if not is_exact else "the index"
-    if not is_exact:
+    known = "the index" if scale == 1 else f"{read} of {files} files of the index"
+    if scale != 1:
         say(
             f"{dataset.name}: {known} read; the others are taken to be like them. Near records share "
             "a request, so there will be fewer requests than planned."
         )
     size = round(seen.bytes * scale)
     return Input(
-        dataset.name,
-        dataset.role,
-        dataset.kind,
-        round(files * len(dataset.crawls) / len(crawls)),
-        size,
-        max(1, round(size / (dataset.select_shard_mb * 1e6) + 0.5)),
-        known,
-        is_exact,
-        round(seen.selected * scale),
-        round(requests * scale),
-        round(fetched * scale),
-        0,
-        round(seen.received * scale),
-        round(seen.requests * scale),
+        dataset=dataset.name,
+        role=dataset.role,
+        kind=dataset.kind,
+        files=round(files * len(dataset.crawls) / len(crawls)),
+        bytes=size,
+        shards=max(1, round(size / (dataset.select_shard_mb * 1e6) + 0.5)),
+        known=known,
+        is_exact=scale == 1,
+        records=round(seen.selected * scale),
+        requests=round(requests * scale),
+        remote_bytes=round(fetched * scale),
+        index_bytes=round(seen.received * scale),
+        index_requests=round(seen.requests * scale),
     )
+
+
+def _chosen_files(
+    rundir: RunDirectory, dataset: Dataset, crawl: str
+) -> tuple[list[IndexFile], int]:
+    """The files of a crawl's index that are read, evenly spread, and how many there are."""
+    every = index_files(rundir, dataset, crawl)
+    if len(every) <= INDEX_FILES:
+        return every, len(every)
+    last = len(every) - 1
+    return [every[i * last // (INDEX_FILES - 1)] for i in range(INDEX_FILES)], len(every)

@@ -27,6 +27,7 @@ from curation.stages.download import captures, selection
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
+    from curation.recipe.tables import Dataset
 
 ASKED = 5  # files of a dataset that are asked for their size; the others are taken to be like them
 RATES_MBIT = (25, 200)  # a home's and an office's
@@ -68,21 +69,28 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
                     f"{duration(records / pace)} at {pace:g} requests a second"
                 )
         if dataset.selects:
-            records, requests, size = selection.write_selected(rundir, engine, dataset, say)
-            if not records:
-                raise InputError(
-                    f"dataset {dataset.name!r}: nothing of {', '.join(dataset.crawls)} is selected by "
-                    f"select = {dataset.select!r}, archives = {dataset.archives!r} and "
-                    f"sample = {dataset.sample:g}; ask for more"
-                )
-            pace = rundir.recipe.download.requests_per_second
-            if not store.exists(rundir.path("plan.json")):
-                say(
-                    f"To stream: {dataset.name}: {records:,} records in {requests:,} requests, "
-                    f"{megabytes(size)}: at least {duration(requests / pace)} at {pace:g} requests "
-                    "a second"
-                )
+            _select(rundir, engine, dataset, say)
     manifests.write_downloads(rundir.out)
+
+
+def _select(
+    rundir: RunDirectory, engine: Engine, dataset: Dataset, say: Callable[[str], None]
+) -> None:
+    """Choose a dataset's records by the index, and say what fetching them takes. Raises InputError
+    where there are none."""
+    records, requests, size = selection.write_selected(rundir, engine, dataset, say)
+    if not records:
+        raise InputError(
+            f"dataset {dataset.name!r}: nothing of {', '.join(dataset.crawls)} is selected by "
+            f"select = {dataset.select!r}, archives = {dataset.archives!r} and "
+            f"sample = {dataset.sample:g}; ask for more"
+        )
+    pace = rundir.recipe.download.requests_per_second
+    if not store.exists(rundir.path("plan.json")):
+        say(
+            f"To stream: {dataset.name}: {records:,} records in {requests:,} requests, "
+            f"{megabytes(size)}: at least {duration(requests / pace)} at {pace:g} requests a second"
+        )
 
 
 def _drop_damaged(rundir: RunDirectory, say: Callable[[str], None]) -> None:
