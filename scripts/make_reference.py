@@ -35,6 +35,7 @@ PLACES = {
     "REJECTS": "rejects/<dataset>/<shard>.parquet",
     "WANTED": "downloads/<dataset>/captures/, the list of addresses",
     "CAPTURES": "downloads/<dataset>/captures/, what the index has of them",
+    "SELECTED": "downloads/<dataset>/selected/<crawl>/, the records that are chosen by the index",
     "FILTERED": "filter/decision/<dataset>/<shard>.parquet; filter/evidence has a column a signal",
     "QUALITY": "classify/evidence/<dataset>/<shard>.parquet",
     "CLASSIFIED": "classify/decision/<dataset>/<shard>.parquet",

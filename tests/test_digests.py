@@ -59,6 +59,7 @@ FEEDS = {  # a kind of table -> the kinds made from it
     "tokens": ("shards",),
     "shards": (),
 }  # fmt: skip
+HOSTS = {"dataset.annotations": ("chosen", "hosts.parquet")}
 TUNED = {"dedup.bands": "auto"}
 ENGLISH = {"extract.languages": ["en"]}
 FASTTEXT = {"classify.model": "shipped.ftz", "classify.model_label": "en"}
@@ -84,6 +85,11 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "dataset.urls": (("captures", "urls2.txt"), ("downloads", "documents")),
     "dataset.index": (("captures", ["index2.parquet"]), ("downloads", "documents")),
     "dataset.keep_records": (("captures", True), ("documents",)),
+    "dataset.select": (("chosen", "fetch_status = 404"), ("downloads", "documents")),
+    "dataset.annotations": (("chosen", "hosts.parquet"), ("downloads", "documents")),
+    "dataset.annotations_by": (("chosen", "url"), ("downloads", "documents"), HOSTS),
+    "dataset.sample": (("chosen", 0.5), ("downloads", "documents")),
+    "dataset.select_shard_mb": (("chosen", 1.0), ("downloads", "documents")),
     "dataset.archives_per_shard": (("cc", 2), ("documents",)),
     "dataset.text_column": (("crawl", "body"), ("documents/_columns", "documents")),
     "dataset.id_column": (("crawl", "absent"), ("documents/_columns", "documents")),
@@ -158,6 +164,8 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
 }  # fmt: skip
 NO_TABLE: dict[str, tuple[Any, str]] = {
     "memory_gb": (9.0, "memory of a query; its rows are the same"),
+    "dataset.range_gap_kb": (("chosen", 1), "how records are asked for"),
+    "dataset.range_mb": (("chosen", 1.0), "how records are asked for"),
     "dataset.stream": (("cc", False), "the same archive, read at its address or from disk"),
     "download.base_url": ("https://mirror.example/", "archives are known by name on any mirror"),
     "download.requests_per_second": (1.0, "how fast files are asked for"),
@@ -188,6 +196,7 @@ def _keys() -> set[str]:
 def _base(folder: Path) -> dict[str, Any]:
     """A recipe with a dataset of every kind, and every stage."""
     cc = {"name": "cc", "role": "crawl", "crawls": [CRAWL], "archives": "0:2", "stream": True}
+    chosen = {"name": "chosen", "role": "crawl", "crawls": [CRAWL], "kind": "warc"}
     urls, index = str(folder / "urls.txt"), [str(folder / "index.parquet")]
     return {
         "dataset": [
@@ -196,6 +205,7 @@ def _base(folder: Path) -> dict[str, Any]:
             {"name": "crawl", "role": "crawl", "files": [str(folder / "crawl.jsonl")]},
             cc,
             {"name": "captures", "role": "crawl", "urls": urls, "index": index},
+            chosen | {"index": index, "select": "fetch_status = 200"},
         ],
         "stages": list(STAGES),
         "filter": {"rule": [{"name": "few", "drop": "words < 5 or blocked_domain"}]},
@@ -242,6 +252,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "domains.txt").write_text("bad.example\n")
     (folder / "urls.txt").write_text("http://one.example/\n")
     (folder / "urls2.txt").write_text("http://two.example/other\n")
+    pq.write_table(pa.table({"host": ["a.example"]}), folder / "hosts.parquet")
     for name, column in (("index", [1]), ("index2", [1, 2])):
         pq.write_table(pa.table(dict.fromkeys(COLUMNS, column)), folder / f"{name}.parquet")
     for crawl in (CRAWL, "CC-MAIN-2024-18"):

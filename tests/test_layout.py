@@ -38,6 +38,7 @@ ORDER = (
     "rundir",
     "stages",
     "pipeline",
+    "costs",
     "demo",
     "tools",
     "inspect",

@@ -24,6 +24,7 @@ from curation.version import __version__
 SECTIONS: Sections = {
     "The line": {
         "init": ("run:init", "Write a commented recipe, to fill in."),
+        "plan": ("plan:plan", "What a recipe will take: hours, memory, disk, dollars."),
         "run": ("run:run", "Run a recipe into a run directory, or go on with it."),
         "submit": ("submit:submit", "Run a recipe as jobs of a scheduler."),
         "try": ("try_:try_", "What the line makes of the first pages of your files."),

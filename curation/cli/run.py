@@ -178,13 +178,19 @@ def execute(
     warnings = [
         with_options(text) for text in [*line.warnings(rundir), *labels.warnings(rundir, plan)]
     ]
+    fetched = extract.fetched(rundir)
     if as_json:
-        print_json({"run": out, "funnel": flows, "warnings": warnings})
+        print_json({"run": out, "funnel": flows, "warnings": warnings, "fetched": fetched})
     else:
         screen = console()
         screen.print(funnel_table(flows, screen.width))
         for warning in warnings:
             screen.print(Text("! ", style="yellow").append(warning, style="default"))
+        for name, cost in fetched.items():
+            say(
+                f"Fetched for {name}: {cost['requests']:,} requests, {cost['bytes'] / 1e6:,.1f} MB of "
+                "records."
+            )
         say(f"Run directory: {out}\nTo look at it: curation report {out}")
     if strict and extract.damage(rundir):
         raise SystemExit(3)

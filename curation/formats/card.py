@@ -154,6 +154,10 @@ def _source(dataset: Dataset) -> str:
         places.append(_code(place))
     if dataset.urls:
         places.append("a list of addresses, from Common Crawl")
+    if dataset.selects:
+        share = f", {dataset.sample:.1%} of the pages" if dataset.sample < 1 else ""
+        chosen = f" chosen by {_code(dataset.select)}" if dataset.select else ""
+        places[-1] += f"{chosen}{share}"
     more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""
     use = ", only compared with, not part of the data" if dataset.role == "reference" else ""
     return f"- {_code(dataset.name)} ({dataset.role}{use}): {', '.join(places[:SHOWN])}{more}\n"

@@ -309,7 +309,7 @@ def _clear(
 
 
 # What these name is compared itself, wherever it lies.
-_PATHS = ("files", "urls", "index", "benchmarks", "catalogue", "model", "language_model",
+_PATHS = ("files", "urls", "index", "annotations", "benchmarks", "catalogue", "model", "language_model",
           *LISTS)  # fmt: skip
 # What a stage depends on beside the recipe and the plan's files.
 _OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {

@@ -16,6 +16,7 @@ import xxhash
 from curation.errors import InputError
 from curation.shown import brief
 
+INDEX = "cc-index-table"  # the kind of list that names the files of the columnar index
 _PATH = re.compile(r"(?:[A-Za-z0-9][\w.=+-]*/)*[A-Za-z0-9][\w.=+-]*", re.ASCII)
 _SELECTIONS = "expected '' (all), a slice such as '0:100', or 'sample:20'"
 _CRAWL = re.compile(r"CC-[A-Za-z0-9-]+")
@@ -33,7 +34,7 @@ def list_path(crawl: str, kind: str) -> str:
 
     Raises InputError for what is no crawl.
     """
-    if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet"):
+    if not _CRAWL.fullmatch(crawl) or kind not in ("warc", "wet", INDEX):
         raise InputError(
             "crawls: a crawl such as 'CC-MAIN-2019-35' and 'warc' or 'wet' expected, "
             f"got {brief(crawl)} and {brief(kind)}"

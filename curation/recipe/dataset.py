@@ -40,7 +40,32 @@ class Dataset:
     )
     first_pages: int = key(0, "Only so many pages, articles or rows of each file; 0: all.", least=0)
     urls: str = key("", "A list of addresses, one a line, looked up in `index`.")
-    index: tuple[str, ...] = key((), "Parquet files of Common Crawl's columnar index.")
+    index: tuple[str, ...] = key(
+        (),
+        "Parquet files of Common Crawl's columnar index; for `select` also the folder of its table, and "
+        "when empty the files that `base_url` lists.",
+    )
+    select: str = key(
+        "",
+        "With `crawls`: an SQL expression on columns of the columnar index; only records of which it is "
+        "true are fetched.",
+    )
+    annotations: str = key("", "With `select`: a Parquet table whose columns it may read too.")
+    annotations_by: Literal["url", "host", "domain"] = key(
+        "host", "The column of `annotations` by which it is joined: `url`, `host` or `domain`."
+    )
+    sample: float = key(
+        1.0, "Share of the selected pages, drawn by their addresses.", above=0, most=1
+    )
+    range_gap_kb: int = key(
+        64, "With `select`: records with at most this between them are one request.", least=0
+    )
+    range_mb: float = key(
+        8.0, "With `select`: a request is for hardly more than this.", above=0, most=1000
+    )
+    select_shard_mb: float = key(
+        256.0, "With `select`: archives share a shard up to so much of them.", above=0
+    )
     keep_records: bool = key(
         False, "With `urls`: keep the fetched records, in `downloads/NAME/records/`."
     )
@@ -67,7 +92,7 @@ class Dataset:
             raise ValueError(
                 f"dataset {name!r}: give either `files`, `crawls`, or `urls` and `index`"
             )
-        if bool(self.urls) != bool(self.index):
+        if self.urls and not self.index:
             raise ValueError(f"dataset {name!r}: `urls` and `index` go together")
         if self.keep_records and (not self.urls or self.first_pages):
             raise ValueError(
@@ -76,12 +101,14 @@ class Dataset:
         check_bounds(self)
         from curation import store
         from curation.readers.commoncrawl import check_archives, list_path
+        from curation.recipe.selection import check_dataset
 
         for crawl in self.crawls:
             list_path(crawl, self.kind)
         check_archives(self.archives)
         check_addresses("files", self.files)
         check_addresses("index", self.index)
+        check_dataset(self)
         if self.first_mb and not self.stream:
             raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
         if self.stream and any("#" in text and store.address(text).digest for text in self.files):
@@ -89,3 +116,13 @@ class Dataset:
                 f"dataset {name!r}: a digest can only be checked of a whole file; "
                 "leave it or `stream` out"
             )
+
+    @property
+    def selects(self) -> bool:
+        """Whether its records are chosen by the columnar index."""
+        return bool(self.select) or self.sample < 1
+
+    @property
+    def by_record(self) -> bool:
+        """Whether its inputs are tables that say where records are."""
+        return bool(self.urls) or self.selects

@@ -128,6 +128,7 @@ def resolved(recipe: Recipe, folder: str) -> Recipe:
             d,
             files=tuple(map(absolute, d.files)),
             urls=absolute(d.urls),
+            annotations=absolute(d.annotations),
             index=tuple(map(absolute, d.index)),
         )
         for d in recipe.dataset

@@ -86,11 +86,13 @@ def check(
     columns: Mapping[str, pa.DataType | None],
     *,
     more_columns: bool = False,
+    kind: str = "rule",
 ) -> frozenset[str]:
     """The columns that a rule reads. Raises ValueError, with the rule's name, for one that is refused.
 
     A column whose type is None is known by name only. With `more_columns` other names are taken too:
     they are known later. Where the type of every column is known the expression must be a Boolean.
+    `kind` is what errors call the expression.
 
     >>> import pyarrow as pa
     >>> sorted(check("short", "words < 50 and lines > 3", {"words": pa.int64(), "lines": pa.int64()}))
@@ -115,7 +117,7 @@ def check(
         if None not in types.values():
             _check_type(expression, {k: v for k, v in types.items() if v is not None})
     except ValueError as error:
-        raise ValueError(f"rule {brief(name)}: {error}") from error
+        raise ValueError(f"{kind} {brief(name)}: {error}") from error
     return used
 
 
@@ -169,7 +171,7 @@ def _references(expression: str) -> tuple[tuple[str, ...], ...]:
     ]:
         raise ValueError(f"text without control characters expected, got {bad[0]!r}")
     references = []
-    for node in _nodes(_tree(expression)):
+    for node in _nodes(tree(expression)):
         _check_node(node)
         if node["class"] == "COLUMN_REF":
             references.append(tuple(node["column_names"]))
@@ -178,7 +180,7 @@ def _references(expression: str) -> tuple[tuple[str, ...], ...]:
     return tuple(references)
 
 
-def _tree(expression: str) -> Any:
+def tree(expression: str) -> Any:
     """The syntax tree of a single expression. Raises ValueError where there is more, or less."""
     from curation.store.query import parsed_select
 

@@ -84,7 +84,7 @@ def _known_formats(dataset: Dataset, files: list[store.File]) -> None:
     """Raise InputError, naming the file, where a name does not say what a file is."""
     from curation.readers.formats import guess_format
 
-    for file in files if dataset.format == "auto" and not dataset.urls else ():
+    for file in files if dataset.format == "auto" and not dataset.by_record else ():
         try:
             guess_format(file.name)
         except InputError as error:

@@ -140,6 +140,15 @@ CAPTURES = pa.schema(
         _field("size", pa.int64(), "stored bytes of the record"),
     ]
 )
+SELECTED = pa.schema(
+    [
+        _field("url", pa.string(), "the address of the page, as the index has it"),
+        _field("filename", pa.string(), "archive, relative to base_url"),
+        _field("start", pa.int64(), "byte offset of the record in the archive"),
+        _field("size", pa.int64(), "stored bytes of the record"),
+        _field("digest", pa.string(), "SHA-1 of the page in base 32, as the index has it"),
+    ]
+)
 
 KEEP = _field("keep", pa.bool_(), "true, false, or null where an earlier stage already said no")
 REASON = _field("reason", pa.string(), "null unless keep is false")

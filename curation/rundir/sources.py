@@ -52,7 +52,7 @@ class Source:
 def remote_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
     """The remote files of a dataset, crawl by crawl, in the order of their names."""
     out: list[Source] = []
-    for batch, crawl in enumerate(dataset.crawls):
+    for batch, crawl in enumerate(() if dataset.selects else dataset.crawls):
         out += _crawl_archives(rundir, dataset, crawl, batch)
     remote = [store.address(text) for text in dataset.files if store.is_web(text)]
     for name, count in Counter(address.name for address in remote).items():
@@ -81,7 +81,8 @@ def remote_benchmarks(rundir: RunDirectory) -> list[Source]:
 
 def remote_index_files(rundir: RunDirectory, dataset: Dataset) -> list[Source]:
     """The files of an index at http(s) addresses, which cannot be read by columns there."""
-    addresses = [store.address(text) for text in dataset.index if store.is_web(text)]
+    texts = () if dataset.selects else dataset.index  # a selection reads them by columns there
+    addresses = [store.address(text) for text in texts if store.is_web(text)]
     folder = rundir.path("downloads", dataset.name, "_index")
     return [
         Source(dataset.name, 0, address, store.join(folder, address.name)) for address in addresses
@@ -101,6 +102,11 @@ def local_patterns(rundir: RunDirectory, patterns: Sequence[str]) -> tuple[str, 
 def list_path(rundir: RunDirectory, crawl: str, kind: str) -> str:
     """Where a crawl's list of archives is kept, as it was published."""
     return rundir.path("downloads", "_lists", f"{crawl}.{kind}.paths.gz")
+
+
+def selected_path(rundir: RunDirectory, dataset: Dataset, crawl: str) -> str:
+    """Where the tables of records are that a dataset selects of a crawl."""
+    return rundir.path("downloads", dataset.name, "selected", crawl)
 
 
 def _crawl_archives(rundir: RunDirectory, dataset: Dataset, crawl: str, batch: int) -> list[Source]:
@@ -161,6 +167,8 @@ def input_files(
             batches[source.batch].append(fetched[source.destination])
     if dataset.urls:
         batches[0] += store.find(rundir.path("downloads", dataset.name, "captures"))
+    for batch, crawl in enumerate(dataset.crawls if dataset.selects else ()):
+        batches[batch] += store.listing(selected_path(rundir, dataset, crawl))
     if not any(batches):
         raise InputError(
             f"dataset {dataset.name!r}: none of its files could be fetched; run the same command "

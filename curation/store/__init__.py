@@ -2,9 +2,9 @@
 hf:// through huggingface-hub, http(s):// through requests.
 
 `paths` reads files and lists them, `writing` writes them, `tables` has Parquet, `lines` JSON lines,
-`arrays` numpy arrays, `web` asks http addresses, `remote` reads them, `fetch` brings files from them, `patience`
-tries again. All commit last: everything is written under a temporary name and appears whole or not
-at all.
+`arrays` numpy arrays, `web` asks http addresses, `remote` reads them, `ranged` reads any file in
+pieces, `fetch` brings files from addresses, `patience` tries again. All commit last: everything is
+written under a temporary name and appears whole or not at all.
 """
 
 from curation.store.arrays import read_array, write_array
@@ -29,6 +29,7 @@ from curation.store.paths import (
     sha256,
 )
 from curation.store.patience import Patience
+from curation.store.ranged import RangedFile
 from curation.store.remote import (
     Address,
     RemoteFile,
@@ -77,6 +78,7 @@ __all__ = [
     "LinesWriter",
     "Packing",
     "Patience",
+    "RangedFile",
     "RemoteFile",
     "Table",
     "TableWriter",

@@ -11,7 +11,9 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from columnar_index import rows_of, write_index
 from storage import FaultyStorage, faulty_storage
+from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from curation import store
@@ -286,3 +288,39 @@ def test_keys_in_an_address_are_used_and_not_told(storage: Any, tmp_path: Path) 
     with pytest.raises(InputError) as caught:
         store.read_bytes("s3://KEY:SECRET@runs/none")
     assert str(caught.value).startswith("s3://runs/none: no such file")
+
+
+def test_records_are_selected_by_an_index_on_storage(storage: Any, tmp_path: Path) -> None:
+    out = io.BytesIO()
+    writer = WARCWriter(out, gzip=True)
+    for page in range(6):
+        text = f"<p>Page {page} of the crawl tells of the harbour and of its {page} boats.</p>" * 9
+        record = writer.create_warc_record(
+            f"http://site{page % 2}.example/{page}",
+            "response",
+            io.BytesIO(text.encode()),
+            len(text),
+            warc_headers_dict={"WARC-Date": "2019-08-20T00:00:00Z"},
+            http_headers=StatusAndHeaders(
+                "200 OK", [("Content-Type", "text/html")], protocol="HTTP/1.1"
+            ),
+        )
+        writer.write_record(record)
+    name = f"crawl-data/{CRAWL}/segments/0/warc/selected.warc.gz"
+    storage.put_object(Bucket="commoncrawl", Key=name, Body=out.getvalue())
+    folder = write_index(tmp_path / "index", CRAWL, rows_of(name, out.getvalue(), {}))
+    for file in folder.rglob("*.parquet"):
+        key = f"cc-index/table/cc-main/warc/{file.relative_to(folder)}"
+        storage.put_object(Bucket="commoncrawl", Key=key, Body=file.read_bytes())
+    chosen = crawl(
+        kind="warc",
+        index="s3://commoncrawl/cc-index/table/cc-main/warc",
+        select="url_host_name = 'site1.example'",
+    )
+    rundir, plan = pipeline.run(chosen, str(tmp_path / "run"), InProcess(), say=lambda line: None)
+    urls = [
+        url
+        for shard in plan.shards
+        for url in store.read_table(rundir.documents(shard), ["url"]).column(0).to_pylist()
+    ]
+    assert urls == [f"http://site1.example/{page}" for page in (1, 3, 5)]

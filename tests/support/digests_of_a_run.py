@@ -29,7 +29,7 @@ from curation.stages.classify import stage as classify
 from curation.stages.classify.model import Model
 from curation.stages.dedup import candidates as dedup_candidates
 from curation.stages.dedup import stage as dedup
-from curation.stages.download import captures
+from curation.stages.download import captures, selection
 from curation.stages.filter import stage as filters
 from curation.stages.mix import stage as mix
 from curation.stages.mix.groups import ShardCounts
@@ -105,6 +105,11 @@ class _Run:
 
     def files(self, rundir: RunDirectory, dataset: Any, say: Any) -> list[list[store.File]]:
         """As `sources.input_files`; the table of captures has another size when it is another."""
+        if dataset.selects:
+            folder = sources.selected_path(rundir, dataset, dataset.crawls[0])
+            path = folder + "/00000.parquet"
+            self.digests[path] = self.digests[folder + "/_manifest.parquet"]
+            return [[store.File(path, "00000.parquet", 0, "")]]
         if not dataset.urls:
             return _FILES(rundir, dataset)
         path = rundir.path("downloads", dataset.name, "captures", "00000.parquet")
@@ -131,6 +136,8 @@ def run_digests(recipe: Recipe, out: Path) -> tuple[dict[str, str], dict[str, st
         for dataset in recipe.dataset:
             if dataset.urls:
                 captures.write_captures(rundir, engine, dataset)
+            if dataset.selects:
+                selection.write_selected(rundir, engine, dataset, print)
         plan = plans.make(recipe, str(out))
         for stage in recipe.stages:
             if stage != "download":
@@ -165,6 +172,7 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
         lambda path: run.schemas[path] if path in run.schemas else read_schema(path),
     )
     yield f"{sources.__name__}.input_files", run.files
+    yield f"{selection.__name__}.selected_rows", lambda *_: iter(())
     yield f"{classify.__name__}.load_model", run.model
     yield f"{classify.__name__}.load_folds", run.folds
     yield f"{classify_fit.__name__}._fit", run.fit

@@ -23,10 +23,11 @@ from curation.rundir import sources
 from curation.rundir.directory import RunDirectory
 from curation.rundir.sources import Source
 from curation.shown import brief
-from curation.stages.download import captures
+from curation.stages.download import captures, selection
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
+    from curation.recipe.tables import Dataset
 
 ASKED = 5  # files of a dataset that are asked for their size; the others are taken to be like them
 RATES_MBIT = (25, 200)  # a home's and an office's
@@ -67,7 +68,29 @@ def fetch(rundir: RunDirectory, engine: Engine, say: Callable[[str], None]) -> N
                     f"{megabytes(size)}: at least "
                     f"{duration(records / pace)} at {pace:g} requests a second"
                 )
+        if dataset.selects:
+            _select(rundir, engine, dataset, say)
     manifests.write_downloads(rundir.out)
+
+
+def _select(
+    rundir: RunDirectory, engine: Engine, dataset: Dataset, say: Callable[[str], None]
+) -> None:
+    """Choose a dataset's records by the index, and say what fetching them takes. Raises InputError
+    where there are none."""
+    records, requests, size = selection.write_selected(rundir, engine, dataset, say)
+    if not records:
+        raise InputError(
+            f"dataset {dataset.name!r}: nothing of {', '.join(dataset.crawls)} is selected by "
+            f"select = {dataset.select!r}, archives = {dataset.archives!r} and "
+            f"sample = {dataset.sample:g}; ask for more"
+        )
+    pace = rundir.recipe.download.requests_per_second
+    if not store.exists(rundir.path("plan.json")):
+        say(
+            f"To stream: {dataset.name}: {records:,} records in {requests:,} requests, "
+            f"{megabytes(size)}: at least {duration(requests / pace)} at {pace:g} requests a second"
+        )
 
 
 def _drop_damaged(rundir: RunDirectory, say: Callable[[str], None]) -> None:
@@ -109,9 +132,7 @@ def _fetch_lists(rundir: RunDirectory, say: Callable[[str], None]) -> None:
     from curation.readers import commoncrawl
 
     config = rundir.recipe.download
-    for kind, crawl in dict.fromkeys(
-        (d.kind, crawl) for d in rundir.recipe.dataset for crawl in d.crawls
-    ):
+    for kind, crawl in _wanted_lists(rundir):
         url = config.base_url.rstrip("/") + "/" + commoncrawl.list_path(crawl, kind)
         place = sources.list_path(rundir, crawl, kind)
         if store.exists(place):
@@ -119,6 +140,20 @@ def _fetch_lists(rundir: RunDirectory, say: Callable[[str], None]) -> None:
         store.fetch(store.address(url), place, config.patience(1))
         if bad := commoncrawl.paths_in(store.read_bytes(place), place)[1]:
             say(f"{url}: {len(bad)} lines are no paths and are passed over, first {brief(bad[0])}")
+
+
+def _wanted_lists(rundir: RunDirectory) -> list[tuple[str, str]]:
+    """Kind and crawl of each list that is read: of archives, and of the files of the index."""
+    from curation.readers.commoncrawl import INDEX
+
+    wanted: dict[tuple[str, str], None] = {}
+    for dataset in rundir.recipe.dataset:
+        for crawl in dataset.crawls:
+            if not dataset.selects or dataset.archives:
+                wanted[dataset.kind, crawl] = None
+            if dataset.selects and not dataset.index:
+                wanted[INDEX, crawl] = None
+    return list(wanted)
 
 
 def _list_failed(

@@ -37,8 +37,8 @@ Types = dict[str, pa.DataType]
 
 
 def is_table(dataset: Dataset, file: store.File) -> bool:
-    """Whether a file's rows are documents; with `urls` they say where records are."""
-    return not dataset.urls and input_format(dataset, file) == "table"
+    """Whether a file's rows are documents; with `urls` or `select` they say where records are."""
+    return not dataset.by_record and input_format(dataset, file) == "table"
 
 
 def is_lines(dataset: Dataset, file: store.File) -> bool:

@@ -91,12 +91,22 @@ def _kept_pieces(
 def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:
     """What an archive holds, in its order; pages become text some at a time."""
     from curation.readers import warc
+
+    records = warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes)
+    yield from with_texts(config, records)
+
+
+def with_texts(
+    config: ExtractConfig, records: Iterator[Page | Reject | Skipped]
+) -> Iterator[Document | Reject | Skipped]:
+    """The same records with documents or rejects in place of pages, which become text some at a
+    time."""
     from curation.readers.records import Page
 
     wanted = alike(config.languages) if config.languages else None
     waiting: list[Page | Reject | Skipped] = []
     size = 0
-    for record in warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes):
+    for record in records:
         if isinstance(record, Page) and wanted is not None:
             record = _wanted_page(config, wanted, record)
         waiting.append(record)

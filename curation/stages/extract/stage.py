@@ -25,7 +25,7 @@ from curation.rundir import manifest as manifests
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
 from curation.shown import masked
-from curation.stages.extract import captures, languages
+from curation.stages.extract import captures, languages, selected
 from curation.stages.extract.columns import (
     extra_types,
     fitted_to,
@@ -46,6 +46,7 @@ VERSION = 7
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
 UNREACHABLE = "unreachable"
+FETCHED = ("requests", "bytes")  # notes of what records cost that a dataset selects
 MISFIT = "does not fit its digest or its length"
 LOST = "lost in "  # and the name of an archive
 
@@ -136,9 +137,23 @@ def damage(rundir: RunDirectory) -> dict[str, dict[str, int]]:
     manifest = manifests.read(rundir.out, "extract")
     for name, entry in manifest.files.items() if manifest else ():
         for note, count in entry.notes.items() if name.startswith("documents/") else ():
+            if note in FETCHED:
+                continue
             if note != MISFIT or rundir.recipe.extract.digests == "warn":
                 notes = out.setdefault(name.split("/")[1], {})
                 notes[note] = notes.get(note, 0) + count
+    return out
+
+
+def fetched(rundir: RunDirectory) -> dict[str, dict[str, int]]:
+    """By dataset that selects records: the requests that they took, and the bytes that came."""
+    manifest = manifests.read(rundir.out, "extract")
+    out: dict[str, dict[str, int]] = {}
+    for name, entry in manifest.files.items() if manifest else ():
+        for note in FETCHED if name.startswith("documents/") else ():
+            if note in entry.notes:
+                notes = out.setdefault(name.split("/")[1], dict.fromkeys(FETCHED, 0))
+                notes[note] += entry.notes[note]
     return out
 
 
@@ -156,13 +171,13 @@ def _check_unreachable(rundir: RunDirectory, plan: Plan, results: list[ShardResu
         ]
         failed = sum(ledger.documents(counts, UNREACHABLE) for _, counts in shards)
         total = sum(
-            ledger.documents(counts, ledger.IN) if dataset.urls else len(shard.files)
+            ledger.documents(counts, ledger.IN) if dataset.by_record else len(shard.files)
             for shard, counts in shards
         )
         if failed > most * total:
             raise InputError(
                 f"dataset {dataset.name!r}: {failed} of {total} "
-                f"{'addresses' if dataset.urls else 'files'} could not be read "
+                f"{'records' if dataset.by_record else 'files'} could not be read "
                 f"(download.max_failed allows {most:.0%}); "
                 f"{rundir.path('rejects', dataset.name)} says why; "
                 "the same command asks for them again"
@@ -240,8 +255,10 @@ def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
     """The name and size that stand for a file in digests.
 
     A published archive never changes under its name, and is not asked for its size where it is
-    streamed.
+    streamed. Of records that a dataset selects the digest of their table stands.
     """
+    if dataset.selects:
+        return store.need_footer(file.path).digest, 0
     return file.name, 0 if dataset.crawls else file.size
 
 
@@ -264,8 +281,9 @@ def row_batches(
     chars = 0
     for input_ in shard.files:
         from_curation = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
-        needs_language = config.table_languages or input_format(dataset, input_) != "table"
-        outcomes = _outcomes(rundir, dataset, input_, patience)
+        is_table = not dataset.selects and input_format(dataset, input_) == "table"
+        needs_language = config.table_languages or not is_table
+        outcomes = _outcomes(rundir, dataset, input_, patience, notes)
         for file, outcome in _first_pages(outcomes, dataset.first_pages):
             if isinstance(outcome, Document) and not outcome.fits_digest:
                 if config.digests == "refuse":
@@ -324,7 +342,11 @@ def count_rows(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row])
 
 
 def _outcomes(
-    rundir: RunDirectory, dataset: Dataset, file: store.File, patience: store.Patience
+    rundir: RunDirectory,
+    dataset: Dataset,
+    file: store.File,
+    patience: store.Patience,
+    notes: dict[str, int],
 ) -> Iterator[tuple[store.File, Document | Reject | Skipped]]:
     """What one input file holds, record by record, each with the file it is from."""
     from curation.readers.records import Reject
@@ -332,6 +354,10 @@ def _outcomes(
     config = rundir.recipe.extracted(dataset.name)
     if dataset.urls:
         yield from captures.records(rundir, config, file, patience, dataset.keep_records)
+        return
+    if dataset.selects:
+        base = rundir.recipe.download.base_url
+        yield from selected.records(base, dataset, config, file, patience, notes)
         return
     with open_stream(dataset, file, patience) as stream:
         for outcome in _records(config, dataset, stream, file):
