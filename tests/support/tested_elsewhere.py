@@ -41,7 +41,6 @@ TESTED_ELSEWHERE = {
     "cli/reasons.py": "cli/test_steps.py",
     "cli/try_.py": "cli/test_try.py",
     "cli/webtext.py": "tools/test_webtext.py",
-    "demo/pages.py": "demo/test_build.py",
     "engine/base.py": "engine/test_engines.py",
     "engine/executors.py": "engine/test_engines.py",
     "engine/forkserver.py": "cli/test_run.py",
