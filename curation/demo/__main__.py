@@ -14,7 +14,7 @@ from curation.demo.build import build_demo, truth
 def main(directory: Path) -> None:
     """Write the demo corpus to DIRECTORY.
 
-    1,321 short web pages and 152 documents, written for this project: three crawl archives,
+    1,321 short web pages and 157 documents, written for this project: three crawl archives,
     WebText2, two books corpora, Wikipedia and a benchmark, and truth.jsonl, which says what each
     page is. The same bytes every time.
     """

@@ -200,14 +200,14 @@ def test_a_failing_shard_is_named_and_the_finished_ones_stay(
 ) -> None:
     folder = tmp_path / "in"
     shutil.copytree(sample_folder, folder)
-    broken = folder / "books2" / "zz-broken.txt"
+    broken = folder / "books1" / "zz-broken.txt"
     broken.write_text("x")
     made = recipe.load(str(folder / "recipe.toml"))
     planned = plan.make(made, str(tmp_path / "run"))
     broken.unlink()  # gone between plan and task, as a file on a network may be
     rundir = RunDirectory(str(tmp_path / "run"), made)
     with pytest.raises(
-        TaskError, match=r"^extract failed on books2/0000\d: .*zz-broken\.txt: no such file"
+        TaskError, match=r"^extract failed on books1/0000\d: .*zz-broken\.txt: no such file"
     ):
         pipeline.MODULES["extract"].run(rundir, planned, local)
     assert store.done(
