@@ -14,9 +14,9 @@ from curation.demo.build import build_demo, truth
 def main(directory: Path) -> None:
     """Write the demo corpus to DIRECTORY.
 
-    98 short web pages and 58 documents, written for this project: three crawl archives, WebText2, two books corpora,
-    Wikipedia and a benchmark, and truth.jsonl, which says what each page is. The same bytes every
-    time.
+    1,321 short web pages and 157 documents, written for this project: three crawl archives,
+    WebText2, two books corpora, Wikipedia and a benchmark, and truth.jsonl, which says what each
+    page is. The same bytes every time.
     """
     build_demo(directory)
     fetches = sum(row["dataset"] == "commoncrawl" for row in truth())

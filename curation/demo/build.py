@@ -2,14 +2,15 @@
 lays out its WARC files.
 
 Each fetch becomes a request, a response (or revisit) and a metadata record; dates and record ids
-are derived from the url, so two builds are equal byte for byte (with one zlib). Costs under a
-second.
+are derived from the url, so two builds are equal byte for byte (with one zlib). Costs three
+seconds.
 """
 
 from __future__ import annotations
 
 import datetime
 import io
+import json
 import shutil
 import uuid
 import zlib
@@ -23,16 +24,16 @@ from warcio.utils import Digester
 from warcio.warcwriter import WARCWriter
 
 from curation.demo.pages import ROOT, Page, body, coded, pages, rows
+from curation.demo.sites import site_entries
 
 ARCHIVES = 3
 _TRUSTED = (
     "webtext2.jsonl",
     "books1",
-    "books2",
+    "books2.jsonl",
     "wikipedia.xml",
     "benchmark.jsonl",
     "submissions.jsonl",
-    "truth.jsonl",
 )
 _START = datetime.datetime(2019, 2, 15, 22, 0, 0)
 _INFO = {
@@ -46,7 +47,7 @@ _INFO = {
 def build_demo(directory: Path) -> None:
     """Write the demo corpus under `directory`, which is made; files already there are replaced.
 
-    webtext2.jsonl, books1/, books2/, wikipedia.xml, benchmark.jsonl, submissions.jsonl,
+    webtext2.jsonl, books1/, books2.jsonl, wikipedia.xml, benchmark.jsonl, submissions.jsonl,
     truth.jsonl, crawl/sample-0000{0,1,2}.warc.gz and recipe.toml.
     """
     directory.mkdir(parents=True, exist_ok=True)
@@ -56,6 +57,8 @@ def build_demo(directory: Path) -> None:
         else:
             shutil.copyfile(ROOT / name, directory / name)
     shutil.copyfile(ROOT.parent / "recipes" / "demo.toml", directory / "recipe.toml")
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in truth()]
+    (directory / "truth.jsonl").write_text("".join(lines), encoding="utf-8", newline="\n")
     (directory / "crawl").mkdir(exist_ok=True)
     for name, content in archives().items():
         (directory / "crawl" / name).write_bytes(content)
@@ -66,9 +69,15 @@ def truth() -> list[dict[str, Any]]:
     `truth.jsonl`.
 
     Rows with `dataset` "commoncrawl" are the urls of the archives, each once; the others are
-    trusted documents that something is planted in.
+    trusted documents that something is planted in. Pages by rule need no row in the file: their
+    kind is their site's.
     """
-    return rows("truth.jsonl")
+    nothing: dict[str, Any] = {"reject": None, "duplicate_of": None, "similar": [], "quotes": []}
+    return rows("truth.jsonl") + [
+        {"dataset": "commoncrawl", "url": entry["url"], "kind": entry["kind"], "language": "en"}
+        | nothing
+        for entry in site_entries()
+    ]
 
 
 def archives() -> dict[str, bytes]:

@@ -19,10 +19,24 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from curation.demo.sites import comments, navigation, site_entries
 from curation.errors import InputError
 
 ROOT = Path(__file__).parent
-_FILES = ("good", "quotes", "foreign", "spam", "boilerplate", "odd", "rejects", "duplicates")
+_FILES = (
+    "good",
+    "good_more",
+    "quotes",
+    "foreign",
+    "foreign_more",
+    "spam",
+    "boilerplate",
+    "odd",
+    "rejects",
+    "rejects_more",
+    "duplicates",
+    "copies",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,12 +68,13 @@ class Page:
 
 
 def pages() -> list[Page]:
-    """Every page of the demo crawl, near duplicates resolved, in the order of the files."""
+    """Every page of the demo crawl, near duplicates resolved: those of the files in their order,
+    then those of the sites by rule."""
     trusted = {row["url"]: row["text"] for row in rows("webtext2.jsonl")}
     pages_by_url: dict[str, Page] = {}
     for name in _FILES:
-        entries = tomllib.loads((ROOT / "crawl" / f"{name}.toml").read_text("utf-8"))["page"]
-        for entry in entries:
+        tables = tomllib.loads((ROOT / "crawl" / f"{name}.toml").read_text("utf-8"))
+        for entry in tables["page"]:
             page = _resolved(entry, pages_by_url, trusted)
             if page.url in pages_by_url:
                 raise InputError(
@@ -67,7 +82,24 @@ def pages() -> list[Page]:
                     "change one of them"
                 )
             pages_by_url[page.url] = page
+        for mirror in tables.get("mirror", []):
+            pages_by_url |= _mirrored(mirror, list(pages_by_url.values()))
+    for entry in site_entries():
+        pages_by_url[entry["url"]] = Page(
+            url=entry["url"], layout=entry["layout"], title=entry["title"], text=entry["text"]
+        )
     return list(pages_by_url.values())
+
+
+def _mirrored(mirror: dict[str, str], known: list[Page]) -> dict[str, Page]:
+    """The pages of one host once more, at the address `to` and in another layout."""
+    found = {}
+    for page in known:
+        parts = urlsplit(page.url)
+        if parts.netloc == mirror["host"]:
+            url = mirror["to"] + parts.path
+            found[url] = dataclasses.replace(page, url=url, layout=mirror["layout"])
+    return found
 
 
 def _resolved(
@@ -75,7 +107,8 @@ def _resolved(
 ) -> Page:
     """The page of a TOML table:
 
-    `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits.
+    `base` names the page it copies, `mirror_of` a trusted document, `replace` the edits, `append`
+    a last paragraph, `quote` pages whose second paragraphs stand in for {quote 1}, {quote 2}.
     """
     entry = dict(entry)
     base, mirror, edits = (
@@ -83,7 +116,11 @@ def _resolved(
         entry.pop("mirror_of", ""),
         entry.pop("replace", []),
     )
+    added = entry.pop("append", "")
     text = pages_by_url[base].text if base else trusted[mirror] if mirror else entry.get("text", "")
+    for number, quoted in enumerate(entry.pop("quote", []), 1):
+        paragraph = pages_by_url[quoted].text.strip().split("\n\n")[1]
+        text = text.replace(f"{{quote {number}}}", f"> {paragraph}")
     for old, new in edits:
         if text.count(old) != 1:
             raise InputError(
@@ -91,6 +128,8 @@ def _resolved(
                 "edit `replace`"
             )
         text = text.replace(old, new)
+    if added:
+        text = f"{text.strip()}\n\n{added}"
     if base:
         entry = {"title": pages_by_url[base].title} | entry
     return Page(**(entry | {"text": text}))
@@ -104,10 +143,13 @@ def body(page: Page) -> bytes:
     if not page.layout:
         return page.raw.encode(page.encoding)
     template = string.Template((ROOT / "layouts" / f"{page.layout}.html").read_text("utf-8"))
+    host = urlsplit(page.url).netloc
     filled = template.substitute(
         title=html.escape(page.title),
         body=paragraphs(page.text),
-        site=html.escape(urlsplit(page.url).netloc.removeprefix("www.")),
+        site=html.escape(host.removeprefix("www.")),
+        nav=navigation(host),
+        comments=comments(page.url),
         lang=page.lang,
         charset=page.encoding,
     )
@@ -132,22 +174,44 @@ def coded(content: bytes, transfer: str) -> bytes:
 
 def paragraphs(text: str) -> str:
     """HTML of the mark-up: blank lines part paragraphs, lines after "- " are a list, after "> " a
-    quotation.
+    quotation, after "| " rows of a table, between ``` a program.
 
     >>> paragraphs("One & two.\\n\\n> Said he.")
     '<p>One &amp; two.</p>\\n<blockquote><p>Said he.</p></blockquote>'
     """
     blocks = []
-    for block in text.strip().split("\n\n"):
-        escaped = html.escape(block, quote=False)
-        if block.startswith("- "):
-            items = "".join(f"<li>{line.removeprefix('- ')}</li>" for line in escaped.splitlines())
-            blocks.append(f"<ul>{items}</ul>")
-        elif block.startswith("> "):
-            blocks.append(f"<blockquote><p>{escaped.removeprefix('&gt; ')}</p></blockquote>")
+    for number, part in enumerate(text.strip().split("```")):
+        if number % 2:
+            code = html.escape(part.strip("\n"), quote=False)
+            blocks.append(f"<pre><code>{code}</code></pre>")
         else:
-            blocks.append(f"<p>{escaped}</p>")
+            blocks += [_block(block.strip("\n")) for block in part.split("\n\n") if block.strip()]
     return "\n".join(blocks)
+
+
+def _block(block: str) -> str:
+    """HTML of one paragraph, list, table or quotation."""
+    escaped = html.escape(block, quote=False)
+    lines = escaped.splitlines()
+    if block.startswith("- "):
+        items = [f"<li>{line.removeprefix('- ')}</li>" for line in lines]
+        return f"<ul>{''.join(items)}</ul>"
+    if block.startswith("| "):
+        rows = [_row(line) for line in lines]
+        return f"<table>{''.join(rows)}</table>"
+    if block.startswith("> "):
+        return f"<blockquote><p>{escaped.removeprefix('&gt; ')}</p></blockquote>"
+    return f"<p>{escaped}</p>"
+
+
+def _row(line: str) -> str:
+    """HTML of "| a | b |".
+
+    >>> _row("| a | b |")
+    '<tr><td>a</td><td>b</td></tr>'
+    """
+    cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+    return f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
 
 
 def rows(name: str) -> list[dict[str, Any]]:
