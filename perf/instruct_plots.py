@@ -38,8 +38,13 @@ def _overoptimisation(rows: Sequence[dict[str, Any]]) -> Any:
         kl, reward, watched = (smooth(column) for column in zip(*row["curve_free"], strict=True))
         left.plot(kl, reward, color=GREY, lw=0.8)
         right.plot(kl, watched, color=RED, lw=0.8)
-    left.set(title="reward model: what is optimised", xlabel="KL from SFT, nats an answer")
-    right.set(title="hidden rule: what is wanted", xlabel="KL from SFT, nats an answer")
+    for axes, title in (
+        (left, "reward model: what is optimised"),
+        (right, "hidden rule: what is wanted"),
+    ):
+        axes.set(title=title, xlabel="KL from SFT, nats an answer (root scale)")
+        axes.set_xscale("function", functions=(lambda x: np.sqrt(np.maximum(x, 0)), np.square))
+        axes.set_xticks([0, 1, 5, 20, 50, 100])
     right.axhline(
         float(np.mean([row["score_sft"] for row in rows])), color=BLUE, ls=":", lw=1, label="SFT"
     )
