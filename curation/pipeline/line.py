@@ -127,16 +127,21 @@ def run(
         download.fetch(rundir, engine, say)
         plan = plans.make(recipe, out, say)
         plans.commit(rundir, plan, say)
-        ledger_path = rundir.path("ledger.json")
-        if store.exists(ledger_path) and manifests.read_data(ledger_path) is None:
-            say(f"{ledger_path}: damaged; it is written again")
+        _need_ledger(rundir, say)
         steps = [stage for stage in wanted if stage != "download"] + ["export"] * export
         job = _Job(rundir, plan, engine, engine_of, say, export_format, metrics, following)
         busy, balanced = _run_steps(job, steps, until or STAGES[-1])
         if not busy and until != "download":
             say("Every table is there already: nothing to do.")
-        store.write_json(ledger_path, balanced)
+        store.write_json(rundir.path("ledger.json"), balanced)
     return rundir, plan
+
+
+def _need_ledger(rundir: RunDirectory, say: Callable[[str], None]) -> None:
+    """Say so where the ledger of the last run is damaged."""
+    path = rundir.path("ledger.json")
+    if store.exists(path) and manifests.read_data(path) is None:
+        say(f"{path}: damaged; it is written again")
 
 
 def _forget(rundir: RunDirectory, stages: Sequence[str]) -> None:
