@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from curation.errors import InputError
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, windows
-from curation.gpt3.evaluate import share
+from curation.gpt3.evaluation.metrics import share
 from curation.gpt3.model import GPT3
 from curation.gpt3.scoring import greedy
 

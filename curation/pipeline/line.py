@@ -25,7 +25,7 @@ from curation.pipeline.compile import compile_kernels
 from curation.recipe.filter import LISTS
 from curation.recipe.line import STAGES, folders
 from curation.recipe.tables import Recipe
-from curation.rundir import ledger, parts
+from curation.rundir import ledger, parts, sources
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
@@ -318,7 +318,7 @@ _PATHS = ("files", "urls", "index", "annotations", "benchmarks", "catalogue", "m
           *LISTS)  # fmt: skip
 # What a stage depends on beside the recipe and the plan's files.
 _OUTSIDE: dict[str, Callable[[RunDirectory, Plan], str]] = {
-    "extract": lambda rundir, plan: languages.identity(rundir),
+    "extract": lambda rundir, plan: languages.identity(rundir) + sources.selection_identity(rundir),
     "filter": filters.outside,
     "classify": classify.outside,
     "dedup": lambda rundir, plan: dedup_index.identity(rundir),

@@ -109,6 +109,17 @@ def selected_path(rundir: RunDirectory, dataset: Dataset, crawl: str) -> str:
     return rundir.path("downloads", dataset.name, "selected", crawl)
 
 
+def selection_identity(rundir: RunDirectory) -> str:
+    """What changes with the records that datasets select; empty where none does."""
+    paths = [
+        store.join(selected_path(rundir, dataset, crawl), "_manifest.parquet")
+        for dataset in rundir.recipe.dataset
+        if dataset.selects
+        for crawl in dataset.crawls
+    ]
+    return " ".join(store.need_footer(path).digest for path in paths)
+
+
 def _crawl_archives(rundir: RunDirectory, dataset: Dataset, crawl: str, batch: int) -> list[Source]:
     from curation.readers import commoncrawl
 

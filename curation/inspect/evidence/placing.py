@@ -67,9 +67,10 @@ def placed_shards(
     shares = shares_of(rundir, weighed, [count_shard(rundir, shard) for shard in weighed])
     numbers = {int(name.rpartition("-")[2]): name for name in names}
     wanted = pa.array(list(numbers), pa.int64())
+    dtype = store.read_json(rundir.path("tokens", "encoding.json"))["dtype"]
     batches = []
     for shard in weighed:
-        for batch in emit_chunks(rundir, shares, shard):
+        for batch in emit_chunks(rundir, shares, dtype, shard):
             sizes = pc.binary_length(batch.column("tokens"))
             table = pa.table([*batch.columns[:-1], sizes], names=[*batch.schema.names[:-1], "size"])
             batches.append(table.filter(pc.is_in(table.column("part"), wanted)))

@@ -97,7 +97,8 @@ def _write_file(
 ) -> tuple[str, str, dict[str, int]]:
     """Write what one file of the index selects: the table, its digest, and what that took; nothing
     where it is there already."""
-    rule = (asked.select, asked.sample, asked.seed, asked.annotations[1:], asked.annotations_by)
+    seed = asked.seed if asked.sample < 1 else 0
+    rule = (asked.select, asked.sample, seed, asked.annotations[1:], asked.annotations_by)
     digest = config_digest("selection", VERSION, rule, asked.archives, file.identity, file.parts)
     path = rundir.path(
         "downloads", dataset.name, "_chosen", file.crawl, f"{file.number:05d}.parquet"
@@ -159,7 +160,8 @@ def _parts(
             part, held = part + 1, 0
         held += size
         numbers.append(part)
-    columns = [archives.column("filename"), pa.chunked_array([pa.array(numbers, pa.int64())])]
+    names = archives.column("filename").cast(pa.string())
+    columns = [names, pa.chunked_array([pa.array(numbers, pa.int64())])]
     with store.TableWriter(path, PARTS, digest) as writer:
         writer.write(pa.Table.from_arrays(columns, schema=PARTS))
     return path
