@@ -15,14 +15,6 @@ from curation.web import markup
 if TYPE_CHECKING:
     from curation.blocks.extractor import Block
 
-BLOCK_STYLE = """
-div.block { color: #1d2530; display: grid; grid-template-columns: 3.2rem 6rem 1fr; gap: .6rem; padding: .25rem .5rem;
-  margin: 2px 0; border-left: 5px solid }
-div.block.kept { border-color: #1f5fae } div.block.dropped { border-color: #c2511d; color: #667080 }
-.dropped .text { font-size: .85rem } .block .text { white-space: pre-wrap; overflow-wrap: anywhere }
-.score, .tag { font-variant-numeric: tabular-nums; color: #667080 }
-"""
-
 
 def blocks_page(title: str, blocks: Sequence[Block]) -> str:
     """The page for the blocks of one web page, in their order; `title` says which."""
@@ -33,7 +25,7 @@ def blocks_page(title: str, blocks: Sequence[Block]) -> str:
         f"{all_words} words. Each line: the probability of being main text, the element, the text; "
         "blue is kept, orange is not.</p>\n"
     )
-    return markup.document(title, head + "\n".join(map(block_row, blocks)), BLOCK_STYLE)
+    return markup.document(title, head + "\n".join(map(block_row, blocks)))
 
 
 def archive_page(title: str, pages: Sequence[tuple[str, Sequence[Block]]]) -> str:
@@ -41,11 +33,11 @@ def archive_page(title: str, pages: Sequence[tuple[str, Sequence[Block]]]) -> st
     parts = [f"<h1>{escape(title)}</h1>\n<p>{len(pages)} pages; blue is kept, orange is not.</p>"]
     for address, blocks in pages:
         parts += [f"<h2>{escape(address)}</h2>", *map(block_row, blocks)]
-    return markup.document(title, "\n".join(parts), BLOCK_STYLE)
+    return markup.document(title, "\n".join(parts))
 
 
 def block_row(block: Block) -> str:
-    """One block as a `<div>`; `BLOCK_STYLE` goes with it."""
+    """One block as a `<div>`."""
     hue = 215 if block.kept else 20
     shade = 97 - 17 * (block.score if block.kept else 1 - block.score)
     return (

@@ -1,4 +1,4 @@
-"""The report as one HTML page: no script, nothing fetched, light and dark, readable on a phone.
+"""The report as one HTML page: nothing fetched, light and dark, readable on a phone.
 
 Trap: URLs, texts and names come from pages and recipes. Every string goes through `escape`; links
 are never made clickable.
@@ -12,14 +12,12 @@ from curation.inspect.evidence.benchmarks import BenchmarkHits
 from curation.inspect.evidence.contamination import BenchmarkStudy, dirty_listing
 from curation.inspect.evidence.corpus import LanguageCount, Lengths
 from curation.inspect.evidence.extracted import ExtractedPage
-from curation.inspect.evidence.flow import Flow, FunnelRow, Line, funnel_rows
+from curation.inspect.evidence.flow import funnel_rows
 from curation.inspect.evidence.mixture import PlacedMixture, groups_listing
 from curation.inspect.evidence.report import Report
 from curation.inspect.evidence.status import SlowShard, slowest_listing
-from curation.inspect.numbers import volume
-from curation.rundir import ledger
-from curation.web import charts, markup
-from curation.web.blocks import BLOCK_STYLE, block_row
+from curation.web import charts, markup, parts, templating
+from curation.web.blocks import block_row
 from curation.web.duplicates import duplicates_section, repeats_section
 from curation.web.fit import (
     alpha_section,
@@ -32,10 +30,9 @@ from curation.web.rules import rules_sections
 
 
 def page(report: Report) -> str:
-    """The whole page."""
-    parts = [
-        _head(report),
-        _funnel(report.funnel),
+    """The whole page: numbers, hints and the funnel first, as in browse; then a section for each part
+    of the evidence that is there."""
+    sections = [
         rules_sections(report.rules),
         quality_section(report.scores, report.model),
         fit_section(report.model.report if report.model else None),
@@ -51,48 +48,21 @@ def page(report: Report) -> str:
         threshold_section(report.samples),
         _extracted(report.extracted),
         _slowest(report.slowest),
-        _recipe(report),
     ]
-    return markup.document("curation report", "\n".join(filter(None, parts)), BLOCK_STYLE)
-
-
-def _head(report: Report) -> str:
-    total = report.funnel[-1]
-    kept = next((x for x in reversed(total.lines) if x.outcome == ledger.KEPT), None)
-    line = ""
-    if kept is not None:
-        records = next((x.documents for x in total.lines if x.outcome == ledger.IN), 0)
-        tokens = f", {kept.tokens:,} tokens," if kept.tokens and kept.exact else ""
-        line = f"{records:,} records were read; {kept.documents:,} documents{tokens} are kept."
-    warnings = "".join(f"<p class='warn'>&#9888; {escape(text)}</p>" for text in report.warnings)
-    return f"<h1>Curation report</h1><p>{line}</p>{warnings}"
-
-
-def _funnel(flows: list[Flow]) -> str:
-    funnel = funnel_rows(flows)
-    if not funnel:
-        return ""
-    rows = [
-        [row.name, *(cell for line in row.lines for cell in _cells(row, line))] for row in funnel
-    ]
-    head = ["", *(cell for flow in flows for cell in (flow.dataset, "tokens"))]
-    classes = ["lost" if row.removes else "stay" for row in funnel]
-    intro = (
-        "Documents and tokens, stage by stage. Before tokenize, tokens are estimated from "
-        "characters and marked with ~. Exact numbers are in report.json."
+    flows = report.funnel
+    return templating.standalone(
+        "report.html",
+        "curation report",
+        base=None,
+        numbers=parts.numbers(flows),
+        hints=[(text, parts.what_to_do(text)) for text in report.warnings],
+        is_finished=True,
+        chart=templating.svg(parts.chart(flows[-1], None)),
+        table=parts.table(flows) if funnel_rows(flows) else None,
+        sections=[templating.svg(text) for text in sections if text],
+        settings=parts.settings(report.recipe),
+        version=report.curation,
     )
-    return markup.section("Funnel", intro, markup.table(head, rows, classes))
-
-
-def _cells(row: FunnelRow, line: Line | None) -> tuple[str, str]:
-    """Documents and tokens of one dataset."""
-    if line is None:
-        return "", ""
-    sign = "-" if row.removes else ""
-    documents = f"{sign}{line.documents:,}" if line.documents or not sign else ""
-    if line.tokens is None or not line.chars or line.outcome == ledger.IN:
-        return documents, ""
-    return documents, ("" if line.exact else "~") + volume(line.tokens)
 
 
 def _slowest(shards: list[SlowShard] | None) -> str:
@@ -228,36 +198,21 @@ def lengths_section(lengths: Lengths) -> str:
 def _extracted(pages: list[ExtractedPage] | None) -> str:
     if not pages:
         return ""
-    parts = []
+    looked_at = []
     for shown in pages:
         word = "kept" if shown.kept else "removed later"
         head = f"{word}: {escape(shown.url or shown.id)}"
         if shown.blocks is None:
             gone = f"{head}. The page was not found again in its archive."
-            parts.append(f"<p class='dim'>{gone}</p>")
+            looked_at.append(f"<p class='dim'>{gone}</p>")
             continue
         more = f"<p class='dim'>and {shown.more} more</p>" if shown.more else ""
         kept = sum(block.kept for block in shown.blocks)
         head += f" ({kept} of {len(shown.blocks)} blocks are text)"
         blocks = "".join(map(block_row, shown.blocks))
-        parts.append(f"<details><summary>{head}</summary>{blocks}{more}</details>")
+        looked_at.append(f"<details><summary>{head}</summary>{blocks}{more}</details>")
     intro = (
         "Random pages as the extractor cut them: each block with its score, blue where it was taken "
         "for main text, orange where not."
     )
-    return markup.section("Pages, block by block", intro, *parts)
-
-
-def _recipe(report: Report) -> str:
-    recipe = report.recipe
-    rows = [["seed", str(recipe["seed"])]]
-    for table in recipe["stages"]:
-        for key, value in recipe.get(table, {}).items():
-            if (table, key) == ("filter", "rule"):
-                rows += [[f"filter.rule {rule['name']}", rule["drop"]] for rule in value]
-            else:
-                rows.append([f"{table}.{key}", str(value)])
-    intro = f"Every setting, defaults included. curation {escape(report.curation)}."
-    settings = markup.table(["key", "value"], rows)
-    details = f"<details><summary>Show</summary>{settings}</details>"
-    return markup.section("Recipe", intro, details)
+    return markup.section("Pages, block by block", intro, *looked_at)

@@ -1,30 +1,18 @@
-"""Pages from templates. Every value is escaped; what could turn or hide text is shown as its code.
-
-Only charts of ours are passed as `Markup`: they escape what they show themselves.
-"""
+"""Pages of the browser: a template with the run and where the reader is."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from curation.inspect.numbers import number, volume
-from curation.rundir.schema import REASONS
-from curation.shown import printable
+from curation.web.templating import environment
 
 if TYPE_CHECKING:
     from curation.web.opened import OpenRun
 
-TEMPLATES = Path(__file__).with_name("templates")
 NAV = (
     ("/", "Overview"),
     ("/documents", "Documents"),
@@ -38,69 +26,6 @@ NAV = (
     ("/benchmarks", "Benchmarks"),
     ("/mixture", "Mixture"),
 )
-# Marks that turn the direction of what follows, or that take no room.
-_HIDDEN = re.compile("[\u061c\u200b\u200e\u200f\u2060\ufeff\U000e0000-\U000e007f]")
-
-
-def shown(text: object, keep: str = "\n\t") -> str:
-    r"""Text whose control and direction marks are visible codes.
-
-    >>> shown("a\x1b[2J\u202eb\u200f")
-    'a\\x1b[2J\\u202eb\\u200f'
-    """
-    return _HIDDEN.sub(lambda match: _code(match[0]), printable(str(text), keep))
-
-
-def _code(mark: str) -> str:
-    return mark.encode("unicode_escape").decode()
-
-
-def cut(text: object, most: int) -> str:
-    """The first characters of a text, in one line."""
-    flat = " ".join(str(text).split())
-    return flat if len(flat) <= most else flat[: most - 1] + "…"
-
-
-def reason_of(fate: str) -> str:
-    """What a fate's reason means; empty for a rule of the user, and for kept."""
-    return REASONS.get(fate.partition(": ")[2], "")
-
-
-@cache
-def environment() -> Environment:
-    """The templates, with our filters."""
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    templates.filters |= {
-        "shown": shown,
-        "cut": cut,
-        "count": number,
-        "volume": volume,
-        "reason": reason_of,
-        "part": lambda text: quote(str(text), safe=""),
-    }
-    templates.globals["query"] = query
-    return templates
-
-
-def query(**values: Any) -> str:
-    """A query string of the values that are there.
-
-    >>> query(fate="dedup: duplicate", host="", low=None)
-    '?fate=dedup%3A+duplicate'
-    """
-    given = {name: value for name, value in values.items() if value not in ("", None)}
-    return f"?{urlencode(given)}" if given else ""
-
-
-def svg(drawing: str) -> Markup:
-    """HTML that is ours: a drawing, or a section of the report, which escape what they show."""
-    return Markup(shown(drawing))
 
 
 def page(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from curation.errors import CurationError, InputError
-from curation.web import render
+from curation.web import templating
 from curation.web.app import create_app
 from curation.web.guard import TOKEN, is_loopback
 
@@ -72,8 +72,8 @@ def warm(runs: Sequence[OpenRun]) -> None:
     import curation.store.query  # noqa: F401
     from curation.web.views import documents, overview
 
-    for name in render.environment().list_templates():
-        render.environment().get_template(name)
+    for name in templating.environment().list_templates():
+        templating.environment().get_template(name)
     for run in runs:
         with contextlib.suppress(CurationError, OSError):  # the pages will say it
             overview.flows_of(run)

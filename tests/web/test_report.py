@@ -11,11 +11,12 @@ from checked_html import parsed
 from curation import store
 from curation.inspect.evidence.benchmarks import BenchmarkHits
 from curation.inspect.evidence.report import report
+from curation.inspect.numbers import volume
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
 from curation.stages.dedup.stage import ALARM_FROM
-from curation.web import charts
+from curation.web import charts, parts
 from curation.web.page import page
 from curation.web.report import write_report
 
@@ -39,6 +40,47 @@ def test_the_page_stands_alone(opened: tuple[RunDirectory, Plan]) -> None:
         "Near the threshold",
     ):
         assert title in checked.text
+
+
+def test_the_page_begins_with_numbers_hints_and_the_funnel(
+    opened: tuple[RunDirectory, Plan],
+) -> None:
+    data = dataclasses.replace(report(*opened), warnings=["mix: x is repeated 9.0 times"])
+    html = page(data)
+    places = [html.index(part) for part in ("records read", ">Hints<", ">Funnel<", ">Quality<")]
+    assert places == sorted(places)
+    assert html.count('<svg class="flow"') == 1
+    assert "Look at Mixture" in parsed(html).text  # what to do about the warning
+    kept = data.funnel[-1].lines[-1]
+    assert f"<strong>{kept.documents:,}</strong>" in html
+    assert "gave no warning" in parsed(page(dataclasses.replace(data, warnings=[]))).text
+
+
+def test_the_table_of_the_funnel_has_the_total_and_tokens_first(
+    opened: tuple[RunDirectory, Plan],
+) -> None:
+    data = report(*opened)
+    table = parts.table(data.funnel)
+    assert table.datasets[:2] == ["total", "tokens"]
+    assert table.datasets[2:] == [flow.dataset for flow in data.funnel[:-1]]
+    assert all(len(cells) == len(table.datasets) for _, _, cells, _ in table.rows)
+    name, _, cells, _ = table.rows[-1]
+    kept = data.funnel[-1].lines[-1]
+    assert (name, cells[0]) == ("kept", f"{kept.documents:,}")
+    assert cells[1] == volume(kept.tokens or 0)
+
+
+def test_each_rule_is_a_setting() -> None:
+    recipe = {
+        "seed": 3,
+        "stages": ["filter", "mix"],
+        "filter": {"rule": [{"name": "short", "drop": "words < 5"}], "keep": "all"},
+    }
+    assert parts.settings(recipe) == [
+        ("seed", "3"),
+        ("filter.rule short", "words < 5"),
+        ("filter.keep", "all"),
+    ]
 
 
 def test_every_string_of_a_page_is_escaped(opened: tuple[RunDirectory, Plan]) -> None:

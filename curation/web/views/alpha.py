@@ -16,7 +16,7 @@ import numpy.typing as npt
 from curation.errors import InputError
 from curation.inspect.evidence.scores import BANDS, score_parts
 from curation.kernels import pareto
-from curation.web import charts, render
+from curation.web import charts, render, templating
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -69,7 +69,7 @@ def _results(run: OpenRun, value: float) -> list[tuple[AtAlpha, Any]]:
         score, u, kept, every = _scores(run, name)
         if len(score):
             result = at_alpha(name, score, u, kept, every, value)
-            results.append((result, render.svg(_chart(result))))
+            results.append((result, templating.svg(_chart(result))))
     return results
 
 

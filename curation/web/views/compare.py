@@ -10,7 +10,7 @@ from curation.inspect.evidence import frames
 from curation.inspect.evidence.differences import compare as differences_of
 from curation.inspect.evidence.find import find
 from curation.inspect.evidence.two_runs import ABSENT, TwoRuns, flows, two_runs
-from curation.web import render
+from curation.web import render, templating
 from curation.web.flowchart import Stream, streams_chart
 from curation.web.views.document import MOST_COMPARED, address, side
 
@@ -63,7 +63,8 @@ def compare(run: OpenRun, request: Request) -> Response:
     chosen = [c for c in result.changes if (c.before, c.after) == (before, after)]
     streams = [
         Stream(
-            *flow, f"{run.prefix}/compare{render.query(before=flow[0], after=flow[1])}#documents"
+            *flow,
+            f"{run.prefix}/compare{templating.query(before=flow[0], after=flow[1])}#documents",
         )
         for flow in flows(result.changes)[:MOST_STREAMS]
     ]
@@ -71,7 +72,7 @@ def compare(run: OpenRun, request: Request) -> Response:
         "a": a,
         "b": b,
         "result": result,
-        "chart": render.svg(streams_chart("Fates in A, left, and in B, right", streams)),
+        "chart": templating.svg(streams_chart("Fates in A, left, and in B, right", streams)),
         "streams": streams,
         "before": before,
         "after": after,

@@ -12,7 +12,7 @@ from curation.inspect.evidence.find import find
 from curation.inspect.evidence.frames import REMOVING
 from curation.inspect.evidence.listed import Filters, ListPage, Place, list_page
 from curation.rundir import ledger
-from curation.web import render
+from curation.web import render, templating
 
 if TYPE_CHECKING:
     from starlette.datastructures import QueryParams
@@ -107,7 +107,7 @@ def count_of(text: str) -> int:
 def address_of(filters: Filters, **more: object) -> str:
     """The query of a list with these filters."""
     names = ("dataset", "fate", "language", "host", "low", "high", "words")
-    return render.query(**{name: getattr(filters, name) for name in names}, **more)
+    return templating.query(**{name: getattr(filters, name) for name in names}, **more)
 
 
 def more_address(request: Request, listed: ListPage, found: int) -> str:

@@ -18,7 +18,7 @@ from curation.inspect.evidence.rules import rule_reports
 from curation.inspect.evidence.scores import by_score, near_threshold, score_histograms
 from curation.inspect.evidence.sites import sites
 from curation.web import page as report_page
-from curation.web import render
+from curation.web import render, templating
 from curation.web.duplicates import duplicates_section, repeats_section
 from curation.web.fit import by_score_section, fit_section, quality_section, threshold_section
 from curation.web.rules import rules_sections
@@ -81,13 +81,13 @@ def _clusters(run: OpenRun) -> Any:
         shown: list[Cluster] = list(islice(largest_clusters(*run.opened(), n=CLUSTERS), CLUSTERS))
     except CurationError:  # dedup has not run
         return ""
-    template = render.environment().get_template("clusters.html")
-    return render.svg(template.render(clusters=shown, base=run.prefix))
+    template = templating.environment().get_template("clusters.html")
+    return templating.svg(template.render(clusters=shown, base=run.prefix))
 
 
 def _sites(run: OpenRun) -> Any:
-    template = render.environment().get_template("sites.html")
-    return render.svg(template.render(found=sites(*run.opened()), base=run.prefix))
+    template = templating.environment().get_template("sites.html")
+    return templating.svg(template.render(found=sites(*run.opened()), base=run.prefix))
 
 
 def _fit(run: OpenRun) -> str:
@@ -121,7 +121,7 @@ def _mixture(run: OpenRun) -> str:
 
 
 def _of_report(make: Callable[[OpenRun], str]) -> Callable[[OpenRun], Any]:
-    return lambda run: render.svg(make(run))
+    return lambda run: templating.svg(make(run))
 
 
 SECTIONS: dict[str, Callable[[OpenRun], Any]] = {

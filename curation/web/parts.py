@@ -1,0 +1,158 @@
+"""What the first page of browse and the report share: the numbers, the funnel as a flow and as a table,
+hints, settings.
+
+An address is given where there are pages to go to: `base` is where they begin, None in a report.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from curation.inspect.evidence.flow import Flow, Line, funnel_rows
+from curation.inspect.numbers import volume
+from curation.rundir import ledger
+from curation.web.flowchart import Step, funnel_chart
+from curation.web.templating import query
+
+MOST_LEAVING = 8  # reasons of a stage that are drawn one by one
+UNLISTED = "not_a_page"  # counted by extract, and in no table
+# A word of a warning, and what to do about it; the first that fits.
+HINTS = (
+    ("download", "Run the same command again: it asks for the missing files once more."),
+    ("extract", "Look at Documents with the fate “extract”: each record says what was wrong."),
+    ("classif", "Look at Classifier: its figures on held-out sites say how far to trust it."),
+    ("AUC", "Look at Classifier: its figures on held-out sites say how far to trust it."),
+    ("dedup", "Look at Duplicates: the largest clusters show what the removed documents share."),
+    ("decontaminate", "Look at Benchmarks: it names those with examples that were not looked for."),
+    ("rule", "Look at Rules: what each removes alone, and where its threshold lies."),
+    ("validation", "Set mix.validation higher, or give the dataset more documents."),
+    ("epochs", "Look at Mixture; lower the dataset's weight, or give it more documents."),
+    ("times", "Look at Mixture; lower the dataset's weight, or give it more documents."),
+)
+
+
+def what_to_do(warning: str) -> str:
+    """What a reader does about a warning; empty where no advice is known."""
+    return next((advice for word, advice in HINTS if word in warning), "")
+
+
+def numbers(flows: list[Flow]) -> list[tuple[str, str, str]]:
+    """(number, what it counts, what else to say of it)."""
+    total = flows[-1]
+    kept = next((line for line in reversed(total.lines) if line.outcome == ledger.KEPT), None)
+    records = total.find("extract", ledger.IN)
+    documents = total.find("extract", ledger.KEPT)
+    numbers = []
+    if records:
+        numbers.append((f"{records.documents:,}", "records read", ""))
+    if documents:
+        numbers.append((f"{documents.documents:,}", "documents extracted", ""))
+    if kept:
+        whole = documents.documents if documents else 0
+        share = f"{kept.documents / whole:.1%} of documents" if whole else ""
+        numbers.append((f"{kept.documents:,}", "documents kept", share))
+        if kept.tokens:
+            about = "" if kept.exact else "about "
+            numbers.append(
+                (about + volume(kept.tokens), "tokens kept", f"{kept.chars:,} characters")
+            )
+    if total.placed:
+        numbers.append((volume(total.placed), "tokens in training shards", "repetitions included"))
+    return numbers
+
+
+def chart(total: Flow, base: str | None) -> str:
+    """The funnel of all datasets, drawn; every stream is a link where there is a base."""
+    steps: list[Step] = []
+    stages = list(dict.fromkeys(line.stage for line in total.lines))
+    for stage in stages:
+        lines = [line for line in total.lines if line.stage == stage]
+        entered, kept = (total.find(stage, outcome) for outcome in (ledger.IN, ledger.KEPT))
+        if stage == "extract" and entered:
+            steps.append(Step("records", entered.documents, ""))
+        removed = [x for x in lines if x.outcome not in ledger.NO_REASONS and x.documents]
+        name = "documents" if stage == "extract" else f"after {stage}"
+        where = _documents(base)
+        if stage == stages[-1] and stage != "extract":
+            name, where = "kept", _documents(base, "kept")
+        if removed or stage == "extract":
+            leaving = _leaving(base, stage, removed)
+            steps.append(Step(name, kept.documents if kept else 0, where, leaving))
+        elif steps:
+            last = steps[-1]
+            steps[-1] = Step(name, last.documents, where, last.leaving)
+    return funnel_chart("The funnel: documents from records to kept", steps)
+
+
+def _documents(base: str | None, fate: str = "") -> str:
+    """The address of the documents of a fate; empty where there are no pages."""
+    return "" if base is None else f"{base}/documents{query(fate=fate)}"
+
+
+def _leaving(base: str | None, stage: str, removed: list[Line]) -> tuple[tuple[str, int, str], ...]:
+    removed = sorted(removed, key=lambda line: -line.documents)
+    most = MOST_LEAVING if len(removed) > MOST_LEAVING + 1 else len(removed)
+    shown, rest = removed[:most], removed[most:]
+    leaving = [
+        (
+            x.outcome,
+            x.documents,
+            _documents(base, f"{stage}: {x.outcome}") if x.outcome != UNLISTED else "",
+        )
+        for x in shown
+    ]
+    if rest:
+        count = sum(line.documents for line in rest)
+        leaving.append((f"{len(rest)} other reasons", count, _documents(base, stage)))
+    return tuple(leaving)
+
+
+@dataclass(frozen=True, slots=True)
+class FunnelTable:
+    """The funnel in numbers: `rows` of (name, class, cells of each dataset, address)."""
+
+    datasets: list[str]
+    rows: list[tuple[str, str, list[str], str]]
+
+
+def table(flows: list[Flow]) -> FunnelTable:
+    """The funnel in numbers, documents and tokens of all first."""
+    rows = []
+    for row in funnel_rows(flows):
+        total = row.lines[-1]
+        cells = [_cell(row.removes, line) for line in (total, *row.lines[:-1])]
+        cells.insert(1, _tokens(row.removes, total))
+        name = row.name.removeprefix("- ")
+        is_reason = row.removes and row.outcome not in (*ledger.NO_REASONS, UNLISTED)
+        address = query(fate=f"{row.stage}: {row.outcome}") if is_reason else ""
+        rows.append((name, "lost" if row.removes else "stay", cells, address))
+    names = [flow.dataset for flow in flows[:-1]]
+    return FunnelTable([flows[-1].dataset, "tokens", *names], rows)
+
+
+def _tokens(removes: bool, line: Line | None) -> str:
+    """Tokens of all datasets, estimated ones with ~; empty where they are not known."""
+    if line is None or line.tokens is None or not line.chars or line.outcome == ledger.IN:
+        return ""
+    return f"{'' if line.exact else '~'}{'−' if removes else ''}{volume(line.tokens)}"
+
+
+def _cell(removes: bool, line: Line | None) -> str:
+    if line is None:
+        return ""
+    if removes and not line.documents:
+        return f"{line.chars:,} characters" if line.chars else ""
+    return f"{'−' if removes else ''}{line.documents:,}"
+
+
+def settings(recipe: dict[str, Any]) -> list[tuple[str, str]]:
+    """(key, value) of every setting of the stages of a recipe as a table; a rule is a row."""
+    rows = [("seed", str(recipe["seed"]))]
+    for name in recipe["stages"]:
+        for key, value in recipe.get(name, {}).items():
+            if (name, key) == ("filter", "rule"):
+                rows += [(f"filter.rule {rule['name']}", str(rule["drop"])) for rule in value]
+            else:
+                rows.append((f"{name}.{key}", str(value)))
+    return rows
