@@ -3,17 +3,45 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from curation.cli.console import say
 
+if TYPE_CHECKING:
+    from curation.gpt3.evaluation.curves import Plan, Results
+
 COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
+HEADER = COLUMNS.format("task", "examples", "shots", "score", "95 %", "chance", "")
+MOST_SHOTS = 1000
+
+
+class Shots(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such argument
+    """Numbers of examples with commas between them."""
+
+    name = "K,K"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, tuple):
+            return value
+        try:
+            shots = tuple(dict.fromkeys(int(part) for part in str(value).split(",")))
+        except ValueError:
+            shots = (-1,)
+        if not all(0 <= k <= MOST_SHOTS for k in shots):
+            self.fail(f"whole numbers from 0 to {MOST_SHOTS:,} with commas expected, got {value!r}")
+        return shots
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@click.argument(
+    "checkpoints",
+    metavar="CHECKPOINT...",
+    type=click.Path(path_type=Path),
+    nargs=-1,
+    required=True,
+)
 @click.option(
     "--benchmarks",
     type=click.Path(path_type=Path, exists=True),
@@ -29,10 +57,27 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
 )
 @click.option(
     "--shots",
-    type=click.IntRange(0),
-    default=0,
+    type=Shots(),
+    default="0",
     show_default=True,
-    help="Examples shown before each.",
+    help="Examples shown before each; several numbers for a curve: 0,1,4,16,64.",
+)
+@click.option(
+    "--describe",
+    is_flag=True,
+    help="Ask with the task's description in words, where the paper has one; this is the default.",
+)
+@click.option(
+    "--bare",
+    is_flag=True,
+    help="Ask without it.  With --describe as well: both, one after another.",
+)
+@click.option(
+    "--beam",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Width of the search for written answers; 1 is greedy.",
 )
 @click.option(
     "--limit", type=click.IntRange(1), help="At most so many examples of a task, drawn by the seed."
@@ -61,17 +106,25 @@ COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
     "--contamination",
     type=click.Path(path_type=Path),
     help="A run directory: also score its clean and dirty examples apart, and those too short to be "
-    "looked for.",
+    "looked for (table C.1 and figure 4.2).",
 )
 @click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
 @click.option(
     "--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file."
 )
+@click.option(
+    "--page",
+    type=click.Path(path_type=Path),
+    help="Also write figures and tables as an HTML page to this file.",
+)
 def evaluate(
-    checkpoint: Path,
+    checkpoints: tuple[Path, ...],
     benchmarks: tuple[Path, ...],
     tasks: tuple[str, ...],
-    shots: int,
+    shots: tuple[int, ...],
+    describe: bool,
+    bare: bool,
+    beam: int,
     limit: int | None,
     seed: int,
     kind: str | None,
@@ -79,13 +132,16 @@ def evaluate(
     contamination: Path | None,
     device: str | None,
     out: Path | None,
+    page: Path | None,
 ) -> None:
-    """Score the model in CHECKPOINT on benchmark files as GPT-3 was: choices by likelihood, last
-    words, free-form answers. A model of `curation tune finetune` is scored on files of its task.
+    """Score the models in CHECKPOINT... on benchmark files as GPT-3 was: choices by likelihood, last
+    words, written answers. Models of `curation tune finetune` are scored on files of their task.
 
     \b
     Example:
       curation evaluate RUN/model --benchmarks benchmarks --shots 8 --limit 500
+      curation evaluate SMALL LARGE --benchmarks benchmarks --shots 0,1,4,16,64 \\
+        --describe --bare --page scores.html
       curation evaluate RUN/model --benchmarks wiki.tokens --as perplexity --detokenizer wikitext
       curation evaluate tuned --benchmarks dev.jsonl
     """
@@ -94,36 +150,98 @@ def evaluate(
     require_torch("curation evaluate")
     if contamination:
         need_finished(contamination, "decontaminate")
-    from curation import store
     from curation.cli import zero_shot
-    from curation.gpt3 import evaluate as evaluation
-    from curation.gpt3.finetune.evaluate import is_tuned
+    from curation.gpt3.evaluation.curves import Plan
 
-    if kind:
-        options = {"shots": shots, "limit": limit, "seed": seed, "detokenizer": detokenizer}
-        zero_shot.show(checkpoint, kind, benchmarks, options, device, out)
+    options = {"limit": limit, "seed": seed, "detokenizer": detokenizer}
+    table = (HEADER, _show)
+    if zero_shot.shown(checkpoints, kind, benchmarks, shots, options, device, out, table):
         return
-    if is_tuned(checkpoint):
-        say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
-        zero_shot.show_tuned(checkpoint, benchmarks, device, out, _show)
-        return
+    described = [True] * (describe or not bare) + [False] * bare
+    plan = Plan(benchmarks, tasks, shots, described, limit, seed)
+    results = _results(checkpoints, plan, contamination, device, beam)
+    _write(results, plan, checkpoints, beam, out, page)
+
+
+def _results(
+    checkpoints: tuple[Path, ...],
+    plan: Plan,
+    contamination: Path | None,
+    device: str | None,
+    beam: int,
+) -> Results:
+    """The results of one checkpoint after another, printed as they come."""
+    from curation.gpt3 import evaluate as evaluation
+    from curation.gpt3.evaluation.curves import curves
+    from curation.gpt3.model import parameter_count
+
     dirty = evaluation.read_dirty(contamination) if contamination else None
-    reader = evaluation.open_reader(checkpoint, device)
-    say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
-    results = evaluation.evaluate(
-        reader,
-        benchmarks,
-        tasks,
-        shots=shots,
-        limit=limit,
-        seed=seed,
-        dirty=dirty,
-        say=_show,
-    )
+    results: Results = []
+    for checkpoint in checkpoints:
+        opened = evaluation.open_reader(checkpoint, device, beam)
+        if len(checkpoints) > 1:
+            say(f"{checkpoint}")
+        say(HEADER)
+        facts = {"model": str(checkpoint), "parameters": parameter_count(opened.model.size)}
+        results += curves(opened, plan, dirty, _show, **facts)
+    return results
+
+
+def _write(
+    results: Results,
+    plan: Plan,
+    checkpoints: tuple[Path, ...],
+    beam: int,
+    out: Path | None,
+    page: Path | None,
+) -> None:
+    """Table C.1 where there is one, the JSON file and the page."""
+    from curation import store
+    from curation.gpt3.evaluation.contamination import overlap_table
+
+    overlap = overlap_table(results)
+    for row in _last(overlap, plan, checkpoints):
+        say(overlap_line(row))
     if out:
-        settings = {"checkpoint": str(checkpoint), "shots": shots, "limit": limit, "seed": seed}
-        store.write_json(str(out), {**settings, "results": results})
+        models, shots = [str(path) for path in checkpoints], list(plan.shots)
+        settings = {
+            "checkpoint": models[0] if len(models) == 1 else models,
+            "shots": shots[0] if len(shots) == 1 else shots,
+            "limit": plan.limit,
+            "seed": plan.seed,
+            "beam": beam,
+        }
+        more = {"overlap": overlap} if overlap else {}
+        store.write_json(str(out), {**settings, "results": results, **more})
         say(f"{out}")
+    if page:
+        from curation.web.evaluation import evaluation_page
+
+        html = evaluation_page(results, _last(overlap, plan, checkpoints))
+        store.write_bytes(str(page), html.encode())
+        say(f"{page}")
+
+
+def _last(overlap: Results, plan: Plan, checkpoints: tuple[Path, ...]) -> Results:
+    """Of table C.1 the rows of the last model, with the most shots and, if asked, described."""
+    described = plan.described[0]
+    return [
+        row
+        for row in overlap
+        if row["model"] == str(checkpoints[-1])
+        and row["shots_asked"] == max(plan.shots)
+        and row["described"] == described
+    ]
+
+
+def overlap_line(row: dict[str, Any]) -> str:
+    """One row of table C.1 in words."""
+    difference = row["relative_difference"]
+    change = "not known" if difference is None else f"{100 * difference:+.1f} %"
+    return (
+        f"{row['task']}: {100 * row['clean_share']:.1f} % of {row['examples']:,} examples are clean; "
+        f"clean against all, relative: {change}"
+    )
 
 
 def _show(result: dict[str, Any]) -> None:
@@ -136,7 +254,7 @@ def line(result: dict[str, Any]) -> str:
     """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its
     end.
     """
-    accuracy, perplexity = result["accuracy"], result.get("perplexity")
+    score, perplexity = _score(result), result.get("perplexity")
     notes = (
         [
             f"perplexity {perplexity['value']:,.4g} [{perplexity['low']:,.4g}, "
@@ -145,24 +263,33 @@ def line(result: dict[str, Any]) -> str:
         if perplexity
         else []
     )
+    if (metric := result.get("metric", "accuracy")) != "accuracy":
+        notes.append("BLEU" if metric == "bleu" else "F1")
+    if not result.get("described", True):
+        notes.append("bare")
     notes += [
-        f"{side} {_percent(result[side]['accuracy']['value'])} of {result[side]['examples']}"
+        f"{side} {_percent(_score(result[side])['value'])} of {result[side]['examples']}"
         for side in ("clean", "dirty", "unsearched")
         if side in result and result[side]["examples"]
     ]
     if result["cut"]:
         notes.append(f"{result['cut']} cut to fit the window")
-    span = f"{_percent(accuracy['low'])} - {_percent(accuracy['high'])}"
+    span = f"{_percent(score['low'])} - {_percent(score['high'])}"
     chance = _percent(result["chance"]) if result["chance"] else ""
     row = (
         result["task"],
         result["examples"],
         f"{result['shots']:g}",
-        _percent(accuracy["value"]),
+        _percent(score["value"]),
         span,
         chance,
     )
     return COLUMNS.format(*row, "; ".join(notes)).rstrip()
+
+
+def _score(result: dict[str, Any]) -> dict[str, float]:
+    score: dict[str, float] = result.get("score", result["accuracy"])
+    return score
 
 
 def _percent(value: float) -> str:

@@ -15,12 +15,18 @@ class DirtyIds(dict[str, set[str]]):
     """Benchmark -> ids of its dirty examples.
 
     `unsearched` is the same for examples too short to be looked for: nobody knows whether they are
-    clean.
+    clean. `words` is N of each benchmark, how many words in a row were looked for.
     """
 
-    def __init__(self, dirty: Mapping[str, set[str]], unsearched: Mapping[str, set[str]]) -> None:
+    def __init__(
+        self,
+        dirty: Mapping[str, set[str]],
+        unsearched: Mapping[str, set[str]],
+        words: Mapping[str, int],
+    ) -> None:
         super().__init__(dirty)
         self.unsearched = unsearched
+        self.words = words
 
 
 def read_dirty(path: Path) -> DirtyIds:
@@ -39,11 +45,12 @@ def read_dirty(path: Path) -> DirtyIds:
     rows = json.loads(report.read_bytes()) if report.is_file() else []
     ids: dict[str, set[str]] = {str(row["benchmark"]): set() for row in rows}
     short = {str(row["benchmark"]): set(map(str, row.get("short_ids", ()))) for row in rows}
+    words = {str(row["benchmark"]): int(row["n"]) for row in rows if row.get("n")}
     for _, record in read_records(file):
         of_benchmark = ids.setdefault(str(record.get("benchmark")), set())
         if record.get("after"):
             of_benchmark.add(str(record.get("id")))
-    return DirtyIds(ids, short)
+    return DirtyIds(ids, short, words)
 
 
 def ids_of_file(by_benchmark: Mapping[str, set[str]], path: Path) -> set[str] | None:
@@ -51,6 +58,12 @@ def ids_of_file(by_benchmark: Mapping[str, set[str]], path: Path) -> set[str] | 
     file = str(path.resolve())
     matches = [ids for name, ids in by_benchmark.items() if is_benchmark_of(name, file)]
     return set().union(*matches) if matches else None
+
+
+def words_of_file(by_benchmark: Mapping[str, int], path: Path) -> int | None:
+    """N of a benchmark file; None where it is not known."""
+    file = str(path.resolve())
+    return next((n for name, n in by_benchmark.items() if is_benchmark_of(name, file)), None)
 
 
 def join_warnings(path: Path, dirty: set[str] | None, ids: set[str]) -> list[str]:

@@ -28,7 +28,7 @@ from typing import Any, Protocol
 import numpy as np
 import xxhash
 
-from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty
+from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty, words_of_file
 from curation.gpt3.evaluation.example import Example
 from curation.gpt3.evaluation.metrics import Rows, answer_row, apart, metrics
 from curation.gpt3.generate import load_checkpoint
@@ -144,21 +144,14 @@ def evaluate(
         of_file = examples(task, path, zero=describe and not shots)
         task = task if describe else replace(task, header="")
         pool = shot_pool(task, path) if shots else []
-        chosen = (
-            range(len(of_file))
-            if limit is None or limit >= len(of_file)
-            else sorted(_order(seed, task.name, "", len(of_file))[:limit])
-        )
+        chosen = list(range(len(of_file)))
+        if limit is not None and limit < len(of_file):
+            chosen = sorted(_order(seed, task.name, "", len(of_file))[:limit])
         started = time.monotonic()
-        result = measure(reader, task, of_file, list(chosen), pool, shots, seed)
+        result = measure(reader, task, of_file, chosen, pool, shots, seed)
         rows = result.pop("rows")
         if dirty is not None:
-            ids = ids_of_file(dirty, path)
-            unsearched = ids_of_file(getattr(dirty, "unsearched", {}), path)
-            sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
-            ids_chosen = [of_file[i].id for i in chosen]
-            result |= apart(ids_chosen, sides, rows, task.kind, task.metric)
-            result["warnings"] = join_warnings(path, ids, {example.id for example in of_file})
+            result |= _by_side(task, path, of_file, chosen, rows, dirty)
         results.append(
             {
                 "task": task.name,
@@ -172,6 +165,25 @@ def evaluate(
         )
         say(results[-1])
     return results
+
+
+def _by_side(
+    task: Task,
+    path: Path,
+    of_file: list[Example],
+    chosen: list[int],
+    rows: Rows,
+    dirty: Mapping[str, set[str]],
+) -> dict[str, Any]:
+    """The metrics of clean, dirty and unsearched examples, N, and where ids match nothing."""
+    ids = ids_of_file(dirty, path)
+    unsearched = ids_of_file(getattr(dirty, "unsearched", {}), path)
+    sides = {"dirty": ids or set(), "unsearched": unsearched or set()}
+    return {
+        **apart([of_file[i].id for i in chosen], sides, rows, task.kind, task.metric),
+        "n": words_of_file(getattr(dirty, "words", {}), path),
+        "warnings": join_warnings(path, ids, {example.id for example in of_file}),
+    }
 
 
 def measure(
@@ -197,7 +209,9 @@ def measure(
         "examples": len(asked),
         "shots_asked": shots,
         "shots": round(sum(k for _, k in prompts) / max(1, len(prompts)), 2),
-        "shots_from": (task.pool or "the other examples") if shots else None,
+        "shots_from": (task.pool or ("the other examples", "the training split")[bool(pool)])
+        if shots
+        else None,
         "cut": cut,
         "chance": round(float(np.mean(chance)), 4),
         **metrics(rows, task.kind, task.metric),
@@ -237,7 +251,7 @@ def _prompt(
     if task.kind == "answer":
         room = min(
             room,
-            reader.window - task.answer_tokens - max(reader.tokens(c) for c in example.contexts),
+            reader.window - _tokens(reader, task) - max(reader.tokens(c) for c in example.contexts),
         )
     shown: list[str] = []
     room -= reader.tokens(task.header)
@@ -302,10 +316,7 @@ def _cloze(
 def _labels(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
-    """Whether all answers of each question are labelled right, and F1 of the label "true".
-
-    F1 of a question's answers; MultiRC's F1a is over the answers of all questions.
-    """
+    """Whether all answers of each question are labelled right, and counts for F1 of "true"."""
     pairs = [
         (of_example[0], completion)
         for example, of_example in zip(asked, contexts, strict=True)
@@ -317,11 +328,9 @@ def _labels(
         own = [next(scores) for _ in example.completions]
         values = np.array([s.log_probability / s.tokens for s in own]).reshape(-1, 2)
         said, wanted = values.argmax(1), np.array(example.golds) % 2
-        true = int((said == 0).sum() + (wanted == 0).sum())
-        both = int(((said == 0) & (wanted == 0)).sum())
-        rows.append(
-            {"right": float((said == wanted).all()), "f1": 2 * both / true if true else 1.0}
-        )
+        both = float(((said == 0) & (wanted == 0)).sum())
+        named = float((said == 0).sum() + (wanted == 0).sum())
+        rows.append({"right": float((said == wanted).all()), "both": both, "named": named})
         cut += any(score.cut for score in own)
     return rows, cut
 
@@ -330,11 +339,15 @@ def _answers(
     reader: Reader, task: Task, asked: list[Example], contexts: list[tuple[str, ...]]
 ) -> tuple[Rows, int]:
     """How near the written answer comes to a right one by the task's metric."""
-    texts = reader.answer([context for context, *_ in contexts], ["\n"], task.answer_tokens)
+    tokens = _tokens(reader, task)
+    texts = reader.answer([context for context, *_ in contexts], ["\n"], tokens)
     rows = [
         answer_row(text, example.completions, task.metric, example.denied)
         for text, example in zip(texts, asked, strict=True)
     ]
-    return rows, sum(
-        reader.tokens(context) > reader.window - task.answer_tokens for context, *_ in contexts
-    )
+    return rows, sum(reader.tokens(context) > reader.window - tokens for context, *_ in contexts)
+
+
+def _tokens(reader: Reader, task: Task) -> int:
+    """How long an answer may be: at most half of the window."""
+    return min(task.answer_tokens, max(1, reader.window // 2))

@@ -210,6 +210,21 @@ class _Path(NamedTuple):
     row: int
 
 
+def _continued(
+    paths: list[_Path], values: list[list[float]], tokens: list[list[int]]
+) -> list[_Path]:
+    """Each path with each of the likeliest next tokens of its row, the likeliest first.
+
+    The best of all continuations are among the best of each path.
+    """
+    new = [
+        _Path(path.log_probability + value, [*path.tokens, token], path.row)
+        for path in paths
+        for value, token in zip(values[path.row], tokens[path.row], strict=True)
+    ]
+    return sorted(new, key=lambda path: -path.log_probability)
+
+
 def _beam(
     model: GPT3,
     contexts: list[tuple[int, ...]],
@@ -228,14 +243,7 @@ def _beam(
         values, tokens = (t.tolist() for t in likely.topk(min(width, likely.shape[1])))
         on: dict[int, list[_Path]] = {}
         for number, of_context in paths.items():
-            # The best `width` of all are among the best `width` of each.
-            new = [
-                _Path(path.log_probability + value, [*path.tokens, token], path.row)
-                for path in of_context
-                for value, token in zip(values[path.row], tokens[path.row], strict=True)
-            ]
-            new.sort(key=lambda path: -path.log_probability)
-            for path in new[:width]:
+            for path in _continued(of_context, values, tokens)[:width]:
                 if count == max_tokens or ended(path.tokens):
                     done = (path.log_probability / worth[count], path.tokens)
                     best[number] = max(best[number], done, key=lambda answer: answer[0])

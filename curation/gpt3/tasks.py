@@ -37,6 +37,7 @@ from typing import Literal
 from curation.errors import MISSHAPEN, InputError
 from curation.gpt3.evaluation import answers, choices
 from curation.gpt3.evaluation.example import Draft, Example, Read, Record
+from curation.gpt3.evaluation.splits import training_file, without_training
 from curation.kernels.examples import benchmark_name, example_id, json_records
 
 Kind = Literal["choice", "partial", "labels", "cloze", "answer"]
@@ -315,7 +316,7 @@ def find_tasks(paths: Path | Sequence[Path], names: Iterable[str] = ()) -> list[
 
 
 def _tasks_of(path: Path) -> list[tuple[Task, Path]]:
-    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    files = without_training(sorted(path.glob("*.jsonl"))) if path.is_dir() else [path]
     tasks = [(task, file) for task in TASKS for file in files if task.takes(file.name)]
     if not tasks and path.is_dir():
         raise InputError(
@@ -345,12 +346,14 @@ def examples(task: Task, path: Path, zero: bool = False) -> list[Example]:
 
 
 def shot_pool(task: Task, path: Path) -> list[Example]:
-    """Where shots come from, when it is another file than the task's own; empty otherwise.
+    """Where shots come from, when it is another file than the task's own: its `pool`, or the
+    training split beside it; empty otherwise.
 
-    Raises InputError where that file is not beside the task's.
+    Raises InputError where a `pool` is not beside the task's file.
     """
     if not task.pool:
-        return []
+        file = training_file(path)
+        return _examples(task, file, task.read) if file else []
     files = [
         file for file in sorted(path.parent.glob("*.jsonl")) if fnmatchcase(file.stem, task.pool)
     ]

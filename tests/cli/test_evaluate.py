@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli.ablate import ablate
-from curation.cli.evaluate import evaluate, line
+from curation.cli.evaluate import evaluate, line, overlap_line
 from curation.errors import MissingExtra
 
 
@@ -95,6 +95,75 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     assert written["results"][0]["task"] == "mine"
     assert written["results"][0]["shots"] == 1.0
     assert written["shots"] == 1
+    assert written["beam"] == 4
+
+
+def test_curves_of_two_checkpoints_and_the_overlap_as_a_page(tmp_path: Path) -> None:
+    """Two random models, three numbers of shots, both wordings, and a contamination report."""
+    torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+    torch.set_num_threads(1)  # does not wait for a busy second core
+    from curation.gpt3.sizes import Size
+    from curation.gpt3.train import Options, train
+
+    np = pytest.importorskip("numpy")
+    (np.arange(500, dtype="<u2") % 300).tofile(tmp_path / "train-00000.bin")
+    listing = {"encoding": "gpt2", "vocabulary": 50257, "end_of_text": 50256, "dtype": "uint16"}
+    (tmp_path / "shards.json").write_text(
+        json.dumps({**listing, "train": ["train-00000"], "validation": {}, "tokens": 500})
+    )
+    models = []
+    for width in (8, 16):
+        size = Size("test", 1, width, 1, 64, 1e-2, context=64, band=16)
+        out = tmp_path / f"model-{width}"
+        models.append(str(train(tmp_path, out, size, Options(tokens=64)).checkpoint))
+    words = "".join(
+        json.dumps({"context": f"\n{word[::-1]} =", "completion": f" {word}"}) + "\n"
+        for word in ("defeat", "objects", "casino")
+    )
+    (tmp_path / "gpt3_reversed_words.jsonl").write_text(words)
+    run = tmp_path / "run"
+    (run / "decontaminate").mkdir(parents=True)
+    (run / "decontaminate" / "dirty.jsonl").write_text(
+        '{"benchmark": "gpt3_reversed_words", "id": "0", "after": ["web"]}\n'
+    )
+    arguments = ["--benchmarks", str(tmp_path), "--shots", "0,1,2", "--describe", "--bare"]
+    files = ["--page", str(tmp_path / "p.html"), "--out", str(tmp_path / "r.json")]
+    more = ["--beam", "2", "--contamination", str(run)]
+    result = CliRunner().invoke(evaluate, [*models, *arguments, *files, *more])
+    assert result.exit_code == 0, result.output
+    written = json.loads((tmp_path / "r.json").read_text())
+    asked = {(r["model"], r["shots_asked"], r["described"]) for r in written["results"]}
+    assert asked == {(m, k, d) for m in models for k in (0, 1, 2) for d in (True, False)}
+    assert written["checkpoint"] == models
+    assert written["shots"] == [0, 1, 2]
+    page = (tmp_path / "p.html").read_text()
+    assert page.count("<svg") == 3  # figures 1.2, 3.11 and 4.2
+    assert "without a description" in page
+    assert len(written["overlap"]) == len(asked)
+    assert {(row["dirty"], row["clean"]) for row in written["overlap"]} == {(1, 2)}
+    assert "66.7 % of 3 examples are clean" in result.output
+
+
+@pytest.mark.parametrize("shots", ["", "1,,2", "-1", "0,1001", "many"])
+def test_numbers_of_shots_are_whole_and_bounded(shots: str) -> None:
+    result = CliRunner().invoke(evaluate, ["x", "--benchmarks", ".", "--shots", shots])
+    assert result.exit_code == 2
+    assert "whole numbers from 0 to 1,000 with commas expected" in result.output
+
+
+def test_a_line_of_table_c_1_says_what_is_clean() -> None:
+    row = {"task": "piqa", "clean_share": 0.71, "examples": 1838, "relative_difference": -0.04}
+    assert "piqa: 71.0 % of 1,838 examples are clean" in overlap_line(row)
+    assert overlap_line(row).endswith("-4.0 %")
+    assert overlap_line({**row, "relative_difference": None}).endswith("not known")
+
+
+def test_a_line_names_another_metric_and_a_bare_wording() -> None:
+    score = {"value": 0.31, "low": 0.3, "high": 0.32}
+    result = {"task": "coqa", "examples": 9, "shots": 0, "chance": 0.0, "cut": 0, "score": score}
+    text = line({**result, "accuracy": {**score, "value": 0.1}, "metric": "f1", "described": False})
+    assert "31.0 %" in text
+    assert text.endswith("F1; bare")
 
 
 def test_ablate_writes_page_and_figures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

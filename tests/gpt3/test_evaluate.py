@@ -303,3 +303,148 @@ def test_white_space_at_the_end_of_a_context_goes_to_the_completion(size: Size) 
     reader = Reader(build(size, seed=0), Letters(), 60)
     assert reader.request("ab ", "c") == reader.request("ab", " c")
     assert reader.request("", " c").context == (60,)
+
+
+def test_a_beam_writes_what_is_likelier_than_greedily(size: Size) -> None:
+    """Of 40 contexts the beam's answer is never less likely, and for some it is another one."""
+    wide = Size("test", 2, 16, 2, 32, 1e-2, context=64, band=4, vocabulary=61)
+    model = build(wide, seed=0)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(6)
+    contexts = [f"#{i} {'+' * (i % 3)}" for i in range(40)]
+    answers = [
+        Reader(model, Letters(), 0, width).answer([c], [], 4)[0]
+        for c in contexts
+        for width in (1, 4)
+    ]
+    reader = Reader(model, Letters(), 0)
+    scores = reader.score(
+        [(c, a) for c, a in zip(2 * contexts, answers[::2] + answers[1::2], strict=True)]
+    )
+    better = 0
+    for greedy_, beam_ in zip(scores[:40], scores[40:], strict=True):
+        if greedy_.tokens == beam_.tokens == 4:
+            assert beam_.log_probability >= greedy_.log_probability - 1e-3
+            better += beam_.log_probability > greedy_.log_probability + 1e-3
+    assert better
+
+
+def multirc(*labels: int, question: str = "Is it?") -> dict[str, object]:
+    answers = [{"text": f"answer{i}", "label": label} for i, label in enumerate(labels)]
+    return {
+        "passage": {"text": "It is.", "questions": [{"question": question, "answers": answers}]}
+    }
+
+
+def test_a_multirc_question_is_right_where_all_its_labels_are(tmp_path: Path) -> None:
+    """Says true, true, false: right of the first question, one label wrong of the second."""
+    write(tmp_path, "multirc.val", multirc(1, 1, 0), multirc(1, 0, 0))
+    said = {0: "True", 1: "True", 2: "False"}
+    fake = Fake(
+        {
+            ("Is it?", f"\n- [{word}] answer{i}"): -3.0 if word == said[i] else -4.0
+            for i in range(3)
+            for word in ("True", "False")
+        }
+    )
+    result = evaluate(fake, tmp_path)[0]
+    assert result["accuracy"]["value"] == 0.5
+    assert result["chance"] == 0.125
+    # 3 true answers are called true; 4 are called so, and 3 are.
+    assert result["f1"]["value"] == pytest.approx(2 * 3 / 7, abs=1e-4)
+    assert result["metric"] == "accuracy"
+    shots = Fake({("is it?", option): -3.0 for _, option in fake.scores} | fake.scores)
+    asked = [multirc(1, 0, 1, question="How is it?"), multirc(0, 0, 1)]
+    evaluate(shots, write(tmp_path, "multirc.dev", *asked), shots=1)
+    shown = "It is.\n\nHow is it?\n- [True] answer0\n- [False] answer1\n- [True] answer2"
+    assert f"READING COMPREHENSION ANSWER KEY\n\n{shown}\n\nIt is.\n\nIs it?" in shots.asked
+
+
+def test_several_right_answers_and_the_best_of_them(tmp_path: Path) -> None:
+    questions = [
+        {"qText": "who painted it?", "answers": ["Marcel Duchamp", "R. Mutt"]},
+        {"qText": "who sold it?", "answers": ["Walter Arensberg"]},
+    ]
+    write(tmp_path, "webquestions.test", *questions)
+    result = evaluate(Fake(answers={"painted it?\n\nA:": " r mutt", "it?\n\nA:": " he"}), tmp_path)[
+        0
+    ]
+    assert (result["accuracy"]["value"], result["metric"]) == (0.5, "accuracy")
+
+
+def test_f1_of_a_conversation_and_its_earlier_turns(tmp_path: Path) -> None:
+    story = {
+        "story": "Ann has a red boat.",
+        "questions": [{"input_text": "Who?"}, {"input_text": "What has she?"}],
+        "answers": [{"input_text": "Ann"}, {"input_text": "a red boat"}],
+        "id": "c1",
+    }
+    write(tmp_path, "coqa.dev", story)
+    fake = Fake(answers={"Who?\n\nA:": " Ann.", "What has she?\n\nA:": " a boat"})
+    result = evaluate(fake, tmp_path, dirty={"coqa.dev": {"c1"}})[0]
+    assert fake.asked[1] == "Ann has a red boat.\n\nQ: Who?\n\nA: Ann\n\nQ: What has she?\n\nA:"
+    assert result["score"]["value"] == pytest.approx((1 + 2 / 3) / 2, abs=1e-4)
+    assert result["metric"] == "f1"
+    assert result["dirty"]["examples"] == 2  # an example has the id of its record
+
+
+def test_a_denied_noun_is_never_shown(tmp_path: Path) -> None:
+    def record(name: str, label: bool) -> dict[str, object]:
+        target = {"span1_text": name, "span2_text": "he", "span2_index": 2}
+        return {"text": f"{name} said he left.", "target": target, "label": label}
+
+    records = [record("Bob", True), record("Tom", False), record("Max", True), record("Jim", False)]
+    write(tmp_path, "wsc.val", *records)
+    fake = Fake(answers={"Answer:": " Bob"})
+    result = evaluate(fake, tmp_path, shots=3)[0]
+    assert not any("Answer: tom" in context or "Answer: jim" in context for context in fake.asked)
+    assert all(context.startswith("Final Exam") for context in fake.asked)
+    assert result["accuracy"]["value"] == 0.75  # Bob, and the two nouns that are not meant
+
+
+def test_bleu_of_a_set_of_translations(tmp_path: Path) -> None:
+    pairs = [
+        {"translation": {"de": "Das Haus ist sehr alt.", "en": "The house is very old."}},
+        {"translation": {"de": "Wir gehen heute nach Hause.", "en": "We are going home today."}},
+    ]
+    write(tmp_path, "wmt16_de-en.test", *pairs)
+    answers = {"alt. A:": " The house is very old.", "Hause. A:": " We are going home now.",
+               "old. A:": " Das", "today. A:": " Wir"}  # fmt: skip
+    result = evaluate(Fake(answers=answers), tmp_path, ["translate_de_en"])[0]
+    # Shared n-grams of 12, 10, 8 and 6: 11, 8, 6 and 4; equal lengths.
+    wanted = (11 / 12 * 8 / 10 * 6 / 8 * 4 / 6) ** 0.25
+    assert result["bleu"]["value"] == pytest.approx(wanted, abs=1e-4)
+    assert result["metric"] == "bleu"
+
+
+def test_without_its_description(tmp_path: Path) -> None:
+    write(tmp_path, "lambada.test", {"context": "her friend", "continuation": "Bob"})
+    fake = Fake({("____. ->", " Bob"): -0.5})
+    result = evaluate(fake, tmp_path, ["lambada_blank"], describe=False)[0]
+    assert fake.asked == ["her friend ____. ->"]
+    assert result["described"] is False
+
+
+def test_long_answers_take_at_most_half_of_a_small_window(size: Size, tmp_path: Path) -> None:
+    """128 tokens of a translation do not fit into a window of 16."""
+    pairs = ({"translation": {"de": f"J{i}", "en": f"Y{i}"}} for i in range(3))
+    write(tmp_path, "wmt16_de-en.test", *pairs)
+    reader = Reader(build(size, seed=0), Letters(), 0, 4)
+    result = evaluate(reader, tmp_path, ["translate_de_en"], shots=1)[0]
+    assert result["examples"] == 3
+
+
+def test_a_question_may_have_a_list_of_right_answers(tmp_path: Path) -> None:
+    path = write(tmp_path, "mine", {"question": "Who?", "answer": ["Ann", "Anne"]})
+    assert evaluate(Fake(answers={"A:": " anne."}), path)[0]["accuracy"]["value"] == 1.0
+
+
+def test_a_training_split_beside_a_set_gives_its_shots_and_is_not_scored(tmp_path: Path) -> None:
+    write(tmp_path, "boolq.val", {"passage": "p1", "question": "q1", "label": True})
+    write(tmp_path, "boolq.train", {"passage": "p2", "question": "q2", "label": False})
+    fake = Fake({("answer:", " yes"): -1.0, ("answer:", " no"): -2.0})
+    results = evaluate(fake, tmp_path, shots=4)
+    assert [result["file"] for result in results] == ["boolq.val.jsonl"]
+    assert results[0]["shots_from"] == "the training split"
+    assert fake.asked[0] == "p2\nquestion: q2?\nanswer: no\n\np1\nquestion: q1?\nanswer:"

@@ -64,6 +64,7 @@ TESTED_ELSEWHERE = {
     "gpt3/dirty.py": "gpt3/test_evaluate.py",
     "gpt3/finetune/evaluate.py": "gpt3/finetune/test_train.py",
     "gpt3/finetune/options.py": "gpt3/finetune/test_train.py",
+    "gpt3/evaluation/example.py": "gpt3/evaluation/test_choices.py",
     "gpt3/log.py": "gpt3/test_train.py",
     "gpt3/options.py": "gpt3/test_train.py",
     "gpt3/update.py": "gpt3/test_train.py",

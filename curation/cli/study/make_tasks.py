@@ -45,14 +45,15 @@ def make_tasks(kind: str, out: Path, seed: int, count: int | None, words: Path |
     if words and kind == "arithmetic":
         raise click.UsageError("--words: only with `make-tasks words`")
     from curation.gpt3.evaluation import synthetic
+    from curation.gpt3.tasks import ARITHMETIC, WORDS
 
     out.mkdir(parents=True, exist_ok=True)
     if kind == "words":
         source = synthetic.words_of(words) if words else synthetic.vocabulary_words()
         asked = list(islice(source, count or synthetic.MOST_WORDS))
-        made = {name: synthetic.scrambled(name, asked, seed) for name in synthetic.WORDS}
+        made = {name: synthetic.scrambled(name, asked, seed) for name in WORDS}
     else:
         number = count or synthetic.SUMS
-        made = {name: synthetic.arithmetic(name, seed, number) for name in synthetic.ARITHMETIC}
+        made = {name: synthetic.arithmetic(name, seed, number) for name in ARITHMETIC}
     for name, records in made.items():
         say(f"{synthetic.write(records, out, name)}: {len(records):,} questions")

@@ -18,10 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 Row = dict[str, float]
 Rows = list[Row]
 Interval = dict[str, float]
+Table = npt.NDArray[np.float64]
 _Z = 1.96
 ORDER = 4  # BLEU's longest n-grams
 _RESAMPLES = 1000
@@ -158,11 +160,11 @@ def bleu(rows: Rows) -> float:
     return float(_bleu(_count_table(rows).sum(0)[None])[0])
 
 
-def _count_table(rows: Rows) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _count_table(rows: Rows) -> Table:
     return np.array([[row[key] for key in [*_COUNTS, "length", "wanted"]] for row in rows])
 
 
-def _bleu(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _bleu(sums: Table) -> Table:
     """BLEU of each row of summed counts (N, 10)."""
     shared, total = sums[:, :ORDER], sums[:, ORDER : 2 * ORDER]
     length, wanted = sums[:, -2], sums[:, -1]
@@ -174,16 +176,6 @@ def _bleu(sums: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
         precision = np.exp(np.log(smoothed / total).mean(1))
         brevity = np.where(length < wanted, np.exp(1 - wanted / length), 1.0)
     return np.where(possible, precision * brevity, 0.0)
-
-
-def _bleu_interval(rows: Rows) -> Interval:
-    """BLEU with the middle 95 % of 1,000 sets drawn from the answers with replacement."""
-    table = _count_table(rows)
-    drawn = np.random.default_rng(0).multinomial(
-        len(rows), np.full(len(rows), 1 / len(rows)), size=_RESAMPLES
-    )
-    low, high = np.percentile(_bleu(drawn @ table), [2.5, 97.5])
-    return _rounded(bleu(rows), float(low), float(high))
 
 
 # ---- figures of a set ----------------------------------------------------------------------------
@@ -200,9 +192,12 @@ def metrics(rows: Rows, kind: str, metric: str) -> dict[str, Any]:
     if kind == "cloze":
         out["perplexity"] = _perplexity([row["log_probability"] for row in rows])
     if metric == "bleu":
-        out["bleu"] = _bleu_interval(rows) if rows else None
-    elif kind == "labels" or metric == "f1":
+        out["bleu"] = _resampled(_count_table(rows), _bleu) if rows else None
+    elif metric == "f1":
         out["f1"] = _mean([row["f1"] for row in rows])
+    elif kind == "labels":
+        counts = np.array([[row["both"], row["named"]] for row in rows])
+        out["f1"] = _resampled(counts, _f1_of_counts) if rows else None
     name = metric if metric in ("f1", "bleu") else "accuracy"
     return out | {"metric": name, "score": out[name]}
 
@@ -233,6 +228,22 @@ def _mean(values: list[float]) -> Interval | None:
     if len(values) > 1:
         half = _Z * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return _rounded(mean, max(0.0, mean - half), min(1.0, mean + half))
+
+
+def _resampled(table: Table, figure: Callable[[Table], Table]) -> Interval:
+    """A figure of summed counts, of a row for each example, with the middle 95 % of 1,000 sets drawn
+    from the examples with replacement.
+    """
+    drawn = np.random.default_rng(0).multinomial(
+        len(table), np.full(len(table), 1 / len(table)), size=_RESAMPLES
+    )
+    low, high = np.percentile(figure(drawn @ table), [2.5, 97.5])
+    return _rounded(float(figure(table.sum(0)[None])[0]), float(low), float(high))
+
+
+def _f1_of_counts(sums: Table) -> Table:
+    """MultiRC's F1a: true answers that are called true, twice, of those that are either."""
+    return np.where(sums[:, 1] > 0, 2 * sums[:, 0] / np.maximum(sums[:, 1], 1), 1.0)
 
 
 def _perplexity(log_probabilities: list[float]) -> Interval | None:

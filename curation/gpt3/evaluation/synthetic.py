@@ -22,7 +22,6 @@ import numpy as np
 import xxhash
 
 from curation.errors import InputError
-from curation.gpt3.tasks import ARITHMETIC, WORDS
 
 Generator = np.random.Generator
 Records = list[dict[str, str]]
@@ -198,6 +197,3 @@ def write(records: Records, folder: Path, name: str) -> Path:
     path = folder / f"gpt3_{name}.jsonl"
     path.write_bytes(b"".join(orjson.dumps(record) + b"\n" for record in records))
     return path
-
-
-NAMES = {"arithmetic": ARITHMETIC, "words": WORDS}
