@@ -192,8 +192,9 @@ def svg(results: list[dict[str, Any]]) -> str:
     transfer, zero = curves_of(results)
     epochs = list(range(1, TUNING.epochs + 1))
     colours = ("#1b6ca8", "#3a9188", "#b8860b", "#c05a2e", "#777777")
-    left = _panel(0, "Fine-tuning: layers transferred", "epochs", epochs, transfer, colours)
-    right = _panel(380, "Heuristics without fine-tuning", "steps of pre-training", SHOWN, zero,
+    of = f"{len(results)} seed{'s' * (len(results) > 1)}"
+    left = _panel(0, f"Fine-tuning: layers transferred ({of})", "epochs", epochs, transfer, colours)
+    right = _panel(380, f"Heuristics, not fine-tuned ({of})", "steps of pre-training", SHOWN, zero,
                    colours)  # fmt: skip
     style = 'font-family="sans-serif" font-size="11" fill="#444"'
     return (

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from curation.gpt3.evaluation.curves import Plan, Results
 
 COLUMNS = "{:<24} {:>8} {:>6} {:>9} {:>17} {:>7}  {}"
+HEADER = COLUMNS.format("task", "examples", "shots", "score", "95 %", "chance", "")
 MOST_SHOTS = 1000
 
 
@@ -134,7 +135,7 @@ def evaluate(
     page: Path | None,
 ) -> None:
     """Score the models in CHECKPOINT... on benchmark files as GPT-3 was: choices by likelihood, last
-    words, written answers. A model of `curation tune finetune` is scored on files of its task.
+    words, written answers. Models of `curation tune finetune` are scored on files of their task.
 
     \b
     Examples:
@@ -151,18 +152,11 @@ def evaluate(
         need_finished(contamination, "decontaminate")
     from curation.cli import zero_shot
     from curation.gpt3.evaluation.curves import Plan
-    from curation.gpt3.finetune.evaluate import is_tuned
 
-    tuned = any(map(is_tuned, checkpoints))
-    if (kind or tuned) and len(checkpoints) + len(shots) > 2:
-        what = f"--as {kind}" if kind else "a fine-tuned model"
-        raise click.UsageError(f"{what} takes one CHECKPOINT and one number of --shots")
-    if kind:
-        options = {"shots": shots[0], "limit": limit, "seed": seed, "detokenizer": detokenizer}
-        return zero_shot.show(checkpoints[0], kind, benchmarks, options, device, out)
-    if tuned:
-        say(COLUMNS.format("task", "examples", "shots", "accuracy", "95 %", "chance", ""))
-        return zero_shot.show_tuned(checkpoints[0], benchmarks, device, out, _show)
+    options = {"limit": limit, "seed": seed, "detokenizer": detokenizer}
+    table = (HEADER, _show)
+    if zero_shot.shown(checkpoints, kind, benchmarks, shots, options, device, out, table):
+        return
     described = [True] * (describe or not bare) + [False] * bare
     plan = Plan(benchmarks, tasks, shots, described, limit, seed)
     results = _results(checkpoints, plan, contamination, device, beam)
@@ -188,7 +182,7 @@ def _results(
         opened: Any = Watched(evaluation.open_reader(checkpoint, device, beam), Bar())
         if len(checkpoints) > 1:
             say(f"{checkpoint}")
-        say(COLUMNS.format("task", "examples", "shots", "score", "95 %", "chance", ""))
+        say(HEADER)
         facts = {"model": str(checkpoint), "parameters": parameter_count(opened.model.size)}
         results += curves(opened, plan, dirty, _show, **facts)
     return results

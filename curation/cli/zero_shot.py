@@ -10,16 +10,56 @@ from typing import Any, cast
 from curation.cli.console import say
 
 
-def show(
-    checkpoint: Path,
-    kind: str,
+def shown(
+    checkpoints: Sequence[Path],
+    kind: str | None,
     files: Sequence[Path],
+    shots: Sequence[int],
     options: dict[str, Any],
     device: str | None,
     out: Path | None,
-) -> None:
-    """Measure each file, print a line of it, and write everything to `out`."""
+    table: tuple[str, Callable[[dict[str, Any]], None]],
+) -> bool:
+    """Measure, print and write what `kind` asks for, or the scores of fine-tuned models; False where
+    the models are to be scored as language models. `table` is a heading, and what prints a row.
+    """
     from curation import store
+    from curation.errors import InputError
+    from curation.gpt3.finetune.evaluate import evaluate_tuned, is_tuned
+
+    tuned = [is_tuned(checkpoint) for checkpoint in checkpoints]
+    if not kind and not any(tuned):
+        return False
+    if not kind and not all(tuned):
+        raise InputError(
+            f"{checkpoints[tuned.index(False)]} is not a checkpoint of `curation tune finetune`, and "
+            f"{checkpoints[tuned.index(True)]} is one; score them apart"
+        )
+    results: list[dict[str, Any]] = []
+    for checkpoint in checkpoints:
+        if len(checkpoints) > 1:
+            say(f"{checkpoint}")
+        if kind:
+            found = _of_kind(checkpoint, kind, files, shots, options, device)
+        else:
+            say(table[0])
+            found = evaluate_tuned(checkpoint, files, device, say=table[1])
+        results += [{"model": str(checkpoint), **result} for result in found]
+    if out:
+        store.write_json(str(out), {**options, "results": results})
+        say(f"{out}")
+    return True
+
+
+def _of_kind(
+    checkpoint: Path,
+    kind: str,
+    files: Sequence[Path],
+    shots: Sequence[int],
+    options: dict[str, Any],
+    device: str | None,
+) -> list[dict[str, Any]]:
+    """Figures of each file, printed as they come; translation for each number of shots."""
     from curation.errors import InputError
     from curation.gpt3.evaluate import open_reader
     from curation.gpt3.zeroshot import Kind, zero_shot
@@ -27,31 +67,12 @@ def show(
     for path in files:
         if not path.is_file():
             raise InputError(f"{path} is no file; --as {kind} reads files")
-    reader = open_reader(checkpoint, device)
-    results = []
+    reader, results = open_reader(checkpoint, device), []
     for path in files:
-        results.append(zero_shot(reader, cast("Kind", kind), path, **options))
-        say(line(results[-1]))
-    if out:
-        store.write_json(str(out), {"checkpoint": str(checkpoint), **options, "results": results})
-        say(f"{out}")
-
-
-def show_tuned(
-    checkpoint: Path,
-    files: Sequence[Path],
-    device: str | None,
-    out: Path | None,
-    show_result: Callable[[dict[str, Any]], None],
-) -> None:
-    """Score a fine-tuned model on each file, and write everything to `out`."""
-    from curation import store
-    from curation.gpt3.finetune.evaluate import evaluate_tuned
-
-    results = evaluate_tuned(checkpoint, files, device, say=show_result)
-    if out:
-        store.write_json(str(out), {"checkpoint": str(checkpoint), "results": results})
-        say(f"{out}")
+        for number in shots if kind == "translate" else (0,):
+            results.append(zero_shot(reader, cast("Kind", kind), path, shots=number, **options))
+            say(line(results[-1]))
+    return results
 
 
 def line(result: dict[str, Any]) -> str:
