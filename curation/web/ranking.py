@@ -23,7 +23,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from curation.errors import InputError
-from curation.web import render
+from curation.web import templating
 from curation.web.guard import Guard
 
 MOST_BODY = 4000  # bytes of a form
@@ -87,7 +87,7 @@ def create_ranking_app(questions: Questions, host: str, token: str, cookie: str)
             "sentence": sentence,
             "token": token,
         }
-        text = render.environment().get_template("ranking.html").render(values)
+        text = templating.environment().get_template("ranking.html").render(values)
         headers = {"cache-control": "no-store"}
         return Response(text, status, headers, "text/html; charset=utf-8")
 

@@ -19,7 +19,7 @@ from curation.inspect.evidence.thresholds import (
     try_rule,
     with_numbers,
 )
-from curation.web import render
+from curation.web import render, templating
 from curation.web.views.document import address
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def _rule(run: OpenRun, request: Request, name: str, drop: str) -> dict[str, Any
         "changed": changed,
         "sliders": sliders,
         "trials": trials if is_asked_for else None,
-        "query": render.query(rule=name, now=1, **{s.name: f"{s.value:g}" for s in sliders}),
+        "query": templating.query(rule=name, now=1, **{s.name: f"{s.value:g}" for s in sliders}),
     }
 
 
