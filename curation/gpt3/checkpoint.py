@@ -80,7 +80,8 @@ def save(
         remove_unfinished(out)
         temporary.mkdir(parents=True)
     here.wait()
-    parts = {"model": dict(model.named_parameters()), "optimizer": _moments(model, optimizer)}
+    weights: dict[str, Tensor] = dict(model.named_parameters())
+    parts = {"model": weights, "optimizer": _moments(model, optimizer)}
     for name, tensors in parts.items():
         if here.mesh is None:
             _write(temporary / f"{name}.safetensors", tensors)
