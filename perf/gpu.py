@@ -116,6 +116,8 @@ def check_kernel(
         read = masked_attention(*ours, pattern, band, stride)
     found = {"forward": (y, reference), "without gradient": (read, reference)}
     for name, one, other in zip("qkv", ours, exact, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
         found[f"gradient of {name}"] = (one.grad, other.grad)
     errors = {name: relative(*pair) for name, pair in found.items()}
     worst = max(errors, key=lambda name: errors[name])

@@ -66,10 +66,11 @@ class _Merged(torch.autograd.Function):
     def forward(ctx: Any, parts: tuple[Part, ...], *laid_out: Tensor) -> Tensor:
         found = []
         for number, part in enumerate(parts):
-            y, lse = part_forward(*laid_out[3 * number : 3 * number + 3], part.mask)
+            q, k, v = laid_out[3 * number : 3 * number + 3]
+            y, lse = part_forward(q, k, v, part.mask)
             found.append((part.back(y), part.back(lse[..., None])))
-        y = torch.cat([y for y, _ in found[:-1]], 2)
-        lse = torch.cat([lse for _, lse in found[:-1]], 2)
+        y = torch.cat([part_y for part_y, _ in found[:-1]], 2)
+        lse = torch.cat([part_lse for _, part_lse in found[:-1]], 2)
         start, (other_y, other_lse) = parts[-1].start, found[-1]
         merged = torch.logaddexp(lse[:, :, start:], other_lse)
         tail = y[:, :, start:] * (lse[:, :, start:] - merged).exp()

@@ -55,8 +55,8 @@ class Attention(nn.Module):
                 y = attention(*parts)
         else:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
-            seen = (seen_by_last(x, self.pattern, self.band, self.stride) for x in (k, v))
-            y = F.scaled_dot_product_attention(q, *seen)
+            seen = [seen_by_last(x, self.pattern, self.band, self.stride) for x in (k, v)]
+            y = F.scaled_dot_product_attention(q, seen[0], seen[1])
         return self.out(y.transpose(1, 2).flatten(2)), (k, v)
 
 

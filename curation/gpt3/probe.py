@@ -26,6 +26,7 @@ from statistics import NormalDist
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from curation.errors import InputError
@@ -81,9 +82,9 @@ def gender_ratios(
     return ratios
 
 
-def _log_sum(logs: np.ndarray) -> np.ndarray:
+def _log_sum(logs: NDArray[np.float64]) -> NDArray[np.float64]:
     highest = logs.max(1, keepdims=True)
-    total: np.ndarray = np.log(np.exp(logs - highest).sum(1)) + highest[:, 0]
+    total: NDArray[np.float64] = np.log(np.exp(logs - highest).sum(1)) + highest[:, 0]
     return total
 
 

@@ -27,11 +27,12 @@ from curation.errors import InputError
 
 def write(folder: Path, tensors: Mapping[str, Tensor]) -> None:
     """Write the parts of `tensors` that this process holds; every process calls it."""
-    from torch.distributed import checkpoint
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
-    writer = checkpoint.HuggingFaceStorageWriter(str(folder), save_distributed=True)
+    writer = HuggingFaceStorageWriter(str(folder), save_distributed=True)
     values = {name: tensor.detach() for name, tensor in tensors.items()}
-    checkpoint.save(values, storage_writer=writer)
+    save(values, storage_writer=writer)
 
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -59,14 +60,15 @@ def read(folder: Path, targets: Mapping[str, Tensor]) -> None:
     """Fill `targets`, which may be split over processes, with the tensors of their names; check
     `shapes` before. No process waits for another.
     """
-    from torch.distributed import checkpoint
+    from torch.distributed.checkpoint.api import CheckpointException
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     values = {name: tensor.detach() for name, tensor in targets.items()}
     try:
         with warnings.catch_warnings():  # it says that no other process takes part
             warnings.simplefilter("ignore")
-            checkpoint.load(values, storage_reader=_reader(folder), no_dist=True)
-    except checkpoint.api.CheckpointException as error:
+            load(values, storage_reader=_reader(folder), no_dist=True)
+    except CheckpointException as error:
         raise InputError(
             f"{folder} cannot be read; remove {folder.parent} to go on from the checkpoint before "
             f"it ({str(error).strip().splitlines()[-1][:300]})"
@@ -74,6 +76,6 @@ def read(folder: Path, targets: Mapping[str, Tensor]) -> None:
 
 
 def _reader(folder: Path) -> Any:
-    from torch.distributed.checkpoint import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
 
     return HuggingFaceStorageReader(str(folder))
