@@ -138,7 +138,7 @@ def evaluate(
     words, written answers. Models of `curation tune finetune` are scored on files of their task.
 
     \b
-    Examples:
+    Example:
       curation evaluate RUN/model --benchmarks benchmarks --shots 8 --limit 500
       curation evaluate SMALL LARGE --benchmarks benchmarks --shots 0,1,4,16,64 \\
         --describe --bare --page scores.html
