@@ -53,7 +53,7 @@ class Measured:
 
     def entering_mb(self, stage: str) -> float:
         """Megabytes of text that entered a stage."""
-        return sum(one["in"][1] for one in self.ledgers.get(stage, {}).values()) / MB
+        return float(sum(one["in"][1] for one in self.ledgers.get(stage, {}).values())) / MB
 
 
 class _Timed(InlineEngine):
@@ -146,14 +146,19 @@ def _sampled(recipe: Recipe, inputs: Sequence[Input], folder: str, size: int) ->
         place = store.join(folder, dataset.name)
         copied = [_copied(file, i, place, -(-wanted // len(files))) for i, file in enumerate(files)]
         total += sum(os.path.getsize(path) for path in copied)
-        keys = {"files": tuple(copied), "first_pages": 0, "stream": False, "first_mb": 0.0}
-        datasets.append(dataclasses.replace(dataset, **keys))
+        datasets.append(
+            dataclasses.replace(
+                dataset, files=tuple(copied), first_pages=0, stream=False, first_mb=0.0
+            )
+        )
     stages = tuple(stage for stage in recipe.stages if stage != "download")
     dedup = dataclasses.replace(recipe.dedup, alarm="warn")
     filters = dataclasses.replace(recipe.filter, alarm="warn")
     mix = dataclasses.replace(recipe.mix, tokens=0, shards=min(8, recipe.mix.shards))
-    changed = {"stages": stages, "dedup": dedup, "filter": filters, "mix": mix}
-    return dataclasses.replace(recipe, dataset=tuple(datasets), **changed), total
+    made = dataclasses.replace(
+        recipe, dataset=tuple(datasets), stages=stages, dedup=dedup, filter=filters, mix=mix
+    )
+    return made, total
 
 
 def _found(dataset: Dataset, pattern: str) -> list[store.File]:
@@ -301,4 +306,4 @@ def _disk(recipe: Recipe, found: Measured, per_token: float) -> dict[str, float]
 
 
 def _text_mb(found: Measured) -> float:
-    return sum(one["kept"][1] for one in found.ledgers["extract"].values()) / MB
+    return float(sum(one["kept"][1] for one in found.ledgers["extract"].values())) / MB

@@ -206,7 +206,7 @@ def _remote_size(rundir: RunDirectory, remote: list[sources.Source]) -> tuple[in
 def _fetch_lists(rundir: RunDirectory, dataset: Dataset) -> None:
     """Bring the crawls' lists of archives, and of the files of the index."""
     config = rundir.recipe.download
-    kinds = [dataset.kind] if not dataset.selects or dataset.archives else []
+    kinds: list[str] = [dataset.kind] if not dataset.selects or dataset.archives else []
     kinds += [commoncrawl.INDEX] if dataset.selects and not dataset.index else []
     for crawl in dataset.crawls:
         for kind in kinds:

@@ -82,14 +82,17 @@ def load(path: str = "") -> Rates:
     table = _table(path or str(SHIPPED))
     where = path or "the rates that ship"
     try:
-        single = [f.name for f in dataclasses.fields(Rates)][2:7]
         return Rates(
-            str(table["name"]),
-            not path or bool(table.get("is_rough", False)),
-            *(_number(table[name], name) for name in single),
-            {k: InputRate(**_numbers(v)) for k, v in table["extract"].items()},
-            {k: StageRate(**_numbers(v)) for k, v in table["stages"].items()},
-            _numbers(table["disk"]),
+            name=str(table["name"]),
+            is_rough=not path or bool(table.get("is_rough", False)),
+            chars_per_token=_number(table["chars_per_token"], "chars_per_token"),
+            document_kb=_number(table["document_kb"], "document_kb"),
+            bytes_per_shard=_number(table["bytes_per_shard"], "bytes_per_shard"),
+            worker_mb=_number(table["worker_mb"], "worker_mb"),
+            driver_mb=_number(table["driver_mb"], "driver_mb"),
+            extract={k: InputRate(**_numbers(v)) for k, v in table["extract"].items()},
+            stages={k: StageRate(**_numbers(v)) for k, v in table["stages"].items()},
+            disk=_numbers(table["disk"]),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(

@@ -44,7 +44,7 @@ def index_files(rundir: RunDirectory, dataset: Dataset, crawl: str) -> list[Inde
     found = _listed(rundir, crawl) if not dataset.index else _given(dataset)
     bounds = selection.bounds(dataset.select)
     asked_subset = any(bound.column == "subset" for bound in bounds)
-    files = []
+    files: list[IndexFile] = []
     for path, identity in sorted(found.items()):
         parts = dict(_PARTS.findall(path))
         if "crawl" not in parts and len(dataset.crawls) > 1:

@@ -173,7 +173,7 @@ def _with_others(asked: Asked, columns: _Columns, table: pa.Table | None, rows: 
     out = {name: table.column(name) for name in columns.first} if table is not None else {}
     out |= {n: pa.array(np.full(rows, v, object), pa.string()) for n, v in columns.parts.items()}
     if columns.annotations:
-        keys, notes = annotations(asked, columns.annotations)
+        keys, notes = annotation_table(asked, columns.annotations)
         column = out[selection.JOINED[asked.annotations_by]].combine_chunks()
         places = pc.index_in(column.cast(pa.string()), value_set=keys, skip_nulls=True)
         out |= {name: notes.column(name).take(places) for name in columns.annotations}
@@ -249,7 +249,7 @@ def _annotation_schema(annotations: tuple[str, ...], by: str) -> pa.Schema:
     return pa.schema([f for f in known if f.name != by])
 
 
-def annotations(asked: Asked, columns: tuple[str, ...]) -> tuple[pa.Array, pa.Table]:
+def annotation_table(asked: Asked, columns: tuple[str, ...]) -> tuple[pa.Array, pa.Table]:
     """The keys of the annotations, and some of their columns, read once a process.
 
     Raises InputError where a key is there twice.

@@ -63,7 +63,8 @@ def records(
     first, starts, ends = bounds_of_ranges(numbers, *_places(rows))
     last = np.append(first[1:], rows.num_rows)
     names = rows.column("filename")
-    archive, waiting = "", []
+    archive = ""
+    waiting: list[tuple[int, int, int, int]] = []
     for place in range(len(first)):
         name = names[int(first[place])].as_py()
         if waiting and name != archive:
