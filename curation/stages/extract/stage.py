@@ -175,9 +175,10 @@ def _check_unreachable(rundir: RunDirectory, plan: Plan, results: list[ShardResu
             for shard, counts in shards
         )
         if failed > most * total:
+            what = "records" if dataset.selects else "addresses" if dataset.urls else "files"
             raise InputError(
                 f"dataset {dataset.name!r}: {failed} of {total} "
-                f"{'records' if dataset.by_record else 'files'} could not be read "
+                f"{what} could not be read "
                 f"(download.max_failed allows {most:.0%}); "
                 f"{rundir.path('rejects', dataset.name)} says why; "
                 "the same command asks for them again"
