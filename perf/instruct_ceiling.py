@@ -1,9 +1,9 @@
 """Does a reward model reach the ceiling that its labeler's noise sets? `python -m perf.instruct_ceiling`
 
 Answers of eight random tokens; the hidden score is how often token 5 occurs in one. A simulated
-labeler of 73 % agreement ranks four answers to each of 400 prompts; the model is measured on the
-labeler's rankings of 300 others, beside the rule itself and the expected ceiling. Shuffled rankings
-are the control. Intervals are over held-out prompts, since pairs of one prompt are not independent.
+labeler of 73 % agreement ranks four answers to each of 1,000 prompts; the model is measured on the
+labeler's rankings of 300 others, beside the rule itself and the expected ceiling. The control is
+trained and measured on shuffled rankings. Intervals are over held-out prompts, since pairs of one prompt are not independent.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from curation.gpt3.update import optimizer_for
 
 SIZE = Size("c", 2, 16, 2, 64, 1e-2, context=16, band=4, vocabulary=19)
 OPTIONS = RewardConfig(epochs=1, batch=8, micro_batch=8, learning_rate=6e-3)
-TRAINED, HELD_OUT, K, LENGTH = 400, 300, 4, 8
+TRAINED, HELD_OUT, K, LENGTH = 1000, 300, 4, 8
 
 
 def untrained(folder: Path, seed: int) -> Start:
@@ -80,16 +80,16 @@ def main(seeds: int) -> None:
         held_out, rule = examples[TRAINED:], np.array(rule_shares(scores[TRAINED:]))
         generator = np.random.default_rng((seed, 1))
         mixed = [
-            Compared(tuple(one.answers[n] for n in generator.permutation(K)))
-            for one in examples[:TRAINED]
+            Compared(tuple(one.answers[n] for n in generator.permutation(K))) for one in examples
         ]
         measured = []
         with tempfile.TemporaryDirectory() as folder:
             start = untrained(Path(folder) / "base", seed)
-            for name, rows in (("ranked", examples[:TRAINED]), ("mixed", mixed)):
+            for name, rows in (("ranked", examples[:TRAINED]), ("mixed", mixed[:TRAINED])):
                 config = {"kind": "reward", "size": start.config["size"]}
                 _, model = train_reward(start, rows, Path(folder) / name, OPTIONS, config)
-                measured.append(np.array(shares(model, held_out)))
+                judged = held_out if name == "ranked" else mixed[TRAINED:]
+                measured.append(np.array(shares(model, judged)))
         model_shares, shuffled = measured
         half = [1.96 * x.std() / HELD_OUT**0.5 for x in (model_shares - rule, shuffled)]
         print(

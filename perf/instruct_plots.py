@@ -34,7 +34,7 @@ def _overoptimisation(rows: Sequence[dict[str, Any]]) -> Any:
 
     figure = Figure(figsize=(7.2, 3.1), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
-    for row in rows:
+    for row in (row for row in rows if "curve_free" in row):
         kl, reward, watched = (smooth(column) for column in zip(*row["curve_free"], strict=True))
         left.plot(kl, reward, color=GREY, lw=0.8)
         right.plot(kl, watched, color=RED, lw=0.8)

@@ -15,6 +15,7 @@ from word_encoding import WORDS, WordEncoding
 from curation.errors import InputError, RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.generate import load_checkpoint
+from curation.gpt3.instruct import labeler
 from curation.gpt3.instruct import reward as module
 from curation.gpt3.instruct.data import Tokens, read_demonstrations
 from curation.gpt3.instruct.options import RewardConfig
@@ -222,3 +223,27 @@ def test_other_files_and_kinds_are_refused(
             base, write_lines("l.jsonl", long), tmp_path / "y", OPTIONS, encoding=encoding
         )
     assert [path.name for path in checkpoint.steps(tmp_path / "rm")] == ["step-0000002"]
+
+
+def test_noisy_rankings_are_learned_nearly_up_to_the_ceiling_of_their_noise(
+    make_checkpoint: Make, tmp_path: Path
+) -> None:
+    """The long form, over seeds with intervals, is `perf/instruct_ceiling.py`."""
+    generator = np.random.default_rng(3)
+    rows = generator.integers(6, 19, (700, 4, 8))
+    rows[generator.random(rows.shape) < generator.random((700, 4, 1))] = 5
+    scores = (rows == 5).sum(2).astype(float).tolist()
+    scale = labeler.scale_for(0.73, scores)
+    examples = []
+    for number, (answers, one) in enumerate(zip(rows, scores, strict=True)):
+        order = np.argsort(labeler.ranking(scale, one, 0, str(number)))
+        examples.append(Compared(tuple(Tokens((1, 2, *answers[n], 0), 2) for n in order)))
+    start = opened(make_checkpoint(), "")
+    options = replace(OPTIONS, epochs=1, learning_rate=6e-3, micro_batch=8)
+    config = {"kind": "reward", "size": start.config["size"]}
+    _, model = train_reward(start, examples[:500], tmp_path / "rm", options, config)
+    right, pairs = accuracy(model, examples[500:], 0)
+    ceiling = labeler.ceiling(scale, scores[500:])
+    assert pairs == 1200
+    assert 0.75 < ceiling < 0.85
+    assert abs(right / pairs - ceiling) < 0.04
