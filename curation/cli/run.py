@@ -19,6 +19,8 @@ from curation.cli.options import (
 if TYPE_CHECKING:
     from curation.engine.base import Engine, Progress
     from curation.recipe.tables import Recipe
+    from curation.rundir.directory import RunDirectory
+    from curation.rundir.plan import Plan
 
 
 @click.command()
@@ -147,13 +149,8 @@ def execute(
 
     With `strict` it exits with code 3 where archives are damaged.
     """
-    from rich.text import Text
-
     from curation.cli.progress import RunLine
     from curation.errors import AlarmError
-    from curation.inspect.evidence import labels
-    from curation.inspect.evidence.flow import funnel
-    from curation.inspect.terminal.funnel import funnel_table
     from curation.pipeline import line
     from curation.stages.extract import stage as extract
 
@@ -174,26 +171,37 @@ def execute(
             raise
         finally:
             run_engine.close()
+    _show_end(rundir, plan, out, as_json)
+    if strict and extract.damage(rundir):
+        raise SystemExit(3)
+
+
+def _show_end(rundir: RunDirectory, plan: Plan, out: str, as_json: bool) -> None:
+    """The funnel of a finished run, its warnings, and what was fetched."""
+    from rich.text import Text
+
+    from curation.inspect.evidence import labels
+    from curation.inspect.evidence.flow import funnel
+    from curation.inspect.terminal.funnel import funnel_table
+    from curation.pipeline import line
+    from curation.stages.extract import stage as extract
+
     flows = funnel(rundir, plan)
     warnings = [
         with_options(text) for text in [*line.warnings(rundir), *labels.warnings(rundir, plan)]
     ]
     fetched = extract.fetched(rundir)
     if as_json:
-        print_json({"run": out, "funnel": flows, "warnings": warnings, "fetched": fetched})
-    else:
-        screen = console()
-        screen.print(funnel_table(flows, screen.width))
-        for warning in warnings:
-            screen.print(Text("! ", style="yellow").append(warning, style="default"))
-        for name, cost in fetched.items():
-            say(
-                f"Fetched for {name}: {cost['requests']:,} requests, {cost['bytes'] / 1e6:,.1f} MB of "
-                "records."
-            )
-        say(f"Run directory: {out}\nTo look at it: curation report {out}")
-    if strict and extract.damage(rundir):
-        raise SystemExit(3)
+        return print_json({"run": out, "funnel": flows, "warnings": warnings, "fetched": fetched})
+    screen = console()
+    screen.print(funnel_table(flows, screen.width))
+    for warning in warnings:
+        screen.print(Text("! ", style="yellow").append(warning, style="default"))
+    for name, cost in fetched.items():
+        megabytes = f"{cost['bytes'] / 1e6:,.1f} MB"
+        say(f"Fetched for {name}: {cost['requests']:,} requests, {megabytes} of records.")
+    say(f"Run directory: {out}\nTo look at it: curation report {out}")
+    return None
 
 
 def _share(shards: str, recipe: Recipe, out: str, workers: int, options: dict[str, Any]) -> bool:

@@ -180,7 +180,7 @@ def _replacements(run: _Run) -> Iterator[tuple[str, Any]]:
     yield f"{classify_fit.__name__}.whole_card", lambda path: {"heldout": {}}
     yield f"{classify.__name__}.check_ledgers", nothing
     yield f"{dedup.__name__}._raise_alarm", nothing
-    yield f"{filters.__name__}._raise_alarm", nothing
+    yield f"{filters.__name__}._write_warnings", nothing
     yield f"{filters.__name__}.check_columns", nothing
     yield f"{filters.__name__}.check_ledgers", nothing
     yield f"{tokenize.__name__}.encoding_facts", lambda name: {}

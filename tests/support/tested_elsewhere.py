@@ -51,7 +51,6 @@ TESTED_ELSEWHERE = {
     "cli/webtext.py": "tools/test_webtext.py",
     "cli/zero_shot.py": "gpt3/test_zeroshot.py",
     "costs/processor.py": "costs/test_calibrate.py",
-    "demo/pages.py": "demo/test_build.py",
     "engine/base.py": "engine/test_engines.py",
     "engine/executors.py": "engine/test_engines.py",
     "engine/forkserver.py": "cli/test_run.py",
