@@ -222,15 +222,17 @@ def _difference(key: str, there: Any, here: Any) -> str:
 def _loop(
     plan: _Plan, out: Path, options: Options, this: Learner, state: State, log: Log, bar: Progress
 ) -> Result:
-    started, first, losses = time.monotonic(), state.step, [math.nan]
+    first, losses = state.step, [math.nan]
     here, validation = this.here, None
     pace = Pace(options, plan.size, plan.follows, state.tokens, plan.total * plan.size.context)
     task = bar.add_task("", total=1.0, step=state.step, loss=math.nan, rate=0.0, mfu=0.0)
     _show_words(plan, options, this, state, bar)
     half = pace.share(state.step, state.tokens, 0.0) / 2 + 0.5
-    with stoppable(here.data * here.tensor == 1, _sayer(bar)) as stop:
+    started = time.monotonic()  # words before the first step cost none of the user's seconds
+    with stoppable(here.devices == 1, _sayer(bar)) as stop:
         while not stop.asked:
-            seconds = time.monotonic() - started
+            # However slow the machine, one step is made.
+            seconds = time.monotonic() - started if state.step > first else 0.0
             if _finished(plan, options, state, here, seconds):
                 break
             schedule = pace.schedule(plan.schedule, state.tokens, seconds)
@@ -296,7 +298,7 @@ def _sayer(bar: Progress) -> Callable[[str], None]:
 
 def _show_words(plan: _Plan, options: Options, this: Learner, state: State, bar: Progress) -> None:
     """A sample of the model, for whoever watches; several processes hold no whole model."""
-    if not options.progress or this.here.data * this.here.tensor > 1:
+    if not options.progress or this.here.devices > 1:
         return
     shards = plan.shards
     text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
