@@ -18,4 +18,9 @@ SECTIONS: Sections = {
 
 @click.group(cls=LazyGroup, sections=SECTIONS)
 def study() -> None:
-    """Experiments on a trained model: prompts, synthetic tasks, bias, memorisation."""
+    """Experiments on a trained model: prompts, synthetic tasks, bias, memorisation.
+
+    \b
+    Example:
+      curation study make-tasks arithmetic --seed 1 --out TASKS
+    """

@@ -24,4 +24,9 @@ SECTIONS: Sections = {
 
 @click.group(cls=LazyGroup, sections=SECTIONS)
 def tune() -> None:
-    """Train a model further: fine-tuning as GPT-1, and people's preferences as InstructGPT."""
+    """Train a model further: fine-tuning as GPT-1, and people's preferences as InstructGPT.
+
+    \b
+    Example:
+      curation tune finetune MODEL --task classify --train A.jsonl --dev B.jsonl --out TUNED
+    """
