@@ -28,7 +28,7 @@ def test_help_has_an_example_and_documents_every_option(command: click.Command) 
 def test_help_names_every_size() -> None:
     text = " ".join(CliRunner().invoke(train, ["--help"]).output.split())
     assert (
-        f"{', '.join(list(SIZES)[:3])}, or one of the paper's: {', '.join(list(SIZES)[3:])}."
+        f"{', '.join(list(SIZES)[:3])}, or one of the papers': {', '.join(list(SIZES)[3:])}."
         in text
     )
 
