@@ -94,4 +94,4 @@ def test_explain_names_the_rule_and_the_value(ruled: Any, capsys: Any) -> None:
         ruled[0].table("filter", ruled[1].shards[0], "evidence"), ["words"]
     ).column(0)
     assert f"few is true: words < 20 (words {words})" in shown
-    assert "poor is undecided: extra.stars <= 1" in shown
+    assert "null, so undecided: poor" in shown
