@@ -309,7 +309,8 @@ def test_coefficients_agree_with_pyspark_ml(
     spark: Any, sample_run: Path, scaling: Any, c: float
 ) -> None:
     """Same objective: regParam = 1 / (C * sum of weights), no standardization. Tolerance: 1 % of the largest coefficient for the fit that
-    `classify` makes, 0.0001 of it for one that is run on until nothing changes. Spark gets the features that occur; the others are 0."""
+    `classify` makes, 0.0005 of it for one that is run on until nothing changes (of raw counts
+    Spark's own last steps are 0.00025 away). Spark gets the features that occur; the others are 0."""
     from pyspark.ml.classification import LogisticRegression
     from pyspark.ml.linalg import Vectors
 
@@ -335,7 +336,7 @@ def test_coefficients_agree_with_pyspark_ml(
     coefficients = np.zeros(found.x.shape[1])
     coefficients[used] = theirs.coefficients.toArray()
     largest = np.abs(coefficients).max()
-    for tol, share in ((classify_training.TOL, 1e-2), (1e-9, 1e-4)):
+    for tol, share in ((classify_training.TOL, 1e-2), (1e-9, 5e-4)):
         w, intercept = classify_training.regression(found, rows, c, "balanced", tol)
         np.testing.assert_allclose(w, coefficients, rtol=0, atol=share * largest)
         assert intercept == pytest.approx(theirs.intercept, abs=share * largest)
