@@ -17,7 +17,6 @@ from curation.errors import InputError
 from curation.inspect.evidence.differences import compare
 from curation.inspect.evidence.fate import Benchmarks, Duplicate, Fate, Placed, Quality, Ruled, fate
 from curation.inspect.evidence.find import DocumentRow, RejectRow, find
-from curation.inspect.evidence.frames import DuplicatePair
 from curation.inspect.numbers import counted
 from curation.rundir.schema import REASONS
 
@@ -294,18 +293,6 @@ def differences(removed: str, kept: str, most: int = MOST_PLACES) -> Text:
     if difference.places > most:
         out.append(f"(and {difference.places - most:,} places more)")
     return out
-
-
-def side_by_side(pair: DuplicatePair, chars: int = 600) -> Table:
-    """A near duplicate beside the document that was kept, their differences below."""
-    table = Table(show_lines=True, expand=True)
-    table.add_column(Text(f"removed: {pair.dataset} {clean(pair.id)}"), ratio=1)
-    kept = f"kept: {pair.kept_dataset} {clean(pair.kept_id)} (Jaccard {pair.jaccard:.3f})"
-    table.add_column(Text(kept), ratio=1)
-    table.add_row(Text(clean(pair.text, chars)), Text(clean(pair.kept_text, chars)))
-    note = Text("where they differ, -removed- and +kept+", style="dim")
-    table.add_row(note, differences(pair.text, pair.kept_text))
-    return table
 
 
 def _benchmark_rows(text: str, benchmarks: Benchmarks) -> Iterator[Row]:

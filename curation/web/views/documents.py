@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from curation import store
 from curation.errors import InputError
 from curation.inspect.evidence.fates import KEPT
 from curation.inspect.evidence.find import find
@@ -134,8 +133,3 @@ def fates(run: OpenRun) -> list[tuple[str, int]]:
         return [(KEPT, 0), ("removed", 0), *((fate, n) for fate, n in counts.items() if n)]
 
     return run.cached("fates", read)
-
-
-def has_documents(run: OpenRun) -> bool:
-    """Whether anything was extracted."""
-    return any(store.exists(run.rundir.documents(shard)) for shard in run.plan.shards)
