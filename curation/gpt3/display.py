@@ -60,7 +60,7 @@ def sparkline(values: list[float], width: int = 60) -> str:
     one.
 
     >>> sparkline([8.0, 6.0, 5.0, 4.0, 4.0, 1.0])
-    '█▅▄▃▃▁'
+    '█▆▅▄▄▁'
     """
     if not values:
         return ""
