@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -19,7 +20,9 @@ from curation.rundir.plan import Plan
 settings.register_profile(
     "untimed", deadline=None
 )  # the machine may be busy, and a first call compiles
-settings.register_profile("quick", deadline=None, max_examples=10)  # for `make quick`
+# For `make quick` and `make test`; `make test-all` has Hypothesis' own number, 100.
+settings.register_profile("quick", deadline=None, max_examples=10)
+settings.register_profile("short", deadline=None, max_examples=25)
 settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
@@ -77,28 +80,43 @@ def spark(spark_engine: Any) -> Any:
 
 
 @pytest.fixture(scope="session")
-def sample_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The demo corpus, built once: archives, trusted files, benchmark and recipe.toml."""
-    from curation.demo.build import build_demo
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Makes a folder once for all processes that share the tests; the others wait for it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
-    folder = tmp_path_factory.mktemp("sample")
-    build_demo(folder)
-    return folder
+    def make(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not done.exists():
+                fill(folder)
+                done.touch()
+        return folder
+
+    return make
 
 
 @pytest.fixture(scope="session")
-def sample_run(
-    sample_folder: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def sample_folder(made_once: Callable[..., Path]) -> Path:
+    """The demo corpus: archives, trusted files, benchmark and recipe.toml."""
+    from curation.demo.build import build_demo
+
+    return made_once("sample", build_demo)
+
+
+@pytest.fixture(scope="session")
+def sample_run(sample_folder: Path, local: LocalEngine, made_once: Callable[..., Path]) -> Path:
     """A finished run of the sample on the local engine; copy it before breaking anything."""
     from curation.pipeline import line as pipeline
     from curation.recipe import reading as recipe
 
-    out = tmp_path_factory.mktemp("runs") / "sample"
-    pipeline.run(
-        recipe.load(str(sample_folder / "recipe.toml")), str(out), local, say=lambda line: None
-    )
-    return out
+    loaded = recipe.load(str(sample_folder / "recipe.toml"))
+
+    def run(out: Path) -> None:
+        pipeline.run(loaded, str(out), local, say=lambda line: None)
+
+    return made_once("sample-run", run)
 
 
 @pytest.fixture

@@ -171,13 +171,13 @@ def _spans_and_addresses() -> None:
     url_signals(pa.array(["https://sluice.example/flour"]), url_lists())
 
 
-# Stage, the kernel compiled last, how; what takes longest first.
 def _letters() -> None:
     from curation.kernels.encoding import rows_with_newer
 
     rows_with_newer(pa.array([_TEXT]))
 
 
+# Stage, the kernel compiled last, how; what takes longest first.
 _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
     "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),

@@ -20,7 +20,7 @@ def test_the_demo_corpus_is_measured_as_it_is(tmp_path: Path) -> None:
     recipe = reading.load(str(tmp_path / "demo" / "recipe.toml"))
     found = inputs.read(recipe, {}, str(tmp_path / "lists"), lambda line: None)
     made = calibrate.calibrate(
-        recipe, found, rates.load(), str(tmp_path / "work"), 5.0, lambda line: None
+        recipe, found, rates.load(), str(tmp_path / "work"), 2.0, lambda line: None
     )
     assert not made.is_rough
     assert set(made.extract) == set(recipe.names())

@@ -162,7 +162,9 @@ def stopped(
     return process.returncode, seen + rest, errors
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_asked_to_stop_saves_its_step_and_says_so(
     make_shards: MakeShards, tmp_path: Path, number: int
 ) -> None:

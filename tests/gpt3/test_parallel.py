@@ -40,6 +40,7 @@ CASES: list[tuple[str, int, dict[str, Any]]] = [  # folder, processes, options
     ("stages2-data2", 4, {"pipeline_parallel": 2, "micro_batch": 2}),
     ("stages2-tensor2", 4, {"pipeline_parallel": 2, "tensor_parallel": 2}),
 ]
+FEW = [case for case in CASES if case[0] in ("ddp4", "fsdp2", "stages2-tensor2")]
 ALL = [("all8", 8, {"pipeline_parallel": 2, "tensor_parallel": 2})]
 PROCESSES = """
 import json, os, sys
@@ -150,14 +151,18 @@ def wide(size: Size) -> Size:
     return replace(size, batch_tokens=112, heads=4, layers=4)
 
 
+@pytest.mark.parametrize("cases", [FEW, pytest.param(CASES, marks=pytest.mark.slow)])
 def test_more_processes_give_the_losses_of_one(
-    make_shards: MakeShards, wide: Size, tmp_path: Path
+    make_shards: MakeShards,
+    wide: Size,
+    tmp_path: Path,
+    cases: list[tuple[str, int, dict[str, Any]]],
 ) -> None:
     shards = make_shards()
     # Begun by one process, ended by two and by four.
-    for name in ("fsdp2", "stages4"):
+    for name in {"fsdp2", "stages4"} & {name for name, _, _ in cases}:
         train(shards, tmp_path / name, wide, replace(OPTIONS, max_steps=1))
-    run(CASES, shards, wide, tmp_path)
+    run(cases, shards, wide, tmp_path)
     check_noise(shards, wide, json.loads((tmp_path / "noise.json").read_text()))
     check_damage(tmp_path / "stages2-tensor2", wide)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+import tldextract
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,6 +11,7 @@ from curation.readers.blocklists import url_lists
 from curation.readers.suffixes import suffix_rules
 
 COMPILES = settings(deadline=None)  # the first call compiles
+ORACLE = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def hosts_and_domains(urls):
@@ -64,11 +66,8 @@ LABEL = st.sampled_from(LABELS.split())
 @COMPILES
 @given(st.lists(st.lists(LABEL, min_size=1, max_size=5).map(".".join), min_size=1, max_size=20))
 def test_domains_equal_those_of_tldextract(hosts):
-    import tldextract
-
-    oracle = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     for host, (_, domain) in zip(hosts, hosts_and_domains(hosts), strict=True):
-        expected = oracle(host)
+        expected = ORACLE(host)
         if expected.suffix:  # an unknown last label is a suffix here, and none there
             assert (domain or "") == expected.top_domain_under_public_suffix
 

@@ -60,6 +60,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("notebooks")
 
 
+@pytest.mark.slow  # what they call has tests of its own; these hold what a reader is shown
 @pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("name", [name for name in NAMES if name != SCALING])
 def test_it_prints_what_is_saved(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +68,7 @@ def test_it_prints_what_is_saved(name: str, folder: Path, monkeypatch: pytest.Mo
     assert run(name) == outputs(nbformat.read(FOLDER / name, 4))
 
 
-@pytest.mark.slow  # trains four models; the others show that notebooks run
+@pytest.mark.slow  # trains four models
 def test_scaling_runs_from_top_to_bottom(
     sample_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -134,7 +134,7 @@ def test_a_spark_cluster_makes_the_same_bytes(
     assert fingerprint(tmp_path / "run") == fingerprint(sample_run)
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(10, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_it_ends_the_same(
     sample_folder: Path, sample_run: Path, tmp_path: Path, kills: int
 ) -> None:

@@ -64,6 +64,7 @@ def submit(*more: str) -> Result:
     return CliRunner().invoke(main, arguments, prog_name="curation")
 
 
+@pytest.mark.slow  # nine processes; pipeline/test_sharded.py has the shares within one
 def test_the_jobs_of_a_run_make_what_one_run_makes(folder: Path) -> None:
     done = submit("--partition", "cpu", "--sbatch-option", "--account=corpora", "--at-once", "1")
     assert done.exit_code == 0, done.output + (folder / "bin" / "log").read_text()

@@ -19,7 +19,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from curation import draws, store
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import CurationError, InputError, RecipeError, TaskError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
@@ -89,13 +89,9 @@ class World:
 
     def run(self, name: str = "run", **keys: Any) -> tuple[RunDirectory, list[dict[str, Any]]]:
         """A run, and its documents."""
-        engine = LocalEngine(1)
-        try:
-            rundir, plan = pipeline.run(
-                self.recipe(**keys), str(self.folder / name), engine, say=lambda line: None
-            )
-        finally:
-            engine.close()
+        rundir, plan = pipeline.run(
+            self.recipe(**keys), str(self.folder / name), InlineEngine(), say=lambda line: None
+        )
         tables = [store.read_table(rundir.documents(shard)) for shard in plan.shards]
         return rundir, pa.concat_tables(tables).to_pylist()
 
@@ -149,11 +145,9 @@ def test_the_documents_are_those_of_the_whole_archives(world: World) -> None:
         "dataset": [dataset],
         "download": {"base_url": world.server.url, "requests_per_second": 2000},
     }
-    engine = LocalEngine(1)
     rundir, plan = pipeline.run(
-        recipe.parse(table), str(world.folder / "all"), engine, say=lambda line: None
+        recipe.parse(table), str(world.folder / "all"), InlineEngine(), say=lambda line: None
     )
-    engine.close()
     every = pa.concat_tables([store.read_table(rundir.documents(s)) for s in plan.shards])
     by_url = {row["url"]: row for row in every.to_pylist()}
     for row in chosen:  # the language model sees the same text, the id is of the same place
