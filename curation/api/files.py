@@ -21,13 +21,13 @@ import pyarrow.parquet as pq
 from curation import store
 from curation.api.data import Batches, Files, checked, joined
 from curation.api.documents import row_ids, with_ids
-from curation.api.memory import INLINE_BYTES, Dataset, engine_for
+from curation.api.memory import Dataset
 from curation.api.read import need_files
 from curation.api.results import INPUT, Side, ledger_table
 from curation.errors import CurationError, InputError
 from curation.pipeline import line
+from curation.pipeline.engines import engine_for, input_size
 from curation.recipe import reading
-from curation.recipe.tables import Recipe
 from curation.rundir import manifest as manifests
 from curation.rundir import plan as plans
 from curation.rundir import schema
@@ -167,26 +167,6 @@ def _dataset(dataset: Dataset, out: str) -> dict[str, Any]:
         "files": files,
         **dataset.columns.as_keys(),
     }
-
-
-def input_size(recipe: Recipe) -> int:
-    """Bytes of the inputs; many where pages are read, which one process takes long for."""
-    from curation.readers.formats import guess_format
-
-    size = 0
-    for path in (path for dataset in recipe.dataset for path in dataset.files):
-        if store.is_web(path):
-            return INLINE_BYTES
-        for file in store.find(path):
-            size += file.size if _is_plain(file.name, guess_format) else INLINE_BYTES
-    return size
-
-
-def _is_plain(name: str, guess: Any) -> bool:
-    try:
-        return bool(guess(name) in ("table", "text"))
-    except CurationError:
-        return True  # the plan says what is wrong with it
 
 
 def _write_inputs(rundir: RunDirectory, datasets: Sequence[Dataset]) -> None:

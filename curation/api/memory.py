@@ -1,6 +1,6 @@
 """One stage on rows that are in memory: its own code, in a run directory that is gone afterwards.
 
-Cost: the texts are written once and read by the stage; below `INLINE_BYTES` no process is started.
+Cost: the texts are written once and read by the stage; few bytes start no process (pipeline/engines.py).
 Memory: the rows, and what the stage takes.
 """
 
@@ -23,13 +23,13 @@ from curation.engine.base import Engine
 from curation.pipeline import export as exports
 from curation.pipeline import line
 from curation.pipeline.compile import compile_kernels
+from curation.pipeline.engines import engine_for
 from curation.pipeline.lines import new_name, step_columns
 from curation.recipe import reading
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.plan import Plan
 
-INLINE_BYTES = 20_000_000  # of text, below which workers take longer to start than they save
 SHARD_ROWS = 16_384  # of rows that workers share
 ROW = "curation:row"  # the number of a user's row, while tables are put together
 # The columns that a step adds to the rows that it keeps, and to those that it removes.
@@ -108,17 +108,6 @@ def finished(
             yield Finished(rundir, plan, engine, table, own.columns, ledger, warnings)
         finally:
             engine.close()
-
-
-def engine_for(size: int, workers: int | None) -> Engine:
-    """The engine for so many characters or bytes: none but this process where they are few."""
-    if workers == 1 or (workers is None and size < INLINE_BYTES):
-        from curation.engine.inline import InlineEngine
-
-        return InlineEngine()
-    from curation.engine.local import LocalEngine
-
-    return LocalEngine(workers or 0)
 
 
 def result_sides(done: Finished, stage: str) -> dict[str, Side]:

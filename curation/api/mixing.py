@@ -9,10 +9,10 @@ from typing import Any
 from curation import store
 from curation.api.data import path_of
 from curation.api.files import in_python, local
-from curation.api.memory import engine_for
 from curation.api.runs import Run
 from curation.errors import InputError
 from curation.pipeline import line
+from curation.pipeline.engines import engine_for
 from curation.recipe import reading
 from curation.recipe.tables import Recipe
 from curation.rundir import plan as plans

@@ -18,6 +18,7 @@ from curation.api.data import path_of, shown_path
 from curation.api.files import in_python, local
 from curation.api.results import ledger_table
 from curation.errors import InputError
+from curation.pipeline.engines import engine_for, input_size
 from curation.recipe import reading
 from curation.recipe.tables import Recipe
 from curation.rundir import plan as plans
@@ -111,13 +112,7 @@ def _engine(kind: str, workers: int | None, master: str | None, recipe: Recipe) 
         return SparkEngine(master, workers or 0, recipe.memory_gb)
     if kind != "local":
         raise InputError(f'run: engine "local" or "spark" expected, got {kind!r}')
-    if workers == 1:
-        from curation.engine.inline import InlineEngine
-
-        return InlineEngine(recipe.memory_gb)
-    from curation.engine.local import LocalEngine
-
-    return LocalEngine(workers or 0, recipe.memory_gb)
+    return engine_for(input_size(recipe), workers, recipe.memory_gb)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

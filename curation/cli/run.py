@@ -252,9 +252,9 @@ def _engine(
         from curation.engine.spark import SparkEngine
 
         return SparkEngine(master, workers, recipe.memory_gb, progress)
-    from curation.engine.local import LocalEngine
+    from curation.pipeline.engines import engine_for, input_size
 
-    return LocalEngine(workers, recipe.memory_gb, progress)
+    return engine_for(input_size(recipe), workers or None, recipe.memory_gb, progress)
 
 
 def run_job(stage: str | None, arguments: list[str]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -222,6 +224,20 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     run_tables(settings, ["extract", "tokenize"], datasets, export=False, **options)
 
 
+def _start_workers(paths: Sequence[str], workers: int | None) -> None:
+    """Start what workers are forked from, before what takes long to import; not where the files are
+    too few and small to need workers (`pipeline/engines.py`)."""
+    from curation.engine import forkserver
+    from curation.readers.formats import guess_format
+
+    with contextlib.suppress(OSError, CurationError):  # said later, where they are read
+        are_plain = all(guess_format(path) in ("table", "text") for path in paths)
+        if are_plain and sum(map(os.path.getsize, paths)) < forkserver.INLINE_BYTES:
+            return
+    if workers != 1:
+        forkserver.start()
+
+
 def run_tables(
     settings: Tables,
     stages: list[str],
@@ -240,9 +256,7 @@ def run_tables(
     if out is None:
         need_out(strict=strict, update=update, json=as_json)
     else:
-        from curation.engine import forkserver
-
-        forkserver.start()  # before what takes long to import
+        _start_workers([path for dataset in datasets for path in dataset.get("files", ())], workers)
     from curation import store
     from curation.recipe import reading
 

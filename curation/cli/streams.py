@@ -171,10 +171,9 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
 def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     """Run a step in a directory that is gone afterwards, and write what it keeps as lines of JSON."""
     from curation import store
-    from curation.api.files import input_size
-    from curation.api.memory import engine_for
     from curation.errors import CurationError
     from curation.pipeline import line
+    from curation.pipeline.engines import engine_for, input_size
     from curation.recipe.line import DECIDING
 
     # A page of stdin is one file, however long pages take otherwise.

@@ -18,6 +18,7 @@ from multiprocessing import forkserver, resource_tracker
 from curation.errors import CurationError
 
 CONTEXT = multiprocessing.get_context("forkserver")
+INLINE_BYTES = 20_000_000  # of text, below which workers take longer to start than they save
 PRELOADED = ["pyarrow.parquet", "curation.store", "curation.engine.preload"]
 
 

@@ -1,0 +1,62 @@
+"""Which engine does work of some size on this machine: worker processes, or none where there is
+little to do.
+
+A worker takes about a second to start. On few bytes of text that is longer than the work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator
+
+from curation import store
+from curation.engine.base import Engine, Progress, silent
+from curation.engine.forkserver import INLINE_BYTES
+from curation.errors import CurationError
+from curation.recipe.tables import Dataset, Recipe
+from curation.stages.extract.inputs import input_format
+
+
+def input_size(recipe: Recipe) -> int:
+    """Bytes of all that a recipe reads. At least `INLINE_BYTES` where anything is at an address, and
+    where pages are read, which one process takes long for."""
+    size = 0
+    for dataset in recipe.dataset:
+        if dataset.crawls or dataset.urls:
+            return INLINE_BYTES
+        for file in _found(dataset.files):
+            size += file.size if _is_plain(dataset, file) else INLINE_BYTES
+    benchmarks = recipe.decontaminate.benchmarks if "decontaminate" in recipe.stages else ()
+    return size + sum(file.size for file in _found(benchmarks))
+
+
+def _found(paths: Iterable[str]) -> Iterator[store.File]:
+    """The files of paths and patterns; one at an address counts as large, one that is not there as
+    nothing: the plan says what is wrong with it."""
+    for path in paths:
+        if store.is_web(path):
+            yield store.File(path, path, INLINE_BYTES, "")
+            continue
+        with contextlib.suppress(CurationError):
+            yield from store.find(path)
+
+
+def _is_plain(dataset: Dataset, file: store.File) -> bool:
+    try:
+        return input_format(dataset, file) in ("table", "text")
+    except CurationError:
+        return True  # the plan says what is wrong with it
+
+
+def engine_for(
+    size: int, workers: int | None, memory_gb: float = 2.0, progress: Progress = silent
+) -> Engine:
+    """The engine for so many bytes: none but this process where they are few, or where one worker is
+    asked for."""
+    if workers == 1 or (workers is None and size < INLINE_BYTES):
+        from curation.engine.inline import InlineEngine
+
+        return InlineEngine(memory_gb, progress)
+    from curation.engine.local import LocalEngine
+
+    return LocalEngine(workers or 0, memory_gb, progress)
