@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,10 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli import main
+from curation.engine.local import LocalEngine
 from curation.gpt3.data import open_shards, windows
+from curation.pipeline import line
+from curation.recipe import reading
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 from curation.gpt3.sizes import Size  # noqa: E402
@@ -46,17 +48,33 @@ def rows(name: str, count: int) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture
-def trained(run_recipe: Callable[..., Any], tmp_path: Path) -> tuple[Path, Path]:
+def make(folder: Path, engine: LocalEngine) -> tuple[Path, Path]:
     """A run, and a model that has read some of its tokens more than once."""
     torch.set_num_threads(1)
+    datasets = []
+    for name, count in (("a", 30), ("b", 20)):
+        path = folder / f"{name}.jsonl"
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows(name, count)))
+        datasets.append({"name": name, "files": [str(path)]})
     mix = {"weights": {"a": 60, "b": 41}, "shards": 3, "tokens": 14_000, "parquet": True}
     table = {"stages": ["extract", "tokenize", "mix"], "mix": {**mix, "validation": 0.1}}
-    rundir, _ = run_recipe({"a": rows("a", 30), "b": rows("b", 20)}, table)
+    run, model = folder / "run", folder / "model"
+    recipe = reading.parse({**table, "dataset": datasets})
+    line.run(recipe, str(run), engine, say=lambda text: None)
     size = Size("test", 1, 8, 1, 10 * CONTEXT, 1e-3, context=CONTEXT, band=4)
-    model = tmp_path / "model"
-    train(Path(rundir.out), model, size, Options(max_steps=30, checkpoint_every=20))
-    return Path(rundir.out), model
+    train(run, model, size, Options(max_steps=30, checkpoint_every=20))
+    return run, model
+
+
+@pytest.fixture(scope="module")
+def kept(local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """For tests that change nothing in it."""
+    return make(tmp_path_factory.mktemp("seen"), local)
+
+
+@pytest.fixture
+def trained(local: LocalEngine, tmp_path: Path) -> tuple[Path, Path]:
+    return make(tmp_path, local)
 
 
 def owners_of(run: Path) -> list[tuple[str, str, int]]:
@@ -69,10 +87,11 @@ def owners_of(run: Path) -> list[tuple[str, str, int]]:
     ]
 
 
+@pytest.mark.xdist_group("steps seen")
 def test_the_documents_of_each_step_and_the_steps_of_each_document(
-    trained: tuple[Path, Path],
+    kept: tuple[Path, Path],
 ) -> None:
-    run, model = trained
+    run, model = kept
     owners, shards = owners_of(run), open_shards(run)
     order = windows(shards, shards.train, CONTEXT, 0)
     seen: dict[tuple[str, str], set[int]] = {}
@@ -98,8 +117,9 @@ def test_the_documents_of_each_step_and_the_steps_of_each_document(
         assert copies == {(e, 0) for d, i, e in owners if (d, i) == (dataset, id_)}
 
 
-def test_an_address_finds_a_document_and_a_checkpoint_its_log(trained: tuple[Path, Path]) -> None:
-    run, model = trained
+@pytest.mark.xdist_group("steps seen")
+def test_an_address_finds_a_document_and_a_checkpoint_its_log(kept: tuple[Path, Path]) -> None:
+    run, model = kept
     in_first_shard = owners_of(run)[0][1]
     url = f"http://{in_first_shard[0]}/{in_first_shard[1:]}"
     by_id, by_url = call("explain", model, in_first_shard), call("explain", model, url)

@@ -17,6 +17,8 @@ from curation.recipe.tables import Recipe
 from curation.rundir.plan import read
 from curation.tools import ablation
 
+# One process makes the run that they all look at.
+pytestmark = pytest.mark.xdist_group("ablation")
 WORKS = 12
 
 
