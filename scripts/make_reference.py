@@ -54,7 +54,7 @@ PLACES = {
 # Public beside what `curation` itself names: stable import paths, by their docstrings.
 PYTHON = (
     "curation.api.results.Result",
-    "curation.api.results.Classified",
+    "curation.api.quality.Classified",
     "curation.api.results.Decontaminated",
     "curation.api.results.Tokenized",
     "curation.api.read.Documents",

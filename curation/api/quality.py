@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from curation.api import memory
 from curation.api.data import Batches, Columns, Files, given, path_of
 from curation.api.documents import plain_text
 from curation.api.memory import Dataset
-from curation.api.results import INPUT
+from curation.api.results import INPUT, Result
 from curation.errors import InputError
 from curation.stages.classify.model import FOLDS, MODEL, Model, load_model
 
@@ -213,3 +214,11 @@ def _texts(data: Any, text_column: str) -> Any:
 def vars_of(columns: Columns) -> dict[str, Any]:
     """The arguments of `read` that name columns."""
     return {**columns.as_keys()}
+
+
+@dataclass(frozen=True, slots=True, repr=False, eq=False)
+class Classified(Result):
+    """A Result of `classify`: `kept` and `removed` have `quality` and `pareto_draw`; `model` is the
+    classifier that scored."""
+
+    model: QualityClassifier

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -21,9 +21,6 @@ from curation import store
 from curation.api.data import shown_path
 from curation.rundir import ledger as ledgers
 from curation.shown import printable
-
-if TYPE_CHECKING:
-    from curation.api.quality import QualityClassifier
 
 LEDGER = pa.schema(
     [
@@ -164,14 +161,6 @@ class Result:
             if row["dataset"] == INPUT and not known:
                 counts[row["outcome"]] = counts.get(row["outcome"], 0) + row["documents"]
         return counts
-
-
-@dataclass(frozen=True, slots=True, repr=False, eq=False)
-class Classified(Result):
-    """A Result of `classify`: `kept` and `removed` have `quality` and `pareto_draw`; `model` is the
-    classifier that scored."""
-
-    model: QualityClassifier
 
 
 @dataclass(frozen=True, slots=True, repr=False, eq=False)

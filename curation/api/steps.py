@@ -20,7 +20,7 @@ from curation import store
 from curation.api import files, memory
 from curation.api.data import Batches, Columns, Files, given, path_of
 from curation.api.memory import Dataset
-from curation.api.results import INPUT, Classified, Decontaminated, Result
+from curation.api.results import INPUT, Decontaminated, Result
 from curation.errors import InputError
 from curation.pipeline import export as exports
 from curation.pipeline import line
@@ -30,7 +30,7 @@ from curation.rundir.directory import RunDirectory
 from curation.shown import brief
 
 if TYPE_CHECKING:
-    from curation.api.quality import QualityClassifier
+    from curation.api.quality import Classified, QualityClassifier
 
 AnyResult = TypeVar("AnyResult", bound=Result)
 Path = str | os.PathLike[str]
@@ -320,6 +320,8 @@ def _classify(
     model: Path | QualityClassifier | None,
     settings: dict[str, Any],
 ) -> Classified:
+    from curation.api.quality import Classified
+
     if positives is not None and model is not None:
         raise InputError("classify: give either positives or model")
     datasets, keys = [call.dataset(data, "crawl")], settings["classify"]

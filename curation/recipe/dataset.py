@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from curation.keys import check_bounds, key
+from curation.recipe import rules
 from curation.recipe.addresses import check_addresses
 from curation.shown import brief
 
@@ -101,14 +102,13 @@ class Dataset:
         check_bounds(self)
         from curation import store
         from curation.readers.commoncrawl import check_archives, list_path
-        from curation.recipe.selection import check_dataset
 
         for crawl in self.crawls:
             list_path(crawl, self.kind)
         check_archives(self.archives)
         check_addresses("files", self.files)
         check_addresses("index", self.index)
-        check_dataset(self)
+        _check_selection(self)
         if self.first_mb and not self.stream:
             raise ValueError(f"dataset {name!r}: first_mb goes with stream = true")
         if self.stream and any("#" in text and store.address(text).digest for text in self.files):
@@ -126,3 +126,28 @@ class Dataset:
     def by_record(self) -> bool:
         """Whether its inputs are tables that say where records are."""
         return bool(self.urls) or self.selects
+
+
+def _check_selection(dataset: Dataset) -> None:
+    """Raise ValueError where the keys of a selection do not go together, or its expression is
+    refused."""
+    name = f"dataset {dataset.name!r}"
+    if not dataset.selects:
+        for wanted in ("annotations", "index"):
+            if getattr(dataset, wanted) and not (wanted == "index" and dataset.urls):
+                raise ValueError(f"{name}: {wanted} goes with `crawls` and `select`")
+        return
+    if not dataset.crawls or dataset.kind != "warc":
+        raise ValueError(
+            f'{name}: select and sample go with `crawls` and kind = "warc": the index knows '
+            "the records of WARC archives"
+        )
+    if dataset.stream or dataset.first_pages:
+        raise ValueError(
+            f"{name}: select and sample go without stream and first_pages; only the records that "
+            "are selected are asked for, at their address"
+        )
+    if dataset.select:
+        rules.check("select", dataset.select, {}, more_columns=True, kind=name)
+    elif dataset.annotations:
+        raise ValueError(f"{name}: annotations are columns for `select`; an expression expected")

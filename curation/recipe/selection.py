@@ -18,8 +18,6 @@ from curation.shown import brief
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from curation.recipe.dataset import Dataset
-
 # Column of the index that a table of annotations is joined to, by its own column of this name.
 JOINED = {"url": "url", "host": "url_host_name", "domain": "url_host_registered_domain"}
 Value = str | int
@@ -50,31 +48,6 @@ class Bound:
             return any(smallest <= value <= largest for value in self.values)  # type: ignore[operator]
         under = self.least is None or largest >= self.least  # type: ignore[operator]
         return under and (self.most is None or smallest <= self.most)  # type: ignore[operator]
-
-
-def check_dataset(dataset: Dataset) -> None:
-    """Raise ValueError where the keys of a selection do not go together, or its expression is
-    refused."""
-    name = f"dataset {dataset.name!r}"
-    if not dataset.selects:
-        for key in ("annotations", "index"):
-            if getattr(dataset, key) and not (key == "index" and dataset.urls):
-                raise ValueError(f"{name}: {key} goes with `crawls` and `select`")
-        return
-    if not dataset.crawls or dataset.kind != "warc":
-        raise ValueError(
-            f'{name}: select and sample go with `crawls` and kind = "warc": the index knows '
-            "the records of WARC archives"
-        )
-    if dataset.stream or dataset.first_pages:
-        raise ValueError(
-            f"{name}: select and sample go without stream and first_pages; only the records that "
-            "are selected are asked for, at their address"
-        )
-    if dataset.select:
-        rules.check("select", dataset.select, {}, more_columns=True, kind=name)
-    elif dataset.annotations:
-        raise ValueError(f"{name}: annotations are columns for `select`; an expression expected")
 
 
 def checked(
