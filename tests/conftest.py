@@ -27,6 +27,7 @@ settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
 os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
 pytest_plugins = ["tiny_corpus"]
+os.environ["CURATION_CACHE"] = ""  # a test never meets what another run has kept
 # Tables of commands are as wide in every terminal and process; the tests of narrow ones say so.
 os.environ["COLUMNS"] = "160"
 SHARED = Path(__file__).parents[2] / "shared" / "data"

@@ -3,7 +3,7 @@
 A catalogue (TOML) says which fields of a record count; one for the common sets comes with the
 package, benchmarks.toml beside this file.
 
-Cost: seconds, once a run. Memory: the texts of all benchmarks while the table is made; afterwards
+Cost: seconds, once for each set of benchmarks (kept_tables.py). Memory: the texts of all benchmarks while the table is made; afterwards
 its arrays, which workers on a local disk map and share (sizes in benchmarks/card.json).
 
 Trap: in some sets the texts are the keys of an object and its values are scores; such keys are
@@ -38,9 +38,11 @@ from curation.kernels.examples import benchmark_name, benchmark_names, example_i
 from curation.recipe import reading
 from curation.rundir import sources
 from curation.shown import brief
+from curation.stages.decontaminate import kept_tables
 
 if TYPE_CHECKING:
     from curation.kernels.grams import GramTable
+    from curation.recipe.tables import DecontaminateConfig
     from curation.rundir.directory import RunDirectory
 
 VERSION = 5
@@ -250,24 +252,43 @@ def asked(rundir: RunDirectory) -> str:
     )
 
 
-def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
+def contents(patterns: Sequence[str], catalogue: str) -> str:
+    """What the benchmarks' texts depend on, whatever run they are of: the bytes of the files."""
+    files = [
+        (name, text_digest(store.read_bytes(file.path)).hex())
+        for name, file in benchmark_files(patterns).items()
+    ]
+    return config_digest("decontaminate/benchmarks", VERSION, files, read_catalogue(catalogue))
+
+
+def tables_key(contents: str, gram_words: int) -> str:
+    """The name under which gram tables are kept between runs."""
+    return config_digest("grams", contents, gram_words)
+
+
+def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]], contents: str) -> str:
     """Write the gram table of the benchmarks that `read` gives once, its card last; returns its
     identity."""
+    config = rundir.recipe.decontaminate
+    folder = rundir.path("decontaminate", "benchmarks")
+    card = kept_tables.prepared(
+        folder,
+        config_digest(asked(rundir), config.gram_words),
+        tables_key(contents, config.gram_words),
+        (*(f"{name}.npy" for name in ARRAYS), "examples.parquet"),
+        lambda: _make(folder, config, read()),
+    )
+    return str(card["identity"])
+
+
+def _make(folder: str, config: DecontaminateConfig, read: Sequence[Example]) -> dict[str, Any]:
+    """Write the arrays and the examples; returns what their card says."""
     from curation.kernels import grams, ngrams
 
-    config = rundir.recipe.decontaminate
-    wanted = config_digest(asked(rundir), config.gram_words)
-    folder = rundir.path("decontaminate", "benchmarks")
-    card_path = store.join(folder, "card.json")
-    if store.exists(card_path):
-        card = store.read_json(card_path)
-        if card.get("asked") == wanted:
-            return str(card["identity"])
-        store.delete(card_path)  # its arrays are about to change
     texts: list[str] = []
     owners: list[int] = []
     examples: list[tuple[int, str, str]] = []
-    for number, example in enumerate(read()):
+    for number, example in enumerate(read):
         examples.append((number, example.benchmark, example.id))
         texts += example.fields
         owners += [number] * len(example.fields)
@@ -285,8 +306,7 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
             pa.array(c, f.type) for c, f in zip(zip(*examples, strict=True), EXAMPLES, strict=True)
         ]
         writer.write(pa.record_batch(columns, schema=EXAMPLES))
-    card = {
-        "asked": wanted,
+    return {
         "identity": identity,
         "examples": len(examples),
         "grams": len(table),
@@ -297,8 +317,6 @@ def prepare(rundir: RunDirectory, read: Callable[[], Sequence[Example]]) -> str:
             np.array(owners, np.int64)[ngrams.normalised_texts(texts).words >= config.gram_words],
         ),
     }
-    store.write_json(card_path, card)
-    return identity
 
 
 def _without_grams(benchmarks: list[str], with_grams: npt.NDArray[np.int64]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from curation.digests import config_digest
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once
 from curation.rundir.survivors import survivor_groups
-from curation.stages.decontaminate import benchmarks
+from curation.stages.decontaminate import benchmarks, kept_tables
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 VERSION = 3
 PERCENTILE, LEAST, MOST = 5, 8, 13
 ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
+EXAMPLE_ARRAYS = ("example_indptr", "example_grams", "example_n", "example_words")
 SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
 STUDIED = pa.schema(
     [
@@ -59,13 +60,14 @@ def run(
     engine: Engine,
     shards: Sequence[Shard],
     read: Callable[[], Sequence[benchmarks.Example]],
+    contents: str,
 ) -> None:
-    """Study the benchmarks that `read` gives.
+    """Study the benchmarks that `read` gives, where their tables were not kept of another run.
 
     Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under
     decontaminate/.
     """
-    identity = _prepare(rundir, read)
+    identity = _prepare(rundir, read, contents)
     seen = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
     _conclude(rundir, identity, shards, [result.identity for result in seen])
 
@@ -93,23 +95,29 @@ def gram_length(lengths: Int64s, synthetic: bool) -> int:
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]]) -> str:
+def _prepare(
+    rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]], contents: str
+) -> str:
     """Write the n-gram table and, for each example, its benchmark, length and grams; the card last.
 
     Returns an identity.
     """
+    rule = (VERSION, PERCENTILE, LEAST, MOST)
+    folder = rundir.path("decontaminate", "study")
+    card = kept_tables.prepared(
+        folder,
+        config_digest("contamination", rule[0], benchmarks.asked(rundir), *rule[1:]),
+        config_digest("study", contents, rule),
+        (*(f"{name}.npy" for name in (*ARRAYS, *EXAMPLE_ARRAYS)), "names.json"),
+        lambda: _make(folder, read()),
+    )
+    return str(card["identity"])
+
+
+def _make(folder: str, examples: Sequence[benchmarks.Example]) -> dict[str, Any]:
+    """Write the arrays and the names; returns what their card says."""
     from curation.kernels import ngrams
 
-    asked = config_digest(
-        "contamination", VERSION, benchmarks.asked(rundir), PERCENTILE, LEAST, MOST
-    )
-    folder = rundir.path("decontaminate", "study")
-    card = store.join(folder, "card.json")
-    if store.exists(card):
-        if store.read_json(card).get("asked") == asked:
-            return str(store.read_json(card)["identity"])
-        store.delete(card)  # its arrays are about to change
-    examples = read()
     texts = ngrams.normalised_texts([field for example in examples for field in example.fields])
     owners = np.repeat(np.arange(len(examples)), [len(example.fields) for example in examples])
     lengths = np.zeros(len(examples), np.int64)
@@ -122,25 +130,16 @@ def _prepare(rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Exampl
             lengths[of_benchmark], examples[int(np.argmax(of_benchmark))].synthetic
         )
     table, grams, fields = ngrams.build_ngrams(texts, n[owners])
-    example_of = owners[fields]
-    indptr = np.searchsorted(example_of, np.arange(len(examples) + 1))
+    indptr = np.searchsorted(owners[fields], np.arange(len(examples) + 1))
     arrays = {name: getattr(table, name) for name in ARRAYS}
-    arrays |= {
-        "example_indptr": indptr,
-        "example_grams": grams.astype(np.int32),
-        "example_n": n,
-        "example_words": lengths,
-    }
+    arrays |= dict(zip(EXAMPLE_ARRAYS, (indptr, grams.astype(np.int32), n, lengths), strict=True))
     identity = benchmarks.write_arrays(folder, arrays)
     store.write_bytes(
         store.join(folder, "names.json"),
         orjson.dumps([(example.benchmark, example.id) for example in examples]),
     )
     size = sum(getattr(table, name).nbytes for name in ARRAYS)
-    store.write_json(
-        card, {"asked": asked, "identity": identity, "grams": len(table), "bytes": size}
-    )
-    return identity
+    return {"identity": identity, "grams": len(table), "bytes": size}
 
 
 @functools.lru_cache(maxsize=1)
@@ -230,9 +229,8 @@ def _write_examples(
     rundir: RunDirectory, shards: Sequence[Shard], path: str, digest: str
 ) -> ShardResult:
     folder = rundir.path("decontaminate", "study")
-    arrays = ("example_indptr", "example_grams", "example_n", "example_words")
     indptr, grams, n, lengths = (
-        store.read_array(store.join(folder, f"{name}.npy")) for name in arrays
+        store.read_array(store.join(folder, f"{name}.npy")) for name in EXAMPLE_ARRAYS
     )
     grams_seen = int(store.read_json(store.join(folder, "card.json"))["grams"])
     datasets = list(dict.fromkeys(shard.dataset for shard in shards))

@@ -32,7 +32,7 @@ from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.queries import QueryResult, run_query
 from curation.rundir.results import ShardResult, check_ledgers, run_once
 from curation.rundir.survivors import RowGroup, char_lengths, survivor_groups
-from curation.stages.decontaminate import benchmarks, contamination
+from curation.stages.decontaminate import benchmarks, contamination, kept_tables
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -56,10 +56,14 @@ def check(rundir: RunDirectory) -> None:
 def check_read(rundir: RunDirectory) -> None:
     """The same for what the benchmark files hold, once all of them are here."""
     asked = rundir.recipe.decontaminate
-    if not store.exists(rundir.path("decontaminate", "benchmarks", "card.json")):
-        patterns = sources.local_patterns(rundir, asked.benchmarks)
-        for _ in benchmarks.read_benchmarks(patterns, asked.catalogue):
-            pass
+    if store.exists(rundir.path("decontaminate", "benchmarks", "card.json")):
+        return
+    patterns = sources.local_patterns(rundir, asked.benchmarks)
+    contents = benchmarks.contents(patterns, asked.catalogue)
+    if kept_tables.is_kept(benchmarks.tables_key(contents, asked.gram_words)):
+        return  # another run has read them
+    for _ in benchmarks.read_benchmarks(patterns, asked.catalogue):
+        pass
 
 
 def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardResult]:
@@ -69,7 +73,8 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     asked = recipe.decontaminate
     patterns = sources.local_patterns(rundir, asked.benchmarks)
     read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
-    identity = benchmarks.prepare(rundir, read)
+    contents = benchmarks.contents(patterns, asked.catalogue)
+    identity = benchmarks.prepare(rundir, read, contents)
     engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)
     counted = engine.map("decontaminate: count", partial(count_shard, rundir), shards)
     common = _common_grams(rundir, engine, shards, [m.identity for m in counted])
@@ -77,7 +82,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     by_shard = dict(zip(shards, results, strict=True))
     check_ledgers(rundir, "decontaminate", by_shard)
     if recipe.decontaminate.study:
-        contamination.run(rundir, engine, shards, read)
+        contamination.run(rundir, engine, shards, read, contents)
     return by_shard
 
 
