@@ -85,8 +85,8 @@ docs: .venv/.docs ## the documentation site in build/site, links checked; its re
 package: dist/environment.tar.gz ## what a cluster needs: a wheel and a packed environment, in dist/
 	@ls -sh dist
 
-bench: .venv/.all ## speed and memory of each stage
-	@$(BIN)/python perf/line.py $(ARGS)
+bench: .venv/.all ## each stage beside a peer and the least work; ARGS='--help' names your own inputs
+	@$(BIN)/python perf/bench.py $(ARGS)
 
 bench-scale: .venv/.all ## what the driver costs for each shard, over stub archives
 	@$(BIN)/python perf/scale.py $(ARGS)
