@@ -21,6 +21,8 @@ ENVIRONMENT := build/environment
 # Modules are compiled when they are first imported, and that is kept whatever the shell says: without, each process, and a run has
 # many, would compile Numba and all else anew for seconds.
 export PYTHONDONTWRITEBYTECODE :=
+# A JVM that lives for a minute of small queries is done sooner without its second compiler.
+FEW_QUERIES := JAVA_TOOL_OPTIONS=-XX:TieredStopAtLevel=1
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help curate train test test-all quick compiled lint docs package bench bench-scale clean
@@ -32,7 +34,7 @@ help: ## this list
 
 ifeq ($(MASTER),)
 curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) ## the whole line on Spark: the demo corpus, or RECIPE=my.toml OUT=DIR [MASTER=spark://host:7077]
-	@$(BIN)/curation run $(RECIPE) --out $(OUT) --engine spark $(if $(filter out/demo/recipe.toml,$(RECIPE)),--update) $(ARGS)
+	@$(if $(filter out/demo/recipe.toml,$(RECIPE)),$(FEW_QUERIES)) $(BIN)/curation run $(RECIPE) --out $(OUT) --engine spark $(if $(filter out/demo/recipe.toml,$(RECIPE)),--update) $(ARGS)
 	@$(BIN)/curation report $(OUT)
 else
 curate: .venv/.curate $(filter out/demo/recipe.toml,$(RECIPE)) dist/environment.tar.gz

@@ -26,6 +26,7 @@ ORDER = (
     "errors",
     "keys",
     "version",
+    "compiler",
     "digests",
     "blocks",
     "draws",
@@ -55,7 +56,7 @@ ORDER = (
 NARROW = {
     "blocks": (),
     "kernels": ("errors",),
-    "engine": ("shown", "errors", "store"),
+    "engine": ("shown", "errors", "compiler", "store"),
     "gpt3": ("shown", "errors", "keys", "kernels", "draws", "store"),
 }
 GPT3_USERS = ("gpt3", "cli")

@@ -150,10 +150,12 @@ def execute(
     With `strict` it exits with code 3 where archives are damaged.
     """
     from curation.cli.progress import RunLine
+    from curation.compiler import load_no_extensions
     from curation.errors import AlarmError
     from curation.pipeline import line
     from curation.stages.extract import stage as extract
 
+    load_no_extensions()
     out = out.rstrip("/") or out
     if shards:
         if _share(shards, recipe, out, workers or 0, options):

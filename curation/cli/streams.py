@@ -171,11 +171,13 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
 def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     """Run a step in a directory that is gone afterwards, and write what it keeps as lines of JSON."""
     from curation import store
+    from curation.compiler import load_no_extensions
     from curation.errors import CurationError
     from curation.pipeline import line
     from curation.pipeline.engines import engine_for, input_size
     from curation.recipe.line import DECIDING
 
+    load_no_extensions()
     # A page of stdin is one file, however long pages take otherwise.
     stdin = click.get_current_context().meta.get("curation.stdin")
     alone = stdin is not None and [file for d in recipe.dataset for file in d.files] == [stdin]

@@ -8,5 +8,8 @@ from __future__ import annotations
 
 from numba.core.registry import cpu_target
 
+from curation.compiler import load_no_extensions
+
+load_no_extensions()
 cpu_target.typing_context.refresh()
 cpu_target.target_context.refresh()

@@ -7,11 +7,13 @@ always leave here read-only, and every kernel passes what it gets through `text_
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Offsets = npt.NDArray[np.int64]
 Bytes = npt.NDArray[np.uint8]
@@ -28,10 +30,13 @@ def text_buffers(
     A slice keeps its place in the shared data, so offsets[0] need not be 0. A null counts as the
     empty text. Raises TypeError for a column that is neither string nor large_string.
 
+    >>> import pyarrow as pa
     >>> offsets, data = text_buffers(pa.array(["no", None, "é"]))
     >>> offsets.tolist(), data.tobytes().decode()
     ([0, 2, 2, 4], 'noé')
     """
+    import pyarrow as pa  # 40 MB that the child for pages does without
+
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         raise TypeError(
             f"expected a string or large_string column, got {array.type}: cast it first"

@@ -1,0 +1,56 @@
+"""What registers itself with Numba is not loaded by our own processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from curation.engine.local import LocalEngine
+
+REGISTERED = "awkward"
+KERNEL = """
+import sys
+{}
+from curation.kernels.buffers import text_buffers
+from curation.kernels.repeats import repeated_chars
+import pyarrow as pa
+repeated_chars(*text_buffers(pa.array(["a line"])))
+print("awkward" in sys.modules)
+"""
+TOLD = "from curation.compiler import load_no_extensions; load_no_extensions()"
+
+
+def loaded(_: int) -> bool:
+    import pyarrow as pa
+
+    from curation.kernels.buffers import text_buffers
+    from curation.kernels.repeats import repeated_chars
+
+    repeated_chars(*text_buffers(pa.array(["a line"])))
+    return REGISTERED in sys.modules
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_process_that_is_told_so_loads_none(told: bool) -> None:
+    pytest.importorskip(REGISTERED, reason="the extra `fast` is not installed")
+    code = KERNEL.format(TOLD if told else "")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(not told)
+
+
+def test_workers_load_none(local: LocalEngine) -> None:
+    assert local.map("loaded", loaded, [0, 1]) == [False, False]
+
+
+def test_the_child_for_pages_loads_none() -> None:
+    from curation.readers import page_sandbox
+    from curation.readers.html import Form
+
+    sandbox = page_sandbox.PageSandbox("blocks", Form(), 30.0)
+    sandbox.texts_and_rights([page_sandbox._TRIAL])
+    assert sandbox._child is not None
+    with open(f"/proc/{sandbox._child.pid}/maps") as maps:
+        assert "awkward" not in maps.read()
+    sandbox._exit()
