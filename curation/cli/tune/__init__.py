@@ -14,6 +14,10 @@ SECTIONS: Sections = {
         "finetune": ("tune.finetune:finetune", "Fine-tune a model on a task with labels."),
     },
     "InstructGPT": {
+        "demonstrations": (
+            "tune.demonstrations:demonstrations",
+            "Make substitutes for demonstrations by people.",
+        ),
         "sft": ("tune.sft:sft", "Train on demonstrations."),
         "rank": ("tune.rank:rank", "Rank several answers to each prompt."),
         "reward": ("tune.reward:reward", "Train a reward model on rankings."),
