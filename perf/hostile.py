@@ -201,7 +201,7 @@ def growth(costs: dict[int, Cost], base: float) -> tuple[float, float]:
     """Return the largest growth of seconds and of MB above `base` for a doubling, noise left out."""
     sizes = [size for size in costs if 2 * size in costs]
     seconds = [costs[2 * n].seconds / max(costs[n].seconds, 0.1) for n in sizes]
-    mb = [(costs[2 * n].mb - base) / max(costs[n].mb - base, 10) for n in sizes]
+    mb = [max(costs[2 * n].mb - base, 40) / max(costs[n].mb - base, 40) for n in sizes]
     return max(seconds, default=0), max(mb, default=0)
 
 

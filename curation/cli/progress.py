@@ -82,8 +82,8 @@ class Steps:
 
 
 class RunLine:
-    """The one line of a run: `show` gets it anew whenever something happened. Called with (label,
-    done, total) by what is before the stages: downloads."""
+    """The one line of a run, or of a training: `show` gets it anew whenever something happened. Called
+    with (label, done, total) by what is before the stages: downloads."""
 
     def __init__(self) -> None:
         self._console = console(stderr=True)
@@ -94,6 +94,10 @@ class RunLine:
     def __call__(self, label: str, done: int, total: int) -> None:
         if not self._has_begun and total:
             self._put(f"{label}, {done:,} of {total:,}", False)
+
+    def tell(self, line: str) -> None:
+        """Put a line in place of the last one."""
+        self.show(line, False)
 
     def show(self, line: str, keep: bool) -> None:
         """Put a line in place of the last one; one to keep stays above it."""

@@ -13,6 +13,7 @@ import functools
 import json
 import os
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO
@@ -32,6 +33,31 @@ PEAK_TFLOPS = {
     "L40S": 362.0,
     "V100": 125.0,
 }
+
+
+Tell = Callable[[str], None]  # receives one line that says how far a training is
+
+
+def untold(text: str) -> None:
+    """For who does not want to know."""
+
+
+class Pace:
+    """Says how far a training is, and about how long it takes to its last step."""
+
+    def __init__(self, tell: Tell, step: int, last: int) -> None:
+        self._tell, self._first, self._last = tell, step, last
+        self._began = time.monotonic()
+
+    def __call__(self, step: int, doing: str) -> None:
+        """Tell what is done in, or was the result of, a step; `step` of them have ended."""
+        ended, text = step - self._first, f"step {step} of {self._last}: {doing}"
+        if ended and step < self._last:
+            left = (time.monotonic() - self._began) / ended * (self._last - step)
+            text += (
+                f", about {left:.0f} s left" if left < 100 else f", about {left / 60:.0f} min left"
+            )
+        self._tell(text)
 
 
 class Log:

@@ -10,6 +10,7 @@ import click
 
 from curation.cli.console import say
 from curation.cli.options import config_options
+from curation.cli.progress import RunLine
 from curation.cli.train import require_torch
 from curation.gpt3.finetune.options import FineTuning, Task
 
@@ -41,7 +42,10 @@ def finetune(
     require_torch("curation tune finetune")
     from curation.gpt3.finetune.train import finetune as tuned
 
-    result = tuned(checkpoint, task, train, dev, out, FineTuning(**settings["finetuning"]))
+    with RunLine() as shown:
+        result = tuned(
+            checkpoint, task, train, dev, out, FineTuning(**settings["finetuning"]), tell=shown.tell
+        )
     for name, count in result.cut.items():
         if count:
             say(

@@ -10,6 +10,7 @@ import click
 
 from curation.cli.console import say
 from curation.cli.options import config_options
+from curation.cli.progress import RunLine
 from curation.cli.train import need_finished, require_torch
 from curation.gpt3.instruct.options import PpoConfig
 
@@ -60,7 +61,16 @@ def ppo(
 
     who = opened(reward, "reward").config.get("labelers") or ["unknown"]
     say(f"the reward model was trained on rankings by: {', '.join(map(str, who))}")
-    result = tuned(checkpoint, reward, prompts, out, pretrain, PpoConfig(**settings["ppo"]))
+    with RunLine() as shown:
+        result = tuned(
+            checkpoint,
+            reward,
+            prompts,
+            out,
+            pretrain,
+            PpoConfig(**settings["ppo"]),
+            tell=shown.tell,
+        )
     watched = "" if result.watched is None else f", watched rule {result.watched:.3f}"
     say(f"reward {result.reward:.4f}, KL {result.kl:.3f} nats an answer{watched}")
     for dataset, loss in result.validation.items():

@@ -10,6 +10,7 @@ import click
 
 from curation.cli.console import say
 from curation.cli.options import config_options
+from curation.cli.progress import RunLine
 from curation.cli.train import require_torch
 from curation.gpt3.instruct.options import RewardConfig
 
@@ -50,7 +51,8 @@ def reward(
     from curation.gpt3.instruct.reward import reward as tuned
 
     config = RewardConfig(**settings["reward"])
-    result = tuned(checkpoint, rankings, out, config, demonstrations, held_out)
+    with RunLine() as shown:
+        result = tuned(checkpoint, rankings, out, config, demonstrations, held_out, tell=shown.tell)
     say(f"ranked by: {', '.join(result.labelers)}")
     if result.outcome.line is not None:
         say(f"loss {result.outcome.line['loss']:.4f} (0.6931 is chance)")

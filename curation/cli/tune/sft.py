@@ -10,6 +10,7 @@ import click
 
 from curation.cli.console import say
 from curation.cli.options import config_options
+from curation.cli.progress import RunLine
 from curation.cli.train import require_torch
 from curation.gpt3.instruct.options import SftConfig
 
@@ -37,7 +38,9 @@ def sft(checkpoint: Path, demonstrations: Path, out: Path, settings: dict[str, A
     require_torch("curation tune sft")
     from curation.gpt3.instruct.sft import sft as tuned
 
-    outcome = tuned(checkpoint, demonstrations, out, SftConfig(**settings["sft"]))
+    with RunLine() as shown:
+        config = SftConfig(**settings["sft"])
+        outcome = tuned(checkpoint, demonstrations, out, config, tell=shown.tell)
     if outcome.line is not None:
         say(f"loss {outcome.line['loss']:.4f} nats per token of the answers")
     say(f"{outcome.checkpoint}: step {outcome.step} of {outcome.steps}")

@@ -37,7 +37,7 @@ from curation.gpt3.evaluate import Encoding
 from curation.gpt3.finetune.heads import FineTuned, answers, with_head
 from curation.gpt3.finetune.inputs import Record, Rows, labels_of, read_task, rows_of
 from curation.gpt3.finetune.options import FineTuning, Task
-from curation.gpt3.log import Log
+from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3, build, empty
 from curation.gpt3.parallel import device_named, gradient_norm
 from curation.gpt3.sizes import Size
@@ -71,6 +71,7 @@ class _Job:
     dev: list[Rows]
     options: FineTuning
     out: Path
+    tell: Tell
 
     @property
     def steps(self) -> int:
@@ -93,6 +94,7 @@ def finetune(
     out: Path,
     options: FineTuning | None = None,
     encoding: Encoding | None = None,
+    tell: Tell = untold,
 ) -> Tuned:
     """Train the model in `start` further on the records in `train`, and score those in `dev`.
 
@@ -129,7 +131,7 @@ def finetune(
     model = _transferred(folder, state, options, device_named(options.device))
     tuned = with_head(model, task, len(labels), options.seed)
     optimizer = adamw(tuned.parameters(), WEIGHT_DECAY, BETAS)
-    job = _Job(tuned, optimizer, rows["train"], rows["dev"], options, out)
+    job = _Job(tuned, optimizer, rows["train"], rows["dev"], options, out, tell)
     ended, line = _run(job, config)
     cut = {name: sum(one.cut for one in of_file) for name, of_file in rows.items()}
     return Tuned(ended.step, job.steps, line["accuracy"], len(job.dev), cut,
@@ -222,10 +224,13 @@ def _run(job: _Job, config: dict[str, Any]) -> tuple[State, dict[str, Any]]:
         _load(folders[-1], job)
     last = min(job.steps, job.options.max_steps or job.steps)
     line: dict[str, Any] = {}
+    pace = Pace(job.tell, state.step, last)
+    pace(state.step, f"{len(job.train):,} examples")
     with Log(job.out, state.step, True, False) as log:
         while state.step < last:
             state, of_step = _step(job, state)
             log.write(of_step)
+            pace(state.step, f"loss {of_step['loss']:.3f}")
             if state.step % job.per_epoch == 0 or state.step == last:
                 line = {"step": state.step, "dev": development(job.tuned, job.dev)}
                 log.write(line)

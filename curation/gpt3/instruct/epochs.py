@@ -12,7 +12,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ from curation import draws
 from curation.errors import RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
+from curation.gpt3.instruct.options import RewardConfig, SftConfig
 from curation.gpt3.instruct.starting import resumed
-from curation.gpt3.log import Log
+from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.schedule import FINAL_SHARE
 from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON
 
@@ -48,6 +49,20 @@ class Job:
     max_steps: int | None
     checkpoint_every: int
     keep: int
+    tell: Tell = untold
+
+    @classmethod
+    def of(
+        cls,
+        options: SftConfig | RewardConfig,
+        out: Path,
+        config: dict[str, Any],
+        examples: int,
+        tell: Tell,
+    ) -> Job:
+        """The training that the options of a command ask for."""
+        named = {f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)}
+        return cls(out=out, config=as_json(config), examples=examples, tell=tell, **named)
 
     @property
     def steps(self) -> int:
@@ -159,9 +174,12 @@ def run(
     state = state or State(0, 0, 0, job.config)
     last = min(job.steps, job.max_steps or job.steps)
     line: dict[str, Any] | None = None
+    pace = Pace(job.tell, state.step, last)
+    pace(state.step, f"{job.examples:,} examples")
     with Log(job.out, state.step, True, False) as log:
         while state.step < last:
             state, line = _step(job, state, parameters, optimizer, terms)
+            pace(state.step, f"loss {line['loss']:.3f}")
             if state.step == job.steps:
                 line |= finish()
             log.write(line)

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import answer_log_probabilities
 from curation.gpt3.instruct.starting import resumed
-from curation.gpt3.log import Log
+from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import Ranks
 from curation.gpt3.validate import validated
@@ -83,6 +84,7 @@ class Work:
     out: Path
     config: dict[str, Any]
     watch: Callable[[int, Sequence[int]], float] | None = None
+    tell: Tell = untold
 
     @property
     def steps(self) -> int:
@@ -133,9 +135,12 @@ def train_ppo(work: Work) -> PpoResult:
     state = state or State(0, 0, 0, work.config)
     last = min(work.steps, work.options.max_steps or work.steps)
     validation: dict[str, float] = {}
+    pace, was = Pace(work.tell, state.step, last), ""
     with Log(work.out, state.step, True, False) as log:
         while True:
+            pace(state.step, f"{was}sampling {work.options.batch:,} answers")
             episodes, measured = _measured(work, state)
+            was = f"reward {measured['reward']:.3f}, KL {measured['kl']:.3f}, "
             ended = state.step >= last
             planned = state.step == work.steps or state.step % work.options.validate_every == 0
             if planned or ended:
@@ -149,7 +154,8 @@ def train_ppo(work: Work) -> PpoResult:
                     _save(work, optimizers, state)
             if ended:
                 break
-            state, line = _step(work, optimizers, state, episodes)
+            told = partial(_told, pace, state.step, was)
+            state, line = _step(work, optimizers, state, episodes, told)
             log.write({**line, **measured})
     return PpoResult(
         state.step,
@@ -160,6 +166,10 @@ def train_ppo(work: Work) -> PpoResult:
         validation,
         checkpoint.steps(work.out)[-1],
     )
+
+
+def _told(pace: Pace, step: int, was: str, text: str) -> None:
+    pace(step, was + text)
 
 
 def _measured(work: Work, state: State) -> tuple[Episodes, dict[str, Any]]:
@@ -216,14 +226,15 @@ def _explosion(work: Work, state: State, kl: float) -> str:
 
 
 def _step(
-    work: Work, optimizers: _Optimizers, state: State, episodes: Episodes
+    work: Work, optimizers: _Optimizers, state: State, episodes: Episodes, tell: Tell
 ) -> tuple[State, dict[str, Any]]:
     """One pass over the step's minibatches: the state after it, and its line for the log."""
     started = time.monotonic()
     warm = min(1.0, 0.1 + 0.9 * state.step / WARMUP_STEPS)
     window, sums = state.window, dict.fromkeys(("policy", "value", "pretrain", "clipped"), 0.0)
     norms = []
-    for rows in minibatches_of(len(episodes.batch), work.options):
+    for number, rows in enumerate(minibatches_of(len(episodes.batch), work.options), 1):
+        tell(f"update {number} of {work.options.minibatches}")
         part = episodes.rows(rows)
         windows = _windows(work, window, len(part.batch))
         window += len(windows)

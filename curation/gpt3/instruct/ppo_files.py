@@ -18,6 +18,7 @@ from curation.gpt3.instruct.ppo import Networks, PpoResult, Work, train_ppo
 from curation.gpt3.instruct.reward import load_reward
 from curation.gpt3.instruct.sft import settings
 from curation.gpt3.instruct.starting import Start, model_of, need_same_tokens, opened
+from curation.gpt3.log import Tell, untold
 from curation.gpt3.parallel import device_named
 from curation.kernels import bpe
 
@@ -30,6 +31,7 @@ def ppo(
     pretrain: Path | None = None,
     options: PpoConfig | None = None,
     encoding: Encoding | None = None,
+    tell: Tell = untold,
 ) -> PpoResult:
     """Train the SFT model in `path` by the reward model in `reward` on the prompts in a file.
 
@@ -77,6 +79,7 @@ def ppo(
             out,
             as_json(config),
             _watched(options, coder, rows),
+            tell,
         )
     )
 

@@ -39,6 +39,7 @@ from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.sequences import Batch, batch_of
 from curation.gpt3.instruct.sft import settings
 from curation.gpt3.instruct.starting import Start, model_of, opened
+from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.parallel import device_named
 from curation.gpt3.sizes import Size
@@ -103,6 +104,7 @@ def reward(
     demonstrations: Path | None = None,
     held_out: Path | None = None,
     encoding: Encoding | None = None,
+    tell: Tell = untold,
 ) -> RewardResult:
     """Train a reward model from the model in `path` on the rankings in a file.
 
@@ -140,7 +142,7 @@ def reward(
         "data": store.sha256(str(rankings)),
         "demonstrations": store.sha256(str(demonstrations)) if demonstrations else None,
     }
-    outcome, model = train_reward(start, examples, out, options, config, shown)
+    outcome, model = train_reward(start, examples, out, options, config, shown, tell)
     right, pairs = accuracy(model, others, start.end_of_text)
     return RewardResult(outcome, who, right / pairs if pairs else None, pairs)
 
@@ -152,6 +154,7 @@ def train_reward(
     options: RewardConfig,
     config: dict[str, Any],
     demonstrations: Sequence[Tokens] = (),
+    tell: Tell = untold,
 ) -> tuple[epochs.Outcome, RewardModel]:
     """As `reward`, on answers that are tokens already."""
     device = device_named(options.device)
@@ -174,18 +177,7 @@ def train_reward(
             model.offset.sub_(mean)
         return {"demonstrations_reward_before": mean}
 
-    job = epochs.Job(
-        out,
-        epochs.as_json(config),
-        len(examples),
-        options.epochs,
-        options.batch,
-        options.learning_rate,
-        options.seed,
-        options.max_steps,
-        options.checkpoint_every,
-        options.keep,
-    )
+    job = epochs.Job.of(options, out, config, len(examples), tell)
     return epochs.run(job, model, terms, finish), model
 
 

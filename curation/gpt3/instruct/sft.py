@@ -23,6 +23,7 @@ from curation.gpt3.instruct.data import Encoding, Tokens, read_demonstrations
 from curation.gpt3.instruct.options import SftConfig
 from curation.gpt3.instruct.sequences import batch_of
 from curation.gpt3.instruct.starting import Start, model_of, opened
+from curation.gpt3.log import Tell, untold
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
@@ -38,6 +39,7 @@ def sft(
     out: Path,
     options: SftConfig | None = None,
     encoding: Encoding | None = None,
+    tell: Tell = untold,
 ) -> epochs.Outcome:
     """Train the model in `path` on the demonstrations in a file, keeping log and checkpoints in
     `out`.
@@ -61,7 +63,7 @@ def sft(
         "from": start.identity(),
         "data": store.sha256(str(demonstrations)),
     }
-    return train_sft(start, examples, out, options, config)
+    return train_sft(start, examples, out, options, config, tell)
 
 
 def settings(options: Any) -> dict[str, Any]:
@@ -70,7 +72,12 @@ def settings(options: Any) -> dict[str, Any]:
 
 
 def train_sft(
-    start: Start, examples: Sequence[Tokens], out: Path, options: SftConfig, config: dict[str, Any]
+    start: Start,
+    examples: Sequence[Tokens],
+    out: Path,
+    options: SftConfig,
+    config: dict[str, Any],
+    tell: Tell = untold,
 ) -> epochs.Outcome:
     """As `sft`, on demonstrations that are tokens already."""
     device = device_named(options.device)
@@ -85,18 +92,7 @@ def train_sft(
             loss = answer_loss(model, part, start.end_of_text, device)
             yield loss * (count / total), {"tokens": count}
 
-    job = epochs.Job(
-        out,
-        epochs.as_json(config),
-        len(examples),
-        options.epochs,
-        options.batch,
-        options.learning_rate,
-        options.seed,
-        options.max_steps,
-        options.checkpoint_every,
-        options.keep,
-    )
+    job = epochs.Job.of(options, out, config, len(examples), tell)
     return epochs.run(job, model, terms, dict)
 
 

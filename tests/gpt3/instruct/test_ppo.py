@@ -221,8 +221,14 @@ def test_a_reward_is_found_and_logged(make_shards: MakeShards, tmp_path: Path) -
     options = replace(
         OPTIONS, episodes=16 * 24, pretrain_weight=0.1, learning_rate=1e-2, max_kl=1000.0
     )
-    result = train_ppo(replace(work(tmp_path, options, make_shards()), watch=lambda n, a: n + 0.5))
+    told: list[str] = []
+    asked = replace(work(tmp_path, options, make_shards()), tell=told.append)
+    result = train_ppo(replace(asked, watch=lambda n, a: n + 0.5))
     log = lines(tmp_path)
+    assert told[0] == "step 0 of 24: sampling 16 answers"
+    updates = [text for text in told if text.startswith("step 3 of 24: reward ")]
+    assert len(updates) == 1 + options.minibatches
+    assert "update 1 of" in updates[1]
     steps = [line for line in log if "policy_loss" in line]
     assert [line["step"] for line in steps] == list(range(1, 25))
     assert [line["episodes"] for line in steps[:2]] == [16, 32]

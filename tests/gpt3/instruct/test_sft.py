@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -43,7 +44,12 @@ def test_it_learns_and_says_what_it_is(
 ) -> None:
     shown = write_lines("d.jsonl", *ROWS)
     options = replace(OPTIONS, epochs=30, dropout=0.0, separator="\\n")
-    outcome = sft(make_checkpoint(), shown, tmp_path / "sft", options, encoding)
+    told: list[str] = []
+    outcome = sft(make_checkpoint(), shown, tmp_path / "sft", options, encoding, told.append)
+    assert len(told) == 61
+    assert told[0].startswith("step 0 of 60: ")
+    assert re.fullmatch(r"step 30 of 60: loss \d\.\d{3}, about \d+ s left", told[30])
+    assert re.fullmatch(r"step 60 of 60: loss \d\.\d{3}", told[60])
     log = [json.loads(line) for line in (tmp_path / "sft/log.jsonl").read_text().splitlines()]
     assert (outcome.step, outcome.steps, len(log)) == (60, 60, 60)
     assert log[-1]["loss"] < log[0]["loss"] / 4
