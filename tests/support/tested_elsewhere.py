@@ -45,6 +45,7 @@ TESTED_ELSEWHERE = {
     "cli/study/prompt.py": "gpt3/test_prompts.py",
     "cli/status.py": "inspect/evidence/test_status.py",
     "cli/try_.py": "cli/test_try.py",
+    "cli/tune/demonstrations.py": "gpt3/instruct/test_substitutes.py",
     "cli/tune/rank.py": "cli/tune/test_ppo.py",
     "cli/tune/reward.py": "cli/tune/test_ppo.py",
     "cli/tune/sft.py": "cli/tune/test_ppo.py",
