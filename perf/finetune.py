@@ -11,7 +11,7 @@ the premise of 4? Nothing in it can be learnt by words alone, and no text has a 
    the median word; `order` calls a text of two kinds of words in turn right where its mean log probability
    is above the median, half of the texts being shuffled.
 
-The model is smaller than `tiny`: 2 layers, width 64, 14 tokens. One thread. Each seed's figures are
+The model is smaller than `tiny`: 2 layers, width 128, 14 tokens. One thread. Each seed's figures are
 kept in OUT/seed-N.json; --only N makes those of one, so that seeds can run beside each other.
 """
 
@@ -41,12 +41,12 @@ MARK = WORDS + 1
 RUN = 4  # words of a premise
 TEXT = 8  # words of a text, without marks
 LAYERS = 2
-SIZE = Size("planted", LAYERS, 64, 4, 18 * 32, 3e-3, ramp_tokens=0, context=18,
+SIZE = Size("planted", LAYERS, 128, 4, 18 * 32, 1e-3, ramp_tokens=0, context=18,
             vocabulary=MARK + 1, attention=("dense",), weight_decay=0.01,
             second_beta=0.99)  # fmt: skip
-STEPS = 800
-SHOWN = (0, 50, 100, 200, 300, 400, 600, 800)
-TUNING = FineTuning(epochs=6, batch=32, learning_rate=2e-3, dropout=0.0, device="cpu")
+STEPS = 1200
+SHOWN = (0, 100, 200, 300, 400, 600, 900, 1200)
+TUNING = FineTuning(epochs=6, batch=32, learning_rate=5e-4, dropout=0.0, device="cpu")
 TRANSFERS = {"both layers": LAYERS, "1 layer": 1, "embeddings": 0, "nothing": -1}
 
 
@@ -115,7 +115,7 @@ def pretrain(out: Path, seed: int) -> Path:
     """Checkpoints at every step of SHOWN but 0."""
     tokens = STEPS * SIZE.batch_tokens
     shards = write_shards(out / "shards", seed, tokens + SIZE.context + 1)
-    options = Options(tokens=tokens, seed=seed, checkpoint_every=50, keep=100, device="cpu",
+    options = Options(tokens=tokens, seed=seed, checkpoint_every=100, keep=100, device="cpu",
                       warmup_tokens=50 * SIZE.batch_tokens, decay_tokens=2 * tokens,
                       validate_every=10**6)  # fmt: skip
     return train(shards, out / "model", SIZE, options).checkpoint

@@ -11,6 +11,7 @@ Cost: the log, and the order of the shards that are asked about.
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,14 @@ def vocabulary_beside(folder: Path, encoding: str, noted: str | None = None) -> 
         f"{encoding} expected in {folder} or beside it, the vocabulary that the model was trained "
         "with; copy it there from its shards"
     )
+
+
+def copy_vocabulary(folder: Path, encoding: str, noted: str | None, out: Path) -> None:
+    """Put the file of a checkpoint's vocabulary, where it has one, beside those made from it."""
+    file = vocabulary_beside(folder, encoding, noted)
+    if file != encoding and not (out / encoding).exists():
+        out.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, out / encoding)
 
 
 def _checkpoints(path: Path) -> list[Path]:

@@ -14,7 +14,13 @@ import pytest
 from curation.errors import InputError
 from curation.gpt3.data import windows
 from curation.gpt3.display import losses
+from curation.gpt3.finetune.evaluate import evaluate_tuned
+from curation.gpt3.finetune.options import FineTuning
+from curation.gpt3.finetune.train import finetune
 from curation.gpt3.generate import generate, load_checkpoint
+from curation.gpt3.instruct.options import SftConfig
+from curation.gpt3.instruct.reward import reward
+from curation.gpt3.instruct.sft import sft
 from curation.gpt3.options import Options
 from curation.gpt3.shards import open_shards
 from curation.gpt3.sizes import Size
@@ -110,6 +116,34 @@ def test_a_model_keeps_its_vocabulary_and_writes_with_it(size: Size, tmp_path: P
     (moved / vocabularies.stored_name(LEARNED, "a.json")).unlink()
     with pytest.raises(InputError, match=r"vocabulary-.*\.json expected in .* or beside it"):
         load_checkpoint(moved)
+
+
+def test_a_model_of_its_own_vocabulary_can_be_tuned(size: Size, tmp_path: Path) -> None:
+    encoding = str(vocabulary(tmp_path / "v"))
+    asked = Options(max_steps=2, encoding=encoding)
+    train(nanogpt(tmp_path / "nano"), tmp_path / "model", replace(size, context=32), asked)
+    shutil.rmtree(tmp_path / "v")
+    name = vocabularies.stored_name(LEARNED, "a.json")
+
+    def lines(file: str, *rows: dict[str, object]) -> Path:
+        path = tmp_path / file
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        return path
+
+    shown = lines("shown.jsonl", {"prompt": "the tide", "response": "turns"})
+    sft(tmp_path / "model", shown, tmp_path / "sft", SftConfig(epochs=1))
+    ranked = {"prompt": "the tide", "responses": ["turns", "late"], "ranking": [1, 2], "by": "me"}
+    reward(tmp_path / "sft", lines("ranked.jsonl", ranked), tmp_path / "reward")
+    labelled = [{"text": "the boats turn", "label": "a"}, {"text": "a table", "label": "b"}]
+    task = lines("task.jsonl", *labelled)
+    options = FineTuning(epochs=1)
+    finetune(tmp_path / "model", "classify", task, task, tmp_path / "tuned", options)
+    shutil.rmtree(tmp_path / "model")
+    for folder in ("sft", "reward", "tuned"):
+        assert (tmp_path / folder / name).read_bytes() == LEARNED
+    assert generate(tmp_path / "sft", "the tide", 3).startswith("the tide")
+    [row] = evaluate_tuned(tmp_path / "tuned", [task])
+    assert row["examples"] == 2
 
 
 def test_bits_per_byte_count_the_bytes_of_the_text(size: Size, tmp_path: Path) -> None:

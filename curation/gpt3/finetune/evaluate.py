@@ -13,7 +13,7 @@ from curation.gpt3.evaluate import Encoding
 from curation.gpt3.evaluation.metrics import share
 from curation.gpt3.finetune.heads import answers
 from curation.gpt3.finetune.inputs import read_task, rows_of
-from curation.gpt3.finetune.train import KIND, load_tuned, newest
+from curation.gpt3.finetune.train import KIND, load_tuned, newest, own_encoding
 from curation.gpt3.parallel import device_named
 
 
@@ -31,10 +31,9 @@ def evaluate_tuned(
     say: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Accuracy with its 95 % interval of the model in `path` on each file of its task."""
-    from curation.kernels import bpe
-
-    tuned, state = load_tuned(newest(path), device_named(device))
-    encoding = encoding or bpe.encoding(str(state.config["encoding"]))
+    folder = newest(path)
+    tuned, state = load_tuned(folder, device_named(device))
+    encoding = encoding or own_encoding(state, folder)
     task, labels, size = tuned.task, state.config["labels"], state.size
     results = []
     for file in files:

@@ -40,6 +40,7 @@ from curation.gpt3.finetune.options import FineTuning, Task
 from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3, build, empty
 from curation.gpt3.parallel import device_named, gradient_norm
+from curation.gpt3.positions import NOTED, copy_vocabulary, vocabulary_beside
 from curation.gpt3.sizes import Size
 from curation.gpt3.update import MICRO_TOKENS, adamw, seed_dropout, take_step
 from curation.shown import brief
@@ -111,7 +112,7 @@ def finetune(
             f"{folder} is of another family (`curation tune {brief(kind)}`); a checkpoint of "
             "`curation train` expected"
         )
-    encoding = encoding or _encoding(state, folder)
+    encoding = encoding or own_encoding(state, folder, out)
     size = replace(state.size, dropout=options.dropout)
     records = {"train": read_task(train, task), "dev": read_task(dev, task)}
     labels = labels_of(records["train"], task)
@@ -178,13 +179,16 @@ def newest(path: Path) -> Path:
     return folders[-1]
 
 
-def _encoding(state: State, folder: Path) -> Encoding:
+def own_encoding(state: State, folder: Path, out: Path | None = None) -> Encoding:
+    """The encoding of a checkpoint; the file of its vocabulary is put into `out`."""
     from curation.kernels import bpe
 
-    name = state.config.get("encoding")
+    name, noted = state.config.get("encoding"), state.config.get(NOTED)
     if not isinstance(name, str):
         raise InputError(f"{folder / 'state.json'}: encoding expected in its config")
-    encoding: Encoding = bpe.encoding(name)
+    if out is not None:
+        copy_vocabulary(folder, name, noted, out)
+    encoding: Encoding = bpe.encoding(vocabulary_beside(folder, name, noted))
     return encoding
 
 

@@ -33,7 +33,6 @@ from curation.gpt3.instruct.sampling import sample_answers
 from curation.gpt3.instruct.starting import model_of, opened
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
-from curation.kernels import bpe
 
 ROUNDS = 4  # how often K answers are sampled until K different ones are there
 
@@ -81,7 +80,7 @@ def open_sampler(
 ) -> Sampler:
     """The sampler of the model in `path`, from any step but the reward model's."""
     start = opened(path, "", "sft", "ppo")
-    coder = start.coder(encoding or bpe.encoding(start.encoding))
+    coder = start.coder(encoding)
     torch_device = device_named(device)
     return Sampler(model_of(start, torch_device), coder, count, max_tokens, temperature, seed)
 

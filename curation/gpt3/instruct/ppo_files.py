@@ -20,7 +20,6 @@ from curation.gpt3.instruct.sft import settings
 from curation.gpt3.instruct.starting import Start, model_of, need_same_tokens, opened
 from curation.gpt3.log import Tell, untold
 from curation.gpt3.parallel import device_named
-from curation.kernels import bpe
 
 
 def ppo(
@@ -43,7 +42,7 @@ def ppo(
     start, judge = opened(path, "sft", "ppo", ""), opened(reward, "reward")
     need_same_tokens(start, judge, "the reward model")
     shards, train = _shards(start, pretrain, options)
-    coder = start.coder(encoding or bpe.encoding(start.encoding))
+    coder = start.coder(encoding)
     rows = read_prompts(prompts)
     # One more token: the end-of-text that the reward model reads after an answer that was cut off.
     room = options.max_tokens + 1
@@ -68,6 +67,7 @@ def ppo(
         "data": store.sha256(str(prompts)),
         "shards": None if shards is None else shards.digest(),
     }
+    start.give_vocabulary(out, encoding)
     return train_ppo(
         Work(
             networks,

@@ -43,7 +43,6 @@ from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.parallel import device_named
 from curation.gpt3.sizes import Size
-from curation.kernels import bpe
 
 
 class RewardModel(nn.Module):
@@ -113,7 +112,7 @@ def reward(
     """
     options = options or RewardConfig()
     start = opened(path, "", "sft", "ppo")
-    coder = start.coder(encoding or bpe.encoding(start.encoding))
+    coder = start.coder(encoding)
 
     def compared(file: Path) -> tuple[list[Compared], list[str]]:
         rows = read_rankings(file)
@@ -142,6 +141,7 @@ def reward(
         "data": store.sha256(str(rankings)),
         "demonstrations": store.sha256(str(demonstrations)) if demonstrations else None,
     }
+    start.give_vocabulary(out, encoding)
     outcome, model = train_reward(start, examples, out, options, config, shown, tell)
     right, pairs = accuracy(model, others, start.end_of_text)
     return RewardResult(outcome, who, right / pairs if pairs else None, pairs)

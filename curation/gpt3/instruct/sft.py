@@ -27,7 +27,6 @@ from curation.gpt3.log import Tell, untold
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
-from curation.kernels import bpe
 
 # What changes neither weights nor losses but where a run stops, and how often it is kept.
 FREE = ("max_steps", "checkpoint_every", "keep", "device", "micro_batch")
@@ -50,7 +49,7 @@ def sft(
     options = options or SftConfig()
     start = opened(path, "", "sft")
     separator = options.separator.replace("\\n", "\n")
-    coder = start.coder(encoding or bpe.encoding(start.encoding), separator)
+    coder = start.coder(encoding, separator)
     rows = read_demonstrations(demonstrations)
     examples = [coder.answered(row.prompt, row.response, row.where) for row in rows]
     config = {
@@ -63,6 +62,7 @@ def sft(
         "from": start.identity(),
         "data": store.sha256(str(demonstrations)),
     }
+    start.give_vocabulary(out, encoding)
     return train_sft(start, examples, out, options, config, tell)
 
 

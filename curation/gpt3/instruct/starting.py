@@ -18,7 +18,9 @@ from curation.errors import InputError, RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.instruct.data import Coder, Encoding
 from curation.gpt3.model import GPT3, empty
+from curation.gpt3.positions import NOTED, copy_vocabulary, vocabulary_beside
 from curation.gpt3.sizes import Size
+from curation.kernels import bpe
 from curation.shown import brief
 
 
@@ -38,12 +40,25 @@ class Start:
         """sha256 of the weights."""
         return str(store.sha256(str(self.folder / "model.safetensors")))
 
-    def coder(self, encoding: Encoding, separator: str | None = None) -> Coder:
-        """Texts to tokens for this model; `separator` where its checkpoint names none."""
+    def coder(self, encoding: Encoding | None = None, separator: str | None = None) -> Coder:
+        """Texts to tokens for this model. `encoding` stands in for its own, `separator` for the one
+        that its checkpoint names.
+        """
         chosen = self.separator if separator is None else separator
+        if encoding is None:
+            encoding = bpe.encoding(
+                vocabulary_beside(self.folder, self.encoding, self.config.get(NOTED))
+            )
         return Coder(
             encoding, self.end_of_text, "\n" if chosen is None else chosen, self.size.context
         )
+
+    def give_vocabulary(self, out: Path, encoding: Encoding | None) -> None:
+        """Put the vocabulary's file, where the model has one of its own, beside the checkpoints in
+        `out`; nothing where `encoding` stands in for it.
+        """
+        if encoding is None:
+            copy_vocabulary(self.folder, self.encoding, self.config.get(NOTED), out)
 
 
 def newest(path: Path) -> Path:
