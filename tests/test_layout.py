@@ -27,6 +27,7 @@ ORDER = (
     "keys",
     "version",
     "compiler",
+    "interrupts",
     "digests",
     "blocks",
     "draws",
@@ -56,7 +57,7 @@ ORDER = (
 NARROW = {
     "blocks": (),
     "kernels": ("errors",),
-    "engine": ("shown", "errors", "compiler", "store"),
+    "engine": ("shown", "errors", "compiler", "interrupts", "store"),
     "gpt3": ("shown", "errors", "keys", "kernels", "draws", "store"),
 }
 GPT3_USERS = ("gpt3", "cli")

@@ -10,12 +10,16 @@ import contextlib
 import os
 import signal
 import sys
+import threading
+import time
+from types import FrameType
 from typing import Any
 
 import click
 
 from curation.cli.lazy import LazyGroup, Sections
 from curation.errors import CurationError, system_sentence
+from curation.interrupts import task_runs
 from curation.shown import masked, printable
 from curation.version import __version__
 
@@ -83,14 +87,66 @@ COMMANDS = [name for rows in SECTIONS.values() for name in rows]
 
 
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+CLEANING_S = 3.0
+IMPORTING_S = 2.0
 
 
-def _interrupt(number: int, frame: Any) -> None:
-    """ctrl-C, a scheduler's SIGTERM and a closed terminal end a command alike. What comes while it
-    cleans up is ignored."""
-    for other in INTERRUPTS:
-        signal.signal(other, signal.SIG_IGN)
-    raise KeyboardInterrupt(number)
+class _Interrupt:
+    """ctrl-C, a scheduler's SIGTERM and a closed terminal end a command alike.
+
+    What comes while it cleans up is ignored. A later one counts: a library that calls Python may
+    have swallowed the first. Inside an import it waits for its end, two seconds at most: there, what
+    is raised can end the process, or become another error.
+    """
+
+    def __init__(self) -> None:
+        self._raised = -CLEANING_S
+        self._asked: float | None = None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if now - self._raised < CLEANING_S:
+            return
+        self._asked = self._asked or now
+        if now - self._asked < IMPORTING_S and _is_importing(frame):
+            again = threading.Timer(0.05, _send_to_main, [number])
+            again.daemon = True
+            again.start()
+            return
+        self._raised, self._asked = now, None
+        raise KeyboardInterrupt(number)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a frame is inside an import, or inside Numba's loading of a compiled function."""
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file.startswith("<frozen importlib") or "llvmlite" in file:
+            return True
+        frame = frame.f_back
+    return False
+
+
+def _send_to_main(number: int) -> None:
+    """Send a signal to the main thread, which it wakes where that waits."""
+    signal.pthread_kill(threading.main_thread().ident or 0, number)
+
+
+def _interrupt_of(error: BaseException | None) -> int | None:
+    """The number of the signal that an error comes from, if any. Where it is raised in the midst of
+    a library or a class, Python makes another error of it."""
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt):
+            return error.args[0] if error.args else signal.SIGINT
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _say_interrupted() -> None:
+    for number in INTERRUPTS:
+        signal.signal(number, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        click.echo("\nInterrupted. What finished is kept: run the same command to go on.", err=True)
 
 
 def _close_stdout() -> None:
@@ -105,9 +161,30 @@ class Commands(LazyGroup):
 
     def invoke(self, ctx: click.Context) -> Any:
         before = {number: signal.getsignal(number) for number in INTERRUPTS}
+        interrupt = _Interrupt()
         for number, handler in before.items():
             if handler in (signal.SIG_DFL, signal.default_int_handler):  # nohup ignores one
-                signal.signal(number, _interrupt)
+                signal.signal(number, interrupt)
+        try:
+            return self._in_sentences(ctx)
+        except BrokenPipeError:  # `curation ... | head`: who read it has enough
+            _close_stdout()
+            before = {}
+            ctx.exit(128 + signal.SIGPIPE)
+        except BaseException as error:
+            if (interrupted := _interrupt_of(error)) is None:
+                raise
+            before = {}
+            _say_interrupted()
+            if task_runs():
+                os._exit(128 + interrupted)
+            ctx.exit(128 + interrupted)
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _in_sentences(self, ctx: click.Context) -> Any:
+        """Run the command. What it raises for the person who called it is one sentence."""
         try:
             return super().invoke(ctx)
         except CurationError as error:
@@ -116,10 +193,8 @@ class Commands(LazyGroup):
             shown = printable(masked(error.message), keep="\n")
             error.message = shown  # type: ignore[misc]  # final in click's own words
             raise
-        except BrokenPipeError:  # `curation ... | head`: who read it has enough
-            _close_stdout()
-            before = {}
-            ctx.exit(128 + signal.SIGPIPE)
+        except BrokenPipeError:
+            raise
         except OSError as error:
             raise click.ClickException(printable(masked(system_sentence(error)))) from error
         except Exception as error:
@@ -129,16 +204,6 @@ class Commands(LazyGroup):
             raise click.ClickException(
                 f"{first}. If a file of a run is damaged, `curation check RUN` names it"
             ) from error
-        except KeyboardInterrupt as error:
-            with contextlib.suppress(OSError):  # the terminal may be gone
-                click.echo(
-                    "\nInterrupted. What finished is kept: run the same command to go on.", err=True
-                )
-            before = {}
-            ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 @click.group(

@@ -228,11 +228,12 @@ def _start_workers(paths: Sequence[str], workers: int | None) -> None:
     """Start what workers are forked from, before what takes long to import; not where the files are
     too few and small to need workers (`pipeline/engines.py`)."""
     from curation.engine import forkserver
-    from curation.readers.formats import guess_format
+    from curation.readers.formats import guess_format, text_size
 
     with contextlib.suppress(OSError, CurationError):  # said later, where they are read
         are_plain = all(guess_format(path) in ("table", "text") for path in paths)
-        if are_plain and sum(map(os.path.getsize, paths)) < forkserver.INLINE_BYTES:
+        size = sum(text_size(path, os.path.getsize(path)) for path in paths)
+        if are_plain and size < forkserver.INLINE_BYTES:
             return
     if workers != 1:
         forkserver.start()

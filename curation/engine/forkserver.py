@@ -11,11 +11,11 @@ import contextlib
 import multiprocessing
 import signal
 import tempfile
-import threading
 from collections.abc import Iterator
 from multiprocessing import forkserver, resource_tracker
 
 from curation.errors import CurationError
+from curation.interrupts import put_off
 
 CONTEXT = multiprocessing.get_context("forkserver")
 INLINE_BYTES = 20_000_000  # of text, below which workers take longer to start than they save
@@ -49,19 +49,9 @@ def no_interrupt() -> Iterator[None]:
     What interrupts the parent meanwhile counts at the block's end. The mask is for the children:
     the parent may have other threads that take the signal.
     """
-    came: list[int] = []
-    main = threading.current_thread() is threading.main_thread()
-    handlers = {
-        number: signal.signal(number, lambda number, _: came.append(number))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        if main and callable(signal.getsignal(number))
-    }
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for interrupt in came:
-            signal.raise_signal(interrupt)
+    with put_off():
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)

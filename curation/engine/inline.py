@@ -6,52 +6,65 @@ that worker processes take to start.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
-from types import TracebackType
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from curation.engine.base import Progress, silent, task_error
 from curation.engine.local import LocalEngine
 from curation.engine.tasks import measured
+from curation.interrupts import TASKS, put_off
 
 T = TypeVar("T")
 R = TypeVar("R")
+END_S = 3.0  # that an interrupted task has to end by itself
 
 
 class InlineEngine(LocalEngine):
-    """`map` without worker processes: in the order of the items, up to the first that fails."""
+    """`map` without worker processes: in the order of the items, up to the first that fails.
+
+    Tasks run in a thread, since interrupts reach only the main one: an exception in the midst of
+    Numba or DuckDB could be lost there, or end the process.
+    """
 
     def __init__(self, memory_gb: float = 2.0, progress: Progress = silent) -> None:
         self._set_up(1, memory_gb, progress)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
-        results = []
-        for item in items:
-            with _Item(label, item):
-                result, cost = measured(task, item)
-            results.append(result)
-            self.observe(label, item, result, cost)
-            self.progress(label, len(results), len(items))
+        ended: SimpleQueue[Any] = SimpleQueue()
+        stop = threading.Event()
+
+        def work() -> None:
+            for item in items:
+                if stop.is_set():
+                    return
+                try:
+                    ended.put(measured(task, item))
+                except BaseException as error:  # noqa: BLE001  # raised again by who waits
+                    ended.put(error)
+                    return
+
+        thread = threading.Thread(target=work, name=TASKS, daemon=True)
+        results: list[R] = []
+        try:
+            with put_off():
+                thread.start()
+            for item in items:
+                outcome = ended.get()
+                if isinstance(outcome, Exception):
+                    raise task_error(label, item, outcome) from outcome
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                result, cost = outcome
+                results.append(result)
+                self.observe(label, item, result, cost)
+                self.progress(label, len(results), len(items))
+        except KeyboardInterrupt:
+            stop.set()
+            thread.join(END_S)
+            raise
         return results
 
     map_here = map
-
-
-class _Item:
-    """A block whose error, whatever a task raises, becomes the one sentence about its item."""
-
-    def __init__(self, label: str, item: Any) -> None:
-        self._label, self._item = label, item
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, Exception):
-            raise task_error(self._label, self._item, error) from error

@@ -44,7 +44,7 @@ from curation.engine.sorting import part_runs, reduce_part
 from curation.engine.tasks import TURN_S, Observe, run_stored, unobserved
 from curation.errors import RunError, TaskError
 from curation.store import process_alive
-from curation.store.query import connect, create_view, sorted_rows
+from curation.store.query import connect, create_view, interrupts_end, sorted_rows
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -162,10 +162,11 @@ class LocalEngine:
         order = [*([partition_by] if partition_by else []), *sort_by]
         self._connection = self._connection or connect(self._spill, self.memory_gb, self.workers)
         try:
-            for name, table in tables.items():
-                create_view(self._connection, name, table)
-            reader = sorted_rows(self._connection, query, columns, order)
-            parts = list(write_parts(reader, out, schema, digest, partition_by))
+            with interrupts_end(self._connection):
+                for name, table in tables.items():
+                    create_view(self._connection, name, table)
+                reader = sorted_rows(self._connection, query, columns, order)
+                parts = list(write_parts(reader, out, schema, digest, partition_by))
         finally:
             for name in tables:
                 self._connection.execute(f'DROP VIEW IF EXISTS "{name}"')

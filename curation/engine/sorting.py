@@ -13,7 +13,7 @@ from typing import Any
 import pyarrow as pa
 
 from curation.engine.base import Reduce, runs
-from curation.store.query import connect, sorted_rows
+from curation.store.query import connect, interrupts_end, sorted_rows
 
 EMIT_BYTES = 64 << 20
 
@@ -57,8 +57,9 @@ def reduce_part(
     """`reduce(part, rows)`, the rows of all runs of a part streamed in the order of `sort_by`."""
     connection = connect(spill, memory_gb, 1)
     try:
-        connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches))
-        reader = sorted_rows(connection, "SELECT * FROM rows", schema.names, sort_by)
-        return reduce(part, (batch.cast(schema) for batch in reader))
+        with interrupts_end(connection):
+            connection.register("rows", pa.RecordBatchReader.from_batches(schema, batches))
+            reader = sorted_rows(connection, "SELECT * FROM rows", schema.names, sort_by)
+            return reduce(part, (batch.cast(schema) for batch in reader))
     finally:
         connection.close()

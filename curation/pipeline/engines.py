@@ -13,21 +13,23 @@ from curation import store
 from curation.engine.base import Engine, Progress, silent
 from curation.engine.forkserver import INLINE_BYTES
 from curation.errors import CurationError
+from curation.readers.formats import text_size
 from curation.recipe.tables import Dataset, Recipe
 from curation.stages.extract.inputs import input_format
 
 
 def input_size(recipe: Recipe) -> int:
-    """Bytes of all that a recipe reads. At least `INLINE_BYTES` where anything is at an address, and
+    """About how many bytes of text a recipe reads. At least `INLINE_BYTES` where anything is at an address, and
     where pages are read, which one process takes long for."""
     size = 0
     for dataset in recipe.dataset:
         if dataset.crawls or dataset.urls:
             return INLINE_BYTES
         for file in _found(dataset.files):
-            size += file.size if _is_plain(dataset, file) else INLINE_BYTES
+            plain = _is_plain(dataset, file)
+            size += text_size(file.name, file.size) if plain else INLINE_BYTES
     benchmarks = recipe.decontaminate.benchmarks if "decontaminate" in recipe.stages else ()
-    return size + sum(file.size for file in _found(benchmarks))
+    return size + sum(text_size(file.name, file.size) for file in _found(benchmarks))
 
 
 def _found(paths: Iterable[str]) -> Iterator[store.File]:

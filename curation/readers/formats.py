@@ -9,6 +9,7 @@ from curation.errors import InputError
 Format = Literal["archive", "mediawiki", "wikimedia-html", "table", "text"]
 
 _PACKED = (".gz", ".bz2", ".zst", ".open")
+_UNPACKED = 4  # times as long, about, is text that is packed
 _HTML_DUMP = "-enterprise-html"  # enwiki-NS0-20240101-ENTERPRISE-HTML.json.tar.gz
 _KINDS: dict[Format, tuple[str, ...]] = {
     "archive": (".warc", ".wet", ".arc", ".wat"),
@@ -16,6 +17,15 @@ _KINDS: dict[Format, tuple[str, ...]] = {
     "table": (".parquet", ".arrow", ".jsonl", ".ndjson", ".json"),
     "text": (".txt", ".md"),
 }
+
+
+def text_size(name: str, size: int) -> int:
+    """About how many bytes of text a file of `size` bytes holds, by its name.
+
+    >>> text_size("a.jsonl", 100), text_size("a.jsonl.gz", 100), text_size("a.parquet", 100)
+    (100, 400, 400)
+    """
+    return _UNPACKED * size if name.lower().endswith((*_PACKED, ".parquet")) else size
 
 
 def is_archive(name: str) -> bool:

@@ -7,15 +7,17 @@ file systems of `store`.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
 import pyarrow as pa
 
+from curation.interrupts import put_off
 from curation.store.paths import is_remote
 from curation.store.tables import Table, dataset
 
@@ -52,6 +54,17 @@ def connect(spill: str, memory_gb: float, threads: int) -> Any:
         "enable_external_file_cache": False,
     }
     return duckdb.connect(config=settings)
+
+
+@contextlib.contextmanager
+def interrupts_end(connection: Any) -> Iterator[None]:
+    """In this block ctrl-C ends the query that runs, and is raised where the block ends.
+
+    Trap: raised inside DuckDB it reaches the caller as a RuntimeError, and while DuckDB reads rows
+    that Python yields it can end the process.
+    """
+    with put_off(connection.interrupt):
+        yield
 
 
 def create_view(connection: Any, name: str, table: Table) -> None:
@@ -115,7 +128,8 @@ def expression_values(expressions: Sequence[str], rows: pa.Table) -> pa.Table:
     connection.register("t", rows.append_column(_PLACE, place))
     values = ", ".join(f"(\n{text}\n) AS v{number}" for number, text in enumerate(expressions))
     try:
-        result = connection.sql(f'SELECT "{_PLACE}", {values} FROM t').to_arrow_table()
+        with interrupts_end(connection):
+            result = connection.sql(f'SELECT "{_PLACE}", {values} FROM t').to_arrow_table()
     except duckdb.Error as error:
         raise ValueError(_sentence(str(error))) from error
     if not result.column(0).combine_chunks().equals(place):

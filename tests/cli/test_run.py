@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import os
 import re
 import signal
@@ -17,7 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from curation import store
-from curation.cli import COMMANDS, main
+from curation.cli import COMMANDS, _Interrupt, _interrupt_of, main
 
 RECIPE = 'stages = ["extract", "dedup"]\n[[dataset]]\nname = "a"\nfiles = "in.jsonl"\n'
 
@@ -187,6 +188,7 @@ def test_a_full_disk_is_said_and_loses_nothing(
     ("number", "times", "code", "engine"),
     [
         (signal.SIGINT, 6, 130, "local"),
+        (signal.SIGINT, 6, 130, "inline"),
         (signal.SIGTERM, 1, 143, "local"),
         (signal.SIGHUP, 2, 129, "local"),
         pytest.param(signal.SIGINT, 3, 130, "spark", marks=[pytest.mark.slow, pytest.mark.spark]),
@@ -211,7 +213,7 @@ def test_an_interrupt_says_so_and_leaves_nothing(
             "run",
             f"{sample_folder}/recipe.toml",
             f"--out={out}",
-            f"--engine={engine}",
+            *(["--workers=1"] if engine == "inline" else [f"--engine={engine}"]),
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -233,7 +235,7 @@ def test_an_interrupt_says_so_and_leaves_nothing(
     assert "run the same command to go on" in said
     assert not re.search("Traceback|leaked|resource_tracker", said)
     assert not (out / "run.lock").exists()
-    if engine == "local":  # Spark's workers may still end
+    if engine != "spark":  # Spark's workers may still end
         assert not list(out.rglob(f"*{store.TEMPORARY}*"))
         assert os.listdir(temporary) == []
 
@@ -270,6 +272,31 @@ def test_ctrl_c_while_it_starts_says_so_and_nothing_else(
         assert "ForkServerProcess" not in said
     else:
         assert process.returncode == -signal.SIGINT, said
+
+
+def test_an_interrupt_in_an_import_waits_for_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow_to_import.py").write_text(
+        "import signal, time\nsignal.raise_signal(signal.SIGINT)\ntime.sleep(0.2)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = signal.signal(signal.SIGINT, _Interrupt())
+    try:
+        with pytest.raises(KeyboardInterrupt):  # noqa: PT012
+            importlib.import_module("slow_to_import")
+            time.sleep(5)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert "slow_to_import" in sys.modules
+
+
+def test_an_interrupt_is_known_in_the_error_that_a_library_makes_of_it() -> None:
+    for cause in (KeyboardInterrupt(signal.SIGTERM), KeyboardInterrupt()):
+        error = RuntimeError("Query interrupted")
+        error.__cause__ = cause
+        assert _interrupt_of(error) == (cause.args or (signal.SIGINT,))[0]
+    assert _interrupt_of(RuntimeError()) is None
 
 
 def test_init_writes_a_recipe_that_loads_and_never_over_another(tmp_path: Path) -> None:

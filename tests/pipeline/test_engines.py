@@ -30,6 +30,8 @@ def test_the_size_is_that_of_the_files_and_benchmarks(tmp_path: Path) -> None:
     stages = ["extract", "decontaminate"]
     assert input_size(recipe(stages, both, decontaminate=benchmarks)) == 123
     assert input_size(recipe(["extract"], both, decontaminate=benchmarks)) == 120
+    (tmp_path / "a.jsonl.gz").write_bytes(b"x" * 50)  # packed text is longer
+    assert input_size(recipe(["extract"], [*both, str(tmp_path / "a.jsonl.gz")])) == 320
     # What is not there is said by the plan.
     assert input_size(recipe(["extract"], [str(tmp_path / "none.jsonl")])) == 0
 
