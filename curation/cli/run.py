@@ -150,12 +150,14 @@ def execute(
     With `strict` it exits with code 3 where archives are damaged.
     """
     from curation.cli.progress import RunLine
-    from curation.compiler import load_no_extensions
+    from curation.compiler import load_without_extras
     from curation.errors import AlarmError
+    from curation.recipe.own import is_own
+
+    load_without_extras(pandas=engine == "spark" or any(map(is_own, recipe.filter.signals)))
     from curation.pipeline import line
     from curation.stages.extract import stage as extract
 
-    load_no_extensions()
     out = out.rstrip("/") or out
     if shards:
         if _share(shards, recipe, out, workers or 0, options):

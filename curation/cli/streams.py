@@ -140,14 +140,14 @@ def _page_archive(path: str, packing: str) -> str:
 def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
     """The recipe with what came from stdin in the run directory, so that the run can be looked at
     later. Raises RunError where nothing may be written there."""
+    path = click.get_current_context().meta.get("curation.stdin")
+    if path is None:
+        return recipe
     from curation import store
     from curation.api.files import local
     from curation.rundir import plan as plans
     from curation.rundir.directory import RunDirectory
 
-    path = click.get_current_context().meta.get("curation.stdin")
-    if path is None:
-        return recipe
     datasets = []
     place = ""
     for dataset in recipe.dataset:
@@ -170,14 +170,16 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
 
 def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     """Run a step in a directory that is gone afterwards, and write what it keeps as lines of JSON."""
+    from curation.compiler import load_without_extras
+    from curation.recipe.own import is_own
+
+    load_without_extras(pandas=any(map(is_own, recipe.filter.signals)))
     from curation import store
-    from curation.compiler import load_no_extensions
     from curation.errors import CurationError
     from curation.pipeline import line
     from curation.pipeline.engines import engine_for, input_size
     from curation.recipe.line import DECIDING
 
-    load_no_extensions()
     # A page of stdin is one file, however long pages take otherwise.
     stdin = click.get_current_context().meta.get("curation.stdin")
     alone = stdin is not None and [file for d in recipe.dataset for file in d.files] == [stdin]

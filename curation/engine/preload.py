@@ -6,10 +6,11 @@ Importing this module is its whole purpose. Only the fork server imports it, onc
 
 from __future__ import annotations
 
-from numba.core.registry import cpu_target
+from curation.compiler import load_without_extras
 
-from curation.compiler import load_no_extensions
+load_without_extras(pandas=True)  # a signal of the user's may call `to_pandas`
 
-load_no_extensions()
+from numba.core.registry import cpu_target  # noqa: E402
+
 cpu_target.typing_context.refresh()
 cpu_target.target_context.refresh()
