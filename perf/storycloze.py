@@ -15,7 +15,6 @@ and the text is not searched for the stories.
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import time
@@ -36,6 +35,7 @@ from curation.gpt3.tasks import examples, find_tasks
 from curation.gpt3.train import Options, train
 
 TUNING = FineTuning(aux=0.5, epochs=1, batch=8, learning_rate=5e-4, device="cpu")
+FROZEN, TUNED, RANDOM = "frozen, zero-shot", "fine-tuned", "fine-tuned from random weights"
 
 
 def main() -> None:
@@ -55,15 +55,16 @@ def main() -> None:
     )
     model = _pretrained(_shards(arguments.texts, out, arguments.tokens), out, arguments.tokens)
     gold = np.array([int(record.label) for record in read_task(test, "choice")])
-    right = {"frozen, zero-shot": _frozen(model, test)}
-    for name, transfer in (("fine-tuned", 1000), ("fine-tuned from random weights", -1)):
+    right = {FROZEN: _frozen(model, test)}
+    _tell(right, FROZEN)
+    for name, transfer in ((TUNED, 1000), (RANDOM, -1)):
         folder = out / name.replace(" ", "-")
         started = time.process_time()
         finetune(model, "choice", validation, test, folder, replace(TUNING, transfer=transfer))
         (found,) = evaluate_tuned(folder, [test])
         right[name] = np.array([int(answer) for answer in found["answers"]]) == gold
-        print(f"{name}: {time.process_time() - started:.0f} s, {found['cut']} cut", flush=True)
-    _tell(right)
+        print(f"{name}: {time.process_time() - started:.0f} s, {found['cut']} cut")
+        _tell(right, name)
 
 
 def _command(*arguments: object) -> None:
@@ -116,18 +117,18 @@ def _frozen(model: Path, test: Path) -> np.ndarray:
     return np.array([row["right"] for row in result["rows"]]) > 0
 
 
-def _tell(right: dict[str, np.ndarray]) -> None:
-    for name, answers in right.items():
-        found = share(int(answers.sum()), len(answers))
-        low, high = 100 * found["low"], 100 * found["high"]
-        print(f"{name}: {100 * found['value']:.1f} % ({low:.1f} to {high:.1f}) of {len(answers):,}")
-    tuned = right["fine-tuned"].astype(float)
-    for name in ("frozen, zero-shot", "fine-tuned from random weights"):
-        apart = 100 * (tuned - right[name])
+def _tell(right: dict[str, np.ndarray], name: str) -> None:
+    """A model's score, and how the fine-tuned one differs from it or from the frozen one."""
+    found = share(int(right[name].sum()), len(right[name]))
+    low, high = 100 * found["low"], 100 * found["high"]
+    print(f"{name}: {100 * found['value']:.1f} % ({low:.1f} to {high:.1f}) of {len(right[name]):,}")
+    if TUNED in right:
+        other = FROZEN if name == TUNED else name
+        apart = 100 * (right[TUNED].astype(float) - right[other])
         wide = 1.96 * apart.std(ddof=1) / len(apart) ** 0.5
-        print(f"fine-tuned less {name}: {apart.mean():+.1f} points, 95 % {apart.mean() - wide:+.1f} "
-              f"to {apart.mean() + wide:+.1f}")  # fmt: skip
-    print(json.dumps({name: float(answers.mean()) for name, answers in right.items()}))
+        print(f"{TUNED} less {other}: {apart.mean():+.1f} points, 95 % "
+              f"{apart.mean() - wide:+.1f} to {apart.mean() + wide:+.1f}")  # fmt: skip
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

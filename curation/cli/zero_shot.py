@@ -93,6 +93,8 @@ def line(result: dict[str, Any]) -> str:
             for name, row in result["rouge"].items()
         ]
         return head + "ROUGE 1, 2, L: " + "; ".join(parts) + _cut(result)
+    if result["task"] == "translate":
+        head += f"{result['shots']} shots; "
     score = result["score"]
     return (
         head + f"{result['metric']} {100 * score['value']:.1f} "

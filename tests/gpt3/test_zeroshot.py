@@ -95,7 +95,7 @@ def test_translation_asks_with_pairs(reader: Reader, tmp_path: Path) -> None:
         assert all(pair.endswith(" = un deux trois quatre") for pair in shown)
         assert last[:2] not in [pair[:2] for pair in shown]
         assert last.endswith(" =")
-    assert "bleu 100.0" in line(found)
+    assert "3 examples; 2 shots; bleu 100.0" in line(found)
     assert line(found).endswith("; 3 prompts lost their start, beyond 32 tokens")
     asked.clear()
     assert "lost" not in line(zero_shot(reader, "translate", path))
