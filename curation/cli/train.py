@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -288,7 +289,8 @@ def generate(
         top_p = top_p if given("top_p") in _GIVEN else chosen.top_p
         texts, stop = [chosen.prompt(text) for text in texts], (*chosen.stops, *stop)
     drawing = Drawing(max_tokens, temperature, top_p, top_k, seed)
-    for row in generate_many(checkpoint, texts, samples, drawing, stop, device):
+    warn = partial(say, err=True)
+    for row in generate_many(checkpoint, texts, samples, drawing, stop, device, warn):
         if prompts or samples > 1:
             click.echo(json.dumps(row, ensure_ascii=False))
         else:

@@ -92,9 +92,21 @@ def line(result: dict[str, Any]) -> str:
             f"{name} " + " ".join(f"{100 * value:.1f}" for value in row.values())
             for name, row in result["rouge"].items()
         ]
-        return head + "ROUGE 1, 2, L: " + "; ".join(parts)
+        return head + "ROUGE 1, 2, L: " + "; ".join(parts) + _cut(result)
+    if result["task"] == "translate":
+        head += f"{result['shots']} shots; "
     score = result["score"]
     return (
         head + f"{result['metric']} {100 * score['value']:.1f} "
-        f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}]"
+        f"[{100 * score['low']:.1f}, {100 * score['high']:.1f}]" + _cut(result)
     )
+
+
+def _cut(result: dict[str, Any]) -> str:
+    """What the model did not read, in words; nothing where it read all."""
+    if not result["cut"]:
+        return ""
+    end = (
+        "documents lost their end" if result["task"] == "summarize" else "prompts lost their start"
+    )
+    return f"; {result['cut']:,} {end}, beyond {result['room']:,} tokens"

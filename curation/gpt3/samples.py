@@ -85,12 +85,14 @@ def generate_many(
     drawing: Drawing | None = None,
     stops: Sequence[str] = (),
     device: str | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Iterator[dict[str, Any]]:
     """`prompt`, `sample` (its number) and `text`, what the model in `path` writes after it, of each
     prompt in turn.
 
     A text ends at end-of-text, before the first of `stops`, or after `max_tokens` tokens. An empty
-    prompt starts after an end-of-text token, as a document does.
+    prompt starts after an end-of-text token, as a document does. `say` is told what of prompts
+    that are longer than the context is not read.
     """
     from curation.kernels import bpe
 
@@ -107,6 +109,8 @@ def generate_many(
         return ids[-1] == end_of_text or (bool(stops) and before_stop(text(ids), stops)[1])
 
     ids = [encoding.encode_ordinary(prompt) or [end_of_text] for prompt in prompts]
+    if text_of_cut := unread(list(map(len, ids)), model.size.context):
+        say(text_of_cut)
     for place, drawn in enumerate(draw(model, ids, samples, drawing, ended)):
         for number, tokens in enumerate(drawn):
             yield {
@@ -114,6 +118,25 @@ def generate_many(
                 "sample": number,
                 "text": before_stop(text(tokens), stops)[0],
             }
+
+
+def unread(lengths: Sequence[int], context: int) -> str:
+    """What a model does not read of prompts of so many tokens, in a sentence; empty for nothing.
+
+    >>> unread([3, 9], 8)
+    '1 of 2 prompts is longer than the context of 8 tokens: the model reads its last 8 (of at most 9)'
+    >>> unread([3, 8], 8)
+    ''
+    """
+    longer = [length for length in lengths if length > context]
+    if not longer:
+        return ""
+    one = len(longer) == 1
+    return (
+        f"{len(longer):,} of {len(lengths):,} prompts {'is' if one else 'are'} longer than the context "
+        f"of {context:,} tokens: the model reads {'its' if one else 'their'} last {context:,} (of at "
+        f"most {max(longer):,})"
+    )
 
 
 def before_stop(text: str, stops: Sequence[str]) -> tuple[str, bool]:

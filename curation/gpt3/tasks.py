@@ -286,6 +286,13 @@ TASKS = (
 )
 SHAPES: tuple[tuple[set[str], Kind, Read], ...] = (
     ({"query", "choices", "gold"}, "choice", choices.read_choices),
+    (
+        {"InputSentence1", "RandomFifthSentenceQuiz1", "AnswerRightEnding"},
+        "choice",
+        choices.read_storycloze,
+    ),
+    ({"article", "question", "options", "answer"}, "choice", choices.read_race),
+    ({"Question Stem", "Choices", "Answer Key"}, "choice", choices.read_openbookqa),
     ({"context_options", "continuation", "gold"}, "partial", choices.read_partial),
     ({"context", "continuation"}, "cloze", answers.read_lambada),
     ({"context", "completion"}, "answer", answers.read_completion),

@@ -11,7 +11,8 @@ question, answer` with an optional `history` of `question, answer`.
 
 The paper leaves open: the windows of a long text (here each token is predicted once, with half a
 window of tokens before it), what counts as a word (here what white space separates, and each line's
-end), and which tokens a long document loses (here its end).
+end), and what is cut where the window is too short (here a document to summarize loses its end, any
+other prompt its beginning; `cut` says how many did, `room` how many tokens there were for each).
 """
 
 from __future__ import annotations
@@ -142,10 +143,18 @@ def translations(
         shown = [pairs[others[n]] for n in order[:shots].tolist()]
         asked = "".join(f"{source} = {target}\n" for source, target in shown)
         contexts.append(f"{asked}{pairs[line][0]} =")
-    texts = reader.answer(contexts, ["\n"], min(LINE_TOKENS, reader.window // 2))
+    texts, cut = _lines(reader, contexts, LINE_TOKENS)
     rows = [answer_row(text, [pairs[line][1]], "bleu")
             for text, (line, _) in zip(texts, chosen, strict=True)]  # fmt: skip
-    return {"shots": shots, **metrics(rows, "answer", "bleu"), "texts": texts}
+    return {"shots": shots, **cut, **metrics(rows, "answer", "bleu"), "texts": texts}
+
+
+def _lines(reader: Reader, contexts: list[str], most: int) -> tuple[list[str], Figures]:
+    """The line that follows each context, and how many contexts lost their beginning."""
+    most = min(most, reader.window // 2)
+    room = reader.window - most
+    longer = sum(reader.tokens(context.rstrip(" ")) > room for context in contexts)
+    return reader.answer(contexts, ["\n"], most), {"cut": longer, "room": room}
 
 
 def summaries(
@@ -174,15 +183,21 @@ def summaries(
         scores = [rouge(text, one) for text, one in zip(of_name, right, strict=True)]
         means = np.mean(scores, axis=0).round(4).tolist()
         figures[name] = dict(zip(ROUGE, means, strict=True))
-    return {"rouge": figures, "texts": texts["tl_dr"]}
+    room = _room(reader, HINT, most)
+    cut = sum(reader.tokens(document.strip()) > room for document in documents)
+    return {"cut": cut, "room": room, "rouge": figures, "texts": texts["tl_dr"]}
 
 
 def _cut(reader: Reader, document: str, hint: str, most: int) -> list[int]:
     """The document's tokens and the hint's; the document loses its end where they do not fit."""
     after = reader.encoding.encode_ordinary(hint)
-    room = max(1, reader.window - most - len(after))
-    ids = reader.encoding.encode_ordinary(document.strip())[:room]
+    ids = reader.encoding.encode_ordinary(document.strip())[: _room(reader, hint, most)]
     return [*ids, *after] or [reader.end_of_text]
+
+
+def _room(reader: Reader, hint: str, most: int) -> int:
+    """Tokens of a document that fit before the hint and `most` new ones."""
+    return max(1, reader.window - most - reader.tokens(hint))
 
 
 def _sentences(text: str) -> list[str]:
@@ -249,6 +264,6 @@ def answers(
         question = field(path, line, record, "question")
         contexts.append(f"{document.strip()}\n{asked}Q: {question}\nA:")
         right.append(field(path, line, record, "answer"))
-    texts = reader.answer(contexts, ["\n"], min(ANSWER_TOKENS, reader.window // 2))
+    texts, cut = _lines(reader, contexts, ANSWER_TOKENS)
     rows = [answer_row(text, [one], "f1") for text, one in zip(texts, right, strict=True)]
-    return {**metrics(rows, "answer", "f1"), "texts": texts}
+    return {**cut, **metrics(rows, "answer", "f1"), "texts": texts}

@@ -142,3 +142,20 @@ def test_generate_takes_a_preset_and_lets_options_go_before_it(model: Path) -> N
     assert written("--preset", "story") == written("--temperature", "0.9", "--top-p", "0.92")
     cooler = written("--preset", "story", "--temperature", "0.5")
     assert cooler == written("--temperature", "0.5", "--top-p", "0.92")
+
+
+def test_generate_says_what_of_a_long_prompt_is_not_read(model: Path, tmp_path: Path) -> None:
+    def written(*options: str) -> str:
+        done = CliRunner().invoke(generate_command, [str(model), "--max-tokens", "4", *options])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    long = " tide" * 70
+    said = "longer than the context of 64 tokens: the model reads its last 64 (of at most 70)"
+    output = written("--prompt", long)
+    assert f"1 of 1 prompts is {said}" in output
+    assert output.endswith(written("--prompt", " tide" * 64).removeprefix(" tide" * 64))
+    assert "longer" not in written("--prompt", " tide" * 64)
+    prompts = tmp_path / "prompts.txt"
+    prompts.write_text(f"one\n{long}\n")
+    assert f"1 of 2 prompts is {said}" in written("--prompts", str(prompts))

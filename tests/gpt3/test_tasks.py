@@ -105,8 +105,29 @@ def test_openbookqa_draws_its_shots_from_the_other_file(tmp_path: Path) -> None:
             "answer",
             "It is so.\n\nQ: Why?\n\nA: Because.",
         ),
+        (
+            {
+                **{f"InputSentence{n}": f"S{n}." for n in range(1, 5)},
+                "RandomFifthSentenceQuiz1": "Dry.",
+                "RandomFifthSentenceQuiz2": "Wet.",
+                "AnswerRightEnding": "2",
+            },
+            "choice",
+            "S1. S2. S3. S4. Wet.",
+        ),
+        (
+            {"article": "It rains.", "question": "Is it wet?", "options": ["no", "yes"],
+             "answer": "B"},
+            "choice",
+            "Article:\nIt rains.\n\nQ: Is it wet?\n\nA: yes",
+        ),
+        (
+            {"Question Stem": "Rain is", "Choices": "(A) dry (B) wet", "Answer Key": "B"},
+            "choice",
+            "Rain is wet",
+        ),
     ],
-)
+)  # fmt: skip
 def test_files_of_ones_own_are_read_by_their_shape(
     record: dict[str, object], kind: str, shown: str, tmp_path: Path
 ) -> None:

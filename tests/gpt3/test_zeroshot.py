@@ -95,9 +95,10 @@ def test_translation_asks_with_pairs(reader: Reader, tmp_path: Path) -> None:
         assert all(pair.endswith(" = un deux trois quatre") for pair in shown)
         assert last[:2] not in [pair[:2] for pair in shown]
         assert last.endswith(" =")
-    assert "bleu 100.0" in line(found)
+    assert "3 examples; 2 shots; bleu 100.0" in line(found)
+    assert line(found).endswith("; 3 prompts lost their start, beyond 32 tokens")
     asked.clear()
-    zero_shot(reader, "translate", path)
+    assert "lost" not in line(zero_shot(reader, "translate", path))
     assert asked == [f"s{n} =" for n in range(5)]
 
 
@@ -115,6 +116,11 @@ def test_answers_are_asked_after_the_document_and_what_was_said(
     found = zero_shot(reader, "answer", path)
     assert asked == ["D.\nQ: Who?\nA: Me\nQ: When?\nA:"]
     assert found["score"]["value"] == pytest.approx(0.5)
+    assert "lost" not in line(found)
+    long = {**record, "document": "x" * 20}
+    found = zero_shot(reader, "answer", written(tmp_path / "c.jsonl", [record, long]))
+    assert (found["cut"], found["room"]) == (1, 64 - 24)
+    assert line(found).endswith("; 1 prompts lost their start, beyond 40 tokens")
     path = written(tmp_path / "b.jsonl", [{**record, "history": "x"}])
     with pytest.raises(InputError, match="line 1: history must be a list of objects"):
         zero_shot(reader, "answer", path)
@@ -145,6 +151,7 @@ def test_summaries_are_three_sentences(
     assert found["rouge"]["lead_3"]["rouge_1"] == 0.5
     assert set(found["rouge"]) == {"tl_dr", "no_hint", "lead_3", "random_3"}
     assert "ROUGE 1, 2, L: tl_dr 50.0 50.0 50.0" in line(found)
+    assert line(found).endswith("; 1 documents lost their end, beyond 41 tokens")
 
 
 def test_rouge_is_that_by_hand() -> None:

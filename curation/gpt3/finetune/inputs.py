@@ -30,12 +30,15 @@ MAX_CHOICES = 64
 MAX_CLASSES = 10_000
 # The texts of each task, each under any of these names, and the label.
 FIELDS: dict[Task, tuple[tuple[str, ...], ...]] = {
-    "classify": (("text", "sentence"),),
-    "entailment": (("premise", "context", "sentence1"), ("hypothesis", "sentence2")),
+    "classify": (("text", "sentence", "query"),),
+    "entailment": (
+        ("premise", "context", "sentence1", "text"),
+        ("hypothesis", "sentence2", "statement"),
+    ),
     "similarity": (("first", "sentence1", "question1"), ("second", "sentence2", "question2")),
     "choice": (("context",), ("choices",)),
 }
-LABEL = ("label", "gold_label", "gold")
+LABEL = ("label", "gold_label", "gold", "entailment", "value")
 Row = tuple[int, ...]
 Encode = Callable[[str], list[int]]
 

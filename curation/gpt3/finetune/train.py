@@ -22,6 +22,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3, build, empty
 from curation.gpt3.parallel import device_named, gradient_norm
 from curation.gpt3.positions import NOTED, copy_vocabulary, vocabulary_beside
+from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.sizes import Size
 from curation.gpt3.update import MICRO_TOKENS, adamw, seed_dropout, take_step
 from curation.shown import brief
@@ -73,6 +75,7 @@ class _Job:
     options: FineTuning
     out: Path
     tell: Tell
+    give: Give
 
     @property
     def steps(self) -> int:
@@ -112,7 +115,8 @@ def finetune(
             f"{folder} is of another family (`curation tune {brief(kind)}`); a checkpoint of "
             "`curation train` expected"
         )
-    encoding = encoding or own_encoding(state, folder, out)
+    give = nothing if encoding else partial(give_vocabulary, state, folder)
+    encoding = encoding or own_encoding(state, folder)
     size = replace(state.size, dropout=options.dropout)
     records = {"train": read_task(train, task), "dev": read_task(dev, task)}
     labels = labels_of(records["train"], task)
@@ -132,7 +136,7 @@ def finetune(
     model = _transferred(folder, state, options, device_named(options.device))
     tuned = with_head(model, task, len(labels), options.seed)
     optimizer = adamw(tuned.parameters(), WEIGHT_DECAY, BETAS)
-    job = _Job(tuned, optimizer, rows["train"], rows["dev"], options, out, tell)
+    job = _Job(tuned, optimizer, rows["train"], rows["dev"], options, out, tell, give)
     ended, line = _run(job, config)
     cut = {name: sum(one.cut for one in of_file) for name, of_file in rows.items()}
     return Tuned(ended.step, job.steps, line["accuracy"], len(job.dev), cut,
@@ -179,17 +183,25 @@ def newest(path: Path) -> Path:
     return folders[-1]
 
 
-def own_encoding(state: State, folder: Path, out: Path | None = None) -> Encoding:
-    """The encoding of a checkpoint; the file of its vocabulary is put into `out`."""
+def own_encoding(state: State, folder: Path) -> Encoding:
+    """The encoding of a checkpoint."""
     from curation.kernels import bpe
 
-    name, noted = state.config.get("encoding"), state.config.get(NOTED)
+    encoding: Encoding = bpe.encoding(vocabulary_beside(folder, *_vocabulary(state, folder)))
+    return encoding
+
+
+def give_vocabulary(state: State, folder: Path, out: Path) -> None:
+    """Put the file of a checkpoint's vocabulary, where it has one, into `out`."""
+    copy_vocabulary(folder, *_vocabulary(state, folder), out)
+
+
+def _vocabulary(state: State, folder: Path) -> tuple[str, str | None]:
+    """The encoding that a checkpoint names, and where its shards were."""
+    name = state.config.get("encoding")
     if not isinstance(name, str):
         raise InputError(f"{folder / 'state.json'}: encoding expected in its config")
-    if out is not None:
-        copy_vocabulary(folder, name, noted, out)
-    encoding: Encoding = bpe.encoding(vocabulary_beside(folder, name, noted))
-    return encoding
+    return name, state.config.get(NOTED)
 
 
 def _digest(records: Sequence[Record]) -> str:
@@ -218,14 +230,11 @@ def _run(job: _Job, config: dict[str, Any]) -> tuple[State, dict[str, Any]]:
     """Go on from the newest checkpoint to the last step; the state and the last line of the
     development set.
     """
-    job.out.mkdir(parents=True, exist_ok=True)
-    checkpoint.remove_unfinished(job.out)
-    folders = checkpoint.steps(job.out)
-    state = State(0, 0, 0, config)
-    if folders:
-        state = checkpoint.read_state(folders[-1])
-        _check_same(job.out, state.config, config)
-        _load(folders[-1], job)
+    state = resumable(job.out, config)
+    if state:
+        _load(checkpoint.steps(job.out)[-1], job)
+    begin_in(job.out, job.give)
+    state = state or State(0, 0, 0, config)
     last = min(job.steps, job.options.max_steps or job.steps)
     line: dict[str, Any] = {}
     pace = Pace(job.tell, state.step, last)
@@ -241,16 +250,6 @@ def _run(job: _Job, config: dict[str, Any]) -> tuple[State, dict[str, Any]]:
             if state.step % job.options.checkpoint_every == 0 or state.step == last:
                 _save(job, state)
     return state, line["dev"] if line else development(job.tuned, job.dev)
-
-
-def _check_same(out: Path, there: dict[str, Any], here: dict[str, Any]) -> None:
-    for key in here:
-        if there.get(key) != here[key]:
-            raise RunError(
-                f"{out} holds checkpoints of another configuration ({key} is "
-                f"{brief(there.get(key))} there and {brief(here[key])} here); train into another "
-                "folder, or repeat the options, files and model that the run was started with"
-            )
 
 
 def _step(job: _Job, state: State) -> tuple[State, dict[str, Any]]:

@@ -26,8 +26,8 @@ from curation.errors import RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.instruct.options import RewardConfig, SftConfig
-from curation.gpt3.instruct.starting import resumed
 from curation.gpt3.log import Log, Pace, Tell, untold
+from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.schedule import FINAL_SHARE
 from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON
 
@@ -50,6 +50,7 @@ class Job:
     checkpoint_every: int
     keep: int
     tell: Tell = untold
+    give: Give = nothing
 
     @classmethod
     def of(
@@ -59,10 +60,12 @@ class Job:
         config: dict[str, Any],
         examples: int,
         tell: Tell,
+        give: Give,
     ) -> Job:
         """The training that the options of a command ask for."""
         named = {f.name: getattr(options, f.name) for f in fields(cls) if hasattr(options, f.name)}
-        return cls(out=out, config=as_json(config), examples=examples, tell=tell, **named)
+        config = as_json(config)
+        return cls(out=out, config=config, examples=examples, tell=tell, give=give, **named)
 
     @property
     def steps(self) -> int:
@@ -166,11 +169,12 @@ def run(
     """Train `model`; `finish` is called once after the last planned step, before it is saved."""
     parameters = trained_parameters(model)
     optimizer = optimizer_of(list(parameters.values()))
-    state = resumed(job.out, job.config)
+    state = resumable(job.out, job.config)
     if state is not None:
         folder = checkpoint.steps(job.out)[-1]
         checkpoint.load_parts(folder / "model.safetensors", dict(model.named_parameters()))
         checkpoint.load_parts(folder / "optimizer.safetensors", moments(parameters, optimizer))
+    begin_in(job.out, job.give)
     state = state or State(0, 0, 0, job.config)
     last = min(job.steps, job.max_steps or job.steps)
     line: dict[str, Any] | None = None

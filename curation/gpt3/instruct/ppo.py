@@ -49,10 +49,10 @@ from curation.gpt3.instruct.objective import policy_loss, value_loss
 from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import answer_log_probabilities
-from curation.gpt3.instruct.starting import resumed
 from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import Ranks
+from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.validate import validated
 
 WARMUP_STEPS = 10  # from a tenth of the rate (appendix C.4)
@@ -85,6 +85,7 @@ class Work:
     config: dict[str, Any]
     watch: Callable[[int, Sequence[int]], float] | None = None
     tell: Tell = untold
+    give: Give = nothing
 
     @property
     def steps(self) -> int:
@@ -128,9 +129,10 @@ def train_ppo(work: Work) -> PpoResult:
     checkpoint.
     """
     optimizers = _Optimizers(work.networks)
-    state = resumed(work.out, work.config)
+    state = resumable(work.out, work.config)
     if state is not None:
         _restore(work, optimizers)
+    begin_in(work.out, work.give)
     saved = None if state is None else state.step
     state = state or State(0, 0, 0, work.config)
     last = min(work.steps, work.options.max_steps or work.steps)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from curation import store
@@ -67,7 +68,6 @@ def ppo(
         "data": store.sha256(str(prompts)),
         "shards": None if shards is None else shards.digest(),
     }
-    start.give_vocabulary(out, encoding)
     return train_ppo(
         Work(
             networks,
@@ -80,6 +80,7 @@ def ppo(
             as_json(config),
             _watched(options, coder, rows),
             tell,
+            partial(start.give_vocabulary, encoding),
         )
     )
 

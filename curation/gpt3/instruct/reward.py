@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ from curation.gpt3.instruct.starting import Start, model_of, opened
 from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.parallel import device_named
+from curation.gpt3.resuming import Give, nothing
 from curation.gpt3.sizes import Size
 
 
@@ -141,8 +143,8 @@ def reward(
         "data": store.sha256(str(rankings)),
         "demonstrations": store.sha256(str(demonstrations)) if demonstrations else None,
     }
-    start.give_vocabulary(out, encoding)
-    outcome, model = train_reward(start, examples, out, options, config, shown, tell)
+    give = partial(start.give_vocabulary, encoding)
+    outcome, model = train_reward(start, examples, out, options, config, shown, tell, give)
     right, pairs = accuracy(model, others, start.end_of_text)
     return RewardResult(outcome, who, right / pairs if pairs else None, pairs)
 
@@ -155,6 +157,7 @@ def train_reward(
     config: dict[str, Any],
     demonstrations: Sequence[Tokens] = (),
     tell: Tell = untold,
+    give: Give = nothing,
 ) -> tuple[epochs.Outcome, RewardModel]:
     """As `reward`, on answers that are tokens already."""
     device = device_named(options.device)
@@ -177,7 +180,7 @@ def train_reward(
             model.offset.sub_(mean)
         return {"demonstrations_reward_before": mean}
 
-    job = epochs.Job.of(options, out, config, len(examples), tell)
+    job = epochs.Job.of(options, out, config, len(examples), tell, give)
     return epochs.run(job, model, terms, finish), model
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from curation.gpt3.log import Tell, untold
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
+from curation.gpt3.resuming import Give, nothing
 
 # What changes neither weights nor losses but where a run stops, and how often it is kept.
 FREE = ("max_steps", "checkpoint_every", "keep", "device", "micro_batch")
@@ -44,7 +46,7 @@ def sft(
     `out`.
 
     Raises InputError for a file or checkpoint that cannot be used, and for demonstrations longer
-    than the context; RunError where `out` is of another configuration.
+    than the context; RunError where `out` is of another training.
     """
     options = options or SftConfig()
     start = opened(path, "", "sft")
@@ -62,8 +64,8 @@ def sft(
         "from": start.identity(),
         "data": store.sha256(str(demonstrations)),
     }
-    start.give_vocabulary(out, encoding)
-    return train_sft(start, examples, out, options, config, tell)
+    give = partial(start.give_vocabulary, encoding)
+    return train_sft(start, examples, out, options, config, tell, give)
 
 
 def settings(options: Any) -> dict[str, Any]:
@@ -78,6 +80,7 @@ def train_sft(
     options: SftConfig,
     config: dict[str, Any],
     tell: Tell = untold,
+    give: Give = nothing,
 ) -> epochs.Outcome:
     """As `sft`, on demonstrations that are tokens already."""
     device = device_named(options.device)
@@ -92,7 +95,7 @@ def train_sft(
             loss = answer_loss(model, part, start.end_of_text, device)
             yield loss * (count / total), {"tokens": count}
 
-    job = epochs.Job.of(options, out, config, len(examples), tell)
+    job = epochs.Job.of(options, out, config, len(examples), tell, give)
     return epochs.run(job, model, terms, dict)
 
 

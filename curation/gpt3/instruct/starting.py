@@ -6,7 +6,6 @@ The config of a checkpoint says what it is (`kind`: none for a model of `curatio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import torch
 
 from curation import store
-from curation.errors import InputError, RunError
+from curation.errors import InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.instruct.data import Coder, Encoding
 from curation.gpt3.model import GPT3, empty
@@ -53,7 +52,7 @@ class Start:
             encoding, self.end_of_text, "\n" if chosen is None else chosen, self.size.context
         )
 
-    def give_vocabulary(self, out: Path, encoding: Encoding | None) -> None:
+    def give_vocabulary(self, encoding: Encoding | None, out: Path) -> None:
         """Put the vocabulary's file, where the model has one of its own, beside the checkpoints in
         `out`; nothing where `encoding` stands in for it.
         """
@@ -130,24 +129,3 @@ def need_same_tokens(one: Start, other: Start, what: str) -> None:
             f"{second[1]:,}, end-of-text {second[2]}) than {one.folder} ({first[0]}, {first[1]:,}, "
             f"{first[2]}); train both from models of one tokenizer"
         )
-
-
-def resumed(out: Path, config: Mapping[str, Any]) -> checkpoint.State | None:
-    """The newest state in `out`, None where it is empty; RunError where it is of another
-    configuration.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    checkpoint.remove_unfinished(out)
-    folders = checkpoint.steps(out)
-    if not folders:
-        return None
-    state = checkpoint.read_state(folders[-1])
-    for name in {**state.config, **config}:
-        there, here = state.config.get(name), config.get(name)
-        if there != here:
-            raise RunError(
-                f"{out} holds checkpoints of another configuration ({name} is {brief(there)} there "
-                f"and {brief(here)} here); train into another folder, or repeat the options, files "
-                "and models that the run was started with"
-            )
-    return state

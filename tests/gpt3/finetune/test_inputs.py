@@ -12,6 +12,7 @@ from curation.gpt3.finetune.inputs import Record, labels_of, read_task, rows_of
 from curation.gpt3.finetune.options import Task
 
 Write = Callable[..., Path]
+BENCHMARKS = Path(__file__).parents[4] / "shared" / "data" / "benchmarks"
 START, DELIMITER, EXTRACT = 61, 62, 63
 
 
@@ -74,16 +75,45 @@ def test_the_files_of_each_task_are_read(write_lines: Write) -> None:
     assert read_task(path, "choice") == [Record(("a", "b", "c"), "1")]
     story: dict[str, object] = {f"InputSentence{n}": f"S{n}." for n in range(1, 5)}
     story |= {"RandomFifthSentenceQuiz1": "x", "RandomFifthSentenceQuiz2": "y"}
-    path = write_lines("storycloze.test.jsonl", [story | {"AnswerRightEnding": "2"}])
-    assert read_task(path, "choice") == [Record(("S1. S2. S3. S4.", "x", "y"), "1")]
+    for name in ("storycloze.test.jsonl", "storycloze.val.jsonl", "mine.jsonl"):
+        path = write_lines(name, [story | {"AnswerRightEnding": "2"}])
+        assert read_task(path, "choice") == [Record(("S1. S2. S3. S4.", "x", "y"), "1")]
+
+
+@pytest.mark.parametrize(
+    ("file", "task", "records", "labels"),
+    [
+        ("storycloze_spring2016.val", "choice", 1871, "01"),
+        ("storycloze_spring2016.test", "choice", 1871, "01"),
+        ("race_middle.validation", "choice", 1436, "0123"),
+        ("race_middle.test", "choice", 1436, "0123"),
+        ("openbookqa_main.dev", "choice", 500, "0123"),
+        ("sat_analogies", "choice", 374, "01234"),
+        ("rte1_dev", "entailment", 567, ("FALSE", "TRUE")),
+        ("rte2_dev", "entailment", 400, ("NO", "YES")),
+        ("rte3_test", "entailment", 800, ("NO", "YES")),
+        ("anli_r1.dev", "entailment", 1000, "cen"),
+        ("anli_r3.dev", "entailment", 1198, "cen"),
+        ("boolq.val.llmfoundry", "classify", 3270, "01"),
+    ],
+)
+def test_published_files_are_read_as_they_are(
+    file: str, task: Task, records: int, labels: str
+) -> None:
+    path = BENCHMARKS / f"{file}.jsonl"
+    if not path.is_file():
+        pytest.skip(f"{path} is not there")
+    found = read_task(path, task)
+    assert len(found) == records
+    assert {record.label for record in found} == set(labels)
 
 
 @pytest.mark.parametrize(
     ("task", "record", "words_"),
     [
         ("entailment", {"premise": "a", "label": 0}, "line 1: entailment needs the fields premise, "
-         "hypothesis, label; hypothesis or sentence2 is missing"),
-        ("classify", {"text": "a"}, "label or gold_label or gold is missing"),
+         "hypothesis, label; hypothesis or sentence2 or statement is missing"),
+        ("classify", {"text": "a"}, "label or gold_label or gold or entailment or value is missing"),
         ("classify", {"text": 3, "label": 0}, "classify needs texts"),
         ("classify", {"text": "a", "label": None}, "label must be text or a whole number, not None"),
         ("similarity", {"first": "a", "second": ["b"], "label": 0}, "similarity needs texts"),

@@ -139,9 +139,9 @@ def test_another_run_in_the_same_folder_is_refused(
 ) -> None:
     out = tmp_path / "out"
     finetune(pretrained, "classify", *files, out, replace(OPTIONS, max_steps=1), words)
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match="another training"):
         finetune(pretrained, "classify", *files, out, replace(OPTIONS, aux=0.1), words)
-    with pytest.raises(RunError, match=r"another configuration \(train is"):
+    with pytest.raises(RunError, match=r"another training \(--train was"):
         finetune(pretrained, "classify", files[1], files[1], out, OPTIONS, words)
 
 

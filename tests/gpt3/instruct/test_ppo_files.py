@@ -71,7 +71,7 @@ def test_it_trains_from_files_and_names_who_ranked(
     config = json.loads((result.checkpoint / "state.json").read_text())["config"]
     assert config["labelers"] == ["simulated labeler (rule brief)"]
     other = replace(OPTIONS, kl_weight=0.5)
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match="another training"):
         ppo(tmp_path / "sft", judge, prompts, tmp_path / "ppo", shards, other, encoding)
     # A model of PPO can be trained on.
     ppo(tmp_path / "ppo", judge, prompts, tmp_path / "again", shards, OPTIONS, encoding)

@@ -209,7 +209,7 @@ def test_other_files_and_kinds_are_refused(
     base = make_checkpoint("sft", kind="sft", separator="\n")
     first, second = (write_lines(f"{n}.jsonl", *rows_of_words(8, n)) for n in (1, 2))
     module.reward(base, first, tmp_path / "rm", OPTIONS, encoding=encoding)
-    with pytest.raises(RunError, match=r"another configuration \(data is"):
+    with pytest.raises(RunError, match=r"another training \(--rankings was"):
         module.reward(base, second, tmp_path / "rm", OPTIONS, encoding=encoding)
     with pytest.raises(InputError, match=r"is of `curation tune reward`; a checkpoint of"):
         module.reward(tmp_path / "rm", first, tmp_path / "x", OPTIONS, encoding=encoding)

@@ -105,9 +105,9 @@ def test_other_demonstrations_or_options_are_another_run(
 ) -> None:
     base, shown = make_checkpoint(), write_lines("d.jsonl", *ROWS)
     sft(base, shown, tmp_path / "sft", replace(OPTIONS, max_steps=1), encoding)
-    with pytest.raises(RunError, match="another configuration"):
+    with pytest.raises(RunError, match="another training"):
         sft(base, shown, tmp_path / "sft", replace(OPTIONS, learning_rate=1e-3), encoding)
-    with pytest.raises(RunError, match=r"another configuration \(from is"):
+    with pytest.raises(RunError, match=r"another training \(CHECKPOINT was"):
         sft(make_checkpoint("b", seed=2), shown, tmp_path / "sft", OPTIONS, encoding)
     long = write_lines("l.jsonl", {"prompt": "a", "response": "the " * 14})
     with pytest.raises(InputError, match=r"line 1: .* longer than the model's context"):
