@@ -399,7 +399,8 @@ def test_sections_come_one_by_one_where_a_run_is_large(
     page = browser.get("/classifier").text
     check_page(page)
     asked = re.findall(r'hx-get="([^"]+)"', page)
-    assert asked == ["/part/quality", "/part/fit", "/part/by_score", "/part/threshold"]
+    names = ("quality", "fit", "alpha", "samples", "by_score")
+    assert asked == [f"/part/{name}" for name in names]
     for path in asked:
         assert Outline(browser.get(path, headers={"hx-request": "true"}).text).text
         check_page(browser.get(path).text)  # and without a script

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from curation import store
 from curation.errors import RunError
 from curation.inspect.evidence.flow import Flow, funnel
+from curation.inspect.evidence.mixture import placed_mixture
+from curation.inspect.evidence.report import all_warnings
 from curation.inspect.numbers import duration
 from curation.recipe import reading as recipes
 from curation.recipe.line import STAGES, stage_named
@@ -77,13 +79,13 @@ def hints_view(run: OpenRun, request: Request) -> Response:
 
 
 def hints(run: OpenRun) -> list[tuple[str, str]]:
-    """(warning, what to do)."""
-    from curation.pipeline import line as pipeline
+    """(warning, what to do), as in the report."""
 
     def read() -> list[tuple[str, str]]:
         if not run.finished():
             return []
-        return [(text, parts.what_to_do(text)) for text in pipeline.warnings(run.rundir)]
+        found = all_warnings(run.rundir, flows_of(run), placed_mixture(run.rundir))
+        return [(text, parts.what_to_do(text)) for text in found]
 
     return run.cached("hints", read)
 
