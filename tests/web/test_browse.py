@@ -441,6 +441,30 @@ def test_two_runs_as_a_flow_with_documents_behind_each_number(
     assert browser.get("/b/documents").status_code == 200
 
 
+def test_texts_that_differ_are_listed_by_their_addresses(
+    tmp_path: Path, run_recipe: Callable[..., Any]
+) -> None:
+    outs = []
+    for out, word in (("one", "old"), ("two", "new")):
+        rows = [
+            {"id": "x", "url": "http://a.example/x", "text": f"{word} words of a page"},
+            {"id": "y", "url": "http://a.example/y", "text": "equal words of a page"},
+        ]
+        (tmp_path / "a.jsonl").unlink(missing_ok=True)
+        outs.append(run_recipe({"a": rows}, {"stages": ["extract"]}, out=out)[0].out)
+    browser = client(*map(Path, outs))
+    for _ in range(200):
+        page = browser.get("/compare?text=1").text
+        if "another text" in page:
+            break
+    outline = check_page(page)
+    links = [attrs["href"] for tag, attrs in outline.tags if "id=" in (attrs.get("href") or "")]
+    assert links == ["/compare/document?dataset=a&id=x"]
+    assert "http://a.example/x" in outline.text
+    assert "1 of kept in A, kept in B" in outline.text
+    assert "1 words only in A, 1 only in B" in browser.get(links[0]).text
+
+
 # ---- strangers
 
 
