@@ -33,7 +33,7 @@ def page(report: Report) -> str:
         "report.html",
         "Curation report",
         base=None,
-        numbers=parts.numbers(flows),
+        numbers=parts.numbers(flows, report.recipe["stages"]),
         hints=[(text, parts.what_to_do(text)) for text in report.warnings],
         is_finished=True,
         chart=templating.svg(parts.chart(flows[-1], None)),

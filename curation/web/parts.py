@@ -6,6 +6,7 @@ An address is given where there are pages to go to: `base` is where they begin, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +39,10 @@ def what_to_do(warning: str) -> str:
     return next((advice for word, advice in HINTS if word in warning), "")
 
 
-def numbers(flows: list[Flow]) -> list[tuple[str, str, str]]:
-    """(number, what it counts, what else to say of it)."""
+def numbers(flows: list[Flow], stages: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(number, what it counts, what else to say of it), for a recipe of these stages."""
     total = flows[-1]
+    last = next((stage for stage in reversed(stages) if stage != "mix"), "")
     kept = next((line for line in reversed(total.lines) if line.outcome == ledger.KEPT), None)
     records = total.find("extract", ledger.IN)
     documents = total.find("extract", ledger.KEPT)
@@ -51,10 +53,12 @@ def numbers(flows: list[Flow]) -> list[tuple[str, str, str]]:
         numbers.append((f"{records.documents:,}", "records read", more))
     if documents:
         numbers.append((f"{documents.documents:,}", "documents extracted", ""))
-    if kept:
+    if kept and (kept.stage != "extract" or last in ("", "extract")):
         whole = documents.documents if documents else 0
         share = f"{kept.documents / whole:.1%} of documents" if whole else ""
-        numbers.append((f"{kept.documents:,}", "documents kept", share))
+        is_end = kept.stage == last or not last
+        what = "documents kept" if is_end else f"documents left after {kept.stage} so far"
+        numbers.append((f"{kept.documents:,}", what, share))
         if kept.tokens:
             about = "" if kept.exact else "about "
             numbers.append(

@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from curation.inspect.numbers import number, volume
+from curation.rundir.metrics import span
 from curation.rundir.schema import REASONS
 from curation.shown import printable
 from curation.web import charts
@@ -77,6 +78,7 @@ def environment() -> Environment:
         "percent": "{:.1%}".format,
         "volume": volume,
         "reason": reason_of,
+        "span": span,
         "found": words_found,
         "part": lambda text: quote(str(text), safe=""),
     }
