@@ -1,14 +1,18 @@
-"""Time to the first paint of `curation browse`: `python perf/browse.py [--documents 1000000]`.
+"""Time to the first paint of `curation browse`: `python perf/browse.py [--documents 1000000]
+[--chromium]`.
 
 Generates a run directory of so many documents in shards of 10,000 (texts of some 200 characters),
 with decisions of classify and dedup and token counts, and asks the server's pages for it: the first
 time, as a visitor would, and once more. Prints milliseconds. What a page asks for by itself
-afterwards stands below, from "/part". The pages' modules are loaded before the clock starts, as by
-`curation browse`.
+afterwards stands below, from "/hints". The pages' modules are loaded before the clock starts, as by
+`curation browse`. With `--chromium` the server's pages are opened in that browser, and its own
+first contentful paint is printed: the least and the middle of five.
 """
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -41,7 +45,7 @@ FIRST = ("/", "/documents", "/documents?fate=kept", "/documents?fate=dedup:+dupl
          "/document/crawl/50/77", "/find?key=document-000500077", "/sites", "/duplicates", "/classifier",
          "/alpha", "/rules", "/benchmarks", "/mixture")  # fmt: skip
 LATER = ("/hints", "/documents?words=w123+w456&after=40.0", "/part/sites", "/part/quality",
-         "/alpha?alpha=3", "/part/languages", "/part/lengths")  # fmt: skip
+         "/alpha?alpha=3&now=1", "/part/languages", "/part/lengths")  # fmt: skip
 
 
 def numbers(prefix: str, values: Any, width: int = 0) -> Any:
@@ -127,10 +131,36 @@ def generate(out: str, documents: int) -> None:
             manifest.write(out, engine, stage, "generated", folders(stage, recipe.stages))
 
 
+def paint(out: str) -> None:
+    """The first contentful paint of each page in Chromium, milliseconds."""
+    sys.path.append(str(Path(__file__).parents[1] / "tests/support"))
+    from chromium import Browser
+
+    command = [sys.executable, "-m", "curation", "browse", out, "--no-open", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
+    address = server.stdout.readline().strip().rstrip("/")
+    entry = "performance.getEntriesByName('first-contentful-paint')[0]"
+    print("least ms  middle ms")
+    with tempfile.TemporaryDirectory() as profile:
+        browser = Browser(Path(profile))
+        for path in FIRST:
+            times = []
+            for _ in range(5):
+                browser.go(address + path)
+                times.append(browser.wait(f"({entry} || {{}}).startTime"))
+            times.sort()
+            print(f"{times[0]:8.0f}  {times[2]:9.0f}  {path}")
+        browser.close()
+    server.terminate()
+    server.wait()
+
+
 @click.command()
 @click.option("--documents", default=1_000_000, show_default=True)
 @click.option("--out", default="", help="Where to write the run; one that is there is used again.")
-def main(documents: int, out: str) -> None:
+@click.option("--chromium", is_flag=True, help="Measure the paint in a browser too.")
+def main(documents: int, out: str, chromium: bool) -> None:
     """Generate, and ask."""
     with tempfile.TemporaryDirectory() as folder:
         out = out or f"{folder}/run"
@@ -154,6 +184,8 @@ def main(documents: int, out: str) -> None:
             worst = max(worst, times[0]) if path in FIRST else worst
             print(f"{times[0]:8.0f}  {times[1]:8.0f}  {path}")
         print(f"The slowest first paint: {worst:.0f} ms")
+        if chromium:
+            paint(out)
 
 
 if __name__ == "__main__":

@@ -86,7 +86,8 @@ def show_page(page: str, out: str) -> None:
         blocks = curation.extract_blocks(store.read_bytes(page))
     except PageError as error:
         raise InputError(f"{page}: no text can be taken from this page ({error})") from error
-    store.write_bytes(out, blocks_page(os.path.basename(page), blocks).encode("utf-8", "replace"))
+    html = blocks_page(os.path.basename(page), [("", blocks)])
+    store.write_bytes(out, html.encode("utf-8", "replace"))
     say(f"{out}: {sum(block.kept for block in blocks)} of {len(blocks)} blocks kept")
     return None
 
@@ -105,7 +106,7 @@ def _show_archive(archive: str, out: str) -> None:
     from curation.readers.records import Page, PageError
     from curation.readers.warc import read_archive
     from curation.recipe.tables import ExtractConfig
-    from curation.web.blocks import archive_page
+    from curation.web.blocks import blocks_page
 
     shown, lost = [], 0
     with store.open_input(archive) as stream:
@@ -120,6 +121,6 @@ def _show_archive(archive: str, out: str) -> None:
     if not shown:
         raise InputError(f"{archive}: no text can be taken from a page of it")
     name = os.path.basename(archive)
-    store.write_bytes(out, archive_page(name, shown).encode("utf-8", "replace"))
+    store.write_bytes(out, blocks_page(name, shown).encode("utf-8", "replace"))
     more = f", {lost} more have no text" if lost else ""
     say(f"{out}: the first {len(shown)} pages of {name}, record by record{more}")

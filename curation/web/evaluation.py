@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from curation.web import markup
+from curation.inspect.evidence.listing import Listing, listing
 from curation.web.curves import Line, Point, line_chart, over_shots, point_chart
+from curation.web.templating import standalone, svg
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
 
 Results = Sequence[dict[str, Any]]
 SHOWN = {"accuracy": "accuracy", "f1": "F1", "bleu": "BLEU"}
@@ -36,24 +39,16 @@ FIGURES = {
 
 def evaluation_page(results: Results, overlap: Results = ()) -> str:
     """The whole page; `overlap` are the rows of table C.1."""
-    sections = [
-        "<h1>Evaluation</h1>\n",
-        markup.section(
-            "Scores by the number of examples shown",
-            "Figure 1.2: K examples with their answers stand before each question. Upright lines "
-            "are 95 % intervals of the set of questions; the dotted level is guessing.",
-            markup.cards(*_by_shots(results)),
-        ),
-        markup.section(
-            "Scores by the size of the model",
-            "Figures 3.2 to 3.12: no example, one, and the most that were shown.",
-            *_by_size(results),
-        ),
-        markup.section("All scores", "Table H.1, in percent.", _table_h(results)),
-    ]
-    if overlap:
-        sections.append(_overlap(overlap))
-    return markup.document("curation evaluate", "".join(sections))
+    return standalone(
+        "evaluation.html",
+        "curation evaluate",
+        by_shots=[(_heading(rows), svg(figure_1_2(rows))) for rows in sets(results).values()],
+        by_size=_by_size(results),
+        scores=_table_h(results),
+        overlap=_overlap(overlap) if overlap else None,
+        first=next(iter(overlap), None),
+        figure_4_2=svg(figure_4_2(overlap)) if overlap else "",
+    )
 
 
 def figure_1_2(of_task: Results) -> str:
@@ -126,25 +121,21 @@ def sets(results: Results) -> dict[tuple[str, str], list[dict[str, Any]]]:
     return found
 
 
-def _by_shots(results: Results) -> list[str]:
-    return [markup.card(_heading(rows), figure_1_2(rows)) for rows in sets(results).values()]
-
-
-def _by_size(results: Results) -> list[str]:
-    """The charts of each group that has a task, under its figure's number."""
-    parts = []
+def _by_size(results: Results) -> list[tuple[str, list[tuple[str, Markup]]]]:
+    """The charts of each group that has a task, under its figure's number: (heading, chart) each."""
+    groups = []
     for group in [*FIGURES, ""]:
         of_group = sets([row for row in results if row["group"] == group]).values()
         if not of_group:
             continue
         head = FIGURES.get(group, "Your own")
         number = f"Figure {group}: " if group[:1] == "3" else ""
-        cards = [markup.card(_heading(rows), figure_3(rows)) for rows in of_group]
-        parts.append(f"<h3>{escape(number + head)}</h3>{markup.cards(*cards)}")
-    return parts
+        charts = [(_heading(rows), svg(figure_3(rows))) for rows in of_group]
+        groups.append((number + head, charts))
+    return groups
 
 
-def _table_h(results: Results) -> str:
+def _table_h(results: Results) -> Listing:
     """A row for each task and file, a column for each model with no example, one and K."""
     models = _models(results)
     settings = ("zero", "one", "few")
@@ -161,10 +152,11 @@ def _table_h(results: Results) -> str:
         ]
         first = of_task[0]
         rows.append([first["title"], SHOWN[first["metric"]], split_of(file), str(most), *columns])
-    return markup.table(head, rows)
+    return listing("All scores", head, rows, left=(0, 1, 2))
 
 
-def _overlap(overlap: Results) -> str:
+def _overlap(overlap: Results) -> Listing:
+    """Table C.1."""
     head = (
         "task", "split", "metric", "N", "all", "examples", "dirty", "dirty examples", "clean",
         "clean examples", "not looked for", "clean share", "clean against all",
@@ -187,14 +179,7 @@ def _overlap(overlap: Results) -> str:
         )
         for row in overlap
     ]
-    first = overlap[0]
-    intro = (
-        f"Table C.1 and figure 4.2, of {escape(first['model'])} with K = {first['shots_asked']}: "
-        "scores on the examples that the training text does not overlap with, against all. N is "
-        "how many words in a row were looked for."
-    )
-    chart = markup.card("Figure 4.2", figure_4_2(overlap))
-    return markup.section("Overlap with the training text", intro, chart, markup.table(head, rows))
+    return listing("Overlap with the training text", head, rows, left=(0, 1, 2))
 
 
 def split_of(file: str) -> str:

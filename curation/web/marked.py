@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -42,6 +43,17 @@ def segments(
         for name, step in changes.get(place, ()):
             depth[name] = depth.get(name, 0) + step
     return out
+
+
+def words_found(text: str, words: str) -> list[Segment]:
+    """A text with every place of some words marked, in any case of letters.
+
+    >>> [(s.text, s.marks) for s in words_found("Bread, bread", "bread")]
+    [('Bread', 'found'), (', ', ''), ('bread', 'found')]
+    """
+    pattern = re.compile(re.escape(words), re.IGNORECASE)
+    spans = [(*match.span(), "found") for match in pattern.finditer(text)] if words else []
+    return segments(text, spans)
 
 
 def repeated_lines(text: str) -> list[tuple[int, int, str]]:

@@ -31,12 +31,11 @@ DEAD_S = 120.0  # a lock that has not beaten for so long is of a run that ended
 @dataclass
 class OpenRun:
     """`out`: the run directory. `prefix`: what its addresses begin with. `name`: what it is called
-    on the pages. `seen`: when a stage was first looked at, and its tables then."""
+    on the pages."""
 
     out: str
     prefix: str = ""
     name: str = ""
-    seen: dict[str, tuple[float, int]] = field(default_factory=dict)
     others: list[OpenRun] = field(default_factory=list)
     _values: OrderedDict[Hashable, tuple[Any, float, Any]] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)

@@ -6,12 +6,14 @@ An address is given where there are pages to go to: `base` is where they begin, 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from curation.inspect.evidence.flow import Flow, Line, funnel_rows
 from curation.inspect.numbers import volume
 from curation.rundir import ledger
+from curation.rundir.schema import REASONS
 from curation.web.flowchart import Step, funnel_chart
 from curation.web.templating import query
 
@@ -37,21 +39,26 @@ def what_to_do(warning: str) -> str:
     return next((advice for word, advice in HINTS if word in warning), "")
 
 
-def numbers(flows: list[Flow]) -> list[tuple[str, str, str]]:
-    """(number, what it counts, what else to say of it)."""
+def numbers(flows: list[Flow], stages: Sequence[str]) -> list[tuple[str, str, str]]:
+    """(number, what it counts, what else to say of it), for a recipe of these stages."""
     total = flows[-1]
+    last = next((stage for stage in reversed(stages) if stage != "mix"), "")
     kept = next((line for line in reversed(total.lines) if line.outcome == ledger.KEPT), None)
     records = total.find("extract", ledger.IN)
     documents = total.find("extract", ledger.KEPT)
     numbers = []
     if records:
-        numbers.append((f"{records.documents:,}", "records read", ""))
+        idle = unlisted(total)
+        more = f"{idle:,} of them hold no page" if idle else ""
+        numbers.append((f"{records.documents:,}", "records read", more))
     if documents:
         numbers.append((f"{documents.documents:,}", "documents extracted", ""))
-    if kept:
+    if kept and (kept.stage != "extract" or last in ("", "extract")):
         whole = documents.documents if documents else 0
         share = f"{kept.documents / whole:.1%} of documents" if whole else ""
-        numbers.append((f"{kept.documents:,}", "documents kept", share))
+        is_end = kept.stage == last or not last
+        what = "documents kept" if is_end else f"documents left after {kept.stage} so far"
+        numbers.append((f"{kept.documents:,}", what, share))
         if kept.tokens:
             about = "" if kept.exact else "about "
             numbers.append(
@@ -62,16 +69,24 @@ def numbers(flows: list[Flow]) -> list[tuple[str, str, str]]:
     return numbers
 
 
+def unlisted(total: Flow) -> int:
+    """Records that hold no page: warcinfo, requests, metadata."""
+    line = total.find("extract", UNLISTED)
+    return line.documents if line else 0
+
+
 def chart(total: Flow, base: str | None) -> str:
-    """The funnel of all datasets, drawn; every stream is a link where there is a base."""
+    """The funnel of all datasets, drawn; every stream is a link where there is a base. Records that
+    hold no page are left out."""
     steps: list[Step] = []
     stages = list(dict.fromkeys(line.stage for line in total.lines))
     for stage in stages:
         lines = [line for line in total.lines if line.stage == stage]
         entered, kept = (total.find(stage, outcome) for outcome in (ledger.IN, ledger.KEPT))
         if stage == "extract" and entered:
-            steps.append(Step("records", entered.documents, ""))
-        removed = [x for x in lines if x.outcome not in ledger.NO_REASONS and x.documents]
+            steps.append(Step("records", entered.documents - unlisted(total), ""))
+        idle = (*ledger.NO_REASONS, UNLISTED)
+        removed = [line for line in lines if line.outcome not in idle and line.documents]
         name = "documents" if stage == "extract" else f"after {stage}"
         where = _documents(base)
         if stage == stages[-1] and stage != "extract":
@@ -95,12 +110,8 @@ def _leaving(base: str | None, stage: str, removed: list[Line]) -> tuple[tuple[s
     most = MOST_LEAVING if len(removed) > MOST_LEAVING + 1 else len(removed)
     shown, rest = removed[:most], removed[most:]
     leaving = [
-        (
-            x.outcome,
-            x.documents,
-            _documents(base, f"{stage}: {x.outcome}") if x.outcome != UNLISTED else "",
-        )
-        for x in shown
+        (line.outcome, line.documents, _documents(base, f"{stage}: {line.outcome}"))
+        for line in shown
     ]
     if rest:
         count = sum(line.documents for line in rest)
@@ -110,32 +121,38 @@ def _leaving(base: str | None, stage: str, removed: list[Line]) -> tuple[tuple[s
 
 @dataclass(frozen=True, slots=True)
 class FunnelTable:
-    """The funnel in numbers: `rows` of (name, class, cells of each dataset, address)."""
+    """The funnel in numbers: `rows` of (name, class, cells of each dataset, address). `unlisted`:
+    records that hold no page; `meanings`: what each reason means."""
 
     datasets: list[str]
     rows: list[tuple[str, str, list[str], str]]
+    unlisted: int
+    meanings: list[tuple[str, str]]
 
 
 def table(flows: list[Flow]) -> FunnelTable:
     """The funnel in numbers, documents and tokens of all first."""
-    rows = []
+    rows, meanings = [], {}
     for row in funnel_rows(flows):
         total = row.lines[-1]
         cells = [_cell(row.removes, line) for line in (total, *row.lines[:-1])]
-        cells.insert(1, _tokens(row.removes, total))
+        cells.insert(1, _tokens(total))
         name = row.name.removeprefix("- ")
         is_reason = row.removes and row.outcome not in (*ledger.NO_REASONS, UNLISTED)
         address = query(fate=f"{row.stage}: {row.outcome}") if is_reason else ""
         rows.append((name, "lost" if row.removes else "stay", cells, address))
+        if row.outcome in REASONS:
+            meanings[row.outcome] = REASONS[row.outcome]
     names = [flow.dataset for flow in flows[:-1]]
-    return FunnelTable([flows[-1].dataset, "tokens", *names], rows)
+    head = [flows[-1].dataset, "tokens", *names]
+    return FunnelTable(head, rows, unlisted(flows[-1]), list(meanings.items()))
 
 
-def _tokens(removes: bool, line: Line | None) -> str:
+def _tokens(line: Line | None) -> str:
     """Tokens of all datasets, estimated ones with ~; empty where they are not known."""
     if line is None or line.tokens is None or not line.chars or line.outcome == ledger.IN:
         return ""
-    return f"{'' if line.exact else '~'}{'−' if removes else ''}{volume(line.tokens)}"
+    return f"{'' if line.exact else '~'}{volume(line.tokens)}"
 
 
 def _cell(removes: bool, line: Line | None) -> str:

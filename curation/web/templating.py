@@ -1,7 +1,7 @@
 """Templates and their filters, for browse and for pages that stand alone. Every value is escaped; what
 could turn or hide text is shown as its code.
 
-Only charts and sections of ours are passed as `Markup`: they escape what they show themselves.
+Only charts and rendered sections of ours are passed as `Markup`: they escape what they show.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from curation.inspect.numbers import number, volume
+from curation.rundir.metrics import span
 from curation.rundir.schema import REASONS
 from curation.shown import printable
+from curation.web import charts
+from curation.web.marked import words_found
 
 TEMPLATES = Path(__file__).with_name("templates")
 STYLE = Path(__file__).with_name("static") / "style.css"
@@ -70,11 +74,16 @@ def environment() -> Environment:
         "shown": shown,
         "cut": cut,
         "count": number,
+        "whole": "{:,}".format,
+        "percent": "{:.1%}".format,
         "volume": volume,
         "reason": reason_of,
+        "span": span,
+        "found": words_found,
         "part": lambda text: quote(str(text), safe=""),
     }
     templates.globals["query"] = query
+    templates.globals["draw"] = DRAWINGS
     return templates
 
 
@@ -89,8 +98,19 @@ def query(**values: Any) -> str:
 
 
 def svg(drawing: str) -> Markup:
-    """HTML that is ours: a drawing, or a section of the report, which escape what they show."""
+    """HTML that is ours: a drawing, or a rendered section, which escape what they show."""
     return Markup(shown(drawing))
+
+
+def _drawn(chart: Callable[..., str]) -> Callable[..., Markup]:
+    """A chart that a template may draw."""
+    return lambda *given, **options: svg(chart(*given, **options))
+
+
+DRAWINGS = {
+    chart.__name__: _drawn(chart)
+    for chart in (charts.histogram, charts.lines, charts.columns, charts.bars, charts.intervals)
+}
 
 
 def standalone(template: str, title: str, **values: Any) -> str:
@@ -99,7 +119,7 @@ def standalone(template: str, title: str, **values: Any) -> str:
     The page's own policy allows that script by its hash and no other.
     """
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
-    return (
+    html = (
         environment()
         .get_template(template)
         .render(
@@ -110,3 +130,4 @@ def standalone(template: str, title: str, **values: Any) -> str:
             **values,
         )
     )
+    return shown(html)

@@ -26,7 +26,7 @@ def test_a_page_is_shown_block_by_block_and_escaped(tmp_path: Path) -> None:
     shown = (tmp_path / "shown.html").read_text()
     assert "<h1>a&amp;b.html</h1>" in shown
     assert "Home &lt;b&gt;" in shown
-    assert shown.count('class="block ') == 2
+    assert shown.count('<span class="score">') == 2
 
 
 def test_either_inputs_or_a_page(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_an_archive_is_shown_record_by_record(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "the first 3 pages of x.warc.gz" in result.output
     shown = (tmp_path / "shown.html").read_text()
-    assert shown.count("<h2>http://a.example/") == 3 == shown.count('class="block ')
+    assert shown.count("<h2>http://a.example/") == 3 == shown.count('<span class="score">')
     assert "WARC" not in shown
     assert "?a&amp;b" in shown
 

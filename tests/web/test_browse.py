@@ -24,12 +24,14 @@ from curation.inspect.evidence import frames
 from curation.inspect.evidence.fates import fates_between, fates_of
 from curation.inspect.evidence.listed import Filters, list_page, shard_sizes
 from curation.inspect.evidence.sites import sites
+from curation.inspect.evidence.status import run_status
 from curation.inspect.evidence.words import model_of, word_weights
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan
 from curation.web.app import VIEWS, create_app
 from curation.web.guard import POLICY
 from curation.web.server import listen
+from curation.web.views import overview
 
 EVIL = (
     "<script>alert(1)</script><style>*{display:none}</style><img src=x onerror=alert(2)>"
@@ -141,10 +143,33 @@ def test_a_run_at_work_shows_how_far_it_is(half_run: Path) -> None:
     page = client(half_run).get("/").text
     assert 'hx-trigger="every 3s"' in page
     assert "The run is at work." in page
+    assert "after extract so far" not in page  # documents extracted are told already
     (half_run / "run.lock").write_text(json.dumps(lock | {"beat": 1.0}))
     page = client(half_run).get("/live").text
     assert "ended without finishing" in page
     assert "every 3s" not in page
+
+
+def test_what_was_lost_and_how_far_the_map_is_is_told_while_a_run_works(half_run: Path) -> None:
+    import time
+
+    now = time.time()
+    (half_run / "run.lock").write_text(
+        json.dumps({"host": "elsewhere", "pid": 1, "token": "t", "beat": now})
+    )
+    stage = next(row.stage for row in run_status(str(half_run)).stages if row.state != "ended")
+    task = {"stage": stage, "label": "signatures", "seconds": 1.0, "documents": 30}
+    rows = [
+        {"stage": stage, "label": "signatures", "items": 4, "at": now - 10},
+        *({**task, "shard": f"crawl/{n}", "peak_mb": 9} for n in range(2)),
+    ]
+    (half_run / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    text = check_page(client(half_run).get("/").text).text
+    assert "at work: signatures, 2 of 4, 60 documents" in text
+    assert "6 documents a second, about 10 s left of this step" in text
+    rejected = {row["reason"] for path in sorted((half_run / "rejects").rglob("*.parquet"))
+                for row in store.read_table(str(path), ["reason"]).to_pylist()}  # fmt: skip
+    assert ("Lost while reading" in text) == bool(rejected & {*overview.FAILURES})
 
 
 def test_numbers_are_read_anew_when_a_stage_ends(copied: Path) -> None:
@@ -399,7 +424,8 @@ def test_sections_come_one_by_one_where_a_run_is_large(
     page = browser.get("/classifier").text
     check_page(page)
     asked = re.findall(r'hx-get="([^"]+)"', page)
-    assert asked == ["/part/quality", "/part/fit", "/part/by_score", "/part/threshold"]
+    names = ("quality", "fit", "alpha", "samples", "by_score")
+    assert asked == [f"/part/{name}" for name in names]
     for path in asked:
         assert Outline(browser.get(path, headers={"hx-request": "true"}).text).text
         check_page(browser.get(path).text)  # and without a script
@@ -438,6 +464,30 @@ def test_two_runs_as_a_flow_with_documents_behind_each_number(
     assert "The texts are equal" in texts
     assert browser.get("/b/").status_code == 200
     assert browser.get("/b/documents").status_code == 200
+
+
+def test_texts_that_differ_are_listed_by_their_addresses(
+    tmp_path: Path, run_recipe: Callable[..., Any]
+) -> None:
+    outs = []
+    for out, word in (("one", "old"), ("two", "new")):
+        rows = [
+            {"id": "x", "url": "http://a.example/x", "text": f"{word} words of a page"},
+            {"id": "y", "url": "http://a.example/y", "text": "equal words of a page"},
+        ]
+        (tmp_path / "a.jsonl").unlink(missing_ok=True)
+        outs.append(run_recipe({"a": rows}, {"stages": ["extract"]}, out=out)[0].out)
+    browser = client(*map(Path, outs))
+    for _ in range(200):
+        page = browser.get("/compare?text=1").text
+        if "another text" in page:
+            break
+    outline = check_page(page)
+    links = [attrs["href"] for tag, attrs in outline.tags if "id=" in (attrs.get("href") or "")]
+    assert links == ["/compare/document?dataset=a&id=x"]
+    assert "http://a.example/x" in outline.text
+    assert "1 of kept in A, kept in B" in outline.text
+    assert "1 words only in A, 1 only in B" in browser.get(links[0]).text
 
 
 # ---- strangers

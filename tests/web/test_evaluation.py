@@ -40,7 +40,7 @@ def cells(page: str, heading: str) -> list[list[str]]:
     part = page[page.index(f"<h2>{heading}</h2>") :]
     body = part[part.index("<tbody>") : part.index("</tbody>")]
     return [
-        [unescape(cell) for cell in re.findall(r"<td>(.*?)</td>", row)]
+        [unescape(cell) for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row)]
         for row in body.split("</tr>")
     ][:-1]
 

@@ -290,3 +290,19 @@ def repeats(rundir: RunDirectory, plan: Plan) -> dict[str, Repeats] | None:
             counts = [np.histogram(table.column(c).to_numpy(), EDGES)[0].tolist() for c in columns]
             by_dataset[name] = Repeats(table.num_rows, EDGES, *counts)
     return by_dataset
+
+
+def missed_sentence(missed: Missed) -> str:
+    """The estimate in words.
+
+    >>> missed_sentence(Missed(9000, 2000, 0, 0.0, 0.0, 20.7))
+    'Missed: an estimated 0 of 9,000 kept documents are duplicates of another (0 to 21, 95 %); 2,000 of them were compared, and 0 found.'
+    """
+    kept = f"{missed.documents:,} kept documents are duplicates of another"
+    if missed.sample == missed.documents:
+        return f"Missed: {missed.found:,} of {kept}; every pair of them was compared."
+    return (
+        f"Missed: an estimated {missed.estimate:,.0f} of {kept} "
+        f"({missed.low:,.0f} to {missed.high:,.0f}, 95 %); "
+        f"{missed.sample:,} of them were compared, and {missed.found:,} found."
+    )

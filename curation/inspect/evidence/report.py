@@ -31,6 +31,7 @@ from curation.inspect.evidence.scores import (
     score_histograms,
 )
 from curation.inspect.evidence.status import SlowShard, slowest_shards
+from curation.inspect.numbers import counted
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipes
 from curation.rundir import ledger
@@ -49,7 +50,8 @@ class Report:
     """All parts of the report; a part is None where its stage has not run.
 
     `curation`: the version. `recipe`: every setting, by table. `by_score`, `samples`: documents of
-    each filtered dataset near every score, and near the threshold.
+    each filtered dataset near every score, and near the threshold. `ignored_grams`: a sentence on
+    those that were too common to be cut, empty where there are none.
     """
 
     curation: str
@@ -65,6 +67,7 @@ class Report:
     duplicates: Duplicates | None
     repeats: dict[str, Repeats] | None
     benchmarks: list[BenchmarkHits] | None
+    ignored_grams: str
     contamination: list[BenchmarkStudy] | None
     mixture: PlacedMixture | None
     warnings: list[str]
@@ -96,29 +99,35 @@ def report(rundir: RunDirectory, plan: Plan) -> Report:
         duplicates=duplicates(rundir, plan),
         repeats=repeats(rundir, plan),
         benchmarks=benchmark_hits(rundir, plan),
+        ignored_grams=ignored_grams(rundir),
         contamination=contamination(rundir),
         mixture=mixture,
-        warnings=[
-            *pipeline.warnings(rundir),
-            *_ignored_grams(rundir),
-            *_report_warnings(flows, mixture),
-        ],
+        warnings=all_warnings(rundir, flows, mixture),
         samples=samples or None,
         extracted=extracted_pages(rundir, plan),
         slowest=slowest_shards(rundir.out) or None,
     )
 
 
-def _ignored_grams(rundir: RunDirectory) -> list[str]:
-    """How many grams are in too many documents to be cut, as a line."""
+def ignored_grams(rundir: RunDirectory) -> str:
+    """How many grams are in too many documents to be cut, as a sentence; empty where none are."""
     config = rundir.recipe.decontaminate
     is_decontaminated = "decontaminate" in rundir.recipe.stages
     grams = len(common_grams(rundir)) if is_decontaminated else 0
-    return [
-        f"decontaminate left {grams:,} {'gram' if grams == 1 else 'grams'} in the text, each in more "
-        f"than {config.max_documents} distinct documents (decontaminate.max_documents); "
-        "`curation explain` names them document by document"
-    ][: bool(grams)]
+    if not grams:
+        return ""
+    return (
+        f"{counted(grams, 'gram')} of benchmarks stayed in the text, each in more than "
+        f"{config.max_documents} distinct documents (decontaminate.max_documents); "
+        "`curation explain` names them document by document."
+    )
+
+
+def all_warnings(
+    rundir: RunDirectory, flows: list[Flow], mixture: PlacedMixture | None
+) -> list[str]:
+    """What the stages warn of, and what the funnel and the mixture show."""
+    return [*pipeline.warnings(rundir), *_report_warnings(flows, mixture)]
 
 
 def _report_warnings(flows: list[Flow], mixture: PlacedMixture | None) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 ABSENT = "not in the run"
+PLACES = (".files", ".benchmarks")  # settings that say where files are; they are listed last
 Run = tuple["RunDirectory", "Plan"]
 
 
@@ -29,7 +30,8 @@ Run = tuple["RunDirectory", "Plan"]
 class Change:
     """Documents of one dataset with fate `before` in A and `after` in B; of `examples` their ids.
 
-    `text_changed`: those whose text differs between the runs; `examples` begin with them.
+    `text_changed`: those whose text differs between the runs; `examples` begin with them. `urls`:
+    the addresses of the examples, "" where there is none.
     """
 
     dataset: str
@@ -38,12 +40,14 @@ class Change:
     documents: int
     text_changed: int
     examples: list[str]
+    urls: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class TwoRuns:
-    """`settings`: what differs in the recipes, a line each. `kept`: documents kept in A, in B, in
-    both. `changes`: all flows from fate to fate, those where the fate differs first."""
+    """`settings`: what differs in the recipes, a line each, places of files last. `kept`: documents
+    kept in A, in B, in both. `changes`: all flows from fate to fate, those where the fate differs
+    first."""
 
     settings: list[str]
     kept: tuple[int, int, int]
@@ -73,6 +77,7 @@ def two_runs(a: Run, b: Run, examples: int = 3) -> TwoRuns:
         connection.close()
     changes = [Change(**row) for row in rows]
     settings = recipes.changes(recipes.as_dict(a[0].recipe), recipes.as_dict(b[0].recipe))
+    settings.sort(key=lambda line: line.partition(": ")[0].endswith(PLACES))
     kept = (
         sum(c.documents for c in changes if c.before == KEPT),
         sum(c.documents for c in changes if c.after == KEPT),
@@ -86,13 +91,16 @@ WITH ra AS (SELECT dataset, archive, "offset", min(fate) AS fate FROM rejects_a 
      rb AS (SELECT dataset, archive, "offset", min(fate) AS fate FROM rejects_b GROUP BY ALL),
      pairs AS (
        SELECT coalesce(a.dataset, b.dataset) AS dataset, coalesce(a.id, b.id) AS id,
+              coalesce(a.url, b.url, '') AS url,
               a.fate AS fa, b.fate AS fb, a.content AS ca, b.content AS cb,
-              coalesce(a.archive, b.archive) AS archive, coalesce(a."offset", b."offset") AS place
+              coalesce(a.archive, b.archive) AS archive, coalesce(a."offset", b."offset") AS place,
+              CASE WHEN a.content <> b.content THEN '0' ELSE '1' END
+                || md5(coalesce(a.id, b.id)) AS drawn
        FROM fates_a AS a FULL JOIN fates_b AS b ON a.dataset = b.dataset AND a.id = b.id)
 SELECT p.dataset, coalesce(fa, ra.fate, '{ABSENT}') AS before, coalesce(fb, rb.fate, '{ABSENT}') AS after,
        CAST(count(*) AS BIGINT) AS documents,
        CAST(count(*) FILTER (WHERE ca <> cb) AS BIGINT) AS text_changed,
-       arg_min(p.id, CASE WHEN ca <> cb THEN '0' ELSE '1' END || md5(p.id), {{examples}}) AS examples
+       arg_min(p.id, drawn, {{examples}}) AS examples, arg_min(p.url, drawn, {{examples}}) AS urls
 FROM pairs AS p
 LEFT JOIN ra ON fa IS NULL AND ra.dataset = p.dataset AND ra.archive = p.archive AND ra."offset" = p.place
 LEFT JOIN rb ON fb IS NULL AND rb.dataset = p.dataset AND rb.archive = p.archive AND rb."offset" = p.place
@@ -114,7 +122,7 @@ def _write(
 def flows(changes: Sequence[Change]) -> list[tuple[str, str, int]]:
     """(before, after, documents) over all datasets, largest first.
 
-    >>> flows([Change("a", "kept", "x: y", 2, 0, []), Change("b", "kept", "x: y", 3, 0, [])])
+    >>> flows([Change("a", "kept", "x: y", 2, 0, [], []), Change("b", "kept", "x: y", 3, 0, [], [])])
     [('kept', 'x: y', 5)]
     """
     sums: dict[tuple[str, str], int] = {}

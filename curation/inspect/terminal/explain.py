@@ -272,16 +272,22 @@ def _repeated(duplicate: Duplicate) -> str:
     )
 
 
-def differences(removed: str, kept: str, most: int = MOST_PLACES) -> Text:
-    """The first `most` places where two texts differ, -removed- and +kept+, after the counts."""
+def differences(
+    removed: str,
+    kept: str,
+    most: int = MOST_PLACES,
+    names: tuple[str, str] = ("here", "in the kept one"),
+) -> Text:
+    """The first `most` places where two texts differ, -removed- and +kept+, after the counts;
+    `names` says where each stands."""
     difference = compare(removed, kept)
     if not difference.places:
         how = "" if removed == kept else ", word by word"
         return Text(f"the texts are equal{how}", style="dim")
     counts = [f"{difference.count(kind):,}" for kind in ("both", "removed", "kept")]
     out = Text(
-        f"{counts[0]} words in common; -{counts[1]}- only here, +{counts[2]}+ only in the kept "
-        f"one, in {counted(difference.places, 'place')}\n",
+        f"{counts[0]} words in common; -{counts[1]}- only {names[0]}, +{counts[2]}+ only "
+        f"{names[1]}, in {counted(difference.places, 'place')}\n",
         style="dim",
     )
     marks = {"both": ("", ""), "removed": ("-", " red"), "kept": ("+", " green")}

@@ -72,7 +72,7 @@ def _changed_texts(console: Console, a: Run, b: Run, changes: Sequence[Change]) 
             before, after = (_document(run, change.dataset, id_)[0] for run in (a, b))
             if before != after:
                 console.print(Text(f"  {clean(id_)}", style="dim"))
-                console.print(differences(before, after, 4))
+                console.print(differences(before, after, 4, ("in A", "in B")))
 
 
 def _document(run: Run, dataset: str, id_: str) -> tuple[str, str]:

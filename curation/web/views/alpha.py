@@ -127,4 +127,4 @@ def _chart(result: AtAlpha) -> str:
     edges = np.linspace(0.0, 1.0, BANDS + 1).tolist()
     title = f"Documents of {result.dataset} by score, and those kept"
     labels = ("score", "")
-    return charts.histogram(title, edges, result.counts, part=result.bands, labels=labels)
+    return charts.histogram(title, edges, result.counts, part=result.bands, labels=labels, log=True)

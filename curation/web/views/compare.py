@@ -53,20 +53,28 @@ class Comparison:
 
 
 def compare(run: OpenRun, request: Request) -> Response:
-    """`/compare`: the flow; `?before=&after=`: the documents behind one of its numbers."""
+    """`/compare`: the flow; `?before=&after=`: the documents behind one of its numbers; `?text=1`: those
+    with another text."""
     comparison: Comparison = request.app.state.comparison
     a, b = comparison.runs
     result = comparison.result(1.0 if "hx-request" in request.headers else 0.15)
     if result is None:
         return render.page(request, run, "comparing.html", "Two runs compared", {"a": a, "b": b})
     before, after = (request.query_params.get(name, "")[:300] for name in ("before", "after"))
-    chosen = [c for c in result.changes if (c.before, c.after) == (before, after)]
+    is_text = "text" in request.query_params
+    chosen = [
+        change
+        for change in result.changes
+        if ((change.before, change.after) == (before, after) and not is_text)
+        or (is_text and change.text_changed)
+    ]
+    ordered = sorted(flows(result.changes), key=lambda flow: flow[0] == flow[1])
     streams = [
         Stream(
             *flow,
             f"{run.prefix}/compare{templating.query(before=flow[0], after=flow[1])}#documents",
         )
-        for flow in flows(result.changes)[:MOST_STREAMS]
+        for flow in ordered[:MOST_STREAMS]
     ]
     values = {
         "a": a,
@@ -77,6 +85,7 @@ def compare(run: OpenRun, request: Request) -> Response:
         "before": before,
         "after": after,
         "chosen": chosen,
+        "is_text": is_text,
         "absent": ABSENT,
     }
     return render.page(request, run, "compare.html", "Two runs compared", values)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from curation.web.opened import OpenRun
 
 ROWS = 50
-FIRST_S = 0.15  # a first page does not wait longer for matches
+FIRST_S = 0.1  # a first page does not wait longer for matches
 MORE_S = 1.0
 MOST_HITS = 500  # of a search
 MOST_VALUE = 200  # characters of a filter

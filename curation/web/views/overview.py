@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from curation import store
 from curation.errors import RunError
 from curation.inspect.evidence.flow import Flow, funnel
+from curation.inspect.evidence.mixture import placed_mixture
+from curation.inspect.evidence.report import all_warnings
+from curation.inspect.evidence.status import run_status
 from curation.inspect.numbers import duration
 from curation.recipe import reading as recipes
-from curation.recipe.line import STAGES, stage_named
 from curation.version import __version__
 from curation.web import parts, render, templating
 
@@ -31,17 +30,8 @@ SENTENCES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class StageProgress:
-    """A stage: tables of `shards` that are there; `rate` in tables a minute and `left`: time left in
-    words, where they are known."""
-
-    name: str
-    ended: bool
-    tables: int
-    shards: int
-    rate: float | None = None
-    left: str = ""
+# Reasons of extract that say something about the machine, the network or a damaged file.
+FAILURES = ("unreachable", "crashed", "too_slow", "too_heavy", "truncated", "malformed")
 
 
 def overview(run: OpenRun, request: Request) -> Response:
@@ -49,7 +39,7 @@ def overview(run: OpenRun, request: Request) -> Response:
     flows = flows_of(run)
     values = {
         "flows": flows,
-        "numbers": parts.numbers(flows) if flows else [],
+        "numbers": numbers_of(run, flows),
         "chart": templating.svg(parts.chart(flows[-1], run.prefix)) if flows else "",
         "table": parts.table(flows) if flows else None,
         "progress": progress(run),
@@ -64,9 +54,13 @@ def overview(run: OpenRun, request: Request) -> Response:
 def live(run: OpenRun, request: Request) -> Response:
     """`/live`: how far the run is; asked for again and again while it works."""
     flows = flows_of(run)
-    numbers = parts.numbers(flows) if flows else []
-    values = {"progress": progress(run), "numbers": numbers}
+    values = {"progress": progress(run), "numbers": numbers_of(run, flows)}
     return render.page(request, run, "live.html", "Progress", values)
+
+
+def numbers_of(run: OpenRun, flows: list[Flow]) -> list[tuple[str, str, str]]:
+    """The numbers of a run; none where nothing has been extracted yet."""
+    return parts.numbers(flows, run.rundir.recipe.stages) if flows else []
 
 
 def hints_view(run: OpenRun, request: Request) -> Response:
@@ -77,13 +71,13 @@ def hints_view(run: OpenRun, request: Request) -> Response:
 
 
 def hints(run: OpenRun) -> list[tuple[str, str]]:
-    """(warning, what to do)."""
-    from curation.pipeline import line as pipeline
+    """(warning, what to do), as in the report."""
 
     def read() -> list[tuple[str, str]]:
         if not run.finished():
             return []
-        return [(text, parts.what_to_do(text)) for text in pipeline.warnings(run.rundir)]
+        found = all_warnings(run.rundir, flows_of(run), placed_mixture(run.rundir))
+        return [(text, parts.what_to_do(text)) for text in found]
 
     return run.cached("hints", read)
 
@@ -101,27 +95,24 @@ def flows_of(run: OpenRun) -> list[Flow]:
 
 
 def progress(run: OpenRun) -> dict[str, object]:
-    """How far each stage is, and whether a run is at work."""
-    ended, finished = set(run.ended()), run.finished()
-    stages = [_stage_progress(run, stage, stage in ended) for stage in STAGES
-              if stage in run.rundir.recipe.stages and stage != "download"]  # fmt: skip
+    """How far each stage is, what was lost so far, and whether a run is at work."""
     at_work = run.at_work()
-    state = "finished" if finished else {True: "at work", None: "failed", False: "stopped"}[at_work]
-    return {"word": state, "say": SENTENCES[state], "stages": stages, "at_work": bool(at_work)}
-
-
-def _stage_progress(run: OpenRun, stage: str, ended: bool) -> StageProgress:
-    folder = stage_named(stage).ledger or "shards"
-    paths = [p for s in run.plan.shards if (p := run.rundir.ledger_table(stage, s))]
-    shards = len(paths) if stage_named(stage).ledger else run.rundir.recipe.mix.shards
-    if ended:
-        return StageProgress(stage, True, shards, shards)
-    names = [file.name for file in store.listing(run.rundir.path(*folder.split("/")))]
-    there = sum(name.endswith((".parquet", ".bin")) for name in names)
-    there = min(there, shards)
-    first = run.seen.setdefault(stage, (time.monotonic(), there))
-    seconds, made = time.monotonic() - first[0], there - first[1]
-    if made <= 0 or seconds < 2:
-        return StageProgress(stage, False, there, shards)
-    left = duration((shards - there) * seconds / made)
-    return StageProgress(stage, False, there, shards, 60 * made / seconds, left)
+    state = {True: "at work", None: "failed", False: "stopped"}[at_work]
+    state = "finished" if run.finished() else state
+    status = run.cached("status", lambda: run_status(run.out))
+    lost = [
+        (name, line.documents, templating.query(fate=f"extract: {name}"))
+        for flow in flows_of(run)[-1:]
+        for name in FAILURES
+        if (line := flow.find("extract", name)) and line.documents
+    ]
+    left = "" if status.seconds_left is None else duration(status.seconds_left)
+    return {
+        "word": state,
+        "say": SENTENCES[state],
+        "at_work": bool(at_work),
+        "stages": status.stages,
+        "rate": status.documents_per_s,
+        "left": left,
+        "lost": lost,
+    }

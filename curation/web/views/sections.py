@@ -7,21 +7,25 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from curation.errors import CurationError, InputError
+from curation.inspect.evidence.alpha import alpha_report
 from curation.inspect.evidence.benchmarks import benchmark_hits
 from curation.inspect.evidence.clusters import Cluster, largest_clusters
 from curation.inspect.evidence.contamination import contamination
 from curation.inspect.evidence.corpus import languages, lengths
 from curation.inspect.evidence.duplicates import duplicates, repeats
-from curation.inspect.evidence.fit import model_report
+from curation.inspect.evidence.fit import Model, model_report
 from curation.inspect.evidence.mixture import placed_mixture
+from curation.inspect.evidence.report import ignored_grams
 from curation.inspect.evidence.rules import rule_reports
-from curation.inspect.evidence.scores import by_score, near_threshold, score_histograms
+from curation.inspect.evidence.scores import (
+    ScoredDocument,
+    by_score,
+    near_threshold,
+    score_histograms,
+)
 from curation.inspect.evidence.sites import sites
-from curation.web import page as report_page
-from curation.web import render, templating
-from curation.web.duplicates import duplicates_section, repeats_section
-from curation.web.fit import by_score_section, fit_section, quality_section, threshold_section
-from curation.web.rules import rules_sections
+from curation.web import render
+from curation.web import sections as templates
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -34,10 +38,10 @@ CHARS = 400
 
 # Page -> its title, its sections, and what to say where there is nothing.
 PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "duplicates": ("Duplicates", ("clusters", "pairs", "repeats"), "dedup has not run here."),
+    "duplicates": ("Duplicates", ("clusters", "duplicates", "repeats"), "dedup has not run here."),
     "classifier": (
         "Classifier",
-        ("quality", "fit", "by_score", "threshold"),
+        ("quality", "fit", "alpha", "samples", "by_score"),
         "classify has not scored here.",
     ),
     "rules": ("Rules and signals", ("rules",), "filter has decided on nothing here."),
@@ -64,40 +68,31 @@ def view(run: OpenRun, request: Request) -> Response:
 def part(run: OpenRun, request: Request) -> Response:
     """`/part/NAME`: one section."""
     name = request.path_params["name"]
-    if name not in SECTIONS:
+    if name not in VALUES:
         raise InputError(f"no section {name[:40]!r}; go on from the pages above")
     values = {"text": section(run, name), "nothing": "Nothing to show: its stage has not run."}
-    title = name.replace("_", " ").capitalize()
+    title = templates.TITLES[name]
     return render.page(request, run, "part.html", title, values)
 
 
 def section(run: OpenRun, name: str) -> Any:
     """The HTML of a section, empty where its stage has not run."""
-    return run.cached(("section", name), lambda: SECTIONS[name](run))
+
+    def rendered() -> Any:
+        return templates.section(name, run.prefix, **VALUES[name](run))
+
+    return run.cached(("section", name), rendered)
 
 
-def _clusters(run: OpenRun) -> Any:
+def _clusters(run: OpenRun) -> list[Cluster]:
     try:
-        shown: list[Cluster] = list(islice(largest_clusters(*run.opened(), n=CLUSTERS), CLUSTERS))
+        return list(islice(largest_clusters(*run.opened(), n=CLUSTERS), CLUSTERS))
     except CurationError:  # dedup has not run
-        return ""
-    template = templating.environment().get_template("clusters.html")
-    return templating.svg(template.render(clusters=shown, base=run.prefix))
+        return []
 
 
-def _sites(run: OpenRun) -> Any:
-    template = templating.environment().get_template("sites.html")
-    return templating.svg(template.render(found=sites(*run.opened()), base=run.prefix))
-
-
-def _fit(run: OpenRun) -> str:
-    model = model_report(run.rundir.path("classify", "model"))
-    return fit_section(model.report) if model else ""
-
-
-def _quality(run: OpenRun) -> str:
-    model = model_report(run.rundir.path("classify", "model"))
-    return quality_section(score_histograms(*run.opened()), model)
+def _model(run: OpenRun) -> Model | None:
+    return model_report(run.rundir.path("classify", "model"))
 
 
 def _filtered(run: OpenRun) -> list[str]:
@@ -106,41 +101,35 @@ def _filtered(run: OpenRun) -> list[str]:
     return list(filter(recipe.classified, recipe.names())) if scored else []
 
 
-def _by_score(run: OpenRun) -> str:
-    shown = {name: by_score(*run.opened(), name, chars=CHARS) for name in _filtered(run)}
-    return by_score_section(shown)
+def _by_score(run: OpenRun) -> dict[str, list[ScoredDocument]]:
+    return {name: by_score(*run.opened(), name, chars=CHARS) for name in _filtered(run)}
 
 
-def _threshold(run: OpenRun) -> str:
-    shown = {name: near_threshold(*run.opened(), name, chars=CHARS) for name in _filtered(run)}
-    return threshold_section(shown)
+def _samples(run: OpenRun) -> dict[str, list[ScoredDocument]]:
+    return {name: near_threshold(*run.opened(), name, chars=CHARS) for name in _filtered(run)}
 
 
-def _mixture(run: OpenRun) -> str:
-    return report_page.mixture_section(placed_mixture(run.rundir), run.rundir.recipe.mix.by)
-
-
-def _of_report(make: Callable[[OpenRun], str]) -> Callable[[OpenRun], Any]:
-    return lambda run: templating.svg(make(run))
-
-
-SECTIONS: dict[str, Callable[[OpenRun], Any]] = {
-    "clusters": _clusters,
-    "sites": _sites,
-    "pairs": _of_report(lambda run: duplicates_section(duplicates(*run.opened()))),
-    "repeats": _of_report(lambda run: repeats_section(repeats(*run.opened()))),
-    "quality": _of_report(_quality),
-    "fit": _of_report(_fit),
-    "by_score": _of_report(_by_score),
-    "threshold": _of_report(_threshold),
-    "rules": _of_report(lambda run: rules_sections(rule_reports(*run.opened()))),
-    "benchmarks": _of_report(
-        lambda run: report_page.benchmarks_section(benchmark_hits(*run.opened()))
-    ),
-    "contamination": _of_report(
-        lambda run: report_page.contamination_section(contamination(run.rundir))
-    ),
-    "mixture": _of_report(_mixture),
-    "languages": _of_report(lambda run: report_page.languages_section(languages(*run.opened()))),
-    "lengths": _of_report(lambda run: report_page.lengths_section(lengths(*run.opened()))),
+# Section -> the values that its template asks for.
+VALUES: dict[str, Callable[[OpenRun], dict[str, Any]]] = {
+    "clusters": lambda run: {"clusters": _clusters(run)},
+    "sites": lambda run: {"sites": sites(*run.opened())},
+    "duplicates": lambda run: {"duplicates": duplicates(*run.opened())},
+    "repeats": lambda run: {"repeats": repeats(*run.opened())},
+    "quality": lambda run: {"scores": score_histograms(*run.opened()), "model": _model(run)},
+    "fit": lambda run: {"model": _model(run)},
+    "alpha": lambda run: {"alpha": alpha_report(*run.opened())},
+    "by_score": lambda run: {"by_score": _by_score(run)},
+    "samples": lambda run: {"samples": _samples(run)},
+    "rules": lambda run: {"rules": rule_reports(*run.opened())},
+    "benchmarks": lambda run: {
+        "benchmarks": benchmark_hits(*run.opened()),
+        "ignored_grams": ignored_grams(run.rundir),
+    },
+    "contamination": lambda run: {"contamination": contamination(run.rundir)},
+    "mixture": lambda run: {
+        "mixture": placed_mixture(run.rundir),
+        "by": run.rundir.recipe.mix.by,
+    },
+    "languages": lambda run: {"languages": languages(*run.opened())},
+    "lengths": lambda run: {"lengths": lengths(*run.opened())},
 }

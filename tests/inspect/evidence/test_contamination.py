@@ -45,7 +45,7 @@ def test_every_cut_can_be_looked_at(tiny_run: Path, tmp_path: Path) -> None:
     assert write_cuts(*opened, str(page)) == len(shown)
     html = page.read_text()
     checked = parsed(html)
-    assert f"<mark>{quote}</mark>" in html
+    assert f'<mark class="cut quoted">{quote}</mark>' in html
     assert "lamps lamp-1" in checked.text
     assert "— cut —" in checked.text
 

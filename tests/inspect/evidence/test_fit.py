@@ -145,7 +145,7 @@ def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[RunDirectory,
     assert "Fit of the classifier" in html
     assert "Kept and removed at each score" in html
     assert html.count("<script>") == 1  # ours
-    assert "&#x27;&lt;script&gt;&#x27;" in html
+    assert "&#39;&lt;script&gt;&#39;" in html
 
 
 def test_alarms_are_on_the_page(finished: tuple[RunDirectory, Any]) -> None:

@@ -62,8 +62,8 @@ def test_fates_texts_and_settings_are_compared(runs: tuple[Any, Any]) -> None:
     assert comparison.kept == (8, 8, 7)
     assert comparison.text_changed == 1
     assert comparison.differing() == [
-        Change("web", "dedup: exact_duplicate", "kept", 1, 0, [removed]),
-        Change("web", "kept", "extract: missing_text", 1, 0, ["d7"]),
+        Change("web", "dedup: exact_duplicate", "kept", 1, 0, [removed], [""]),
+        Change("web", "kept", "extract: missing_text", 1, 0, ["d7"], [""]),
     ]
     assert any(line.startswith("stages: ") for line in comparison.settings)
 

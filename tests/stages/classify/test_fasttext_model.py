@@ -19,7 +19,7 @@ from curation.inspect.evidence.fit import model_report
 from curation.inspect.evidence.report import report
 from curation.readers.language_model import model_file
 from curation.stages.classify.fasttext_model import FastText, score_fasttext
-from curation.web.fit import quality_section
+from curation.web.sections import section
 
 TEXTS = ["the", "the der", "der", "unknown words", "\nthe\r\nthe\0the\n", " "]
 ROWS = [{"id": str(i), "url": f"http://s{i}.example/", "text": t} for i, t in enumerate(TEXTS[:5])]
@@ -89,7 +89,7 @@ def test_every_command_that_looks_at_a_filter_knows_it(
     assert "the probability of __label__hq" in shown.output
     assert call("model", model).output.splitlines()[1:] == ["__label__hq", "__label__cc"]
     own = model_report(rundir.path("classify", "model"))
-    assert said in quality_section(report(rundir, plan).scores, own)
+    assert said in section("quality", None, scores=report(rundir, plan).scores, model=own)
     fitted = call("alpha", rundir.out)
     assert "the model was fitted elsewhere" in " ".join(fitted.output.split())
     explained = call("explain", rundir.out, "1")
