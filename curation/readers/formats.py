@@ -8,7 +8,7 @@ from curation.errors import InputError
 
 Format = Literal["archive", "mediawiki", "wikimedia-html", "table", "text"]
 
-_PACKED = (".gz", ".bz2", ".zst", ".open")
+PACKED = (".gz", ".bz2", ".zst", ".open")
 _HTML_DUMP = "-enterprise-html"  # enwiki-NS0-20240101-ENTERPRISE-HTML.json.tar.gz
 _KINDS: dict[Format, tuple[str, ...]] = {
     "archive": (".warc", ".wet", ".arc", ".wat"),
@@ -36,7 +36,7 @@ def guess_format(name: str) -> Format:
     Raises InputError for a name of another kind.
     """
     stem = name.rsplit("/", 1)[-1].lower()
-    while stem.endswith(_PACKED):
+    while stem.endswith(PACKED):
         stem = stem.rpartition(".")[0]
     if _HTML_DUMP in stem:
         return "wikimedia-html"
