@@ -241,7 +241,7 @@ def _extracted(folder: Path) -> collections.Counter[str]:
         "name": "a",
         "files": [str(folder / "*arc")],
         "format": "archive",
-        "archives_per_shard": FILES_A_SHARD,
+        "target_shard_mb": 1_000_000,
     }
     made = recipe.parse(
         {"stages": ["extract"], "extract": {"max_page_bytes": 1 << 20}, "dataset": [config]}

@@ -57,7 +57,7 @@ def _processor() -> float:
 def extract(files: list[Path]) -> tuple[int, int]:
     """The whole stage on some archives as one shard; pages read, documents written."""
     with tempfile.TemporaryDirectory() as out:
-        config = {"name": "a", "files": [str(f) for f in files], "archives_per_shard": len(files)}
+        config = {"name": "a", "files": [str(f) for f in files], "target_shard_mb": 1_000_000}
         made = recipe.parse({"stages": ["extract"], "dataset": [config]})
         (shard,) = plan.make(made, out).shards
         books = extract_shard(

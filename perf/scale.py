@@ -4,8 +4,9 @@ Makes a crawl of stub archives (one WET archive of one page a shard) and runs th
 more with nothing to do. Prints the processor time of the driver a shard, by what it was spent on: maps, queries
 and shuffles, and the rest; the largest memory; and how each grows with the number of shards (1: linear).
 
-With `--map`, only `LocalEngine.map` over tasks that do nothing. With `--idle`, a run with nothing to do whose
-run directory of many shards is made from a small one: its tables are copied under other names.
+With `--map`, only `LocalEngine.map` over tasks that do nothing. With `--idle`, the plan of many stub archives,
+and a run with nothing to do over them: its run directory is made from a small one, whose tables are linked
+under other names.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from curation.rundir import plan as plans
 from curation.stages.classify.shipped import SHIPPED
 
 WORDS = [f"w{number}" for number in range(3000)]
+MOST_LINKS = 50_000  # to one file
 PARTS = ("maps", "queries", "shuffles", "rest")
 
 
@@ -166,8 +168,9 @@ def maps(shards: int, workers: int) -> float:
         engine.close()
 
 
-def idle(shards: int, small: Path, made: Recipe) -> float:
-    """Driver seconds of a run with nothing to do, over a run directory of `shards` shards."""
+def idle(shards: int, small: Path, made: Recipe) -> dict[str, float]:
+    """Driver seconds of planning `shards` shards, and of a run with nothing to do over their run
+    directory."""
     with tempfile.TemporaryDirectory() as folder:
         crawl, out = Path(folder) / "crawl", Path(folder) / "run"
         crawl.mkdir()
@@ -176,8 +179,10 @@ def idle(shards: int, small: Path, made: Recipe) -> float:
         table = reading.as_dict(made)
         table["dataset"][1]["files"] = [str(crawl)]
         big = reading.parse(table)
+        began = time.process_time()
         plan = plans.make(big, str(out))
         plans.commit(plans.RunDirectory(str(out), big), plan)
+        planned = time.process_time() - began
         _multiply(small, out, shards)
         _keys(big, str(out), plan)
         engine = Measured(1)
@@ -190,10 +195,11 @@ def idle(shards: int, small: Path, made: Recipe) -> float:
         assert not engine.by_label, engine.by_label  # it mapped nothing
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
         print(
-            f"{shards:,} shards, nothing to do: {spent:.2f} s, {memory:,} MB at most so far",
+            f"{shards:,} shards, planned in {planned:.2f} s; nothing to do: {spent:.2f} s, "
+            f"{memory:,} MB at most so far",
             flush=True,
         )
-        return spent
+        return {"planning": planned, "nothing to do": spent, "MB": memory}
 
 
 def _multiply(small: Path, out: Path, shards: int) -> None:
@@ -204,12 +210,14 @@ def _multiply(small: Path, out: Path, shards: int) -> None:
         data = orjson.loads(path.read_bytes())
         files = data.get("files", {})
         for name in [name for name in files if name.endswith("/web/00000.parquet")]:
-            content = (out / name).read_bytes()
+            source = out / name
             for number in range(1, shards):
                 new = name.replace("00000", f"{number:05d}")
                 files[new] = files[name]
-                with open(out / new, "wb") as file:
-                    file.write(content)
+                if number % MOST_LINKS:
+                    os.link(source, out / new)
+                else:
+                    source = Path(shutil.copyfile(source, out / new))
         path.write_bytes(orjson.dumps({**data, **({"files": files} if files else {})}))
 
 
@@ -265,7 +273,8 @@ def main(shards: str, workers: int, only_map: bool, only_idle: bool, labels: boo
             engine = LocalEngine(1, 1.0)
             pipeline.run(made, folder + "/run", engine, say=lambda line: None)
             engine.close()
-            rows = {"nothing to do": [idle(n, Path(folder) / "run", made) for n in sizes]}
+            told = [idle(n, Path(folder) / "run", made) for n in sizes]
+            rows = {name: [row[name] for row in told] for name in told[0]}
     else:
         measured = [whole(size, workers) for size in sizes]
         rows = {name: [row[name] for row, _ in measured] for name in measured[0][0]}

@@ -90,7 +90,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "dataset.annotations_by": (("chosen", "url"), ("downloads", "documents"), HOSTS),
     "dataset.sample": (("chosen", 0.5), ("downloads", "documents")),
     "dataset.select_shard_mb": (("chosen", 1.0), ("downloads", "documents")),
-    "dataset.archives_per_shard": (("cc", 2), ("documents",)),
+    "dataset.target_shard_mb": (("cc", 300.0), ("documents",)),
     "dataset.text_column": (("crawl", "body"), ("documents/_columns", "documents")),
     "dataset.id_column": (("crawl", "absent"), ("documents/_columns", "documents")),
     "dataset.url_column": (("crawl", "absent"), ("documents/_columns", "documents")),

@@ -19,7 +19,8 @@ from curation import store
 from curation.api.data import Columns
 from curation.digests import text_digest
 from curation.errors import InputError
-from curation.readers.tables import MAX_LINE_BYTES, id_text
+from curation.readers.json_lines import MAX_LINE_BYTES
+from curation.readers.tables import id_text
 from curation.rundir import ledger, schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.survivors import char_lengths

@@ -133,7 +133,8 @@ class Documents:
         return reader.__arrow_c_stream__(requested_schema)
 
     def __repr__(self) -> str:
-        files = [file.name for shard in self._plan.shards for file in shard.files]
+        names = (file.name for shard in self._plan.shards for file in shard.files)
+        files = list(dict.fromkeys(names))
         more = f" and {len(files) - 1} more" if len(files) > 1 else ""
         return f"Documents({files[0]}{more}: {', '.join(self.schema.names)})"
 

@@ -86,7 +86,8 @@ def show_plan(tables: dict[str, Any], workers: int | None) -> None:
 
 
 def _bytes(shards: list[Any], dataset: str) -> int:
-    return sum(file.size for shard in shards if shard.dataset == dataset for file in shard.files)
+    files = {f.path: f.size for shard in shards if shard.dataset == dataset for f in shard.files}
+    return sum(files.values())  # of whole files, since the sample reads them whole
 
 
 def _show(rundir: Any, shards: list[Any], documents: float, workers: int | None) -> None:

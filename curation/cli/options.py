@@ -59,7 +59,7 @@ OTHER_NAMES = {"languages": ["--language"]}  # of options, in scripts that peopl
 COLUMNS = ("text_column", "id_column", "url_column")
 # Further keys of a dataset that fit files on a command line.
 DATASET_KEYS = ("format", "languages", "language_threshold", "first_pages", "first_mb", "stream",
-                "archives_per_shard")  # fmt: skip
+                "target_shard_mb")  # fmt: skip
 
 
 def column_options(*others: str, **renamed: str) -> Decorator:

@@ -16,7 +16,7 @@ from curation import store
 from curation.errors import InputError, Unreachable
 from curation.readers import commoncrawl
 from curation.recipe.tables import Dataset, Recipe
-from curation.rundir import sources
+from curation.rundir import shards, sources
 from curation.rundir.directory import RunDirectory
 from curation.stages.download.index_files import IndexFile, index_files
 from curation.stages.download.rows import Seen, selected_rows
@@ -112,6 +112,8 @@ def _given(dataset: Dataset, files: int, mb: float) -> Input:
         files = max(0, min(files, int(end or files)) - int(how or 0))
     files *= crawls
     size = int(files * mb * 1e6)
+    name = dataset.files[0] if dataset.files else ""
+    alike = [store.File(name, name.rpartition("/")[2], int(mb * 1e6), "")] * (files // crawls)
     is_remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
     return Input(
         dataset.name,
@@ -119,7 +121,7 @@ def _given(dataset: Dataset, files: int, mb: float) -> Input:
         _kind(dataset, ""),
         files,
         size,
-        -(-files // dataset.archives_per_shard),
+        len(_shards(dataset, alike)) * crawls,
         "given with --size",
         False,
         requests=files * is_remote,
@@ -163,7 +165,7 @@ def _listed(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]) 
         _kind(dataset, names[0]),
         count,
         size + sum(file.size for file in files),
-        _shards(rundir, dataset, count, remote),
+        sum(len(_shards(dataset, batch)) for batch in _batches(dataset, files, remote, size)),
         known,
         is_exact,
         requests=len(remote),
@@ -172,15 +174,27 @@ def _listed(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]) 
     )
 
 
-def _shards(
-    rundir: RunDirectory, dataset: Dataset, count: int, remote: list[sources.Source]
-) -> int:
-    """Shards do not reach from one crawl into another."""
-    each = dataset.archives_per_shard
-    if not dataset.crawls:
-        return -(-count // each)
-    by_crawl = [sum(s.batch == batch for s in remote) for batch in range(len(dataset.crawls))]
-    return sum(-(-files // each) for files in by_crawl)
+def _batches(
+    dataset: Dataset, local: list[store.File], remote: list[sources.Source], size: int
+) -> list[list[store.File]]:
+    """The files of each crawl, since a shard holds files of one; all files where there are none.
+
+    Those at addresses are taken to be equal parts of `size` bytes.
+    """
+    batches: list[list[store.File]] = [[] for _ in dataset.crawls] or [[]]
+    batches[0] += local
+    for source in remote:
+        file = store.File(source.address.name, source.address.name, size // len(remote), "")
+        batches[source.batch].append(file)
+    return batches
+
+
+def _shards(dataset: Dataset, files: list[store.File]) -> list[tuple[store.File, ...]]:
+    """The shards of files; each is one where a name does not say what a file is."""
+    try:
+        return shards.groups(dataset, files)
+    except InputError:
+        return shards.alone(files)
 
 
 def _remote_size(rundir: RunDirectory, remote: list[sources.Source]) -> tuple[int, bool]:

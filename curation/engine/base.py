@@ -56,8 +56,8 @@ class Engine(Protocol):
     """Runs tasks on shards. Tasks are picklable, their results small.
 
     An item that is a tuple begins with what it is called by: a shard, an input, "part 3". A task
-    that raises fails the verb with `TaskError` naming the label, the item and the cause, after the
-    tasks under way have ended; what they committed stays. `progress` hears how far a verb is,
+    that raises fails the verb with `TaskError` naming the label, the items that failed and why, after
+    the others have ended (`attempts.py` says of limits); what they committed stays. `progress` hears how far a verb is,
     `observe` of each task that ended and what it cost.
     """
 

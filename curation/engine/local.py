@@ -15,7 +15,6 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -30,6 +29,7 @@ import pyarrow as pa
 
 from curation import store
 from curation.engine import forkserver
+from curation.engine.attempts import ATTEMPTS, Attempts, all_failures
 from curation.engine.base import (
     Emit,
     Parts,
@@ -74,6 +74,7 @@ class LocalEngine:
         self._stop: Connection | None = None
         _clear_spills()
         self._connection: Any = None
+        self._is_closed = False
         self._spill = tempfile.mkdtemp(prefix=f"{SPILL}{os.getpid()}-")
         atexit.register(shutil.rmtree, self._spill, ignore_errors=True)
 
@@ -89,47 +90,48 @@ class LocalEngine:
         short tasks travel several at a time: the cost of an item does not depend on how many there
         are."""
         ended: SimpleQueue[tuple[list[int], Future[Any]]] = SimpleQueue()
-        waiting, under_way, usual_s = deque(range(len(items))), 0, TURN_S
+        attempts, under_way, usual_s = Attempts(len(items)), 0, TURN_S
         results: dict[int, Any] = {}
-        failed: dict[int, BaseException] = {}
 
-        def send() -> None:
-            fair = len(waiting) // (2 * AHEAD * self.workers)
+        def send() -> bool:
+            fair = len(attempts.waiting) // (2 * AHEAD * self.workers)
             most = max(1, min(MOST_TOGETHER, fair, int(TURN_S / max(usual_s, TURN_S / 100))))
-            numbers = [waiting.popleft() for _ in range(most)]
+            numbers = attempts.take(most)
             locks, some = dict(store.locks()), [items[number] for number in numbers]
             try:
                 future = self._workers().submit(run_stored, path, locks, some)
-            except BrokenProcessPool as error:
-                failed[numbers[0]] = error
-                return
+            except BrokenProcessPool:
+                attempts.worker_died(numbers)
+                return False
             future.add_done_callback(lambda future: ended.put((numbers, future)))
+            return True
 
         while True:
             # An interrupt inside the pool's own code could leave one of its locks closed for ever.
             with forkserver.no_interrupt():
-                while not failed and waiting and under_way < AHEAD * self.workers:
-                    send()
-                    under_way += not failed
+                while attempts.may_send(under_way, AHEAD * self.workers):
+                    under_way += send()
             if not under_way:
-                break
+                if not attempts.need_workers(BrokenProcessPool(), again=not self._is_closed):
+                    break
+                self._end_workers()
+                continue
             for numbers, future in _all_of(ended):
                 under_way -= 1
-                if future.cancelled():
+                if future.cancelled() or isinstance(future.exception(), BrokenProcessPool):
+                    attempts.worker_died(numbers)
                     continue
-                if cause := future.exception():
-                    failed[numbers[0]] = cause
-                    continue
-                outcomes = future.result()
+                cause = future.exception()
+                outcomes = [] if cause else future.result()
                 for number, (result, cost) in zip(numbers, outcomes, strict=False):
                     results[number] = result
                     usual_s += (cost.seconds - usual_s) / 8
                     self.observe(label, items[number], result, cost)
-                waiting.extendleft(reversed(numbers[len(outcomes) :]))
+                attempts.ended(numbers, len(outcomes), cause)
             self.progress(label, len(results), len(items))
-        if failed:
-            first = min(failed)
-            raise task_error(label, items[first], _cause(failed[first])) from failed[first]
+        if failed := attempts.failed:
+            errors = [task_error(label, items[n], _cause(failed[n])) for n in sorted(failed)]
+            raise all_failures(label, list(map(str, errors))) from failed[min(failed)]
         return [results[i] for i in range(len(items))]
 
     @contextlib.contextmanager
@@ -202,18 +204,25 @@ class LocalEngine:
             shutil.rmtree(folder, ignore_errors=True)
 
     def close(self, interrupted: bool = False) -> None:
+        self._is_closed = True
         if self._pool is not None and self._stop is not None:
             # Workers are idle, or interrupted: what is under way is not worth waiting for. One that
             # is inside a library does not see the closed pipe.
             self._stop.close()
             for process in list((self._pool._processes or {}).values()):
                 process.kill()
-            self._pool.shutdown(wait=True, cancel_futures=True)
-            self._pool = self._stop = None
+            self._end_workers()
         if self._connection is not None:
             self._connection.close()
             self._connection = None
         shutil.rmtree(self._spill, ignore_errors=True)
+
+    def _end_workers(self) -> None:
+        """Let go of workers that end, or of which one died; the next task starts others."""
+        if self._pool is not None and self._stop is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+            self._stop.close()
+        self._pool = self._stop = None
 
     def _workers(self) -> ProcessPoolExecutor:
         if self._pool is None:
@@ -257,7 +266,7 @@ def _cause(error: BaseException) -> BaseException:
     """The error, a dead worker explained."""
     if isinstance(error, BrokenProcessPool):
         return TaskError(
-            "its worker process died (killed, or out of memory?); "
+            f"its worker process died, after {ATTEMPTS} attempts (killed, or out of memory?); "
             "run again, with fewer --workers if memory is short"
         )
     return error

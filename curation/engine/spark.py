@@ -24,6 +24,7 @@ import orjson
 import pyarrow as pa
 
 from curation import store
+from curation.engine.attempts import all_failures
 from curation.engine.base import Emit, Parts, Progress, Reduce, part_path, silent
 from curation.engine.executors import (
     RUN_BYTES,
@@ -96,9 +97,8 @@ class SparkEngine:
             shared.destroy()
         outcomes.sort(key=operator.itemgetter(0))
         self.progress(label, len(items), len(items))
-        for _, failure, _ in outcomes:
-            if failure:
-                raise TaskError(failure)
+        if failures := [failure for _, failure, _ in outcomes if failure]:
+            raise all_failures(label, failures)
         for item, (_, _, (result, cost)) in zip(items, outcomes, strict=True):
             self.observe(label, item, result, cost)
         return [result for _, _, (result, _) in outcomes]

@@ -180,11 +180,11 @@ def check_inputs(
     if "decontaminate" in stages:
         decontaminate.check_read(rundir)
     free = store.free_bytes(rundir.out)
-    if free is None or free >= sum(file.size for shard in plan.shards for file in shard.files):
+    if free is None or free >= sum(f.part_size for shard in plan.shards for f in shard.files):
         return
     there = {file.name for file in store.listing(rundir.path("documents"))}
     unread = [shard for shard in plan.shards if f"{shard}.parquet" not in there]
-    size = sum(file.size for shard in unread for file in shard.files)
+    size = sum(file.part_size for shard in unread for file in shard.files)
     if free >= size:
         return
     line = (
@@ -345,7 +345,8 @@ def step_key(
         for config in (*recipe.dataset, *(getattr(recipe, stage) for stage in stages))
     ]
     shards = [
-        (str(s), s.ordinal, s.batch, [(f.name, f.size) for f in s.files]) for s in plan.shards
+        (str(s), s.ordinal, s.batch, [(f.name, f.size, *f.part) for f in s.files])
+        for s in plan.shards
     ]
     versions: list[object] = [exports.VERSION]
     if export_format != exports.PARQUET:

@@ -108,10 +108,10 @@ def original_rows(rundir: RunDirectory, shard: Shard) -> Iterator[list[dict[str,
 
 
 def _input_lines(dataset: Dataset, shard: Shard) -> Iterator[tuple[str, int, dict[str, Any]]]:
-    from curation.readers.tables import json_rows
+    from curation.readers.json_lines import json_rows
 
     for file in shard.files:
         with open_stream(dataset, file, store.Patience()) as stream:
-            for offset, row in json_rows(stream, file.name, dataset.text_column):
+            for offset, row in json_rows(stream, file.name, dataset.text_column, *file.part):
                 if isinstance(row, dict):
                     yield file.name, offset, row

@@ -8,7 +8,7 @@ from curation.errors import InputError
 
 Format = Literal["archive", "mediawiki", "wikimedia-html", "table", "text"]
 
-_PACKED = (".gz", ".bz2", ".zst", ".open")
+PACKED = (".gz", ".bz2", ".zst", ".open")
 _UNPACKED = 4  # times as long, about, is text that is packed
 _HTML_DUMP = "-enterprise-html"  # enwiki-NS0-20240101-ENTERPRISE-HTML.json.tar.gz
 _KINDS: dict[Format, tuple[str, ...]] = {
@@ -25,7 +25,7 @@ def text_size(name: str, size: int) -> int:
     >>> text_size("a.jsonl", 100), text_size("a.jsonl.gz", 100), text_size("a.parquet", 100)
     (100, 400, 400)
     """
-    return _UNPACKED * size if name.lower().endswith((*_PACKED, ".parquet")) else size
+    return _UNPACKED * size if name.lower().endswith((*PACKED, ".parquet")) else size
 
 
 def is_archive(name: str) -> bool:
@@ -46,7 +46,7 @@ def guess_format(name: str) -> Format:
     Raises InputError for a name of another kind.
     """
     stem = name.rsplit("/", 1)[-1].lower()
-    while stem.endswith(_PACKED):
+    while stem.endswith(PACKED):
         stem = stem.rpartition(".")[0]
     if _HTML_DUMP in stem:
         return "wikimedia-html"

@@ -24,14 +24,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from curation.errors import InputError
+from curation.readers.json_lines import MAX_LINE_BYTES, json_rows, no_column
 from curation.readers.records import Document, Reject
-from curation.readers.unpack import UnpackedFile
 
-MAX_LINE_BYTES = 64 << 20  # of a line of JSON, and of a string in Parquet
 _BATCH_ROWS = 256
-_PROBE_LINES = 100  # lines without the text column after which it is not in the file
-# What Python's json writes for floats that JSON has not; strings are matched to be left alone.
-_NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b')
 
 
 def read_table_file(
@@ -41,13 +37,17 @@ def read_table_file(
     text_column: str = "text",
     id_column: str = "id",
     url_column: str = "url",
+    start: int = 0,
+    end: int = 0,
 ) -> Iterator[Document | Reject]:
     """Documents of a `.parquet` or `.arrow` (seekable stream) or JSONL file, the last plain, gzip,
     zstd or bzip2.
 
     `offset` is the row (Parquet, Arrow) or the byte of the line in the unpacked file (JSONL). Texts are
     given as they are; ids of other types become text; `extra` holds the other columns, also an
-    address that is no string. Blank lines are no records.
+    address that is no string. Blank lines are no records. With `end`, only the records that begin in
+    the bytes [start, end): parts that cover a file give what the whole file gives (a packed or Arrow
+    file is all in its first part).
 
     Reasons: malformed, undecodable (not UTF-8), missing_text (no string), too_large (a line or a
     string of more than `MAX_LINE_BYTES`), truncated (the file breaks off). Raises InputError when
@@ -57,7 +57,7 @@ def read_table_file(
     by_ending = {".parquet": _parquet_rows, ".arrow": _arrow_rows}
     rows = by_ending.get(posixpath.splitext(name.lower())[1], json_rows)
     columns = (text_column, id_column, url_column)
-    for offset, row in rows(stream, name, text_column):
+    for offset, row in rows(stream, name, text_column, start, end):
         yield row if isinstance(row, Reject) else _document(row, offset, columns)
 
 
@@ -122,39 +122,79 @@ def _plain(value: Any) -> Any:
     return str(value) if as_text else repr(value)
 
 
-def _no_column(name: str, column: str, present: list[str]) -> InputError:
-    return InputError(
-        f"{name}: no column {column!r}. The columns there are {', '.join(map(repr, present))}: name the one that holds the "
-        "text in the dataset's `text_column`"
-    )
-
-
 def _parquet_rows(
-    stream: BinaryIO, name: str, text_column: str
+    stream: BinaryIO, name: str, text_column: str, start: int = 0, end: int = 0
 ) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
     row = 0
     try:
         file = pq.ParquetFile(stream)
         if text_column not in file.schema_arrow.names:
-            raise _no_column(name, text_column, file.schema_arrow.names)
-        for batch in file.iter_batches(batch_size=_BATCH_ROWS):
-            yield from _batch_rows(batch, row)
-            row += batch.num_rows
+            raise no_column(name, text_column, file.schema_arrow.names)
+        size = stream.seek(0, io.SEEK_END)
+        for group, row, low, high in _rows_of_part(file.metadata, start, end, size):
+            batches = file.iter_batches(batch_size=_BATCH_ROWS, row_groups=[group])
+            for batch in _sliced(batches, low, high):
+                yield from _batch_rows(batch, row)
+                row += batch.num_rows
     except (pa.ArrowInvalid, OSError) as error:
         raise InputError(
             f"{name}: not a whole Parquet file (after row {row}): {error}; fetch or write it again"
         ) from error
 
 
+def _rows_of_part(
+    metadata: pq.FileMetaData, start: int, end: int, file_bytes: int
+) -> Iterator[tuple[int, int, int, int]]:
+    """Of each row group with rows in the bytes [start, end) of a file (all of it where `end` is 0): its
+    number, the number in the file of the first such row, and which rows of the group they are, [low,
+    high).
+
+    Row i of n stands at i/n of its group, so one large group is split as many small ones are.
+    """
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    sizes = [
+        max(1, sum(g.column(i).total_compressed_size for i in range(g.num_columns))) for g in groups
+    ]
+    total = sum(sizes)
+    first_byte, last_byte = (border * total // max(1, file_bytes) for border in (start, end))
+    position = row = 0
+    for number, (group, size) in enumerate(zip(groups, sizes, strict=True)):
+        count = group.num_rows
+        low = _row_at(first_byte - position, size, count)
+        high = _row_at(last_byte - position, size, count) if end else count
+        if low < high:
+            yield number, row + low, low, high
+        position, row = position + size, row + count
+
+
+def _row_at(byte: int, size: int, count: int) -> int:
+    """The first of `count` rows, evenly spread over `size` bytes, that begins at a byte or after it."""
+    return min(count, max(0, -(-byte * count // size)))
+
+
+def _sliced(batches: Iterator[pa.RecordBatch], low: int, high: int) -> Iterator[pa.RecordBatch]:
+    """The rows [low, high) of batches."""
+    row = 0
+    for batch in batches:
+        here = batch.slice(max(0, low - row), max(0, high - max(low, row)))
+        row += batch.num_rows
+        if here.num_rows:
+            yield here
+        if row >= high:
+            return
+
+
 def _arrow_rows(
-    stream: BinaryIO, name: str, text_column: str
+    stream: BinaryIO, name: str, text_column: str, start: int = 0, end: int = 0
 ) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
     """The rows of an Arrow file or stream, as the `datasets` library saves them."""
     row = 0
+    if start:
+        return
     try:
         schema, batches = arrow_batches(stream)
         if text_column not in schema.names:
-            raise _no_column(name, text_column, schema.names)
+            raise no_column(name, text_column, schema.names)
         for batch in batches:
             for start in range(0, batch.num_rows, _BATCH_ROWS):
                 part = batch.slice(start, _BATCH_ROWS)
@@ -268,107 +308,3 @@ def _arrow_text(scalar: pa.Scalar) -> str:
     else:
         text = ""
     return text if text and "out" not in text else str(scalar.value)
-
-
-def json_rows(
-    stream: BinaryIO, name: str, text_column: str
-) -> Iterator[tuple[int, dict[str, Any] | Reject]]:
-    """(byte of the line, its object or why it is none) of every line that is not blank.
-
-    Raises InputError as `read_table_file` does.
-    """
-    source = UnpackedFile(stream)
-    lines = io.BufferedReader(source, 1 << 16)
-    keys: dict[str, None] = {}  # of the lines before the text column was seen
-    unseen = 0
-    is_seen = False
-    offset = 0
-    while line := lines.readline(MAX_LINE_BYTES + 1):
-        start, offset = offset, offset + len(line)
-        if len(line) > MAX_LINE_BYTES:
-            while (rest := lines.readline(1 << 20)) and not rest.endswith(b"\n"):
-                offset += len(rest)
-            offset += len(rest)
-            yield (
-                start,
-                Reject(
-                    "too_large", offset=start, detail=f"a line of more than {MAX_LINE_BYTES} bytes"
-                ),
-            )
-            continue
-        if source.damage is not None and not line.endswith(b"\n"):
-            offset = start
-            break  # the damage below counts for this half line
-        row = _json_row(line, start, name)
-        if row is None:
-            continue
-        if isinstance(row, dict) and not is_seen:
-            is_seen = text_column in row
-            unseen += not is_seen
-            keys.update(dict.fromkeys(row))
-            if unseen >= _PROBE_LINES:
-                break
-        yield start, row
-    if unseen and not is_seen:
-        raise _no_column(name, text_column, list(keys))
-    if source.damage is not None:
-        if not offset:
-            raise InputError(
-                f"{name}: nothing of it can be read ({source.damage.detail}); fetch or write the "
-                "file again, or leave it out"
-            )
-        yield offset, Reject(source.damage.reason, offset=offset, detail=source.damage.detail)
-
-
-def _json_row(line: bytes, start: int, name: str) -> dict[str, Any] | Reject | None:
-    line = line.strip()
-    if start == 0:
-        line = line.removeprefix(b"\xef\xbb\xbf")
-        if line.startswith(b"["):
-            raise InputError(
-                f"{name}: a JSON array, expected one object a line; convert it: jq -c '.[]' {name}"
-            )
-    if not line:
-        return None
-    try:
-        row = _loaded(line)
-    except ValueError as error:
-        try:
-            line.decode()
-        except UnicodeDecodeError as undecodable:
-            return Reject("undecodable", offset=start, detail=str(undecodable))
-        return Reject("malformed", offset=start, detail=f"not JSON: {error}")
-    if not isinstance(row, dict):
-        return Reject(
-            "malformed", offset=start, detail=f"a JSON {type(row).__name__}, expected an object"
-        )
-    return row
-
-
-def _loaded(line: bytes) -> Any:
-    """The value of a JSON line: NaN and Infinity are null, integers are whole whatever their size.
-
-    >>> _loaded(b'{"a": NaN, "b": "NaN", "c": 100000000000000000000000001}')
-    {'a': None, 'b': 'NaN', 'c': 100000000000000000000000001}
-    """
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        if "infinity" in str(error):  # more than a double holds, as 1e400
-            value = json.loads(line)
-            json.dumps(value, ensure_ascii=False).encode()  # as orjson, no half surrogates
-            return value
-        if b"NaN" not in line and b"Infinity" not in line:
-            raise
-        line = _NO_NUMBER.sub(lambda match: match[1] or b"null", line)
-        value = orjson.loads(line)
-    return json.loads(line) if _has_large_float(value) else value
-
-
-def _has_large_float(value: Any) -> bool:
-    """Whether a float may be what orjson made of an integer of more than 64 bits."""
-    if type(value) is float:
-        return abs(value) >= 1 << 63
-    if type(value) is dict:
-        return any(map(_has_large_float, value.values()))
-    return type(value) is list and any(map(_has_large_float, value))

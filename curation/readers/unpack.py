@@ -304,11 +304,13 @@ def _bzip2_stream(source: _Source) -> Iterator[bytes]:
 
 
 class UnpackedFile(io.RawIOBase):
-    """A packed or plain file as one readable stream up to its end or its first damage, which
-    `damage` then holds."""
+    """A packed or plain file as one readable stream, of a plain one from a byte on, up to its end or
+    its first damage, which `damage` then holds."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._pieces = Unpacker(stream).pieces(0)
+    def __init__(self, stream: BinaryIO, at: int = 0) -> None:
+        unpacker = Unpacker(stream)
+        self.packing = unpacker.packing
+        self._pieces = unpacker.pieces(at)
         self._rest = memoryview(b"")
         self.damage: Damage | None = None
 

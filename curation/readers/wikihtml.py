@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from curation.readers.html import check_size
+from curation.readers.json_lines import json_rows
 from curation.readers.licence import DUMP, dump_license
 from curation.readers.mediawiki import article, is_redirect, title_namespace
 from curation.readers.records import Document, PageError, Reject, Rights
-from curation.readers.tables import json_rows
 from curation.readers.unpack import UnpackedFile
 from curation.readers.wiki.inline import powers
 from curation.readers.wiki.names import Wiki

@@ -70,7 +70,12 @@ class Dataset:
     keep_records: bool = key(
         False, "With `urls`: keep the fetched records, in `downloads/NAME/records/`."
     )
-    archives_per_shard: int = key(1, "Input files of one shard.", least=1)
+    target_shard_mb: float = key(
+        0.0,
+        "Files share a shard up to so much of them, and larger ones are split where they can be (lines "
+        "of JSON that are not packed, Parquet); 0: each file is a shard, and those over 32 MB several.",
+        least=0,
+    )
     languages: tuple[str, ...] | None = key(
         None, "Languages to keep of this dataset, instead of those of `[extract]`."
     )

@@ -108,7 +108,9 @@ class Lock:
         return (self._holder() or {}).get("token") == self._token
 
     def _record(self) -> dict[str, Any]:
-        return {**self._owner, "beat": time.time()}
+        # Always of one length: object storage tells the size and the bytes in two answers, and a
+        # record written between them would be read as half of one.
+        return {**self._owner, "beat": f"{time.time():.6f}"}
 
     def _claim(self) -> bool:
         if store.is_remote(self._path):

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 FOLDER = "manifests"
 PLANS = ("plan.json", f"{FOLDER}/plan.json")  # the plan and its copy
+GONE = "archives_per_shard"  # a key of datasets in plans of earlier versions
 GROUP = 16  # files that one task reads
 MISSING = "missing"
 
@@ -161,5 +162,7 @@ def stored_plan(out: str) -> dict[str, Any] | None:
         with contextlib.suppress(KeyError, TypeError):
             data: dict[str, Any] = read_data(store.join(out, name))
             if isinstance(data["recipe"], dict) and isinstance(data["shards"], list):
+                for dataset in data["recipe"].get("dataset", ()):
+                    dataset.pop(GONE, None)
                 return data
     return None

@@ -20,6 +20,7 @@ from curation.recipe import reading as recipes
 from curation.recipe.line import STAGES
 from curation.recipe.tables import Dataset, Recipe
 from curation.rundir import manifest as manifests
+from curation.rundir import shards as shards_of
 from curation.rundir import sources
 from curation.rundir.directory import SHARD_FOLDERS, RunDirectory, Shard
 from curation.shown import masked
@@ -55,8 +56,10 @@ def make(recipe: Recipe, out: str, say: Callable[[str], None] = lambda line: Non
             _known_formats(dataset, files)
             if "mix" in recipe.stages and "tokenize" not in recipe.stages:
                 files = _tokens_of_finished_runs(files)
-            for start in range(0, len(files), dataset.archives_per_shard):
-                group = tuple(files[start : start + dataset.archives_per_shard])
+                groups = shards_of.alone(files)
+            else:
+                groups = shards_of.groups(dataset, files)
+            for group in groups:
                 shards.append(Shard(dataset.name, number, len(shards), batch, group))
                 number += 1
     return Plan(tuple(shards))
@@ -279,10 +282,7 @@ def _as_json(rundir: RunDirectory, plan: Plan) -> dict[str, Any]:
             "number": s.number,
             "ordinal": s.ordinal,
             "batch": s.batch,
-            "files": [
-                {"path": masked(f.path), "name": f.name, "size": f.size, "tag": f.tag}
-                for f in s.files
-            ],
+            "files": [_file_as_json(f) for f in s.files],
         }
         for s in plan.shards
     ]
@@ -293,13 +293,18 @@ def _as_json(rundir: RunDirectory, plan: Plan) -> dict[str, Any]:
     }
 
 
+def _file_as_json(file: store.File) -> dict[str, Any]:
+    row = {"path": masked(file.path), "name": file.name, "size": file.size, "tag": file.tag}
+    return {**row, "start": file.start, "end": file.end} if file.part else row
+
+
 def _stale(old: list[dict[str, Any]], new: list[dict[str, Any]]) -> list[str]:
     """Names of shards whose files are not the ones they were."""
 
     def files(shards: list[dict[str, Any]]) -> dict[str, Any]:
         return {
             f"{s['dataset']}/{s['number']:05d}": [
-                (f["name"], f["size"], f["tag"]) for f in s["files"]
+                (f["name"], f["size"], f["tag"], f.get("start"), f.get("end")) for f in s["files"]
             ]
             for s in shards
         }

@@ -92,13 +92,26 @@ class File:
     """One input file as the plan sees it.
 
     `name` is relative to the pattern's fixed folder, `tag` changes when the file does (the
-    modification time where there is one).
+    modification time where there is one). Where only a part is meant it is the records that begin
+    in the bytes [start, end) of it; `end` is 0 where the whole file is.
     """
 
     path: str
     name: str
     size: int
     tag: str
+    start: int = 0
+    end: int = 0
+
+    @property
+    def part_size(self) -> int:
+        """Bytes of the part; of the file where it is whole."""
+        return (self.end or self.size) - self.start
+
+    @property
+    def part(self) -> tuple[int, ...]:
+        """What tells a part from others of its file; nothing for the whole file."""
+        return (self.start, self.end) if self.end else ()
 
 
 def find(pattern: str) -> list[File]:

@@ -25,7 +25,7 @@ def read(table: dict[str, Any], folder: Path, *sizes: str) -> list[inputs.Input]
 def test_files_here(tmp_path: Path) -> None:
     for number in range(5):
         (tmp_path / f"{number}.jsonl").write_bytes(b"x" * 100)
-    dataset = {"name": "a", "files": f"{tmp_path}/*.jsonl", "archives_per_shard": 2}
+    dataset = {"name": "a", "files": f"{tmp_path}/*.jsonl", "target_shard_mb": 2e-4}
     (one,) = read({"dataset": [dataset], "stages": ["extract"]}, tmp_path)
     assert (one.kind, one.files, one.bytes, one.shards) == ("table", 5, 500, 3)
     assert one.is_exact
@@ -40,7 +40,7 @@ def test_a_crawl_is_counted_from_its_list_and_the_sizes_of_a_few(tmp_path: Path)
         for path in paths:
             server.files["/" + path] = b"\x1f\x8b" + b"x" * 998
         dataset = {"name": "web", "role": "crawl", "crawls": [CRAWL], "kind": "warc"}
-        dataset |= {"archives_per_shard": 16}
+        dataset |= {"target_shard_mb": 16_000}
         download = {"base_url": server.url, "requests_per_second": 1000}
         table = {"dataset": [dataset], "stages": ["download", "extract"], "download": download}
         (one,) = read(table, tmp_path)

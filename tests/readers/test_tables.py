@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.errors import InputError
-from curation.readers import tables
+from curation.readers import json_lines, tables
 from curation.readers.records import Document, Reject
 from curation.readers.tables import read_table_file
 from curation.readers.texts import gutenberg_body, read_text_file
@@ -91,7 +91,7 @@ def test_a_json_array_is_explained():
 
 
 def test_a_line_too_long_costs_itself(monkeypatch):
-    monkeypatch.setattr(tables, "MAX_LINE_BYTES", 1000)
+    monkeypatch.setattr(json_lines, "MAX_LINE_BYTES", 1000)
     data = lines({"text": "a"}, {"text": "x" * 3_000_000}, {"text": "b"})
     found = read(data)
     assert [getattr(one, "reason", None) for one in found] == [None, "too_large", None]

@@ -106,3 +106,18 @@ def test_a_second_start_beside_a_first_is_told_of_it(tmp_path: Path, run_recipe:
         (out / "plan.json.tmp-x1").write_text("{")
         with pytest.raises(RunError, match="is at work in this directory"):
             run_recipe({"a": [{"id": "1", "text": "x"}]}, {"stages": ["extract"]})
+
+
+def test_a_lock_has_one_length_whenever_it_beats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Object storage tells its size and its bytes in two answers, with a beat between them perhaps."""
+    lengths = set()
+    with Lock(str(tmp_path), print) as held:
+        for moment in (1764409508.0, 1764409508.5, 1764409508.1234567, 9764409508.25):
+            monkeypatch.setattr(lock.time, "time", lambda moment=moment: moment)
+            store.write_json(str(tmp_path / "run.lock"), held._record())
+            lengths.add((tmp_path / "run.lock").stat().st_size)
+            assert float(json.loads((tmp_path / "run.lock").read_text())["beat"]) - moment < 1e-5
+        monkeypatch.undo()
+    assert len(lengths) == 1

@@ -43,7 +43,7 @@ def _commit(out: Path, made: Recipe, update: bool = False) -> RunDirectory:
 
 
 def test_shards_group_files_in_order(inputs: Path, tmp_path: Path) -> None:
-    table = {"name": "a", "files": [str(inputs)], "archives_per_shard": 2}
+    table = {"name": "a", "files": [str(inputs)], "target_shard_mb": 2e-6}
     made = plan.make(recipe.parse({"stages": ["extract"], "dataset": [table]}), str(tmp_path))
     assert [[f.name for f in s.files] for s in made.shards] == [["a.txt", "b.txt"], ["c.txt"]]
     assert [s.ordinal for s in made.shards] == [0, 1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -60,3 +61,16 @@ def sleep_long(path: str) -> None:
     with open(path, "w") as file:
         file.write(str(os.getpid()))
     time.sleep(60)
+
+
+def mark_or_die(folder: str, item: tuple[str, str]) -> str:
+    """Leave a mark for an item; "raise" raises, "die" ends its worker, "die once" the first time."""
+    name, what = item
+    mark = os.path.join(folder, name)
+    if what == "raise":
+        raise ValueError(f"no {name}")
+    if what == "die" or (what == "die once" and not os.path.exists(mark + ".died")):
+        open(mark + ".died", "a").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    open(mark, "w").close()
+    return name

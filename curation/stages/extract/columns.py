@@ -62,7 +62,8 @@ def extra_types(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[str, p
         if not tables:
             types_by_dataset[dataset.name] = None
             continue
-        inputs = [(f.name, f.size, f.tag) for shard in tables for f in shard.files]
+        files = [(f.name, f.size, f.tag) for shard in tables for f in shard.files]
+        inputs = list(dict.fromkeys(files))  # a file once, in however many parts it is
         known = (dataset.text_column, dataset.id_column, dataset.url_column)
         reading = (dataset.format, dataset.first_mb)
         digest = config_digest("extract/columns", VERSION, inputs, known, reading)
@@ -109,11 +110,11 @@ def columns_of(dataset: Dataset, shard: Shard) -> Types:
 
 
 def _json_columns(dataset: Dataset, file: store.File) -> Types:
-    from curation.readers.tables import json_rows
+    from curation.readers.json_lines import json_rows
 
     types: Types = {}
     with open_stream(dataset, file, store.Patience()) as stream:
-        for _, row in json_rows(stream, file.name, dataset.text_column):
+        for _, row in json_rows(stream, file.name, dataset.text_column, *file.part):
             if not isinstance(row, dict) or not isinstance(row.get(dataset.text_column), str):
                 continue  # a reject
             for name, value in row.items():

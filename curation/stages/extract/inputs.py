@@ -46,6 +46,8 @@ def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator
         text_column=dataset.text_column,
         id_column=dataset.id_column,
         url_column=dataset.url_column,
+        start=file.start,
+        end=file.end,
     )
     if (survivors := decided_table(file.path)) is None:
         yield from read(stream)

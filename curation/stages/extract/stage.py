@@ -252,15 +252,15 @@ def extract_shard(
     return run_once(path, digest, make, rejects_path)
 
 
-def _input_identity(dataset: Dataset, file: store.File) -> tuple[str, int]:
-    """The name and size that stand for a file in digests.
+def _input_identity(dataset: Dataset, file: store.File) -> tuple[str | int, ...]:
+    """The name and size that stand for a file in digests, and where a part of it begins and ends.
 
     A published archive never changes under its name, and is not asked for its size where it is
     streamed. Of records that a dataset selects the digest of their table stands.
     """
     if dataset.selects:
         return store.need_footer(file.path).digest, 0
-    return file.name, 0 if dataset.crawls else file.size
+    return (file.name, 0 if dataset.crawls else file.size, *file.part)
 
 
 def row_batches(
