@@ -49,8 +49,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation.kernels.blocks8 import hash_bytes
-from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels.buffers import Bytes, Offsets, text_arrays, text_buffers
 from curation.kernels.english import rules
 from curation.kernels.quality_counts import (
     ALL_WORDS,
@@ -66,7 +65,9 @@ from curation.kernels.quality_counts import (
     STOP_WORDS,
     WORD_CHARS,
     WORDS,
+    StopWords,
     count_texts,
+    stop_words,
 )
 from curation.kernels.quality_counts import ELLIPSES as ELLIPSIS_MARKS
 from curation.kernels.repetition import (
@@ -162,19 +163,13 @@ def _counts(
     if unknown:
         raise ValueError(f"expected groups of {', '.join(GROUPS)}; got {unknown[0]!r}")
     wanted = np.array([group in groups for group in GROUPS])
-    counts, span_ends, spans, any_spans = count_texts(
-        offsets, data, wanted, rules(), _stop_hashes()
-    )
+    counts, span_ends, spans, any_spans = count_texts(offsets, data, wanted, rules(), _stop_words())
     return counts, ((span_ends[:, 0], spans), (span_ends[:, 1], any_spans))
 
 
 @lru_cache(maxsize=1)
-def _stop_hashes() -> npt.NDArray[np.int64]:
-    hashes = []
-    for word in STOPS:
-        data = readonly(np.frombuffer(word.encode(), np.uint8))
-        hashes.append(hash_bytes(data, 0, len(data)))
-    return readonly(np.array(hashes, np.uint64).view(np.int64))
+def _stop_words() -> StopWords:
+    return stop_words(STOPS)
 
 
 def numbers(

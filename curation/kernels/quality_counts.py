@@ -6,19 +6,20 @@ text and are used again for every other.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from curation.kernels.blocks8 import code_points, count_newlines
+from curation.kernels.blocks8 import code_points, count_newlines, hash_bytes
 from curation.kernels.buffers import Bytes, Offsets, readonly
 from curation.kernels.c4_lines import BITS, COLUMNS, CURLY, LOREM, TO, scan_lines
 from curation.kernels.c4_spans import count_sentences, flags_of, write_spans
 from curation.kernels.english import HAS_LETTER, IS_SYMBOL, Rules, room_for_words, split_words
 from curation.kernels.growing import with_room
-from curation.kernels.repetition import gram_chars, line_counts, table_bits
+from curation.kernels.repetition import gram_chars, line_counts, sieve_bits, table_bits
 
 ALL_WORDS, WORDS, WORD_CHARS, ALPHA_WORDS, STOP_WORDS, HASHES, ELLIPSES, CHARS, NEWLINES = range(9)
 LINES = 9  # three: lines, those with a bullet, those with an ellipsis
@@ -28,27 +29,40 @@ FLAGS = 31  # four: lorem ipsum and curly bracket; the two again for any ending
 SENTENCES = 35  # two
 WIDTH = 37
 _GOPHER, _REPETITION, _C4, _C4_ANY, _FINEWEB = range(5)
-_STOP_CHARS = 4  # of the longest stop word
 _DOT, _HASH = ord("."), ord("#")
+_BLOCK = 64  # bytes that are searched for marks at once
 
 
-def _mark_bytes() -> npt.NDArray[np.bool_]:
-    table = np.zeros(256, np.bool_)
-    table[[_DOT, _HASH, 0xE2]] = True
-    return readonly(table)
+class StopWords(NamedTuple):
+    """Hashes of stop words, int64[64], 0 where free: each in the slot that six of its bits name,
+    those from `shift` on."""
+
+    slots: npt.NDArray[np.int64]
+    shift: int
 
 
-_MARKS = _mark_bytes()
+def stop_words(words: Sequence[str]) -> StopWords:
+    """Return the table of up to 64 words, few enough that some six bits tell them apart."""
+    data = [readonly(np.frombuffer(word.encode(), np.uint8)) for word in words]
+    hashes = np.array([hash_bytes(each, 0, len(each)) for each in data], np.uint64)
+    for shift in range(59):
+        slots = (hashes >> np.uint64(shift) & np.uint64(63)).astype(np.int64)
+        if len({*slots.tolist()}) == len(words):
+            table = np.zeros(64, np.int64)
+            table[slots] = hashes.view(np.int64)
+            return StopWords(readonly(table), shift)
+    raise ValueError(f"expected words that six bits of their hashes tell apart, got {words}")
 
 
 class Scratch(NamedTuple):
-    """Words of a text and of an edited line, repeated grams, hash table, lines, citations, the
-    edited line."""
+    """Words of a text and of an edited line, repeated grams, hash table, sieve of grams, lines,
+    citations, the edited line."""
 
     words: npt.NDArray[np.int64]
     edited_words: npt.NDArray[np.int64]
     grams: npt.NDArray[np.int64]
     table: npt.NDArray[np.int64]
+    sieve: npt.NDArray[np.uint8]
     lines: npt.NDArray[np.int64]
     citations: npt.NDArray[np.int64]
     edited: npt.NDArray[np.uint8]
@@ -61,14 +75,14 @@ def count_texts(
     data: Bytes,
     wanted: npt.NDArray[np.bool_],
     rules: Rules,
-    stops: npt.NDArray[np.int64],
+    stops: StopWords,
 ) -> tuple[
     npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]
 ]:
     """Return counts int64[n, WIDTH]; where the spans of each text end, int64[n + 1, 2], for C4 and
     for any ending; and the spans of both: int64, start and end by turns.
 
-    wanted bool[5]: the groups, as `quality.GROUPS` has them; stops: the hashes of stop words.
+    wanted bool[5]: the groups, as `quality.GROUPS` has them.
     """
     n = len(offsets) - 1
     counts = np.zeros((n, WIDTH), np.int64)
@@ -102,6 +116,7 @@ def _scratch():  # type: ignore[no-untyped-def]
         room_for_words(1),
         np.empty((1, 2), np.int64),
         np.empty((1, 2), np.int64),
+        np.empty(1, np.uint8),
         np.empty((1, COLUMNS), np.int64),
         np.empty((1, 4), np.int64),
         np.empty(1, np.uint8),
@@ -131,23 +146,33 @@ def _with_room(scratch, data, a, b):  # type: ignore[no-untyped-def]
     lines = _rows(scratch.lines, ends + 2)
     citations = _rows(scratch.citations, brackets + 1)
     return Scratch(
-        words, edited_words, scratch.grams, scratch.table, lines, citations, edited, scratch.state
+        words,
+        edited_words,
+        scratch.grams,
+        scratch.table,
+        scratch.sieve,
+        lines,
+        citations,
+        edited,
+        scratch.state,
     )
 
 
 @njit(cache=True, nogil=True)
 def _with_table(scratch, words, newlines):  # type: ignore[no-untyped-def]
     """Scratch large enough for the grams of so many words and so many lines."""
-    rows = 1 << table_bits(max(words, newlines) + 2)
-    if len(scratch.grams) > words and len(scratch.table) >= rows:
+    rows, slots = 1 << table_bits(max(words, newlines) + 2), 1 << sieve_bits(words)
+    if len(scratch.grams) > words and len(scratch.table) >= rows and len(scratch.sieve) >= slots:
         return scratch
     grams = _rows(scratch.grams, words + 1)
     table = scratch.table if len(scratch.table) >= rows else np.empty((rows, 2), np.int64)
+    sieve = scratch.sieve if len(scratch.sieve) >= slots else np.empty(slots, np.uint8)
     return Scratch(
         scratch.words,
         scratch.edited_words,
         grams,
         table,
+        sieve,
         scratch.lines,
         scratch.citations,
         scratch.edited,
@@ -182,7 +207,8 @@ def _count_text(data, a, b, wanted, rules, stops, scratch, out):  # type: ignore
         )
         cited = scratch.lines[kept - 1, TO] if kept else 0
     if wanted[_REPETITION]:
-        gram_chars(words, out[ALL_WORDS], scratch.grams, scratch.table, out[GRAMS : GRAMS + 9])
+        counted = out[GRAMS : GRAMS + 9]
+        gram_chars(words, out[ALL_WORDS], scratch.grams, scratch.table, scratch.sieve, counted)
     if wanted[_REPETITION] or wanted[_FINEWEB]:
         counted = out[LINE_COUNTS : LINE_COUNTS + 10]
         line_counts(data, a, b, out[NEWLINES], kinds, scratch.table, counted)
@@ -207,21 +233,22 @@ def _count_text(data, a, b, wanted, rules, stops, scratch, out):  # type: ignore
 
 @njit(cache=True, nogil=True, _nrt=False)
 def _count_words(words, n, stops, out):  # type: ignore[no-untyped-def]
-    seen = 0
-    for k in range(n):
-        bits = words[k, 2]
-        if not bits & IS_SYMBOL:
-            out[WORDS] += 1
-            out[WORD_CHARS] += bits >> 8
-        if bits & HAS_LETTER:
-            out[ALPHA_WORDS] += 1
-            if bits >> 8 <= _STOP_CHARS:
-                for stop in range(len(stops)):
-                    if stops[stop] == words[k, 1]:
-                        seen |= 1 << stop
+    """No branch depends on the words."""
+    symbols = chars = alpha = 0
+    seen = np.uint64(0)
+    shift = np.uint64(stops.shift)
+    for k in range(np.uint64(n)):
+        bits, h = words[k, 2], words[k, 1]
+        is_symbol = bits & IS_SYMBOL
+        symbols += is_symbol
+        chars += (bits >> 8) * (1 - is_symbol)
+        alpha += (bits & HAS_LETTER) // HAS_LETTER
+        slot = np.uint64(h) >> shift & np.uint64(63)
+        seen |= np.uint64(stops.slots[slot] == h) << slot
+    out[WORDS], out[WORD_CHARS], out[ALPHA_WORDS] = n - symbols, chars, alpha
     while seen:
-        out[STOP_WORDS] += seen & 1
-        seen >>= 1
+        out[STOP_WORDS] += 1
+        seen &= seen - np.uint64(1)
 
 
 @njit(cache=True, nogil=True, _nrt=False)
@@ -230,20 +257,43 @@ def _count_marks(data, a, b):  # type: ignore[no-untyped-def]
     hashes = ellipses = 0
     i = a
     while i < b:
-        c = data[np.uint64(i)]
-        i += 1
-        if not _MARKS[c]:
+        if i + _BLOCK <= b and i + _BLOCK + 2 <= len(data) and not _may_hold_marks(data, i):
+            i += _BLOCK
             continue
-        if c == _HASH:
-            hashes += 1
-        elif c == _DOT:
-            first = i - 1
-            while i < b and data[i] == _DOT:
-                i += 1
-            ellipses += (i - first) // 3
-        elif i + 1 < b and data[i] == 0x80 and data[i + 1] == 0xA6:
-            ellipses += 1
+        stop = min(i + _BLOCK, b)
+        while i < stop:
+            i, hash_, ellipsis = _mark(data, i, b)
+            hashes += hash_
+            ellipses += ellipsis
     return hashes, ellipses
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _may_hold_marks(data, i):  # type: ignore[no-untyped-def]
+    """Does one of the marks begin in the block at data[i:]? Compiled to few instructions."""
+    found = False
+    for k in range(np.uint64(_BLOCK)):
+        at = np.uint64(i) + k
+        x, y, z = data[at], data[at + np.uint64(1)], data[at + np.uint64(2)]
+        found |= (
+            (x == _HASH)
+            | ((x == _DOT) & (y == _DOT) & (z == _DOT))
+            | ((x == 0xE2) & (y == 0x80) & (z == 0xA6))
+        )
+    return found
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _mark(data, i, b):  # type: ignore[no-untyped-def]
+    """(where to go on, is "#" at data[i], how many ellipses begin there)."""
+    c = data[np.uint64(i)]
+    if c == _DOT:
+        first = i
+        while i < b and data[i] == _DOT:
+            i += 1
+        return i, 0, (i - first) // 3
+    is_ellipsis = c == 0xE2 and i + 2 < b and data[i + 1] == 0x80 and data[i + 2] == 0xA6
+    return i + 1, int(c == _HASH), int(is_ellipsis)
 
 
 @njit(cache=True, nogil=True)

@@ -2,9 +2,10 @@
 
 Gopher's table A1 asks for grams of two to ten words. A gram can only repeat where both grams one
 word shorter that it consists of repeat. So each length looks only at the places where the length
-before found repetitions: few in prose, and never more than there are words. A gram is known by the
-numbers of its two halves, which is exact; words are known by their hashes (`english.py`), lines and
-paragraphs too. Linear in the text.
+before found repetitions: few in prose, and never more than there are words. Grams of two words are
+sieved first: a small table of bytes says which of them cannot repeat. Words, grams of two, lines and
+paragraphs are known by hashes of 64 bits (`english.py`); a longer gram is known by the numbers of
+its two halves, which is exact. Linear in the text.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ SHORT_LINE = 30  # code points
     SHORT_LINES,
 ) = range(10)
 _SCATTER = np.uint64(0x9E3779B97F4A7C15)
+_FIRST_WORD = np.uint64(0x9FB21C651E98DF25)  # odd; makes "a b" another gram than "b a"
 _NEWLINE = 10
 
 
@@ -49,35 +51,70 @@ def table_bits(items: Int) -> int:
 
 
 @njit(cache=True, nogil=True, _nrt=False)
+def sieve_bits(words: Int) -> int:
+    """Return the bits of a slot's number in the sieve of so many words: eight slots a word or
+    more."""
+    return table_bits(4 * words)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
 def gram_chars(
     words: npt.NDArray[np.int64],
     n: int,
     grams: npt.NDArray[np.int64],
     table: npt.NDArray[np.int64],
+    sieve: npt.NDArray[np.uint8],
     out: npt.NDArray[np.int64],
 ) -> None:
     """Write the code points of repeated grams of the n words of a text.
 
     out int64[9]: of the grams of 2, 3 and 4 words, those of the most frequent one, blanks between
     its words and all occurrences counted, the first where several are; of those of 5 to 10 words,
-    those of all that occurred before, without blanks, none counted twice. grams int64[n, 2] and
-    table int64[2 ** table_bits(n), 2] are scratch.
+    those of all that occurred before, without blanks, none counted twice. grams int64[n, 2], table
+    int64[2 ** table_bits(n), 2] and sieve uint8[2 ** sieve_bits(n)] are scratch.
     """
-    for k in range(n):
-        grams[k, 0], grams[k, 1] = k, words[k, 1]
-    size: Int = _repeated(grams, n, table)
+    size: Int = _sieved(words, n, grams, sieve)
     for width in range(2, 11):
-        longer = 0
-        for k in range(size - 1):
-            if grams[k + 1, 0] == grams[k, 0] + 1:
-                grams[longer, 1] = grams[k, 1] << 32 | grams[k + 1, 1]
-                grams[longer, 0] = grams[k, 0]
-                longer += 1
-        size = _repeated(grams, longer, table)
+        size = _repeated(grams, size if width == 2 else _longer(grams, size), table)
         if width <= 4:
             out[width - 2] = _top_chars(words, n, width, grams, size, table)
         else:
             out[width - 2] = _duplicate_chars(words, width, grams, size, table)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _sieved(words, n, grams, sieve):  # type: ignore[no-untyped-def]
+    """Write the grams of two words that may occur more than once, with their hashes; return how
+    many. No branch depends on the text: what is not kept is written over."""
+    if n < 2:
+        return 0
+    slots = np.uint64(1) << np.uint64(sieve_bits(n))
+    for slot in range(slots):
+        sieve[slot] = 0
+    last = slots - np.uint64(1)
+    for k in range(np.uint64(n - 1)):
+        key = np.uint64(words[k, 1]) * _FIRST_WORD + np.uint64(words[k + np.uint64(1), 1])
+        grams[k, 1] = np.int64(key)
+        place: Int = key & last
+        sieve[place] = sieve[place] << 1 | 1  # more than 1 where it was seen before
+    kept = np.uint64(0)
+    for k in range(np.uint64(n - 1)):
+        key = np.uint64(grams[k, 1])
+        grams[kept, 0], grams[kept, 1] = np.int64(k), np.int64(key)
+        kept += np.uint64(sieve[key & last] > 1)
+    return np.int64(kept)
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _longer(grams, size):  # type: ignore[no-untyped-def]
+    """Join grams that begin at words side by side; return how many there are."""
+    longer = 0
+    for k in range(size - 1):
+        if grams[k + 1, 0] == grams[k, 0] + 1:
+            grams[longer, 1] = grams[k, 1] << 32 | grams[k + 1, 1]
+            grams[longer, 0] = grams[k, 0]
+            longer += 1
+    return longer
 
 
 @njit(cache=True, nogil=True, _nrt=False)
