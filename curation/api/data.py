@@ -40,6 +40,15 @@ class Columns:
         """As a dataset of a recipe has them."""
         return {"text_column": self.text, "id_column": self.id, "url_column": self.url}
 
+    def of_files(self, paths: Sequence[str]) -> Columns:
+        """The same; where none is named, those of the runs that the paths may be."""
+        from curation.rundir.sources import column_names
+
+        if self != Columns():
+            return self
+        names = column_names(paths)
+        return Columns(**{key.removesuffix("_column"): name for key, name in names.items()})
+
 
 @dataclass(frozen=True, slots=True)
 class Files:
@@ -123,6 +132,10 @@ def _arrow(data: Any, name: str, text_column: str) -> Batches | None:
         return Batches([pa.table({text_column: data})], name)
     if isinstance(data, pa.Table | pa.RecordBatch):
         return Batches([data], name)
+    if hasattr(data, "collect") and hasattr(
+        data, "collect_schema"
+    ):  # of polars, which would compute its `schema`
+        raise InputError(f"{name}: a LazyFrame has no rows yet; give the result of its collect()")
     if isinstance(getattr(data, "schema", None), pa.Schema):  # of a reader, or an Arrow data set
         return Batches(data.to_batches() if hasattr(data, "to_batches") else data, name)
     if not any(hasattr(data, f"__arrow_c_{kind}__") for kind in ("stream", "array")):

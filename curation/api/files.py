@@ -9,6 +9,7 @@ Trap: rows given again are files of another time, and are read again.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import tempfile
@@ -19,9 +20,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from curation import store
-from curation.api.data import Batches, Files, checked, joined
+from curation.api.data import Batches, Files, checked, given, joined
 from curation.api.documents import row_ids, with_ids
 from curation.api.memory import Dataset
+from curation.api.messages import in_python
 from curation.api.read import need_files
 from curation.api.results import INPUT, Side, ledger_table
 from curation.errors import CurationError, InputError
@@ -34,9 +36,9 @@ from curation.rundir import schema
 from curation.rundir.directory import RunDirectory
 from curation.rundir.lock import Lock
 from curation.rundir.plan import Plan
+from curation.shown import brief
 
 PART_BYTES = 64 << 20  # of rows in memory, in each file of a run directory
-_IN_PYTHON = {"from": "again_from=", "update": "update=True", "alarm": "dedup.alarm ="}
 
 
 @contextlib.contextmanager
@@ -71,7 +73,7 @@ def run_step(
     stages = ["extract", stage]
     for dataset in datasets:
         if isinstance(dataset.data, Files):
-            need_files(dataset.data.paths, dataset.name)
+            need_files(dataset.data.paths, dataset.argument)
             if any(map(store.is_web, dataset.data.paths)):
                 stages = ["download", "extract", stage]
     tables: dict[str, Any] = {
@@ -80,7 +82,7 @@ def run_step(
         **settings,
         "dataset": [_dataset(dataset, out) for dataset in datasets],
     }
-    with in_python():
+    with in_python(), _taken_back(out, datasets):
         recipe = reading.parse(tables, stage)
         rundir = RunDirectory(out, recipe)
         plans.check_directory(rundir, update)  # before anything is read
@@ -94,6 +96,27 @@ def run_step(
             return line.run(recipe, out, engine, update=update, export=export, say=_silent)
         finally:
             engine.close()
+
+
+@contextlib.contextmanager
+def _taken_back(out: str, datasets: Sequence[Dataset]) -> Iterator[None]:
+    """Where the block fails before it has read everything, what it wrote to a new directory is
+    removed. Documents of files stay, since the same call goes on from them."""
+    is_new, is_folder = not store.listing(out, hidden=True), store.exists(out)
+    try:
+        yield
+    except Exception as error:
+        has_read = store.exists(manifests.path(out, "extract"))
+        if any(isinstance(dataset.data, Files) for dataset in datasets):
+            has_read = has_read or bool(store.listing(store.join(out, "documents")))
+        if is_new and not has_read and not store.exists(store.join(out, "run.lock")):
+            names = {file.name.partition("/")[0] for file in store.listing(out, hidden=True)}
+            for path in [store.join(out, name) for name in names] if is_folder else [out]:
+                store.delete(path)
+            if isinstance(error, CurationError):  # it may name what is gone
+                place = f"; look at {store.join(out, 'rejects')}"
+                error.args = (str(error).replace(place, ""),)
+        raise
 
 
 def _silent(text: str) -> None:
@@ -131,42 +154,16 @@ def ledger_of(rundir: RunDirectory, plan: Plan) -> pa.Table:
     return ledger_table(line.ledgers(rundir, plan))
 
 
-@contextlib.contextmanager
-def in_python() -> Iterator[None]:
-    """In this block messages that name options of the command name arguments instead.
-
-    >>> with in_python():
-    ...     raise CurationError("add --update, or name another --out")
-    Traceback (most recent call last):
-    ...
-    curation.errors.CurationError: add update=True, or name another out=
-    """
-    try:
-        yield
-    except CurationError as error:
-        error.args = (
-            re.sub(
-                r"--([a-z][a-z-]*)",
-                lambda match: _IN_PYTHON.get(match[1], match[1].replace("-", "_") + "="),
-                str(error),
-            ),
-        )
-        raise
-
-
 # ---- inputs --------------------------------------------------------------------------------------
 
 
 def _dataset(dataset: Dataset, out: str) -> dict[str, Any]:
     files: Sequence[str] = [store.join(out, "downloads", dataset.name, "*.parquet")]
+    columns = dataset.columns
     if isinstance(dataset.data, Files):
         files = dataset.data.paths
-    return {
-        "name": dataset.name,
-        "role": dataset.role,
-        "files": files,
-        **dataset.columns.as_keys(),
-    }
+        columns = columns.of_files(files)
+    return {"name": dataset.name, "role": dataset.role, "files": files, **columns.as_keys()}
 
 
 def _write_inputs(rundir: RunDirectory, datasets: Sequence[Dataset]) -> None:
@@ -233,3 +230,42 @@ def _write_part(table: pa.Table, name: str, file: Any) -> None:
             f"{name}: columns that Parquet can hold expected ({str(error).splitlines()[0]}); "
             "convert the column or leave it out"
         ) from error
+
+
+# ---- benchmarks ----------------------------------------------------------------------------------
+
+
+def benchmark_files(benchmarks: Any, folder: str) -> tuple[list[str], dict[str, Batches]]:
+    """The files of some benchmarks, and what is to be written to those of them that are in memory:
+    path -> rows."""
+    if not isinstance(benchmarks, Mapping):
+        benchmarks = {"benchmark": benchmarks}
+    if not benchmarks:
+        raise InputError("benchmarks: at least one expected, got none")
+    paths: list[str] = []
+    rows: dict[str, Batches] = {}
+    for name, some in benchmarks.items():
+        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
+            raise InputError(
+                f"benchmarks: names of letters, digits and '-._' expected, got {brief(name)}"
+            )
+        source = given(some, f"benchmarks[{name!r}]")
+        if isinstance(source, Files):
+            paths += source.paths
+            continue
+        paths.append(store.join(folder, f"{name}.jsonl"))
+        rows[paths[-1]] = source
+    return paths, rows
+
+
+def write_benchmarks(rows: Mapping[str, Batches]) -> None:
+    """Write the benchmarks that are in memory as lines of JSON, where `benchmark_files` says."""
+    for path, tables in rows.items():
+        with store.atomic(path) as file:
+            count = 0
+            for table in tables:
+                count += table.num_rows
+                for row in table.to_pylist():
+                    file.write(json.dumps(row, default=str).encode() + b"\n")
+            if not count:
+                raise InputError(f"{tables.name}: at least one example expected, got none")

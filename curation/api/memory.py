@@ -1,6 +1,7 @@
 """One stage on rows that are in memory: its own code, in a run directory that is gone afterwards.
 
-Cost: the texts are written once and read by the stage; few bytes start no process (pipeline/engines.py).
+Cost: the texts are written once and read by the stage; few bytes start no process
+(pipeline/engines.py).
 Memory: the rows, and what the stage takes.
 """
 
@@ -18,6 +19,7 @@ import pyarrow.compute as pc
 from curation import store
 from curation.api.data import Batches, Columns, Files
 from curation.api.documents import FILE, check_ids, with_ids, write_documents
+from curation.api.messages import in_python
 from curation.api.results import INPUT, Side, ledger_table
 from curation.engine.base import Engine
 from curation.pipeline import export as exports
@@ -62,6 +64,11 @@ class Dataset:
     data: Batches | Files
     columns: Columns = field(default_factory=Columns)
 
+    @property
+    def argument(self) -> str:
+        """The argument that it was given as."""
+        return {INPUT: "data", "reference": "against"}.get(self.name, self.name)
+
 
 @dataclass(frozen=True, slots=True)
 class Finished:
@@ -91,7 +98,8 @@ def finished(
     table = own.data.table(own.columns)
     if before is not None:
         before()
-    recipe = reading.parse(_tables(stage, datasets, settings), stage)
+    with in_python():
+        recipe = reading.parse(_tables(stage, datasets, settings), stage)
     with tempfile.TemporaryDirectory(prefix="curation-") as folder, store.unsynced(folder):
         rundir = RunDirectory(store.join(folder, "run"), recipe)
         if stage in line.CHECKED:
@@ -217,15 +225,17 @@ def _write(
     every row."""
     shards: list[Shard] = []
     for dataset in datasets:
-        is_own = dataset.name == INPUT
-        rows, used = table if is_own else _read(dataset), dataset.columns
+        is_own, used = dataset.name == INPUT, dataset.columns
+        rows = table if is_own else _read(dataset)
+        if isinstance(dataset.data, Files):
+            used = used.of_files(dataset.data.paths)
         ids: list[str] = []
         for number, start in enumerate(range(0, max(1, rows.num_rows), SHARD_ROWS)):
             shard = Shard(dataset.name, number, len(shards), 0, ())
             part = rows.slice(start, SHARD_ROWS)
             ids += write_documents(rundir, shard, part, used, start)
             shards.append(shard)
-        check_ids(ids, "data" if is_own else dataset.name)
+        check_ids(ids, dataset.argument)
         table = with_ids(table, used.id, ids) if is_own else table
     return Plan(tuple(shards)), table
 
@@ -237,7 +247,7 @@ def _read(dataset: Dataset) -> pa.Table:
     from curation.api.read import need_files, read
 
     text, id_, url = dataset.columns.text, dataset.columns.id, dataset.columns.url
-    need_files(dataset.data.paths, dataset.name)
+    need_files(dataset.data.paths, dataset.argument)
     documents = read(dataset.data.paths, text_column=text, id_column=id_, url_column=url)
     return documents.table()
 

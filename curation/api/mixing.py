@@ -8,7 +8,8 @@ from typing import Any
 
 from curation import store
 from curation.api.data import path_of
-from curation.api.files import in_python, local
+from curation.api.files import local
+from curation.api.messages import in_python
 from curation.api.runs import Run
 from curation.errors import InputError
 from curation.pipeline import line
@@ -68,7 +69,7 @@ def mix(
     groups = {name: dict(values) for name, values in (by_weights or {}).items()}
     keys: dict[str, Any] = {"by": by, "by_weights": groups, "tokens": tokens, "shards": shards}
     keys |= {"validation": validation, "max_epochs": max_epochs, "parquet": parquet}
-    tables = _tables({name: _folder(name, given) for name, given in inputs.items()}, weights, keys)
+    tables = _tables(_folders(inputs), weights, keys)
     tables["seed"] = seed
     with in_python():
         recipe = _recipe(tables, bool(weights))
@@ -85,8 +86,6 @@ def _tables(
     folders: Mapping[str, str], weights: Mapping[str, float] | None, keys: dict[str, Any]
 ) -> dict[str, Any]:
     """The recipe as TOML has it. Raises InputError where a name has no weight, or no input."""
-    if not folders:
-        raise InputError("mix: at least one input expected, got none")
     keys["weights"] = dict(weights) if weights else dict.fromkeys(folders, 1.0)
     if unmatched := folders.keys() ^ keys["weights"].keys():
         name = min(unmatched)
@@ -120,6 +119,13 @@ def training_tokens(tables: dict[str, Any], where: str = "mix") -> dict[str, int
     for shard in shards:
         sizes[shard.dataset] += count_shard(rundir, shard).training
     return sizes
+
+
+def _folders(inputs: Any) -> dict[str, str]:
+    """The run directory of each input."""
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise InputError(f"mix: a dict of names and runs expected, got {brief(inputs)}")
+    return {name: _folder(name, given) for name, given in inputs.items()}
 
 
 def _folder(name: str, given: Any) -> str:

@@ -19,12 +19,14 @@ import pyarrow as pa
 
 from curation import store
 from curation.api.data import Columns, path_of
+from curation.api.messages import in_python
 from curation.api.results import html_table, ledger_table
 from curation.errors import CurationError, InputError, TaskError
 from curation.recipe import reading
 from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
+from curation.shown import brief
 
 INPUT = "input"
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -33,7 +35,7 @@ Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 def read(
     files: Paths,
     *,
-    languages: Sequence[str] = (),
+    languages: str | Sequence[str] = (),
     language_threshold: float = 0.65,
     extractor: str = "blocks",
     comments: bool = False,
@@ -51,7 +53,7 @@ def read(
 
     Args:
         files: a path, a folder, a pattern or an address, or several of them.
-        languages: codes such as "en"; others are refused.
+        languages: a code such as "en", or several; texts in others are refused.
         language_threshold: least probability of its language with which a text is kept.
         extractor: what finds the main text of a page.
         comments: take readers' comments too, with the extractor "blocks".
@@ -68,11 +70,10 @@ def read(
     >>> read(folder / "a.jsonl").table().to_pylist()
     [{'id': 'x', 'text': 'A tide turns twice a day.'}]
     """
-    paths = [files] if isinstance(files, str | os.PathLike) else list(files)
-    given = tuple(map(path_of, paths))
+    given = _paths(files)
     columns = Columns(text_column, id_column, url_column)
     extract = {
-        "languages": tuple(languages),
+        "languages": (languages,) if isinstance(languages, str) else tuple(languages),
         "language_threshold": language_threshold,
         "extractor": extractor,
         "comments": comments,
@@ -85,10 +86,18 @@ def read(
         "files": given,
         "stream": any(map(store.is_web, given)),
         "first_pages": first_pages,
-        **columns.as_keys(),
+        **columns.of_files(given).as_keys(),
     }
     tables = {"stages": ["extract"], "extract": extract, "dataset": [dataset]}
     return Documents(tables)
+
+
+def _paths(files: Any) -> tuple[str, ...]:
+    paths = [files] if isinstance(files, str | os.PathLike) else files
+    is_paths = isinstance(paths, Sequence) and all(isinstance(p, str | os.PathLike) for p in paths)
+    if not is_paths or not paths:
+        raise InputError(f"read: a path or a list of paths expected, got {brief(files)}")
+    return tuple(map(path_of, paths))
 
 
 class Documents:
@@ -99,7 +108,8 @@ class Documents:
     """
 
     def __init__(self, tables: dict[str, Any]) -> None:
-        recipe = reading.parse(tables, "read")
+        with in_python():
+            recipe = reading.parse(tables, "read")
         folder = tempfile.mkdtemp(prefix="curation-")  # of the columns of tables
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._rundir = RunDirectory(store.join(folder, "run"), recipe)

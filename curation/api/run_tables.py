@@ -156,6 +156,10 @@ def scan(rundir: RunDirectory, plan: Plan, name: str) -> Any:
 
 def _need(rundir: RunDirectory, plan: Plan, name: str) -> list[str]:
     names = table_names(rundir, plan)
+    if name not in names and name in OTHERS and store.listing(folder := rundir.path(name)):
+        raise InputError(
+            f"{folder}: lines of JSON, which have no types; curation.read({folder!r}) reads them"
+        )
     if name not in names:
         raise InputError(f"{rundir.out}: no table {name!r}{did_you_mean(name, names)}")
     return names
@@ -170,7 +174,8 @@ def _paths(rundir: RunDirectory, plan: Plan, name: str) -> list[str]:
         return [path for path in paths if store.exists(path)]
     if name in OTHERS:
         found = store.listing(rundir.path(name))
-        return [f.path for f in found if posixpath.basename(f.name)[:1].isdigit()]
+        names = [(posixpath.basename(f.name), f.path) for f in found]
+        return [path for name, path in names if name[:1].isdigit() and name.endswith(".parquet")]
     return []
 
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 from curation import store
 from curation.api import run_tables
 from curation.api.data import path_of, shown_path
-from curation.api.files import in_python, local
+from curation.api.files import local
+from curation.api.messages import in_python
 from curation.api.results import ledger_table
 from curation.errors import InputError
 from curation.pipeline.engines import engine_for, input_size

@@ -7,9 +7,7 @@ worked on in memory; with `out=`, and of files, the command's own recipe runs.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -18,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from curation import store
 from curation.api import files, memory
-from curation.api.data import Batches, Columns, Files, given, path_of
+from curation.api.data import Batches, Columns, given, path_of
 from curation.api.memory import Dataset
 from curation.api.results import INPUT, Decontaminated, Result
 from curation.errors import InputError
@@ -122,6 +120,13 @@ def filter(
     >>> result.removed.column("reason").to_pylist(), result.kept.column("words").to_pylist()
     (['few_words'], [60])
     """
+    for what, pairs in (("drop", drop), ("mask", mask)):
+        if not isinstance(pairs, Mapping | None):
+            raise InputError(
+                f"filter: {what}: a dict of names and texts expected, got {brief(pairs)}"
+            )
+    if not (rules or drop or mask or signals):
+        raise InputError("filter: rules, drop, mask or signals expected, got none of them")
     named = {
         "rules": [_path(name) for name in ([rules] if isinstance(rules, str) else rules)],
         "rule": [{"name": name, "drop": expression} for name, expression in (drop or {}).items()],
@@ -220,10 +225,10 @@ def decontaminate(
     columns = Columns(text_column, id_column, url_column)
     call = _Call("decontaminate", columns, out, workers, update)
     with _beside(out) as folder:
-        paths, texts = benchmark_files(benchmarks, store.join(folder, sources.BENCHMARKS))
+        paths, texts = files.benchmark_files(benchmarks, store.join(folder, sources.BENCHMARKS))
         settings = {"decontaminate": {**keys, "benchmarks": paths}}
         datasets = [call.dataset(data)]
-        return call.run(datasets, settings, Decontaminated, partial(_write_benchmarks, texts))
+        return call.run(datasets, settings, Decontaminated, partial(files.write_benchmarks, texts))
 
 
 # ---- what they share -----------------------------------------------------------------------------
@@ -320,7 +325,7 @@ def _classify(
     model: Path | QualityClassifier | None,
     settings: dict[str, Any],
 ) -> Classified:
-    from curation.api.quality import Classified
+    from curation.api.quality import Classified, QualityClassifier
 
     if positives is not None and model is not None:
         raise InputError("classify: give either positives or model")
@@ -336,40 +341,13 @@ def _classify(
         if isinstance(model, str | os.PathLike):
             keys["model"] = path_of(model)
         elif model is not None:
+            if not isinstance(model, QualityClassifier):
+                raise InputError(
+                    f"classify: a QualityClassifier or the folder of one expected, got {brief(model)}"
+                )
             keys["model"] = store.join(folder, "_model")
             before = partial(model.save, keys["model"])
         return call.run(datasets, settings, Classified, before)
-
-
-def benchmark_files(benchmarks: Any, folder: str) -> tuple[list[str], dict[str, Batches]]:
-    """The files of some benchmarks, and what is to be written to those of them that are in memory:
-    path -> rows."""
-    if not isinstance(benchmarks, Mapping):
-        benchmarks = {"benchmark": benchmarks}
-    if not benchmarks:
-        raise InputError("benchmarks: at least one expected, got none")
-    paths: list[str] = []
-    rows: dict[str, Batches] = {}
-    for name, some in benchmarks.items():
-        if not isinstance(name, str) or not re.fullmatch(r"\w[\w.-]*", name):
-            raise InputError(
-                f"benchmarks: names of letters, digits and '-._' expected, got {brief(name)}"
-            )
-        source = given(some, f"benchmarks[{name!r}]")
-        if isinstance(source, Files):
-            paths += source.paths
-            continue
-        paths.append(store.join(folder, f"{name}.jsonl"))
-        rows[paths[-1]] = source
-    return paths, rows
-
-
-def _write_benchmarks(rows: Mapping[str, Batches]) -> None:
-    for path, tables in rows.items():
-        with store.atomic(path) as file:
-            for table in tables:
-                for row in table.to_pylist():
-                    file.write(json.dumps(row, default=str).encode() + b"\n")
 
 
 @contextlib.contextmanager

@@ -40,10 +40,10 @@ format_option = click.option(
     "--format",
     "export_format",
     type=click.Choice(ROWS),
-    default="parquet",
+    default="same",
     show_default=True,
     help="Of the files in DIR/kept/ and DIR/removed/; same: lines of JSON where INPUT is lines, "
-    "packed alike.",
+    "packed alike, and Parquet else.",
 )
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit code 3 where archives are damaged; the run ends as usual."

@@ -128,7 +128,7 @@ def dedup(
 
     \b
     Examples:
-      curation dedup articles.jsonl.gz --format same --out RUN
+      curation dedup articles.jsonl.gz --out RUN
       zcat articles.jsonl.gz | curation dedup - > unique.jsonl
       curation dedup new.parquet --against corpus/ --out RUN
       curation dedup next.parquet --index RUN --out RUN2
@@ -319,8 +319,12 @@ def recipe_tables(
 
 
 def dataset_table(name: str, role: str, paths: tuple[str, ...]) -> Tables:
-    """The recipe's table of a dataset of files that stand on a command line."""
-    return {"name": name, "role": role, "files": [absolute(path) for path in paths]}
+    """The recipe's table of a dataset of files that stand on a command line; runs of steps have
+    names of columns that were given when they were made."""
+    from curation.rundir.sources import column_names
+
+    files = [absolute(path) for path in paths]
+    return {"name": name, "role": role, "files": files, **column_names(files)}
 
 
 def absolute(path: str) -> str:

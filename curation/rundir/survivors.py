@@ -52,18 +52,18 @@ class RowGroup:
 
 
 _DECISION = re.compile(r"(.+)/(?:dedup|decontaminate)/decision/([^/]+)/(\d+\.parquet)")
-_SURVIVORS = re.compile(r"(.+)/survivors/([^/]+)/(\d+\.parquet)")
+_ROWS = re.compile(r"(.+)/(?:survivors|documents)/([^/]+)/(\d+\.parquet)")
 
 
 def decided_table(path: str) -> str | None:
-    """The survivors table that a table of a run is about, row by row: a decision table, or the
-    survivors themselves; None where `path` is neither.
+    """The table of documents that a table of a run is about, row by row: a decision table, or the
+    survivors or documents themselves; None where `path` is none of them.
 
     >>> decided_table("corpus/part.parquet")
     """
-    if _SURVIVORS.fullmatch(path):
+    if _ROWS.fullmatch(path):
         there = store.footer(path)
-        return path if there and "row" in store.read_schema(path).names else None
+        return path if there and "record_id" in store.read_schema(path).names else None
     match = _DECISION.fullmatch(path)
     if match is None:
         return None

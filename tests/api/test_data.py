@@ -112,6 +112,14 @@ def broken() -> Iterator[str]:
     raise OSError("the disk\nis gone")
 
 
+class Lazy:
+    """As polars has it: asked for its schema, it would compute it."""
+
+    def collect(self) -> None: ...
+
+    def collect_schema(self) -> None: ...
+
+
 @pytest.mark.parametrize(
     ("data", "message"),
     [
@@ -134,6 +142,7 @@ def broken() -> Iterator[str]:
             id="an iterator that raises",
         ),
         (["\ud800"], "surrogates not allowed"),
+        (Lazy(), "a LazyFrame has no rows yet; give the result of its collect"),
     ],
     ids=str,
 )

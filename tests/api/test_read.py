@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import curation
-from curation.errors import InputError
+from curation.errors import CurationError, InputError
 
 
 def jsonl(path: Path, rows: list[Any]) -> Path:
@@ -76,6 +76,11 @@ def test_a_run_directory_is_what_it_kept(tmp_path: Path) -> None:
 def test_what_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file or folder"):
         curation.read(tmp_path / "nothing.jsonl")
+    for wrong in (3, [], [3], None):
+        with pytest.raises(InputError, match="a path or a list of paths expected, got"):
+            curation.read(wrong)  # type: ignore[arg-type]
     path = jsonl(tmp_path / "a.jsonl", [{"body": "x"}])
+    with pytest.raises(CurationError, match=r"^read: extractor: one of 'blocks'"):
+        curation.read(path, extractor="x")
     with pytest.raises(InputError, match=r"^a\.jsonl: no column 'text'"):
         curation.read(path)

@@ -215,7 +215,13 @@ def test_nothing_in_nothing_out(data: Any) -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: curation.dedup(["a"], min_jaccard=2), r"^dedup: dedup: min_jaccard"),
+        (lambda: curation.dedup(["a"], min_jaccard=2), r"^dedup: min_jaccard: a number"),
+        (lambda: curation.dedup(["a"], workers=-1), "a number of processes expected, got -1"),
+        (lambda: curation.dedup(["a"], against="no such"), r"^against: .*no such file"),
+        (lambda: curation.filter(["a"]), "rules, drop, mask or signals expected"),
+        (lambda: curation.filter(["a"], drop="words < 5"), "drop: a dict .* got 'words < 5'"),
+        (lambda: curation.classify(["a"], model=3), "the folder of one expected, got 3"),
+        (lambda: curation.tokenize(["a"], encoding="no"), r"Unknown encoding no\.\); use"),
         (lambda: curation.dedup(["a"], against=["b"], index="x"), "either against or index"),
         (lambda: curation.classify(["a"], positives=["b"], model="x"), "positives or model"),
         (lambda: curation.classify(["a"], model="nowhere"), "not a model"),
@@ -271,6 +277,29 @@ def test_an_iterator_that_raises_leaves_nothing(tmp_path: Path) -> None:
     after = {p: p.read_bytes() for p in (tmp_path / "old").rglob("*") if p.is_file()}
     assert after == before
     assert done.kept.num_rows == 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda out: curation.decontaminate(["a"], broken(), out=out),
+        lambda out: curation.decontaminate(["a"], [], out=out),
+        lambda out: curation.filter(["a"], drop={"x": "wrds < 3"}, out=out),
+        lambda out: curation.classify(["a"], model="nowhere", out=out),
+        lambda out: curation.tokenize(["a"], encoding="no", out=out),
+        lambda out: curation.dedup(["a"], index="nowhere", out=out),
+        lambda out: curation.dedup([{"id": 1, "text": "a"}, {"id": 1, "text": "b"}], out=out),
+        lambda out: curation.dedup([None, ""], out=out),
+    ],
+)
+def test_what_fails_while_it_reads_leaves_nothing(call: Any, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    for out in (tmp_path / "new", tmp_path / "there"):
+        with pytest.raises(CurationError) as caught:
+            call(out)
+        assert "\n" not in str(caught.value)
+        assert "rejects" not in str(caught.value)
+    assert [path.name for path in tmp_path.rglob("*")] == ["there"]
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:

@@ -61,7 +61,8 @@ def test_what_cannot_be_mixed_is_one_sentence(tmp_path: Path) -> None:
     out = tmp_path / "out"
     texts = curation.tokenize(["a"])
     for inputs, weights, message in (
-        ({}, None, "at least one input"),
+        ({}, None, "a dict of names and runs expected, got {}"),
+        (["a"], None, "a dict of names and runs expected"),
         ({"a": texts}, None, r"a run directory expected for 'a'.*out="),
         ({"a": tmp_path}, None, "no tokens there"),
         ({"a": curation.tokenize(["a b c"], out=tmp_path / "a")}, {"b": 1}, "each needs both"),

@@ -60,7 +60,7 @@ def test_lines_come_out_as_they_went_in(tmp_path: Path, ending: str) -> None:
     packed = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
     (tmp_path / f"a.jsonl{ending}").write_bytes(packed[ending](data))
     out = tmp_path / "o"
-    call("dedup", str(tmp_path / f"a.jsonl{ending}"), "--format", "same", "--out", str(out))
+    call("dedup", str(tmp_path / f"a.jsonl{ending}"), "--out", str(out))
     kept = unpacked(out / "kept" / f"00000.jsonl{ending}")
     removed = unpacked(out / "removed" / f"00000.jsonl{ending}")
     assert len(removed) == 1
@@ -124,7 +124,7 @@ def test_pieces_keep_the_name_of_the_text(tmp_path: Path) -> None:
 def test_another_format_replaces_the_first(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text(json.dumps({"id": "a", "text": TEXT}) + "\n")
     arguments = ["dedup", str(tmp_path / "a.jsonl"), "--out", str(tmp_path / "o")]
-    call(*arguments)
+    call(*arguments, "--format", "parquet")
     assert [p.name for p in (tmp_path / "o" / "kept").iterdir()] == ["00000.parquet"]
     call(*arguments, "--format", "jsonl.gz")
     assert [p.name for p in (tmp_path / "o" / "kept").iterdir()] == ["00000.jsonl.gz"]

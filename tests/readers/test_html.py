@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import curation
 from curation.blocks.shape import MAX_NAMES, page_shape
+from curation.errors import InputError
 from curation.readers.encoding import codec_for, decoded
 from curation.readers.html import (
     EXTRACTORS,
@@ -49,6 +51,28 @@ def test_main_content_and_all_text():
     assert page_text(page("a < b\r\n<p>", is_text=True), "resiliparse") == "a < b\n<p>"
     with pytest.raises(ValueError, match="blocks, resiliparse"):
         page_text(page(PAGE), "magic")
+
+
+def test_a_page_may_be_bytes_or_text():
+    """Text that was decoded before is not decoded again, whatever the page says of its encoding."""
+    told = (
+        "<html><head><meta charset=iso-8859-1></head><body><p>Čapek's 机器人 — a long line of text"
+    )
+    assert "Čapek's 机器人 —" in curation.extract_text(told)
+    assert [b.text for b in curation.extract_blocks(told)] == [
+        b.text
+        for b in curation.extract_blocks(told.encode(), content_type="text/html; charset=utf-8")
+    ]
+    assert curation.extract_text(bytearray(PAGE.encode())) == curation.extract_text(PAGE)
+    assert curation.extract_text("") == ""
+    for wrong, message in (
+        (lambda: curation.extract_text(None), "a page as bytes or str expected, got None"),
+        (lambda: curation.extract_blocks(5), "a page as bytes or str expected, got 5"),
+        (lambda: curation.extract_text(PAGE, extractor="x"), "extractor: one of blocks"),
+        (lambda: curation.extract_text(PAGE, headline="x"), 'headline must be "judged"'),
+    ):
+        with pytest.raises(InputError, match=message):
+            wrong()
 
 
 def reason_of(make: Callable[[], str]) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 TESTED_ELSEWHERE = {
     "api/files.py": "api/test_steps.py",
     "api/memory.py": "api/test_steps.py",
+    "api/messages.py": "api/test_steps.py",
     "api/mixing.py": "api/test_tokens.py",
     "api/run_tables.py": "api/test_runs.py",
     "blocks/align.py": "blocks/test_scan.py",

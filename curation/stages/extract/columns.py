@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from curation.recipe.tables import Dataset
     from curation.rundir.plan import Plan
 
-VERSION = 2
+VERSION = 3
 MAX_FIELDS = 200  # of a struct; objects with more keys are maps rather, and kept as JSON text
 ADDRESS = pa.large_string()  # of a url column that `documents` holds as `url`
 # Integers that a float may not hold exactly, until the types of all files are known.

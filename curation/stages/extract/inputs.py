@@ -14,6 +14,7 @@ from curation.readers.formats import guess_format
 from curation.readers.records import Document, Reject
 from curation.recipe.languages import alike
 from curation.recipe.tables import Dataset, ExtractConfig
+from curation.rundir import schema
 from curation.rundir.survivors import decided_table, leaving
 
 if TYPE_CHECKING:
@@ -57,9 +58,16 @@ def read_table_rows(dataset: Dataset, stream: Any, file: store.File) -> Iterator
 
 
 def run_columns(decision: str, survivors: str) -> pa.Schema:
-    """The columns that documents of another run come with: as in the kept/ of a step."""
+    """The columns that documents of another run come with: as in the kept/ of a step. What only
+    pages have is left out of those that are none."""
     columns = store.read_schema(survivors)
-    fields = [field for field in columns if field.name not in (*_OF_A_RUN, "extra")]
+    left_out = {*_OF_A_RUN, "extra"}
+    names = [name for name in schema.DOCUMENTS.names if name not in (*left_out, "id", "text")]
+    known = store.read_table(survivors, names)
+    empty = {name for name in names if known.column(name).null_count == len(known)}
+    if "place" in empty:
+        left_out |= {*empty, "archive", "offset"}
+    fields = [field for field in columns if field.name not in left_out]
     if "extra" in columns.names:
         fields += list(columns.field("extra").type)
     if "pieces" in store.read_schema(decision).names:
@@ -72,7 +80,7 @@ def _kept_pieces(
 ) -> Iterator[Document | Reject]:
     """The rows of survivors that a decision table keeps (all, where `table` is none but themselves), as
     they leave their run: in the pieces that each is cut into, and masked."""
-    decided = store.read_table(table, None if table != survivors else ["row"])
+    decided = store.read_table(table, None if table != survivors else ["id"])
     n, names = decided.num_rows, decided.column_names
     keeps = decided.column("keep").to_pylist() if "keep" in names else [True] * n
     pieces = decided.column("pieces").to_pylist() if "pieces" in names else None

@@ -251,7 +251,8 @@ def test_a_whole_run_as_input_means_the_pieces_that_it_kept(
     again = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
     assert _pieces(*again) == _pieces(*plans.read(str(tiny_run)))
     documents = _documents(*again)
-    assert {"language", "date", "piece"} <= documents[0]["extra"].keys()
+    assert {"language", "piece"} <= documents[0]["extra"].keys()
+    assert not {"date", "archive", "content"} & documents[0]["extra"].keys()  # of rows of a table
     assert not {"content", "row", "extra"} & documents[0]["extra"].keys()
     assert len({row["id"] for row in documents}) == len(documents)
 
