@@ -41,6 +41,7 @@ from curation.rundir.survivors import char_lengths
 from curation.stages.classify.calibration import calibration
 from curation.stages.classify.fasttext_model import FastText, line_of, score_fasttext
 from curation.stages.classify.fit import held_out_logits
+from curation.stages.classify.measure import class_sizes
 from curation.stages.classify.model import NUM_FEATURES, load_model
 from curation.stages.classify.sample import site
 from curation.stages.classify.scoring import score_texts
@@ -61,7 +62,8 @@ SETS = (
             [sum((tuple(GROUPS[name]) for name in names), ())]
             for names in (
                 ("chars",), ("gopher",), ("chars", "prose"), ("chars", "gopher"),
-                ("prose", "gopher"), ("chars", "prose", "gopher"),
+                ("prose", "gopher"), ("chars", "prose", "gopher"), ("gopher_repetition",),
+                ("prose", "gopher_repetition"), ("prose", "gopher", "gopher_repetition"),
             )
         )
     ),
@@ -69,6 +71,11 @@ SETS = (
     ("log_chars", "letters"),
 )  # fmt: skip
 CALIBRATIONS = ("trusted", "none", "platt", "isotonic")
+# By characters or documents, class balance, C; the first is the default.
+FITS = tuple(
+    itertools.product(("characters", "documents"), ("balanced", "none"), (100.0, 1.0, 0.003))
+)
+DEFAULT_SET = SETS.index(tuple(GROUPS["prose"]))
 KEPT = (0.02, 0.15)  # the share of the crawl that a setting may keep
 
 
@@ -235,18 +242,18 @@ def fasttext_scores(run: str, python: str, known: Labelled, threads: int) -> tup
 
 def show_nested(known: Labelled, run: str) -> None:
     """Of each fifth of the labelled sites, the scores by the setting that is best on the rest."""
-    settings = dict(setting_scores(known, run))
-    names, score = list(settings), np.array(list(settings.values()))
+    found = dict(setting_scores(known, run))
+    names, score = list(found), np.array([own for own, _ in found.values()])
     keys = [group.encode() for group in known.groups]
     fifth = np.floor(draws.uniforms(0, "nested", keys) * FOLDS).astype(int)
     out, aucs, chosen = np.empty(len(fifth)), [], Counter[str]()
     for k in range(FOLDS):
         rest, own = fifth != k, fifth == k
-        found = np.array([figures(known.label[rest], each[rest]) for each in score])
-        allowed = (found[:, 2] >= KEPT[0]) & (found[:, 2] <= KEPT[1])
-        best = int(np.argmax(np.where(allowed, found[:, 0] + found[:, 1], -np.inf)))
+        by_label = np.array([figures(known.label[rest], each[rest]) for each in score])
+        allowed = (by_label[:, 2] >= KEPT[0]) & (by_label[:, 2] <= KEPT[1])
+        best = int(np.argmax(np.where(allowed, by_label[:, 0] + by_label[:, 1], -np.inf)))
         out[own] = score[best][own]
-        chosen[names[best]] += 1
+        chosen[setting_name(*names[best])] += 1
         aucs.append(figures(known.label[own], out[own])[0])
     print(f"{len(names)} settings; mean of the five AUCs {np.nanmean(aucs):.3f}; chosen:")
     for name, count in chosen.items():
@@ -254,41 +261,66 @@ def show_nested(known: Labelled, run: str) -> None:
     print_row(HEAD)
     print_row(["---"] * len(HEAD))
     show("nested choice", known, out, known.by_length(out), None)
-    for form in CALIBRATIONS:  # the first is the default
-        name = setting_name(tuple(GROUPS["prose"]), "characters", form)
-        show(name, known, settings[name], known.by_length(settings[name]), None)
+    print_settings(known, found)
 
 
-def setting_name(chosen: tuple[str, ...], positives_by: str, scores_by: str) -> str:
-    return f"{'+'.join(chosen)}, by {positives_by}, calibration {scores_by}"
+def print_settings(known: Labelled, found: dict[Any, Any]) -> None:
+    """Print what differs from the default in one thing, with the AUC of trusted text against the
+    crawl on sites not seen."""
+    print_row(("setting", "held-out AUC", "AUC by label", "label of kept", "kept"))
+    print_row(["---"] * 5)
+    default = (SETS[DEFAULT_SET], FITS[0], CALIBRATIONS[0])
+    for setting, (score, heldout) in found.items():
+        if sum(a != b for a, b in zip(setting, default, strict=True)) < 2:
+            auc, label, kept = figures(known.label, score)
+            cells = [f"{heldout:.3f}", f"{auc:.3f}", f"{label:.3f}", f"{100 * kept:.1f} %"]
+            print_row([setting_name(*setting), *cells])
+
+
+def setting_name(chosen: tuple[str, ...], fit: tuple[str, str, float], form: str) -> str:
+    """What a setting is called in the tables."""
+    by, balance, c = fit
+    groups = [name for name, kinds in GROUPS.items() if {*kinds} <= {*chosen}]
+    rest = [name for name in chosen if not any(name in GROUPS[group] for group in groups)]
+    return f"{' + '.join([*groups, *rest])}; by {by}; {balance}; C = {c:g}; {form}"
 
 
 def setting_scores(known: Labelled, run: str) -> Any:
-    """The name of each setting, and its scores of the labelled pages by models that have not seen
-    their sites."""
+    """Of each setting its scores of the labelled pages by models that have not seen their sites,
+    and the AUC of trusted text against the crawl by the same models."""
+    from sklearn.metrics import roc_auc_score
+
     recipe = plans.read(run)[0].recipe
     tables = {"good": measured(documents(run, filtered=False))}
     tables["crawl"] = measured(documents(run, filtered=True))
     classes = {"positive": ["good"], "negative": ["crawl"]}
-    for by in ("characters", "documents"):
-        config = ClassifyConfig(signals=SIGNALS, positives_by=by)
+    at = known.at + tables["good"].num_rows
+    for fit in FITS:
+        config = ClassifyConfig(
+            signals=SIGNALS, **dict(zip(("positives_by", "class_weight", "C"), fit, strict=True))
+        )
         whole = training_set(tables, classes, config, FOLDS, recipe.seed)
         standard = whole.x[:, NUM_FEATURES:].toarray()
+        size = class_sizes(whole, np.ones(len(whole.y), bool))
         for names in SETS:
             columns = [SIGNALS.index(name) for name in names]
             training = dataclasses.replace(whole, x=standard[:, columns])
             rows = [Subset(config.C, k).rows(training) for k in range(FOLDS)]
-            fits = [regression(training, seen, config.C, "balanced") for seen in rows]
+            fits = [regression(training, seen, config.C, config.class_weight) for seen in rows]
             logit = held_out_logits(training, fits)
+            heldout = roc_auc_score(training.y, logit, sample_weight=size)
             for form in CALIBRATIONS:
                 own = dataclasses.replace(config, calibration=form)
-                made = calibration(own, training, logit)
-                shifted = logit * made.slope + made.shift
-                score = odds(shifted) if made.link == "odds" else sigmoid(shifted)
-                if made.steps is not None:
-                    score = np.interp(logit, *made.steps)
-                at = known.at + tables["good"].num_rows
-                yield setting_name(names, by, form), score[at]
+                yield (names, fit, form), (calibrated(own, training, logit)[at], heldout)
+
+
+def calibrated(config: ClassifyConfig, training: Any, logit: Any) -> Any:
+    """Scores of logits."""
+    made = calibration(config, training, logit)
+    if made.steps is not None:
+        return np.interp(logit, *made.steps)
+    shifted = logit * made.slope + made.shift
+    return odds(shifted) if made.link == "odds" else sigmoid(shifted)
 
 
 def measured(pages: pa.Table) -> pa.Table:

@@ -28,7 +28,8 @@ def browse(run: str, other: str | None, host: str, port: int, opens: bool) -> No
     """Look at a run in a browser: numbers, funnel, every document with its fate, duplicates,
     classifier, mixture. With RUN2, both are compared.
 
-    Works on a run at any stage, also while it is at work. Nothing is written. ctrl-C ends it.
+    Works on a run at any stage, also while it is at work. Nothing is written but the
+    labels that you give on its page Label. ctrl-C ends it.
 
     \b
     Examples:
