@@ -139,7 +139,7 @@ def extract_row(inputs: Inputs, folder: Path) -> Row:
             gzip.decompress(file.read_bytes())
         for body in bodies:
             turbohtml.parse(body)
-        language.languages([body[:2000] for body in bodies])
+        language.languages(texts)
 
     def peer() -> None:
         for body in bodies[::10]:
@@ -148,7 +148,9 @@ def extract_row(inputs: Inputs, folder: Path) -> Row:
     def ours() -> None:
         line.run(made, str(folder / "pages"), inputs.engine, again_from="extract", say=_silent)
 
-    line.run(made, str(folder / "pages"), inputs.engine, say=_silent)
+    rundir, plan = line.run(made, str(folder / "pages"), inputs.engine, say=_silent)
+    tables = [store.read_table(rundir.documents(shard), ["text"]) for shard in plan.shards]
+    texts = [text for table in tables for text in table[0].to_pylist()]
     share = len(bodies[::10]) / len(bodies)
     return Row(
         "extract",
