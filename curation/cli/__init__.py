@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from curation.cli.console import KEPT, say
 from curation.cli.lazy import LazyGroup, Sections
 from curation.errors import CurationError, system_sentence
 from curation.shown import masked, printable
@@ -82,6 +83,7 @@ SECTIONS: Sections = {
 COMMANDS = [name for rows in SECTIONS.values() for name in rows]
 
 
+FINISHED_KEPT = "What finished is kept: run the same command to go on."
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -131,9 +133,7 @@ class Commands(LazyGroup):
             ) from error
         except KeyboardInterrupt as error:
             with contextlib.suppress(OSError):  # the terminal may be gone
-                click.echo(
-                    "\nInterrupted. What finished is kept: run the same command to go on.", err=True
-                )
+                say(f"\nInterrupted. {ctx.meta.get(KEPT, lambda: FINISHED_KEPT)()}", err=True)
             before = {}
             ctx.exit(128 + (error.args[0] if error.args else signal.SIGINT))
         finally:
