@@ -17,6 +17,7 @@ from typing import Any
 
 import click
 
+from curation.cli.console import KEPT, say
 from curation.cli.lazy import LazyGroup, Sections
 from curation.errors import CurationError, system_sentence
 from curation.interrupts import task_runs
@@ -86,6 +87,7 @@ SECTIONS: Sections = {
 COMMANDS = [name for rows in SECTIONS.values() for name in rows]
 
 
+FINISHED_KEPT = "What finished is kept: run the same command to go on."
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 CLEANING_S = 3.0
 IMPORTING_S = 2.0
@@ -142,11 +144,12 @@ def _interrupt_of(error: BaseException | None) -> int | None:
     return None
 
 
-def _say_interrupted() -> None:
+def _say_interrupted(ctx: click.Context) -> None:
+    """Say what is kept. Signals that come from now on are ignored."""
     for number in INTERRUPTS:
         signal.signal(number, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # the terminal may be gone
-        click.echo("\nInterrupted. What finished is kept: run the same command to go on.", err=True)
+        say(f"\nInterrupted. {ctx.meta.get(KEPT, lambda: FINISHED_KEPT)()}", err=True)
 
 
 def _close_stdout() -> None:
@@ -175,7 +178,7 @@ class Commands(LazyGroup):
             if (interrupted := _interrupt_of(error)) is None:
                 raise
             before = {}
-            _say_interrupted()
+            _say_interrupted(ctx)
             if task_runs():
                 os._exit(128 + interrupted)
             ctx.exit(128 + interrupted)

@@ -15,15 +15,24 @@ import click
 from curation.shown import masked, printable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
 PIPE_COLUMNS = 140
+KEPT = "curation.kept"  # in a context's meta: what an interrupted command says of itself
+AGAIN = "The same command begins again."
 _CONTROLS = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def say(text: object, err: bool = False) -> None:
     """Print one line, or some, without the secrets of addresses."""
     click.echo(printable(masked(str(text)), keep="\n\t"), err=err)
+
+
+def when_interrupted(said: Callable[[], str]) -> None:
+    """What to say where this command is interrupted: what it has kept, and what comes next."""
+    click.get_current_context().meta[KEPT] = said
 
 
 def print_json(value: object) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curation.cli.console import console, say
+from curation.cli.console import AGAIN, console, say, when_interrupted
 
 if TYPE_CHECKING:
     from curation.gpt3.evaluation.curves import Plan, Results
@@ -148,6 +148,9 @@ def evaluate(
     from curation.cli.train import need_finished, require_torch
 
     require_torch("curation evaluate")
+    files = " and ".join(str(file) for file in (out, page) if file)
+    unwritten = f" Not written: {files}." if files else ""
+    when_interrupted(lambda: f"What was scored stands above.{unwritten} {AGAIN}")
     if contamination:
         need_finished(contamination, "decontaminate")
     from curation.cli import zero_shot

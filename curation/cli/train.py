@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from curation.cli.console import say
+from curation.cli.console import AGAIN, say, when_interrupted
 from curation.cli.options import config_options
 from curation.errors import MissingExtra
 from curation.gpt3.options import Options
@@ -122,11 +122,8 @@ def train(
     need_finished(shards, "mix")
     from curation.gpt3.train import train as trained
 
-    try:
-        result = trained(shards, out, size, options)
-    except KeyboardInterrupt:
-        _say_saved(out)
-        raise
+    when_interrupted(partial(saved_in, out))
+    result = trained(shards, out, size, options)
     if result.first_rank:
         _show(result, options)
     if result.stopped_by:
@@ -198,13 +195,17 @@ def _show(result: Result, options: Options) -> None:
         )
 
 
-def _say_saved(out: Path) -> None:
-    """What an interrupted run has kept."""
+def saved_in(out: Path) -> str:
+    """What an interrupted training has kept, and what its command does next."""
     from curation.gpt3 import checkpoint
 
     saved = checkpoint.steps(out)
-    kept = f"the newest checkpoint is {saved[-1]}" if saved else "no checkpoint was saved yet"
-    say(f"\nInterrupted: {kept}. Steps after it are trained again.", err=True)
+    if not saved:
+        return f"No checkpoint was saved yet. {AGAIN}"
+    return (
+        f"The newest checkpoint is {saved[-1]}: the same command goes on from it, and trains the steps "
+        "after it again."
+    )
 
 
 @click.command()
@@ -277,6 +278,7 @@ def generate(
       curation generate RUN/model --prompt "Question: Who wrote Emma?" --preset answer
     """
     require_torch("curation generate")
+    when_interrupted(lambda: AGAIN)
     if prompts and prompt:
         raise click.UsageError("give --prompt or --prompts, not both.")
     from curation.gpt3.prompts import PRESETS

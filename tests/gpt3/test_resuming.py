@@ -174,3 +174,40 @@ def test_what_an_option_does_not_explain_is_named_too(folder: Path, tmp_path: Pa
     assert {path.name for path in (folder / "base").iterdir()} == {"given", NAME, "step-0000000"}
     with pytest.raises(InputError, match="is a file"):
         resumable(folder / "base" / "given", config)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_interrupted_training_says_what_it_has_kept(
+    folder: Path, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(checkpoint, "read_state", interrupted)
+        output = tune(folder, *given(command), code=130)
+        assert "Interrupted. No checkpoint was saved yet. The same command begins again." in output
+    tune(folder, *given(command))
+    monkeypatch.setattr(checkpoint, "read_state", interrupted)
+    output = tune(folder, *given(command), code=130)
+    newest = sorted((folder / "out").glob("step-*"))[-1]
+    assert f"The newest checkpoint is {newest}: the same command goes on from it" in output
+
+
+def test_other_commands_that_keep_nothing_say_so(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(checkpoint, "read_state", interrupted)
+    base, file, out = (str(folder / name) for name in ("base", "task.jsonl", "scores.json"))
+    for arguments, words in (
+        (["generate", base], "Interrupted. The same command begins again."),
+        (["study", "prompt", base, "--query", "the"], "Interrupted. The same command begins again."),
+        (["evaluate", base, "--benchmarks", file, "--out", out],
+         f"Interrupted. What was scored stands above. Not written: {out}. The same command"),
+    ):  # fmt: skip
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == 130
+        assert words in " ".join(result.output.split())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import AGAIN, say, when_interrupted
 
 
 @click.command()
@@ -55,6 +55,7 @@ def memorise(
     from curation.cli.train import require_torch
 
     require_torch("curation study memorise")
+    when_interrupted(lambda: AGAIN)
     from curation import store
     from curation.errors import RunError
     from curation.gpt3 import checkpoint as checkpoints

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import AGAIN, say, when_interrupted
 from curation.shown import printable
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def probe(
     if not kinds:
         raise click.UsageError("give --gender, --race or --religion.")
     require_torch("curation study probe")
+    when_interrupted(lambda: AGAIN)
     from curation import store
     from curation.gpt3 import probe as probes
     from curation.gpt3.evaluate import open_reader

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import AGAIN, say, when_interrupted
 from curation.shown import printable
 
 if TYPE_CHECKING:
@@ -65,6 +65,7 @@ def prompt(
     from curation.cli.train import require_torch
 
     require_torch("curation study prompt")
+    when_interrupted(lambda: AGAIN)
     from curation.errors import InputError
     from curation.gpt3.evaluate import open_reader
     from curation.gpt3.prompts import Form, fitting_prompt, read_examples

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import say, when_interrupted
 from curation.cli.options import config_options
 from curation.cli.progress import RunLine
-from curation.cli.train import require_torch
+from curation.cli.train import require_torch, saved_in
 from curation.gpt3.finetune.options import FineTuning, Task
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -40,6 +41,7 @@ def finetune(
       curation evaluate tuned --benchmarks test.jsonl
     """
     require_torch("curation tune finetune")
+    when_interrupted(partial(saved_in, out))
     from curation.gpt3.finetune.train import finetune as tuned
 
     with RunLine() as shown:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import say, when_interrupted
 from curation.cli.options import config_options
 from curation.cli.progress import RunLine
-from curation.cli.train import need_finished, require_torch
+from curation.cli.train import need_finished, require_torch, saved_in
 from curation.gpt3.instruct.options import PpoConfig
 
 
@@ -54,6 +55,7 @@ def ppo(
       curation tune ppo RUN/sft --reward RUN/rm --prompts prompts.jsonl --pretrain RUN --out RUN/ppo
     """
     require_torch("curation tune ppo")
+    when_interrupted(partial(saved_in, out))
     if pretrain is not None:
         need_finished(pretrain, "mix")
     from curation.gpt3.instruct.ppo_files import ppo as tuned

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import say, when_interrupted
 from curation.cli.options import config_options
 from curation.cli.progress import RunLine
-from curation.cli.train import require_torch
+from curation.cli.train import require_torch, saved_in
 from curation.gpt3.instruct.options import RewardConfig
 
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -48,6 +49,7 @@ def reward(
       curation tune reward RUN/sft --rankings ranked.jsonl --demonstrations mine.jsonl --out RUN/rm
     """
     require_torch("curation tune reward")
+    when_interrupted(partial(saved_in, out))
     from curation.gpt3.instruct.reward import reward as tuned
 
     config = RewardConfig(**settings["reward"])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import say, when_interrupted
 from curation.cli.options import config_options
 from curation.cli.progress import RunLine
-from curation.cli.train import require_torch
+from curation.cli.train import require_torch, saved_in
 from curation.gpt3.instruct.options import SftConfig
 
 
@@ -36,6 +37,7 @@ def sft(checkpoint: Path, demonstrations: Path, out: Path, settings: dict[str, A
       curation tune sft RUN/model --demonstrations mine.jsonl --out RUN/sft --learning-rate 3e-4
     """
     require_torch("curation tune sft")
+    when_interrupted(partial(saved_in, out))
     from curation.gpt3.instruct.sft import sft as tuned
 
     with RunLine() as shown:
