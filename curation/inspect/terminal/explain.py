@@ -211,10 +211,25 @@ def _ruled_rows(rundir: RunDirectory, ruled: Ruled, text: str) -> Iterator[Row]:
     if ruled.undecided:
         yield "", Text(clean(f"null, so undecided: {', '.join(ruled.undecided)}"))
     for signal, replacement in rundir.recipe.filter.mask.items():
-        for span in ruled.signals[signal][:MOST_QUOTES]:
-            masked = clean(text[span["start"] : span["end"]], 60)
-            fate = f"is written as {clean(replacement)}" if replacement else "is left out"
-            yield "", Text(f"{signal}: {masked} {fate}")
+        masked = [text[span["start"] : span["end"]] for span in ruled.signals[signal]]
+        for line in _masked_lines(masked, replacement):
+            yield "", Text(f"{signal}: {line}")
+
+
+def _masked_lines(masked: list[str], replacement: str) -> Iterator[str]:
+    """What is said of masked texts; those of white space alone are counted.
+
+    >>> list(_masked_lines(["\\n", "Home\\n", "\\n"], ""))
+    ['Home is left out', 'white space is left out in 2 places']
+    """
+    fate = f"is written as {clean(replacement)}" if replacement else "is left out"
+    shown = [quote for text in masked if (quote := clean(text, 60))]
+    for quote in shown[:MOST_QUOTES]:
+        yield f"{quote} {fate}"
+    if len(shown) > MOST_QUOTES:
+        yield f"… and places more: {len(shown) - MOST_QUOTES:,}"
+    if blank := len(masked) - len(shown):
+        yield f"white space {fate} in {counted(blank, 'place')}"
 
 
 def _value(value: Any) -> str:

@@ -33,6 +33,7 @@ from curation.shown import brief
 from curation.stages.filter import own_values
 
 MAX_SOURCE_BYTES = 1 << 20
+_OF_EXAMPLES = " of the example documents"
 Function = Callable[[pa.RecordBatch], Any]
 F = TypeVar("F", bound=Function)
 R = TypeVar("R")
@@ -105,13 +106,13 @@ def signal_types(
     reads them. Raises RecipeError where it fails, or where a row's value depends on other rows.
     """
     example = own_values.example_documents(own.columns, extra)
-    whole = _called(own, example, 0, "the example documents")
+    whole = _called(own, example, 0, "the example documents", _OF_EXAMPLES)
     types = _checked(own, lambda: own_values.types_of(whole, taken), "the example documents")
-    values = measure_own(own, example, types)
+    values = measure_own(own, example, types, of=_OF_EXAMPLES)
     middle = example.num_rows // 2
     cut = [(start, example.slice(start, middle)) for start in range(0, example.num_rows, middle)]
     for start, part in cut:
-        again = measure_own(own, part, types, start)
+        again = measure_own(own, part, types, start, _OF_EXAMPLES)
         for column, array in again.items():
             if not array.equals(values[column].slice(start, len(array))):
                 raise RecipeError(
@@ -122,23 +123,30 @@ def signal_types(
 
 
 def measure_own(
-    own: OwnSignal, batch: pa.RecordBatch, types: Mapping[str, pa.DataType], first_row: int = 0
+    own: OwnSignal,
+    batch: pa.RecordBatch,
+    types: Mapping[str, pa.DataType],
+    first_row: int = 0,
+    of: str = "",
 ) -> dict[str, pa.Array]:
     """The columns of a signal for a batch of documents, of the types that `signal_types` found.
 
-    Raises RecipeError, with the rows (counted from `first_row`), where the function raises or returns
+    Raises RecipeError, with the rows (counted from `first_row`; `of` says of what), where the function raises or returns
     something else. Numbers are float64; NaN is null.
     """
     last = first_row + max(0, batch.num_rows - 1)
     rows = f"rows {first_row:,} to {last:,}" if last > first_row else f"row {last:,}"
+    rows += of
     if not batch.num_rows:
         return {name: pa.array([], kind) for name, kind in types.items()}
     documents = batch.select(list(own.columns))
-    result = _called(own, documents, first_row, rows)
+    result = _called(own, documents, first_row, rows, of)
     return _checked(own, lambda: own_values.columns_of(result, documents, types), rows)
 
 
-def _called(own: OwnSignal, documents: pa.RecordBatch, first_row: int, rows: str) -> dict[str, Any]:
+def _called(
+    own: OwnSignal, documents: pa.RecordBatch, first_row: int, rows: str, of: str
+) -> dict[str, Any]:
     """What the function returns, as a dictionary. Raises RecipeError where it raises."""
     try:
         return _returned(own, documents, rows)
@@ -147,7 +155,7 @@ def _called(own: OwnSignal, documents: pa.RecordBatch, first_row: int, rows: str
         if row is None or documents.num_rows < 2:
             raise
         cause = error.__cause__ or error
-        where = f"row {first_row + row:,}"
+        where = f"row {first_row + row:,}{of}"
         raise RecipeError(f"signal {own}: it raised {_line(cause)} on {where}") from cause
 
 

@@ -12,7 +12,14 @@ from curation import store
 from curation.errors import InputError
 from curation.inspect.evidence import find
 from curation.inspect.evidence.fate import fate, place
-from curation.inspect.terminal.explain import _language, _rights, clean, differences, explain
+from curation.inspect.terminal.explain import (
+    _language,
+    _masked_lines,
+    _rights,
+    clean,
+    differences,
+    explain,
+)
 from curation.kernels.indexed import read_index
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
@@ -179,6 +186,12 @@ def test_a_language_stands_beside_the_crawls_own_verdict(
     names = ("crawl_language", "crawl_language_share", "crawl_language_reliable")
     columns = {"language": "en", "language_score": 0.91, **dict(zip(names, crawl, strict=True))}
     assert _language(columns) == line
+
+
+def test_of_masked_texts_some_are_quoted_and_white_space_is_counted() -> None:
+    lines = list(_masked_lines([" \n", *(f"me{i}@a.example" for i in range(10))], "X"))
+    assert lines[0] == "me0@a.example is written as X"
+    assert lines[8:] == ["… and places more: 2", "white space is written as X in 1 place"]
 
 
 def test_what_a_page_says_of_its_use_is_shown() -> None:
