@@ -7,7 +7,7 @@ README has it, where it has less to hash. Both call a document a duplicate by it
 similarity is measured.
 
 A round runs all of them, one after another; shown is the median of rounds after the first, in seconds
-of the clock and of the processor. `--texts` names a Parquet file with a column `text`; without it the
+of the clock and of the processor. `--texts` names Parquet files with a column `text`; without it the
 rows are made up. text-dedup and rensa are no dependencies: install them beside.
 """
 
@@ -104,13 +104,13 @@ def by_text_dedup(rows: pd.DataFrame) -> int:
 
 
 @click.command()
-@click.option("--texts", help="A Parquet file with a column `text`.")
+@click.option("--texts", multiple=True, help="Parquet with a column `text`.  May be repeated.")
 @click.option("--rows", "count", default=10_000, show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="After one that warms up.")
 @click.option("--without", multiple=True, help="A contender to leave out. May be repeated.")
-def main(texts: str | None, count: int, rounds: int, without: tuple[str, ...]) -> None:
-    given = pq.read_table(texts, columns=["text"]).column(0).to_pylist() if texts else []
-    rows = frame(given, count)
+def main(texts: tuple[str, ...], count: int, rounds: int, without: tuple[str, ...]) -> None:
+    given = [pq.read_table(path, columns=["text"]).column(0).to_pylist() for path in texts]
+    rows = frame([text for part in given for text in part], count)
     print(f"{len(rows):,} rows, {rows['text'].str.len().sum() / 1e6:.1f} million characters")
     contenders: dict[str, Callable[[pd.DataFrame], int]] = {"curation.dedup": by_curation}
     if find_spec("rensa"):

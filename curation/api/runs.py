@@ -286,9 +286,13 @@ def _printed_story(opened: tuple[RunDirectory, Plan], key: str) -> str:
 
 
 def _printed(write: Callable[[Any], None]) -> str:
-    """What is written to a console without colours."""
+    """What is written to a console without colours. In a notebook it would show itself at once."""
     from rich.console import Console
 
     file = io.StringIO()
-    write(Console(file=file, width=WIDTH, color_system=None, force_terminal=False))
+    write(
+        Console(
+            file=file, width=WIDTH, color_system=None, force_terminal=False, force_jupyter=False
+        )
+    )
     return file.getvalue()

@@ -57,8 +57,9 @@ def dedup(
 ) -> Result:
     """Remove near duplicates, each with a measured similarity to a document that stays.
 
-    `removed` has `reason`, `kept_id` and `kept_dataset` (the document that stays), `jaccard`, and
-    the shares of the text in repeated lines and paragraphs. Of copies the longest stays.
+    `kept` has `cluster_size`, the documents that each stands for. `removed` has `reason`, `kept_id`
+    and `kept_dataset` (the document that stays), `jaccard` (0 to 1), and the shares of the text in
+    repeated lines and paragraphs. Of copies the longest stays.
 
     Args:
         data: texts, a table, a DataFrame, an iterator, or a path.
@@ -74,7 +75,12 @@ def dedup(
         max_repeated_paragraphs: the same for repeated paragraphs.
         seed: every random decision depends on it and on the content.
         text_column, id_column, url_column: columns of `data`; ids are made where there are none.
-        out, workers, update: as of every step (see the top of this page).
+        out: a run directory to write, which stays; without it nothing does.
+        workers: processes; by default none below 20 MB of text, and one a core above.
+        update: run again where `out` was made with other settings.
+
+    Raises:
+        CurationError: data or a setting that cannot be used, in one sentence.
 
     >>> text = "the ferry turns at noon and the tide turns with it and so does the wind"
     >>> result = dedup([text, "something else altogether", text])
@@ -114,7 +120,12 @@ def filter(
         signals: groups or names of signals, `file.py:function`, or functions of a file.
         block_lists: lists of domains and addresses, for `blocked_domain` and `blocked_url`.
         text_column, id_column, url_column: columns of `data`; ids are made where there are none.
-        out, workers, update: as of every step (see the top of this page).
+        out: a run directory to write, which stays; without it nothing does.
+        workers: processes; by default none below 20 MB of text, and one a core above.
+        update: run again where `out` was made with other settings.
+
+    Raises:
+        CurationError: data or a setting that cannot be used, in one sentence.
 
     >>> result = filter(["Too few.", "a " * 60], drop={"few_words": "words < 50"})
     >>> result.removed.column("reason").to_pylist(), result.kept.column("words").to_pylist()
@@ -172,7 +183,12 @@ def classify(
         seed: every random decision depends on it and on the content.
         text_column, id_column: columns of `data`; ids are made where there are none.
         url_column: the column of addresses; pages of one site are in one fold.
-        out, workers, update: as of every step (see the top of this page).
+        out: a run directory to write, which stays; without it nothing does.
+        workers: processes; by default none below 20 MB of text, and one a core above.
+        update: run again where `out` was made with other settings.
+
+    Raises:
+        CurationError: data or a setting that cannot be used, in one sentence.
 
     >>> result = classify(["The miller wound the sluice at dawn, and by noon it was open."])
     >>> result.kept.num_rows + result.removed.num_rows, "quality" in result.kept.column_names
@@ -214,7 +230,12 @@ def decontaminate(
         max_pieces: a document in more pieces is removed.
         max_documents: grams in more documents than this are ignored.
         text_column, id_column, url_column: columns of `data`; ids are made where there are none.
-        out, workers, update: as of every step (see the top of this page).
+        out: a run directory to write, which stays; without it nothing does.
+        workers: processes; by default none below 20 MB of text, and one a core above.
+        update: run again where `out` was made with other settings.
+
+    Raises:
+        CurationError: data or a setting that cannot be used, in one sentence.
 
     >>> question = "which of these four rivers does not reach the sea at any time of the year"
     >>> result = decontaminate(["A quiz asks " + question + "."], [question])

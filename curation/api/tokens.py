@@ -42,7 +42,9 @@ def tokenize(
             tokenizer.json or of a SentencePiece model (.model).
         by: with `out=`: also keep this column of each document, for `mix(..., by=...)`.
         text_column, id_column, url_column: columns of `data`; ids are made where there are none.
-        out, workers, update: as of every step (see the top of this page).
+        out: a run directory to write, which stays; without it nothing does.
+        workers: processes; by default none below 20 MB of text, and one a core above.
+        update: run again where `out` was made with other settings.
 
     Raises:
         InputError: data that cannot be used, or an unknown encoding.

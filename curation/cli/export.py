@@ -14,7 +14,12 @@ from curation.formats.layouts import FORMATS
 @click.command()
 @click.argument("run", metavar="RUN")
 @click.option(
-    "--format", "format_", type=click.Choice(list(FORMATS)), required=True, help="What to write."
+    "--format",
+    "format_",
+    type=click.Choice(list(FORMATS)),
+    metavar="FORMAT",
+    required=True,
+    help=f"What to write: {', '.join(FORMATS)}.",
 )
 @click.option("--out", required=True, help="The folder to write.")
 @click.option(

@@ -78,7 +78,7 @@ def extract(
     \b
     Examples:
       curation extract crawl/*.warc.gz --out RUN --languages en
-      curation extract --urls urls.txt --index cc-index/ --out RUN --warc pages.warc.gz
+      curation extract --urls urls.txt --index cc/ --out RUN --warc pages.warc.gz
       curl https://example.org/page | curation extract -
       curation extract --show page.html --out blocks.html
     """

@@ -55,11 +55,11 @@ def mix(
 
     \b
     Examples:
-      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --out MIXED
-      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --tokens 1000000 --plan
+      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --out MIXED
+      curation mix web=RUN1 books=RUN2 --weights web=60,books=40 --plan
       curation mix RUN --plan
       curation mix web=RUN1 books=RUN2 --out MIXED   (everything once)
-      curation mix web=RUN1 --by extra.cluster_size --by-weights web:1=1,2+=2,5+=3 --out MIXED
+      curation mix a=RUN1 --by extra.cluster_size --by-weights a:1=1,2+=2 --out M
     """
     from curation import store
     from curation.api.mixing import training_tokens

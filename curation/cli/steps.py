@@ -65,7 +65,7 @@ def classify(
     Examples:
       curation classify crawl.jsonl.zst --out RUN
       curation classify crawl.jsonl.zst --positives wikipedia.parquet --out RUN
-      curation classify crawl.jsonl.zst --model dclm.bin --model-label __label__hq --out RUN
+      curation classify a.jsonl --model m.bin --model-label __label__hq --out RUN
     """
     keys = settings["classify"]
     if positives and keys.get("model"):
@@ -215,7 +215,7 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     \b
     Example:
       curation tokenize RUN/kept --out TOKENS
-      curation tokenize RUN/kept --by extra.cluster_size --out TOKENS   (for mix --by)
+      curation tokenize RUN --by extra.cluster_size --out TOKENS   (for mix --by)
       curation tokenize RUN --encoding tokenizer.json --out TOKENS
     """
     if settings["mix"].get("by", "").startswith("language"):

@@ -36,7 +36,7 @@ SMALL_BYTES = 20_000_000  # of a run's text and tokens: less is written without 
 TokensFrom = Literal["auto", "mixture", "documents"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Exported:
     """What an export wrote.
 
@@ -51,6 +51,12 @@ class Exported:
     tokens: int
     bytes: int
     address: str = ""
+
+    def __repr__(self) -> str:
+        counts = {"files": len(self.files), "documents": self.documents, "tokens": self.tokens}
+        parts = [f"{count:,} {name}" for name, count in counts.items() if count]
+        where = f", {self.address}" if self.address else ""
+        return f"Exported({self.out!r}: {', '.join([*parts, f'{self.bytes:,} bytes'])}{where})"
 
 
 def export(

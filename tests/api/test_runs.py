@@ -192,3 +192,14 @@ def test_an_engine_is_local_or_spark(folder: Path, tmp_path: Path) -> None:
         curation.run(recipe, out=tmp_path / "out", engine="ray")  # type: ignore[arg-type]
     with pytest.raises(InputError, match='master goes with engine="spark"'):
         curation.run(recipe, out=tmp_path / "out", master="local[2]")
+
+
+def test_in_a_notebook_it_is_text_and_shows_itself_once(
+    run: curation.Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    assert "Documents and tokens" in repr(run)
+    assert "<pre>Documents and tokens" in run._repr_html_()
+    id_ = run.table("documents").column("id")[0].as_py()
+    assert id_ in run.explain(id_).text
+    assert not capsys.readouterr().out

@@ -59,6 +59,8 @@ def test_parquet_has_every_kept_document(tiny_run: Path, tmp_path: Path) -> None
     table = pq.read_table(tmp_path / "out")  # the whole folder: the manifest is passed over
     assert by_id(table.to_pylist()) == by_id(kept(tiny_run))
     assert made.documents == table.num_rows > 20
+    shown = f"{len(made.files)} files, {made.documents} documents, {made.bytes:,} bytes"
+    assert repr(made) == f"Exported({made.out!r}: {shown})"
     footer = pq.read_metadata(tmp_path / "out" / made.files[0]).metadata or {}
     assert not [key for key in footer if key.startswith(b"curation")]
 
