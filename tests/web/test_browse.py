@@ -11,10 +11,12 @@ from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from checked_html import parsed
 from click.testing import CliRunner
 from starlette.testclient import TestClient
 
@@ -30,6 +32,7 @@ from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan
 from curation.web.app import VIEWS, create_app
 from curation.web.guard import POLICY
+from curation.web.report import write_report
 from curation.web.server import listen
 from curation.web.views import overview
 
@@ -518,13 +521,36 @@ def test_text_of_strangers_is_inert(hostile: tuple[RunDirectory, Plan]) -> None:
         answer = browser.get(path)
         assert answer.status_code == 200, path
         outline = check_page(answer.text)
-        assert not re.search(
-            "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b]", answer.text
-        )
+        assert not re.search(HIDDEN, answer.text)
         assert all("alert" not in tag for tag, _ in outline.tags)
     text = check_page(browser.get(place_of(hostile, EVIL)).text).text
     assert "<script>alert(1)</script>" in text  # shown, not obeyed
     assert "\\u202e" in text
+
+
+HIDDEN = "[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\u200b]"
+
+
+def test_text_of_strangers_is_inert_in_reports_and_between_runs(
+    hostile: tuple[RunDirectory, Plan],
+) -> None:
+    html = Path(write_report(*hostile)).read_text("utf-8")
+    checked = parsed(html)
+    assert len(checked.scripts) == 1  # ours
+    assert not re.search(HIDDEN, html)
+    assert "<script>alert(1)</script>" in checked.text
+    browser = client(hostile[0].out, hostile[0].out)
+    for path in (
+        "/compare?before=kept&after=kept",
+        f"/compare/document?dataset=a&id={quote(EVIL)}",
+    ):
+        for _ in range(100):
+            text = browser.get(path).text
+            if "aria-busy" not in text:
+                break
+        check_page(text)
+        assert not re.search(HIDDEN, text)
+        assert "&lt;script&gt;alert(1)" in text
 
 
 def test_an_address_of_a_request_is_escaped(tiny_run: Path) -> None:
