@@ -28,6 +28,7 @@ from typing import Any
 import click
 import psutil
 
+from curation.blocks.shape import page_shape
 from curation.readers import html, language, page_sandbox, warc
 from curation.readers.encoding import decoded
 from curation.readers.records import Page
@@ -92,7 +93,8 @@ def extraction(texts: list[str]) -> list[str]:
     found = []
     for text in texts:
         try:
-            found.append(html._by_blocks(text, html.Form()))
+            shape = page_shape(text.encode("utf-8", "replace"))
+            found.append(html._by_blocks(text, shape, html.Form()))
         except html.PageError:
             continue
     return found

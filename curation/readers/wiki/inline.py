@@ -15,7 +15,7 @@ _MAX_NESTING = 10
 
 # Each begins with one character that is no class, which `re` finds a hundred times as fast.
 _BRACKETS = tuple(
-    re.compile(rf"\{a}([^\{a}\{b}\n\x01\x02]{{0,2000}}[\x01\x02][^\{a}\{b}\n]{{0,2000}})\{b}")
+    (a, re.compile(rf"\{a}([^\{a}\{b}\n\x01\x02]{{0,2000}}[\x01\x02][^\{a}\{b}\n]{{0,2000}})\{b}"))
     for a, b in (("(", ")"), ("（", "）"), ("[", "]"))
 )
 _PART = re.compile(r"([;,；，、])")
@@ -115,8 +115,12 @@ def mended(text: str) -> str:
     """
     if GONE in text or UNKNOWN in text:
         for _ in range(2):  # brackets in brackets
-            for pattern in _BRACKETS:
-                text = pattern.sub(_bracket, text)
+            before = text
+            for sign, pattern in _BRACKETS:
+                if sign in text:
+                    text = pattern.sub(_bracket, text)
+            if text == before:
+                break
         text = text.replace(UNKNOWN, GONE).replace(f" {GONE}", f"{GONE} ")
         text = _MARKS.sub(_joined, text)
     return _EMPTY.sub(_unless_call, text)

@@ -22,7 +22,6 @@ _AS_TEXT = str.maketrans(_SIGNS, _CODES)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ALL = "".join(map(chr, [*range(1, 9), 11, 12, *range(14, 32)]))
 _FORBIDDEN = str.maketrans("", "", "\0" + _ALL)
-_CODE = re.compile("[\x0e-\x1b]")
 _SIGN_OF = dict(zip(_CODES, _SIGNS, strict=True))
 
 
@@ -44,7 +43,10 @@ def as_text(text: str) -> str:
 
 def signs(text: str) -> str:
     """Text with the signs that were kept from being markup."""
-    return _CODE.sub(lambda code: _SIGN_OF[code[0]], text)
+    for code, sign in _SIGN_OF.items():
+        if code in text:
+            text = text.replace(code, sign)
+    return text
 
 
 def entities(markup: str) -> str:
