@@ -254,11 +254,14 @@ def asked(rundir: RunDirectory) -> str:
 
 def contents(patterns: Sequence[str], catalogue: str) -> str:
     """What the benchmarks' texts depend on, whatever run they are of: the bytes of the files."""
-    files = [
-        (name, text_digest(store.read_bytes(file.path)).hex())
-        for name, file in benchmark_files(patterns).items()
-    ]
+    files = _digests(tuple(benchmark_files(patterns).items()))
     return config_digest("decontaminate/benchmarks", VERSION, files, read_catalogue(catalogue))
+
+
+@functools.lru_cache(maxsize=1)
+def _digests(files: tuple[tuple[str, store.File], ...]) -> list[tuple[str, str]]:
+    """The name of each file and the digest of its bytes. Asked for twice in a run."""
+    return [(name, text_digest(store.read_bytes(file.path)).hex()) for name, file in files]
 
 
 def tables_key(contents: str, gram_words: int) -> str:

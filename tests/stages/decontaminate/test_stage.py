@@ -153,9 +153,9 @@ def test_copies_of_a_text_are_one_document(
     rundir, plan = run_recipe({"a": rows}, table)
     assert all((row["cuts"] is not None) == cut_out for row in _decisions(rundir, plan).values())
     assert not warnings(rundir)
-    said = [line for line in report(rundir, plan).warnings if "decontaminate left" in line]
-    assert [line[:66] for line in said] == [
-        "decontaminate left 1 gram in the text, each in more than 10 distin"
+    said = [line for line in report(rundir, plan).warnings if "of benchmarks stayed" in line]
+    assert [line[:68] for line in said] == [
+        "1 gram of benchmarks stayed in the text, each in more than 10 distin"
     ][: not cut_out]
 
 
