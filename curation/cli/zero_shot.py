@@ -7,7 +7,30 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import click
+from click.core import ParameterSource
+
 from curation.cli.console import say
+
+# Options that say how models are scored, and those that each way of scoring takes.
+TAKEN = {
+    "perplexity": ("detokenizer",),
+    "translate": ("shots", "limit", "seed"),
+    "summarize": ("limit", "seed"),
+    "answer": ("limit", "seed"),
+    "tuned": (),
+    "plain": (
+        "task",
+        "shots",
+        "describe",
+        "bare",
+        "beam",
+        "limit",
+        "seed",
+        "contamination",
+        "page",
+    ),
+}
 
 
 def shown(
@@ -28,6 +51,7 @@ def shown(
     from curation.gpt3.finetune.evaluate import evaluate_tuned, is_tuned
 
     tuned = [is_tuned(checkpoint) for checkpoint in checkpoints]
+    _need_taken(kind or ("tuned" if any(tuned) else "plain"))
     if not kind and not any(tuned):
         return False
     if not kind and not all(tuned):
@@ -49,6 +73,18 @@ def shown(
         store.write_json(str(out), {**options, "results": results})
         say(f"{out}")
     return True
+
+
+def _need_taken(way: str) -> None:
+    """Raise UsageError for an option that was typed and would change nothing."""
+    given = click.get_current_context().get_parameter_source
+    for option in dict.fromkeys(name for names in TAKEN.values() for name in names):
+        name = "tasks" if option == "task" else option
+        if option not in TAKEN[way] and given(name) is ParameterSource.COMMANDLINE:
+            other = {"tuned": "a fine-tuned model", "plain": "models without --as perplexity"}
+            raise click.UsageError(
+                f"--{option} does not apply to {other.get(way, f'--as {way}')}; leave it out."
+            )
 
 
 def _of_kind(

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from curation.errors import InputError
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate
 from curation.gpt3.sizes import Size
 
@@ -197,6 +198,13 @@ def plan_text(
 ) -> str:
     """The plan in words: size, schedule with its two curves, time, energy, and memory by layout."""
     gpus, tflops, utilisation = machines.gpus, machines.tflops, machines.utilisation
+    possible = layouts(size, gpus, tensor, pipe)
+    if not possible:
+        raise InputError(
+            f"--tensor-parallel {tensor} times --pipeline-parallel {pipe} must divide the {gpus:,} GPUs "
+            f"of --gpus, with a divisor of {size.heads} heads for the first and at most {size.layers} "
+            "stages for the second"
+        )
     budget, first = schedule.budget_tokens, batch_windows(schedule, 0) * schedule.context
     full = batch_windows(schedule, budget) * schedule.context
     flops = training_flops(size)
@@ -204,7 +212,8 @@ def plan_text(
     lines = [
         f"size {size.name}: {parameters(size):,} parameters; {size.layers} layers x {size.width} x "
         f"{size.heads} heads; "
-        f"context {size.context}; attention {','.join(size.attention)}, band {size.band}"
+        f"context {size.context}; attention {','.join(size.attention)}"
+        + (f", band {size.band}" if {*size.attention} != {"dense"} else "")
         + (f", stride {size.stride}" if size.stride else ""),
         f"tokens: {budget:,} in {steps(schedule):,} steps of {first:,} to {full:,} tokens "
         f"({full // size.context:,} windows)",
@@ -225,7 +234,7 @@ def plan_text(
         f"memory per GPU, {micro} window{'s' * (micro > 1)} of {size.context} tokens in a pass "
         "(estimated):",
     ]
-    for layout in layouts(size, gpus, tensor, pipe):
+    for layout in possible:
         parts = memory_bytes(size, layout, micro)
         detail = ", ".join(f"{name} {value / 1e9:,.1f}" for name, value in parts.items() if value)
         windows = full // size.context

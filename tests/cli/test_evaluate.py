@@ -96,6 +96,17 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
     assert written["results"][0]["shots"] == 1.0
     assert written["shots"] == 1
     assert written["beam"] == 4
+    for options, words in (
+        (["--as", "perplexity", "--shots", "2"], "--shots does not apply to --as perplexity"),
+        (["--as", "answer", "--page", "a.html"], "--page does not apply to --as answer"),
+        (
+            ["--detokenizer", "ptb"],
+            "--detokenizer does not apply to models without --as perplexity",
+        ),
+    ):
+        result = CliRunner().invoke(evaluate, [*arguments[:3], *options])
+        assert result.exit_code == 2
+        assert f"{words}; leave it out." in result.output
 
 
 def test_curves_of_two_checkpoints_and_the_overlap_as_a_page(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from curation.errors import InputError
 from curation.gpt3 import plan
 from curation.gpt3.model import parameter_count
 from curation.gpt3.schedule import schedule_for
@@ -62,6 +63,13 @@ def test_the_plan_says_what_fits() -> None:
     one = plan.plan_text(SIZES["125M"], schedule_for(SIZES["125M"], 10**9), plan.Machines(), 1, 8)
     assert "one copy 1" in one
     assert "FSDP" not in one
+    assert "attention dense,banded, band 256" in one
+    dense = SIZES["gpt2-117M"]
+    text = plan.plan_text(dense, schedule_for(dense, 10**9), plan.Machines())
+    assert "attention dense\n" in text
+    words = "--tensor-parallel 1 times --pipeline-parallel 7 must divide the 512 GPUs of --gpus"
+    with pytest.raises(InputError, match=words):
+        plan.plan_text(size, schedule_for(size, size.tokens), plan.Machines(512), pipe=7)
 
 
 def test_stages_share_the_layers_and_hold_several_passes() -> None:

@@ -113,10 +113,15 @@ def _record(where: str, record: dict[str, Any], task: Task) -> Record:
 
 def _benchmark(path: Path) -> list[Record]:
     """The examples of a file of choices as `curation evaluate` reads it."""
-    found = [(task, file) for task, file in find_tasks(path) if task.kind == "choice"]
+    try:
+        found = [(task, file) for task, file in find_tasks(path) if task.kind == "choice"]
+    except InputError:  # a file of no shape that is known
+        found = []
     if not found:
+        fields = ", ".join(sorted(read_records(path)[0][1]))
         raise InputError(
-            f"{path}: choice needs the fields {_expected('choice')}, or a benchmark file of choices"
+            f"{path}: choice needs the fields {_expected('choice')}, or a benchmark file of choices; "
+            f"found {brief(fields)}"
         )
     task, file = found[0]
     return [

@@ -64,3 +64,7 @@ def test_a_model_is_fine_tuned_and_evaluated(tmp_path: Path) -> None:
     assert "1 cut to fit the window" in result.output
     (found,) = json.loads(scores.read_text())["results"]
     assert (found["examples"], found["chance"]) == (2, 0.5)
+    for option in (["--limit", "1"], ["--shots", "2"], ["--task", "copa"], ["--page", "a.html"]):
+        result = CliRunner().invoke(evaluate, [*arguments, *option])
+        assert result.exit_code == 2
+        assert f"{option[0]} does not apply to a fine-tuned model; leave it out." in result.output

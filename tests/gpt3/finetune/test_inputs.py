@@ -122,7 +122,7 @@ def test_published_files_are_read_as_they_are(
         ("choice", {"context": "a", "choices": ["b", "c"], "label": 2}, "0 to 1, not 2"),
         ("choice", {"context": "a", "choices": ["b", "c"], "label": True}, "0 to 1, not True"),
         ("choice", {"context": "a", "choices": ["b", 4], "label": 0}, "choice needs texts"),
-        ("choice", {"text": "a"}, "records with one of these sets of keys expected"),
+        ("choice", {"text": "a"}, "or a benchmark file of choices; found 'text'"),
         ("choice", {"context": "a", "continuation": "b"}, "or a benchmark file of choices"),
     ],
 )  # fmt: skip
