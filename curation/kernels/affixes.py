@@ -32,7 +32,7 @@ _UNITS = (
 _UNIT_KEYS = tuple(int.from_bytes(unit.encode(), "big") for unit in _UNITS.split())
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def front_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Return the bytes of what comes off at the front of data[a:b]; 0 where nothing does."""
     c, following = next_point(data, a, b)
@@ -54,7 +54,7 @@ def front_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def back_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Return the bytes of what comes off at the end of data[a:b]; 0 where nothing does."""
     if a >= b:

@@ -27,7 +27,7 @@ _C2 = np.uint64(0xC2C2C2C2C2C2C2C2)
 _E2 = np.uint64(0xE2E2E2E2E2E2E2E2)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def block(data: Bytes, i: Int, end: Int) -> np.uint64:
     """Return data[i:i + 8] as a number, the first byte lowest; bytes from `end` on are 0."""
     at = np.uint64(i)
@@ -73,7 +73,7 @@ def finished(h: np.uint64, size: Int) -> np.uint64:
     return mix64(h ^ np.uint64(size))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
 def hash_bytes(data: Bytes, a: Int, b: Int) -> np.uint64:
     """Return a hash of data[a:b], 64 bits: each full block, then a last one, empty or not."""
     h = SEED

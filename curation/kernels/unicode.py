@@ -88,7 +88,7 @@ def lowered_capacity(length: int) -> int:
     return length + length // 2 + 8
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, _nrt=False)
 def decode(data: Bytes, i: Int, end: Int) -> tuple[Int, Int]:
     """Return (code point, next index) of the UTF-8 at data[i], i < end; one bad byte counts as
     U+FFFD."""
