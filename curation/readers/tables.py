@@ -124,8 +124,8 @@ def _plain(value: Any) -> Any:
 
 def _no_column(name: str, column: str, present: list[str]) -> InputError:
     return InputError(
-        f"{name}: no column {column!r}. The columns there are {', '.join(map(repr, present))}: name the one that holds the "
-        "text in the dataset's `text_column`"
+        f"{name}: no column {column!r}; the columns there are {', '.join(map(repr, present))}; name "
+        "the one that holds the text with `text_column`"
     )
 
 
