@@ -246,7 +246,8 @@ def _say_counts(rundir: RunDirectory, plan: Plan) -> None:
         for book, name in ((books[0], ledger.IN), (books[-1], ledger.KEPT))
     )
     why = ", ".join(f"{n:,} {reason}" for reason, n in sorted(removed.items()))
-    say(f"{came:,} records, {stayed:,} kept" + (f"; removed: {why}" if why else ""), err=True)
+    records = f"{came:,} record{'s' * (came != 1)}"
+    say(f"{records}, {stayed:,} kept" + (f"; removed: {why}" if why else ""), err=True)
     for warning in line.warnings(rundir):
         say(f"! {warning}", err=True)
 

@@ -139,7 +139,7 @@ def _cell(line: Line, is_cut: bool) -> str:
 
 
 def _reasons(flows: Sequence[Flow]) -> str:
-    names = dict.fromkeys(line.outcome for flow in flows for line in flow.lines)
+    names = dict.fromkeys(row.outcome for row in funnel_rows(list(flows)))
     lines = [f"- `{name}`: {REASONS[name]}" for name in names if name in REASONS]
     return "\n".join(lines) + "\n"
 

@@ -27,8 +27,8 @@ _NO_NUMBER = re.compile(rb'("(?:[^"\\]|\\.)*")|-?\b(?:NaN|Infinity)\b')
 def no_column(name: str, column: str, present: list[str]) -> InputError:
     """The error where no row of a file has the column of texts."""
     return InputError(
-        f"{name}: no column {column!r}. The columns there are {', '.join(map(repr, present))}: name the one that holds the "
-        "text in the dataset's `text_column`"
+        f"{name}: no column {column!r}; the columns there are {', '.join(map(repr, present))}; name "
+        "the one that holds the text with `text_column`"
     )
 
 
