@@ -212,7 +212,7 @@ def _ruled_rows(rundir: RunDirectory, ruled: Ruled, text: str) -> Iterator[Row]:
         yield "", Text(clean(f"null, so undecided: {', '.join(ruled.undecided)}"))
     for signal, replacement in rundir.recipe.filter.mask.items():
         for span in ruled.signals[signal][:MOST_QUOTES]:
-            masked = clean(text[span["start"] : span["end"]], 60)
+            masked = clean(text[span["start"] : span["end"]], 60) or "an empty line"
             fate = f"is written as {clean(replacement)}" if replacement else "is left out"
             yield "", Text(f"{signal}: {masked} {fate}")
 
