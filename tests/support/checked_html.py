@@ -18,6 +18,7 @@ class Checked(HTMLParser):
         self.attributes: list[tuple[str, str | None]] = []
         self.text = ""
         self.scripts: list[str] = []
+        self.style = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.attributes += attrs
@@ -40,6 +41,8 @@ class Checked(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self.open and self.open[-1] == "script":
             self.scripts[-1] += data
+        elif self.open and self.open[-1] == "style":
+            self.style += data
         else:
             self.text += data
 
@@ -50,7 +53,9 @@ def parsed(html: str) -> Checked:
     assert checked.open == []
     policy = next(value or "" for name, value in checked.attributes if name == "content")
     [script] = checked.scripts
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    assert f"script-src 'sha256-{digest}'" in policy
+    for kind, text in (("script", script), ("style", checked.style)):
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
     assert policy.startswith("default-src 'none'")
     return checked

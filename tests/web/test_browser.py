@@ -105,6 +105,32 @@ def test_the_slider_decides_anew_and_its_address_can_be_sent(browser: Browser, s
     assert browser.value("document.querySelector('.numbers strong').innerText") == after
 
 
+def test_a_threshold_is_slid_with_the_arrow_keys(browser: Browser, run_recipe: object) -> None:
+    rows = [{"id": str(n), "text": "The tide turns at noon. " * n} for n in range(1, 25)]
+    rule = {"name": "few", "drop": "words < 50"}
+    table = {"stages": ["extract", "filter"], "filter": {"rule": [rule], "alarm": "warn"}}
+    made: tuple[RunDirectory, Plan] = run_recipe({"crawl:a": rows}, table)  # type: ignore[operator]
+    command = [sys.executable, "-m", "curation", "browse", made[0].out, "--no-open", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    browser.go(server.stdout.readline().strip() + "thresholds")
+    assert "+0\nwould stay" in browser.value("document.querySelector('#trial').innerText")
+    browser.value("document.querySelector('#t0').focus()")
+    for _ in range(9):
+        browser.key("ArrowLeft", 37)
+    value = browser.value("document.querySelector('#t0').value")
+    assert float(value) < 50
+    browser.wait(f"document.querySelector('#trial').innerText.includes('words < {value}')")
+    browser.wait(f"location.search.includes('t0={value}')")
+    sent = browser.value("location.href")
+    stays = browser.value("document.querySelectorAll('#trial .numbers strong')[2].innerText")
+    browser.go(sent)
+    again = browser.value("document.querySelectorAll('#trial .numbers strong')[2].innerText")
+    assert again == stays != "+0"
+    server.terminate()
+    server.communicate()
+
+
 def test_a_document_is_found_by_its_address_with_the_keyboard_alone(
     browser: Browser, site: str
 ) -> None:

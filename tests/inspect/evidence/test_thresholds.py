@@ -104,3 +104,11 @@ def test_the_page_moves_a_number(run_recipe: Callable[..., Any]) -> None:
         answer = browser.get(f"/thresholds?{query}")
         assert answer.status_code == 404
         assert message in answer.text
+
+
+def test_the_page_begins_with_the_rule_that_is_true_of_most(run_recipe: Callable[..., Any]) -> None:
+    rules = [{"name": "never", "drop": "words < 0"}, {"name": "few", "drop": "words < 60"}]
+    rows = {"stages": ["extract", "filter"], "filter": {"rule": rules, "alarm": "warn"}}
+    rundir, _ = run_recipe({"crawl:a": ROWS}, rows)
+    browser = TestClient(create_app([rundir.out]), base_url="http://127.0.0.1:8321")
+    assert '<option value="few" selected>' in browser.get("/thresholds").text
