@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
+from curation.engine.attempts import MOST_FAILED, all_failures
 from curation.engine.base import Progress, silent, task_error
 from curation.engine.local import LocalEngine
 from curation.engine.tasks import measured
@@ -19,30 +20,40 @@ R = TypeVar("R")
 
 
 class InlineEngine(LocalEngine):
-    """`map` without worker processes: in the order of the items, up to the first that fails."""
+    """`map` without worker processes: in the order of the items, those after one that fails too, up to
+    `MOST_FAILED` that do."""
 
     def __init__(self, memory_gb: float = 2.0, progress: Progress = silent) -> None:
         self._set_up(1, memory_gb, progress)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
-        results = []
+        results: list[R] = []
+        failures = _Failures(label)
         for item in items:
-            with _Item(label, item):
-                result, cost = measured(task, item)
-            results.append(result)
-            self.observe(label, item, result, cost)
+            failures.item, outcome = item, None
+            with failures:
+                outcome = measured(task, item)
+            if outcome is not None:
+                results.append(outcome[0])
+                self.observe(label, item, *outcome)
+            elif len(failures.found) == MOST_FAILED:
+                break
             self.progress(label, len(results), len(items))
+        if failures.found:
+            raise all_failures(label, list(failures.found)) from next(iter(failures.found.values()))
         return results
 
     map_here = map
 
 
-class _Item:
-    """A block whose error, whatever a task raises, becomes the one sentence about its item."""
+class _Failures:
+    """A block whose error, whatever a task raises, is `found` under the one sentence about its item."""
 
-    def __init__(self, label: str, item: Any) -> None:
-        self._label, self._item = label, item
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self.item: Any = None
+        self.found: dict[str, Exception] = {}
 
     def __enter__(self) -> None:
         pass
@@ -52,6 +63,7 @@ class _Item:
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None:
+    ) -> bool:
         if isinstance(error, Exception):
-            raise task_error(self._label, self._item, error) from error
+            self.found[str(task_error(self._label, self.item, error))] = error
+        return isinstance(error, Exception)
