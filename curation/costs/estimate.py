@@ -18,7 +18,7 @@ from curation.recipe.tables import Recipe
 
 MB = 1e6
 # Of a run directory in object storage, a shard (docs/how-to/plan.md says from where).
-GETS_A_SHARD, PUTS_A_SHARD = 165, 16
+GETS_A_SHARD, PUTS_A_SHARD = 243, 16
 BAND_BYTES = 24  # of a row of `dedup/bands`: band, key and document
 TOKEN_BYTES = 2
 

@@ -24,7 +24,8 @@ END_S = 3.0  # that an interrupted task has to end by itself
 
 
 class InlineEngine(LocalEngine):
-    """`map` without worker processes, in the order of the items.
+    """`map` without worker processes: in the order of the items, those after one that fails too, up
+    to `MOST_FAILED` that do.
 
     Tasks run in a thread, since interrupts reach only the main one: an exception in the midst of
     Numba or DuckDB could be lost there, or end the process.

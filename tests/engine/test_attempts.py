@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation.engine.attempts import ATTEMPTS, MOST_FAILED, Attempts
+from curation.engine.inline import InlineEngine
 from curation.engine.local import LocalEngine
 from curation.errors import TaskError
 
@@ -32,16 +33,18 @@ def marked(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir() if not path.suffix}
 
 
+@pytest.mark.parametrize("kind", ["local", "inline"])
 def test_items_that_raise_are_listed_and_the_others_done(
-    two_workers: LocalEngine, tmp_path: Path
+    two_workers: LocalEngine, tmp_path: Path, kind: str
 ) -> None:
+    engine = two_workers if kind == "local" else InlineEngine()
     work = items((3, "raise"), (20, "raise"))
     sentence = (
         r"^cut failed on web-00003: ValueError: no web-00003; it failed on 1 more: "
         r"web-00020: ValueError: no web-00020$"
     )
     with pytest.raises(TaskError, match=sentence):
-        two_workers.map("cut", partial(toy_shuffle.mark_or_die, str(tmp_path)), work)
+        engine.map("cut", partial(toy_shuffle.mark_or_die, str(tmp_path)), work)
     assert marked(tmp_path) == {name for name, what in work if not what}
 
 

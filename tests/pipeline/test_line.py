@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import random
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cluster import executors
 from tiny_corpus import tiny_recipe
 
 from curation import store
@@ -65,20 +65,6 @@ def test_spark_makes_the_same_bytes(tiny_run: Path, spark_engine: Any, tmp_path:
     made = fingerprint(tmp_path / "run")
     assert made == fingerprint(tiny_run)
     assert sum(name.startswith("shards/") for name in made) > 5
-
-
-def executors(process: int) -> list[int]:
-    """The process numbers of the executors' JVMs below a process."""
-    out, waiting = [], [process]
-    while waiting:
-        tasks = Path("/proc", str(waiting.pop()), "task").glob("*/children")
-        with contextlib.suppress(OSError):
-            children = [int(child) for task in tasks for child in task.read_text().split()]
-            waiting += children
-            for child in children:
-                if b"CoarseGrainedExecutorBackend" in Path(f"/proc/{child}/cmdline").read_bytes():
-                    out.append(child)
-    return out
 
 
 @pytest.mark.cluster
