@@ -163,7 +163,11 @@ def _without_tables(text: str) -> str:
 
 def _tag(match: re.Match[str]) -> str:
     name = match[1].lower()
-    return f"\n{SPLIT}" if name in _BLOCK_TAGS else '"' if name == "q" else ""
+    if name in _BLOCK_TAGS:
+        return f"\n{SPLIT}"
+    # Apostrophes on the two sides of a tag are two runs.
+    is_behind_quotes = match.string[match.start() - 1 : match.start()] == "'"
+    return '"' if name == "q" else SPLIT if is_behind_quotes else ""
 
 
 def _without_links(text: str, dropped: frozenset[str]) -> str:

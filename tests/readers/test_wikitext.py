@@ -114,6 +114,7 @@ def test_brackets_keep_their_words(markup, text):
         ("<nowiki>{{a}} [[b]] ''c'' &amp; == d == <ref></nowiki>", "{{a}} [[b]] ''c'' & == d == <ref>"),
         ("<nowiki>* no list</nowiki>\n&#42; nor this &#91;&#91;x&#93;&#93;", "* no list\n* nor this [[x]]"),
         ("''It''<nowiki/>''s''", "Its"),
+        ("''x''<sub>''i''</sub>, '''A'''<b>''b''</b>", "xi, Ab"),
         ("<pre>a [[b]]</pre>", "a [[b]]"),
         ("run <syntaxhighlight lang='c' inline>a[0]</syntaxhighlight> now", "run a[0] now"),
         ("A.\n<!-- x -->\nB <!-- y --> c", "A.\nB c"),
@@ -132,6 +133,8 @@ def test_what_is_no_markup_is_text(markup, text):
         ("A\n b\n c", "A\nb\nc"),
         ("the mill\n== a ==\nb", "the mill\n\na\n\nb"),
         ("* {{cn}}, a\n* {{cn}}.\n* b", "- a\n\n- b"),
+        ("{{columns-list|2|\n* a\n* b}}", "- a\n- b"),
+        ("{{columns-list|colwidth=9em|\n* a\n* b}}", "- a\n- b"),
     ],
 )  # fmt: skip
 def test_lines(markup, text):
