@@ -2,7 +2,7 @@
 
 `pip install ai2-olmo-core megatron-core dolma` where they are to run. nanoGPT, llm.c and
 modded-nanogpt are on no package index: `test_tokens.py` reads their files by the published layout.
-datatrove is, and its readers are in `test_export.py`.
+`test_export.py` has the readers of datatrove and datasets, which are in `dev`.
 """
 
 from __future__ import annotations
