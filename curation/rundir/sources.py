@@ -198,7 +198,7 @@ def _local_files(
     written, brought = (_real(path) + "/" for path in (rundir.out, rundir.path("downloads")))
     is_run = _is_run(rundir.out)
     for pattern in given:
-        matches = _files_of(pattern)
+        matches = _files_of(pattern, dataset.text_column)
         real = {file.path: _real(file.path) for file in matches}
         passed: dict[str, str] = {}
         # What `download` brought may be named; all else that this run wrote is no input of it.
@@ -221,29 +221,31 @@ def _local_files(
     return list(files.values())
 
 
-def _files_of(pattern: str) -> list[store.File]:
+def _files_of(pattern: str, text_column: str) -> list[store.File]:
     """The files of a pattern; a run directory stands for the documents that it kept."""
     if not store.is_folder(pattern) or not _is_run(pattern):
         return store.find(pattern)
     if (plan := stored_plan(pattern)) is None:
         return store.find(pattern)
     there = {store.join(pattern, file.name): file for file in store.listing(pattern)}
-    wanted = _kept_tables(pattern, plan)
+    wanted = _kept_tables(pattern, plan, text_column)
     for path in wanted:
         if path not in there:
             raise InputError(f"{path}: missing, so the run is not finished; run it again first")
     return [there[path] for path in wanted]
 
 
-def _kept_tables(run: str, plan: dict[str, Any]) -> list[str]:
-    """The tables of what a run kept: its own kept/; or of each shard the last decision on its
-    survivors (`survivors.decided_table` says of which), or the survivors where there is none."""
+def _kept_tables(run: str, plan: dict[str, Any], text_column: str) -> list[str]:
+    """The tables of what a run kept: its own kept/, where the text is called so; or of each shard
+    the last decision on its survivors (`survivors.decided_table` says of which), or the survivors
+    where there is none."""
     if not set(DECIDING) & set(plan["recipe"]["stages"]):
         return [
             store.join(run, "documents", shard["dataset"], f"{shard['number']:05d}.parquet")
             for shard in plan["shards"]
         ]
-    if kept := _kept_files(run, plan):
+    kept = _kept_files(run, plan)
+    if kept and _step_names(plan).get("text_column", "text") == text_column:
         return [
             kept.get(shard["number"], store.join(run, "kept", f"{shard['number']:05d}.parquet"))
             for shard in plan["shards"]
@@ -282,22 +284,26 @@ def column_names(patterns: Sequence[str]) -> dict[str, str]:
     >>> column_names(["corpus/part.parquet"])
     {}
     """
-    from curation.recipe.tables import Dataset
-
-    defaults = {f.name: f.default for f in fields(Dataset) if f.name.endswith("_column")}
     found: list[dict[str, str]] = []
     for pattern in patterns:
         if store.is_web(pattern) or not store.is_folder(pattern) or not _is_run(pattern):
             return {}
         plan = stored_plan(pattern)
-        if plan is None or not _kept_files(pattern, plan):
-            return {}
-        own = next(d for d in plan["recipe"]["dataset"] if d["name"] == "input")
-        names = {key: own[key] for key, default in defaults.items() if own[key] != default}
-        if "decontaminate" in plan["recipe"]["stages"]:  # pieces are a new column
-            names.pop("text_column", None)
-        found.append(names)
+        found.append(_step_names(plan) if plan and _kept_files(pattern, plan) else {})
     return found[0] if found and found.count(found[0]) == len(found) else {}
+
+
+def _step_names(plan: dict[str, Any]) -> dict[str, str]:
+    """The names of columns in kept/ of a step that are not the usual ones."""
+    from curation.recipe.tables import Dataset
+
+    usual = {f.name: str(f.default) for f in fields(Dataset) if f.name.endswith("_column")}
+    datasets = plan["recipe"].get("dataset", ())
+    own: dict[str, str] = next((d for d in datasets if d["name"] == "input"), {})
+    names = {key: own[key] for key, name in usual.items() if own.get(key, name) != name}
+    if "decontaminate" in plan["recipe"]["stages"]:  # pieces are a new column
+        names.pop("text_column", None)
+    return names
 
 
 def _is_run(folder: str) -> bool:

@@ -167,3 +167,16 @@ def test_views_become_strings_however_deep() -> None:
     assert without_views(deep) == plain
     table = checked(pa.table({"text": pa.array(["a"], pa.string_view())}), Columns(), "data")
     assert table.take([0]).to_pylist() == [{"text": "a"}]
+
+
+def test_polars_gives_and_takes_tables() -> None:
+    """Where it is installed: `pip install polars`."""
+    pl = pytest.importorskip("polars", reason="polars is not installed")
+    frame = pl.DataFrame({"text": ["one text", "two", None], "tags": [["x"], [], None]})
+    table = given(frame).table(Columns())  # type: ignore[union-attr]
+    assert table.to_pylist() == frame.to_dicts()
+    assert pl.DataFrame(table).equals(frame)
+    with pytest.raises(InputError, match="a LazyFrame has no rows yet"):
+        given(frame.lazy())
+    texts = given(frame["text"]).table(Columns())  # type: ignore[union-attr]
+    assert texts.column("text").to_pylist() == ["one text", "two", None]

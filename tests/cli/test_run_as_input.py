@@ -99,6 +99,13 @@ def test_names_of_columns_are_those_of_the_run(form: str, tmp_path: Path) -> Non
     new = curation.dedup([rows[0]["body"], "quite another text"], against=out)
     assert new.removed.column("kept_id").to_pylist() == ["k1"]
     assert curation.dedup(out, min_jaccard=1).kept.column("key").to_pylist() == ["k1", "k2"]
+    # A recipe that says nothing of columns has the documents under their usual names.
+    recipe = {"stages": ["extract"], "dataset": [{"name": "again", "files": out}]}
+    again = curation.run(recipe, out=tmp_path / "again", workers=1)
+    rows_again = [row for batch in again.documents() for row in batch.to_pylist()]
+    assert [(row["id"], row["text"]) for row in rows_again] == [
+        (row["key"], row["body"]) for row in (rows[0], rows[2])
+    ]
 
 
 def test_a_folder_of_lines_and_tables_is_one_input(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
-"""Exports read by the programs they are for, which are installed beside: none of them is a dependency.
+"""Exports read by the programs they are for, which are installed beside and are no dependencies.
 
 `pip install ai2-olmo-core megatron-core dolma` where they are to run. nanoGPT, llm.c and
 modded-nanogpt are on no package index: `test_tokens.py` reads their files by the published layout.
-datatrove's readers are in `test_export.py`.
+`test_export.py` has the readers of datatrove and datasets, which are in `dev`.
 """
 
 from __future__ import annotations
@@ -58,6 +58,7 @@ def test_olmo_core_finds_the_documents(tiny_run: Path, tmp_path: Path) -> None:
         assert told[-1][1] == len(np.fromfile(path, "<u2"))
 
 
+@pytest.mark.slow
 def test_megatron_reads_the_export(tiny_run: Path, tmp_path: Path) -> None:
     reader: Any = pytest.importorskip(
         "megatron.core.datasets.indexed_dataset", reason="megatron-core is not installed"
