@@ -40,7 +40,7 @@ format_option = click.option(
     "--format",
     "export_format",
     type=click.Choice(ROWS),
-    default="same",
+    default="parquet",
     show_default=True,
     help="Of the files in DIR/kept/ and DIR/removed/; same: lines of JSON where INPUT is lines, "
     "packed alike, and Parquet else.",

@@ -128,7 +128,7 @@ def dedup(
 
     \b
     Examples:
-      curation dedup articles.jsonl.gz --out RUN
+      curation dedup articles.jsonl.gz --format same --out RUN
       zcat articles.jsonl.gz | curation dedup - > unique.jsonl
       curation dedup new.parquet --against corpus/ --out RUN
       curation dedup next.parquet --index RUN --out RUN2

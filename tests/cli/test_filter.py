@@ -21,7 +21,6 @@ def test_kept_and_removed_have_the_signals_as_columns(tmp_path: Path) -> None:
     file, out = tmp_path / "in.jsonl", tmp_path / "run"
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     options = ["--drop", "few_words", "words < 5", "--mask", "email", "E-MAIL"]
-    options += ["--format", "parquet"]
     done = CliRunner().invoke(
         main,
         ["filter", str(file), *options, "--id-column", "name", "--out", str(out), "--workers", "1"],

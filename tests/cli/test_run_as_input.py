@@ -113,7 +113,7 @@ def test_a_folder_of_lines_and_tables_is_one_input(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "a.jsonl").write_text(json.dumps(ROWS[0]) + "\n")
     pq.write_table(pa.Table.from_pylist([ROWS[1]]), folder / "b.parquet")
-    call("dedup", str(folder), "--out", out)
+    call("dedup", str(folder), "--format", "same", "--out", out)
     assert sorted(p.name for p in (tmp_path / "run" / "kept").iterdir()) == [
         "00000.jsonl",
         "00001.parquet",
@@ -133,7 +133,7 @@ def test_documents_of_a_run_that_only_extracts(tmp_path: Path) -> None:
 def test_lines_of_a_run_are_no_table(tmp_path: Path) -> None:
     file, out = tmp_path / "in.jsonl", str(tmp_path / "run")
     file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-    call("dedup", str(file), "--out", out)
+    call("dedup", str(file), "--format", "same", "--out", out)
     run = curation.Run.open(out)
     assert "kept" not in run.tables()
     with pytest.raises(InputError, match=r"kept: lines of JSON.*curation\.read\("):

@@ -21,9 +21,6 @@ TEXT = "the quick brown fox jumps over the lazy dog while nobody looks at the ol
 
 
 def call(*args: str) -> Result:
-    """A command; what a step writes as Parquet, which has types to look at."""
-    if args[0] in ("filter", "classify", "dedup", "decontaminate") and "--out" in args:
-        args = (*args, "--format", "parquet")
     return CliRunner().invoke(main, list(args), prog_name="curation")
 
 

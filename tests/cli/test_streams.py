@@ -62,8 +62,7 @@ def test_scores_are_those_of_the_command_with_a_directory(tmp_path: Path) -> Non
     scored = rows(call(LINES, "classify", "-", "--alpha", "0.02"))
     done = call(b"", "classify", str(file), "--alpha", "0.02", "--out", str(out), "--workers", "1")
     assert done.exit_code == 0, done.output
-    kept = (out / "kept" / "00000.jsonl").read_text().splitlines()
-    expected = {row["id"]: row["quality"] for row in map(json.loads, kept)}
+    expected = {row["id"]: row["quality"] for row in pq.read_table(out / "kept").to_pylist()}
     assert {row["id"]: row["quality"] for row in scored} == expected
     assert len(expected) == 3
     assert rows(call(b"", "classify", str(file), "--alpha", "0.02")) == scored

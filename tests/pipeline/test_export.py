@@ -60,7 +60,7 @@ def test_lines_come_out_as_they_went_in(tmp_path: Path, ending: str) -> None:
     packed = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.ZstdCompressor().compress}
     (tmp_path / f"a.jsonl{ending}").write_bytes(packed[ending](data))
     out = tmp_path / "o"
-    call("dedup", str(tmp_path / f"a.jsonl{ending}"), "--out", str(out))
+    call("dedup", str(tmp_path / f"a.jsonl{ending}"), "--format", "same", "--out", str(out))
     kept = unpacked(out / "kept" / f"00000.jsonl{ending}")
     removed = unpacked(out / "removed" / f"00000.jsonl{ending}")
     assert len(removed) == 1

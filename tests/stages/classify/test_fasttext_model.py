@@ -110,7 +110,7 @@ def test_the_command_takes_a_file_and_its_label(model: str, tmp_path: Path) -> N
     pages = tmp_path / "pages.jsonl"
     pages.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
     args = ("classify", str(pages), "--model", model, "--out", str(tmp_path / "out"))
-    done = call(*args, "--model-label", "__label__hq", "--workers", "1", "--format", "parquet")
+    done = call(*args, "--model-label", "__label__hq", "--workers", "1")
     assert done.exit_code == 0, done.output
     (kept,) = (tmp_path / "out" / "kept").glob("*.parquet")
     rows = store.read_table(str(kept)).to_pylist()
