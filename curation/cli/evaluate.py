@@ -175,11 +175,12 @@ def _results(
 ) -> Results:
     """The results of one checkpoint after another, printed as they come."""
     from curation.gpt3 import evaluate as evaluation
-    from curation.gpt3.evaluation.curves import curves
+    from curation.gpt3.evaluation.curves import check, curves
     from curation.gpt3.model import parameter_count
     from curation.gpt3.watched import Watched
 
     dirty = evaluation.read_dirty(contamination) if contamination else None
+    check(plan)
     results: Results = []
     for checkpoint in checkpoints:
         opened: Any = Watched(evaluation.open_reader(checkpoint, device, beam), Bar())

@@ -130,7 +130,7 @@ def line(result: dict[str, Any]) -> str:
         ]
         return head + "ROUGE 1, 2, L: " + "; ".join(parts) + _cut(result)
     if result["task"] == "translate":
-        head += f"{result['shots']} shots; "
+        head += f"{result['shots']:g} shots; "
     score = result["score"]
     return (
         head + f"{result['metric']} {100 * score['value']:.1f} "

@@ -132,29 +132,46 @@ def rolling(ids: Sequence[int], end_of_text: int, window: int) -> list[Request]:
 def translations(
     reader: Reader, path: Path, records: list[Any], chosen: list[Any], shots: int, seed: int
 ) -> Figures:
-    """BLEU of the line that follows `source =`, after `shots` other pairs of the file."""
+    """BLEU of the line that follows `source =`, after `shots` other pairs of the file, or as many as
+    fit into the window.
+    """
     pairs = {line: tuple(field(path, line, r, k) for k in ("source", "target"))
              for line, r in records}  # fmt: skip
-    contexts = []
+    contexts, shown = [], 0
     for line, _ in chosen:
         others = [other for other in pairs if other != line]
         contents = (f"{line}/{other}".encode() for other in others)
         order = np.argsort(draws.uniforms(seed, "zeroshot/shots", contents), kind="stable")
-        shown = [pairs[others[n]] for n in order[:shots].tolist()]
-        asked = "".join(f"{source} = {target}\n" for source, target in shown)
-        contexts.append(f"{asked}{pairs[line][0]} =")
+        asked = f"{pairs[line][0]} ="
+        room = _room_before(reader, LINE_TOKENS) - reader.tokens(asked)
+        before = []
+        for n in order[:shots].tolist():
+            before.append("{} = {}\n".format(*pairs[others[n]]))
+            room -= reader.tokens(before[-1])
+            if room < 0:
+                before.pop()
+                break
+        shown += len(before)
+        contexts.append("".join(before) + asked)
     texts, cut = _lines(reader, contexts, LINE_TOKENS)
     rows = [answer_row(text, [pairs[line][1]], "bleu")
             for text, (line, _) in zip(texts, chosen, strict=True)]  # fmt: skip
-    return {"shots": shots, **cut, **metrics(rows, "answer", "bleu"), "texts": texts}
+    mean = round(shown / max(1, len(chosen)), 2)
+    scores = metrics(rows, "answer", "bleu")
+    return {"shots_asked": shots, "shots": mean, **cut, **scores, "texts": texts}
+
+
+def _room_before(reader: Reader, most: int) -> int:
+    """Tokens of a prompt that leave room for `most` new ones, or for half a window."""
+    return reader.window - min(most, reader.window // 2)
 
 
 def _lines(reader: Reader, contexts: list[str], most: int) -> tuple[list[str], Figures]:
     """The line that follows each context, and how many contexts lost their beginning."""
-    most = min(most, reader.window // 2)
-    room = reader.window - most
+    room = _room_before(reader, most)
     longer = sum(reader.tokens(context.rstrip(" ")) > room for context in contexts)
-    return reader.answer(contexts, ["\n"], most), {"cut": longer, "room": room}
+    texts = reader.answer(contexts, ["\n"], reader.window - room)
+    return texts, {"cut": longer, "room": room}
 
 
 def summaries(

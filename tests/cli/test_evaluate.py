@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from curation.cli.ablate import ablate
 from curation.cli.evaluate import evaluate, line, overlap_line
-from curation.errors import MissingExtra
+from curation.errors import InputError, MissingExtra
 
 
 @pytest.mark.parametrize("command", [evaluate, ablate], ids=["evaluate", "ablate"])
@@ -107,6 +107,13 @@ def test_evaluate_a_checkpoint(tmp_path: Path) -> None:
         result = CliRunner().invoke(evaluate, [*arguments[:3], *options])
         assert result.exit_code == 2
         assert f"{words}; leave it out." in result.output
+    # A record that is none is said before anything is scored.
+    odd = tmp_path / "copa.val.llmfoundry.jsonl"
+    odd.write_text('{"query": "a", "choices": ["b", "c"], "gold": 2}\n')
+    result = CliRunner().invoke(evaluate, [*arguments[:3], "--benchmarks", str(odd)])
+    assert isinstance(result.exception, InputError)
+    assert "the right answer is number 2 of 2" in str(result.exception)
+    assert "mine" not in result.output
 
 
 def test_curves_of_two_checkpoints_and_the_overlap_as_a_page(tmp_path: Path) -> None:

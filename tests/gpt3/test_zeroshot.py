@@ -84,19 +84,26 @@ def test_perplexity_of_a_short_text_is_that_of_its_tokens(reader: Reader, tmp_pa
 
 
 def test_translation_asks_with_pairs(reader: Reader, tmp_path: Path) -> None:
-    replies[:] = [" un deux trois quatre"]
-    records = [{"source": f"s{n}", "target": "un deux trois quatre"} for n in range(5)]
+    replies[:] = [" a b c d"]
+    records = [{"source": f"s{n}", "target": "a b c d"} for n in range(5)]
     path = written(tmp_path / "a.jsonl", records)
     found = zero_shot(reader, "translate", path, shots=2, limit=3)
     assert (found["examples"], found["score"]["value"]) == (3, 1.0)
     for context in asked:
         *shown, last = context.split("\n")
         assert len(shown) == 2
-        assert all(pair.endswith(" = un deux trois quatre") for pair in shown)
+        assert all(pair.endswith(" = a b c d") for pair in shown)
         assert last[:2] not in [pair[:2] for pair in shown]
         assert last.endswith(" =")
     assert "3 examples; 2 shots; bleu 100.0" in line(found)
-    assert line(found).endswith("; 3 prompts lost their start, beyond 32 tokens")
+    assert "lost" not in line(found)
+    # 32 tokens of 64 are for the answer: of pairs of 13 tokens two fit before a query of 4.
+    more = zero_shot(reader, "translate", path, shots=3, limit=3)
+    assert (more["shots_asked"], more["shots"], more["cut"]) == (3, 2.0, 0)
+    long = written(tmp_path / "b.jsonl", [{"source": "s" * 40, "target": "a b c d"}, records[0]])
+    assert line(zero_shot(reader, "translate", long)).endswith(
+        "; 1 prompts lost their start, beyond 32 tokens"
+    )
     asked.clear()
     assert "lost" not in line(zero_shot(reader, "translate", path))
     assert asked == [f"s{n} =" for n in range(5)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from curation.gpt3.evaluate import Reader, evaluate
-from curation.gpt3.tasks import Task, find_tasks
+from curation.gpt3.tasks import Task, examples, find_tasks, shot_pool
 
 Results = list[dict[str, Any]]
 
@@ -29,6 +29,16 @@ class Plan:
     described: Sequence[bool] = (True,)
     limit: int | None = None
     seed: int = 0
+
+
+def check(plan: Plan) -> None:
+    """Read all that will be asked, so that a file that cannot be used is said before a model is
+    loaded. Raises InputError, as `find_tasks`, `examples` and `shot_pool` do.
+    """
+    for task, path in find_tasks(plan.benchmarks, plan.tasks):
+        examples(task, path)
+        if max(plan.shots) > 0:
+            shot_pool(task, path)
 
 
 def curves(
