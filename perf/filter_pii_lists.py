@@ -2,9 +2,9 @@
 
 Reads the columns `text` and, where there is one, `url`. Finds and masks e-mail and IP addresses, and
 asks a million made-up domains, twenty words and twenty parts of words about the addresses. With
-`--peer PYTHON`, the interpreter of an environment that has datatrove, tldextract and pyahocorasick, the
-same is done by datatrove's `PIIFormatter` and `URLFilter` (with the same lists), in one process each
-after the other. Prints seconds of processor time and ratios.
+`--peer PYTHON`, the interpreter of an environment that has datatrove, tldextract, fasteners and
+pyahocorasick, the same is done by datatrove's `PIIFormatter` and `URLFilter` (with the same lists),
+in one process each after the other. Prints seconds of processor time and ratios.
 """
 
 from __future__ import annotations

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pyarrow.parquet as pq
+import pytest
 from click.testing import CliRunner
 
 from curation.cli import main
@@ -42,6 +43,71 @@ def test_kept_and_removed_have_the_signals_as_columns(tmp_path: Path) -> None:
     )
     assert removed["text"] == "Too few."
     assert removed["words"] < 5
+
+
+def test_a_signal_of_ones_own_is_a_column_that_rules_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    Path("mine.py").write_text(
+        "import pyarrow.compute as pc\n\ndef stops(batch):\n"
+        "    return pc.count_substring(batch.column('text'), '.')\n"
+    )
+    options = ["--signals", "mine.py:stops", "--drop", "few_stops", "stops < 2"]
+    done = CliRunner().invoke(
+        main, ["filter", "in.jsonl", *options, "--id-column", "name", "--out", "run"]
+    )
+    assert done.exit_code == 0, done.output
+    (kept,) = pq.read_table("run/kept").to_pylist()
+    (removed,) = pq.read_table("run/removed").to_pylist()
+    assert (kept["name"], kept["stops"]) == ("long", 6.0)
+    assert (removed["name"], removed["reason"], removed["stops"]) == ("short", "few_stops", 1.0)
+
+
+BROKEN = """
+import numpy as np, pyarrow as pa, pyarrow.compute as pc
+def raises(batch):
+    raise ValueError("no model here")
+def raises_later(batch):
+    return pa.array([1 // ("Too" not in text) for text in batch["text"].to_pylist()])
+def short(batch):
+    return pa.array([1.0])
+def writes(batch):
+    np.frombuffer(batch["text"].buffers()[2], np.uint8)[0] = 65
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--signals", "broken.py:raises"], "no model here on row 0 of the example documents"),
+        (["--signals", "broken.py:raises_later"], "input/00000: signal"),
+        (["--signals", "broken.py:raises_later"], "integer division or modulo by zero on row 1"),
+        (["--signals", "broken.py:short"], "8 values expected, got 1 (on rows 0 to 7 of the"),
+        (["--signals", "broken.py:writes"], "read-only on row 0 of the example documents"),
+        (["--signals", "imports.py:s"], "a signal's file imports installed packages only"),
+        (["--signals", "nowhere:s"], "no file nowhere.py beside the recipe"),
+        (["--block-lists", "nowhere", "--drop", "b", "blocked_domain"], "nowhere: no such file"),
+        (["--block-lists", "empty", "--drop", "b", "blocked_domain"], "got no entry in it"),
+        (["--block-lists", "page", "--drop", "b", "blocked_domain"], "a page about an error?"),
+        (["--drop", "sum", "words + 1"], "a Boolean expected, such as words < 50, got BIGINT"),
+    ],
+)
+def test_what_is_broken_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("in.jsonl").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    Path("broken.py").write_text(BROKEN)
+    Path("imports.py").write_text("import not_there_at_all\n")
+    Path("empty").write_text("# nothing\n")
+    Path("page").write_text("<html><body>\n<h1>Not Found</h1>\n</body></html>\n")
+    done = CliRunner().invoke(main, ["filter", "in.jsonl", *options, "--out", "run"])
+    assert done.exit_code == 1
+    (error,) = [line for line in done.output.splitlines() if line.startswith("Error: ")]
+    assert message in error
+    assert "Traceback" not in done.output
 
 
 def test_a_rule_that_takes_nearly_everything_is_named(tmp_path: Path) -> None:
