@@ -34,7 +34,7 @@ def page(report: Report) -> str:
         "Curation report",
         base=None,
         numbers=parts.numbers(flows, report.recipe["stages"]),
-        hints=[(text, parts.what_to_do(text)) for text in report.warnings],
+        hints=[parts.hint(text, None) for text in report.warnings],
         is_finished=True,
         chart=templating.svg(parts.chart(flows[-1], None)),
         table=parts.table(flows) if funnel_rows(flows) else None,

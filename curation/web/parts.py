@@ -15,28 +15,54 @@ from curation.inspect.numbers import volume
 from curation.rundir import ledger
 from curation.rundir.schema import REASONS
 from curation.web.flowchart import Step, funnel_chart
+from curation.web.sections import TITLES
 from curation.web.templating import query
 
 MOST_LEAVING = 8  # reasons of a stage that are drawn one by one
 UNLISTED = "not_a_page"  # counted by extract, and in no table
-# A word of a warning, and what to do about it; the first that fits.
+# A word of a warning; the page of browse that shows more, and the section of the report; what a reader
+# finds or does there. The first that fits.
 HINTS = (
-    ("download", "Run the same command again: it asks for the missing files once more."),
-    ("extract", "Look at Documents with the fate “extract”: each record says what was wrong."),
-    ("classif", "Look at Classifier: its figures on held-out sites say how far to trust it."),
-    ("AUC", "Look at Classifier: its figures on held-out sites say how far to trust it."),
-    ("dedup", "Look at Duplicates: the largest clusters show what the removed documents share."),
-    ("decontaminate", "Look at Benchmarks: it names those with examples that were not looked for."),
-    ("rule", "Look at Rules: what each removes alone, and where its threshold lies."),
-    ("validation", "Set mix.validation higher, or give the dataset more documents."),
-    ("epochs", "Look at Mixture; lower the dataset's weight, or give it more documents."),
-    ("times", "Look at Mixture; lower the dataset's weight, or give it more documents."),
-)
+    ("download", "", "", "Run the same command again: it asks for the missing files once more."),
+    ("extract", "documents?fate=extract", "funnel", "each record says what was wrong."),
+    ("classif", "classifier", "quality", "its figures on held-out sites say how far to trust it."),
+    ("AUC", "classifier", "quality", "its figures on held-out sites say how far to trust it."),
+    ("dedup", "duplicates", "duplicates", "the pairs show what the removed documents share."),
+    ("decontaminate", "benchmarks", "benchmarks",
+     "it names those with examples that were not looked for."),
+    ("rule", "rules", "rules", "what each removes alone, and where its threshold lies."),
+    ("validation", "", "", "Set mix.validation higher, or give the dataset more documents."),
+    ("epochs", "mixture", "mixture",
+     "lower the dataset's weight, or give it more documents."),
+    ("times", "mixture", "mixture", "lower the dataset's weight, or give it more documents."),
+)  # fmt: skip
 
 
-def what_to_do(warning: str) -> str:
-    """What a reader does about a warning; empty where no advice is known."""
-    return next((advice for word, advice in HINTS if word in warning), "")
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """A warning and what to do about it: `advice`, after a link to `address` under the name `place`
+    where there is one. All three are empty where no advice is known."""
+
+    warning: str
+    address: str
+    place: str
+    advice: str
+
+
+def hint(warning: str, base: str | None) -> Hint:
+    """A warning with its advice; `base` is where pages begin, None in a report.
+
+    >>> hint("mix: a is repeated 9.0 times", None).address, hint("dedup: x", "/b").place
+    ('#mixture', 'Duplicates')
+    """
+    found = next((row for row in HINTS if row[0] in warning), None)
+    if found is None:
+        return Hint(warning, "", "", "")
+    _, page, section, advice = found
+    if base is None:
+        place = section.capitalize() if section not in TITLES else TITLES[section]
+        return Hint(warning, f"#{section}" * bool(section), place, advice)
+    return Hint(warning, f"{base}/{page}" * bool(page), page.partition("?")[0].capitalize(), advice)
 
 
 def numbers(flows: list[Flow], stages: Sequence[str]) -> list[tuple[str, str, str]]:

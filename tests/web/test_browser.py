@@ -11,9 +11,12 @@ from pathlib import Path
 import pytest
 from chromium import INSTALL, Browser, chromium
 
+from curation.inspect.evidence.report import report as evidence
 from curation.rundir.directory import RunDirectory
-from curation.rundir.plan import Plan
+from curation.rundir.plan import Plan, read
 from curation.web.app import VIEWS
+from curation.web.cuts import write_cuts
+from curation.web.page import page
 
 pytestmark = [
     pytest.mark.browser,
@@ -54,6 +57,26 @@ def test_no_page_scrolls_sideways_or_complains(
         wide = browser.value("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, (path, wide)
     assert browser.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_pages_in_one_file_fit_the_window_and_keep_their_policy(
+    browser: Browser, tiny_run: Path, tmp_path: Path, width: int
+) -> None:
+    opened = read(str(tiny_run))
+    report, cuts = tmp_path / "report.html", tmp_path / "cuts.html"
+    report.write_text(page(evidence(*opened)), "utf-8")
+    write_cuts(*opened, str(cuts))
+    browser.looks(width, width == 800)
+    for path in (report, cuts):
+        browser.complaints.clear()
+        browser.go(f"file://{path}")
+        assert browser.value("document.documentElement.scrollWidth - innerWidth") <= 0
+        assert browser.value("getComputedStyle(document.querySelector('h1')).marginTop") != "0px"
+        assert browser.complaints == []  # the policy refuses neither style nor script
+    browser.go(f"file://{report}")
+    for link in browser.value("[...document.querySelectorAll('nav a')].map(a => a.hash)"):
+        assert browser.value(f"document.querySelector('{link}') !== null"), link
 
 
 def test_colours_follow_the_reader(browser: Browser, site: str) -> None:

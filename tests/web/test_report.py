@@ -17,8 +17,10 @@ from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
 from curation.stages.dedup.stage import ALARM_FROM
 from curation.web import charts, parts
+from curation.web.app import VIEWS
 from curation.web.page import page
 from curation.web.report import write_report
+from curation.web.sections import TITLES
 
 
 def test_the_page_stands_alone(opened: tuple[RunDirectory, Plan]) -> None:
@@ -52,6 +54,17 @@ def test_the_page_begins_with_numbers_hints_and_the_funnel(
     kept = data.funnel[-1].lines[-1]
     assert f"<strong>{kept.documents:,}</strong>" in html
     assert "gave no warning" in parsed(page(dataclasses.replace(data, warnings=[]))).text
+
+
+def test_every_hint_leads_somewhere() -> None:
+    pages = {path.strip("/") for path in VIEWS}
+    for word, place, section, advice in parts.HINTS:
+        assert place.partition("?")[0] in pages
+        assert section in (*TITLES, "funnel", "")
+        assert bool(place) == bool(section)
+        assert advice.endswith(".")
+        assert parts.hint(f"x {word} y", "/b").warning == f"x {word} y"
+    assert parts.hint("nothing known", None) == parts.Hint("nothing known", "", "", "")
 
 
 def test_the_table_of_the_funnel_has_the_total_and_tokens_first(

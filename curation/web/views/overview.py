@@ -70,14 +70,14 @@ def hints_view(run: OpenRun, request: Request) -> Response:
     )
 
 
-def hints(run: OpenRun) -> list[tuple[str, str]]:
-    """(warning, what to do), as in the report."""
+def hints(run: OpenRun) -> list[parts.Hint]:
+    """The run's warnings and what to do about each, as in the report."""
 
-    def read() -> list[tuple[str, str]]:
+    def read() -> list[parts.Hint]:
         if not run.finished():
             return []
         found = all_warnings(run.rundir, flows_of(run), placed_mixture(run.rundir))
-        return [(text, parts.what_to_do(text)) for text in found]
+        return [parts.hint(text, run.prefix) for text in found]
 
     return run.cached("hints", read)
 
