@@ -33,6 +33,7 @@ from rich.console import Console
 from rich.table import Table
 
 from curation import store
+from curation.costs import processor
 from curation.engine.local import LocalEngine
 from curation.pipeline import line as pipeline
 from curation.recipe import reading
@@ -208,7 +209,8 @@ def idle_run(table: dict[str, Any], out: str) -> tuple[float, int]:
     finally:
         engine.close()
     assert not engine.by_label, engine.by_label  # it mapped nothing
-    return spent, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    # What `getrusage` tells of a new process counts the memory of the one that started it.
+    return spent, round(processor.peak_mb())
 
 
 def _multiply(small: Path, out: Path, shards: int) -> None:

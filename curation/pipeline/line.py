@@ -261,6 +261,7 @@ def _run_steps(job: _Job, steps: Sequence[str], until: str) -> tuple[bool, Ledge
         identities.append(manifest.identity)
         if of_datasets := _stage_ledgers(rundir, plan, step, manifest):
             balanced[step] = of_datasets
+        manifest = None  # of many files, before the next is read
     return busy, balanced
 
 
@@ -344,10 +345,7 @@ def step_key(
         [(k, v) for k, v in dataclasses.asdict(config).items() if k not in _PATHS]
         for config in (*recipe.dataset, *(getattr(recipe, stage) for stage in stages))
     ]
-    shards = [
-        (str(s), s.ordinal, s.batch, [(f.name, f.size, *f.part) for f in s.files])
-        for s in plan.shards
-    ]
+    shards = plans.shards_digest(plan.shards)
     versions: list[object] = [exports.VERSION]
     if export_format != exports.PARQUET:
         versions.append(export_format)

@@ -64,9 +64,11 @@ def read(out: str, stage: str) -> Manifest | None:
     """A stage's manifest; None where there is none, or it is damaged."""
     data = read_data(path(out, stage))
     try:
-        if any(name.startswith("/") or ".." in name.split("/") for name in data["files"]):
+        rows = data["files"]
+        if any(name.startswith("/") or ".." in name.split("/") for name in rows):
             return None  # what is named may be deleted: nothing outside the run directory
-        return Manifest(data["key"], {name: Entry(**row) for name, row in data["files"].items()})
+        # Of many files, rows are let go of as they become entries.
+        return Manifest(data["key"], {name: Entry(**rows.pop(name)) for name in list(rows)})
     except (KeyError, TypeError, AttributeError):
         return None
 

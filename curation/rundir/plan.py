@@ -8,6 +8,8 @@ is. The plan is kept twice; where both are lost, all inputs are read again.
 from __future__ import annotations
 
 import dataclasses
+import functools
+import hashlib
 import itertools
 import os
 from collections.abc import Callable
@@ -291,6 +293,17 @@ def _as_json(rundir: RunDirectory, plan: Plan) -> dict[str, Any]:
         "recipe": recipes.as_dict(rundir.recipe),
         "shards": shards,
     }
+
+
+@functools.lru_cache(maxsize=1)
+def shards_digest(shards: tuple[Shard, ...]) -> str:
+    """The digest of all shards and their files: once a run, and a shard at a time, since there may be
+    very many."""
+    state = hashlib.sha256()
+    for s in shards:
+        files = [(f.name, f.size, *f.part) for f in s.files]
+        state.update(repr((str(s), s.ordinal, s.batch, files)).encode())
+    return state.hexdigest()
 
 
 def _file_as_json(file: store.File) -> dict[str, Any]:
