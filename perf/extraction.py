@@ -93,6 +93,7 @@ EXTRACTORS: dict[str, Callable[[str], str | None]] = {
     metavar="DIR",
     help="The folder tests/ of trafilatura's sources: score on its own pages too.",
 )
+@click.option("--shipped", is_flag=True, help="Train none: the model that ships, on what it knows.")
 @click.option("--growth", default="", metavar="PLOT.svg", help="Draw time against bytes instead.")
 def main(
     pages: tuple[str, ...],
@@ -100,6 +101,7 @@ def main(
     folds_path: str,
     only_score: tuple[str, ...],
     trafilatura_tests: str,
+    shipped: bool,
     growth: str,
 ) -> None:
     """Score and time every extractor on the same pages."""
@@ -108,16 +110,17 @@ def main(
     ]
     if growth:
         return print_growth(rows, growth)
-    known, by_sites = trained_without(rows, folds_path, only_score)
     chosen = sampled(list(range(len(rows))), [row["source"] for row in rows], sample)
-    rows, known, by_sites = ([some[i] for i in chosen] for some in (rows, known, by_sites))
-    found = {name: measured(rows, extract) for name, extract in EXTRACTORS.items()}
-    speed = {name: seconds for name, (_, seconds) in found.items()}
-    texts = {
-        "blocks": modelled(rows, known),
-        "blocks, by sites": modelled(rows, by_sites),
-        **{name: text for name, (text, _) in found.items() if name != "blocks"},
-    }
+    texts = {}
+    if not shipped:
+        models = trained_without(rows, folds_path, only_score)
+        for name, own in zip(("blocks", "blocks, by sites"), models, strict=True):
+            texts[name] = modelled([rows[i] for i in chosen], [own[i] for i in chosen])
+    rows = [rows[i] for i in chosen]
+    speed = {}
+    for name, extract in EXTRACTORS.items():
+        text, speed[name] = measured(rows, extract)
+        texts.setdefault(name, text)
     print_sources(rows, texts, speed)
     print_kinds(rows, texts)
     print_scrapinghub(rows, texts)
