@@ -142,7 +142,9 @@ class Lazy:
             id="an iterator that raises",
         ),
         (["\ud800"], "surrogates not allowed"),
-        (Lazy(), "a LazyFrame has no rows yet; give the result of its collect"),
+        pytest.param(
+            Lazy(), "a LazyFrame has no rows yet; give the result of its collect", id="lazy"
+        ),
     ],
     ids=str,
 )
