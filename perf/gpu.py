@@ -40,7 +40,7 @@ from curation.gpt3.model import build
 from curation.gpt3.parallel import ONE
 from curation.gpt3.plan import training_flops
 from curation.gpt3.sizes import Pattern, Size, size_named
-from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON, WEIGHT_DECAY, apply, gradient, learner
+from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON, apply, gradient, learner
 from perf.train import Plain
 
 # Largest relative error allowed, of results and of gradients.
@@ -137,6 +137,7 @@ class RandomWindows:
     """Stands in for `data.Windows`: drawn tokens, the same for the same position."""
 
     size: Size
+    seed: int | None = None
 
     def batch(self, position: int, count: int) -> Any:
         generator = np.random.default_rng(position)
@@ -184,7 +185,12 @@ def plain_step(size: Size, micro: int, device: torch.device) -> Callable[[], Non
     torch.manual_seed(0)
     model = Plain(size).to(device)
     optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1e-4, betas=BETAS, eps=EPSILON, weight_decay=WEIGHT_DECAY, fused=True
+        model.parameters(),
+        lr=1e-4,
+        betas=BETAS,
+        eps=EPSILON,
+        weight_decay=size.weight_decay,
+        fused=True,
     )
     net: Any = torch.compile(model, backend=backend(device))
     windows = RandomWindows(replace(size, vocabulary=size.vocabulary // 128 * 128))

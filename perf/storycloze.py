@@ -8,7 +8,7 @@ TEXT.parquet...`
 4. The same from random weights, the pre-training left out.
 
 Every score has its 95 % interval, and 3 is compared with 2 and 4 story by story. One thread; each
-part goes on where it stopped. Cost at the defaults: 25 minutes of one processor. Traps: one seed,
+part goes on where it stopped. Cost at the defaults: 17 minutes of one processor. Traps: one seed,
 and the text is not searched for the stories.
 """
 
