@@ -1,12 +1,14 @@
-"""Processor time and memory of this process and all that it started, from /proc.
+"""Processor time and memory of this process and all that it started.
 
 Where there is no /proc (macOS), the time of this process and of children that have ended.
+Trap: /proc counts the time of other processes in hundredths of a second.
 """
 
 from __future__ import annotations
 
 import os
 import resource
+import time
 
 
 def tree() -> list[int]:
@@ -24,13 +26,12 @@ def tree() -> list[int]:
 
 def core_s() -> float:
     """Processor seconds until now, those of children that have ended among them."""
+    ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+    own = time.process_time() + ended.ru_utime + ended.ru_stime
     if not os.path.isdir("/proc/self"):
-        own, ended = (
-            resource.getrusage(kind) for kind in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-        )
-        return own.ru_utime + own.ru_stime + ended.ru_utime + ended.ru_stime
-    ticks = sum(sum(map(int, fields[11:15])) for pid in tree() if (fields := _stat(pid)))
-    return ticks / os.sysconf("SC_CLK_TCK")
+        return own
+    ticks = sum(sum(map(int, fields[11:15])) for pid in tree()[1:] if (fields := _stat(pid)))
+    return own + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def peak_mb() -> float:

@@ -68,9 +68,9 @@ def test_options() -> None:
         "# The old mill\n\n"
     )
     assert "my father" in curation.extract_text(body, comments=True)
-    with pytest.raises(ValueError, match='"judged", "in" or "out"'):
+    with pytest.raises(InputError, match='"judged", "in" or "out"'):
         curation.extract_text(body, headline="no")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="blocks, resiliparse"):
+    with pytest.raises(InputError, match="blocks, resiliparse"):
         curation.extract_text(body, extractor="magic")
 
 

@@ -185,7 +185,7 @@ def test_who_stops_at_once_is_told_what_is_kept(make_shards: MakeShards, tmp_pat
     both = [signal.SIGINT, signal.SIGINT]
     code, _, errors = stopped(make_shards((60_000,)), out, both, True, "in a step")
     assert code == 130
-    assert "no checkpoint was saved yet" in errors
+    assert "No checkpoint was saved yet" in errors
     assert not checkpoint.steps(out)
 
 
