@@ -390,6 +390,9 @@ def test_sites_are_those_of_the_tables(opened: tuple[RunDirectory, Plan]) -> Non
     assert {site.host: (site.documents, site.kept) for site in found.sites} == {
         host: (len(fates), fates.count("kept")) for host, fates in by_host.items()
     }
+    others = [row for row in all_rows(opened, Filters()) if not row.url and row.id]
+    assert found.without.documents == len(others)
+    assert found.without.kept == [row.fate for row in others].count("kept")
     sizes = [site.size for site in found.sites]
     assert sizes == sorted(sizes, reverse=True)
     tokens = sum(

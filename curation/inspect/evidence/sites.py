@@ -26,10 +26,15 @@ _PATTERN = r"^[a-zA-Z]+://(?:[^/?#]*@)?(?P<host>[^/?#:]+)"
 HOSTS = pa.schema(
     [("host", pa.string()), ("documents", pa.int64()), ("kept", pa.int64()), ("size", pa.int64())]
 )
+_WITHOUT = """
+SELECT '', CAST(coalesce(sum(documents), 0) AS BIGINT), CAST(coalesce(sum(kept), 0) AS BIGINT),
+       CAST(coalesce(sum(size), 0) AS BIGINT)
+FROM hosts WHERE host = ''
+"""
 _QUERY = f"""
 SELECT host, CAST(sum(documents) AS BIGINT) AS documents, CAST(sum(kept) AS BIGINT),
        CAST(sum(size) AS BIGINT) AS size, count(*) OVER ()
-FROM hosts GROUP BY host ORDER BY sum(size) DESC, sum(documents) DESC, host LIMIT {MOST}
+FROM hosts WHERE host <> '' GROUP BY host ORDER BY sum(size) DESC, sum(documents) DESC, host LIMIT {MOST}
 """
 
 
@@ -46,15 +51,17 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Sites:
-    """`sites`: the first `MOST` of `hosts`; `unit`: tokens or characters."""
+    """`sites`: the first `MOST` of `hosts`; `unit`: tokens or characters; `without`: the documents
+    that have no address, under an empty host."""
 
     unit: str
     hosts: int
     sites: list[Site]
+    without: Site
 
 
 def sites(rundir: RunDirectory, plan: Plan) -> Sites:
-    """The hosts of all documents that have an address."""
+    """The hosts of all documents, and how many have no address."""
     from curation.store.query import connect, create_view
 
     tokenized = any(store.exists(rundir.table("tokens", shard)) for shard in plan.shards)
@@ -67,9 +74,11 @@ def sites(rundir: RunDirectory, plan: Plan) -> Sites:
         connection = connect(folder, 1.0, 2)
         create_view(connection, "hosts", store.Table((path,), HOSTS))
         rows = connection.sql(_QUERY).fetchall()
+        (without,) = connection.sql(_WITHOUT).fetchall()
         connection.close()
     unit = "tokens" if tokenized else "characters"
-    return Sites(unit, rows[0][4] if rows else 0, [Site(*row[:4]) for row in rows])
+    named = [Site(*row[:4]) for row in rows]
+    return Sites(unit, rows[0][4] if rows else 0, named, Site(*without))
 
 
 def _shard_hosts(rundir: RunDirectory, shard: Shard, tokenized: bool) -> pa.Table:
@@ -87,13 +96,13 @@ def _shard_hosts(rundir: RunDirectory, shard: Shard, tokenized: bool) -> pa.Tabl
 
 
 def _hosts(urls: pa.Array) -> pa.Array:
-    """Hosts in small letters; null where there is none."""
+    """Hosts in small letters; empty where there is none."""
     host = pc.struct_field(pc.extract_regex(urls, _PATTERN), "host")
-    return pc.utf8_lower(host)
+    return pc.fill_null(pc.utf8_lower(host), "")
 
 
 def _counted(hosts: pa.Array, sizes: pa.Array, documents: int = 0, kept: int = 0) -> pa.Table:
-    table = pa.table({"host": hosts, "size": sizes}).filter(pc.is_valid(hosts))
+    table = pa.table({"host": hosts, "size": sizes})
     groups = table.group_by("host").aggregate([("size", "sum"), ([], "count_all")])
     count = groups.column("count_all")
     columns = [groups.column("host"), *(pc.multiply(count, n) for n in (documents, kept))]
