@@ -30,7 +30,8 @@ REASONS: dict[str, str] = {
     "language": "the language is not one that the recipe keeps, by the model or by the crawl's own "
     "verdict, or not surely one",
     # classify
-    "low_quality": "the Pareto draw was not above 1 - score (GPT-3, appendix A)",
+    "low_quality": "chance decides, by the score: the Pareto draw was not above 1 - score (GPT-3, "
+    "appendix A)",
     # dedup
     "exact_duplicate": "the same text as a document that stays",
     "duplicate": "Jaccard similarity of at least min_jaccard with a document that stays",

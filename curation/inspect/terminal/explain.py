@@ -338,7 +338,7 @@ def _benchmark_rows(text: str, benchmarks: Benchmarks) -> Iterator[Row]:
     cut = sum(end - start for start, end in benchmarks.cuts)
     yield "", Text(f"cut: {cut:,} characters, {_spans(benchmarks.cuts)}")
     if benchmarks.pieces is None:
-        yield "", Text("pieces: the whole text" if benchmarks.keep else "pieces: none")
+        yield "", Text("pieces: the whole text" if benchmarks.keep else "pieces: none is kept")
     elif benchmarks.pieces:
         yield "", Text(f"pieces: {len(benchmarks.pieces)}, {_spans(benchmarks.pieces)}")
     if benchmarks.reason:

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from curation.errors import CurationError, InputError
 from curation.inspect.evidence import frames
 from curation.inspect.evidence.differences import compare as differences_of
+from curation.inspect.evidence.fate import fate
 from curation.inspect.evidence.find import find
 from curation.inspect.evidence.two_runs import ABSENT, TwoRuns, flows, two_runs
+from curation.inspect.terminal.explain import verdict
 from curation.web import render, templating
 from curation.web.flowchart import Stream, streams_chart
 from curation.web.views.document import MOST_COMPARED, address, side
@@ -102,7 +104,8 @@ def texts(run: OpenRun, request: Request) -> Response:
         if rows:
             row = rows[0]
             text = frames.take_one(one.rundir.documents(row.shard), row.row, ["text"])["text"]
-            found.append((one, address(one, row.shard, row.row), text[:MOST_COMPARED]))
+            said = verdict(fate(*one.opened(), row))[0]
+            found.append((one, address(one, row.shard, row.row), text[:MOST_COMPARED], said))
     if not found:
         raise InputError(f"{dataset[:80]} has no document {id_[:80]!r} in either run")
     parts = differences_of(found[0][2], found[1][2]) if len(found) == 2 else None
