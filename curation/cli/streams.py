@@ -19,7 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import say, when_interrupted
 
 if TYPE_CHECKING:
     from curation.recipe.tables import Recipe
@@ -48,7 +48,8 @@ PAGE_URL = "stdin:page"  # the address of a page that came by itself
 def stdin_path() -> str:
     """The path of a file with what stdin holds, which is gone when the command ends.
 
-    Its name says what it is, unless `--dataset-set format=...` does.
+    Its name says what it is, unless `--dataset-set format=...` does, and changes with what it holds:
+    a run directory is of one input.
 
     Raises InputError where nothing comes, or too much.
     """
@@ -58,17 +59,21 @@ def stdin_path() -> str:
     folder: str = context.with_resource(tempfile.TemporaryDirectory(prefix="curation-"))
     path = os.path.join(folder, "stdin")
     with open(path, "wb") as file:
-        _copy(sys.stdin.buffer, file)
+        digest = _copy(sys.stdin.buffer, file)
+    os.rename(path, path := f"{path}-{digest}")
     given = (text.rpartition("format=") for text in context.params.get("dataset_keys", ()))
     path = _named(path, next((value for name, equals, value in given if equals), ""))
     context.meta["curation.stdin"] = path
     return path
 
 
-def _copy(source: IO[bytes], file: IO[bytes]) -> None:
+def _copy(source: IO[bytes], file: IO[bytes]) -> str:
+    """Copy it, and return 16 letters and digits that stand for its bytes."""
+    import xxhash
+
     from curation.errors import InputError
 
-    size = 0
+    size, digest = 0, xxhash.xxh3_64()
     while chunk := source.read(CHUNK_BYTES):
         size += len(chunk)
         if size > MAX_STDIN_BYTES:
@@ -77,8 +82,10 @@ def _copy(source: IO[bytes], file: IO[bytes]) -> None:
                 "and name that"
             )
         file.write(chunk)
+        digest.update(chunk)
     if not size:
         raise InputError("stdin: rows or a page expected, got nothing; see what writes to the pipe")
+    return digest.hexdigest()
 
 
 def _named(path: str, file_format: str) -> str:
@@ -174,6 +181,7 @@ def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     from curation.recipe.own import is_own
 
     load_without_extras(pandas=any(map(is_own, recipe.filter.signals)))
+    when_interrupted(lambda: "Nothing is kept: rows go to stdout. With --out DIR a run goes on.")
     from curation import store
     from curation.errors import CurationError
     from curation.pipeline import line

@@ -91,7 +91,8 @@ def parsed_select(text: str) -> list[Any]:
 
     Nothing is run. Raises ValueError where it is no such query, or nested too deep.
     """
-    rows = _closed().execute("SELECT json_serialize_sql(?)", [text]).fetchall()
+    with _closed() as connection:
+        rows = connection.execute("SELECT json_serialize_sql(?)", [text]).fetchall()
     try:
         tree = orjson.loads(rows[0][0])
     except orjson.JSONDecodeError as error:
@@ -108,12 +109,12 @@ def expression_type(expression: str, columns: pa.Schema) -> str:
     """
     import duckdb
 
-    connection = _closed()
-    try:
-        connection.register("t", columns.empty_table())
-        return str(connection.sql(f"SELECT (\n{expression}\n) FROM t").types[0])
-    except duckdb.Error as error:
-        raise ValueError(_sentence(str(error))) from error
+    with _closed() as connection:
+        try:
+            connection.register("t", columns.empty_table())
+            return str(connection.sql(f"SELECT (\n{expression}\n) FROM t").types[0])
+        except duckdb.Error as error:
+            raise ValueError(_sentence(str(error))) from error
 
 
 def expression_values(expressions: Sequence[str], rows: pa.Table) -> pa.Table:
@@ -123,23 +124,26 @@ def expression_values(expressions: Sequence[str], rows: pa.Table) -> pa.Table:
     """
     import duckdb
 
-    connection = _closed()
     place = pa.array(range(rows.num_rows), pa.int64())
-    connection.register("t", rows.append_column(_PLACE, place))
     values = ", ".join(f"(\n{text}\n) AS v{number}" for number, text in enumerate(expressions))
-    try:
-        with interrupts_end(connection):
+    with _closed() as connection:
+        try:
+            connection.register("t", rows.append_column(_PLACE, place))
             result = connection.sql(f'SELECT "{_PLACE}", {values} FROM t').to_arrow_table()
-    except duckdb.Error as error:
-        raise ValueError(_sentence(str(error))) from error
+        except duckdb.Error as error:
+            raise ValueError(_sentence(str(error))) from error
     if not result.column(0).combine_chunks().equals(place):
         raise AssertionError("DuckDB changed the order of the rows")
     return result.drop_columns([_PLACE])
 
 
-def _closed() -> Any:
+@contextlib.contextmanager
+def _closed() -> Iterator[Any]:
     """A connection for expressions: it reaches nothing outside, and its settings are locked."""
-    return _closed_database().cursor()
+    with put_off():
+        connection = _closed_database().cursor()
+    with interrupts_end(connection):
+        yield connection
 
 
 @functools.cache

@@ -91,7 +91,16 @@ def test_with_a_directory_the_input_is_kept_beside_the_run(tmp_path: Path) -> No
         done = call(LINES, "dedup", "-", "--out", out, "--workers", "1")
         assert done.exit_code == 0, done.output
     assert call(b"", "check", out).exit_code == 0
-    assert (tmp_path / "run/downloads/input/stdin.jsonl").read_bytes() == LINES
+    (kept,) = (tmp_path / "run/downloads/input").glob("stdin-*.jsonl")
+    assert kept.read_bytes() == LINES
+    other = b'{"id": "z", "text": "something else"}\n'
+    refused = call(other, "dedup", "-", "--out", out, "--workers", "1")
+    assert refused.exit_code == 1
+    assert "add --update" in refused.stderr
+    again = call(other, "dedup", "-", "--out", out, "--workers", "1", "--update")
+    assert again.exit_code == 0, again.output
+    assert pq.read_table(tmp_path / "run/kept").column("id").to_pylist() == ["z"]
+    assert kept.read_bytes() == LINES
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "mine.txt").write_text("mine")
     refused = call(LINES, "dedup", "-", "--out", str(tmp_path / "other"))
@@ -108,7 +117,7 @@ def test_with_a_directory_the_input_is_kept_beside_the_run(tmp_path: Path) -> No
         (LINES, ["dedup", "-", "--update"], 2, "--update goes with --out"),
         (LINES, ["dedup", "-", "--format", "parquet"], 2, "--format goes with --out"),
         (LINES, ["tokenize", "-"], 2, "Missing option '--out'"),
-        (b'{"id": 1}\n', ["dedup", "-"], 1, "stdin.jsonl"),
+        (b'{"id": 1}\n', ["dedup", "-"], 1, ".jsonl"),
         (b'{"body": "x"}\n', ["dedup", "-", "--text-column", "txt"], 1, "txt"),
         (b"PAR1 junk", ["dedup", "-"], 1, "not a Parquet file"),
         (b"\x1f\x8bjunk", ["dedup", "-"], 1, "1 undecodable; --out DIR keeps the rejects"),

@@ -194,10 +194,14 @@ def test_columns_that_differ_only_in_case_are_refused() -> None:
 
 def test_every_allowed_function_is_pure_by_the_catalogue() -> None:
     """DuckDB's own list: none of them has a side effect, changes within a run, or is an aggregate."""
-    from curation.store.query import _closed
+    from curation.store.query import _closed_database
 
-    rows = _closed().sql(
-        "SELECT function_name, function_type, stability, has_side_effects FROM duckdb_functions()"
+    rows = (
+        _closed_database()
+        .cursor()
+        .sql(
+            "SELECT function_name, function_type, stability, has_side_effects FROM duckdb_functions()"
+        )
     )
     kinds: dict[str, set[tuple[str, str | None, bool | None]]] = {}
     for function, *kind in rows.fetchall():

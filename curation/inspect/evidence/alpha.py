@@ -158,7 +158,7 @@ def alpha_sentence(report: AlphaReport) -> str:
     """The fit of alpha in words."""
     fit = report.fit
     if fit.refused is not None:
-        return f"No alpha fits {fit.dataset}: {fit.refused}."
+        return f"No alpha is fitted{f' to {fit.dataset}' if fit.dataset else ''}: {fit.refused}."
     return (
         f"alpha {fit.alpha:.2f} (95 % interval {fit.low:.2f} to {fit.high:.2f}) fits {fit.dataset} "
         f"best: {fit.documents:,} {fit.scored}. Widest gap to the law: {fit.distance:.3f}. "

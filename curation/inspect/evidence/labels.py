@@ -224,6 +224,10 @@ def label_report(
     label = labels[chosen]
     bad, borderline, good = (int((label == value).sum()) for value in LABELS)
     counts = (bad, borderline, good)
+    if not len(label):
+        raise InputError(
+            "none of the labels is of a document that this run scored; labels of this run expected"
+        )
     if not (bad and good):
         raise InputError(
             f"{len(label)} labels, {bad} of them 0, {borderline} of them 1 and {good} of them 2; "

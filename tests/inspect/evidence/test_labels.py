@@ -152,7 +152,7 @@ def test_one_key_labels_a_document_and_the_next_call_goes_on(copied: Path) -> No
         ('\n{"id": "a", "label": 3}', "line 2: `label` 0, 1 or 2 expected"),
         ('{"label": 2}', "`id`, `url`, or `archive` and `offset`"),
         ('{"id": "a", "label": true}', "`label` 0, 1 or 2 expected"),
-        ('{"id": "nobody", "label": 2}', "0 labels"),
+        ('{"id": "nobody", "label": 2}', "none of the labels is of a document"),
     ],
 )
 def test_what_is_no_label_is_said(

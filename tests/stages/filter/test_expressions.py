@@ -110,7 +110,7 @@ def test_nothing_outside_is_reached_even_by_the_connection() -> None:
     """The settings behind the list of functions: a second wall."""
     import duckdb
 
-    from curation.store.query import _closed
+    from curation.store.query import _closed_database
 
     for query in (
         "SELECT * FROM read_csv('/etc/passwd')",
@@ -123,7 +123,7 @@ def test_nothing_outside_is_reached_even_by_the_connection() -> None:
         "SELECT * FROM 'https://example.com/a.parquet'",
     ):
         with pytest.raises(duckdb.Error):
-            _closed().execute(query).fetchall()
+            _closed_database().cursor().execute(query).fetchall()
 
 
 def test_the_zone_of_the_machine_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
