@@ -107,6 +107,8 @@ def export(
     1
     """
     run, out = _directory(run), os.fspath(out).rstrip("/")
+    if f"{os.path.abspath(out)}/".startswith(f"{os.path.abspath(run)}/"):
+        raise InputError(f"{out}: it is in the run directory {run}; name a folder outside of it")
     rundir, plan = plans.read(run)
     form = _format_named(format)
     if push:

@@ -266,6 +266,8 @@ def test_folders_that_hold_something_else_are_left_alone(
     with pytest.raises(RunError, match=r"not an export, and not empty \(it holds 'a.txt'\)"):
         export(tiny_run, "jsonl", tmp_path / "full")
     assert [p.name for p in (tmp_path / "full").iterdir()] == ["a.txt"]
+    with pytest.raises(InputError, match="it is in the run directory"):
+        export(tiny_run, "jsonl", tiny_run / "kept")
     with pytest.raises(RunError, match="a file is there"):
         export(tiny_run, "jsonl", tmp_path / "full" / "a.txt")
     with pytest.raises(RunError, match="not a run directory"):
