@@ -106,9 +106,7 @@ def export(
     >>> export(run, "jsonl.zst", folder / "for-others").documents
     1
     """
-    run, out = _directory(run), os.fspath(out).rstrip("/")
-    if f"{os.path.abspath(out)}/".startswith(f"{os.path.abspath(run)}/"):
-        raise InputError(f"{out}: it is in the run directory {run}; name a folder outside of it")
+    run, out = _directories(run, os.fspath(out).rstrip("/"))
     rundir, plan = plans.read(run)
     form = _format_named(format)
     if push:
@@ -123,15 +121,19 @@ def export(
     return _exported(data, out, push, private)
 
 
-def _directory(run: Any) -> str:
-    """The run directory of what was given. Raises InputError where it has none."""
+def _directories(run: Any, out: str) -> tuple[str, str]:
+    """The run directory of what was given, and `out`. Raises InputError where it has none, or `out`
+    is in it."""
     found = getattr(run, "run_directory", None) or getattr(run, "out", run)
     if not isinstance(found, str | os.PathLike):
         raise InputError(
             f"export: a run directory expected, got {brief(run)}; give a Run, or the result of a "
             "step that was called with out="
         )
-    return os.fspath(found).rstrip("/")
+    path = os.fspath(found).rstrip("/")
+    if f"{os.path.abspath(out)}/".startswith(f"{os.path.abspath(path)}/"):
+        raise InputError(f"{out}: it is in the run directory {path}; name a folder outside of it")
+    return path, out
 
 
 def _written(
