@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from curation.engine.attempts import MOST_FAILED
 from curation.engine.inline import InlineEngine
 from curation.errors import TaskError
 from curation.interrupts import put_off, task_runs
@@ -69,6 +70,21 @@ def test_a_task_without_workers_is_not_interrupted_but_left() -> None:
         InlineEngine().map("count", task, [0, 1])
     assert done == [0]
     assert not task_runs()
+
+
+def test_no_task_runs_on_after_many_failures() -> None:
+    begun: list[int] = []
+
+    def task(item: int) -> None:
+        begun.append(item)
+        if item >= MOST_FAILED:
+            time.sleep(0.2)
+        raise ValueError(item)
+
+    with pytest.raises(TaskError, match="it failed on 7 more"):
+        InlineEngine().map("fail", task, range(100))
+    assert not task_runs()
+    assert len(begun) <= MOST_FAILED + 1
 
 
 def test_what_ends_a_thread_reaches_who_waits() -> None:

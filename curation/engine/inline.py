@@ -47,10 +47,13 @@ class InlineEngine(LocalEngine):
                     ended.put(measured(task, item))
                 except BaseException as error:  # noqa: BLE001  # raised again by who waits
                     ended.put(error)
+                    if not isinstance(error, Exception):
+                        return
 
         thread = threading.Thread(target=work, name=TASKS, daemon=True)
         results: list[R] = []
         failed: list[TaskError] = []
+        patience_s: float | None = None
         try:
             with put_off():
                 thread.start()
@@ -69,11 +72,12 @@ class InlineEngine(LocalEngine):
                 self.observe(label, item, result, cost)
                 self.progress(label, len(results), len(items))
         except KeyboardInterrupt:
-            stop.set()
-            thread.join(END_S)
+            patience_s = END_S
             raise
         finally:
             stop.set()  # of items after many failures none is begun
+            if thread.is_alive():  # what a task writes may be about to be removed
+                thread.join(patience_s)
         if failed:
             raise all_failures(label, list(map(str, failed))) from failed[0].__cause__
         return results
