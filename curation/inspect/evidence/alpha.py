@@ -175,7 +175,7 @@ def kept_listings(report: AlphaReport) -> list[Listing]:
         listing(
             f"What each alpha keeps of {name}, by score",
             head,
-            [_band_row("documents", dataset.counts), *_kept_rows(report, dataset)],
+            [_band_row("all", dataset.counts), *_kept_rows(report, dataset)],
             strong=strong,
         )
         for name, dataset in report.datasets.items()
@@ -189,5 +189,5 @@ def _kept_rows(report: AlphaReport, dataset: KeptByAlpha) -> Iterator[tuple[str,
 
 
 def _band_row(name: str, counts: Sequence[int], whole: int = 0) -> tuple[str, ...]:
-    share = f"{sum(counts) / whole:.2%}" if whole else ""
+    share = f"{sum(counts) / whole:.1%}" if whole else ""
     return name, f"{sum(counts):,}", share, *(f"{count:,}" for count in counts)

@@ -22,7 +22,7 @@ def _inputs(plan: RunPlan) -> Listing:
         "documents",
         "text",
         "kept",
-        "known from",
+        "from",
     )
     rows = [
         (

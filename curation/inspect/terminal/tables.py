@@ -7,15 +7,20 @@ from rich.text import Text
 
 from curation.inspect.evidence.listing import Listing
 
+NARROW = 80  # columns of a terminal
+
 
 def table_of(listing: Listing) -> Table:
-    """The table, its title above it; cells are plain text, whatever is in them."""
+    """The table, its title above it; cells are plain text, whatever is in them. Columns stand closer
+    where they would not fit into a narrow terminal."""
+    columns = zip(listing.head, *listing.rows, strict=True)
+    width = sum(max(map(len, column)) + 2 for column in columns) - 2
     table = Table(
         title=Text(listing.title, style="bold") if listing.title else None,
         title_justify="left",
         box=None,
         pad_edge=False,
-        padding=(0, 2, 0, 0),
+        padding=(0, 1 if width > NARROW else 2, 0, 0),
     )
     for i, name in enumerate(listing.head):
         left = i in listing.left
