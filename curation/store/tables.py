@@ -233,7 +233,8 @@ def read_schema(path: str) -> pa.Schema:
         with open_input(path) as stream:
             return pq.read_schema(stream).remove_metadata()
     except pa.ArrowInvalid as error:
-        raise InputError(f"{path}: not a Parquet file ({str(error).splitlines()[0]})") from error
+        why = str(error).splitlines()[0].rstrip(".")
+        raise InputError(f"{path}: not a Parquet file ({why}); fetch or write it again") from error
 
 
 def dataset(table: Table) -> Any:
