@@ -56,7 +56,7 @@ ORDER = (
 # tasks and tables only, and the trainer meets the pipeline through files.
 NARROW = {
     "blocks": (),
-    "kernels": ("errors",),
+    "kernels": ("errors", "blocks"),
     "engine": ("shown", "errors", "compiler", "interrupts", "store"),
     "gpt3": ("shown", "errors", "keys", "kernels", "draws", "store"),
 }

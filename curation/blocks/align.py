@@ -9,15 +9,15 @@ page's menus, so a match that follows a match is worth four.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.blocks.text import Bools, Bytes, Int32s
 
 _RUN = 4  # what a match is worth that continues a run of matches; any other is worth 1
 _NEVER = -(10**8)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def matched(a: Int32s, b: Int32s) -> Bools:
     """bool[len(a)]: the tokens of a int32[n] that are matched in the best alignment with b
     int32[m].
@@ -51,7 +51,7 @@ def matched(a: Int32s, b: Int32s) -> Bools:
     return _trace(moves)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _trace(moves: Bytes) -> Bools:
     i, j = moves.shape[0] - 1, moves.shape[1] - 1
     is_matched = np.zeros(i, np.bool_)

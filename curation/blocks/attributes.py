@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import byte
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner
 from curation.blocks.text import Bytes, equals, look_up
 
 # Bits behind those of CATEGORIES and MARKUP, below the sign of int64.
@@ -52,7 +52,7 @@ _WHITE_SPACE, _PRE = b"white-space", b"pre"
 _SIGNATURE_BYTES = 40
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def read_attributes(
     html: Bytes, j: int, name: np.uint64, words: v.Vocabulary, wanted: bool
 ) -> tuple[int, int, np.uint64]:
@@ -98,7 +98,7 @@ def read_attributes(
     return j, bits, signature
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _other_bits(
     html: Bytes, start: int, end: int, first: int, last: int, words: v.Vocabulary
 ) -> int:
@@ -129,7 +129,7 @@ def _other_bits(
     return IS_NUMBERED if equals(html, start, end, _NUMBERED) else 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _span(html: Bytes, first: int, last: int) -> int:
     """Return the number in html[first:last] less one, 0 to `MOST_SPAN`."""
     value = 0
@@ -140,7 +140,7 @@ def _span(html: Bytes, first: int, last: int) -> int:
     return min(max(value - 1, 0), MOST_SPAN)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _equals_in_small(data: Bytes, start: int, end: int, word: bytes) -> bool:
     """Return whether data[start:end] in small letters is the bytes `word`."""
     if end - start != len(word):
@@ -152,10 +152,10 @@ def _equals_in_small(data: Bytes, start: int, end: int, word: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _style_bits(html: Bytes, k: int, last: int) -> int:
     """Return the bits of the style in html[k:last]; of two declarations the later one counts."""
-    bits = 0
+    bits: Any = np.int64(0)
     while k < last:
         while k < last and html[k] <= byte.SPACE:
             k += 1
@@ -173,7 +173,7 @@ def _style_bits(html: Bytes, k: int, last: int) -> int:
     return bits
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _declared(html: Bytes, start: int, end: int, last: int, bits: int) -> int:
     """Return `bits` after one declaration: its property in html[start:end], its value before
     `last`."""
@@ -200,7 +200,7 @@ def _declared(html: Bytes, start: int, end: int, last: int, bits: int) -> int:
     return bits
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _name_bits(html: Bytes, start: int, end: int, words: v.Vocabulary) -> int:
     """Return the bits of CATEGORIES and MARKUP of a name's parts, which end at camelCase humps and
     at other signs."""

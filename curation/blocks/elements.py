@@ -8,12 +8,12 @@ it. The trap: names decide what a style sheet would say, such as which column ho
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import attributes as a
 from curation.blocks import byte
 from curation.blocks import vocabulary as v
 from curation.blocks.formulas import find, raise_exponent
+from curation.blocks.jit import inner
 from curation.blocks.text import (
     AT_STACK,
     BLOCKS,
@@ -75,7 +75,7 @@ _END_TAG, _INS_END, _NO_BREAK = b"</", b"</ins>", b"&nbsp;"
 _TEX_SCRIPT = b'type="math/'
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def start_block(node: int, tag: int, flags: int, blocks: Blocks, state: Int64s) -> None:
     """Before the content of a block: a line or cell of `<pre>` begins, outside of one a block."""
     state[LAST_BLOCK_NODE] = node
@@ -89,7 +89,7 @@ def start_block(node: int, tag: int, flags: int, blocks: Blocks, state: Int64s) 
         state[OUT] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def finish_block(tag: int, flags: int, in_pre: int, blocks: Blocks, state: Int64s) -> None:
     """After the end tag of a block: a line of `<pre>` ends, outside of one the block."""
     if not state[IN_PRE] or not (flags & _LINE or tag in (_TD, _TH)):
@@ -101,7 +101,7 @@ def finish_block(tag: int, flags: int, in_pre: int, blocks: Blocks, state: Int64
         begin_line(blocks, state)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def break_line(blocks: Blocks, state: Int64s) -> None:
     """One `<br>` is white space, a second one ends the block; inside `<pre>` each is a line feed."""
     if state[IN_PRE]:
@@ -116,7 +116,7 @@ def break_line(blocks: Blocks, state: Int64s) -> None:
         end_block(state)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def start_inline(
     html: Bytes, i: int, j: int, tag: int, flags: int, blocks: Blocks, state: Int64s
 ) -> None:
@@ -137,7 +137,7 @@ def start_inline(
         state[WHOLE_WORD_STRUCK] = state[SPACE] or last >= byte.ASCII_END or not _is_word(last)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def finish_inline(html: Bytes, after: int, tag: int, flags: int, node: int, state: Int64s) -> None:
     """After the end tag of an inline element, which ended before `after`."""
     if tag == _OTHER:
@@ -150,7 +150,7 @@ def finish_inline(html: Bytes, after: int, tag: int, flags: int, node: int, stat
         set_apart(state)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _word_follows(html: Bytes, i: int) -> bool:
     """Return whether what follows at i, after up to three end tags, may be a word."""
     n = html.shape[0]
@@ -163,14 +163,14 @@ def _word_follows(html: Bytes, i: int) -> bool:
     return i < n and (_is_word(html[i]) or html[i] in (byte.LESS_THAN, byte.DOLLAR))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_word(c: int) -> bool:
     return (
         byte.SMALL_A <= c | 32 <= byte.SMALL_Z or byte.ZERO <= c <= byte.NINE or c >= byte.ASCII_END
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def enter(
     html: Bytes,
     j: int,
@@ -202,7 +202,7 @@ def enter(
         _enter_markup(html, j, tag, bits, tags, stack, state)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _enter_markup(
     html: Bytes, j: int, tag: int, bits: int, tags: Int32s, stack: Int32s, state: Int64s
 ) -> None:
@@ -227,7 +227,7 @@ def _enter_markup(
                     break
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_gutter(html: Bytes, j: int, tag: int, bits: int, state: Int64s) -> bool:
     """Return whether an element holds the line numbers of a listing: by its names, and since a
     number comes first in it."""
@@ -248,7 +248,7 @@ def _is_gutter(html: Bytes, j: int, tag: int, bits: int, state: Int64s) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def is_in_hidden_line(flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s) -> bool:
     """Return whether what hides the text here is inline: MathML hidden so stands for a picture."""
     if state[IN_SKIPPED] or not state[IN_HIDDEN]:
@@ -256,7 +256,7 @@ def is_in_hidden_line(flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s)
     return flags[tags[stack[state[IN_HIDDEN] - 1]]] & _INLINE > 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def count_open(html: Bytes, j: int, tag: int, state: Int64s) -> int:
     """Count an element that was opened before j; return where to go on: behind the title's text."""
     if tag == _A:
@@ -271,7 +271,7 @@ def count_open(html: Bytes, j: int, tag: int, state: Int64s) -> int:
     return j
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def after_hidden(html: Bytes, i: int, state: Int64s) -> int:
     """Return where the text at i ends if it is not shown, or a line number; else i."""
     n, first = html.shape[0], i

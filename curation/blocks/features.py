@@ -12,11 +12,11 @@ Shape letters: N elements (0 is a root above all), B blocks, F features.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import repeats
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner, kernel
 from curation.blocks.repeats import Repeats
 from curation.blocks.text import Blocks, Floats, Int64s, Keys, Nodes
 from curation.blocks.tree import Tree, path_keys, tree_sums
@@ -114,7 +114,7 @@ def feature_names() -> list[str]:
     return names + repeats.names()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def features(
     nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary
 ) -> tuple[Floats, Tree, Repeats]:
@@ -135,12 +135,12 @@ def features(
     return x, tree, _repeats(nodes, blocks, tree, vocabulary, x, np.int64(_AT_REPEATS))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _log(value: float) -> float:
     return np.log2(1.0 + value)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _own(
     nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, seen: Keys, x: Floats
 ) -> None:
@@ -183,7 +183,7 @@ def _own(
         good_before += tree.good[b]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_repeated(blocks: Blocks, b: int, seen: Keys) -> bool:
     """Whether an earlier block has the same text; enters this one in `seen` (which holds about four
     thousand)."""
@@ -201,7 +201,7 @@ def _is_repeated(blocks: Blocks, b: int, seen: Keys) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _names(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     for b in range(blocks.start.shape[0]):
         node = blocks.node[b]
@@ -214,7 +214,7 @@ def _names(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
             x[b, _AT_NAMES + 2 * _CATEGORIES + k] = (tree.all_tags[node] >> k) & 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _containers(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total_good = max(tree.good_chars[0], 1.0)
     for b in range(blocks.start.shape[0]):
@@ -232,7 +232,7 @@ def _containers(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
             node = nodes.parent[node]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _meeting(nodes: Nodes, landmark: int) -> tuple[Int64s, Int64s, Int64s]:
     """Return for each element: the lowest ancestor it shares with the landmark, the steps up to it,
     the last one below it."""
@@ -253,7 +253,7 @@ def _meeting(nodes: Nodes, landmark: int) -> tuple[Int64s, Int64s, Int64s]:
     return meet, steps, branch
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _landmarks(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total_good = max(tree.good_chars[0], 1.0)
     columns = (_TOP_BELOW, _HALF_BELOW, _MOST_BELOW)
@@ -275,7 +275,7 @@ def _landmarks(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
                 x[b, _HALF_LOG_BLOCKS] = _log(tree.blocks[side])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _distances(
     nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary, tree: Tree, x: Floats
 ) -> None:
@@ -308,7 +308,7 @@ def _distances(
             good = b
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _page(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     total, total_good = max(tree.chars[0], 1.0), max(tree.good_chars[0], 1.0)
     top, most = tree.landmarks[0], tree.landmarks[2]
@@ -322,7 +322,7 @@ def _page(nodes: Nodes, blocks: Blocks, tree: Tree, x: Floats) -> None:
     x[:, _PAGE_MOST_LINK_SHARE] = tree.link_chars[most] / max(tree.chars[most], 1.0)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _groups(keys: Keys, blocks: Blocks, x: Floats, at: int) -> None:
     """Sums over the blocks with an equal key."""
     order = np.argsort(keys)
@@ -343,7 +343,7 @@ def _groups(keys: Keys, blocks: Blocks, x: Floats, at: int) -> None:
         i = j
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(_nrt=False)
 def _steps(nodes: Nodes, blocks: Blocks, paths: Keys, x: Floats) -> None:
     """Steps up from one block's container to the common ancestor with the next one's, and down from
     there."""
@@ -363,7 +363,7 @@ def _steps(nodes: Nodes, blocks: Blocks, paths: Keys, x: Floats) -> None:
         before[_UP_TO_AFTER], before[_DOWN_TO_AFTER], before[_SAME_PATH_AFTER] = up, down, same
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _neighbours(x: Floats) -> None:
     """Some columns of the two blocks on each side, -1 beyond the ends of the page."""
     count = x.shape[0]

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import text as t
+from curation.blocks.jit import inner, kernel
 from curation.blocks.repeats import Repeats
 from curation.blocks.text import Blocks, Doubles, Floats, Keys, Nodes
 from curation.blocks.tree import Tree
@@ -68,7 +68,7 @@ def context_names() -> list[str]:
     return [f"first.{name}" for name in _CONTEXT_NAMES]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def probabilities(forest: Forest, x: Floats) -> Doubles:
     """float64[B]: the probability of each row of x float32[B, F]."""
     out = np.empty(x.shape[0])
@@ -76,7 +76,7 @@ def probabilities(forest: Forest, x: Floats) -> Doubles:
     return out
 
 
-@njit(cache=True, nogil=True, _nrt=False)  # references uncounted, as in `blocks.scan`
+@inner(_nrt=False)  # references uncounted, as in `blocks.scan`
 def _walk(forest: Forest, x: Floats, out: Doubles) -> None:
     """Unsigned places: Numba would look at each signed one whether it counts from the end, which
     costs a third of the time."""
@@ -96,7 +96,7 @@ def _walk(forest: Forest, x: Floats, out: Doubles) -> None:
         out[b] = 1.0 / (1.0 + np.exp(-total))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree, repeats: Repeats) -> Floats:
     """Return float32[B, CONTEXT]: a first forest's probabilities (p float64[B]) of a block's
     neighbours and containers."""
@@ -143,13 +143,13 @@ def context(p: Doubles, nodes: Nodes, blocks: Blocks, tree: Tree, repeats: Repea
     return y
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lengths(blocks: Blocks) -> Doubles:
     """float64[B]: words of each block; two wide characters (Chinese, Japanese) make one."""
     return blocks.counts[:, t.WORDS].astype(np.float64) + 0.5 * blocks.counts[:, t.WIDE_CHARS]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _sums(p: Doubles, words: Doubles, nodes: Nodes, blocks: Blocks) -> tuple[Doubles, Doubles]:
     """([N] words, [N] words times probability) of each element and all below it."""
     n = nodes.parent.shape[0]
@@ -163,7 +163,7 @@ def _sums(p: Doubles, words: Doubles, nodes: Nodes, blocks: Blocks) -> tuple[Dou
     return weight, hoped
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
     """Fill _BEFORE and _AFTER: the mean probability of the blocks before and after, nearer blocks
     weighing more."""
@@ -178,7 +178,7 @@ def _decayed(p: Doubles, words: Doubles, y: Floats) -> None:
             weight = 0.7 * weight + length
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _in_groups(p: Doubles, words: Doubles, repeats: Repeats, y: Floats) -> None:
     """Fill the three columns from _GROUPS: the mean probability in a block's group of like items,
     cards and paths; -1 where it stands in none."""
@@ -193,7 +193,7 @@ def _in_groups(p: Doubles, words: Doubles, repeats: Repeats, y: Floats) -> None:
             y[b, _GROUPS + kind] = hoped[group[b]] / weight[group[b]] if group[b] >= 0 else -1.0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _like(p: Doubles, words: Doubles, keys: Keys) -> Doubles:
     """[B]: the mean probability of the blocks with an equal key."""
     order = np.argsort(keys)
@@ -212,7 +212,7 @@ def _like(p: Doubles, words: Doubles, keys: Keys) -> Doubles:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def best_threshold(p: Doubles, words: Doubles, low: float, high: float) -> tuple[float, float]:
     """Return (threshold, expected F1) of keeping the blocks with p >= threshold, which is cut to
     [low, high].

@@ -6,10 +6,9 @@ twice, as TeX and as what KaTeX or MathJax made of it; `blocks.scan` leaves one 
 
 from __future__ import annotations
 
-from numba import njit
-
 from curation.blocks import byte
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner
 from curation.blocks.text import (
     AT_STACK,
     BLOCKS,
@@ -41,7 +40,7 @@ _DISPLAY_STYLE = b"{\\displaystyle "
 _OTHER, _ROW, _BRACKETED, _SUP, _SUB, _SUB_SUP, _FRACTION = range(7)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def find(html: Bytes, i: int, n: int, word: bytes) -> int:
     """Return where the bytes `word` begin first in html[i:n], n where they do not."""
     last = n - len(word)
@@ -52,7 +51,7 @@ def find(html: Bytes, i: int, n: int, word: bytes) -> int:
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def read_formula(
     html: Bytes,
     start: int,
@@ -86,7 +85,7 @@ def read_formula(
     return min(end + len(_MATH_END), html.shape[0])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _tex_annotation(html: Bytes, i: int, n: int) -> tuple[int, int]:
     """Return where the text of the first TeX annotation begins and ends, (n, n) without one."""
     while True:
@@ -106,7 +105,7 @@ def _tex_annotation(html: Bytes, i: int, n: int) -> tuple[int, int]:
             return i, last
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def read_tex(
     html: Bytes,
     i: int,
@@ -141,7 +140,7 @@ def read_tex(
     state[FORMULA_END] = state[OUT]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_signs(
     html: Bytes,
     i: int,
@@ -185,7 +184,7 @@ def _read_signs(
             depth += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _part(parent: int, number: int, sort: int, blocks: Blocks, state: Int64s) -> int:
     """Write what stands before child `number` (from 1) of a parent; return the child's sort."""
     if parent < _SUP or (number == 1 and parent != _FRACTION):
@@ -203,7 +202,7 @@ def _part(parent: int, number: int, sort: int, blocks: Blocks, state: Int64s) ->
     return sort
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _sort(html: Bytes, i: int, n: int) -> int:
     """Return the sort of the MathML element whose name starts at i."""
     j = i
@@ -220,7 +219,7 @@ def _sort(html: Bytes, i: int, n: int) -> int:
     return _FRACTION if equals(html, i, j, b"mfrac") else _OTHER
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def raise_exponent(html: Bytes, i: int, blocks: Blocks, state: Int64s) -> None:
     """Before the content of a `<sup>`, which starts at i: write "^" where it is a number, with a
     sign or without, after a digit; a space where it is the upper part of a fraction.

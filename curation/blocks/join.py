@@ -10,12 +10,12 @@ Shape letters: N elements, B blocks.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import byte
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
 from curation.blocks.attributes import MOST_SPAN, ROW_SPAN_AT, SPAN_AT
+from curation.blocks.jit import inner, kernel
 from curation.blocks.text import Blocks, Bools, Bytes, Int32s, Nodes
 from curation.blocks.tree import Tree
 
@@ -31,7 +31,7 @@ _MOST_COLUMNS = 64
 _MOST_SECTIONS = 1000  # of tables whose cells span rows; in others they are taken for one row's
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> int:
     """The block that is the page's headline, -1 where none is found.
 
@@ -60,7 +60,7 @@ def headline(kept: Bools, nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary
     return title
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def is_comment(tree: Tree, blocks: Blocks) -> Bools:
     """bool[B]: blocks inside an element that is named for comments and that read like text, not
     like its buttons."""
@@ -73,7 +73,7 @@ def is_comment(tree: Tree, blocks: Blocks) -> Bools:
     return out
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
     """[N]: the nearest element at or above each one whose tag is among `wanted`; an element of tag
     `ends` hides those above it."""
@@ -88,7 +88,7 @@ def _nearest(nodes: Nodes, wanted: tuple[int, int, int], ends: int) -> Int32s:
     return out
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _cell_columns(nodes: Nodes) -> Int32s:
     """[N]: the column of each cell in its table, from 0 to `_MOST_COLUMNS` - 1; what spans columns
     or rows takes its place in all of them."""
@@ -122,7 +122,7 @@ def _cell_columns(nodes: Nodes) -> Int32s:
     return column
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_data(kept: Bools, blocks: Blocks, rows: Int32s, cells: Int32s, tables: Int32s) -> Bools:
     """bool[N]: tables of which two rows or more have two kept cells or more; others may only lay
     out the page."""
@@ -141,7 +141,7 @@ def _is_data(kept: Bools, blocks: Blocks, rows: Int32s, cells: Int32s, tables: I
     return number >= 2
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     """uint8[any]: the text of the blocks where kept bool[B], UTF-8.
 
@@ -186,7 +186,7 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
     return out[:size]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _gap(
     out: Bytes, size: int, item: int, row: int, last_item: int, last_row: int, same: bool
 ) -> int:
@@ -201,7 +201,7 @@ def _gap(
     return size + 2
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _skip_cells(out: Bytes, size: int, number: int, begins: bool) -> int:
     """Write the bars behind empty cells, " | " each; the first one that begins a row without the
     space before it."""

@@ -12,9 +12,9 @@ Shape letters: B blocks, F features, K kinds.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks.forest import Forest
+from curation.blocks.jit import kernel
 from curation.blocks.text import Floats
 
 KINDS = ("article", "collection", "documentation", "forum", "listing", "product", "service")
@@ -26,7 +26,7 @@ def kind_names() -> list[str]:
     return [f"kind.{name}" for name in KINDS]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def page_means(x: Floats) -> Floats:
     """float32[2 F]: the means of x float32[B, F] over the blocks; then those in which a block
     weighs as the square root of its length (the first column)."""
@@ -46,7 +46,7 @@ def page_means(x: Floats) -> Floats:
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def kind_probabilities(forest: Forest, means: Floats) -> Floats:
     """float32[K]: the probability of each of `KINDS`, from `page_means`; trees of all kinds take
     turns."""

@@ -16,11 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner, kernel
 from curation.blocks.text import Blocks, Floats, Int32s, Keys, Nodes
 from curation.blocks.tree import Tree
 
@@ -78,7 +78,7 @@ def names() -> list[str]:
     ]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def numbered(keys: Keys) -> tuple[Int32s, int]:
     """(int32[n], how many): equal keys (uint64[n]) get equal numbers, in order of appearance.
 
@@ -106,7 +106,7 @@ def numbered(keys: Keys) -> tuple[Int32s, int]:
     return numbers, count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def repeats(
     nodes: Nodes, blocks: Blocks, tree: Tree, vocabulary: v.Vocabulary, x: Floats, at: int
 ) -> Repeats:
@@ -140,7 +140,7 @@ def repeats(
     return Repeats(group, np.array([siblings_count, siblings_count, path_count]))
 
 
-@njit(cache=True, nogil=True, _nrt=False)  # references uncounted, as in `blocks.scan`
+@inner(_nrt=False)  # references uncounted, as in `blocks.scan`
 def _text_keys(blocks: Blocks, b: int) -> tuple[np.uint64, np.uint64, int]:
     """(hash of a block's text, hash of it with each number as 0, signs of currencies in it)."""
     text, end = blocks.text, np.int64(blocks.end[b])
@@ -163,7 +163,7 @@ def _text_keys(blocks: Blocks, b: int) -> tuple[np.uint64, np.uint64, int]:
     return key, alike, signs
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _log_sizes(keys: Keys, x: Floats, column: int) -> None:
     numbers, count = numbered(keys)
     sizes = np.zeros(count)
@@ -173,7 +173,7 @@ def _log_sizes(keys: Keys, x: Floats, column: int) -> None:
         x[b, column] = np.log2(sizes[numbers[b]])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _like_paths(paths: Int32s, count: int, blocks: Blocks, x: Floats, at: int) -> None:
     """Sums over the blocks whose elements have the same tags and classes up to the root."""
     number, chars, links = np.zeros(count), np.zeros(count), np.zeros(count)
@@ -190,7 +190,7 @@ def _like_paths(paths: Int32s, count: int, blocks: Blocks, x: Floats, at: int) -
         x[b, at + 3] = chars[path] / number[path]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _siblings(
     nodes: Nodes, blocks: Blocks, tree: Tree, prices: npt.NDArray[np.float64]
 ) -> _Siblings:
@@ -221,7 +221,7 @@ def _siblings(
     return _Siblings(of, place, sums[0], sums[1], sums[2], sums[3], sums[4], sums[5])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _items(nodes: Nodes, siblings: _Siblings) -> Int32s:
     """int32[3, N]: the nearest item, the nearest card and the outermost item at or above each
     element, 0 where there is none."""
@@ -237,7 +237,7 @@ def _items(nodes: Nodes, siblings: _Siblings) -> Int32s:
     return items
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _item_columns(
     nodes: Nodes,
     blocks: Blocks,
@@ -273,7 +273,7 @@ def _item_columns(
             row[11] = siblings.prices[group] / number
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _page_columns(
     siblings: _Siblings, tree: Tree, prices: npt.NDArray[np.float64], x: Floats, at: int
 ) -> None:

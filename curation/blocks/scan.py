@@ -12,13 +12,13 @@ Shape letters: N elements (0 is a root above all), B blocks, T bytes of text.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import attributes as a
 from curation.blocks import byte
 from curation.blocks import elements as e
 from curation.blocks import vocabulary as v
 from curation.blocks.formulas import read_formula, read_tex
+from curation.blocks.jit import inner, kernel
 from curation.blocks.text import (
     AT_STACK,
     BLOCKS,
@@ -100,7 +100,7 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     return nodes, blocks
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan(
     html: Bytes, words: v.Vocabulary, max_blocks: int, shows_hidden: bool
 ) -> tuple[Nodes, Blocks, int]:
@@ -152,7 +152,7 @@ def _scan(
 
 # Without Numba's run time (_nrt=False) arrays cannot be made and references are not counted.
 # Counting them took two thirds of the time.
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _walk(
     html: Bytes,
     words: v.Vocabulary,
@@ -179,7 +179,7 @@ def _walk(
             i = _start_tag(html, i, words, nodes, blocks, stack, state, tally)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _after_comment(html: Bytes, i: int) -> int:
     n = html.shape[0]
     if i + 3 < n and html[i + 2] == byte.HYPHEN and html[i + 3] == byte.HYPHEN:
@@ -196,7 +196,7 @@ def _after_comment(html: Bytes, i: int) -> int:
     return i + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
     """Return (position after the name, hash of the name) of the name that starts at i."""
     h = _OFFSET
@@ -206,7 +206,7 @@ def _tag_name(html: Bytes, i: int) -> tuple[int, np.uint64]:
     return i, h
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _end_tag(
     html: Bytes,
     i: int,
@@ -245,7 +245,7 @@ def _end_tag(
     return j + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _leave_modes(open_elements: int, state: Int64s) -> None:
     state[TOP_MODE] = 0
     for mode in range(IN_SKIPPED, IN_HEADING + 1):
@@ -254,7 +254,7 @@ def _leave_modes(open_elements: int, state: Int64s) -> None:
         state[TOP_MODE] = max(state[TOP_MODE], state[mode])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _start_tag(
     html: Bytes,
     i: int,
@@ -315,7 +315,7 @@ def _start_tag(
     return e.count_open(html, j, tag, state)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _after_raw(html: Bytes, i: int, name: int, name_end: int) -> int:
     """Return the position behind the end tag of a raw text element whose start tag, with its name
     from `name` to `name_end`, ended before i."""

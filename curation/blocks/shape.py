@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner, kernel
 from curation.blocks.vocabulary import FNV_OFFSET, FNV_PRIME
 
 Bytes = npt.NDArray[np.uint8]
@@ -96,7 +96,7 @@ def shape_and_tags(html: bytes) -> tuple[Shape, Tags]:
 _TAGS, _NODES, _ROOT, _NAMES, _DEPTH, _OPEN, _SQUARES = range(7)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _counts(
     html: Bytes, tags: npt.NDArray[np.intp], ends: npt.NDArray[np.int64], errors: int
 ) -> npt.NDArray[np.int64]:
@@ -148,7 +148,7 @@ def _counts(
     return counts
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _climb(
     field: int, step: int, levels: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
 ) -> None:
@@ -158,7 +158,7 @@ def _climb(
     counts[field] = max(counts[field], levels[field, 0] - levels[field, 1])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _name_number(html: Bytes, at: int) -> int:
     """Return the first three letters of the name that starts here as a number, 0 for no name."""
     number = 0
@@ -171,7 +171,7 @@ def _name_number(html: Bytes, at: int) -> int:
     return number
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_in(number: int, numbers: npt.NDArray[np.int64]) -> bool:
     for other in numbers:  # noqa: SIM110 - Numba is faster with a loop
         if number == other:
@@ -179,7 +179,7 @@ def _is_in(number: int, numbers: npt.NDArray[np.int64]) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _attributes(
     html: Bytes, j: int, names: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64]
 ) -> tuple[int, int]:
@@ -207,7 +207,7 @@ def _attributes(
             j = _after_value(html, j)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _after_value(html: Bytes, j: int) -> int:
     """Return the position behind an attribute's value, where it has one; j is behind its name."""
     n = html.shape[0]
@@ -229,12 +229,12 @@ def _after_value(html: Bytes, j: int) -> int:
     return j
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_space(c: int) -> bool:
     return c == byte.SPACE or (byte.TAB <= c <= byte.CARRIAGE_RETURN and c != byte.VERTICAL_TAB)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _enter(h: np.uint64, names: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64]) -> None:
     """Count a name's hash where it is new and not more than `MAX_NAMES` are there."""
     if counts[_NAMES] > MAX_NAMES:

@@ -13,9 +13,9 @@ from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner, kernel
 from curation.blocks.shape import Bytes, Tags
 
 Int64s = npt.NDArray[np.int64]
@@ -81,7 +81,7 @@ def rights_tags(tags: Tags, meta_names: Flags) -> Int64s:
     return _rights_tags(html, tags.starts, tags.ends, meta_names)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rights_tags(
     html: Bytes, starts: npt.NDArray[np.intp], ends: Int64s, meta_names: Flags
 ) -> Int64s:
@@ -128,7 +128,7 @@ def _rights_tags(
     return rows[:count]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _kind(html: Bytes, name: np.uint64, i: int, end: int, meta_names: Flags) -> int:
     """Return the kind of a start tag in html[i:end], -1 for none."""
     if name == _META:
@@ -141,7 +141,7 @@ def _kind(html: Bytes, name: np.uint64, i: int, end: int, meta_names: Flags) -> 
     return -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _has_name(html: Bytes, i: int, end: int, meta_names: Flags) -> bool:
     """Return whether the value of an attribute whose name ends in "name" or "property" begins with
     one of the pairs of letters."""
@@ -162,13 +162,13 @@ def _has_name(html: Bytes, i: int, end: int, meta_names: Flags) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _enter(name: np.uint64, state: Int64s) -> None:
     state[_TEMPLATES] += name == _TEMPLATE
     state[_ASIDES] += _is_in(name, _ASIDE)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _leave(name: np.uint64, state: Int64s) -> None:
     if name == _TEMPLATE:
         state[_TEMPLATES] = max(state[_TEMPLATES] - 1, 0)
@@ -176,7 +176,7 @@ def _leave(name: np.uint64, state: Int64s) -> None:
         state[_ASIDES] = max(state[_ASIDES] - 1, 0)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _name(html: Bytes, at: int) -> np.uint64:
     """Return the first eight signs of the name that starts here, letters small."""
     number, shift = np.uint64(0), 56
@@ -191,7 +191,7 @@ def _name(html: Bytes, at: int) -> np.uint64:
     return number
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_in(number: np.uint64, numbers: npt.NDArray[np.uint64]) -> bool:
     for other in numbers:  # noqa: SIM110 - Numba is faster with a loop
         if number == other:
@@ -199,7 +199,7 @@ def _is_in(number: np.uint64, numbers: npt.NDArray[np.uint64]) -> bool:
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _after_comment(html: Bytes, i: int) -> int:
     """Return the position behind the comment, or the like, that begins at i."""
     n = html.shape[0]
@@ -217,7 +217,7 @@ def _after_comment(html: Bytes, i: int) -> int:
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _tag_end(html: Bytes, j: int) -> int:
     """Return the position behind the start tag whose name is at j; a quote hides signs behind an
     equals sign only."""
@@ -238,7 +238,7 @@ def _tag_end(html: Bytes, j: int) -> int:
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _raw_end(html: Bytes, starts: npt.NDArray[np.intp], k: int, after: int, name: np.uint64) -> int:
     """Return where the end tag of a raw text element begins, whose start tag ends at `after`."""
     n = html.shape[0]
@@ -249,7 +249,7 @@ def _raw_end(html: Bytes, starts: npt.NDArray[np.intp], k: int, after: int, name
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _holds(html: Bytes, i: int, end: int, word: bytes, steps: Bytes) -> bool:
     """Return whether html[i:end] holds a word in small or capital letters; `steps` is how far it
     may begin behind a sign that stands where it would end."""

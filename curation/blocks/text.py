@@ -14,10 +14,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner
 
 Bytes = npt.NDArray[np.uint8]
 Int32s = npt.NDArray[np.int32]
@@ -73,7 +73,7 @@ class Blocks(NamedTuple):
     text: Bytes  # [T], UTF-8
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def look_up(keys: Keys, values: Int64s, key: np.uint64) -> int:
     """Return the value of a hash in one of the vocabulary's tables, 0 where it is not there."""
     mask = keys.shape[0] - 1
@@ -85,7 +85,7 @@ def look_up(keys: Keys, values: Int64s, key: np.uint64) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
     """Return whether data[start:end] is the bytes `word`."""
     if end - start != len(word):
@@ -96,13 +96,13 @@ def equals(data: Bytes, start: int, end: int, word: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def starts(data: Bytes, i: int, n: int, word: bytes) -> bool:
     """Return whether data[i:n] starts with the bytes `word`."""
     return equals(data, i, min(i + len(word), n), word)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def read_text(
     html: Bytes,
     i: int,
@@ -128,7 +128,7 @@ def read_text(
     return _read_characters(html, i, n, words.sorts, blocks, state, tally)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_characters(
     html: Bytes, i: int, n: int, sorts: Bytes, blocks: Blocks, state: Int64s, tally: Int64s
 ) -> int:
@@ -178,7 +178,7 @@ def _read_characters(
     return i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _first_visible(html: Bytes, i: int, n: int, blocks: Blocks, state: Int64s) -> int:
     """Return where the first character stands that is no white space; inside `<pre>` in an open
     block, i itself.
@@ -203,7 +203,7 @@ def _first_visible(html: Bytes, i: int, n: int, blocks: Blocks, state: Int64s) -
     return i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def put(c: int, blocks: Blocks, state: Int64s) -> None:
     """Append a visible ASCII character to the open block."""
     counts = blocks.counts[state[BLOCKS] - 1]
@@ -218,13 +218,13 @@ def put(c: int, blocks: Blocks, state: Int64s) -> None:
     blocks.end[state[BLOCKS] - 1] = state[OUT]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def end_block(state: Int64s) -> None:
     """The next text begins a block."""
     state[IN_BLOCK] = state[INDENT] = 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def note_container(flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s) -> None:
     """Enter in the second half of `stack` where the innermost element open that is a container of
     blocks stands: not inline, and no line or cell of `<pre>`."""
@@ -235,14 +235,14 @@ def note_container(flags: Int64s, tags: Int32s, stack: Int32s, state: Int64s) ->
     stack[half + at] = at if is_container else stack[half + at - 1]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def set_mode(state: Int64s, mode: int, level: int) -> None:
     """What follows is in a mode until fewer than `level` elements are open."""
     state[mode] = level
     state[TOP_MODE] = max(state[TOP_MODE], level)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def begin_line(blocks: Blocks, state: Int64s) -> None:
     """Inside `<pre>`: what follows begins a line."""
     state[INDENT] = 0
@@ -251,14 +251,14 @@ def begin_line(blocks: Blocks, state: Int64s) -> None:
         state[OUT] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def set_apart(state: Int64s) -> None:
     """What follows does not touch the word before."""
     if not state[IN_PRE]:
         state[SPACE] = 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> None:
     chars = tally[_PLAIN] + tally[_CAPITAL] + tally[_DIGIT] + tally[_PUNCTUATION] + 3 * tally[_WIDE]
     counts[CHARS] += chars + spaces
@@ -274,7 +274,7 @@ def _enter_tally(tally: Int64s, spaces: int, counts: Floats, state: Int64s) -> N
         counts[BOLD_CHARS] += chars - 2 * tally[_WIDE]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
     """Count commas, ends of sentences and separating marks, those of Chinese, Japanese and Arabic
     too."""
@@ -298,7 +298,7 @@ def _punctuate(html: Bytes, i: int, c: int, tally: Int64s) -> None:
         tally[_A_MARK] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state: Int64s) -> None:
     """Begin a block in the innermost element that is not inline; the lines and cells inside
     `<pre>` belong to the `<pre>`."""
@@ -314,7 +314,7 @@ def open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state
     state[INDENT] = 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def character(html: Bytes, i: int) -> tuple[np.uint8, int]:
     """Return (byte, position after it): entities decoded, no-break spaces as spaces, marks of zero
     width and soft hyphens as 0."""

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import text as t
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner
 from curation.blocks.text import Blocks, Doubles, Keys, Nodes
 
 _PRIME = np.uint64(v.FNV_PRIME)
@@ -42,7 +42,7 @@ class Tree(NamedTuple):
     class_key: npt.NDArray[np.uint64]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def tree_sums(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> Tree:
     """The Tree of what `blocks.scan` returned."""
     n, count = nodes.parent.shape[0], blocks.start.shape[0]
@@ -103,7 +103,7 @@ def tree_sums(nodes: Nodes, blocks: Blocks, vocabulary: v.Vocabulary) -> Tree:
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _best_node(
     nodes: Nodes, scores: Doubles, links: Doubles, chars: Doubles
 ) -> tuple[int, float, float]:
@@ -123,7 +123,7 @@ def _best_node(
     return top, best, second
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _lowest(nodes: Nodes, weights: Doubles, share: float) -> int:
     """The deepest element with at least this share of the whole weight, 0 where there is none."""
     deepest = 0
@@ -138,7 +138,7 @@ def _lowest(nodes: Nodes, weights: Doubles, share: float) -> int:
     return deepest
 
 
-@njit(cache=True, nogil=True)
+@inner
 def path_keys(nodes: Nodes, blocks: Blocks) -> Keys:
     """[B], equal for blocks whose containers have equal paths of tags."""
     keys = np.zeros(nodes.parent.shape[0], np.uint64)

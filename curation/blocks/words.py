@@ -6,10 +6,10 @@ Linear in bytes. The trap: every character beyond ASCII counts as a letter of a 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import byte
 from curation.blocks import vocabulary as v
+from curation.blocks.jit import inner
 from curation.blocks.text import (
     CAPITAL_WORDS,
     FIRST,
@@ -29,7 +29,7 @@ _TITLE_SLOTS = 256
 _TITLE_WORDS = 100
 
 
-@njit(cache=True, nogil=True)
+@inner
 def count_words(title: Bytes, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
     """Fill the columns of words for the first `n_blocks` blocks;
 
@@ -38,7 +38,7 @@ def count_words(title: Bytes, blocks: Blocks, n_blocks: int, words: v.Vocabulary
     _count_words(_title_table(title, words.letters), blocks, n_blocks, words)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _count_words(titled: Keys, blocks: Blocks, n_blocks: int, words: v.Vocabulary) -> None:
     keys, values, letters, text = words.word_keys, words.word_values, words.letters, blocks.text
     all_counts = blocks.counts
@@ -73,7 +73,7 @@ def _count_words(titled: Keys, blocks: Blocks, n_blocks: int, words: v.Vocabular
         all_counts[block, FIRST] = _first_sort(text[blocks.start[block]])
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_among(titled: Keys, h: np.uint64) -> int:
     at = np.int64(h) & (_TITLE_SLOTS - 1)
     while titled[at] != 0:
@@ -83,7 +83,7 @@ def _is_among(titled: Keys, h: np.uint64) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _title_table(title: Bytes, letters: Bytes) -> Keys:
     """Return an open-addressing set of the hashes of the title's first hundred words."""
     table = np.zeros(_TITLE_SLOTS, np.uint64)
@@ -107,7 +107,7 @@ def _title_table(title: Bytes, letters: Bytes) -> Keys:
     return table
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _last_mark(text: Bytes, start: int, end: int) -> int:
     """Return how a block ends: 1 full stop or the like, 2 colon, 3 wide full stop or ellipsis, else
     0."""
@@ -123,7 +123,7 @@ def _last_mark(text: Bytes, start: int, end: int) -> int:
     return 3 if c == byte.CJK_STOP_END or c == byte.ELLIPSIS_END else 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _first_sort(c: int) -> int:
     """Return how a block begins: 1 capital, 2 small letter, 3 digit, 4 beyond ASCII, else 0."""
     if byte.CAPITAL_A <= c <= byte.CAPITAL_Z:

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.buffers import Bytes
 from curation.kernels.characters import HOST, LETTER, LOWER, NUMBER, kind_of, next_point
 
@@ -22,7 +22,7 @@ _DOT, _COLON, _AT, _SLASH = ord("."), ord(":"), ord("@"), ord("/")
 _QUESTION, _HASH, _UNDERSCORE, _DASH, _PLUS = ord("?"), ord("#"), ord("_"), ord("-"), ord("+")
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def is_address(data: Bytes, a: int, b: int, kinds: npt.NDArray[np.int32]) -> bool:
     """Return whether data[a:b], which holds no white space, is an address."""
     start = _after_scheme(data, a, b, kinds)
@@ -39,7 +39,7 @@ def is_address(data: Bytes, a: int, b: int, kinds: npt.NDArray[np.int32]) -> boo
     return False
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _after_scheme(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Where the text after "scheme://" begins; a where there is no scheme."""
     i = a
@@ -54,7 +54,7 @@ def _after_scheme(data, a, b, kinds):  # type: ignore[no-untyped-def]
     return a
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _host_and_rest(data, i, b, kinds):  # type: ignore[no-untyped-def]
     """Is data[i:b] a host with what may follow?"""
     dots = label = 0

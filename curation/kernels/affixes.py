@@ -8,8 +8,8 @@ behind a lower-case letter, a digit, a mark or two capitals, but not behind one 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.characters import (
     AFFIX,
     BEFORE_DOT,
@@ -32,7 +32,7 @@ _UNITS = (
 _UNIT_KEYS = tuple(int.from_bytes(unit.encode(), "big") for unit in _UNITS.split())
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def front_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Return the bytes of what comes off at the front of data[a:b]; 0 where nothing does."""
     c, following = next_point(data, a, b)
@@ -54,7 +54,7 @@ def front_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def back_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Return the bytes of what comes off at the end of data[a:b]; 0 where nothing does."""
     if a >= b:
@@ -86,7 +86,7 @@ def back_bytes(data, a, b, kinds):  # type: ignore[no-untyped-def]
     return 0 if own & NUMBER else _unit_bytes(data, a, b)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _unit_bytes(data, a, b):  # type: ignore[no-untyped-def]
     """Bytes of a unit at the end of data[a:b], behind a digit."""
     i = b

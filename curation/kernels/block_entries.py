@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes
 from curation.kernels.hosts import NOT_ASCII, host_in, name_hash, trimmed, url_hash
 
@@ -21,7 +21,7 @@ UInt64s = npt.NDArray[np.uint64]
 Int64s = npt.NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def entry_hashes(data, bare_urls):  # type: ignore[no-untyped-def]
     """Return hashes of the domains and of the addresses in lines, the starts and ends of entries
     whose host is not ASCII, and how many lines hold an entry, and how many of these none that is
@@ -47,7 +47,7 @@ def entry_hashes(data, bare_urls):  # type: ignore[no-untyped-def]
     return domains[: n[0]], urls[: n[1]], others[: n[2]], n[3], n[4]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _comment(data: Bytes, i: int, stop: int) -> int:
     """Where the comment of a line begins, or its end."""
     for k in range(i, stop):
@@ -56,7 +56,7 @@ def _comment(data: Bytes, i: int, stop: int) -> int:
     return stop
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _line(data, begin, end, bare_urls, domains, urls, others, n):  # type: ignore[no-untyped-def]
     """Add the entry in data[begin:end], or the names of a line of a hosts file."""
     k = begin
@@ -80,7 +80,7 @@ def _line(data, begin, end, bare_urls, domains, urls, others, n):  # type: ignor
         k = end_of_word
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _add(data, begin, end, bare_urls, domains, urls, others, n):  # type: ignore[no-untyped-def]
     scheme = False
     for k in range(begin, end - 1):
@@ -103,7 +103,7 @@ def _add(data, begin, end, bare_urls, domains, urls, others, n):  # type: ignore
         n[0] += 1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_name(data: Bytes, first: int, last: int) -> bool:
     """Whether a host has two labels or more, or is IPv6, and is not 0.0.0.0."""
     zeros = True

@@ -7,8 +7,8 @@ one load of it.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int
 from curation.kernels.words import mix64
 
@@ -27,7 +27,7 @@ _C2 = np.uint64(0xC2C2C2C2C2C2C2C2)
 _E2 = np.uint64(0xE2E2E2E2E2E2E2E2)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def block(data: Bytes, i: Int, end: Int) -> np.uint64:
     """Return data[i:i + 8] as a number, the first byte lowest; bytes from `end` on are 0."""
     at = np.uint64(i)
@@ -41,7 +41,7 @@ def block(data: Bytes, i: Int, end: Int) -> np.uint64:
     return x
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def letters_ahead(x: np.uint64) -> Int:
     """Return with how many letters of ASCII the block begins, 0 to 8."""
     low = (x | _CASE) & _LOW
@@ -54,26 +54,26 @@ def letters_ahead(x: np.uint64) -> Int:
     return np.int64((((lowest - np.uint64(1)) & _ONES) * _ONES) >> np.uint64(56)) - 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def first_bytes(x: np.uint64, count: Int) -> np.uint64:
     """Return the block with all but its first `count` bytes 0; count < 8."""
     return x & ~(_ALL << np.uint64(8 * count))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def step(h: np.uint64, x: np.uint64) -> np.uint64:
     """Return the hash `h` with one block more."""
     h = (h ^ x) * _FACTOR
     return h ^ (h >> np.uint64(32))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def finished(h: np.uint64, size: Int) -> np.uint64:
     """Return the hash of `size` bytes whose blocks were stepped through."""
     return mix64(h ^ np.uint64(size))
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@kernel(_nrt=False, forceinline=True)
 def hash_bytes(data: Bytes, a: Int, b: Int) -> np.uint64:
     """Return a hash of data[a:b], 64 bits: each full block, then a last one, empty or not."""
     h = SEED
@@ -84,7 +84,7 @@ def hash_bytes(data: Bytes, a: Int, b: Int) -> np.uint64:
     return finished(step(h, block(data, i, b)), b - a)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def code_points(data: Bytes, a: Int, b: Int) -> int:
     """Return how many code points data[a:b] has."""
     count = 0
@@ -93,7 +93,7 @@ def code_points(data: Bytes, a: Int, b: Int) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def find_newline(data: Bytes, i: Int, end: Int) -> int:
     """Return where the next line feed of data[i:end] is; `end` where there is none."""
     while i + 8 <= end:
@@ -106,7 +106,7 @@ def find_newline(data: Bytes, i: Int, end: Int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def find_line_end(data: Bytes, i: Int, end: Int) -> int:
     """Return where in data[i:end] the next byte is that may end a line for `str.splitlines`: a
     control character, or the first byte of U+0085, U+2028 or U+2029; `end` where there is none."""
@@ -122,7 +122,7 @@ def find_line_end(data: Bytes, i: Int, end: Int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def count_newlines(data: Bytes, a: Int, b: Int) -> int:
     """Return how many line feeds data[a:b] has."""
     count = 0

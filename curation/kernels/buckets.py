@@ -16,8 +16,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import readonly
 from curation.kernels.growing import with_room
 from curation.kernels.minhash import PIECES
@@ -75,7 +75,7 @@ def placed(roles: npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
     return ((roles & CROSSED) == 0) | ((roles & REFERENCE) != 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _walk(a, b, documents):  # type: ignore[no-untyped-def]
     left = np.zeros(documents, np.bool_)
     for i in range(len(a)):
@@ -84,17 +84,17 @@ def _walk(a, b, documents):  # type: ignore[no-untyped-def]
     return left
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _placed(role):  # type: ignore[no-untyped-def]
     return (role & CROSSED) == 0 or (role & REFERENCE) != 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _seeks(role):  # type: ignore[no-untyped-def]
     return (role & OLD) == 0 and ((role & CROSSED) == 0 or (role & REFERENCE) == 0)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untyped-def]
     n = len(keys)
     a, b, size = np.empty(1024, np.int64), np.empty(1024, np.int64), np.int64(0)
@@ -124,7 +124,7 @@ def _pairs(keys, docs, sketches, roles, before, head):  # type: ignore[no-untype
     return a[:size].copy(), b[:size].copy()
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _by_priority(docs, roles, came, head, ahead, a, b, size):  # type: ignore[no-untyped-def]
     """Pairs with the first and those just before; fills `ahead`: how many with a place are before
     each row."""
@@ -148,7 +148,7 @@ def _by_priority(docs, roles, came, head, ahead, a, b, size):  # type: ignore[no
     return size
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _by_sketch(docs, sketches, roles, ahead, turn, a, b, size):  # type: ignore[no-untyped-def]
     """Pairs within what the sketch cuts the bucket into, from four sides; neighbours in the order
     of one of them."""
@@ -169,7 +169,7 @@ def _by_sketch(docs, sketches, roles, ahead, turn, a, b, size):  # type: ignore[
     return size
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _firsts(docs, roles, ahead, turned, order, shift, a, b, size):  # type: ignore[no-untyped-def]
     """Each document with the first of those whose sketch begins alike, unless that is the first of
     the bucket."""
@@ -191,7 +191,7 @@ def _firsts(docs, roles, ahead, turned, order, shift, a, b, size):  # type: igno
     return size
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _neighbours(docs, roles, ahead, order, a, b, size):  # type: ignore[no-untyped-def]
     """Each document with the nearest before and after it in `order` among those of higher priority.
 
@@ -215,7 +215,7 @@ def _neighbours(docs, roles, ahead, order, a, b, size):  # type: ignore[no-untyp
     return size
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _end(to, at):  # type: ignore[no-untyped-def]
     while to[at] != at:
         to[at] = to[to[at]]

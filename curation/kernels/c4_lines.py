@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.blocks8 import code_points, find_line_end
 from curation.kernels.buffers import Bytes, readonly
 from curation.kernels.characters import NUMERAL, SPACE, kind_of, next_point, point_before, stripped
@@ -76,7 +76,7 @@ def _first_and_second() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
 _FIRST, _SECOND = _first_and_second()
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def scan_lines(
     data: Bytes,
     a: int,
@@ -96,7 +96,8 @@ def scan_lines(
     edited uint8[b - a] is scratch.
     """
     counts[:] = 0
-    n = cited = chars = 0
+    n = chars = 0
+    cited = np.int64(0)
     i = a
     while i < b:
         end, following, newline = _line(data, i, b)
@@ -124,7 +125,7 @@ def scan_lines(
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _line(data, i, b):  # type: ignore[no-untyped-def]
     """(where the line ends that starts at i, where the next starts, whether a line feed ends
     it)."""
@@ -145,27 +146,27 @@ def _line(data, i, b):  # type: ignore[no-untyped-def]
         i += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_point(data, i, stop, last):  # type: ignore[no-untyped-def]
     """Is data[i:] the UTF-8 of U+2000 + last - 0x80: a bullet or an ellipsis?"""
     return i + 3 <= stop and data[i] == 0xE2 and data[i + 1] == 0x80 and data[i + 2] == last
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _ends_in_dots(data, start, stop):  # type: ignore[no-untyped-def]
     if stop - start < 3:
         return False
     return data[stop - 1] == _DOT and data[stop - 2] == _DOT and data[stop - 3] == _DOT
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _ends_in_ellipsis(data, start, stop):  # type: ignore[no-untyped-def]
     return _ends_in_dots(data, start, stop) or (
         stop - start >= 3 and _is_point(data, stop - 3, stop, 0xA6)
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _bits(data, start, stop, a, char, kinds, citations, cited, edited):  # type: ignore[no-untyped-def]
     """(bits of the line data[start:stop], citations so far)."""
     bits = _marks(data, start, stop)
@@ -184,14 +185,14 @@ def _bits(data, start, stop, a, char, kinds, citations, cited, edited):  # type:
     return bits, cited
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _ending(data, start, stop):  # type: ignore[no-untyped-def]
     if start == stop or _ends_in_dots(data, start, stop) or data[stop - 1] not in _TERMINAL:
         return OPEN
     return 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _marks(data, start, stop):  # type: ignore[no-untyped-def]
     """The bits of phrases and brackets in data[start:stop]."""
     bits = 0
@@ -201,7 +202,7 @@ def _marks(data, start, stop):  # type: ignore[no-untyped-def]
     return bits
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _may_hold_marks(data, i):  # type: ignore[no-untyped-def]
     """Does a bracket, or a pair with the letter behind it, begin in the block at data[i:]? Compiled
     to few instructions."""
@@ -221,7 +222,7 @@ def _may_hold_marks(data, i):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _marks_between(data, start, stop, first, last):  # type: ignore[no-untyped-def]
     """The bits of what has its pair in data[first:last], which is a part of data[start:stop]."""
     bits = 0
@@ -240,7 +241,7 @@ def _marks_between(data, start, stop, first, last):  # type: ignore[no-untyped-d
     return bits
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _phrases_around(data, start, stop, i, found):  # type: ignore[no-untyped-def]
     bits = 0
     for k in range(len(_BIT)):
@@ -256,7 +257,7 @@ def _phrases_around(data, start, stop, i, found):  # type: ignore[no-untyped-def
     return bits
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _find_citations(data, start, stop, a, char, kinds, citations, cited):  # type: ignore[no-untyped-def]
     """Add the citations in data[start:stop]; return how many there are now."""
     i = start
@@ -276,7 +277,7 @@ def _find_citations(data, start, stop, a, char, kinds, citations, cited):  # typ
     return cited
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _citation_end(data, i, stop, kinds):  # type: ignore[no-untyped-def]
     """Where the citation ends that starts at data[i]; i where none does."""
     for k in range(2):
@@ -298,7 +299,7 @@ def _citation_end(data, i, stop, kinds):  # type: ignore[no-untyped-def]
     return i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def edited_line(data, start, stop, a, citations, first, last, out):  # type: ignore[no-untyped-def]
     """Write data[start:stop] without its citations into out; return its bytes."""
     size = 0
@@ -312,7 +313,7 @@ def edited_line(data, start, stop, a, citations, first, last, out):  # type: ign
     return size
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _has_few_words(data, start, stop, kinds):  # type: ignore[no-untyped-def]
     words = 0
     inside = False
@@ -326,7 +327,7 @@ def _has_few_words(data, start, stop, kinds):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _has_long_word(data, start, stop, kinds):  # type: ignore[no-untyped-def]
     """Jumps from word to word: each step looks back from as far as a short word may reach."""
     while stop - start > LONG_WORD:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.buffers import Bytes
 from curation.kernels.c4_lines import (
     BITS,
@@ -33,14 +33,14 @@ from curation.kernels.english import IS_PUNCTUATION, IS_TERMINAL, split_words
 _SIZE, _LAST, _VISIBLE_SIZE, _VISIBLE_LAST = range(4)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def is_kept(bits: int, any_ending: bool) -> bool:
     """Return whether the rules keep a line with these bits."""
     removing = LONG | FEW | SCRIPT | POLICY
     return bits & (removing if any_ending else removing | OPEN) == 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def flags_of(bits: int, any_ending: bool) -> int:
     """Return which of LOREM and CURLY a line with these bits sets for its document."""
     if bits & (LONG | FEW) or (bits & OPEN and not any_ending):
@@ -48,7 +48,7 @@ def flags_of(bits: int, any_ending: bool) -> int:
     return bits & (LOREM if bits & SCRIPT else LOREM | CURLY)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def write_spans(
     data: Bytes,
     a: int,
@@ -95,7 +95,7 @@ def write_spans(
     return size
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _keep(state, spans, char, char_end):  # type: ignore[no-untyped-def]
     """Keep these code points: what lies between them and the last that were kept is a span."""
     if char > state[_LAST]:
@@ -105,7 +105,7 @@ def _keep(state, spans, char, char_end):  # type: ignore[no-untyped-def]
     state[_LAST] = char_end
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _keep_part(data, i, end, char, char_end, began, kinds, state, spans):  # type: ignore[no-untyped-def]
     """Keep data[i:end], of those code points, without white space at the text's start; return
     whether something visible was kept so far. The state remembers the last visible one."""
@@ -128,7 +128,7 @@ def _keep_part(data, i, end, char, char_end, began, kinds, state, spans):  # typ
     return began
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def count_sentences(
     data: Bytes,
     a: int,
@@ -154,8 +154,8 @@ def count_sentences(
         if lines[k, FROM] < lines[k, TO]:
             start, end = a + lines[k, START], a + lines[k, END]
             size = edited_line(data, start, end, a, citations, lines[k, FROM], lines[k, TO], edited)
-            count = split_words(edited, 0, size, kinds, table, maybe, edited_words)
-            found = _sentences(edited_words, 0, count)
+            count = split_words(edited, np.int64(0), size, kinds, table, maybe, edited_words)
+            found = _sentences(edited_words, np.int64(0), count)
         else:
             while word < n_words and words[word, 0] < lines[k, START]:
                 word += 1
@@ -167,7 +167,7 @@ def count_sentences(
         out[1] += found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _sentences(words, first, last):  # type: ignore[no-untyped-def]
     """The sentences of words first to last: each begins at the first word, or behind a mark that
     ends one, further marks aside."""

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly
 from curation.kernels.unicode import COMBINES, UNSEEN, cell_of, decode, unicode_table
 
@@ -116,7 +116,7 @@ def _any_of(flags: int) -> re.Pattern[str]:
     return re.compile("[" + "".join(f"\\U{run[0]:08x}-\\U{run[-1]:08x}" for run in runs) + "]+")
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _flagged(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     """Whether a text has a character that is unseen or may combine, bool[n]."""
     out = np.zeros(len(offsets) - 1, np.bool_)

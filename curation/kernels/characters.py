@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.buffers import Int, readonly
 from curation.kernels.unicode import ALONE as ALONE_CELL
 from curation.kernels.unicode import (
@@ -155,7 +155,7 @@ def _among(ranges: str) -> npt.NDArray[np.bool_]:
     return among
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def kind_of(c: Int, kinds: npt.NDArray[np.int32]) -> Int:
     """Return the bits of code point c as int64."""
     if c < POINTS:
@@ -163,7 +163,7 @@ def kind_of(c: Int, kinds: npt.NDArray[np.int32]) -> Int:
     return np.int64(_CHINESE if c <= _LAST_CHINESE else 0)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def next_point(data, i, end):  # type: ignore[no-untyped-def]
     """Return (code point, next index) at data[i], i < end."""
     # Unsigned: no test for negative indices.
@@ -171,7 +171,7 @@ def next_point(data, i, end):  # type: ignore[no-untyped-def]
     return (c, i + 1) if c < 0x80 else decode(data, i, end)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def point_before(data, start, i, end):  # type: ignore[no-untyped-def]
     """Return (code point before i, its index); (0, start) where there is none."""
     if i <= start:
@@ -182,7 +182,7 @@ def point_before(data, start, i, end):  # type: ignore[no-untyped-def]
     return decode(data, i, end)[0], i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def stripped(data, a, b, kinds):  # type: ignore[no-untyped-def]
     """Return (start, end) of data[a:b] without the white space at its ends; (b, b) where nothing
     else is there."""

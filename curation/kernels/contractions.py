@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.blocks8 import hash_bytes
 from curation.kernels.buffers import Int, readonly
 
@@ -83,7 +83,7 @@ def exceptions() -> Exceptions:
     return Exceptions(readonly(table.view(np.int64)), readonly(maybe))
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def pieces_of(h: np.uint64, table: npt.NDArray[np.int64], maybe: npt.NDArray[np.uint8]) -> Int:
     """Return the pieces of the word with that hash; 0 where the table has none."""
     if maybe[(h >> np.uint64(32)) & np.uint64(_MAYBE_SLOTS - 1)] == 0:

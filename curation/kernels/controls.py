@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import readonly
 
 _LANES = 64
@@ -27,7 +27,7 @@ def binary_bytes(data: bytes) -> int:
     return int(_count(readonly(np.frombuffer(data, np.uint8))))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(data: npt.NDArray[np.uint8]) -> int:
     count, whole = 0, len(data) - len(data) % _LANES
     for start in range(0, whole, _LANES):  # a loop of fixed length over bytes is vectorised
@@ -40,7 +40,7 @@ def _count(data: npt.NDArray[np.uint8]) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, inline="always")
+@inner(inline="always")
 def _is_binary(byte: np.uint8) -> bool:
     # Differences of bytes wrap around, so that one comparison tests both ends of a range.
     is_low = np.uint8(byte - np.uint8(1)) < 8

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from curation.blocks.jit import kernel
 from curation.kernels.buffers import readonly
 
 Floats = npt.NDArray[np.float64]
@@ -98,7 +99,7 @@ def powers(base: Floats, exponent: float) -> Floats:
     return _powers(readonly(np.ascontiguousarray(base, np.float64)), float(exponent))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sigmoid(logit):  # type: ignore[no-untyped-def]
     out = np.empty(len(logit), np.float64)
     for i in range(len(out)):
@@ -106,7 +107,7 @@ def _sigmoid(logit):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _odds(logit):  # type: ignore[no-untyped-def]
     out = np.empty(len(logit), np.float64)
     for i in range(len(out)):
@@ -114,7 +115,7 @@ def _odds(logit):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _powers(base, exponent):  # type: ignore[no-untyped-def]
     out = np.empty(len(base), np.float64)
     for i in range(len(out)):

@@ -23,8 +23,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels import bpe, vocabularies
 from curation.kernels.buffers import readonly, text_buffers
 
@@ -216,7 +216,7 @@ def _newer_table() -> npt.NDArray[np.bool_]:
     return readonly(table)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rows_with(offsets, data, table):  # type: ignore[no-untyped-def]
     """Which texts hold a character of three or four bytes that the table marks. Those that begin
     with 0xe0, 0xea and 0xf0 alone can be marked."""
@@ -232,7 +232,7 @@ def _rows_with(offsets, data, table):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _holds(data, start, end, table):  # type: ignore[no-untyped-def]
     """Whether data[start:end] holds a character that the table marks."""
     for at in range(start, end):

@@ -23,8 +23,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.addresses import is_address
 from curation.kernels.affixes import back_bytes, front_bytes
 from curation.kernels.blocks8 import (
@@ -79,14 +79,14 @@ def rules() -> Rules:
     return Rules(kinds_table(), *exceptions())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def room_for_words(size: int) -> npt.NDArray[np.int64]:
     """Return room for the words of a text of `size` bytes: int64[size + 1, 3], see `split_words`.
     Memory that stays unused is not touched."""
     return np.empty((size + 1, 3), np.int64)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(_nrt=False)
 def split_words(
     data: Bytes,
     start: int,
@@ -101,7 +101,7 @@ def split_words(
     words: a row for each: where it starts, bytes from `start`; its hash; its code points, shifted
     by 8, with its bits. The last rows are used as a stack.
     """
-    n = 0
+    n: Any = np.int64(0)  # a plain 0 has its own type: all below would be compiled twice
     i = start
     ends: Any = False
     while i < end:
@@ -134,7 +134,7 @@ def split_words(
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _letters(data, i, end):  # type: ignore[no-untyped-def]
     """(hash of the letters of ASCII that data[i:end] begins with, where they end)."""
     h = SEED
@@ -149,7 +149,7 @@ def _letters(data, i, end):  # type: ignore[no-untyped-def]
     return finished(step(h, first_bytes(x, count)), j + count - i), j + count
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _end_of_run(data, i, end, kinds):  # type: ignore[no-untyped-def]
     """(where the run without white space ends, where the text goes on)."""
     while i < end:
@@ -160,7 +160,7 @@ def _end_of_run(data, i, end, kinds):  # type: ignore[no-untyped-def]
     return end, end
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _exception(data, a, b, table, maybe):  # type: ignore[no-untyped-def]
     """The pieces of data[a:b] in the table of exceptions; 0 where it is not there."""
     if a >= b or b - a > LONGEST:
@@ -168,7 +168,7 @@ def _exception(data, a, b, table, maybe):  # type: ignore[no-untyped-def]
     return pieces_of(hash_bytes(data, a, b), table, maybe)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _add_letters(data, a, b, h, base, kinds, table, maybe, words, n):  # type: ignore[no-untyped-def]
     """Add data[a:b], letters of ASCII whose hash is h."""
     pieces = pieces_of(h, table, maybe)
@@ -180,7 +180,7 @@ def _add_letters(data, a, b, h, base, kinds, table, maybe, words, n):  # type: i
     return n + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _add_word(data, a, b, base, kinds, words, n):  # type: ignore[no-untyped-def]
     """Add data[a:b]: one word, or more where letters are words of their own."""
     while a < b:
@@ -208,7 +208,7 @@ def _add_word(data, a, b, base, kinds, words, n):  # type: ignore[no-untyped-def
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _add_pieces(data, a, pieces, base, kinds, words, n):  # type: ignore[no-untyped-def]
     while pieces:
         size = pieces & 0xFF
@@ -218,7 +218,7 @@ def _add_pieces(data, a, pieces, base, kinds, words, n):  # type: ignore[no-unty
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _split(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore[no-untyped-def]
     """Add the words of data[a:b], which holds no white space."""
     last = b
@@ -258,7 +258,7 @@ def _split(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore[no-
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _add_middle(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore[no-untyped-def]
     """Add data[a:b], of which nothing more comes off at its ends."""
     marked, dotted = False, False
@@ -288,7 +288,7 @@ def _add_middle(data, a, b, base, kinds, table, maybe, words, n):  # type: ignor
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _add_piece(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore[no-untyped-def]
     pieces = _exception(data, a, b, table, maybe)
     if pieces:
@@ -296,7 +296,7 @@ def _add_piece(data, a, b, base, kinds, table, maybe, words, n):  # type: ignore
     return _add_word(data, a, b, base, kinds, words, n)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _infix_end(data, i, following, b, c, kind, before, kinds):  # type: ignore[no-untyped-def]
     """Where the mark at i ends that splits a word there; i where none does. before: the kind of
     the character before i."""

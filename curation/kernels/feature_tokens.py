@@ -13,8 +13,8 @@ from collections.abc import Iterable
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
+from curation.blocks.jit import kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
 from curation.kernels.growing import with_room
 from curation.kernels.hashingtf import NUM_FEATURES, is_space, longest_text, murmur3, token_features
@@ -45,7 +45,7 @@ def feature_tokens(
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _feature_tokens(offsets, data, pages, cells, wanted):  # type: ignore[no-untyped-def]
     """Copies of the wanted tokens: ends int64[n + 1] and bytes."""
     capacity = lowered_capacity(longest_text(offsets))

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int
 from curation.kernels.unicode import ALONE, BREAK, DELTA_SHIFT, cell_of, decode, encode
 from curation.kernels.words import carry, next_words, window_hashes, word_block
@@ -43,7 +43,7 @@ def filter_shift(bits: npt.NDArray[np.uint64]) -> np.uint64:
     return np.uint64(64 - (64 * len(bits) - 1).bit_length())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     """Return (pool, offsets of each field in it, words of each field)."""
     length = offsets[-1] - offsets[0]
@@ -71,7 +71,7 @@ def normalised(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     return pool[:n].copy(), fields, sizes
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # type: ignore[no-untyped-def]
     """Return (gram and field of each occurrence, start, end and hash of each distinct gram); fills
     slots.
@@ -126,7 +126,7 @@ def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # typ
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) -> bool:
     same = end - start == other_end - other_start
     k = 0
@@ -136,7 +136,7 @@ def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) 
     return same
 
 
-@njit(cache=True, nogil=True)
+@inner
 def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[no-untyped-def]
     """Return whether the words of data[i:end] in lower case are those of pool[j:pool_end]; both
     begin and end with one."""
@@ -169,7 +169,7 @@ def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[n
     return j == pool_end
 
 
-@njit(cache=True, nogil=True)
+@inner
 def candidates(windows, n, bits, shift, out):  # type: ignore[no-untyped-def]
     """Write which of the first n hashes have their bit in the filter; return how many.
 

@@ -18,8 +18,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
 from curation.kernels.canonical import canonical_texts, original_places, text_at
 from curation.kernels.gram_index import (
@@ -189,7 +189,7 @@ def _first_examples(grams: Int64s, owners: Int64s, n: int) -> tuple[Int64s, Int6
     return indptr.astype(np.int64), owners[kept]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _code_points(data: Bytes, start: Int, end: Int) -> Int:
     """Return how many code points start in data[start:end]: all bytes but continuation bytes."""
     n = 0
@@ -198,7 +198,7 @@ def _code_points(data: Bytes, start: Int, end: Int) -> Int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _scan(offsets, data, pages, cells, width, pool, starts, ends, keys, slots, bits, shift):  # type: ignore[no-untyped-def]
     """Return int64[4 * hits]: document, start, end, gram of each."""
     word_starts, word_ends, hashes, windows = word_block(width)
@@ -231,7 +231,7 @@ def _scan(offsets, data, pages, cells, width, pool, starts, ends, keys, slots, b
     return hits[:size].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lookup(data, start, stop, pages, cells, key, pool, starts, ends, keys, slots):  # type: ignore[no-untyped-def]
     """Return the number of the gram that data[start:stop] is, or -1."""
     mask = np.uint64(len(slots) - 1)

@@ -10,12 +10,13 @@ from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from curation.blocks.jit import kernel
 
 T = TypeVar("T", bound=np.generic)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def with_room(array: npt.NDArray[T], size: int, more: int) -> npt.NDArray[T]:
     """Return the array, or where `more` elements do not fit behind its first `size`, a longer copy
     of these.

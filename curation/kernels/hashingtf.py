@@ -17,8 +17,8 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays
 from curation.kernels.elementary import log_of
 from curation.kernels.growing import with_room
@@ -133,7 +133,7 @@ def _checked(num_features: int) -> int:
     return num_features
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def murmur3(data: Bytes, start: int, end: int) -> np.uint32:
     """Return murmur3_x86_32 of data[start:end], seed 42 (Spark's Murmur3_x86_32.hashUnsafeBytes2).
 
@@ -155,14 +155,14 @@ def murmur3(data: Bytes, start: int, end: int) -> np.uint32:
     return np.uint32(h ^ (h >> np.uint32(16)))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _mixed(h: np.uint32, k: np.uint32) -> np.uint32:
     k = np.uint32(k * np.uint32(0xCC9E2D51))
     k = np.uint32(np.uint32(k << np.uint32(15)) | (k >> np.uint32(17)))
     return np.uint32(h ^ np.uint32(k * np.uint32(0x1B873593)))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _four_bytes(data: Bytes, i: int) -> np.uint32:
     u = np.uint64(i)  # unsigned: without the test for negative indices LLVM makes this one load
     low = np.uint32(data[u]) | np.uint32(data[u + np.uint64(1)]) << np.uint32(8)
@@ -170,14 +170,14 @@ def _four_bytes(data: Bytes, i: int) -> np.uint32:
     return np.uint32(low | high << np.uint32(16))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def is_space(b: np.uint8) -> bool:
     """Return whether a byte is what Java's `\\s` matches: a blank or \\t to \\r; without a
     branch."""
     return (b == _BLANK) | (np.uint8(b - _TAB) < np.uint8(5))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArray[np.int64]) -> int:
     """Write the feature of each token of a lower-cased text, in order; return how many. out holds
     length + 1.
@@ -201,7 +201,7 @@ def token_features(lowered: Bytes, length: int, mask: np.uint32, out: npt.NDArra
     return 1 if length == 0 else last
 
 
-@njit(cache=True, nogil=True)
+@inner
 def document_features(
     data: Bytes,
     start: int,
@@ -231,7 +231,7 @@ def document_features(
     return n
 
 
-@njit(cache=True, nogil=True)
+@inner
 def longest_text(offsets: Offsets) -> int:
     """Return the length of the longest text in bytes."""
     longest = 0
@@ -240,7 +240,7 @@ def longest_text(offsets: Offsets) -> int:
     return longest
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _term_counts(offsets, data, pages, cells, bits):  # type: ignore[no-untyped-def]
     longest = longest_text(offsets)
     lowered = np.empty(lowered_capacity(longest), np.uint8)
@@ -267,7 +267,7 @@ def _term_counts(offsets, data, pages, cells, bits):  # type: ignore[no-untyped-
     return indptr, indices[:size].copy(), counts[:size].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _logits(offsets, data, pages, cells, weights, intercept, scaling, log1p):  # type: ignore[no-untyped-def]
     longest = longest_text(offsets)
     lowered = np.empty(lowered_capacity(longest), np.uint8)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, Offsets
 from curation.kernels.words import BASIS, PRIME, mix64
 
@@ -39,18 +39,18 @@ class SuffixRules:
     kinds: UInt8s
 
 
-@njit(cache=True, nogil=True)
+@inner
 def lower(c: Int) -> Int:
     """The lower case of an ASCII byte."""
     return c | 32 if 65 <= c <= 90 else c
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_alnum(c: Int) -> bool:
     return (48 <= c <= 57) or (97 <= (c | 32) <= 122)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def position(hashes: UInt64s, wanted: np.uint64) -> int:
     """Where a hash stands among ascending ones, or -1."""
     low, high = 0, len(hashes)
@@ -63,7 +63,7 @@ def position(hashes: UInt64s, wanted: np.uint64) -> int:
     return low if low < len(hashes) and hashes[low] == wanted else -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def host_in(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
     """Start and end of the host of the address in data[i:end], and where its port or path begins.
 
@@ -104,7 +104,7 @@ def host_in(data: Bytes, i: int, end: int) -> tuple[int, int, int]:
     return first, last, rest
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _after_scheme(data: Bytes, i: int, end: int) -> int:
     k = i
     while k < end and (_is_alnum(data[k]) or data[k] in (43, 45, 46)):  # + - .
@@ -116,7 +116,7 @@ def _after_scheme(data: Bytes, i: int, end: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_v6(data: Bytes, first: int, last: int) -> bool:
     for k in range(first, last):
         if not (48 <= data[k] <= 58 or 97 <= (data[k] | 32) <= 102 or data[k] == _DOT):
@@ -124,7 +124,7 @@ def _is_v6(data: Bytes, first: int, last: int) -> bool:
     return 2 <= last - first <= 45
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _checked(data: Bytes, first: int, last: int) -> int:
     """0 for a host of labels; NOT_ASCII or NO_HOST."""
     if first == last or last - first > 4 * MOST_HOST_BYTES:
@@ -143,7 +143,7 @@ def _checked(data: Bytes, first: int, last: int) -> int:
     return NO_HOST if kind == 0 and last - first > MOST_HOST_BYTES else kind
 
 
-@njit(cache=True, nogil=True)
+@inner
 def has_labels(data: Bytes, first: int, last: int) -> bool:
     """Whether a host is two or more labels, and no number; else it has no registered domain."""
     dots, letters = 0, 0
@@ -156,7 +156,7 @@ def has_labels(data: Bytes, first: int, last: int) -> bool:
     return dots > 0 and letters > 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def name_hash(data: Bytes, first: int, last: int) -> np.uint64:
     """The hash of the name in data[first:last], in lower case."""
     h = BASIS
@@ -165,7 +165,7 @@ def name_hash(data: Bytes, first: int, last: int) -> np.uint64:
     return mix64(h)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def parents(data, first, last, hashes, kinds, starts, names):  # type: ignore[no-untyped-def]
     """Write where each parent of a host begins, and its hash, shortest first; return how many there
     are, and which is the registered domain (-1: none)."""
@@ -189,7 +189,7 @@ def parents(data, first, last, hashes, kinds, starts, names):  # type: ignore[no
     return n, (registered if registered < n and has_labels(data, first, last) else -1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def host_spans(offsets: Offsets, data: Bytes) -> tuple[Int64s, Int64s, Int64s]:
     """What `host_in` returns for each text, white space around it aside."""
     n = len(offsets) - 1
@@ -200,7 +200,7 @@ def host_spans(offsets: Offsets, data: Bytes) -> tuple[Int64s, Int64s, Int64s]:
     return first, last, rest
 
 
-@njit(cache=True, nogil=True)
+@inner
 def trimmed(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     """Without white space and control characters at both ends."""
     while begin < end and data[begin] <= 32:
@@ -210,7 +210,7 @@ def trimmed(data: Bytes, begin: int, end: int) -> tuple[int, int]:
     return begin, end
 
 
-@njit(cache=True, nogil=True)
+@inner
 def url_hash(data: Bytes, first: int, last: int, rest: int, end: int) -> np.uint64:
     """The hash of an address without scheme, "www.", default port, fragment and trailing slashes,
     in lower case; bytes beyond ASCII count as they are escaped."""
@@ -241,7 +241,7 @@ def url_hash(data: Bytes, first: int, last: int, rest: int, end: int) -> np.uint
     return mix64(h)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def measured_hosts(offsets, data, first, last, rest, hashes, kinds, domains, urls):  # type: ignore[no-untyped-def]
     """Of each address: where its registered domain begins (-1: none), whether its host or a parent
     down to that is among `domains`, and whether it is among `urls`."""
@@ -264,7 +264,7 @@ def measured_hosts(offsets, data, first, last, rest, hashes, kinds, domains, url
     return begins, in_domains, in_urls
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lowered_parts(data: Bytes, first: Int64s, last: Int64s) -> tuple[Int64s, UInt8s]:
     """Offsets and bytes of the texts data[first[i]:last[i]] in lower case; a negative start is the
     empty text."""

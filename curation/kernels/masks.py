@@ -16,8 +16,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_buffers
 
 SPANS = pa.list_(
@@ -121,7 +121,7 @@ def _flat_values(column: pa.Array, kind: pa.DataType) -> tuple[Offsets, Int64s, 
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts)]), counts, values
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unions(rows, starts, ends, marks, n_rows):  # type: ignore[no-untyped-def]
     """Start, end and mark of each union of sorted spans, and how many there are in each row."""
     first, last = np.empty(len(rows), np.int64), np.empty(len(rows), np.int64)
@@ -188,7 +188,7 @@ def masked(texts: pa.Array, masks: pa.Array, replacements: Sequence[str]) -> pa.
     return result.cast(texts.type)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _byte_spans(offsets, data, places, starts, ends):  # type: ignore[no-untyped-def]
     """First byte of each span and the one behind it; and the first bad span, or -1."""
     first, last = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
@@ -207,7 +207,7 @@ def _byte_spans(offsets, data, places, starts, ends):  # type: ignore[no-untyped
     return first, last, -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _advanced(data: Bytes, at: int, end: int, points: int, wanted: int) -> tuple[int, int]:
     """Where the code point `wanted` begins, and its number; the end of the text where it is
     shorter."""
@@ -228,11 +228,11 @@ def _advanced(data: Bytes, at: int, end: int, points: int, wanted: int) -> tuple
     return at, points
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _replaced(offsets, data, places, first, last, marks, new_offsets, new_data, out):  # type: ignore[no-untyped-def]
     """The bytes of all texts with their replacements."""
     filled = np.empty(out[-1], np.uint8)
-    n = 0
+    n = np.int64(0)
     for row in range(len(places) - 1):
         at = offsets[row]
         for k in range(places[row], places[row + 1]):
@@ -243,7 +243,7 @@ def _replaced(offsets, data, places, first, last, marks, new_offsets, new_data, 
     return filled
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _copied(data: Bytes, start: int, end: int, out: Bytes, n: int) -> int:
     """Copy data[start:end] to out[n:]; return where it ends there."""
     for k in range(end - start):

@@ -15,8 +15,8 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
 from curation.kernels.canonical import canonical_texts
 from curation.kernels.growing import with_room
@@ -154,7 +154,7 @@ def intersections(indptr: Int64s, values: Int64s, centers: Int64s, other: Int64s
     return _intersections(*arrays)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shared(a: Int64s, b: Int64s) -> int:
     i = j = shared = 0
     while i < len(a) and j < len(b):
@@ -165,7 +165,7 @@ def _shared(a: Int64s, b: Int64s) -> int:
     return shared
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _intersections(indptr, values, centers, other):  # type: ignore[no-untyped-def]
     shared = np.empty(len(centers), np.int64)
     for i in range(len(centers)):
@@ -175,7 +175,7 @@ def _intersections(indptr, values, centers, other):  # type: ignore[no-untyped-d
     return shared
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     longest = longest_text(offsets)
     lowered = np.empty(lowered_capacity(longest), np.uint8)
@@ -200,7 +200,7 @@ def _unigrams(offsets, data, pages, cells):  # type: ignore[no-untyped-def]
     return indptr, values[:size].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _shingles(offsets, data, pages, cells, width):  # type: ignore[no-untyped-def]
     starts, ends, hashes, windows = word_block(width)
     indptr = np.zeros(len(offsets), np.int64)
@@ -232,7 +232,7 @@ def _shingles(offsets, data, pages, cells, width):  # type: ignore[no-untyped-de
     return indptr, values[:size].copy()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _signatures(indptr, values, a, b):  # type: ignore[no-untyped-def]
     n, k = len(indptr) - 1, len(a)
     out = np.full((n, k), np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64)

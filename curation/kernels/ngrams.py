@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from curation.blocks.jit import kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
 from curation.kernels.canonical import canonical_texts
 from curation.kernels.gram_index import (
@@ -122,7 +122,7 @@ def mark_seen(
     _mark(offsets, data, *unicode_table(), *arrays, filter_shift(table.filter), seen)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark(offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, bits, shift, seen):  # type: ignore[no-untyped-def]
     if len(starts) == 0:
         return

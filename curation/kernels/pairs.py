@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import kernel
 from curation.kernels.buffers import readonly
 from curation.kernels.growing import with_room
 
@@ -74,7 +74,7 @@ def _inverted(indptr: Int64s, values: Int64s) -> tuple[Int64s, Int64s, Int64s, I
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pairs(indptr, codes, owners, starts, least, counts):  # type: ignore[no-untyped-def]
     n = len(indptr) - 1
     bins = len(counts) - 1

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_buffers
 from curation.kernels.growing import with_room
 from curation.kernels.masks import span_lists
@@ -67,7 +67,7 @@ def measure(texts: pa.Array, kinds: Sequence[str] = ("email", "ip")) -> dict[str
     return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _points(offsets, data, counts, starts, ends):  # type: ignore[no-untyped-def]
     """Starts and ends in code points of their texts, from those in bytes of the data."""
     first, last = np.empty(len(starts), np.int64), np.empty(len(starts), np.int64)
@@ -84,7 +84,7 @@ def _points(offsets, data, counts, starts, ends):  # type: ignore[no-untyped-def
     return first, last
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _begun(data: Bytes, start: int, end: int) -> int:
     """How many code points begin in data[start:end]."""
     n = 0
@@ -97,7 +97,7 @@ def _find_emails(offsets: Offsets, data: Bytes) -> tuple[Int64s, Int64s, Int64s]
     return _emails(offsets, data, byte_table())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _emails(offsets, data, table):  # type: ignore[no-untyped-def]
     """Addresses in each text, and the first and last byte of each."""
     counts = np.zeros(len(offsets) - 1, np.int64)
@@ -122,7 +122,7 @@ def _emails(offsets, data, table):  # type: ignore[no-untyped-def]
     return counts, starts[:n], ends[:n]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _next_at(data: Bytes, i: int, end: int) -> int:
     """Where the next "@" is, or the end."""
     while i + _BLOCK <= end:
@@ -137,7 +137,7 @@ def _next_at(data: Bytes, i: int, end: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _local_start(
     data: Bytes, at: int, begin: int, before: int, table: npt.NDArray[np.uint8]
 ) -> tuple[int, bool]:
@@ -158,12 +158,12 @@ def _local_start(
     return start, i <= before
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_local(data: Bytes, i: int, begin: int, table: npt.NDArray[np.uint8]) -> bool:
     return i >= begin and table[data[i]] & LOCAL != 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _domain_end(data: Bytes, i: int, end: int, table: npt.NDArray[np.uint8]) -> int:
     """Where the longest domain that begins at data[i] ends; 0 where there is none."""
     found = 0

@@ -15,8 +15,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly
 from curation.kernels.growing import with_room
 from curation.kernels.pii_bytes import byte_table, is_digit, is_word, local_end
@@ -65,7 +65,7 @@ def find_addresses(offsets: Offsets, data: Bytes) -> tuple[Int64s, Int64s, Int64
     return _addresses(offsets, data, *_special_v4(), byte_table())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _addresses(offsets, data, networks, shifts, table):  # type: ignore[no-untyped-def]
     counts = np.zeros(len(offsets) - 1, np.int64)
     starts, ends = np.empty(64, np.int64), np.empty(64, np.int64)
@@ -96,7 +96,7 @@ def _addresses(offsets, data, networks, shifts, table):  # type: ignore[no-untyp
     return counts, starts[:n], ends[:n]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_mark(c: np.uint8, following: np.uint8) -> bool:
     """Whether a dot or a colon with this byte behind it may stand in an address; without a branch,
     so that LLVM vectorises the search."""
@@ -105,7 +105,7 @@ def _is_mark(c: np.uint8, following: np.uint8) -> bool:
     return (c == np.uint8(_DOT)) & digit | (c == np.uint8(_COLON)) & (digit | letter)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _next_mark(data: Bytes, i: int, end: int) -> int:
     """Where the next such dot or colon is, or the end."""
     while i + _BLOCK < end:
@@ -122,7 +122,7 @@ def _next_mark(data: Bytes, i: int, end: int) -> int:
     return end
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _v4_around(data, dot, free, begin, end, networks, shifts):  # type: ignore[no-untyped-def]
     """Start and end of the run of numbers and dots around data[dot], and whether it is a public
     address."""
@@ -149,13 +149,13 @@ def _v4_around(data, dot, free, begin, end, networks, shifts):  # type: ignore[n
     return start, max(i, dot + 1), good and _is_public_v4(value, networks, shifts)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _joins(c: np.uint8) -> bool:
     """Whether what stands behind this byte is a part of it: of a word, or of a phone number."""
     return is_word(c) or c == _PLUS
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_public_v4(value, networks, shifts):  # type: ignore[no-untyped-def]
     if value in _PUBLIC_AGAIN:
         return True
@@ -165,7 +165,7 @@ def _is_public_v4(value, networks, shifts):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _hex(c: np.uint8) -> Int:
     """The value of a hexadecimal digit, or -1."""
     if 48 <= c <= 57:
@@ -174,7 +174,7 @@ def _hex(c: np.uint8) -> Int:
     return np.int64(lower) - 87 if 97 <= lower <= 102 else np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _v6_end(data: Bytes, colon: int, begin: int, end: int, groups: Int64s) -> int:
     """Where the public address ends whose first group stands before data[colon]; 0 where there is
     none."""
@@ -203,7 +203,7 @@ def _v6_end(data: Bytes, colon: int, begin: int, end: int, groups: Int64s) -> in
     return stop if _parsed_v6(data, start, stop, groups) and _is_public_v6(groups) else 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _may_precede(data: Bytes, i: int, begin: int) -> bool:
     """Whether an address may begin behind data[i]: no part of a word or number, ":" only in "ip:"
     and "ipv6:"."""
@@ -216,7 +216,7 @@ def _may_precede(data: Bytes, i: int, begin: int) -> bool:
     return not (is_word(c) or c in (_DOT, _AT, _HYPHEN, _PLUS))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _parsed_v6(data: Bytes, start: int, end: int, groups: Int64s) -> bool:
     """Whether data[start:end] is an address, and its eight groups."""
     i, n, gap = start, 0, -1
@@ -260,7 +260,7 @@ def _parsed_v6(data: Bytes, start: int, end: int, groups: Int64s) -> bool:
     return zeros > 0
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _plain_v4(data: Bytes, i: int, end: int) -> int:
     """The number of an IPv4 address that data[i:end] is, or -1."""
     value, parts = 0, 0
@@ -280,7 +280,7 @@ def _plain_v4(data: Bytes, i: int, end: int) -> int:
     return value if parts == 4 else -1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_public_v6(groups: Int64s) -> bool:
     """Whether an address below 2000::/3 is outside 2001::/23, 2001:db8::/32, 2002::/16 (6to4) and
     3fff::/20."""

@@ -10,8 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.buffers import Bytes, Int, readonly
 
 LOCAL, WORD, DIGIT_OR_LETTER, LETTER = 1, 2, 4, 8
@@ -38,20 +38,20 @@ def byte_table() -> Table:
     return readonly(table)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def is_word(c: Int) -> bool:
     """Whether a byte is an ASCII letter or digit or "_"."""
     lower = c | 32
     return (97 <= lower <= 122) or (48 <= c <= 57) or c == _UNDERSCORE
 
 
-@njit(cache=True, nogil=True)
+@inner
 def is_digit(c: Int) -> bool:
     """Whether a byte is an ASCII digit."""
     return 48 <= c <= 57
 
 
-@njit(cache=True, nogil=True)
+@inner
 def local_end(data: Bytes, i: int, end: int, table: Table) -> tuple[int, bool]:
     """Where the characters of a local part that begin at data[i] end, and whether "@" is there.
 

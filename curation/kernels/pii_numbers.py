@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, Offsets
 from curation.kernels.growing import with_room
 from curation.kernels.pii_bytes import byte_table, is_digit, is_word, local_end
@@ -51,7 +51,7 @@ def find_cards(offsets: Offsets, data: Bytes) -> tuple[Int64s, Int64s, Int64s]:
     return _numbers(offsets, data, _CARD, byte_table())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _numbers(offsets, data, kind, table):  # type: ignore[no-untyped-def]
     counts = np.zeros(len(offsets) - 1, np.int64)
     starts, ends = np.empty(64, np.int64), np.empty(64, np.int64)
@@ -83,12 +83,12 @@ def _numbers(offsets, data, kind, table):  # type: ignore[no-untyped-def]
     return counts, starts[:n], ends[:n]
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _may_precede(c: np.uint8) -> bool:
     return not (is_word(c) or c in (_DOT, _HYPHEN, _AT, _PLUS))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _ends_number(data: Bytes, i: int, end: int) -> bool:
     """Whether a number may end before data[i]: no word goes on, and no further group of digits."""
     if i >= end:
@@ -99,7 +99,7 @@ def _ends_number(data: Bytes, i: int, end: int) -> bool:
     return not (joins and i + 1 < end and is_digit(data[i + 1]))
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _digits(data: Bytes, i: int, end: int, most: int) -> int:
     """How many digits begin at data[i], at most `most`."""
     n = 0
@@ -108,7 +108,7 @@ def _digits(data: Bytes, i: int, end: int, most: int) -> int:
     return n
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _phone_end(data: Bytes, i: int, end: int) -> int:
     """Where the phone number that begins at data[i] ends, or 0."""
     if data[i] == _PLUS:
@@ -118,12 +118,12 @@ def _phone_end(data: Bytes, i: int, end: int) -> int:
     return _national_end(data, i, end)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _separates(c: np.uint8) -> bool:
     return c in (_SPACE, _DOT, _HYPHEN)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _national_end(data: Bytes, i: int, end: int) -> int:
     bracket = i < end and data[i] == _OPEN
     i += bracket
@@ -153,7 +153,7 @@ def _national_end(data: Bytes, i: int, end: int) -> int:
     return i + 4
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _international_end(data: Bytes, i: int, end: int) -> int:
     """The longest number whose groups are 15 digits or fewer in all.
 
@@ -185,7 +185,7 @@ def _international_end(data: Bytes, i: int, end: int) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _card_end(data: Bytes, i: int, end: int) -> int:
     """Where the card number that begins at data[i] ends, or 0: in one piece, in fours, or 4-6-n."""
     solid = _digits(data, i, end, _MOST_CARD + 1)
@@ -210,7 +210,7 @@ def _card_end(data: Bytes, i: int, end: int) -> int:
     return found
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_card(data: Bytes, start: int, end: int) -> bool:
     """Whether the digits in data[start:end] have an issuer's prefix and length, and Luhn's check
     digit."""
@@ -233,7 +233,7 @@ def _is_card(data: Bytes, start: int, end: int) -> bool:
     return check % 10 == 0 and _is_issued(prefix, digits)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_issued(prefix: int, digits: int) -> bool:
     """Whether an issuer has numbers with these first four digits and this length."""
     two = prefix // 100

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.blocks8 import code_points, count_newlines, hash_bytes
 from curation.kernels.buffers import Bytes, Offsets, readonly
 from curation.kernels.c4_lines import BITS, COLUMNS, CURLY, LOREM, TO, scan_lines
@@ -69,7 +69,7 @@ class Scratch(NamedTuple):
     state: npt.NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_texts(
     offsets: Offsets,
     data: Bytes,
@@ -109,7 +109,7 @@ def count_texts(
     return counts, span_ends, spans[: span_ends[n, 0]].copy(), any_spans[: span_ends[n, 1]].copy()
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _scratch():  # type: ignore[no-untyped-def]
     return Scratch(
         room_for_words(1),
@@ -124,7 +124,7 @@ def _scratch():  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _rows(array, rows):  # type: ignore[no-untyped-def]
     """The array, or one of twice the rows that are needed; its content is lost then."""
     if len(array) >= rows:
@@ -132,7 +132,7 @@ def _rows(array, rows):  # type: ignore[no-untyped-def]
     return np.empty((2 * rows, array.shape[1]), np.int64)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _with_room(scratch, data, a, b):  # type: ignore[no-untyped-def]
     """Scratch large enough for the words and lines of data[a:b]. Of the room for words only what
     words need is touched, so memory that stays unused costs nothing."""
@@ -158,7 +158,7 @@ def _with_room(scratch, data, a, b):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _with_table(scratch, words, newlines):  # type: ignore[no-untyped-def]
     """Scratch large enough for the grams of so many words and so many lines."""
     rows, slots = 1 << table_bits(max(words, newlines) + 2), 1 << sieve_bits(words)
@@ -180,7 +180,7 @@ def _with_table(scratch, words, newlines):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _most_lines(data, a, b):  # type: ignore[no-untyped-def]
     """(at most so many lines end in data[a:b], "[" in it)."""
     ends = brackets = 0
@@ -191,7 +191,7 @@ def _most_lines(data, a, b):  # type: ignore[no-untyped-def]
     return ends, brackets
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _count_text(data, a, b, wanted, rules, stops, scratch, out):  # type: ignore[no-untyped-def]
     """Count data[a:b], whose words are split; return (lines that are not blank, citations)."""
     kinds, words = rules.kinds, scratch.words
@@ -231,7 +231,7 @@ def _count_text(data, a, b, wanted, rules, stops, scratch, out):  # type: ignore
     return kept, cited
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _count_words(words, n, stops, out):  # type: ignore[no-untyped-def]
     """No branch depends on the words."""
     symbols = chars = alpha = 0
@@ -251,7 +251,7 @@ def _count_words(words, n, stops, out):  # type: ignore[no-untyped-def]
         seen &= seen - np.uint64(1)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _count_marks(data, a, b):  # type: ignore[no-untyped-def]
     """("#", "..." and "…") in data[a:b]."""
     hashes = ellipses = 0
@@ -268,7 +268,7 @@ def _count_marks(data, a, b):  # type: ignore[no-untyped-def]
     return hashes, ellipses
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _may_hold_marks(data, i):  # type: ignore[no-untyped-def]
     """Does one of the marks begin in the block at data[i:]? Compiled to few instructions."""
     found = False
@@ -283,7 +283,7 @@ def _may_hold_marks(data, i):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _mark(data, i, b):  # type: ignore[no-untyped-def]
     """(where to go on, is "#" at data[i], how many ellipses begin there)."""
     c = data[np.uint64(i)]
@@ -296,7 +296,7 @@ def _mark(data, i, b):  # type: ignore[no-untyped-def]
     return i + 1, int(c == _HASH), int(is_ellipsis)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _spans(data, a, kept, any_ending, kinds, scratch, out, spans, size):  # type: ignore[no-untyped-def]
     """Write the spans of one variant, and the flags into the text's counts; return the new size."""
     at = FLAGS + 2 * any_ending

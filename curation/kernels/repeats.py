@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Offsets, text_arrays
 from curation.kernels.words import BASIS, PRIME, mix64
 
@@ -36,7 +36,7 @@ def repeated_chars(offsets: Offsets, data: Bytes) -> npt.NDArray[np.int64]:
     return _repeated_chars(*text_arrays(offsets, data))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _repeated_chars(offsets, data):  # type: ignore[no-untyped-def]
     n = len(offsets) - 1
     out = np.zeros((n, 3), np.int64)
@@ -59,7 +59,7 @@ def _repeated_chars(offsets, data):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _measure(data, begin, end, mask, lines, paragraphs, out):  # type: ignore[no-untyped-def]
     """Write the three numbers of data[begin:end]: each line is hashed once, a paragraph's hash made
     of those of its lines."""
@@ -93,7 +93,7 @@ def _measure(data, begin, end, mask, lines, paragraphs, out):  # type: ignore[no
             chars_all += 1  # the line feed between two lines of a paragraph
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _seen(data, start, end, slot, mask, places):  # type: ignore[no-untyped-def]
     """Whether data[start:end] stands in the table (int64[2, slots]: starts, ends); it does
     afterwards."""

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner
 from curation.kernels.blocks8 import code_points, find_newline, hash_bytes
 from curation.kernels.buffers import Bytes, Int
 from curation.kernels.characters import SPACE, TERMINAL, kind_of, next_point, point_before, stripped
@@ -41,7 +41,7 @@ _FIRST_WORD = np.uint64(0x9FB21C651E98DF25)  # odd; makes "a b" another gram tha
 _NEWLINE = 10
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def table_bits(items: Int) -> int:
     """Return the bits of a slot's number in a table that holds `items` and stays half empty."""
     bits = 4
@@ -50,14 +50,14 @@ def table_bits(items: Int) -> int:
     return bits
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def sieve_bits(words: Int) -> int:
     """Return the bits of a slot's number in the sieve of so many words: eight slots a word or
     more."""
     return table_bits(4 * words)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def gram_chars(
     words: npt.NDArray[np.int64],
     n: int,
@@ -82,7 +82,7 @@ def gram_chars(
             out[width - 2] = _duplicate_chars(words, width, grams, size, table)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _sieved(words, n, grams, sieve):  # type: ignore[no-untyped-def]
     """Write the grams of two words that may occur more than once, with their hashes; return how
     many. No branch depends on the text: what is not kept is written over."""
@@ -105,7 +105,7 @@ def _sieved(words, n, grams, sieve):  # type: ignore[no-untyped-def]
     return np.int64(kept)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _longer(grams, size):  # type: ignore[no-untyped-def]
     """Join grams that begin at words side by side; return how many there are."""
     longer = 0
@@ -117,7 +117,7 @@ def _longer(grams, size):  # type: ignore[no-untyped-def]
     return longer
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _repeated(grams, size, table):  # type: ignore[no-untyped-def]
     """Keep the grams that occur more than once, numbered in place of their keys; return how many
     are left. The table holds key and count in the slot of a gram's number."""
@@ -142,7 +142,7 @@ def _repeated(grams, size, table):  # type: ignore[no-untyped-def]
     return kept
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _chars(words, first, width):  # type: ignore[no-untyped-def]
     chars = 0
     for k in range(first, first + width):
@@ -150,7 +150,7 @@ def _chars(words, first, width):  # type: ignore[no-untyped-def]
     return chars
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _top_chars(words, n, width, grams, size, table):  # type: ignore[no-untyped-def]
     if n < width:
         return 0
@@ -161,7 +161,7 @@ def _top_chars(words, n, width, grams, size, table):  # type: ignore[no-untyped-
     return most * (_chars(words, first, width) + width - 1)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _duplicate_chars(words, width, grams, size, table):  # type: ignore[no-untyped-def]
     """Marks the grams seen by the sign of their count."""
     chars = following = 0
@@ -177,7 +177,7 @@ def _duplicate_chars(words, width, grams, size, table):  # type: ignore[no-untyp
     return chars
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def line_counts(
     data: Bytes,
     a: int,
@@ -221,7 +221,7 @@ def line_counts(
         i = stop
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _count_line(data, i, end, kinds, table, bits, out):  # type: ignore[no-untyped-def]
     """Count data[i:end], a line that is not empty."""
     chars = code_points(data, i, end)
@@ -244,13 +244,13 @@ def _count_line(data, i, end, kinds, table, bits, out):  # type: ignore[no-untyp
     out[ENDED_LINES] += (kind_of(last, kinds) & TERMINAL) != 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _clear(table, bits):  # type: ignore[no-untyped-def]
     for slot in range(1 << bits):
         table[slot, 1] = 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _seen(table, bits, h):  # type: ignore[no-untyped-def]
     """Was the hash in the table? It is then."""
     last = np.uint64((1 << bits) - 1)

@@ -29,8 +29,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays
 from curation.kernels.elementary import log_of
 from curation.kernels.unicode import BREAK, cell_of, decode, unicode_table
@@ -96,7 +96,7 @@ def _prose(counts: npt.NDArray[np.int64]) -> dict[str, npt.NDArray[np.float64]]:
     return columns | {"letters": np.asarray(letters, np.float64)}
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _logs(counts):  # type: ignore[no-untyped-def]
     out = np.empty(len(counts), np.float64)
     for i in range(len(out)):
@@ -104,7 +104,7 @@ def _logs(counts):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _count(offsets, data, pages, cells, kinds):  # type: ignore[no-untyped-def]
     out = np.zeros((len(offsets) - 1, 5), np.int64)
     for d in range(len(out)):
@@ -112,7 +112,7 @@ def _count(offsets, data, pages, cells, kinds):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _count_text(data, i, end, pages, cells, kinds, out):  # type: ignore[no-untyped-def]
     """Count one text; the end of the text ends a line."""
     seen = False  # something visible in the line
@@ -148,13 +148,13 @@ def _count_text(data, i, end, pages, cells, kinds, out):  # type: ignore[no-unty
     out[_CHARS], out[_VISIBLE], out[_LETTERS], out[_COMMAS] = chars, visible, letters, commas
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _kind_beyond(c, pages, cells):  # type: ignore[no-untyped-def]
     """The kind of a code point from U+10000: a letter or nothing."""
     return np.uint8(_LETTER if (cell_of(c, pages, cells) & BREAK) == 0 else 0)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _prose_chars(kinds, length, body, body_dots):  # type: ignore[no-untyped-def]
     """The code points of a line, or 0 where it is no prose; `body` is the last that closes no quote
     or bracket, with the dots in a row that end there."""

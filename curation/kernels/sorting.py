@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
+
+from curation.blocks.jit import inner, kernel
 
 CROWD = 16  # numbers of one bucket; and fewer than this are not worth buckets
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def sort_spread(values: npt.NDArray[np.int64], bits: int) -> None:
     """Sort numbers in place that are spread evenly over `bits` bits (64: signed).
 
@@ -55,7 +56,7 @@ def sort_spread(values: npt.NDArray[np.int64], bits: int) -> None:
         values[j] = moving
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _sort_by_bytes(values, sign):  # type: ignore[no-untyped-def]
     """Sort numbers in place by their last byte first, each pass stable."""
     passed = np.empty_like(values)

@@ -27,8 +27,8 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, readonly
 
 BREAK, CASED, CLASS_SHIFT, DELTA_SHIFT = 1, 2, 2, 8
@@ -81,14 +81,14 @@ def java_lower(text: str) -> str:
     return lowered[:length].tobytes().decode()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lowered_capacity(length: int) -> int:
     """Return bytes enough for the lower case of any UTF-8 of that length: two can become three (Ⱥ,
     İ)."""
     return length + length // 2 + 8
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(_nrt=False)
 def decode(data: Bytes, i: Int, end: Int) -> tuple[Int, Int]:
     """Return (code point, next index) of the UTF-8 at data[i], i < end; one bad byte counts as
     U+FFFD."""
@@ -109,7 +109,7 @@ def decode(data: Bytes, i: Int, end: Int) -> tuple[Int, Int]:
     return np.int64(REPLACEMENT), i + 1
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def encode(c: Int, out: Bytes, n: Int) -> Int:
     """Write code point c as UTF-8 at out[n]; return the next index."""
     if c < 0x80:
@@ -130,19 +130,19 @@ def encode(c: Int, out: Bytes, n: Int) -> Int:
     return n + 2
 
 
-@njit(cache=True, nogil=True)
+@inner
 def cell_of(c: Int, pages: npt.NDArray[np.uint16], cells: npt.NDArray[np.int32]) -> Int:
     """Return the table's cell of code point c as int64."""
     return np.int64(cells[np.int64(pages[c >> 7]) * 128 + (c & 127)])
 
 
-@njit(cache=True, nogil=True)
+@inner
 def ascii_lower(b: np.uint8) -> np.uint8:
     """Return the lower case of an ASCII byte, without a branch."""
     return b | (np.uint8(np.uint8(b - np.uint8(65)) < np.uint8(26)) << np.uint8(5))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def lower_bytes(
     data: Bytes,
     start: int,
@@ -187,7 +187,7 @@ def lower_bytes(
     return n
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _is_final(
     data: Bytes,
     start: int,
@@ -203,7 +203,7 @@ def _is_final(
     )
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _cased_in_word(
     data: Bytes,
     start: int,

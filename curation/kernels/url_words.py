@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_buffers
 from curation.kernels.hosts import position
 from curation.kernels.words import BASIS, PRIME, mix64
@@ -45,7 +45,7 @@ def word_hashes(words: Sequence[str]) -> UInt64s:
     return readonly(np.unique(hashes))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hashes(offsets: Offsets, data: Bytes) -> UInt64s:
     out = np.empty(len(offsets) - 1, np.uint64)
     for row in range(len(out)):
@@ -56,7 +56,7 @@ def _hashes(offsets: Offsets, data: Bytes) -> UInt64s:
     return out
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _character(c: np.uint8) -> Int:
     """0 to 35 for a digit or a letter of either case, -1 for any other byte."""
     if 48 <= c <= 57:
@@ -65,7 +65,7 @@ def _character(c: np.uint8) -> Int:
     return small - 87 if 97 <= small <= 122 else np.int64(-1)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_words(offsets: Offsets, data: Bytes, hashes: UInt64s) -> Int64s:
     """How many of the words of these hashes each address has."""
     counts = np.zeros(len(offsets) - 1, np.int64)
@@ -96,7 +96,7 @@ def word_parts(words: Sequence[str]) -> WordParts:
     return WordParts(*(readonly(part) for part in _automaton(offsets, data)))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _automaton(offsets: Offsets, data: Bytes) -> tuple[Int32s, Int32s, Int32s]:
     most = offsets[-1] - offsets[0] + 1
     step = np.zeros((most, _CHARACTERS), np.int32)
@@ -135,7 +135,7 @@ def _automaton(offsets: Offsets, data: Bytes) -> tuple[Int32s, Int32s, Int32s]:
     return step[:states], word[:states], shorter
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def count_parts(
     offsets: Offsets, data: Bytes, step: Int32s, word: Int32s, shorter: Int32s, n_words: int
 ) -> Int64s:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes
 from curation.kernels.unicode import ALONE, BREAK, DELTA_SHIFT, cell_of, decode, unicode_table
 
@@ -57,10 +57,10 @@ def mixed(h: UInt64s) -> UInt64s:
     return h ^ (h >> np.uint64(31))
 
 
-mix64 = njit(cache=True, nogil=True)(mixed)  # of one number, in kernels
+mix64 = inner(mixed)  # of one number, in kernels
 
 
-@njit(cache=True, nogil=True)
+@inner
 def word_block(width: int) -> tuple[Int64s, Int64s, UInt64s, UInt64s]:
     """Return scratch for `next_words` and `window_hashes` of `width` words: starts, ends, hashes,
     windows."""
@@ -73,7 +73,7 @@ def word_block(width: int) -> tuple[Int64s, Int64s, UInt64s, UInt64s]:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def next_words(
     data: Bytes,
     i: int,
@@ -118,7 +118,7 @@ def next_words(
     return i, n
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
     """Write the hash of each run of `width` words among the first n; return how many there are."""
     if n < width:
@@ -135,7 +135,7 @@ def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
     return n - width + 1
 
 
-@njit(cache=True, nogil=True)
+@inner
 def carry(starts: Int64s, ends: Int64s, hashes: UInt64s, n: int, carried: int) -> int:
     """Move the last `carried` of n words to the front, as a run of words may span two blocks;
     return `carried`."""

@@ -1,0 +1,55 @@
+"""Decorators of compiled functions: `kernel` for what Python calls, `inner` for what only kernels do.
+
+Beside each function Numba compiles two wrappers: one that Python calls, and one for C, which nothing
+here needs. They are a quarter of the time that compiling takes, most of all where tuples of arrays are
+taken apart. An inner function has neither. Trap: Python would call into nothing, so here it is refused.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from numba import njit
+from numba.core.registry import CPUDispatcher
+
+
+class _Inner(CPUDispatcher):  # type: ignore[misc]
+    def __call__(self, *arguments: object) -> Any:
+        name = self.py_func.__qualname__
+        raise TypeError(
+            f"{name}() is compiled for kernels only: call {name}.py_func, or decorate it with @kernel"
+        )
+
+
+def kernel(function: Any = None, **options: Any) -> Any:
+    """Compile a function at its first call, without the interpreter's lock, and keep it on disk.
+
+    >>> @kernel(cache=False)
+    ... def twice(x):
+    ...     return 2 * x
+    >>> twice(4)
+    8
+    """
+    if function is None:
+        return partial(kernel, **options)
+    return njit(**{"cache": True, "nogil": True, "no_cfunc_wrapper": True, **options})(function)
+
+
+def inner(function: Any = None, **options: Any) -> Any:
+    """Compile a function that only other compiled ones call; TypeError where Python calls it.
+
+    >>> @inner(cache=False)
+    ... def half(x):
+    ...     return x // 2
+    >>> half(4)
+    Traceback (most recent call last):
+        ...
+    TypeError: half() is compiled for kernels only: call half.py_func, or decorate it with @kernel
+    """
+    if function is None:
+        return partial(inner, **options)
+    compiled = kernel(function, no_cpython_wrapper=True, **options)
+    if isinstance(compiled, CPUDispatcher):  # not where NUMBA_DISABLE_JIT is set
+        compiled.__class__ = _Inner
+    return compiled
