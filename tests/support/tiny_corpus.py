@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -103,12 +104,15 @@ def tiny_recipe(folder: Path) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, local: LocalEngine) -> Path:
+def tiny_run(made_once: Callable[..., Path], local: LocalEngine) -> Path:
     """A finished run directory of the tiny corpus: read only; `copied` gives one that may be broken."""
-    folder = tmp_path_factory.mktemp("tiny")
-    corpus(folder)
-    pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
-    return folder / "run"
+
+    def fill(folder: Path) -> None:
+        folder.mkdir(exist_ok=True)
+        corpus(folder)
+        pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
+
+    return made_once("tiny", fill) / "run"
 
 
 @pytest.fixture(scope="session")
@@ -133,23 +137,19 @@ def half_run(copied: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mixed_run(tiny_run: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def mixed_run(tiny_run: Path, local: LocalEngine, made_once: Callable[..., Path]) -> Path:
     """What `curation mix` makes: a run of tokens of other runs, without a single text."""
     source = {"name": "mine", "files": [f"{tiny_run}/tokens/*/*.parquet"], "format": "table"}
     made = recipe.parse(
         {"stages": ["mix"], "dataset": [source], "mix": {"weights": {"mine": 1}, "shards": 2}}
     )
-    out = tmp_path_factory.mktemp("mixed") / "run"
-    pipeline.run(made, str(out), local, say=lambda _: None)
-    return out
+    return made_once("mixed", lambda out: pipeline.run(made, str(out), local, say=lambda _: None))
 
 
 @pytest.fixture(scope="session")
-def dedup_run(tiny_run: Path, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dedup_run(tiny_run: Path, local: LocalEngine, made_once: Callable[..., Path]) -> Path:
     """What `curation dedup` makes: a run of two stages."""
     crawl = {"name": "crawl", "files": [str(tiny_run.parent / "crawl.jsonl")]}
     against = {"name": "wiki", "role": "reference", "files": [str(tiny_run.parent / "wiki.jsonl")]}
-    out = tmp_path_factory.mktemp("dedup") / "run"
     made = recipe.parse({"stages": ["extract", "dedup"], "dataset": [against, crawl]})
-    pipeline.run(made, str(out), local, say=lambda _: None)
-    return out
+    return made_once("dedup", lambda out: pipeline.run(made, str(out), local, say=lambda _: None))
