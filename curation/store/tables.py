@@ -8,6 +8,7 @@ arrived.
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -26,6 +27,7 @@ from curation.store.writing import atomic, is_unsynced
 
 GROUP_ROWS = 8192
 GROUP_BYTES = 8 << 20  # a row group closes with the row that reaches this
+_ATTACHED = "curation.attached"
 _UNPACKED = {"compression": "none", "use_dictionary": False}  # read once and gone
 
 Ledger = dict[str, list[int]]  # outcome -> [documents, characters, ...]: see ledger.py
@@ -54,8 +56,9 @@ class Table:
 class TableWriter:
     """Writes one Parquet table; commits it when the `with` block ends well.
 
-    `ledger`, `identity` and `notes` (counts that no ledger has; not written where there are none)
-    may be set until then; `identity` defaults to `digest`.
+    `ledger`, `identity`, `notes` (counts that no ledger has) and `attached` (a few bytes beside the
+    rows, for `read_attached`) may be set until then; `identity` defaults to `digest`. What is empty
+    of the last two is not written.
     """
 
     path: str
@@ -65,6 +68,7 @@ class TableWriter:
     identity: str = ""
     rows: int = 0
     notes: dict[str, int] = field(default_factory=dict)
+    attached: bytes = b""
 
     def __enter__(self) -> TableWriter:
         self._atomic = atomic(self.path)
@@ -123,6 +127,7 @@ class TableWriter:
                             self.ledger, option=orjson.OPT_SORT_KEYS
                         ).decode(),
                         **({"curation.notes": orjson.dumps(self.notes)} if self.notes else {}),
+                        **({_ATTACHED: base64.b64encode(self.attached)} if self.attached else {}),
                     }
                 )
             self._writer.close()
@@ -203,6 +208,13 @@ def need_footer(path: str) -> Footer:
             "writes it if that does not help"
         )
     return committed
+
+
+def read_attached(path: str) -> bytes:
+    """What a table's writer attached to it; nothing where it attached nothing."""
+    with open_input(path) as stream:
+        pairs = pq.read_metadata(stream).metadata or {}
+    return base64.b64decode(pairs.get(_ATTACHED.encode(), b""))
 
 
 def read_groups(
