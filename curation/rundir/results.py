@@ -29,7 +29,7 @@ def run_once(
 ) -> ShardResult:
     """`make()`, unless the table it writes last, and the one it writes `beside` it, are there
     already under this digest."""
-    footer = store.done(path, digest)
+    footer = None if store.is_fresh(path) else store.done(path, digest)
     other = store.done(beside, digest) if footer and beside else None
     if footer and (other or not beside):
         return ShardResult(footer.identity, footer.ledger, footer.notes)

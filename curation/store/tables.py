@@ -9,10 +9,11 @@ arrived.
 from __future__ import annotations
 
 import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +24,7 @@ import pyarrow.parquet as pq
 
 from curation.errors import InputError, RunError, Unreachable
 from curation.store.paths import filesystem, open_input
+from curation.store.task import note_written
 from curation.store.writing import atomic, is_unsynced
 
 GROUP_ROWS = 8192
@@ -72,7 +74,7 @@ class TableWriter:
 
     def __enter__(self) -> TableWriter:
         self._atomic = atomic(self.path)
-        self._file = self._atomic.__enter__()
+        self._file = _Hashed(self._atomic.__enter__())
         self._writer = pq.ParquetWriter(
             self._file,
             self.schema,
@@ -135,6 +137,40 @@ class TableWriter:
             self._atomic.__exit__(type(failure), failure, failure.__traceback__)
             raise
         self._atomic.__exit__(kind, error, trace)
+        if kind is None:
+            note_written(self.path, self._manifest_row())
+
+    def _manifest_row(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"size": self._file.size, "sha256": self._file.hash.hexdigest()}
+        row["identity"] = self.identity or self.digest
+        return row | {k: v for k in ("ledger", "notes") if (v := getattr(self, k))}
+
+
+class _Hashed:
+    """A file that is written once from its beginning to its end, and the hash of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        self.size += memoryview(data).nbytes
+        return self._file.write(data)
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """The file is closed by who opened it."""
 
 
 def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
@@ -172,12 +208,14 @@ def _array_bytes(array: pa.Array) -> npt.NDArray[np.int64]:
 
 def footer(path: str) -> Footer | None:
     """What a table says of itself, or None where there is none (or the file is not one of ours)."""
-    system, inner = filesystem(path)
     try:
-        metadata = pq.read_metadata(inner, filesystem=system)
+        with open_input(path) as stream:
+            metadata = pq.read_metadata(stream)
     except Unreachable:
         raise
-    except FileNotFoundError:
+    except InputError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         return None
     except (pa.ArrowInvalid, OSError):  # garbage under our name: as good as missing
         return None
