@@ -34,7 +34,7 @@ from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.stages.dedup import stage as dedup
 from curation.stages.dedup.candidates import spread
-from curation.stages.dedup.index import IndexedShard
+from curation.stages.dedup.index import SIGNED, IndexedShard
 
 PER_SHARD = 100_000
 GROUP = 10  # documents numbered in a row, of which up to six are near copies of the first
@@ -68,16 +68,14 @@ def made_up(member: IndexedShard, rows: Int64s) -> Iterator[tuple[int, int, Int6
 
 
 def evidence(member: IndexedShard) -> None:
-    """A shard's document and band tables, as `dedup.sign_shard` writes them."""
-    config, seed = member.context.recipe.dedup, member.context.recipe.seed
+    """A shard's evidence, as `dedup.sign_shard` writes it."""
+    config, seed = member.rundir.recipe.dedup, member.rundir.recipe.seed
     each, rows_of_a_band = config.banding()
     k = each * rows_of_a_band
     permutations = minhash.permutations(seed, k + minhash.PIECES)
     digest = f"perf{member.ordinal}"
-    with (
-        store.TableWriter(member.documents, schema.DEDUP_DOCUMENTS, digest) as documents,
-        store.TableWriter(member.bands, schema.BANDS, digest) as bands,
-    ):
+    with store.TableWriter(member.documents, schema.DEDUP_DOCUMENTS, digest) as documents:
+        documents.notes = {SIGNED: PER_SHARD}
         for start in range(0, PER_SHARD, 8192):
             rows = np.arange(start, min(start + 8192, PER_SHARD))
             numbers, n = member.shard.ordinal * PER_SHARD + rows, len(rows)
@@ -105,17 +103,12 @@ def evidence(member: IndexedShard) -> None:
                 signed[:, 0].copy().view(np.int64),
                 *np.zeros((2, n)),
                 np.zeros(n, np.int64),  # not repetitive
+                minhash.sketches(signed[:, k:]),
+                pa.ListArray.from_arrays(
+                    np.arange(0, keys.size + 1, each, dtype=np.int32), keys.reshape(-1)
+                ),
             ]
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
-            lists = pa.ListArray.from_arrays(
-                np.arange(0, keys.size + 1, each, dtype=np.int32), keys.reshape(-1)
-            )
-            sketch = minhash.sketches(signed[:, k:])
-            bands.write(
-                pa.record_batch(
-                    [member.doc(0) + rows, priority, tie, sketch, lists], schema=schema.BANDS
-                )
-            )
 
 
 class Memory:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -93,6 +94,24 @@ def write_corpus(folder: Path, words: list[str], mb: float, seed: int) -> None:
         written, number = written + len(data), number + 1
 
 
+def link_corpus(folder: Path, crawl: list[Path], trusted: Path, count: int) -> None:
+    """A corpus of so many real archives, copies of them where there are fewer, and a file of trusted
+    texts."""
+    (folder / "crawl").mkdir(parents=True)
+    (folder / "trusted").mkdir()
+    build_demo(folder / "demo")
+    text = RECIPE.replace("trusted/*.jsonl", f"trusted/{trusted.name}")
+    (folder / "recipe.toml").write_text(text)
+    (folder / "trusted" / trusted.name).symlink_to(trusted)
+    for number in range(count):
+        file = crawl[number % len(crawl)]
+        place = folder / "crawl" / f"part-{number:05}.warc.gz"
+        if number < len(crawl):
+            place.symlink_to(file)
+        else:  # one file under two names is read once
+            shutil.copy(file, place)
+
+
 def _archive(writer: Writer, number: int) -> bytes:
     out = io.BytesIO()
     archive = WARCWriter(out, gzip=True)
@@ -120,15 +139,15 @@ def measured(
     """Core seconds by stage, wall seconds of all, bytes by folder of a run."""
     spent = {}
     began = time.monotonic()
+    engine = LocalEngine(workers)
     for stage in recipe.stages:
         if stage == "download":
             continue
         before = processor.core_s()
-        engine = LocalEngine(workers)
         rundir, _ = line.run(recipe, out, engine, until=stage, say=lambda _: None)
-        engine.close()
         spent[stage] = processor.core_s() - before
     wall = time.monotonic() - began
+    engine.close()
     names = [name for stage in recipe.stages for name in folders(stage, recipe.stages)]
     disk = {n: sum(f.size for f in store.listing(rundir.path(n), hidden=True)) for n in names}
     return spent, wall, disk
@@ -147,11 +166,18 @@ def rows(
 
 
 @click.command()
-@click.option("--sizes", default="1,2,4,8,16", show_default=True, help="Megabytes of archives.")
+@click.option(
+    "--sizes",
+    default="1,2,4,8,16",
+    show_default=True,
+    help="Megabytes of archives; with --crawl how many archives.",
+)
+@click.option("--crawl", help="A folder of WARC archives, in place of made-up ones.")
+@click.option("--trusted", help="With --crawl: a file of trusted texts.")
 @click.option("--seconds", default=60.0, show_default=True, help="Of a calibration.")
 @click.option("--workers", default=2, show_default=True)
 @click.option("--each", is_flag=True, help="Calibrate on each corpus, not once.")
-def main(sizes: str, seconds: float, workers: int, each: bool) -> None:
+def main(sizes: str, crawl: str, trusted: str, seconds: float, workers: int, each: bool) -> None:
     """Plan and run corpora of several sizes."""
     megabytes = [float(size) for size in sizes.split(",")]
     words = Path(__file__).parents[1] / "curation" / "demo" / "webtext2.jsonl"
@@ -162,7 +188,11 @@ def main(sizes: str, seconds: float, workers: int, each: bool) -> None:
         order = sorted(range(len(megabytes)), key=lambda i: abs(i - len(megabytes) // 2))
         for place in order:  # the one that is calibrated on comes first
             corpus = folder / f"{place}"
-            write_corpus(corpus, known, megabytes[place], place)
+            if crawl:
+                found_here = sorted(Path(crawl).resolve().glob("*.warc.gz"))
+                link_corpus(corpus, found_here, Path(trusted).resolve(), int(megabytes[place]))
+            else:
+                write_corpus(corpus, known, megabytes[place], place)
             recipe = reading.load(str(corpus / "recipe.toml"))
             found = inputs.read(recipe, {}, str(corpus / "lists"), click.echo)
             if used is None or each:
@@ -171,7 +201,8 @@ def main(sizes: str, seconds: float, workers: int, each: bool) -> None:
             cluster = estimate.Cluster(1, workers, 1000.0)
             planned = estimate.plan(recipe, found, used, cluster, rates.prices())
             result = measured(recipe, str(corpus / "run"), workers)
-            click.echo(f"\n{megabytes[place]:g} MB of archives, {workers} workers")
+            what = "archives" if crawl else "MB of archives"
+            click.echo(f"\n{megabytes[place]:g} {what}, {workers} workers")
             click.echo(f"{'':<24}{'planned':>10}{'measured':>10}{'off by':>9}")
             for what, plan, took in rows(planned, *result):
                 off = plan / took - 1 if took else 0.0

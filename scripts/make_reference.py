@@ -41,7 +41,6 @@ PLACES = {
     "CLASSIFIED": "classify/decision/<dataset>/<shard>.parquet",
     "FEATURES": "classify/features/<dataset>/<shard>.parquet",
     "DEDUP_DOCUMENTS": "dedup/evidence/<dataset>/<shard>.parquet",
-    "BANDS": "dedup/bands/<dataset>/<shard>.parquet",
     "PAIRS": "dedup/pairs/, measured pairs",
     "DEDUPED": "dedup/decision/<dataset>/<shard>.parquet",
     "HITS": "decontaminate/evidence/<dataset>/<shard>.parquet",

@@ -1,8 +1,9 @@
 """Rates measured on a sample of the user's own data.
 
 The first bytes of some files of each dataset are copied to a temporary folder, and the line runs
-over them in this process: once to start all that starts, then over a small and a larger sample. What
-two sizes tell is parted into what a run takes once and what each megabyte takes.
+over them: in this process once to start all that starts, then over a small and a larger sample, and
+once more over the small one with worker processes, which have to start. What two sizes tell is parted
+into what a run takes once and what each megabyte takes; what a shard takes is of the rates that ship.
 """
 
 from __future__ import annotations
@@ -10,17 +11,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pyarrow.parquet as pq
 
 from curation import store
-from curation.costs import processor
+from curation.costs import estimate, processor
 from curation.costs.inputs import Input
 from curation.costs.rates import InputRate, Rates, StageRate
 from curation.engine.inline import InlineEngine
+from curation.engine.local import LocalEngine
 from curation.errors import InputError
 from curation.pipeline import line
 from curation.recipe.line import folders
@@ -30,10 +32,12 @@ from curation.rundir.directory import RunDirectory, Shard
 
 T = TypeVar("T")
 R = TypeVar("R")
+WORKERS = 2  # of the run that says what starting them takes
 FILES = 4  # of a dataset, evenly spread
 LEAST_BYTES = 300_000  # of a dataset in the smallest sample
 SMALL_BYTES = 2_000_000  # of all together
 MOST_BYTES = 400_000_000
+LEAST_TIMES = 4.0  # the larger sample, where that takes less than all the time asked for
 MB = 1e6
 
 
@@ -49,7 +53,7 @@ class Measured:
     ledgers: dict[str, dict[str, Any]] = field(default_factory=dict)
     disk: dict[str, int] = field(default_factory=dict)
     tokens: int = 0
-    shards: int = 0
+    shards: dict[str, int] = field(default_factory=dict)
 
     def entering_mb(self, stage: str) -> float:
         """Megabytes of text that entered a stage."""
@@ -109,12 +113,15 @@ def calibrate(
     say(
         f"Calibrating on {size / MB:.1f} MB of the inputs, then on more, for up to {seconds:.0f} s."
     )
-    first = _measured(small, store.join(folder, "first"))
+    _measured(small, store.join(folder, "first"))
+    started = _measured(small, store.join(folder, "started"), LocalEngine(WORKERS))
     again_from = time.monotonic()
     second = _measured(small, store.join(folder, "second"))
     took = time.monotonic() - again_from
     left = seconds - (time.monotonic() - began)
     times = min(0.8 * left / max(took, 0.1), 40.0)
+    if LEAST_TIMES * took < seconds:  # without a larger sample, what a run takes once is not known
+        times = max(LEAST_TIMES, times)
     third = None
     whole = sum(one.bytes for one in inputs)
     if times >= 2 and size < whole:
@@ -122,7 +129,8 @@ def calibrate(
         large, size = _sampled(recipe, inputs, store.join(folder, "large"), more)
         third = _measured(large, store.join(folder, "third"))
         say(f"The larger sample: {size / MB:.1f} MB.")
-    return _rates(recipe, inputs, base, first, second, third)
+    starts = {s: (started.total[s] - second.total[s]) / WORKERS for s in second.total}
+    return _rates(recipe, inputs, base, starts, second, third)
 
 
 # ---- samples -------------------------------------------------------------------------------------
@@ -190,22 +198,25 @@ def _copied(file: store.File, number: int, folder: str, size: int) -> str:
 # ---- measuring -----------------------------------------------------------------------------------
 
 
-def _measured(recipe: Recipe, out: str) -> Measured:
-    """Run the line over a sample, stage by stage."""
+def _measured(recipe: Recipe, out: str, engine: LocalEngine | None = None) -> Measured:
+    """Run the line over a sample, stage by stage: in this process, or by an engine, which is closed
+    then."""
     sizes = {d.name: sum(os.path.getsize(file) for file in d.files) for d in recipe.dataset}
     found = Measured(sizes)
     rundir = RunDirectory(out, recipe)
     for stage in recipe.stages:
-        engine = _Timed(recipe.memory_gb)
+        timed = _Timed(recipe.memory_gb)
         began = processor.core_s()
-        line.run(recipe, out, engine, until=stage, say=lambda _: None)
-        engine.close()
+        line.run(recipe, out, engine or timed, until=stage, say=lambda _: None)
+        timed.close()
         found.total[stage] = processor.core_s() - began
-        found.work[stage] = engine.work
+        found.work[stage] = timed.work
         if stage == "extract":
-            found.extract = engine.by_dataset
+            found.extract = timed.by_dataset
+    if engine:
+        engine.close()
     _, made = plans.read(out)
-    found.shards = len(made.shards)
+    found.shards = {name: len(made.of(name)) for name in recipe.names()}
     found.ledgers = line.ledgers(rundir, made)
     for name in {f for stage in recipe.stages for f in folders(stage, recipe.stages)}:
         found.disk[name] = sum(file.size for file in store.listing(rundir.path(name), hidden=True))
@@ -218,7 +229,7 @@ def _rates(
     recipe: Recipe,
     inputs: Sequence[Input],
     base: Rates,
-    first: Measured,
+    starts: Mapping[str, float],
     second: Measured,
     third: Measured | None,
 ) -> Rates:
@@ -227,9 +238,11 @@ def _rates(
     for one in inputs:
         mb = best.bytes[one.dataset] / MB
         kept = best.ledgers["extract"][one.dataset]["kept"]
-        spent = best.extract.get(one.dataset, 0.0)
+        shared = base.stages["extract"].shard * best.shards[one.dataset]
+        spent = max(0.0, best.extract.get(one.dataset, 0.0) - shared)
         if third is not None and (more := mb - second.bytes[one.dataset] / MB) > 0.3 * mb:
-            grown = (spent - second.extract.get(one.dataset, 0.0)) / more
+            before = max(0.0, second.extract.get(one.dataset, 0.0) - shared)
+            grown = (spent - before) / more
             spent = max(grown, 0.5 * spent / mb) * mb
         extract[one.dataset] = InputRate(spent / mb, kept[1] / MB / mb)
     documents = sum(best.ledgers["extract"][one.dataset]["kept"][0] for one in inputs)
@@ -237,7 +250,7 @@ def _rates(
     stages = dict(base.stages)
     for stage in recipe.stages:
         if stage in best.total:
-            stages[stage] = _stage_rate(stage, base, first, second, third)
+            stages[stage] = _stage_rate(stage, base, starts[stage], second, third)
     tokenized = best.entering_mb("tokenize") * MB
     per_token = tokenized / best.tokens if best.tokens else base.chars_per_token
     return Rates(
@@ -250,27 +263,24 @@ def _rates(
         base.driver_mb,
         extract,
         stages,
-        {**base.disk, **_disk(recipe, best, per_token)},
+        *_disk(recipe, base, second, third, per_token),
     )
 
 
 def _stage_rate(
-    stage: str, base: Rates, first: Measured, second: Measured, third: Measured | None
+    stage: str, base: Rates, start: float, second: Measured, third: Measured | None
 ) -> StageRate:
     old, best = base.stages[stage], third or second
-    start = max(0.0, first.total[stage] - second.total[stage])
+    shared = old.shard * sum(best.shards.values())
     serial = max(0.0, best.total[stage] - best.work[stage])
     low, high = _mb(second, stage), _mb(best, stage)
-    work = best.work[stage]
+    work = max(0.0, best.work[stage] - shared)
     each = work / high if high else 0.0
     if third is not None and high - low > 0.3 * high:
-        each = max(0.0, (work - second.work[stage]) / (high - low))
+        each = max(0.0, (best.work[stage] - second.work[stage]) / (high - low))
         serial += max(0.0, work - each * high)
-    elif third is None:
-        shared = min(work, old.shard * best.shards)
-        each = (work - shared) / high if high else 0.0
     mb = 0.0 if stage == "extract" else each
-    return StageRate(start, serial if stage != "extract" else old.serial, mb, old.shard,
+    return StageRate(max(0.0, start), serial if stage != "extract" else old.serial, mb, old.shard,
                      _kept(stage, best))  # fmt: skip
 
 
@@ -292,17 +302,32 @@ def _kept(stage: str, found: Measured) -> float:
     return float(sum(one.get("kept", [0, 0])[1] for one in ledgers) / entered)
 
 
-def _disk(recipe: Recipe, found: Measured, per_token: float) -> dict[str, float]:
-    """Bytes of each folder for each byte of text that enters its stage."""
-    out = {}
+def _disk(
+    recipe: Recipe, base: Rates, second: Measured, third: Measured | None, per_token: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Bytes of each folder for each byte of text that enters its stage, and once a run."""
+    best, slopes, once = third or second, dict(base.disk), dict[str, float]()
     for stage in recipe.stages:
-        entering = _mb(found, stage) if stage != "extract" else _text_mb(found)
+        high, low = (_entering(found, stage) * MB for found in (best, second))
         for name in folders(stage, recipe.stages):
-            if entering and name in found.disk:
-                out[name] = found.disk[name] / (entering * MB)
-    if "shards" in out:
-        out["shards"] = 2.0 / per_token
-    return out
+            if not high or name not in best.disk:
+                continue
+            each = estimate.shard_bytes(base)
+            size, before = (
+                max(0.0, found.disk[name] - each * sum(found.shards.values()))
+                for found in (best, second)
+            )
+            slopes[name] = size / high
+            if high - low > 0.3 * high:
+                slopes[name] = max(0.0, (size - before) / (high - low))
+                once[name] = max(0.0, size - slopes[name] * high)
+    if "shards" in slopes:
+        slopes["shards"], once["shards"] = 2.0 / per_token, 0.0
+    return slopes, once
+
+
+def _entering(found: Measured, stage: str) -> float:
+    return _mb(found, stage) if stage != "extract" else _text_mb(found)
 
 
 def _text_mb(found: Measured) -> float:

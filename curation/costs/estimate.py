@@ -18,9 +18,10 @@ from curation.recipe.tables import Recipe
 
 MB = 1e6
 # Of a run directory in object storage, a shard (docs/how-to/plan.md says from where).
-GETS_A_SHARD, PUTS_A_SHARD = 243, 16
+GETS_A_SHARD, PUTS_A_SHARD = 23, 12
 BAND_BYTES = 24  # of a row of `dedup/bands`: band, key and document
 TOKEN_BYTES = 2
+FOLDERS = 8  # with tables of shards, in a run of all stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,8 +261,15 @@ def _mixture_tokens(recipe: Recipe, text: dict[str, float], rates: Rates) -> flo
 
 
 def _folder_bytes(folder: str, rates: Rates, mb: float, shards: int) -> float:
-    each = 0.0 if folder == "shards" else rates.bytes_per_shard / 4
-    return rates.disk.get(folder, 0.0) * mb * MB + each * shards
+    each = 0.0 if folder == "shards" else shard_bytes(rates)
+    once = rates.disk_once.get(folder, 0.0)
+    return once + rates.disk.get(folder, 0.0) * mb * MB + each * shards
+
+
+def shard_bytes(rates: Rates) -> float:
+    """What a shard takes in one of the folders that have tables of shards, however little is in
+    it."""
+    return rates.bytes_per_shard / FOLDERS
 
 
 def _shuffle_bytes(recipe: Recipe, datasets: Sequence[DatasetPlan], tokens: float) -> float:

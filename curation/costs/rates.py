@@ -46,7 +46,7 @@ class StageRate:
 @dataclass(frozen=True, slots=True)
 class Rates:
     """All of a plan's rates. `extract` is by kind of input, or by dataset where it was measured;
-    `disk` bytes written for each byte of text that enters."""
+    `disk` bytes written for each byte of text that enters, `disk_once` bytes once a run, by folder."""
 
     name: str
     is_rough: bool
@@ -58,6 +58,7 @@ class Rates:
     extract: Mapping[str, InputRate]
     stages: Mapping[str, StageRate]
     disk: Mapping[str, float]
+    disk_once: Mapping[str, float]
 
     def of_input(self, dataset: str, kind: str) -> InputRate:
         """The rate of a dataset, or of its kind."""
@@ -93,6 +94,7 @@ def load(path: str = "") -> Rates:
             extract={k: InputRate(**_numbers(v)) for k, v in table["extract"].items()},
             stages={k: StageRate(**_numbers(v)) for k, v in table["stages"].items()},
             disk=_numbers(table["disk"]),
+            disk_once=_numbers(table.get("disk_once", {})),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(

@@ -42,7 +42,7 @@ def _loaded(pickled: bytes) -> Any:
 
 def result_or_failure(
     label: str,
-    locks: dict[str, str],
+    terms: Any,
     task: Shared,
     numbered: tuple[int, Any],
 ) -> tuple[int, str, tuple[Any, Cost] | None]:
@@ -54,7 +54,7 @@ def result_or_failure(
     number, item = numbered
     try:
         with _failures_named(label, item):
-            return number, "", store.under_locks(locks, measured, _loaded(task.value), item)
+            return number, "", store.under_terms(terms, measured, _loaded(task.value), item)
     except TaskError as error:
         return number, str(error), None
 

@@ -97,9 +97,9 @@ class LocalEngine:
             fair = len(attempts.waiting) // (2 * AHEAD * self.workers)
             most = max(1, min(MOST_TOGETHER, fair, int(TURN_S / max(usual_s, TURN_S / 100))))
             numbers = attempts.take(most)
-            locks, some = dict(store.locks()), [items[number] for number in numbers]
+            terms, some = store.terms(), [items[number] for number in numbers]
             try:
-                future = self._workers().submit(run_stored, path, locks, some)
+                future = self._workers().submit(run_stored, path, terms, some)
             except BrokenProcessPool:
                 attempts.worker_died(numbers)
                 return False

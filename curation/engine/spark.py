@@ -91,9 +91,9 @@ class SparkEngine:
             context.setJobGroup(label, label)
         with _told(label), self._watched(label, len(items)):
             shared = self._shared(task)
-            locks = dict(store.locks())
+            terms = store.terms()
             job = context.parallelize(numbered, _slices(len(items), context.defaultParallelism))
-            outcomes = job.map(partial(result_or_failure, label, locks, shared)).collect()
+            outcomes = job.map(partial(result_or_failure, label, terms, shared)).collect()
             shared.destroy()
         outcomes.sort(key=operator.itemgetter(0))
         self.progress(label, len(items), len(items))
@@ -144,9 +144,9 @@ class SparkEngine:
                 else rows.repartition(1)
             )
             ordered = rows.sortWithinPartitions(*([partition_by] if partition_by else []), *sort_by)
-            locks = store.locks()
+            terms = store.terms()
             write = partial(
-                store.under_locks, locks, write_tables, out, schema, digest, partition_by
+                store.under_terms, terms, write_tables, out, schema, digest, partition_by
             )
             written = ordered.mapInArrow(write, "value bigint, rows bigint").collect()
         parts = sorted((row[0], row[1]) for row in written)
@@ -177,7 +177,7 @@ class SparkEngine:
                 min(parts, 4 * self.workers) or 1, "part"
             ).sortWithinPartitions("part")
             memory = max(0.25, self.memory_gb / self.workers)
-            reduce = partial(store.under_locks, store.locks(), reduce)
+            reduce = partial(store.under_terms, store.terms(), reduce)
             reduced = spread.mapInArrow(
                 partial(reduce_runs, label, reduce, schema, tuple(sort_by), memory),
                 "part bigint, result binary",

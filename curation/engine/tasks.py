@@ -13,7 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from curation import store
@@ -26,12 +26,14 @@ _PEAK = "5"  # what /proc/self/clear_refs takes to forget the peak
 @dataclass(frozen=True, slots=True)
 class Cost:
     """What a task took: seconds by the clock, bytes read and written (None where the system does not
-    say; what comes by network is not among those read), and the peak memory of its process."""
+    say; what comes by network is not among those read), and the peak memory of its process; and
+    which tables it wrote."""
 
     seconds: float
     read: int | None
     written: int | None
     peak_mb: int
+    files: store.Written = field(default_factory=dict)
 
 
 # label, item, result, cost
@@ -46,15 +48,16 @@ def measured(task: Callable[[Any], T], item: Any) -> tuple[T, Cost]:
     """What a task returns, and its cost."""
     _forget_peak()
     before, began = _bytes_moved(), time.perf_counter()
-    result = task(item)
+    with store.one_task() as files:
+        result = task(item)
     seconds, after = time.perf_counter() - began, _bytes_moved()
     read, written = (
         None if a is None or b is None else b - a for a, b in zip(before, after, strict=True)
     )
-    return result, Cost(seconds, read, written, _peak_mb())
+    return result, Cost(seconds, read, written, _peak_mb(), files)
 
 
-def run_stored(path: str, locks: dict[str, str], items: Sequence[Any]) -> list[tuple[Any, Cost]]:
+def run_stored(path: str, terms: Any, items: Sequence[Any]) -> list[tuple[Any, Cost]]:
     """Run the task in a file on some items, in a worker process, as many as fit into a turn, and one
     at least: what each returns, in their order.
 
@@ -64,7 +67,7 @@ def run_stored(path: str, locks: dict[str, str], items: Sequence[Any]) -> list[t
     task, began, out = _stored_task(path), time.perf_counter(), list[tuple[Any, Cost]]()
     for item in items:
         try:
-            out.append(store.under_locks(locks, measured, task, item))
+            out.append(store.under_terms(terms, measured, task, item))
         except Exception:  # a task may raise anything; the sender sends this one again, first
             if not out:
                 raise

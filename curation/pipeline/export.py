@@ -354,7 +354,7 @@ def _export_hits(rundir: RunDirectory, shards: list[Shard], _: str) -> ShardResu
         with store.TableWriter(path, HITS, digest) as writer:
             for shard, source in zip(shards, evidence, strict=True):
                 documents = store.read_table(rundir.documents(shard), ["id"]).column(0)
-                for batch in store.read_groups(source):
+                for batch in store.read_groups(source, ["row", "start", "end", "gram"]):
                     rows = [
                         (
                             documents[row].as_py(),
@@ -364,7 +364,7 @@ def _export_hits(rundir: RunDirectory, shards: list[Shard], _: str) -> ShardResu
                             ids[example],
                             table.gram_text(gram),
                         )
-                        for row, _, start, end, gram in zip(
+                        for row, start, end, gram in zip(
                             *(c.to_pylist() for c in batch.columns), strict=True
                         )
                         for example in table.examples_of(gram)

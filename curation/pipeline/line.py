@@ -268,11 +268,15 @@ def _run_steps(job: _Job, steps: Sequence[str], until: str) -> tuple[bool, Ledge
 def _run_step(job: _Job, step: str, key: str) -> Manifest:
     """Run one step and write its manifest."""
     rundir, engine = job.rundir.for_tasks(), job.engine_of(job.engine, step, key)
-    if step == "export":
-        exports.run(rundir, job.plan, engine, job.export_format)
-    else:
-        MODULES[step].run(rundir, job.plan, engine)
-    manifest = manifests.write(rundir.out, engine, step, key, places(rundir, step))
+    where = places(rundir, step)
+    # Array tasks share the hashing out, and know nothing of each other.
+    alone = job.engine if engine is job.engine else None
+    with manifests.following(rundir.out, alone, where) as written:
+        if step == "export":
+            exports.run(rundir, job.plan, engine, job.export_format)
+        else:
+            MODULES[step].run(rundir, job.plan, engine)
+    manifest = manifests.write(rundir.out, engine, step, key, where, written)
     store.delete(
         rundir.path(parts.FOLDER)
     )  # what array tasks returned; their tables are in the manifest

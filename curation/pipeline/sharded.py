@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from curation.rundir.plan import Plan
 
 # Maps over shards whose results nobody reads: an array task goes on to the next one.
-PASSED = ("filter: measure", "classify: score", "decontaminate: scan")
+PASSED = ("filter: measure", "classify: score")
 # Of each stage the maps over shards that are shared out, in their order; the others are small, or
 # read what a main job has in its memory.
 SHARED: Mapping[str, tuple[str, ...]] = {
@@ -49,12 +49,7 @@ SHARED: Mapping[str, tuple[str, ...]] = {
     "filter": ("filter: measure", "filter: decide"),
     "classify": ("classify: survivors", "classify: sample", "classify: score", "classify: decide"),
     "dedup": ("dedup: sign", "dedup: decide"),
-    "decontaminate": (
-        "decontaminate: scan",
-        "decontaminate: count",
-        "decontaminate: cut",
-        "decontaminate: study",
-    ),
+    "decontaminate": ("decontaminate: scan", "decontaminate: cut"),
     "tokenize": ("tokenize",),
 }
 

@@ -28,12 +28,9 @@ SHARD_FOLDERS = (
     "classify/decision",
     "survivors",
     "dedup/evidence",
-    "dedup/bands",
     "dedup/decision",
     "decontaminate/evidence",
-    "decontaminate/frequency",
     "decontaminate/decision",
-    "decontaminate/study",
     "tokens",
 )
 

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
+import orjson
+
 from curation import store
 from curation.errors import CurationError, InputError, RunError
 
@@ -31,8 +33,9 @@ class Lock:
     A lock whose process is gone, that has not beaten for two minutes, or that names nobody, is
     named and taken over. A run that slept meanwhile looks at the lock before each beat and before
     each file appears (`store.need_lock`), and stops. The window that remains: it may fall asleep
-    between that look and the renaming of one file. On object storage two runs that start in the
-    same instant may both think they own it, until one of them looks again.
+    between that look and the renaming of one file. In object storage a look holds for five seconds,
+    and where puts can have no conditions (`store.has_conditions`), two runs that start in the same
+    instant may both think they own it, until one of them looks again.
     """
 
     def __init__(
@@ -43,6 +46,8 @@ class Lock:
         self._token = secrets.token_hex(8)
         self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
         self._say = say
+        # Of the lock in object storage: its tag as it was read, and as this run wrote it.
+        self._seen, self._tag = "", ""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, daemon=True)
 
@@ -59,7 +64,10 @@ class Lock:
                         "it, or name another --out (if it is not a run, delete that file)"
                     )
             self._say(f"taking over from {who} that ended without releasing it")
-            store.delete(self._path)
+            if not store.has_conditions(self._path):
+                store.delete(self._path)
+            elif self._put(self._seen):
+                break
         try:  # who claims later sees the earlier lock, so at least one of two gives way
             self._need_alone()
         except BaseException:
@@ -94,14 +102,18 @@ class Lock:
     def _holder(self, path: str = "") -> dict[str, Any] | None:
         """Whose the lock is, or another one; empty where it is damaged, None where it is gone."""
         try:
-            found = store.read_json(path or self._path)
+            if path or not store.has_conditions(self._path):
+                found = store.read_json(path or self._path)
+            else:
+                data, self._seen = store.read_tagged(self._path)
+                found = orjson.loads(data)
             kinds = {"host": str, "pid": int, "token": str, "beat": float}
             return {name: kind(found[name]) for name, kind in kinds.items()}
         except InputError as error:
             if isinstance(error.__cause__, PermissionError):
                 raise
             return None
-        except (RunError, KeyError, TypeError, ValueError):
+        except (RunError, KeyError, TypeError, ValueError):  # no JSON is a ValueError
             return {}
 
     def _is_mine(self) -> bool:
@@ -112,7 +124,17 @@ class Lock:
         # record written between them would be read as half of one.
         return {**self._owner, "beat": f"{time.time():.6f}"}
 
+    def _put(self, tag: str | None) -> bool:
+        """Write the lock where the one there has this tag, or none is there (None); whether it is
+        this run's now."""
+        self._tag = store.put_json_if(self._path, self._record(), tag) or ""
+        if not self._tag and self._is_mine():  # the answer to an earlier try was lost
+            self._tag = self._seen
+        return bool(self._tag)
+
     def _claim(self) -> bool:
+        if store.has_conditions(self._path):
+            return self._put(None)
         if store.is_remote(self._path):
             if store.exists(self._path):
                 return False
@@ -123,6 +145,10 @@ class Lock:
     def _beat(self) -> None:
         while not self._stop.wait(HEARTBEAT_S):
             with contextlib.suppress(CurationError, OSError):  # a later beat may succeed
+                if store.has_conditions(self._path):
+                    if not self._put(self._tag):
+                        return
+                    continue
                 if not self._is_mine():
                     return
                 store.write_json(self._path, self._record())

@@ -11,7 +11,7 @@ Cost: one listing of each of the stage's folders to compare; one reading of its 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from curation.rundir.directory import SHARD_FOLDERS
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
+    from curation.engine.tasks import Cost
 
 FOLDER = "manifests"
 PLANS = ("plan.json", f"{FOLDER}/plan.json")  # the plan and its copy
@@ -81,17 +82,56 @@ def read_data(path: str) -> Any:
         return None
 
 
-def write(out: str, engine: Engine, stage: str, key: str, places: Sequence[str]) -> Manifest:
-    """Write the manifest of a stage that has ended: every file in some places of a run directory."""
-    names = sorted(_sizes(out, places))
-    items = [(names[i], names[i : i + GROUP]) for i in range(0, len(names), GROUP)]
+def write(
+    out: str,
+    engine: Engine,
+    stage: str,
+    key: str,
+    places: Sequence[str],
+    written: store.Written | None = None,
+) -> Manifest:
+    """Write the manifest of a stage that has ended: every file in some places of a run directory.
+
+    `written`: path in it -> row, of files that tasks have written and need not be read again.
+    """
+    sizes, written = _sizes(out, places), written or {}
+    names = sorted(sizes)
+    known = {n: written[n] for n in names if n in written and written[n]["size"] == sizes[n]}
+    asked = [name for name in names if name not in known]
+    items = [(asked[i], asked[i : i + GROUP]) for i in range(0, len(asked), GROUP)]
     rows = engine.map(f"{stage}: manifest", partial(_entries, out), items)
-    files = {name: row for group in rows for name, row in group.items()}
+    known |= {name: row for group in rows for name, row in group.items()}
+    files = {name: known[name] for name in names}
     if any("unreachable" in row.get("ledger", ()) for row in files.values()):
         key = ""  # fits nothing: the next run asks for them again
     store.sync_folders(out, {name.rpartition("/")[0] for name in names})
     store.write_json(path(out, stage), {"stage": stage, "key": key, "files": files})
     return Manifest(key, {name: Entry(**row) for name, row in files.items()})
+
+
+@contextlib.contextmanager
+def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterator[store.Written]:
+    """What the tasks of an engine write in this block, for `write`; nothing without an engine. In
+    those of the places that hold nothing when it begins no table is looked for."""
+    written: store.Written = {}
+    if engine is None:
+        yield written
+        return
+    observe, start = engine.observe, len(store.join(out, ""))
+
+    def both(label: str, item: Any, result: Any, cost: Cost) -> None:
+        written.update({path[start:]: row for path, row in cost.files.items()})
+        observe(label, item, result, cost)
+
+    folders = [store.join(out, place) for place in places if not place.endswith(".parquet")]
+    empty = {f"{folder}/" for folder in folders if not store.listing(folder, hidden=True)}
+    store.fresh().update(empty)
+    engine.observe = both
+    try:
+        yield written
+    finally:
+        engine.observe = observe
+        store.fresh().difference_update(empty)
 
 
 def write_downloads(out: str) -> None:
@@ -111,8 +151,8 @@ def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]
     for name in item[1]:
         where = store.join(out, name)
         footer = store.footer(where) if name.endswith(".parquet") else None
-        (file,) = store.find(where)
-        row: dict[str, Any] = {"size": file.size, "sha256": store.sha256(where)}
+        size, sha256 = store.size_and_sha256(where)
+        row: dict[str, Any] = {"size": size, "sha256": sha256}
         row["identity"] = footer.identity if footer else row["sha256"]
         if footer:
             row |= {k: v for k in ("ledger", "notes") if (v := getattr(footer, k))}

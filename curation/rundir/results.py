@@ -16,12 +16,12 @@ from curation.rundir.manifest import Entry
 
 @dataclass(frozen=True, slots=True)
 class ShardResult:
-    """What a shard's task returns to the driver: the identity of its table and its ledger, and where
-    it writes two tables how many rows the other one has."""
+    """What a shard's task returns to the driver: the identity, the ledger and the notes of its
+    table."""
 
     identity: str
     ledger: ledger.Ledger = field(default_factory=dict)
-    rows_beside: int = 0
+    notes: dict[str, int] = field(default_factory=dict)
 
 
 def run_once(
@@ -29,10 +29,10 @@ def run_once(
 ) -> ShardResult:
     """`make()`, unless the table it writes last, and the one it writes `beside` it, are there
     already under this digest."""
-    footer = store.done(path, digest)
+    footer = None if store.is_fresh(path) else store.done(path, digest)
     other = store.done(beside, digest) if footer and beside else None
     if footer and (other or not beside):
-        return ShardResult(footer.identity, footer.ledger, other.rows if other else 0)
+        return ShardResult(footer.identity, footer.ledger, footer.notes)
     return make()
 
 

@@ -221,14 +221,12 @@ DEDUP_DOCUMENTS = pa.schema(
             pa.int64(),
             "1 where these are more than allowed: it leaves, and takes no part",
         ),
-    ]
-)
-BANDS = pa.schema(
-    [
-        _field("doc", pa.int64(), "document number"),
-        _field("priority", pa.int64(), "as in the documents table"),
-        _field("tie", pa.int64(), "as in the documents table"),
-        _field("sketch", pa.int64(), "four 16-bit pieces of further MinHash values"),
+        _field(
+            "sketch",
+            pa.int64(),
+            "four 16-bit pieces of further MinHash values; null, as keys, without features and "
+            "where repetitive",
+        ),
         _field(
             "keys",
             pa.list_(pa.int64()),
@@ -271,6 +269,7 @@ HITS = pa.schema(
         _field("start", pa.int64(), "first code point of the gram"),
         _field("end", pa.int64(), "one past its last code point"),
         _field("gram", pa.int64(), "number of the gram in decontaminate/benchmarks"),
+        _field("content", pa.int64(), "the first 8 bytes of the hash of the document's text"),
     ]
 )
 SPAN = pa.struct([pa.field("start", pa.int64()), pa.field("end", pa.int64())])

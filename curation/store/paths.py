@@ -21,7 +21,9 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 
 from curation.errors import InputError, RunError
+from curation.store.s3 import Objects, objects
 from curation.store.storage import patient, retried
+from curation.store.task import SMALL_BYTES, remember, remembered
 
 T = TypeVar("T")
 TEMPORARY = ".tmp-"
@@ -54,7 +56,7 @@ def filesystem(path: str) -> tuple[Any, str]:
     try:
         # With the option a put is one request, and nothing appears before it.
         if scheme == "s3":
-            client = _connected(f"s3://{bucket}?allow_delayed_open=true")
+            client, _ = _connected(bucket)
             return client, f"{bucket.rpartition('@')[2]}/{key}".rstrip("/")
         system, inner = pafs.FileSystem.from_uri(path)
         return patient(system, f"{scheme}://"), inner
@@ -65,9 +67,21 @@ def filesystem(path: str) -> tuple[Any, str]:
 
 
 @functools.lru_cache(maxsize=8)
-def _connected(uri: str) -> Any:
-    """A client once a process: making one asks the service where the bucket lies."""
-    return patient(retried(lambda: pafs.FileSystem.from_uri(uri)[0], uri), "s3://")
+def _connected(bucket: str) -> tuple[Any, Objects | None]:
+    """The clients of a bucket once a process: making one asks the service where it lies."""
+    uri = f"s3://{bucket}?allow_delayed_open=true"
+    system = retried(lambda: pafs.FileSystem.from_uri(uri)[0], uri)
+    readers = objects(bucket, system.region)
+    return patient(system, "s3://", readers), readers
+
+
+def object_of(path: str) -> tuple[Objects, str] | None:
+    """The objects of an address's bucket and its key, where puts can have conditions."""
+    if not path.startswith("s3://"):
+        return None
+    bucket, _, key = path.removeprefix("s3://").partition("/")
+    readers = _connected(bucket)[1]
+    return (readers, key) if readers else None
 
 
 def join(*parts: str) -> str:
@@ -245,9 +259,15 @@ def _tag(info: Any) -> str:
 
 def open_input(path: str) -> Any:
     """A seekable binary stream; the caller closes it. Compression is the reader's business."""
+    if (data := remembered(path)) is not None:
+        return pa.BufferReader(data)
     system, inner = filesystem(path)
     try:
-        return system.open_input_file(inner)
+        stream = system.open_input_file(inner)
+        if is_remote(path) and stream.size() <= SMALL_BYTES:
+            remember(path, data := bytes(stream.readall()))
+            stream = pa.BufferReader(data)
+        return stream
     except FileNotFoundError as error:
         raise InputError(f"{path}: no such file") from error
     except PermissionError as error:
@@ -270,13 +290,19 @@ def read_json(path: str) -> Any:
         raise RunError(f"{path}: not JSON ({error}); run again what wrote it") from error
 
 
-def sha256(path: str) -> str:
-    """Of a file's bytes, hex."""
-    state = hashlib.sha256()
+def size_and_sha256(path: str) -> tuple[int, str]:
+    """Of a file's bytes; the hash in hex."""
+    state, size = hashlib.sha256(), 0
     with open_input(path) as stream:
         while block := stream.read(8 << 20):
             state.update(block)
-    return state.hexdigest()
+            size += len(block)
+    return size, state.hexdigest()
+
+
+def sha256(path: str) -> str:
+    """Of a file's bytes, hex."""
+    return size_and_sha256(path)[1]
 
 
 def free_bytes(folder: str) -> int | None:

@@ -119,8 +119,8 @@ class _Retried(pafs.FileSystemHandler):  # type: ignore[misc]
     """Hands every request on to another file system, and tries again; `prefix` makes its paths
     addresses."""
 
-    def __init__(self, system: Any, prefix: str) -> None:
-        self._system, self._prefix = system, prefix
+    def __init__(self, system: Any, prefix: str, readers: Any) -> None:
+        self._system, self._prefix, self._readers = system, prefix, readers
 
     def _do(self, verb: str, path: str, *args: Any, **kwargs: Any) -> Any:
         action = getattr(self._system, verb)
@@ -161,7 +161,7 @@ class _Retried(pafs.FileSystemHandler):  # type: ignore[misc]
         self._do("copy_file", src, dest)
 
     def open_input_file(self, path: str) -> Any:
-        return pa.PythonFile(ObjectReader(self._system, path, self._prefix + path), mode="r")
+        return pa.PythonFile(ObjectReader(self._readers, path, self._prefix + path), mode="r")
 
     open_input_stream = open_input_file
 
@@ -172,6 +172,7 @@ class _Retried(pafs.FileSystemHandler):  # type: ignore[misc]
         raise NotImplementedError
 
 
-def patient(system: Any, prefix: str) -> Any:
-    """A file system that does what `system` does, and tries again."""
-    return pafs.PyFileSystem(_Retried(system, prefix))
+def patient(system: Any, prefix: str, readers: Any = None) -> Any:
+    """A file system that does what `system` does, and tries again; `readers` opens files for
+    reading in its place."""
+    return pafs.PyFileSystem(_Retried(system, prefix, readers or system))

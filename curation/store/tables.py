@@ -8,10 +8,12 @@ arrived.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,10 +24,12 @@ import pyarrow.parquet as pq
 
 from curation.errors import InputError, RunError, Unreachable
 from curation.store.paths import filesystem, open_input
+from curation.store.task import note_written
 from curation.store.writing import atomic, is_unsynced
 
 GROUP_ROWS = 8192
 GROUP_BYTES = 8 << 20  # a row group closes with the row that reaches this
+_ATTACHED = "curation.attached"
 _UNPACKED = {"compression": "none", "use_dictionary": False}  # read once and gone
 
 Ledger = dict[str, list[int]]  # outcome -> [documents, characters, ...]: see ledger.py
@@ -54,8 +58,9 @@ class Table:
 class TableWriter:
     """Writes one Parquet table; commits it when the `with` block ends well.
 
-    `ledger`, `identity` and `notes` (counts that no ledger has; not written where there are none)
-    may be set until then; `identity` defaults to `digest`.
+    `ledger`, `identity`, `notes` (counts that no ledger has) and `attached` (a few bytes beside the
+    rows, for `read_attached`) may be set until then; `identity` defaults to `digest`. What is empty
+    of the last two is not written.
     """
 
     path: str
@@ -65,10 +70,11 @@ class TableWriter:
     identity: str = ""
     rows: int = 0
     notes: dict[str, int] = field(default_factory=dict)
+    attached: bytes = b""
 
     def __enter__(self) -> TableWriter:
         self._atomic = atomic(self.path)
-        self._file = self._atomic.__enter__()
+        self._file = _Hashed(self._atomic.__enter__())
         self._writer = pq.ParquetWriter(
             self._file,
             self.schema,
@@ -123,6 +129,7 @@ class TableWriter:
                             self.ledger, option=orjson.OPT_SORT_KEYS
                         ).decode(),
                         **({"curation.notes": orjson.dumps(self.notes)} if self.notes else {}),
+                        **({_ATTACHED: base64.b64encode(self.attached)} if self.attached else {}),
                     }
                 )
             self._writer.close()
@@ -130,6 +137,40 @@ class TableWriter:
             self._atomic.__exit__(type(failure), failure, failure.__traceback__)
             raise
         self._atomic.__exit__(kind, error, trace)
+        if kind is None:
+            note_written(self.path, self._manifest_row())
+
+    def _manifest_row(self) -> dict[str, Any]:
+        row: dict[str, Any] = {"size": self._file.size, "sha256": self._file.hash.hexdigest()}
+        row["identity"] = self.identity or self.digest
+        return row | {k: v for k in ("ledger", "notes") if (v := getattr(self, k))}
+
+
+class _Hashed:
+    """A file that is written once from its beginning to its end, and the hash of it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: Any) -> int:
+        self.hash.update(data)
+        self.size += memoryview(data).nbytes
+        return self._file.write(data)
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def tell(self) -> int:
+        return self.size
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    def close(self) -> None:
+        """The file is closed by who opened it."""
 
 
 def row_bytes(batch: pa.RecordBatch) -> npt.NDArray[np.int64]:
@@ -167,12 +208,14 @@ def _array_bytes(array: pa.Array) -> npt.NDArray[np.int64]:
 
 def footer(path: str) -> Footer | None:
     """What a table says of itself, or None where there is none (or the file is not one of ours)."""
-    system, inner = filesystem(path)
     try:
-        metadata = pq.read_metadata(inner, filesystem=system)
+        with open_input(path) as stream:
+            metadata = pq.read_metadata(stream)
     except Unreachable:
         raise
-    except FileNotFoundError:
+    except InputError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
         return None
     except (pa.ArrowInvalid, OSError):  # garbage under our name: as good as missing
         return None
@@ -203,6 +246,13 @@ def need_footer(path: str) -> Footer:
             "writes it if that does not help"
         )
     return committed
+
+
+def read_attached(path: str) -> bytes:
+    """What a table's writer attached to it; nothing where it attached nothing."""
+    with open_input(path) as stream:
+        pairs = pq.read_metadata(stream).metadata or {}
+    return base64.b64decode(pairs.get(_ATTACHED.encode(), b""))
 
 
 def read_groups(

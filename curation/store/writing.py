@@ -10,6 +10,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import filterfalse
@@ -18,12 +19,18 @@ from typing import IO, Any, TypeVar
 import orjson
 
 from curation.errors import InputError, RunError
-from curation.store.paths import TEMPORARY, filesystem, is_remote, join, read_json
+from curation.store.paths import TEMPORARY, filesystem, is_remote, join, object_of, read_json
+from curation.store.s3 import put_if, tagged
 from curation.store.storage import retried
+from curation.store.task import forget
 
 T = TypeVar("T")
 # Path -> token of the locks that this process writes under: of all that is in their folders.
 _locks: dict[str, str] = {}
+LOOK_S = 5.0  # a lock in object storage is looked at so often, at most
+_looked: dict[str, float] = {}  # token of such a lock -> when it was still held
+# Folders that held nothing when the stage that writes them began.
+_fresh: set[str] = set()
 # Folders whose files nobody needs after a power cut.
 _unsynced: set[str] = set()
 # Files of a block of `synced_together` that wait for the disk.
@@ -36,10 +43,30 @@ def locks() -> dict[str, str]:
     return _locks
 
 
-def under_locks(locks: dict[str, str], task: Callable[..., T], *arguments: Any) -> T:
-    """A task in another process, under the locks of the process that sent it."""
+def fresh() -> set[str]:
+    """The folders of which a stage knows that nothing was in them when it began: there is nothing
+    to reuse. A change of the set counts at once."""
+    return _fresh
+
+
+def is_fresh(path: str) -> bool:
+    """Whether a table is in such a folder."""
+    return bool(_fresh) and any(path.startswith(folder) for folder in _fresh)
+
+
+def terms() -> tuple[dict[str, str], frozenset[str]]:
+    """What a task in another process must know: the locks that it writes under, and `fresh`."""
+    return dict(_locks), frozenset(_fresh)
+
+
+def under_terms(
+    terms: tuple[dict[str, str], frozenset[str]], task: Callable[..., T], *arguments: Any
+) -> T:
+    """A task in another process, under the terms of the process that sent it."""
     _locks.clear()
-    _locks.update(locks)
+    _fresh.clear()
+    _locks.update(terms[0])
+    _fresh.update(terms[1])
     return task(*arguments)
 
 
@@ -47,6 +74,9 @@ def need_lock(target: str) -> None:
     """Raise RunError unless the lock of the folder that `target` is in is still held."""
     for path, token in list(_locks.items()):
         if f"{target}/".startswith(path.rpartition("/")[0] + "/"):
+            if is_remote(path) and 0 <= time.time() - _looked.get(token, 0.0) < LOOK_S:
+                continue
+            began = time.time()
             try:
                 holder = read_json(path)
             except (InputError, RunError):
@@ -57,6 +87,7 @@ def need_lock(target: str) -> None:
                     "another run took over, or the file was deleted; this run stops, and what it "
                     "finished is kept"
                 )
+            _looked[token] = began
 
 
 @contextlib.contextmanager
@@ -121,6 +152,7 @@ def atomic(path: str) -> Iterator[IO[bytes]]:
                 _waiting[-1].append(path)
             elif not is_unsynced(path):
                 os.fsync(handle.fileno())
+        forget(path)
         if local:
             need_lock(path)
             os.chmod(handle.name, 0o666 & ~_umask())
@@ -182,6 +214,32 @@ def create(path: str, value: Any) -> bool:
     return True
 
 
+def has_conditions(path: str) -> bool:
+    """Whether a put to an address can depend on what is there."""
+    return object_of(path) is not None
+
+
+def read_tagged(path: str) -> tuple[bytes, str]:
+    """The bytes of an object that can be put on a condition, and its tag.
+
+    Raises InputError where it is not there.
+    """
+    found = object_of(path)
+    assert found is not None, path
+    try:
+        return tagged(*found, path)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+
+
+def put_json_if(path: str, value: Any, tag: str | None) -> str | None:
+    """Put JSON where the object that is there has this tag, or none is there (None): its new tag, or
+    None where something else was there."""
+    found = object_of(path)
+    assert found is not None, path
+    return put_if(*found, path, orjson.dumps(value), tag)
+
+
 def sync_folders(root: str, names: Iterable[str]) -> None:
     """Bring the names in some local folders below `root`, and in those above them, to the disk."""
     above = {name.rsplit("/", n)[0] for name in names for n in range(name.count("/") + 1)}
@@ -192,6 +250,7 @@ def sync_folders(root: str, names: Iterable[str]) -> None:
 def delete(path: str) -> None:
     """Remove a file or a whole folder; nothing happens where there is none."""
     need_lock(path)
+    forget(path)
     system, inner = filesystem(path)
     kind = system.get_file_info(inner).type.name
     with contextlib.suppress(FileNotFoundError):  # gone by now, maybe by a try before

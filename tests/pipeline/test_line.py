@@ -310,7 +310,7 @@ def test_half_of_a_pair_of_another_setting_is_made_again(
     shutil.copytree(sample_run, out)
     made = recipe.load(str(sample_folder / "recipe.toml"), ["classify.alpha=9"])
     pipeline.run(made, str(other), local, until="classify", say=lambda line: None)
-    for half in ("survivors/commoncrawl", "dedup/bands/commoncrawl", "rejects/commoncrawl"):
+    for half in ("survivors/commoncrawl", "dedup/evidence/commoncrawl", "rejects/commoncrawl"):
         source = (
             other / half
             if (other / half).exists()

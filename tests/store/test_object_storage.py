@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import os
@@ -22,7 +23,7 @@ from curation.errors import InputError, Unreachable
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
-from curation.store import patience
+from curation.store import paths, patience
 from curation.store import storage as object_storage
 
 pytest.importorskip("moto", reason="the extra `dev` is not installed")
@@ -177,10 +178,20 @@ FAULTS = ("InternalError", "SlowDown", "reset", "lost", "cut")
     [FAULTS, *(pytest.param((fault,), marks=pytest.mark.slow) for fault in FAULTS)],
     ids="-".join,
 )
+@pytest.mark.parametrize("reader", ["obstore", "pyarrow"])
 def test_faults_that_pass_change_no_byte_and_lose_no_request(
-    failing: FaultyStorage, faults: tuple[str, ...]
+    failing: FaultyStorage,
+    faults: tuple[str, ...],
+    reader: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A third of all answers: what is written, listed, read whole and in pieces, and deleted."""
+    if reader == "pyarrow":
+        monkeypatch.setattr(paths, "_connected", functools.cache(paths._connected.__wrapped__))
+        monkeypatch.setattr(paths, "objects", lambda *_: None)
+    else:
+        pytest.importorskip("obstore", reason="the extra `s3` is not installed")
+    assert (paths.object_of("s3://runs/a") is not None) == (reader == "obstore")
     failing.faults, failing.share = faults, 0.3
     table = pa.table({"a": list(range(50_000)), "b": ["x" * (n % 9) for n in range(50_000)]})
     for n in range(2):

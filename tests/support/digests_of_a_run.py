@@ -29,6 +29,7 @@ from curation.stages.classify import stage as classify
 from curation.stages.classify.model import Model
 from curation.stages.dedup import candidates as dedup_candidates
 from curation.stages.dedup import stage as dedup
+from curation.stages.dedup.index import SIGNED
 from curation.stages.download import captures, selection
 from curation.stages.filter import stage as filters
 from curation.stages.mix import stage as mix
@@ -75,11 +76,11 @@ class _Run:
 
     def run_once(self, path: str, digest: str, make: Any, beside: str = "") -> results.ShardResult:
         self.digests |= {one: digest for one in (path, beside) if one}
-        return results.ShardResult(digest, BOOKS)
+        return results.ShardResult(digest, BOOKS, {SIGNED: 10})
 
     def footer(self, path: str) -> store.Footer:
         digest = self.digests.get(path, "of another run")
-        return store.Footer(digest, digest, BOOKS, 10)
+        return store.Footer(digest, digest, BOOKS, 10, {SIGNED: 10})
 
     def shuffled_tables(self, *args: Any) -> tuple[str, ...]:
         _, _, out, digest, _, _, parts = args[:7]

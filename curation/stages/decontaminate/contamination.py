@@ -7,8 +7,9 @@ fields. An example is dirty if any of its N-grams occurs in any training documen
 text as dedup left it and once for the pieces that the cuts left. An example without N words in a
 row in any field has no gram: it is counted as short, and nobody knows whether it is clean.
 
-Cost: one more scan of the survivors, all N at once. Memory: the n-gram table (mapped, about that of
-the cuts), two bits a gram.
+Cost: one more scan of the texts, all N at once, where the cuts are made; two bits a gram, packed,
+in the footer of a shard's decisions. Memory: the n-gram table (mapped, about that of the cuts), three
+bytes a gram.
 
 Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common
 (`max_documents`) count here.
@@ -17,7 +18,8 @@ Trap: the same gram may make examples of several benchmarks dirty; grams ignored
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -30,18 +32,20 @@ from curation import store
 from curation.digests import config_digest
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once
-from curation.rundir.survivors import survivor_groups
 from curation.stages.decontaminate import benchmarks, kept_tables
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.kernels.ngrams import NgramTable
 
-VERSION = 3
+VERSION = 4
 PERCENTILE, LEAST, MOST = 5, 8, 13
 ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
 EXAMPLE_ARRAYS = ("example_indptr", "example_grams", "example_n", "example_words")
-SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
+SEEN = "seen"  # the note of decisions that says how many grams were seen
+MARKS = pa.schema(
+    [("part", pa.int64()), ("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())]
+)
 STUDIED = pa.schema(
     [
         ("benchmark", pa.string()),
@@ -53,23 +57,6 @@ STUDIED = pa.schema(
     ]
 )
 Int64s = npt.NDArray[np.int64]
-
-
-def run(
-    rundir: RunDirectory,
-    engine: Engine,
-    shards: Sequence[Shard],
-    read: Callable[[], Sequence[benchmarks.Example]],
-    contents: str,
-) -> None:
-    """Study the benchmarks that `read` gives, where their tables were not kept of another run.
-
-    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet` under
-    decontaminate/.
-    """
-    identity = _prepare(rundir, read, contents)
-    seen = engine.map("decontaminate: study", partial(study_shard, rundir, identity), shards)
-    _conclude(rundir, identity, shards, [result.identity for result in seen])
 
 
 def short_examples(rundir: RunDirectory) -> dict[str, list[int]]:
@@ -95,7 +82,7 @@ def gram_length(lengths: Int64s, synthetic: bool) -> int:
 # ---- the table -----------------------------------------------------------------------------------
 
 
-def _prepare(
+def prepare(
     rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]], contents: str
 ) -> str:
     """Write the n-gram table and, for each example, its benchmark, length and grams; the card last.
@@ -155,38 +142,55 @@ def load_ngrams(folder: str, identity: str) -> NgramTable:
 # ---- a shard -------------------------------------------------------------------------------------
 
 
-def study_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
-    """Write which grams occur in a shard's documents: as dedup left them, and in the pieces that
-    stay."""
-    path = rundir.table("decontaminate", shard, "study")
-    decision = rundir.decision("decontaminate", shard)
-    made_from = [store.need_footer(p).identity for p in (rundir.survivors(shard), decision)]
-    digest = config_digest("contamination/seen", VERSION, table_identity, made_from)
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Which grams occur in a shard's documents (bool[grams]): in uncut ones, in cut ones, and in
+    the pieces of these."""
 
-    def make() -> ShardResult:
+    table: NgramTable
+    same: npt.NDArray[np.bool_]
+    changed: npt.NDArray[np.bool_]
+    after: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def begun(rundir: RunDirectory, identity: str) -> Seen:
+        """Nothing seen of the grams of this identity."""
+        table = load_ngrams(rundir.path("decontaminate", "study"), identity)
+        return Seen(table, *(np.zeros(len(table), bool) for _ in range(3)))
+
+    def add(self, text: pa.Array, decided: pa.RecordBatch) -> None:
+        """Mark the grams of some documents, of which it was decided what stays."""
         from curation.kernels import ngrams
         from curation.kernels.buffers import text_buffers
 
-        table = load_ngrams(rundir.path("decontaminate", "study"), table_identity)
-        # Grams of uncut documents, of cut ones, and of the pieces of these.
-        same, changed, after = (np.zeros(len(table), bool) for _ in range(3))
-        decided = store.read_table(decision, ["keep", "cuts", "pieces"]).combine_chunks()
-        for group in survivor_groups(rundir, shard, ["text"], None):
-            rows = decided.slice(group.start, group.batch.num_rows)
-            keep, cuts = (rows.column(name).combine_chunks() for name in ("keep", "cuts"))
-            whole = np.asarray(keep.is_valid()) & np.asarray(cuts.is_null())
-            cut = np.flatnonzero(np.asarray(cuts.is_valid()))
-            text = group.batch.column(0)
-            left = pa.array(_pieces(text, cut, rows.column("pieces")), pa.string())
-            for texts, seen in (
-                (text.filter(pa.array(whole)), same),
-                (text.take(pa.array(cut)), changed),
-                (left, after),
-            ):
-                ngrams.mark_seen(*text_buffers(texts), table, seen)
-        return _write(path, digest, same | changed, same | after)
+        keep, cuts = decided.column("keep"), decided.column("cuts")
+        whole = np.asarray(keep.is_valid()) & np.asarray(cuts.is_null())
+        cut = np.flatnonzero(np.asarray(cuts.is_valid()))
+        left = pa.array(_pieces(text, cut, decided.column("pieces")), pa.string())
+        for texts, seen in (
+            (text.filter(pa.array(whole)), self.same),
+            (text.take(pa.array(cut)), self.changed),
+            (left, self.after),
+        ):
+            ngrams.mark_seen(*text_buffers(texts), self.table, seen)
 
-    return run_once(path, digest, make)
+    @property
+    def grams(self) -> int:
+        """How many were seen, before the cuts or after them."""
+        return int((self.same | self.changed | self.after).sum())
+
+    def packed(self) -> bytes:
+        """A bit a gram: those before the cuts, then those after them."""
+        marks = np.stack([self.same | self.changed, self.same | self.after])
+        packed: bytes = pa.compress(np.packbits(marks, axis=1).tobytes(), "zstd", asbytes=True)
+        return packed
+
+
+def unpacked(data: bytes, grams: int) -> npt.NDArray[np.bool_]:
+    """What `Seen.packed` packed: bool[2, grams]."""
+    width = (grams + 7) // 8
+    bits = np.frombuffer(pa.decompress(data, 2 * width, "zstd", asbytes=True), np.uint8)
+    return np.unpackbits(bits.reshape(2, width), axis=1, count=grams).astype(bool)
 
 
 def _pieces(text: pa.Array, rows: Int64s, pieces: Any) -> list[str]:
@@ -198,53 +202,84 @@ def _pieces(text: pa.Array, rows: Int64s, pieces: Any) -> list[str]:
     return out
 
 
-def _write(
-    path: str, digest: str, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]
-) -> ShardResult:
-    grams = np.flatnonzero(before | after)
-    with store.TableWriter(path, SEEN, digest) as writer:
-        columns = [pa.array(grams), pa.array(before[grams]), pa.array(after[grams])]
-        writer.write(pa.record_batch(columns, schema=SEEN))
-    return ShardResult(digest)
-
-
 # ---- all of them ---------------------------------------------------------------------------------
 
 
-def _conclude(
-    rundir: RunDirectory, identity: str, shards: Sequence[Shard], made_from: list[str]
+def conclude(
+    rundir: RunDirectory, engine: Engine, identity: str, results: Mapping[Shard, ShardResult]
 ) -> None:
-    """Which examples are dirty, by whom; the Parquet table comes last and says that all is
-    written."""
-    names = rundir.recipe.names()
+    """Which examples are dirty, by whom, from what is attached to the decisions of all shards.
+
+    Writes `contamination.json`, `dirty.jsonl` and, last, `study/examples.parquet`, which says that
+    all is written, under decontaminate/.
+    """
+    names, folder = rundir.recipe.names(), rundir.path("decontaminate", "study")
+    made_from = [result.identity for result in results.values()]
     digest = config_digest("contamination/examples", VERSION, identity, names, made_from)
-    path = rundir.path("decontaminate", "study", "examples.parquet")
+    path = store.join(folder, "examples.parquet")
     for name in ("contamination.json", "dirty.jsonl"):
         if not store.exists(rundir.path("decontaminate", name)):
             store.delete(path)
-    run_once(path, digest, partial(_write_examples, rundir, shards, path, digest))
+    datasets = list(dict.fromkeys(shard.dataset for shard in results))
+
+    def make() -> ShardResult:
+        dirty = engine.shuffle(
+            "decontaminate: study",
+            partial(emit_seen, rundir, tuple(datasets)),
+            [shard for shard, result in results.items() if SEEN in result.notes],
+            len(datasets),
+            partial(dirty_examples, folder),
+            MARKS,
+            ["gram"],
+        )
+        _write_examples(rundir, datasets, dirty, path, digest)
+        return ShardResult(digest)
+
+    run_once(path, digest, make)
+
+
+def emit_seen(
+    rundir: RunDirectory, datasets: Sequence[str], shard: Shard
+) -> Iterator[pa.RecordBatch]:
+    """The grams that were seen in a shard; a part is a dataset."""
+    card = store.read_json(rundir.path("decontaminate", "study", "card.json"))
+    seen = unpacked(store.read_attached(rundir.decision("decontaminate", shard)), card["grams"])
+    grams = np.flatnonzero(seen.any(axis=0))
+    part = np.full(len(grams), datasets.index(shard.dataset), np.int64)
+    yield pa.record_batch([part, grams, *seen[:, grams]], schema=MARKS)
+
+
+def dirty_examples(folder: str, part: int, batches: Iterator[pa.RecordBatch]) -> list[list[int]]:
+    """The examples (numbers, ascending) that a dataset makes dirty, before the cuts and after."""
+    size = int(store.read_json(store.join(folder, "card.json"))["grams"])
+    seen = np.zeros((2, size), bool)
+    for batch in batches:
+        for side, name in enumerate(("before", "after")):
+            grams = batch.column("gram").filter(batch.column(name))
+            seen[side, grams.to_numpy()] = True
+    indptr, grams = (store.read_array(store.join(folder, f"{n}.npy")) for n in EXAMPLE_ARRAYS[:2])
+    out = []
+    for marks in seen:
+        total = np.concatenate([[0], np.cumsum(marks[grams])])
+        out.append(np.flatnonzero(total[indptr[1:]] > total[indptr[:-1]]).tolist())
+    return out
 
 
 def _write_examples(
-    rundir: RunDirectory, shards: Sequence[Shard], path: str, digest: str
-) -> ShardResult:
+    rundir: RunDirectory,
+    datasets: list[str],
+    examples: Sequence[list[list[int]]],
+    path: str,
+    digest: str,
+) -> None:
     folder = rundir.path("decontaminate", "study")
-    indptr, grams, n, lengths = (
+    indptr, _, n, lengths = (
         store.read_array(store.join(folder, f"{name}.npy")) for name in EXAMPLE_ARRAYS
     )
-    grams_seen = int(store.read_json(store.join(folder, "card.json"))["grams"])
-    datasets = list(dict.fromkeys(shard.dataset for shard in shards))
     dirty = np.zeros((2, len(datasets), len(n)), bool)  # before and after
-    for at, dataset in enumerate(datasets):
-        seen = np.zeros((2, grams_seen), bool)
-        for shard in shards:
-            if shard.dataset == dataset:
-                rows = store.read_table(rundir.table("decontaminate", shard, "study"))
-                for side in (0, 1):
-                    seen[side, rows.column(0).to_numpy()] |= rows.column(side + 1).to_numpy()
+    for at, sides in enumerate(examples):
         for side in (0, 1):
-            total = np.concatenate([[0], np.cumsum(seen[side][grams])])
-            dirty[side, at] = total[indptr[1:]] > total[indptr[:-1]]
+            dirty[side, at, sides[side]] = True
     listed = orjson.loads(store.read_bytes(store.join(folder, "names.json")))
     _write_conclusion(rundir, datasets, dirty, listed, n, np.diff(indptr) == 0)
     places = np.array([rundir.recipe.place(name) for name in datasets], np.int64)
@@ -256,7 +291,6 @@ def _write_examples(
     ]
     with store.TableWriter(path, STUDIED, digest) as writer:
         writer.write(pa.record_batch(columns, schema=STUDIED))
-    return ShardResult(digest)
 
 
 def _lists(marks: npt.NDArray[np.bool_], values: Int64s) -> pa.ListArray:

@@ -16,6 +16,7 @@ several.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -29,8 +30,7 @@ from curation.digests import config_digest
 from curation.recipe.tables import DecontaminateConfig
 from curation.rundir import ledger, schema, sources
 from curation.rundir.directory import RunDirectory, Shard
-from curation.rundir.queries import QueryResult, run_query
-from curation.rundir.results import ShardResult, check_ledgers, run_once
+from curation.rundir.results import ShardResult, check_ledgers, run_once, table_facts
 from curation.rundir.survivors import RowGroup, char_lengths, survivor_groups
 from curation.stages.decontaminate import benchmarks, contamination, kept_tables
 
@@ -38,10 +38,11 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.rundir.plan import Plan
 
-VERSION = 3
-# content: the first 8 bytes of the hash of a document's text.
-OCCURRENCES = pa.schema([("gram", pa.int64()), ("content", pa.int64())])
+VERSION = 4
+OCCURRENCES = pa.schema([(name, pa.int64()) for name in ("part", "gram", "content")])
 COMMON = pa.schema([("gram", pa.int64()), ("documents", pa.int64())])
+SHARDS_OF_A_PART = 1000
+NO_HITS = {name: np.zeros(0, np.int64) for name in ("row", "start", "end")}
 MOST_NAMES = 12  # of benchmarks in a warning
 
 
@@ -75,15 +76,27 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
     contents = benchmarks.contents(patterns, asked.catalogue)
     identity = benchmarks.prepare(rundir, read, contents)
-    engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)
-    counted = engine.map("decontaminate: count", partial(count_shard, rundir), shards)
-    common = _common_grams(rundir, engine, shards, [m.identity for m in counted])
-    results = engine.map("decontaminate: cut", partial(cut_shard, rundir, common), shards)
+    scanned = engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)
+    decided = _decided_before(rundir, shards)
+    common = _common_grams(rundir, engine, shards, scanned, decided)
+    study = contamination.prepare(rundir, read, contents) if asked.study else ""
+    tasks = [
+        (shard, result.identity, bool(result.notes), decided.get(shard, ""))
+        for shard, result in zip(shards, scanned, strict=True)
+    ]
+    results = engine.map("decontaminate: cut", partial(cut_shard, rundir, common, study), tasks)
     by_shard = dict(zip(shards, results, strict=True))
     check_ledgers(rundir, "decontaminate", by_shard)
-    if recipe.decontaminate.study:
-        contamination.run(rundir, engine, shards, read, contents)
+    if study:
+        contamination.conclude(rundir, engine, study, by_shard)
     return by_shard
+
+
+def _decided_before(rundir: RunDirectory, shards: Sequence[Shard]) -> dict[Shard, str]:
+    """The identity of each shard's decision before this stage, where there is one."""
+    paths = {shard: rundir.decided_before("decontaminate", shard) for shard in shards}
+    known = table_facts(rundir, [path for path in paths.values() if path])
+    return {shard: known[path].identity for shard, path in paths.items() if path}
 
 
 def warnings(rundir: RunDirectory) -> list[str]:
@@ -133,90 +146,143 @@ def scan_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shard
 
         table = benchmarks.load_table(rundir.path("decontaminate", "benchmarks"), table_identity)
         with store.TableWriter(path, schema.HITS, digest) as writer:
-            for group in survivor_groups(rundir, shard, ["text"], None):
-                text = group.batch.column(0)
+            for group in survivor_groups(rundir, shard, ["text", "content"], None):
+                text, contents = group.batch.columns
                 hits = grams.scan(*text_buffers(text), table)
-                chars = char_lengths(text)[hits.document] if len(hits.document) else hits.document
+                if not len(hits.document):
+                    continue
+                chars = char_lengths(text)[hits.document]
                 columns = [hits.document + group.start, chars, hits.start, hits.end, hits.gram]
+                columns.append(_first_bytes(contents)[hits.document])
                 writer.write(pa.record_batch(columns, schema=schema.HITS))
-        return ShardResult(digest)
+                writer.notes = {"hits": writer.notes.get("hits", 0) + len(hits.document)}
+        return ShardResult(digest, notes=writer.notes)
 
     return run_once(path, digest, make)
 
 
-def count_shard(rundir: RunDirectory, shard: Shard) -> ShardResult:
-    """Write which grams occur in which distinct texts of a shard, of those that dedup keeps."""
-    path = rundir.table("decontaminate", shard, "frequency")
-    evidence = rundir.table("decontaminate", shard, "evidence")
-    before = rundir.decided_before("decontaminate", shard)
-    made_from = [store.need_footer(p).identity for p in (evidence, before) if p]
-    digest = config_digest("decontaminate/frequency", VERSION, made_from)
-
-    def make() -> ShardResult:
-        hits = store.read_table(evidence, ["row", "gram"])
-        rows, gram = (hits.column(name).to_numpy() for name in ("row", "gram"))
-        if before:
-            keep = store.read_table(before, ["keep"]).column(0).combine_chunks().fill_null(False)
-            stays = keep.to_numpy(zero_copy_only=False)[rows]
-            rows, gram = rows[stays], gram[stays]
-        documents, document_of = np.unique(rows, return_inverse=True)
-        contents = store.read_table(rundir.survivors(shard), ["content"]).column(0).take(documents)
-        first_bytes = [int.from_bytes(c[:8], "big", signed=True) for c in contents.to_pylist()]
-        pairs = np.stack([gram, np.array(first_bytes, np.int64)[document_of]])
-        with store.TableWriter(path, OCCURRENCES, digest) as writer:
-            writer.write(pa.record_batch(list(np.unique(pairs, axis=1)), schema=OCCURRENCES))
-        return ShardResult(digest)
-
-    return run_once(path, digest, make)
+def _first_bytes(contents: pa.Array) -> npt.NDArray[np.int64]:
+    """The first 8 bytes of each text's hash, as a number."""
+    values = contents.to_pylist()
+    return np.array([int.from_bytes(each[:8], "big", signed=True) for each in values], np.int64)
 
 
 def _common_grams(
-    rundir: RunDirectory, engine: Engine, shards: list[Shard], identities: list[str]
-) -> QueryResult:
-    """The grams that occur in more distinct texts than `max_documents`: they are ignored."""
+    rundir: RunDirectory,
+    engine: Engine,
+    shards: Sequence[Shard],
+    scanned: Sequence[ShardResult],
+    decided: Mapping[Shard, str],
+) -> tuple[str, str]:
+    """The grams that occur in more distinct texts than `max_documents`, of those that stay: they
+    are ignored. The path of their table, and its identity."""
     most = rundir.recipe.decontaminate.max_documents
-    paths = tuple(rundir.table("decontaminate", shard, "frequency") for shard in shards)
-    return run_query(
-        engine,
-        f"""SELECT gram, documents FROM (
-            SELECT gram, CAST(COUNT(DISTINCT content) AS BIGINT) AS documents
-            FROM frequency GROUP BY gram
-        ) f WHERE documents > {most}""",
-        {"frequency": store.Table(paths, OCCURRENCES)},
-        rundir.path("decontaminate", "common"),
-        COMMON,
-        identities,
-        sort_by=["gram"],
-    )
+    path = rundir.path("decontaminate", "common", "00000.parquet")
+    identities = ([result.identity for result in scanned], list(decided.values()))
+    digest = config_digest("decontaminate/common", VERSION, most, identities)
+    items = [s for s, result in zip(shards, scanned, strict=True) if result.notes]
+    parts = len(items) // SHARDS_OF_A_PART + 1
+
+    def make() -> ShardResult:
+        common = engine.shuffle(
+            "decontaminate: count",
+            partial(emit_hits, rundir, parts),
+            items,
+            parts,
+            partial(common_part, most),
+            OCCURRENCES,
+            ["gram", "content"],
+        )
+        store.delete(rundir.path("decontaminate", "common"))  # of an earlier version
+        grams = sorted(row for rows in common for row in rows)
+        with store.TableWriter(path, COMMON, digest) as writer:
+            columns = np.array(grams, np.int64).reshape(-1, 2).T
+            writer.write(pa.record_batch(list(columns), schema=COMMON))
+        return ShardResult(digest)
+
+    run_once(path, digest, make)
+    return path, digest
+
+
+def emit_hits(rundir: RunDirectory, parts: int, shard: Shard) -> Iterator[pa.RecordBatch]:
+    """Which grams occur in which distinct texts of a shard, of those that stay."""
+    evidence = rundir.table("decontaminate", shard, "evidence")
+    hits = store.read_table(evidence, ["row", "gram", "content"])
+    rows, gram, content = (column.to_numpy() for column in hits.columns)
+    if before := rundir.decided_before("decontaminate", shard):
+        keep = store.read_table(before, ["keep"]).column(0).combine_chunks().fill_null(False)
+        stays = keep.to_numpy(zero_copy_only=False)[rows]
+        gram, content = gram[stays], content[stays]
+    gram, content = np.unique(np.stack([gram, content]), axis=1)
+    yield pa.record_batch([gram % parts, gram, content], schema=OCCURRENCES)
+
+
+def common_part(most: int, part: int, batches: Iterator[pa.RecordBatch]) -> list[list[int]]:
+    """The grams of a part that occur in more than `most` texts, and in how many."""
+    counts: dict[int, int] = {}
+    last = None
+    for batch in batches:
+        gram, content = (batch.column(name).to_numpy() for name in ("gram", "content"))
+        new = np.ones(len(gram), bool)
+        new[1:] = (gram[1:] != gram[:-1]) | (content[1:] != content[:-1])
+        new[0] = last != (gram[0], content[0])
+        last = (gram[-1], content[-1])
+        for number, texts in zip(*np.unique(gram[new], return_counts=True), strict=True):
+            counts[int(number)] = counts.get(int(number), 0) + int(texts)
+    return [[number, texts] for number, texts in counts.items() if texts > most]
 
 
 # ---- decisions -----------------------------------------------------------------------------------
 
 
-def cut_shard(rundir: RunDirectory, common: QueryResult, shard: Shard) -> ShardResult:
-    """Write the decision of one shard: what is cut from each document, and what is left."""
+def cut_shard(
+    rundir: RunDirectory,
+    common: tuple[str, str],
+    study: str,
+    task: tuple[Shard, str, bool, str],
+) -> ShardResult:
+    """Write the decision of one shard: what is cut from each document, and what is left. With a
+    study, the grams that were seen are attached to it.
+
+    `common`: the grams that are ignored, and their identity. `study`: the identity of its grams,
+    empty without one. `task`: the shard, the identity of its evidence, whether that has hits, and
+    the identity of what was decided before (empty where nothing was).
+    """
+    shard, evidence_identity, has_hits, decided_identity = task
     config = rundir.recipe.decontaminate
     path = rundir.decision("decontaminate", shard)
-    evidence = rundir.table("decontaminate", shard, "evidence")
     before = rundir.decided_before("decontaminate", shard)
-    made_from = [store.need_footer(p).identity for p in (evidence, before) if p]
+    made_from = [evidence_identity, *([decided_identity] if before else [])]
     rule = (config.margin_chars, config.min_piece_chars, config.max_pieces)
-    digest = config_digest("decontaminate/decision", VERSION, rule, common.identity, made_from)
+    identity = config_digest("decontaminate/decision", VERSION, rule, common[1], made_from)
+    # The study changes nothing that later stages read.
+    digest = config_digest(identity, contamination.VERSION, study) if study else identity
 
     def make() -> ShardResult:
-        ignored = np.concatenate(
-            [store.read_table(p, ["gram"]).column(0).to_numpy() for p in common.paths]
-        )
-        hits = store.read_table(evidence)
-        hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
-        columns = {name: hits.column(name).to_numpy() for name in ("row", "start", "end")}
+        hits = _hits(rundir, shard, common[0]) if has_hits else NO_HITS
+        seen = contamination.Seen.begun(rundir, study) if study else None
         shard_ledger: ledger.Ledger = {}
-        with store.TableWriter(path, schema.DECONTAMINATED, digest, shard_ledger) as writer:
+        with store.TableWriter(
+            path, schema.DECONTAMINATED, digest, shard_ledger, identity
+        ) as writer:
             for group in survivor_groups(rundir, shard, ["text"], before):
-                writer.write(_cut_group(config, group, columns, shard_ledger))
-        return ShardResult(digest, shard_ledger)
+                batch = _cut_group(config, group, hits, shard_ledger)
+                writer.write(batch)
+                if seen:
+                    seen.add(group.batch.column(0), batch)
+            if seen and (grams := seen.grams):
+                writer.attached, writer.notes = seen.packed(), {contamination.SEEN: grams}
+        return ShardResult(identity, shard_ledger, writer.notes)
 
     return run_once(path, digest, make)
+
+
+def _hits(rundir: RunDirectory, shard: Shard, common: str) -> dict[str, npt.NDArray[np.int64]]:
+    """Rows and spans of a shard's hits, without those of grams that are ignored."""
+    hits = store.read_table(rundir.table("decontaminate", shard, "evidence"))
+    ignored = store.read_table(common, ["gram"]).column(0).to_numpy()
+    hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
+    return {name: hits.column(name).to_numpy() for name in NO_HITS}
 
 
 def _cut_group(

@@ -25,7 +25,6 @@ import pyarrow as pa
 
 from curation import store
 from curation.digests import config_digest
-from curation.rundir import schema
 from curation.rundir.queries import QueryResult, run_query
 from curation.stages.dedup.index import IndexedShard
 
@@ -46,6 +45,7 @@ KEYS = pa.schema(
         ("role", pa.int8()),  # bits of kernels/buckets.py
     ]
 )
+BANDS = ("doc", "priority", "tie", "sketch", "keys")  # of the evidence
 LINKS = pa.schema([("a", pa.int64()), ("b", pa.int64())])
 WANTED = pa.schema([("center", pa.int64()), ("doc", pa.int64())])
 
@@ -155,7 +155,8 @@ def emit_keys(
         if copies is None
         else store.read_table(copies, ["doc"]).column(0).to_numpy()
     )
-    for batch in store.read_groups(member.bands, schema.BANDS.names):
+    for group in store.read_groups(member.documents, BANDS):
+        batch = group.filter(group.column("keys").is_valid())
         docs = batch.column("doc").to_numpy()
         n = len(docs)
         keys = batch.column("keys").flatten().to_numpy().reshape(n, -1)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
     from curation.rundir.plan import Plan
 
+SIGNED = "signed"  # the note of evidence that says how many of its documents have band keys
 LEVELS = 128  # runs that can build on each other: what the priority has room for
 SAME = (
     "features",
@@ -58,10 +59,6 @@ class IndexedShard:
     @property
     def documents(self) -> str:
         return self.rundir.table("dedup", self.shard, "evidence")
-
-    @property
-    def bands(self) -> str:
-        return self.rundir.table("dedup", self.shard, "bands")
 
     @property
     def decision(self) -> str:
@@ -164,5 +161,10 @@ def evidence_facts(member: IndexedShard) -> tuple[list[str], int]:
     """The identities of a shard's evidence, with that of its fates where they are fixed, and how
     many of its documents have band keys."""
     paths = (member.documents, member.decision)[: 1 + member.old]
-    identities = [store.need_footer(path).identity for path in paths]
-    return identities, store.need_footer(member.bands).rows
+    footers = [store.need_footer(path) for path in paths]
+    if SIGNED not in footers[0].notes:
+        raise RunError(
+            f"{member.documents}: made by an earlier version, without band keys; run the command "
+            "that wrote it again"
+        )
+    return [footer.identity for footer in footers], footers[0].notes[SIGNED]

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from curation.stages.dedup.index import IndexedShard
     from curation.stages.dedup.verify import Features
 
-VERSION = 4
+VERSION = 5
 REMOVES = ("exact_duplicate", "duplicate", "repetitive")
 ALARM_FROM = 1000  # documents of a dataset
 
@@ -95,7 +95,7 @@ def removed_documents(
     config, root = rundir.recipe.dedup, _pairs(rundir)
     others = all_shards[: len(all_shards) - len(signed)]
     facts = engine.map("dedup: index", dedup_index.evidence_facts, others)
-    facts += [([result.identity], result.rows_beside) for result in signed]
+    facts += [([result.identity], result.notes[dedup_index.SIGNED]) for result in signed]
     identities = [identity for own, _ in facts for identity in own]
     keys = config.banding()[0] * sum(rows for _, rows in facts)
     rows = scopes(rundir.recipe, dedup_index.dataset_names(rundir))
@@ -179,11 +179,10 @@ def shape(config: DedupConfig) -> tuple[str, int]:
 
 
 def sign_shard(member: IndexedShard) -> ShardResult:
-    """Write a shard's document table (one row a survivor) and its band keys (documents with
-    features only)."""
+    """Write a shard's evidence: one row a survivor, with band keys where it has features."""
     rundir, shard = member.rundir, member.shard
     config = rundir.recipe.dedup
-    path, bands_path = member.documents, member.bands
+    path = member.documents
     upstream = store.need_footer(rundir.survivors(shard)).identity
     role = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)].role
     allowed = (config.max_repeated_lines, config.max_repeated_paragraphs, role)
@@ -192,22 +191,19 @@ def sign_shard(member: IndexedShard) -> ShardResult:
     digest = config_digest("dedup/evidence", VERSION, settings, place, upstream)
 
     def make() -> ShardResult:
-        with (  # the bands are committed first, the documents that vouch for them last
-            store.TableWriter(path, schema.DEDUP_DOCUMENTS, digest) as documents,
-            store.TableWriter(bands_path, schema.BANDS, digest) as bands,
-        ):
+        signed = 0
+        with store.TableWriter(path, schema.DEDUP_DOCUMENTS, digest) as writer:
             for group in survivor_groups(rundir, shard, ["id", "text", "content"], None):
-                table, keys = _sign(member, group.start, group.batch)
-                documents.write(table)
-                bands.write(keys)
-        return ShardResult(digest, rows_beside=bands.rows)
+                batch = _sign(member, group.start, group.batch)
+                writer.write(batch)
+                signed += batch.num_rows - batch.column("keys").null_count
+            writer.notes = {dedup_index.SIGNED: signed}
+        return ShardResult(digest, notes=writer.notes)
 
-    return run_once(path, digest, make, bands_path)
+    return run_once(path, digest, make)
 
 
-def _sign(
-    member: IndexedShard, start: int, batch: pa.RecordBatch
-) -> tuple[pa.RecordBatch, pa.RecordBatch]:
+def _sign(member: IndexedShard, start: int, batch: pa.RecordBatch) -> pa.RecordBatch:
     from curation.kernels import minhash
     from curation.kernels.buffers import text_buffers
 
@@ -244,18 +240,16 @@ def _sign(
         sizes.astype(np.int64),
         least,
     )
-    documents = pa.record_batch(
-        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive],
-        schema=schema.DEDUP_DOCUMENTS,
+    has_keys = (sizes > 0) & (repetitive == 0)
+    keys = minhash.band_keys(signed[has_keys, :k], bands, rows)
+    ends = np.concatenate([[0], np.cumsum(has_keys * bands)]).astype(np.int32)
+    lists = pa.ListArray.from_arrays(
+        pa.array(ends), pa.array(keys.reshape(-1)), mask=pa.array(~has_keys)
     )
-    signed_rows = np.flatnonzero((sizes > 0) & (repetitive == 0))
-    keys = minhash.band_keys(signed[signed_rows, :k], bands, rows)
-    offsets = np.arange(0, bands * len(signed_rows) + 1, bands, dtype=np.int32)
-    lists = pa.ListArray.from_arrays(pa.array(offsets), pa.array(keys.reshape(-1)))
-    sketch = minhash.sketches(signed[signed_rows, k:-1])
-    return documents, pa.record_batch(
-        [doc[signed_rows], priority[signed_rows], tie[signed_rows], sketch, lists],
-        schema=schema.BANDS,
+    sketch = pa.array(minhash.sketches(signed[:, k:-1]), mask=~has_keys)
+    return pa.record_batch(
+        [doc, batch.column("id"), *columns, lines, paragraphs, repetitive, sketch, lists],
+        schema=schema.DEDUP_DOCUMENTS,
     )
 
 

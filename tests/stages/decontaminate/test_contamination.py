@@ -11,7 +11,7 @@ import pytest
 from reference_decontamination import grams
 
 from curation import store
-from curation.stages.decontaminate.contamination import gram_length
+from curation.stages.decontaminate.contamination import gram_length, unpacked
 
 
 def test_n_is_the_fifth_percentile_within_8_and_13() -> None:
@@ -182,6 +182,33 @@ def test_a_run_again_changes_nothing_and_another_rule_changes_what_follows(
     assert studied_again
     _, second, _ = studied(*args, gram_words=30)
     assert (first[0]["after"], second[0]["after"]) == ([], ["a"])
+
+
+def test_a_study_asked_for_later_leaves_what_follows(
+    run_recipe: Callable[..., Any], tmp_path: Path, said: Callable[[int], str]
+) -> None:
+    """Which grams were seen is attached to the decisions, and is no part of their identity."""
+    text = said(40)
+    (tmp_path / "quiz.jsonl").write_text(json.dumps({"id": "1", "text": text}) + "\n")
+    rows = {"a": [{"id": "1", "text": f"{said(50)} {text} {said(50)}"}]}
+
+    def run(study: bool) -> tuple[bytes, dict[str, int], int]:
+        benchmark = {"benchmarks": [str(tmp_path / "quiz.jsonl")], "study": study}
+        rundir, plan = run_recipe(
+            rows, {"stages": ["extract", "decontaminate", "tokenize"], "decontaminate": benchmark}
+        )
+        decision = rundir.decision("decontaminate", plan.shards[0])
+        tokens = Path(rundir.table("tokens", plan.shards[0]))
+        notes = store.need_footer(decision).notes
+        return store.read_attached(decision), notes, tokens.stat().st_mtime_ns
+
+    without, with_study = run(False), run(True)
+    assert without[:2] == (b"", {})
+    seen = unpacked(with_study[0], 28)
+    assert with_study[1] == {"seen": 28}
+    assert seen[0].all()
+    assert not seen[1].any()
+    assert with_study[2] == without[2]
 
 
 def test_no_study_where_none_is_asked_for(

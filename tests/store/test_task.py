@@ -1,0 +1,66 @@
+"""What a task knows: tables that it has read, and those that it wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from curation import store
+from curation.store import task
+
+SCHEMA = pa.schema([("a", pa.int64())])
+
+
+def write(path: str, digest: str = "d") -> None:
+    with store.TableWriter(path, SCHEMA, digest, {"in": [1, 2]}) as writer:
+        writer.write(pa.record_batch([[1, 2, 3]], schema=SCHEMA))
+        writer.notes = {"n": 1}
+
+
+def test_what_a_task_wrote_is_what_its_files_hold(tmp_path: Path) -> None:
+    path, other = str(tmp_path / "a.parquet"), str(tmp_path / "b" / "c.parquet")
+    with store.one_task() as written:
+        write(path, "first")
+        write(path)
+        write(other)
+        store.delete(str(tmp_path / "b"))
+        with pytest.raises(RuntimeError), store.TableWriter(other, SCHEMA, "d"):
+            raise RuntimeError
+    size, sha256 = store.size_and_sha256(path)
+    row = {"size": size, "sha256": sha256, "identity": "d", "ledger": {"in": [1, 2]}}
+    assert written == {path: {**row, "notes": {"n": 1}}}
+
+
+def test_outside_a_task_nothing_is_kept(tmp_path: Path) -> None:
+    write(str(tmp_path / "a.parquet"))
+    task.remember("s3://b/a.parquet", b"x")
+    assert task.remembered("s3://b/a.parquet") is None
+
+
+def test_memory_is_of_tables_and_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(task, "MOST_BYTES", 10)
+    with store.one_task():
+        task.remember("s3://b/run.lock", b"x")
+        assert task.remembered("s3://b/run.lock") is None
+        task.remember("s3://b/d/a.parquet", b"12345")
+        task.remember("s3://b/d/b.parquet", b"12345")
+        assert task.remembered("s3://b/d/a.parquet") == b"12345"
+        task.forget("s3://b/d")
+        assert task.remembered("s3://b/d/a.parquet") is None
+        for name in "abc":
+            task.remember(f"s3://b/{name}.parquet", b"12345")
+        assert task.remembered("s3://b/c.parquet") == b"12345"
+        assert task.remembered("s3://b/a.parquet") is None
+
+
+def test_fresh_folders_hold_nothing_to_reuse() -> None:
+    terms = store.terms()
+    assert not store.is_fresh("/run/tokens/web/00000.parquet")
+    sent = ({}, frozenset({"/run/tokens/"}))
+    try:
+        assert store.under_terms(sent, store.is_fresh, "/run/tokens/web/00000.parquet")
+        assert not store.is_fresh("/run/tokens2/web/00000.parquet")
+    finally:
+        store.under_terms(terms, bool)
