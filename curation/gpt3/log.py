@@ -130,15 +130,21 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     return float(2 * 768**3 / best)
 
 
+def shown_of(line: dict[str, Any]) -> str:
+    """What the progress line shows of a step's line in the log.
+
+    >>> shown_of({"loss": 7.6, "tokens_per_s": 2218.4, "mfu": 0.031})
+    'loss 7.600  2,218 tokens/s  MFU 3%'
+    """
+    return f"loss {line['loss']:.3f}  {line['tokens_per_s']:,.0f} tokens/s  MFU {line['mfu']:.0%}"
+
+
 def progress(shown: bool) -> Progress:
     """The progress line on standard error: step, loss, tokens a second, MFU, time left."""
     return Progress(
         TextColumn("step {task.fields[step]}"),
         BarColumn(),
-        TextColumn(
-            "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU "
-            "{task.fields[mfu]:.0%} "
-        ),
+        TextColumn("{task.fields[shown]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True, quiet=not shown),
         disable=not shown,

@@ -32,7 +32,7 @@ from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, open_shards, windows
 from curation.gpt3.display import words
-from curation.gpt3.log import Log, peak_flops, progress
+from curation.gpt3.log import Log, peak_flops, progress, shown_of
 from curation.gpt3.model import GPT3, empty, initial_values
 from curation.gpt3.options import Options
 from curation.gpt3.pace import SECONDS, Pace, follows, stoppable
@@ -48,7 +48,6 @@ from curation.gpt3.update import Learner, apply, gradient, learner
 from curation.gpt3.validate import validated, validation_loss
 
 __all__ = ["Options", "Result", "train", "validation_loss"]
-SHOWN = {"step": "step", "loss": "loss", "rate": "tokens_per_s", "mfu": "mfu"}  # in the bar
 
 
 @dataclass(frozen=True)
@@ -91,6 +90,7 @@ def train(shards: Path, out: Path, size: Size | str, options: Options | None = N
     """
     options = options or Options()
     chosen = shaped(size_named(size) if isinstance(size, str) else size, options)
+    checkpoint.need_own_folder(out)
     plan = _plan(open_shards(shards, options.encoding), chosen, options, follows(out, options))
     parallel = (options.tensor_parallel, options.fsdp, options.pipeline_parallel)
     with ranks(options.device, plan.size, *parallel) as here:
@@ -225,7 +225,7 @@ def _loop(
     first, losses = state.step, [math.nan]
     here, validation = this.here, None
     pace = Pace(options, plan.size, plan.follows, state.tokens, plan.total * plan.size.context)
-    task = bar.add_task("", total=1.0, step=state.step, loss=math.nan, rate=0.0, mfu=0.0)
+    task = bar.add_task("", total=1.0, step=state.step, shown="starting")
     _show_words(plan, options, this, state, bar)
     half = pace.share(state.step, state.tokens, 0.0) / 2 + 0.5
     started = time.monotonic()  # words before the first step cost none of the user's seconds
@@ -240,7 +240,7 @@ def _loop(
             losses.append(line["loss"])
             log.write(line)
             share = pace.share(state.step, state.tokens, time.monotonic() - started)
-            _advance(bar, task, share, line)
+            bar.update(task, completed=share, step=state.step, shown=shown_of(line))
             if share >= half:
                 half = math.inf
                 _show_words(plan, options, this, state, bar)
@@ -285,11 +285,6 @@ def _result(
         stopped_by=stopped_by,
         finished=state.window >= plan.total,
     )
-
-
-def _advance(bar: Progress, task: Any, share: float, line: dict[str, Any]) -> None:
-    shown = {key: line[name] for key, name in SHOWN.items()}
-    bar.update(task, completed=share, **shown)
 
 
 def _sayer(bar: Progress) -> Callable[[str], None]:
