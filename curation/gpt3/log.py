@@ -28,6 +28,8 @@ from curation.errors import MissingExtra
 PEAK_TFLOPS = {
     "B200": 2250.0,
     "H200": 989.0,
+    "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
     "H100": 989.0,
     "A100": 312.0,
     "L40S": 362.0,
@@ -121,13 +123,14 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         known = [peak for part, peak in PEAK_TFLOPS.items() if part in name]
         if known:
             return known[0] * 1e12
-    a = torch.randn(768, 768, device=device, dtype=dtype)
+    width = 8192 if device.type == "cuda" else 768  # a GPU is not filled by less
+    a = torch.randn(width, width, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(5):
         started = time.perf_counter()
         (a @ a).sum().item()
         best = min(best, time.perf_counter() - started)
-    return float(2 * 768**3 / best)
+    return float(2 * width**3 / best)
 
 
 def shown_of(line: dict[str, Any]) -> str:

@@ -16,6 +16,7 @@ not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -296,9 +297,19 @@ def _show_words(plan: _Plan, options: Options, this: Learner, state: State, bar:
     if not options.progress or this.here.devices > 1:
         return
     shards = plan.shards
-    text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
+    with _uncompiled(this):
+        text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
     if text is not None:
         _sayer(bar)(f"step {state.step}, its words: {text}")
+
+
+def _uncompiled(this: Learner) -> Any:
+    """A context for passes of other shapes than those of training: compiled layers, and what a GPU
+    compiles of the loss, would be compiled for each of them, for many seconds.
+    """
+    if not this.compiled and this.here.device.type == "cpu":
+        return contextlib.nullcontext()  # without loading the compiler
+    return torch.compiler.set_stance("force_eager")
 
 
 def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds: float) -> bool:
@@ -363,9 +374,10 @@ def _validation(
     autocast = torch.autocast(
         this.here.device.type, this.dtype, enabled=this.dtype != torch.float32
     )
-    losses = validated(
-        this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
-    )
+    with _uncompiled(this):
+        losses = validated(
+            this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
+        )
     if losses:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in losses.items())
         bar.console.print(
