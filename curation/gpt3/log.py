@@ -133,17 +133,19 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
     return float(2 * width**3 / best)
 
 
-def shown_of(line: dict[str, Any]) -> str:
-    """What the progress line shows of a step's line in the log.
+def shown_of(line: dict[str, Any], on_gpu: bool) -> str:
+    """What the progress line shows of a step's line in the log; MFU of GPUs only, since the best of
+    a CPU is measured while it does other work.
 
-    >>> shown_of({"loss": 7.6, "tokens_per_s": 2218.4, "mfu": 0.031})
+    >>> shown_of({"loss": 7.6, "tokens_per_s": 2218.4, "mfu": 0.031}, True)
     'loss 7.600  2,218 tokens/s  MFU 3%'
     """
-    return f"loss {line['loss']:.3f}  {line['tokens_per_s']:,.0f} tokens/s  MFU {line['mfu']:.0%}"
+    share = f"  MFU {line['mfu']:.0%}" if on_gpu else ""
+    return f"loss {line['loss']:.3f}  {line['tokens_per_s']:,.0f} tokens/s{share}"
 
 
 def progress(shown: bool) -> Progress:
-    """The progress line on standard error: step, loss, tokens a second, MFU, time left."""
+    """The progress line on standard error: step, loss, tokens a second, time left."""
     return Progress(
         TextColumn("step {task.fields[step]}"),
         BarColumn(),

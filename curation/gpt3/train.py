@@ -241,7 +241,8 @@ def _loop(
             losses.append(line["loss"])
             log.write(line)
             share = pace.share(state.step, state.tokens, time.monotonic() - started)
-            bar.update(task, completed=share, step=state.step, shown=shown_of(line))
+            shown = shown_of(line, here.device.type == "cuda")
+            bar.update(task, completed=share, step=state.step, shown=shown)
             if share >= half:
                 half = math.inf
                 _show_words(plan, options, this, state, bar)
