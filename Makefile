@@ -59,6 +59,7 @@ endif
 out/words/mixed/shards/shards.json: out/run/shards/shards.json
 	$(BIN)/curation tune vocabulary out/run --size 2048 --out out/words/vocabulary.json
 	$(BIN)/curation tokenize out/run --encoding out/words/vocabulary.json --out out/words/tokens --update
+	@echo "The text is repeated below so that no run comes to its end; a minute reads it a few times."
 	$(BIN)/curation mix text=out/words/tokens --tokens 20000000 --max-epochs 10000 --validation 0.05 --shards 4 \
 	    --out out/words/mixed --update
 

@@ -19,6 +19,7 @@ from curation.api import memory
 from curation.api.data import Batches, Columns, Files, given, path_of
 from curation.api.documents import plain_text
 from curation.api.memory import Dataset
+from curation.api.messages import listed
 from curation.api.results import INPUT, Result
 from curation.errors import InputError
 from curation.stages.classify.model import FOLDS, MODEL, Model, load_model
@@ -53,7 +54,7 @@ class QualityClassifier:
         self,
         *,
         scaling: Literal["none", "tf", "binary", "l2", "log-l2"] = "none",
-        signals: Sequence[str] = ("prose",),
+        signals: str | Sequence[str] = ("prose",),
         calibration: Literal["trusted", "none"] = "trusted",
         positives_by: Literal["characters", "documents"] = "characters",
         C: float | Literal["auto"] = 100.0,  # noqa: N803
@@ -65,7 +66,7 @@ class QualityClassifier:
     ) -> None:
         self._settings: dict[str, Any] = {
             "scaling": scaling,
-            "signals": tuple(signals),
+            "signals": tuple(listed("QualityClassifier", "signals", signals, str)),
             "calibration": calibration,
             "positives_by": positives_by,
             "C": C,
@@ -151,10 +152,12 @@ class QualityClassifier:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Write the model to a folder, as a run writes it: npz and JSON.
 
-        Raises InputError where the folder holds something else.
+        Raises InputError where the folder holds something else, or is a file.
         """
         self._fitted()
         path = path_of(folder)
+        if store.exists(path) and not store.is_folder(path):
+            raise InputError(f"{path}: a file is there; name a folder")
         others = {file.name for file in store.listing(path)} - {MODEL, FOLDS, REPORT, CARD}
         if others:
             raise InputError(

@@ -18,6 +18,7 @@ from curation import store
 from curation.api import files, memory
 from curation.api.data import Batches, Columns, given, path_of
 from curation.api.memory import Dataset
+from curation.api.messages import listed
 from curation.api.results import INPUT, Decontaminated, Result
 from curation.errors import InputError
 from curation.pipeline import export as exports
@@ -98,7 +99,7 @@ def filter(
     rules: str | Sequence[str] = (),
     drop: Mapping[str, str] | None = None,
     mask: Mapping[str, str] | None = None,
-    signals: Sequence[str | Callable[..., Any]] = (),
+    signals: str | Callable[..., Any] | Sequence[str | Callable[..., Any]] = (),
     block_lists: Sequence[str] = (),
     text_column: str = "text",
     id_column: str = "id",
@@ -132,17 +133,21 @@ def filter(
     (['few_words'], [60])
     """
     for what, pairs in (("drop", drop), ("mask", mask)):
-        if not isinstance(pairs, Mapping | None):
+        if not isinstance(pairs, Mapping | None) or not all(
+            isinstance(n, str) for n in pairs or ()
+        ):
             raise InputError(
                 f"filter: {what}: a dict of names and texts expected, got {brief(pairs)}"
             )
-    if not (rules or drop or mask or signals):
+    measured = listed("filter", "signals", signals or (), str, Callable)
+    sets = listed("filter", "rules", rules or (), str)
+    if not (sets or drop or mask or measured):
         raise InputError("filter: rules, drop, mask or signals expected, got none of them")
     named = {
-        "rules": [_path(name) for name in ([rules] if isinstance(rules, str) else rules)],
+        "rules": [_path(name) for name in sets],
         "rule": [{"name": name, "drop": expression} for name, expression in (drop or {}).items()],
         "mask": dict(mask or {}),
-        "signals": [name if isinstance(name, str) else _function_name(name) for name in signals],
+        "signals": [name if isinstance(name, str) else _function_name(name) for name in measured],
         "block_lists": [path_of(path) for path in block_lists],
         "alarm": "warn",
     }
@@ -158,7 +163,7 @@ def classify(
     model: Path | QualityClassifier | None = None,
     alpha: float = 9.0,
     scaling: Literal["none", "tf", "binary", "l2", "log-l2"] = "none",
-    signals: Sequence[str] = ("prose",),
+    signals: str | Sequence[str] = ("prose",),
     seed: int = 0,
     text_column: str = "text",
     id_column: str = "id",
@@ -194,7 +199,8 @@ def classify(
     >>> result.kept.num_rows + result.removed.num_rows, "quality" in result.kept.column_names
     (1, True)
     """
-    keys = {"alpha": alpha, "scaling": scaling, "signals": tuple(signals)}
+    named = tuple(listed("classify", "signals", signals, str))
+    keys = {"alpha": alpha, "scaling": scaling, "signals": named}
     call = _Call("classify", Columns(text_column, id_column, url_column), out, workers, update)
     return _classify(call, data, positives, negatives, model, {"classify": keys, "seed": seed})
 

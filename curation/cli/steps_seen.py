@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from curation.gpt3.positions import Steps
 
 MOST_ROWS = 60
+MOST_UNREAD = 3
 MOST_STEPS = 12
 
 
@@ -117,11 +118,22 @@ def _print_document(steps: Steps, key: str, as_json: bool) -> None:
             *(row["dataset"], row["id"], f"{row['epoch']}", f"{row['chunk'] + 1}", row["shard"]),
             *(f"{row['start']:,}", f"{row['end'] - row['start']:,}", _steps(row["steps"])),
         )
-        for row in rows
+        for row in _worth_showing(rows)
     ]
     console().print(table_of(listing("", head, cells, left=(0, 1, 4, 7))))
+    if len(rows) > len(cells):
+        say(f"... and {len(rows) - len(cells):,} more places; --json has all.")
     say(f"The model has {steps.last:,} steps.")
     return None
+
+
+def _worth_showing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The places that were read, at most MOST_ROWS, and a few of those that were not: a text may be
+    repeated hundreds of times.
+    """
+    unread = [row for row in rows if not row["steps"]][:MOST_UNREAD]
+    read = [row for row in rows if row["steps"]][:MOST_ROWS]
+    return [row for row in rows if row in read or row in unread]
 
 
 def _places(steps: Steps, opened: Any, key: str) -> list[dict[str, Any]]:

@@ -175,7 +175,7 @@ def _check_push(format: str, repo: str, out: str) -> None:
     if format != "hf":
         raise InputError(f"a push goes with the format 'hf', not with {format!r}")
     if store.is_remote(out):
-        raise InputError(f"{out}: a push sends a local folder; name one with --out")
+        raise InputError(f"{out}: a push sends a local folder; name one")
     need_hub(repo)
 
 

@@ -40,7 +40,7 @@ def need_own_folder(out: str, header: Mapping[str, Any], update: bool) -> None:
     if not store.exists(out):
         return
     if not store.is_folder(out):
-        raise RunError(f"{out}: a file is there; name a folder with --out")
+        raise RunError(f"{out}: a file is there; name a folder")
     there = read_header(out)
     if there is None:
         names = [file.name for file in store.listing(out, hidden=True)]
@@ -49,8 +49,7 @@ def need_own_folder(out: str, header: Mapping[str, Any], update: bool) -> None:
         strange = sorted(first - {"run.lock", WORK})
         if strange:
             raise RunError(
-                f"{out}: not an export, and not empty (it holds {strange[0]!r}); name a new folder "
-                "with --out"
+                f"{out}: not an export, and not empty (it holds {strange[0]!r}); name a new folder"
             )
         return
     differing = sorted(key for key in header if there.get(key) != header[key])
@@ -59,7 +58,8 @@ def need_own_folder(out: str, header: Mapping[str, Any], update: bool) -> None:
         key = "format" if "format" in differing else differing[0]
         how = what.get(key, f"made with {key} = {there.get(key)!r}, and here it is {header[key]!r}")
         raise RunError(
-            f"{out}: an export {how}; name another --out, or add --update to write it again"
+            f"{out}: an export {how}; name another folder, or add --update (in Python update=True) "
+            "to write it again"
         )
 
 

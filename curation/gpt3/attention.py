@@ -15,8 +15,9 @@ in each layer.
 Cost in the length T: dense T squared; banded T times twice the band, as blocks of `band` tokens
 attend to their own and the previous block; strided T squared over the band, as each column is a
 short sequence of its own; sparse is both together (`merged.py`). On a GPU banded and sparse layers
-are FlexAttention, compiled at the first use of each shape; where nothing is to be learnt, so that
-shapes vary with the prompt, they are torch's masked attention, which compiles nothing.
+are FlexAttention, compiled at the first use of each shape, with a mask that is made once
+(`block_mask`); where nothing is to be learnt, so that shapes vary with the prompt, they are torch's
+masked attention, which compiles nothing.
 
 Traps: FlexAttention is slow where it is not compiled (torch does not differentiate it compiled on a
 CPU), so there it only serves the tests. It skips blocks of 128 x 128 that nothing sees: a band is
@@ -99,10 +100,16 @@ def naive_attention(
 
 
 def attention(
-    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int, stride: int | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    pattern: Pattern,
+    band: int,
+    stride: int | None = None,
+    mask: Any = None,
 ) -> Tensor:
     """Attention by the fastest kernel there is for the pattern and device; (B, H, T, D) in
-    and out. Without a stride it is the band.
+    and out. Without a stride it is the band. `mask` is what `block_mask` made of the same.
     """
     stride = stride or band
     if pattern == "dense" or (pattern in ("banded", "sparse") and q.shape[2] <= band):
@@ -110,8 +117,9 @@ def attention(
     if pattern == "strided":
         return strided_attention(q, k, v, stride)
     if q.is_cuda:
-        kernel = flex_attention if torch.is_grad_enabled() else masked_attention
-        return kernel(q, k, v, pattern, band, stride)
+        if torch.is_grad_enabled():
+            return flex_attention(q, k, v, pattern, band, stride, mask)
+        return masked_attention(q, k, v, pattern, band, stride)
     if pattern == "banded":
         return banded_attention(q, k, v, band)
     return sparse_attention(q, k, v, band, stride)
@@ -182,16 +190,43 @@ def sparse_attention(q: Tensor, k: Tensor, v: Tensor, band: int, stride: int) ->
     return merged_attention(q, k, v, _band_parts(q, band), _column_part(q, stride, skipped))
 
 
+def block_mask(pattern: Pattern, band: int, stride: int, length: int, x: Tensor) -> Any:
+    """The blocks of FlexAttention for a layer whose input is `x`, None where another kernel is used.
+
+    Made outside of compiled layers: torch's compiler passes over the cache of a function, and would
+    make the mask anew in each layer of each pass.
+    """
+    if not x.is_cuda or not torch.is_grad_enabled() or length <= band:
+        return None
+    if pattern not in ("banded", "sparse"):
+        return None
+    return _block_mask(pattern, band, stride, length, x.device)
+
+
 def flex_attention(
-    q: Tensor, k: Tensor, v: Tensor, pattern: Pattern, band: int, stride: int | None = None
+    q: Tensor,
+    k: Tensor,
+    v: Tensor,
+    pattern: Pattern,
+    band: int,
+    stride: int | None = None,
+    mask: Any = None,
 ) -> Tensor:
     """Any pattern through torch's FlexAttention, which skips the blocks of 128 x 128 that nothing
     sees.
     """
-    mask = _block_mask(pattern, band, stride or band, q.shape[2], q.device)
-    kernel = _compiled_flex() if q.is_cuda else _eager_flex
-    y: Tensor = kernel(q, k, v, block_mask=mask)
+    if mask is None:
+        mask = _block_mask(pattern, band, stride or band, q.shape[2], q.device)
+    y: Tensor = _flex_kernel(q.is_cuda)(q, k, v, block_mask=mask)
     return y
+
+
+def _flex_kernel(on_gpu: bool) -> Any:
+    from torch.nn.attention.flex_attention import flex_attention as kernel
+
+    if torch.compiler.is_compiling():
+        return kernel  # a part of the layer that is being compiled
+    return _compiled_flex() if on_gpu else _eager_flex
 
 
 @functools.cache

@@ -39,6 +39,8 @@ from curation.shown import brief
 
 FORMAT = 2
 _NAME = re.compile(r"step-(\d{7,})")
+# What a training that was interrupted before its first checkpoint has in its folder, and hidden files.
+_OWN = re.compile(r"\.|log\.jsonl$|tensorboard$|vocabulary-[0-9a-f]{16}\.")
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,22 @@ def steps(out: Path) -> list[Path]:
         if (match := _NAME.fullmatch(path.name))
     ]
     return [path for _, path in sorted(steps_and_folders)]
+
+
+def need_own_folder(out: Path) -> None:
+    """Raise InputError where `out` is a file, or holds no checkpoint and something that no training
+    writes.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out: a folder to train into expected, {out} is a file")
+    if not out.is_dir() or steps(out):
+        return
+    strange = sorted(path.name for path in out.iterdir() if not _OWN.match(path.name))
+    if strange:
+        raise InputError(
+            f"--out: {out} holds no checkpoint, and is not empty ({brief(strange[0])} is in it); name "
+            "a new folder to train into"
+        )
 
 
 def remove_unfinished(out: Path) -> None:

@@ -18,6 +18,7 @@ from curation.gpt3.model import GPT3
 from curation.shown import printable
 
 BARS = "▁▂▃▄▅▆▇█"
+LINE_BARS = 34  # the line of the loss has 80 columns
 SAMPLE_TOKENS = 80
 SAMPLE_CHARACTERS = 240
 TEMPERATURE, TOP_P = 0.7, 0.95
@@ -86,7 +87,7 @@ def loss_line(log: Path) -> str:
         return ""
     tail = values[-max(1, len(values) // 20) :]
     return (
-        f"loss {values[0]:.2f} {sparkline(values)} {sum(tail) / len(tail):.2f} nats per token, "
+        f"loss {values[0]:.2f} {sparkline(values, LINE_BARS)} {sum(tail) / len(tail):.2f} nats per token, "
         f"{len(values):,} steps"
     )
 

@@ -28,6 +28,8 @@ from curation.errors import MissingExtra
 PEAK_TFLOPS = {
     "B200": 2250.0,
     "H200": 989.0,
+    "H100 PCIe": 756.0,
+    "H100 NVL": 835.0,
     "H100": 989.0,
     "A100": 312.0,
     "L40S": 362.0,
@@ -121,24 +123,33 @@ def peak_flops(device: torch.device, dtype: torch.dtype) -> float:
         known = [peak for part, peak in PEAK_TFLOPS.items() if part in name]
         if known:
             return known[0] * 1e12
-    a = torch.randn(768, 768, device=device, dtype=dtype)
+    width = 8192 if device.type == "cuda" else 768  # a GPU is not filled by less
+    a = torch.randn(width, width, device=device, dtype=dtype)
     best = float("inf")
     for _ in range(5):
         started = time.perf_counter()
         (a @ a).sum().item()
         best = min(best, time.perf_counter() - started)
-    return float(2 * 768**3 / best)
+    return float(2 * width**3 / best)
+
+
+def shown_of(line: dict[str, Any], on_gpu: bool) -> str:
+    """What the progress line shows of a step's line in the log; MFU of GPUs only, since the best of
+    a CPU is measured while it does other work.
+
+    >>> shown_of({"loss": 7.6, "tokens_per_s": 2218.4, "mfu": 0.031}, True)
+    'loss 7.600  2,218 tokens/s  MFU 3%'
+    """
+    share = f"  MFU {line['mfu']:.0%}" if on_gpu else ""
+    return f"loss {line['loss']:.3f}  {line['tokens_per_s']:,.0f} tokens/s{share}"
 
 
 def progress(shown: bool) -> Progress:
-    """The progress line on standard error: step, loss, tokens a second, MFU, time left."""
+    """The progress line on standard error: step, loss, tokens a second, time left."""
     return Progress(
         TextColumn("step {task.fields[step]}"),
         BarColumn(),
-        TextColumn(
-            "loss {task.fields[loss]:.3f}  {task.fields[rate]:,.0f} tokens/s  MFU "
-            "{task.fields[mfu]:.0%} "
-        ),
+        TextColumn("{task.fields[shown]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True, quiet=not shown),
         disable=not shown,

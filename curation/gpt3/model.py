@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from curation.gpt3.attention import attention, masked_attention, seen_by_last
+from curation.gpt3.attention import attention, block_mask, masked_attention, seen_by_last
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.sizes import Pattern, Size
 
@@ -43,7 +44,9 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(size.width, 3 * size.width)
         self.out = nn.Linear(size.width, size.width)
 
-    def forward(self, x: Tensor, past: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
+    def forward(
+        self, x: Tensor, past: KeysValues | None = None, mask: Any = None
+    ) -> tuple[Tensor, KeysValues]:
         # (B, H, T, 3, D).
         qkv = self.qkv(x).view(*x.shape[:2], -1, 3, self.head_width).transpose(1, 2)
         q, k, v = qkv.unbind(3)
@@ -52,12 +55,13 @@ class Attention(nn.Module):
             if self.dropout and self.training:
                 y = masked_attention(*parts, self.dropout)
             else:
-                y = attention(*parts)
+                y = attention(*parts, mask=mask)
         else:
             k, v = torch.cat((past[0], k), 2), torch.cat((past[1], v), 2)
             seen = [seen_by_last(x, self.pattern, self.band, self.stride) for x in (k, v)]
             y = F.scaled_dot_product_attention(q, seen[0], seen[1])
-        return self.out(y.transpose(1, 2).flatten(2)), (k, v)
+        # Nothing is learnt through them, and a compiled layer would carry their gradients.
+        return self.out(y.transpose(1, 2).flatten(2)), (k.detach(), v.detach())
 
 
 class Block(nn.Module):
@@ -75,12 +79,14 @@ class Block(nn.Module):
         self.post = size.norm == "post"
         self.dropout = size.dropout
 
-    def forward(self, x: Tensor, past: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
+    def forward(
+        self, x: Tensor, past: KeysValues | None = None, mask: Any = None
+    ) -> tuple[Tensor, KeysValues]:
         if self.post:
-            y, kept = self.attention(x, past)
+            y, kept = self.attention(x, past, mask)
             x = self.norm_1(x + self._dropped(y))
             return self.norm_2(x + self._dropped(self._feed_forward(x))), kept
-        y, kept = self.attention(self.norm_1(x), past)
+        y, kept = self.attention(self.norm_1(x), past, mask)
         x = x + self._dropped(y)
         return x + self._dropped(self._feed_forward(self.norm_2(x))), kept
 
@@ -90,6 +96,14 @@ class Block(nn.Module):
 
     def _dropped(self, x: Tensor) -> Tensor:
         return dropped(x, self.dropout, self.training)
+
+
+def layer_mask(block: nn.Module, x: Tensor) -> Any:
+    """What a layer's kernel needs beside its input `x` (B, T, W), made outside of compiled code;
+    None for most.
+    """
+    this: Any = block.attention
+    return block_mask(this.pattern, this.band, this.stride, x.shape[1], x)
 
 
 def dropped(x: Tensor, share: float, training: bool) -> Tensor:
@@ -125,7 +139,8 @@ class GPT3(nn.Module):
         start: int = 0,
         embedded: Tensor | None = None,
     ) -> tuple[Tensor, list[KeysValues]]:
-        """The final hidden states (B, T, W) of token ids (B, T), and each layer's keys and values.
+        """The final hidden states (B, T, W) of token ids (B, T), and each layer's keys and values
+        (without gradients).
 
         With `past` (one entry a layer, from the call before) `ids` is the one next token of each
         sequence, (B, 1), and `start` how many tokens came before it. `embedded` (B, T, W) stands in
@@ -136,18 +151,20 @@ class GPT3(nn.Module):
         x = dropped(x, self.size.dropout, self.training)
         kept: list[KeysValues] = []
         for layer, block in enumerate(self.blocks):
-            x, keys_values = block(x, past[layer] if past else None)
+            x, keys_values = block(x, past[layer] if past else None, layer_mask(block, x))
             kept.append(keys_values)
         return self.norm(x), kept
 
     def forward(self, ids: Tensor, targets: Tensor | None = None) -> Tensor:
         """Logits (B, T, V) of the next token after each of `ids` (B, T), T at most the context.
 
-        With `targets` (B, T) their mean loss in nats instead, without ever holding all logits.
+        With `targets` (B, T) their mean loss in nats instead, without ever holding all logits;
+        where there are fewer of them than `ids`, of the first ones.
         """
         hidden = self.hidden(ids)[0]
         if targets is None:
             return self.logits(hidden)
+        hidden = hidden[: len(targets)]
         return linear_cross_entropy(hidden.flatten(0, 1), self.tokens.weight, targets.flatten())
 
     def logits(self, hidden: Tensor) -> Tensor:

@@ -23,7 +23,7 @@ from torch.distributed.tensor import DTensor
 
 from curation.errors import InputError
 from curation.gpt3.loss import linear_cross_entropy
-from curation.gpt3.model import GPT3
+from curation.gpt3.model import GPT3, layer_mask
 from curation.gpt3.parallel import Ranks, norm_of
 from curation.gpt3.sizes import Size
 
@@ -73,7 +73,8 @@ class Stage(GPT3):
                 places = torch.arange(x.shape[1], device=x.device)
                 x = self.tokens(x) + self.positions(places)
             for layer in self.layers:
-                x, _ = self.blocks[layer](x)
+                block = self.blocks[layer]
+                x, _ = block(x, None, layer_mask(block, x))
             if not self.last:
                 return x.to(self._sent_dtype)
             assert targets is not None

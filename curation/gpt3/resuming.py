@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from curation.errors import InputError, RunError
+from curation.errors import RunError
 from curation.gpt3 import checkpoint
 from curation.shown import brief
 
@@ -35,14 +35,19 @@ def nothing(out: Path) -> None:
 def resumable(out: Path, config: Mapping[str, Any]) -> checkpoint.State | None:
     """The newest state in `out`, None where there is none.
 
-    Raises RunError where it is of another training, with what differs.
+    Raises InputError where it is no folder to train into, RunError where it is of another training,
+    with what differs.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out: a folder to train into expected, {out} is a file")
+    checkpoint.need_own_folder(out)
     folders = checkpoint.steps(out)
     if not folders:
         return None
     state = checkpoint.read_state(folders[-1])
+    there, here = (f"curation {_command(one)}" for one in (state.config, config))
+    if there != here:
+        raise RunError(
+            f"{out} holds checkpoints of `{there}`, not of `{here}`; train into another folder"
+        )
     if differences := list(_differences(state.config, config)):
         raise RunError(
             f"{out} holds checkpoints of another training ({'; '.join(differences)}); train into "
@@ -58,6 +63,12 @@ def begin_in(out: Path, give: Give = nothing) -> None:
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.remove_unfinished(out)
     give(out)
+
+
+def _command(config: Mapping[str, Any]) -> str:
+    """The command that makes checkpoints of a config."""
+    kind = config.get("kind")
+    return f"tune {brief(kind)}".replace("'", "") if kind else "train"
 
 
 def _differences(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,7 @@ not.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import time
@@ -32,7 +33,7 @@ from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows, open_shards, windows
 from curation.gpt3.display import words
-from curation.gpt3.log import Log, peak_flops, progress
+from curation.gpt3.log import Log, peak_flops, progress, shown_of
 from curation.gpt3.model import GPT3, empty, initial_values
 from curation.gpt3.options import Options
 from curation.gpt3.pace import SECONDS, Pace, follows, stoppable
@@ -48,7 +49,6 @@ from curation.gpt3.update import Learner, apply, gradient, learner
 from curation.gpt3.validate import validated, validation_loss
 
 __all__ = ["Options", "Result", "train", "validation_loss"]
-SHOWN = {"step": "step", "loss": "loss", "rate": "tokens_per_s", "mfu": "mfu"}  # in the bar
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def train(shards: Path, out: Path, size: Size | str, options: Options | None = N
     """
     options = options or Options()
     chosen = shaped(size_named(size) if isinstance(size, str) else size, options)
+    checkpoint.need_own_folder(out)
     plan = _plan(open_shards(shards, options.encoding), chosen, options, follows(out, options))
     parallel = (options.tensor_parallel, options.fsdp, options.pipeline_parallel)
     with ranks(options.device, plan.size, *parallel) as here:
@@ -225,7 +226,7 @@ def _loop(
     first, losses = state.step, [math.nan]
     here, validation = this.here, None
     pace = Pace(options, plan.size, plan.follows, state.tokens, plan.total * plan.size.context)
-    task = bar.add_task("", total=1.0, step=state.step, loss=math.nan, rate=0.0, mfu=0.0)
+    task = bar.add_task("", total=1.0, step=state.step, shown="starting")
     _show_words(plan, options, this, state, bar)
     half = pace.share(state.step, state.tokens, 0.0) / 2 + 0.5
     started = time.monotonic()  # words before the first step cost none of the user's seconds
@@ -240,7 +241,8 @@ def _loop(
             losses.append(line["loss"])
             log.write(line)
             share = pace.share(state.step, state.tokens, time.monotonic() - started)
-            _advance(bar, task, share, line)
+            shown = shown_of(line, here.device.type == "cuda")
+            bar.update(task, completed=share, step=state.step, shown=shown)
             if share >= half:
                 half = math.inf
                 _show_words(plan, options, this, state, bar)
@@ -287,11 +289,6 @@ def _result(
     )
 
 
-def _advance(bar: Progress, task: Any, share: float, line: dict[str, Any]) -> None:
-    shown = {key: line[name] for key, name in SHOWN.items()}
-    bar.update(task, completed=share, **shown)
-
-
 def _sayer(bar: Progress) -> Callable[[str], None]:
     return lambda text: bar.console.print(text, markup=False, highlight=False)
 
@@ -301,9 +298,19 @@ def _show_words(plan: _Plan, options: Options, this: Learner, state: State, bar:
     if not options.progress or this.here.devices > 1:
         return
     shards = plan.shards
-    text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
+    with _uncompiled(this):
+        text = words(this.model, shards.encoding_path, shards.end_of_text, options.seed)
     if text is not None:
         _sayer(bar)(f"step {state.step}, its words: {text}")
+
+
+def _uncompiled(this: Learner) -> Any:
+    """A context for passes of other shapes than those of training: compiled layers, and what a GPU
+    compiles of the loss, would be compiled for each of them, for many seconds.
+    """
+    if not this.compiled and this.here.device.type == "cpu":
+        return contextlib.nullcontext()  # without loading the compiler
+    return torch.compiler.set_stance("force_eager")
 
 
 def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds: float) -> bool:
@@ -368,9 +375,10 @@ def _validation(
     autocast = torch.autocast(
         this.here.device.type, this.dtype, enabled=this.dtype != torch.float32
     )
-    losses = validated(
-        this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
-    )
+    with _uncompiled(this):
+        losses = validated(
+            this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
+        )
     if losses:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in losses.items())
         bar.console.print(

@@ -56,17 +56,22 @@ class Learner:
     here: Ranks
     dtype: torch.dtype
     micro: int  # windows in one pass
+    compiled: bool = False
     # DDP: squared norms of the rank's own gradient, by bucket.
     norms: list[Tensor] = field(default_factory=list)
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean loss in nats of windows (B, T + 1), through whatever is wrapped around the model."""
+        count = len(windows)
+        if self.compiled and count < self.micro:
+            # A smaller pass would be compiled again, for any number of windows, and slower.
+            windows = windows[torch.arange(self.micro) % count]
         if self.here.device.type == "cuda":
             # Pinned: a copy from other memory waits until the GPU has done all it was asked.
             windows = windows.pin_memory()
         windows = windows.to(self.here.device, non_blocking=True)
         with self.autocast():
-            loss: Tensor = self.net(windows[:, :-1], windows[:, 1:])
+            loss: Tensor = self.net(windows[:, :-1], windows[:count, 1:])
         return loss
 
     def autocast(self, on: bool = True) -> torch.autocast:
@@ -105,11 +110,11 @@ def learner(
     net: nn.Module = model
     windows = micro or max(1, MICRO_TOKENS[here.device.type] // model.size.context)
     if here.data == 1 or here.fsdp:
-        return Learner(model, net, optimizer_for(model), here, dtype, windows)
+        return Learner(model, net, optimizer_for(model), here, dtype, windows, compiled)
     net = DistributedDataParallel(
         model, device_ids=[here.device] if here.device.type == "cuda" else None
     )
-    learner = Learner(model, net, optimizer_for(model), here, dtype, windows)
+    learner = Learner(model, net, optimizer_for(model), here, dtype, windows, compiled)
     # A lambda, since torch reads a function's annotations and does not understand postponed ones.
     net.register_comm_hook(learner.norms, lambda norms, bucket: _measured_allreduce(norms, bucket))
     return learner

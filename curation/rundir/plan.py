@@ -122,6 +122,8 @@ def _batches(
 def check_directory(rundir: RunDirectory, update: bool) -> None:
     """Raise RunError where the directory holds another recipe's run and `update` was not asked
     for, or something that is no run."""
+    if store.exists(rundir.out) and not store.is_folder(rundir.out):
+        raise RunError(f"{rundir.out}: a file is there; name a folder with --out")
     if plan := manifests.stored_plan(rundir.out):
         differences = recipes.changes(plan["recipe"], recipes.as_dict(rundir.recipe))
         if differences and not update and _has_results(rundir):

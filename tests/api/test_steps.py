@@ -220,6 +220,17 @@ def test_nothing_in_nothing_out(data: Any) -> None:
         (lambda: curation.dedup(["a"], against="no such"), r"^against: .*no such file"),
         (lambda: curation.filter(["a"]), "rules, drop, mask or signals expected"),
         (lambda: curation.filter(["a"], drop="words < 5"), "drop: a dict .* got 'words < 5'"),
+        (lambda: curation.filter(["a"], mask={5: "x"}), "mask: a dict of names .* got {5: 'x'}"),
+        (
+            lambda: curation.filter(["a"], signals=5),
+            "signals: a list of names or functions .* got 5",
+        ),
+        (lambda: curation.filter(["a"], signals=len), "a function of a module expected"),
+        (lambda: curation.filter(["a"], rules=5), "rules: a list of names expected, got 5"),
+        (lambda: curation.classify(["a"], signals=[5]), r"a list of names expected, got \[5\]"),
+        (lambda: curation.QualityClassifier(signals=5), "a list of names expected, got 5"),
+        (lambda: curation.QualityClassifier.shipped().save(__file__), "a file is there"),
+        (lambda: curation.dedup(["a"], out=__file__), "a file is there; name a folder with out="),
         (lambda: curation.classify(["a"], model=3), "the folder of one expected, got 3"),
         (lambda: curation.tokenize(["a"], encoding="no"), r"Unknown encoding no\.\); use"),
         (lambda: curation.dedup(["a"], against=["b"], index="x"), "either against or index"),
@@ -300,6 +311,13 @@ def test_what_fails_while_it_reads_leaves_nothing(call: Any, tmp_path: Path) -> 
         assert "\n" not in str(caught.value)
         assert "rejects" not in str(caught.value)
     assert [path.name for path in tmp_path.rglob("*")] == ["there"]
+
+
+def test_one_signal_or_set_of_rules_needs_no_list() -> None:
+    alone = curation.filter(["a b"], rules="c4", signals="words")
+    listed = curation.filter(["a b"], rules=["c4"], signals=["words"])
+    assert alone.removed.equals(listed.removed)
+    assert "words" in alone.removed.column_names
 
 
 def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:

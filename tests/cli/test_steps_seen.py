@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
 
-from curation.cli import main
+from curation.cli import main, steps_seen
 from curation.engine.local import LocalEngine
 from curation.gpt3.data import open_shards, windows
 from curation.pipeline import line
@@ -132,6 +132,13 @@ def test_an_address_finds_a_document_and_a_checkpoint_its_log(kept: tuple[Path, 
     assert "Step 30 of 30 read 250 tokens of train-00" in shown
     shown = CliRunner().invoke(main, ["explain", str(model), in_first_shard]).output
     assert "The model has 30 steps." in shown
+
+
+def test_places_that_were_not_read_are_few() -> None:
+    rows = [{"place": n, "steps": [n] if n % 10 == 0 else []} for n in range(800)]
+    shown = steps_seen._worth_showing(rows)
+    assert [row["place"] for row in shown] == [0, 1, 2, 3, *range(10, 600, 10)]
+    assert steps_seen._worth_showing(rows[:4]) == rows[:4]
 
 
 def test_what_cannot_be_answered_is_said(trained: tuple[Path, Path], tmp_path: Path) -> None:

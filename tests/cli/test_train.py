@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli.train import generate, need_finished, train
-from curation.errors import MissingExtra, RunError
+from curation.errors import InputError, MissingExtra, RunError
 from curation.gpt3.sizes import SIZES
 
 
@@ -125,6 +125,9 @@ def test_train_then_generate(tmp_path: Path) -> None:
     assert "validation loss books: " in result.output
     assert " bits per byte" in result.output
     assert "sample: " in result.output
+    foreign = CliRunner().invoke(train, [str(tmp_path), "--out", str(tmp_path), "--max-steps", "1"])
+    assert isinstance(foreign.exception, InputError)
+    assert "holds no checkpoint, and is not empty ('model'" in str(foreign.exception)
     arguments = [out, "--prompt", "Once", "--max-tokens", "4", "--seed", "1", "--top-p", "0.9"]
     texts = [CliRunner().invoke(generate, arguments).output for _ in range(2)]
     assert texts[0].startswith("Once")

@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import sys
-from typing import get_args
+from dataclasses import dataclass
+from typing import Any, get_args
 
 import pytest
 import torch
 import torch.nn.attention.flex_attention
 
 from curation.gpt3.attention import (
+    _block_mask,
     attention,
     banded_attention,
+    block_mask,
     dense_attention,
     flex_attention,
     masked_attention,
@@ -106,11 +109,35 @@ def test_flex_attention_is_the_masked_reference(
     )
     inputs = heads(length)
     for stride in (None, band // 2 + 1):
-        assert_same(
-            flex_attention(*inputs, pattern, band, stride),
-            naive_attention(*inputs, pattern, band, stride),
-            inputs,
-        )
+        mask = _block_mask(pattern, band, stride or band, length, inputs[0].device)
+        for given in (None, mask):
+            assert_same(
+                flex_attention(*inputs, pattern, band, stride, given),
+                naive_attention(*inputs, pattern, band, stride),
+                inputs,
+            )
+
+
+@dataclass
+class OnGPU:
+    """As much of a tensor on a GPU as is asked for; the blocks are made on the CPU."""
+
+    device: torch.device = torch.device("cpu")
+    is_cuda: bool = True
+
+
+def test_blocks_are_made_once_for_layers_that_are_trained_on_a_gpu() -> None:
+    x: Any = OnGPU()
+    made = block_mask("banded", 32, 32, 200, x)
+    assert made is block_mask("banded", 32, 32, 200, x)
+    assert made.shape[-2:] == (200, 200)
+    assert block_mask("sparse", 32, 8, 200, x) is not None
+    assert block_mask("banded", 200, 200, 200, x) is None  # dense
+    assert block_mask("dense", 32, 32, 200, x) is None
+    assert block_mask("strided", 32, 32, 200, x) is None
+    assert block_mask("banded", 32, 32, 200, torch.zeros(1)) is None
+    with torch.no_grad():
+        assert block_mask("banded", 32, 32, 200, x) is None
 
 
 @pytest.mark.parametrize("kernel", [banded_attention, strided_attention])

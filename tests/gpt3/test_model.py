@@ -20,7 +20,7 @@ def test_a_model_equals_one_written_with_naive_attention(
 
     model, ids = build(size, 1), torch.randint(0, size.vocabulary, (2, size.context))
     found = model(ids)
-    monkeypatch.setattr(module, "attention", naive_attention)
+    monkeypatch.setattr(module, "attention", lambda *inputs, mask: naive_attention(*inputs))
     torch.testing.assert_close(model(ids), found, atol=1e-5, rtol=1e-5)
 
 
@@ -125,7 +125,7 @@ def test_dropout_is_in_each_of_its_places(size: Size, monkeypatch: pytest.Monkey
 
     shares: list[float] = []
 
-    def noted(*inputs: Any) -> torch.Tensor:
+    def noted(*inputs: Any, mask: Any = None) -> torch.Tensor:
         shares.append(inputs[6] if len(inputs) > 6 else 0.0)
         return naive_attention(*inputs[:6])
 

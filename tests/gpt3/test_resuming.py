@@ -52,6 +52,8 @@ def folder(tmp_path: Path) -> Path:
               "end_of_text": loaded.eot_token}  # fmt: skip
     checkpoint.save(tmp_path / "base", State(0, 0, 0, config), model, optimizer_for(model))
     (tmp_path / "base" / NAME).write_bytes(LEARNED)
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "notes.txt").write_text("of somebody else")
     tune(tmp_path, "reward", "base", "--rankings", "ranked.jsonl", "--out", "judge")
     return tmp_path
 
@@ -96,6 +98,7 @@ def given(command: str, **changed: object) -> list[object]:
         ("finetune", {"dev": "third.jsonl"}, "the label '2' is not one that the model was trained"),
         ("finetune", {"train": "third.jsonl"}, "a task has 2 to 10,000 labels; found 1"),
         ("finetune", {"out": "task.jsonl"}, "a folder to train into expected"),
+        ("finetune", {"out": "foreign"}, "holds no checkpoint, and is not empty ('notes.txt' is in"),
         ("sft", {"demonstrations": "odd.jsonl"}, "odd.jsonl, line 1"),
         ("sft", {"demonstrations": "long.jsonl"}, "long.jsonl, line 1"),
         ("sft", {"out": "task.jsonl"}, "a folder to train into expected"),
@@ -109,6 +112,8 @@ def given(command: str, **changed: object) -> list[object]:
         ("ppo", {"pretrain_weight": 1}, "give --pretrain RUN"),
         ("ppo", {"watch": "nobody"}, "there is no simulated labeler 'nobody'"),
         ("ppo", {"out": "task.jsonl"}, "a folder to train into expected"),
+        *((command, {"out": "base"}, f"of `curation train`, not of `curation tune {command}`;")
+          for command in COMMANDS),
     ],
 )  # fmt: skip
 def test_a_refused_command_leaves_nothing_behind(
@@ -166,8 +171,8 @@ def test_what_an_option_does_not_explain_is_named_too(folder: Path, tmp_path: Pa
     config = checkpoint.read_state(checkpoint.steps(folder / "base")[-1]).config
     assert resumable(folder / "nothing", config) is None
     assert resumable(folder / "base", config) is not None
-    other = {**config, "size": {**config["size"], "width": 16}, "kind": "sft"}
-    with pytest.raises(RunError, match=r"width is 8 there and 16 here; kind is None there and 'sf"):
+    other = {**config, "size": {**config["size"], "width": 16}, "end_of_text": 99}
+    with pytest.raises(RunError, match=r"width is 8 there and 16 here; end_of_text is \d+ there"):
         resumable(folder / "base", other)
     (folder / "base" / ".step-0000007").mkdir()
     begin_in(folder / "base", lambda out: (out / "given").touch() or None)

@@ -21,8 +21,9 @@ import torch
 from curation.errors import CurationError, InputError, MissingExtra, RunError
 from curation.gpt3 import checkpoint, data, update
 from curation.gpt3 import train as module
+from curation.gpt3.data import open_shards
 from curation.gpt3.generate import load_checkpoint
-from curation.gpt3.model import build
+from curation.gpt3.model import Block, build
 from curation.gpt3.parallel import ONE
 from curation.gpt3.sizes import SIZES, Size
 from curation.gpt3.train import Options, train
@@ -425,6 +426,50 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
         losses.append((loss.item(), update.gradient_norm(this.model)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     assert len(compiled) == size.layers
+
+
+def test_a_compiled_layer_sees_one_shape_only(
+    size: Size, make_shards: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A last pass of fewer windows is filled up; of the filling nothing is learnt."""
+    windows = module.windows(open_shards(make_shards(seed=2)), ("train-00000",), size.context, 1)
+    shapes: set[int] = set()
+    forward = Block.forward
+
+    def seen(self: Block, x: torch.Tensor, *more: Any) -> Any:
+        shapes.add(len(x))
+        return forward(self, x, *more)
+
+    monkeypatch.setattr(Block, "compile", lambda self: None)
+    monkeypatch.setattr(Block, "forward", seen)
+    found = []
+    for flag in (False, True):
+        shapes.clear()
+        here = module.Ranks(torch.device("cpu"))
+        this = update.learner(build(size, 0), here, torch.float32, 4, flag)
+        found.append(update.gradient(this, windows, 0, 5))
+        assert shapes == ({4} if flag else {4, 1})
+        gradients = [p.grad.clone() for p in this.model.parameters() if p.grad is not None]
+        found.append(torch.cat([one.flatten() for one in gradients]))
+    assert found[0].loss == pytest.approx(found[2].loss, rel=1e-5)
+    torch.testing.assert_close(found[1], found[3], atol=1e-6, rtol=1e-4)
+
+
+def test_samples_and_validation_compile_nothing(size: Size) -> None:
+    """Their shapes are many."""
+    here = module.Ranks(torch.device("cpu"))
+    plain, compiled = (
+        update.Learner(build(size, 0), build(size, 0), None, here, torch.float32, 1, flag)  # type: ignore[arg-type]
+        for flag in (False, True)
+    )
+    calls = []
+    function = torch.compile(lambda x: x + 1, backend=lambda g, _: calls.append(g) or g.forward)
+    with module._uncompiled(compiled):
+        assert function(torch.zeros(3)).sum() == 3
+    assert not calls
+    with module._uncompiled(plain):
+        function(torch.zeros(3))
+    assert len(calls) == 1
 
 
 def test_a_device_that_is_not_there_is_refused(

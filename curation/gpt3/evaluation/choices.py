@@ -5,6 +5,8 @@ Records are those of the benchmarks' own files (SuperGLUE, RACE, ANLI) or of llm
 
 from __future__ import annotations
 
+import re
+
 from curation.gpt3.evaluation.example import Draft, Drafts, Read, Record, spaced, with_end
 
 TRUE_FALSE_NEITHER = ("True", "False", "Neither")
@@ -37,9 +39,21 @@ def read_partial(records: list[Record]) -> Drafts:
 
 
 def read_hellaswag(records: list[Record]) -> Drafts:
-    """HellaSwag: a context, and endings to choose from."""
+    """HellaSwag (figure G.9): what is done, a context, and endings of its last sentence.
+
+    The files begin that sentence with a small letter, the figure with a capital. Of the original's
+    fields or of `ctx` alone, which then begins with what is done.
+    """
     for record in records:
-        yield (record["ctx"].strip(),), spaced(record["endings"]), int(record["label"])
+        context = record["ctx"].strip()
+        if "ctx_b" in record:
+            parts = f"{record['activity_label']}:", record["ctx_a"], record["ctx_b"]
+            context = " ".join(part.strip() for part in parts if part.strip())
+        context = _LAST_SENTENCE.sub(lambda found: found[0].upper(), context)
+        yield (context,), spaced(record["endings"]), int(record["label"])
+
+
+_LAST_SENTENCE = re.compile(r"(?<=[.!?] )[a-z](?=[^.!?]*\Z)")
 
 
 def read_piqa(records: list[Record]) -> Drafts:

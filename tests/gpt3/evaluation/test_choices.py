@@ -69,7 +69,33 @@ def multirc() -> dict[str, Any]:
 
 
 # task, records, the text of the figure with the right answer behind its context.
+CAKE = "Several cake pops are shown on a display. A woman and girl are shown in a kitchen."
+ENDINGS = {"endings": ["taste them.", "bake them, then frost and decorate."], "label": "1"}
 FIGURES: list[tuple[str, list[dict[str, Any]], str]] = [
+    (
+        "hellaswag",
+        [
+            {
+                "activity_label": "Making a cake",
+                "ctx_a": CAKE,
+                "ctx_b": "they",
+                "ctx": f"{CAKE} they",
+                **ENDINGS,
+            }
+        ],
+        f"Making a cake: {CAKE} They bake them, then frost and decorate.",
+    ),
+    (
+        "hellaswag",
+        [{"ctx": f"Making a cake: {CAKE} they", **ENDINGS}],
+        f"Making a cake: {CAKE} They bake them, then frost and decorate.",
+    ),
+    (
+        "hellaswag",
+        [{"ctx": "Cooking: How to bake. Heat it to 15. 25 degrees. Then wait.", **ENDINGS}],
+        "Cooking: How to bake. Heat it to 15. 25 degrees. Then wait. bake them, then frost and "
+        "decorate.",
+    ),
     (
         "race_high",
         [
