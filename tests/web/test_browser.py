@@ -110,6 +110,9 @@ def test_pages_in_one_file_fit_the_window_and_keep_their_policy(
         browser.go(f"file://{path}")
         assert browser.value("document.documentElement.scrollWidth - innerWidth") <= 0
         assert browser.value("getComputedStyle(document.querySelector('h1')).marginTop") != "0px"
+        browser.value("for (const e of document.querySelectorAll('summary, bdi, dd, p.text, h3'))"
+                      " e.textContent = 'http://a.example/' + 'x'.repeat(300)")  # fmt: skip
+        assert browser.value("document.documentElement.scrollWidth - innerWidth") <= 0
         assert browser.complaints == []  # the policy refuses neither style nor script
     browser.go(f"file://{report}")
     for link in browser.value("[...document.querySelectorAll('nav a')].map(a => a.hash)"):
