@@ -102,7 +102,7 @@ def streams_chart(title: str, streams: Sequence[Stream]) -> str:
         body.append(_link(stream.address, f"<title>{escape(text)}</title>{path}"))
     for places, x, anchor in ((left, 215, "end"), (right, 425, "start")):
         for name, (y, count) in places.items():
-            text = f"{name if len(name) < 27 else name[:26] + '…'}"
+            text = f"{name if len(name) < 32 else name[:31] + '…'}"
             body.append(
                 f'<text x="{x}" y="{y + 11:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
             )

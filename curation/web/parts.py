@@ -71,7 +71,7 @@ def numbers(flows: list[Flow], stages: Sequence[str]) -> list[tuple[str, str, st
     """(number, what it counts, what else to say of it), for a recipe of these stages."""
     total = flows[-1]
     last = next((stage for stage in reversed(stages) if stage != "mix"), "")
-    kept = next((line for line in reversed(total.lines) if line.outcome == ledger.KEPT), None)
+    kept = total.kept()
     records = total.find("extract", ledger.IN)
     documents = total.find("extract", ledger.KEPT)
     numbers = []

@@ -16,7 +16,6 @@ from curation.inspect.evidence.fate import fate
 from curation.inspect.evidence.find import find
 from curation.inspect.evidence.two_runs import ABSENT, TwoRuns, flows, pairs_between, two_runs
 from curation.inspect.terminal.explain import verdict
-from curation.rundir import ledger
 from curation.web import render, templating
 from curation.web.flowchart import Stream, streams_chart
 from curation.web.views.document import MOST_COMPARED, address, side
@@ -97,8 +96,8 @@ def compare(run: OpenRun, request: Request) -> Response:
 
 def _kept(run: OpenRun) -> Line | None:
     """What a run keeps so far; None where nothing has been extracted yet."""
-    lines = [line for flow in flows_of(run)[-1:] for line in flow.lines]
-    return next((line for line in reversed(lines) if line.outcome == ledger.KEPT), None)
+    flows = flows_of(run)
+    return flows[-1].kept() if flows else None
 
 
 def _behind(comparison: Comparison, result: TwoRuns, request: Request) -> dict[str, Any]:
