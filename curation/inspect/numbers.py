@@ -69,4 +69,22 @@ def counted(count: int, noun: str) -> str:
     >>> counted(1, "place"), counted(1200, "place")
     ('1 place', '1,200 places')
     """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+    return f"{count:,} {nouns(count, noun)}"
+
+
+def nouns(count: int, noun: str) -> str:
+    """A noun as its count has it.
+
+    >>> nouns(1, "document"), nouns(0, "document")
+    ('document', 'documents')
+    """
+    return noun if count == 1 else f"{noun}s"
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share of a whole; empty where it is unknown.
+
+    >>> percent(0.1234), percent(1.0, 0), percent(None)
+    ('12.3 %', '100 %', '')
+    """
+    return "" if share is None else f"{100 * share:.{digits}f} %"

@@ -11,8 +11,9 @@ import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-WIDTH, HEIGHT = 460, 190
-LEFT, RIGHT, TOP, BOTTOM = 40, 10, 10, 36
+WIDTH, HEIGHT = 380, 190
+BARS_WIDTH = 400
+LEFT, RIGHT, TOP, BOTTOM = 40, 16, 10, 36
 
 
 def histogram(
@@ -60,8 +61,9 @@ def histogram(
         at, tip = f"{x(mark):.1f}", f"<title>{mark:g}</title>"
         ends = f'x1="{at}" x2="{at}" y1="{TOP}" y2="{TOP + plot_h}"'
         body.append(f'<line class="curve" {ends}>{tip}</line>')
-    ticks = [low + (high - low) * i / 5 for i in range(6)]
-    body += [_text(x(t), HEIGHT - BOTTOM + 16, f"{t:.3g}", "middle") for t in ticks]
+    for tick in ticks(low, high):
+        name = short(int(tick)) if tick >= 1000 else f"{tick:g}"
+        body.append(_text(x(tick), HEIGHT - BOTTOM + 16, name, "middle"))
     body.append(_text(WIDTH - RIGHT, HEIGHT - 4, labels[0], "end"))
     return _svg(title, HEIGHT, body)
 
@@ -117,7 +119,7 @@ def columns(title: str, names: Sequence[str], counts: Sequence[int], *, label: s
 def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> str:
     """Lying bars to one scale: (name, value, a second value or None, what to write behind it)."""
     top = max([1e-12, *(max(value, second or 0.0) for _, value, second, _ in rows)])
-    left, room, step = 100, WIDTH - 100 - 175, 24
+    left, room, step = 95, BARS_WIDTH - 95 - 175, 24
     body = []
     for i, (name, value, second, note) in enumerate(rows):
         y = i * step + 4
@@ -135,9 +137,9 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None, str]]) -> st
                         f"{name}: {note}",
                     )
                 )
-        body.append(_text(left - 8, y + 12, name if len(name) <= 15 else name[:14] + "…", "end"))
+        body.append(_text(left - 8, y + 12, name if len(name) <= 13 else name[:12] + "…", "end"))
         body.append(_text(left + room * max(value, second or 0.0) / top + 8, y + 12, note, "start"))
-    return _svg(title, len(rows) * step + 6, body)
+    return _svg(title, len(rows) * step + 6, body, BARS_WIDTH)
 
 
 def intervals(title: str, rows: Sequence[tuple[str, float, float]], *, label: str = "") -> str:
@@ -206,6 +208,18 @@ def _round_step(top: int) -> int:
     )
 
 
+def ticks(low: float, high: float) -> list[float]:
+    """Round numbers from low to high, three to seven of them.
+
+    >>> ticks(0.0, 1.0), ticks(9.0, 3520.0), ticks(0.41, 0.92)
+    ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [1000.0, 2000.0, 3000.0], [0.5, 0.6, 0.7, 0.8, 0.9])
+    """
+    size = 10 ** math.floor(math.log10(high - low))
+    step = next(size * f for f in (0.1, 0.2, 0.5, 1, 2) if (high - low) / (size * f) <= 6.01)
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [float(f"{k * step:.6g}") for k in range(first, last + 1)]
+
+
 def short(value: int) -> str:
     """A count for an axis.
 
@@ -231,6 +245,6 @@ def _text(x: float, y: float, text: str, anchor: str) -> str:
     )
 
 
-def _svg(title: str, height: float, body: Sequence[str]) -> str:
+def _svg(title: str, height: float, body: Sequence[str], width: int = WIDTH) -> str:
     label = escape(title)
-    return f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{label}"><title>{label}</title>{"".join(body)}</svg>'
+    return f'<svg viewBox="0 0 {width} {height:g}" role="img" aria-label="{label}"><title>{label}</title>{"".join(body)}</svg>'

@@ -7,13 +7,13 @@ an address. Trap: names come from recipes and tables; all are escaped here.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
 WIDTH, STREAMS_WIDTH = 470, 640
-TRUNK, LEFT, STEP, LANE = 190.0, 4.0, 46, 20
-LABEL = 250
+TRUNK, LEFT, STEP, LANE, GAP = 150.0, 4.0, 30, 19.0, 7.0
+LABEL = 215  # where the labels of what leaves begin
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,50 +29,47 @@ class Step:
 
 def funnel_chart(title: str, steps: Sequence[Step]) -> str:
     """The first step is what came in; each other leaves some of what the one before had."""
-    top = max([1, *(step.documents for step in steps)])
+    scale = TRUNK / max([1, *(step.documents for step in steps)])
     body, y, before = [], 0.0, 0.0
-
-    def width(documents: int) -> float:
-        return max(1.5, TRUNK * documents / top) if documents else 0.0
-
     for step in steps:
+        after = scale * step.documents
         if step.leaving:
-            height = len(step.leaving) * LANE + 8
-            body.append(_trunk(before, width(step.documents), y, height, "trunk"))
-            body += _branches(step, y, before, width)
+            branches, height = _branches(step, y, max(before, after), scale)
+            body += [_block(after, y, height, "trunk"), *branches]
             y += height
-        before = width(step.documents)
-        body.append(_trunk(before, before, y, STEP, "level"))
-        label = f"{step.documents:,} {step.name}"
-        name = f'<text class="strong" x="{LEFT + 10}" y="{y + 28:.0f}">{escape(label)}</text>'
-        body.append(_link(step.address, name))
+        body.append(_block(after, y, STEP, "level"))
+        at = f'x="{LEFT + after + 9:.1f}" y="{y + STEP / 2 + 4:.1f}"'
+        text = escape(f"{step.documents:,} {step.name}")
+        body.append(_link(step.address, f'<text class="strong" {at}>{text}</text>'))
+        before = after
         y += STEP
     return _svg(title, WIDTH, y + 4, body)
 
 
-def _branches(step: Step, y: float, before: float, width: Callable[[int], float]) -> list[str]:
-    out, right = [], LEFT + before
-    for place, (name, documents, address) in enumerate(step.leaving):
-        thick = min(LANE - 4.0, max(1.5, width(documents)))
-        middle = y + 4 + place * LANE + LANE / 2
-        edge = right - width(documents) / 2
-        curve = (
-            f'<path class="leaving" stroke-width="{thick:.1f}" d="M {max(LEFT, edge):.1f} {y:.1f} '
-            f'C {max(LEFT, edge):.1f} {middle:.1f}, {LABEL - 60} {middle:.1f}, {LABEL - 8} {middle:.1f}"/>'
+def _branches(step: Step, y: float, before: float, scale: float) -> tuple[list[str], float]:
+    """What leaves between two steps, each as a band as thick as its documents, and the height of all."""
+    out, right, top = [], LEFT + before, y + GAP
+    for name, documents, address in step.leaving:
+        thick = scale * documents
+        lane = max(LANE, thick + GAP)
+        upper = top + (lane - thick) / 2
+        inner, lower = right - thick, upper + thick
+        band = (
+            f"M {right:.1f} {y:.1f} C {right:.1f} {upper:.1f} {right:.1f} {upper:.1f} "
+            f"{LABEL - 8} {upper:.1f} V {lower:.1f} C {inner:.1f} {lower:.1f} {inner:.1f} "
+            f"{lower:.1f} {inner:.1f} {y:.1f} Z"
         )
         text = f"{documents:,} {name}"
-        label = f'<text x="{LABEL}" y="{middle + 4:.1f}">{escape(text)}</text>'
-        out.append(_link(address, f"<title>{escape(text)}</title>{curve}{label}"))
-        right -= width(documents)
-    return out
+        label = f'<text x="{LABEL}" y="{top + lane / 2 + 4:.1f}">{escape(text)}</text>'
+        path = f'<path class="leaving" d="{band}"/>'
+        out.append(_link(address, f"<title>{escape(text)}</title>{path}{label}"))
+        right, top = inner, top + lane
+    return out, top + GAP - y
 
 
-def _trunk(upper: float, lower: float, y: float, height: float, kind: str) -> str:
-    points = (
-        f"{LEFT},{y:.1f} {LEFT + upper:.1f},{y:.1f} "
-        f"{LEFT + lower:.1f},{y + height:.1f} {LEFT},{y + height:.1f}"
-    )
-    return f'<polygon class="{kind}" points="{points}"/>'
+def _block(width: float, y: float, height: float, kind: str) -> str:
+    size = f'width="{max(width, 1.5 * (width > 0)):.1f}" height="{height:.1f}"'
+    return f'<rect class="{kind}" x="{LEFT}" y="{y:.1f}" {size}/>'
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ def streams_chart(title: str, streams: Sequence[Stream]) -> str:
         body.append(_link(stream.address, f"<title>{escape(text)}</title>{path}"))
     for places, x, anchor in ((left, 215, "end"), (right, 425, "start")):
         for name, (y, count) in places.items():
-            text = f"{name if len(name) < 27 else name[:26] + '…'}"
+            text = f"{name if len(name) < 32 else name[:31] + '…'}"
             body.append(
                 f'<text x="{x}" y="{y + 11:.1f}" text-anchor="{anchor}">{escape(text)}</text>'
             )

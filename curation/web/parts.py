@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from curation.inspect.evidence.flow import Flow, Line, funnel_rows
-from curation.inspect.numbers import volume
+from curation.inspect.numbers import nouns, percent, volume
 from curation.rundir import ledger
 from curation.rundir.schema import REASONS
 from curation.web.flowchart import Step, funnel_chart
@@ -34,6 +34,8 @@ HINTS = (
     ("validation", "", "", "Set mix.validation higher, or give the dataset more documents."),
     ("epochs", "mixture", "mixture",
      "lower the dataset's weight, or give it more documents."),
+    ("not used", "mixture", "mixture",
+     "set mix.tokens: datasets that are smaller than their share are then repeated."),
     ("times", "mixture", "mixture", "lower the dataset's weight, or give it more documents."),
 )  # fmt: skip
 
@@ -69,21 +71,25 @@ def numbers(flows: list[Flow], stages: Sequence[str]) -> list[tuple[str, str, st
     """(number, what it counts, what else to say of it), for a recipe of these stages."""
     total = flows[-1]
     last = next((stage for stage in reversed(stages) if stage != "mix"), "")
-    kept = next((line for line in reversed(total.lines) if line.outcome == ledger.KEPT), None)
+    kept = total.kept()
     records = total.find("extract", ledger.IN)
     documents = total.find("extract", ledger.KEPT)
     numbers = []
     if records:
         idle = unlisted(total)
-        more = f"{idle:,} of them hold no page" if idle else ""
-        numbers.append((f"{records.documents:,}", "records read", more))
+        more = f"{idle:,} of them {'holds' if idle == 1 else 'hold'} no page" if idle else ""
+        numbers.append(
+            (f"{records.documents:,}", f"{nouns(records.documents, 'record')} read", more)
+        )
     if documents:
-        numbers.append((f"{documents.documents:,}", "documents extracted", ""))
+        what = f"{nouns(documents.documents, 'document')} extracted"
+        numbers.append((f"{documents.documents:,}", what, ""))
     if kept and (kept.stage != "extract" or last in ("", "extract")):
         whole = documents.documents if documents else 0
-        share = f"{kept.documents / whole:.1%} of documents" if whole else ""
+        share = f"{percent(kept.documents / whole)} of documents" if whole else ""
         is_end = kept.stage == last or not last
-        what = "documents kept" if is_end else f"documents left after {kept.stage} so far"
+        noun = nouns(kept.documents, "document")
+        what = f"{noun} kept" if is_end else f"{noun} left after {kept.stage} so far"
         numbers.append((f"{kept.documents:,}", what, share))
         if kept.tokens:
             about = "" if kept.exact else "about "
@@ -141,7 +147,7 @@ def _leaving(base: str | None, stage: str, removed: list[Line]) -> tuple[tuple[s
     ]
     if rest:
         count = sum(line.documents for line in rest)
-        leaving.append((f"{len(rest)} other reasons", count, _documents(base, stage)))
+        leaving.append((f"for {len(rest)} other reasons", count, _documents(base, stage)))
     return tuple(leaving)
 
 

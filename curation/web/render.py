@@ -28,6 +28,11 @@ NAV = (
 )
 
 
+def asks_for_part(request: Request) -> bool:
+    """Whether htmx asks for a part of a page; where it goes back in the history it wants the whole."""
+    return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
+
+
 def page(
     request: Request,
     run: OpenRun,
@@ -49,7 +54,7 @@ def page(
             base=run.prefix,
             runs=state.runs,
             address=str(request.url.path),
-            part="hx-request" in request.headers,
+            part=asks_for_part(request),
             **values,
         )
     )

@@ -24,7 +24,7 @@ from curation.inspect.evidence.fit import (
 from curation.inspect.evidence.mixture import groups_listing
 from curation.inspect.evidence.rules import rules_sentence
 from curation.inspect.evidence.status import slowest_listing
-from curation.inspect.numbers import counted
+from curation.inspect.numbers import counted, percent
 from curation.kernels.pareto import law_density
 from curation.web import charts
 from curation.web.templating import environment, svg
@@ -75,7 +75,7 @@ def law(fit: AlphaFit) -> list[float]:
 def shares(mixture: PlacedMixture) -> list[tuple[str, float, float | None, str]]:
     """Bars of planned and achieved shares."""
     return [
-        (d.dataset, d.weight, d.share, f"{d.share:.1%}, planned {d.weight:.1%}")
+        (d.dataset, d.weight, d.share, f"{percent(d.share)}, planned {percent(d.weight)}")
         for d in mixture.datasets
     ]
 

@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from curation.inspect.numbers import number, volume
+from curation.inspect.numbers import counted, number, percent, volume
 from curation.rundir.metrics import span
 from curation.rundir.schema import REASONS
 from curation.shown import printable
@@ -55,6 +55,19 @@ def cut(text: object, most: int) -> str:
     return flat if len(flat) <= most else flat[: most - 1] + "…"
 
 
+def beginning(text: str, most: int = 400, lines: int = 8) -> str:
+    """The first lines of a text that is cut somewhere, to the end of a word.
+
+    >>> beginning("one two thr", 11), beginning("one", 11)
+    ('one two …', 'one')
+    """
+    shown = [line for line in text.splitlines() if line.strip()][:lines]
+    flat = "\n".join(shown)
+    if len(text) < most and len(shown) < lines:
+        return flat
+    return flat.rpartition(" ")[0] + " …" if " " in flat else flat
+
+
 def reason_of(fate: str) -> str:
     """What a fate's reason means; empty for a rule of the user, and for kept."""
     return REASONS.get(fate.partition(": ")[2], "")
@@ -73,9 +86,11 @@ def environment() -> Environment:
     templates.filters |= {
         "shown": shown,
         "cut": cut,
+        "beginning": beginning,
         "count": number,
         "whole": "{:,}".format,
-        "percent": "{:.1%}".format,
+        "counted": counted,
+        "percent": percent,
         "volume": volume,
         "reason": reason_of,
         "span": span,

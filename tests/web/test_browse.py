@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 import socket
+import time
 from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
@@ -31,6 +32,7 @@ from curation.inspect.evidence.words import model_of, word_weights
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan
 from curation.web.app import VIEWS, create_app
+from curation.web.flowchart import TRUNK, Step, funnel_chart
 from curation.web.guard import POLICY
 from curation.web.report import write_report
 from curation.web.server import listen
@@ -239,6 +241,26 @@ def test_filters(opened: tuple[RunDirectory, Plan]) -> None:
     ]
 
 
+def test_addresses_by_a_part_and_hosts_by_their_end(
+    opened: tuple[RunDirectory, Plan], tiny_run: Path
+) -> None:
+    rundir, plan = opened
+    rows = [row for shard in plan.shards
+            for row in store.read_table(rundir.documents(shard), ["url"]).to_pylist()]  # fmt: skip
+    urls = [row["url"] for row in rows if row["url"]]
+    sizes = shard_sizes(rundir, plan)
+    for filters, fits in (
+        (Filters(address="/A?"), lambda url: "/a?" in url.lower()),
+        (Filters(host=".example"), lambda url: True),
+        (Filters(host="xample"), lambda url: False),
+        (Filters(host="example", address="site4"), lambda url: "site4" in url),
+    ):
+        listed = list_page(rundir, plan, filters, sizes, size=10_000, seconds=60).rows
+        assert sorted(row.url or "" for row in listed) == sorted(filter(fits, urls)), filters
+    page = client(tiny_run).get("/documents?address=site4&host=example").text
+    assert 'id="address" name="address" value="site4"' in page
+
+
 def test_records_that_never_became_documents_are_listed(opened: tuple[RunDirectory, Plan]) -> None:
     rows = all_rows(opened, Filters(fate="extract: missing_text"))
     assert [(row.url, row.id) for row in rows] == [("http://site50.example/lost", None)]
@@ -301,8 +323,8 @@ def test_a_list_is_an_address_and_goes_on_by_its_link(tiny_run: Path) -> None:
 def test_ids_and_addresses_are_found(tiny_run: Path) -> None:
     browser = client(tiny_run)
     page = browser.get("/find", params={"key": "http://site42.example/a?b=<42>&c"}).text
-    assert "2 documents and 0 records" in page
-    assert "1 records" in browser.get("/find?key=http://site50.example/lost").text
+    assert "2 documents, and 0 records" in page
+    assert "1 record that never" in browser.get("/find?key=http://site50.example/lost").text
     there = browser.get("/id?dataset=crawl&id=page-31")
     assert there.status_code == 303
     assert "page-31" in browser.get(there.headers["location"]).text
@@ -422,6 +444,59 @@ def test_alpha_of_the_run_changes_nothing_and_a_higher_one_keeps_less(tiny_run: 
     assert entering == 0
 
 
+def test_going_back_in_the_history_asks_for_the_whole_page(tiny_run: Path) -> None:
+    browser, asks = client(tiny_run), {"hx-request": "true"}
+    for path in ("/alpha?alpha=3", "/documents?fate=kept"):
+        assert "<main" not in browser.get(path, headers=asks).text
+        back = {**asks, "hx-history-restore-request": "true"}
+        assert "<main" in browser.get(path, headers=back).text
+
+
+def test_a_page_without_its_stage_says_what_brings_it_and_links_on(
+    run_recipe: Callable[..., Any],
+) -> None:
+    out = run_recipe({"a": [{"id": "x", "text": "a page of words"}]}, {"stages": ["extract"]})[
+        0
+    ].out
+    browser = client(out)
+    for path, stage in (("rules", "filter"), ("thresholds", "filter"), ("alpha", "classify"),
+                        ("classifier", "classify"), ("duplicates", "dedup"),
+                        ("benchmarks", "decontaminate")):  # fmt: skip
+        page = browser.get(f"/{path}").text
+        check_page(page)
+        for part in (f"{stage} has", f"names &#34;{stage}&#34; among", '<a href="/#funnel">',
+                     '<a href="/documents">documents'):  # fmt: skip
+            assert part in page, (path, part)
+    overview = browser.get("/").text
+    assert "document extracted" in overview
+    assert "documents extracted" not in overview
+
+
+def test_streams_of_the_funnel_are_as_wide_as_their_documents() -> None:
+    steps = [
+        Step("records", 1000, ""),
+        Step("documents", 900, "", (("empty", 60, "/a"), ("language", 40, "/b"))),
+        Step("kept", 100, "", (("low_quality", 800, "/c"),)),
+    ]
+    drawn = funnel_chart("funnel", steps)
+    scale = TRUNK / 1000
+    widths = [
+        float(w) for w in re.findall(r'class="level" x="4.0" y="[^"]+" width="([^"]+)"', drawn)
+    ]
+    assert widths == [1000 * scale, 900 * scale, 100 * scale]
+    lanes = [0.0]
+    for band, documents in zip(re.findall(r'd="(M [^"]+)"', drawn), (60, 40, 800), strict=True):
+        numbers = [float(x) for x in re.findall(r"[\d.]+", band)]
+        right, upper, lower, inner = numbers[0], numbers[7], numbers[8], numbers[9]
+        assert lower - upper == pytest.approx(documents * scale, abs=0.2)
+        assert right - inner == pytest.approx(documents * scale, abs=0.2)
+        assert upper >= lanes[-1]  # below the one before
+        lanes.append(lower)
+    # No label begins left of the end of its bar.
+    for x in re.findall(r'class="strong" x="([^"]+)"', drawn):
+        assert float(x) > 4 + 100 * scale
+
+
 def test_sections_come_one_by_one_where_a_run_is_large(
     tiny_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -472,6 +547,50 @@ def test_two_runs_as_a_flow_with_documents_behind_each_number(
     assert browser.get("/b/documents").status_code == 200
 
 
+def test_all_documents_behind_a_number_are_paged(
+    tiny_run: Path, other_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("curation.web.views.compare.ROWS", 1)
+    browser = client(tiny_run, other_run)
+    while "From fate to fate" not in (first := browser.get("/compare").text):
+        time.sleep(0.05)
+    row = re.search(
+        r'<tr class="stay"><th scope="row">(\d+)</th><td class="left"><a href="([^"]+)"', first
+    )
+    assert row is not None
+    address, seen = row[2].replace("&amp;", "&"), list[str]()
+    while address:
+        page = browser.get(address).text
+        check_page(page)
+        seen += re.findall(r'href="(/compare/document[^"]+)"', page)
+        later = re.search(r'<a href="([^"]+)">Next page', page)
+        address = later[1].replace("&amp;", "&") if later else ""
+    assert len(seen) == len(set(seen)) == int(row[1]) > 1
+    assert "Page before" in page
+    assert browser.get("/compare?before=kept&after=kept&start=99999").status_code == 200
+    assert browser.get("/compare?start=x").status_code == 404
+
+
+def test_estimated_tokens_of_two_runs_are_not_set_beside_counted_ones(
+    run_recipe: Callable[..., Any], tmp_path: Path
+) -> None:
+    outs = []
+    for out, stages in (("one", ["extract", "tokenize"]), ("two", ["extract"])):
+        (tmp_path / "a.jsonl").unlink(missing_ok=True)
+        rows = [{"id": "x", "text": "a page of words"}]
+        outs.append(run_recipe({"a": rows}, {"stages": stages}, out=out)[0].out)
+    browser = client(*map(Path, outs))
+    while "From fate to fate" not in (page := browser.get("/compare").text):
+        time.sleep(0.05)
+    rows = re.findall(
+        r'<tr><th scope="row">([AB]): .*?</th><td>([\d,]+)</td><td>([\d,]+)</td><td>(.*?)</td>',
+        page,
+    )
+    assert [row[0] for row in rows] == ["A", "B"]
+    assert rows[0][3].replace(",", "").isdigit()
+    assert rows[1][3] == "not counted"
+
+
 def test_texts_that_differ_are_listed_by_their_addresses(
     tmp_path: Path, run_recipe: Callable[..., Any]
 ) -> None:
@@ -492,8 +611,9 @@ def test_texts_that_differ_are_listed_by_their_addresses(
     links = [attrs["href"] for tag, attrs in outline.tags if "id=" in (attrs.get("href") or "")]
     assert links == ["/compare/document?dataset=a&id=x"]
     assert "http://a.example/x" in outline.text
-    assert "1 of kept in A, kept in B" in outline.text
-    assert "1 words only in A, 1 only in B" in browser.get(links[0]).text
+    rows = re.findall(r"<td>(.*?)</td>", page.partition('id="documents"')[2])
+    assert rows == ["a", "kept", "kept"]
+    assert "1 word only in A, 1 only in B" in browser.get(links[0]).text
 
 
 # ---- strangers

@@ -26,6 +26,41 @@ pytestmark = [
 PAGES = [path for path in VIEWS if "{" not in path and path not in ("/id", "/live")]
 
 
+# Texts whose contrast to what is painted behind them is under 4.5 : 1 (WCAG 1.4.3), by text.
+FAINT = """(() => {
+  const pen = Object.assign(document.createElement("canvas"), {width: 1, height: 1})
+    .getContext("2d", {willReadFrequently: true});
+  const light = ([r, g, b]) => [r, g, b].map(v => v / 255)
+    .map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+  const painted = colours => { pen.clearRect(0, 0, 1, 1);
+    for (const c of colours) { pen.fillStyle = c; pen.fillRect(0, 0, 1, 1); }
+    return pen.getImageData(0, 0, 1, 1).data; };
+  const faint = [], seen = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (seen.nextNode()) {
+    const node = seen.currentNode.parentElement;
+    if (!seen.currentNode.data.trim() || node.closest("svg, option, .hidden, .skip")) continue;
+    const behind = [];
+    for (let n = node; n; n = n.parentElement) behind.unshift(getComputedStyle(n).backgroundColor);
+    const a = light(painted([...behind, getComputedStyle(node).color])), b = light(painted(behind));
+    if ((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 4.5)
+      faint.push(seen.currentNode.data.trim().slice(0, 40));
+  }
+  return faint;
+})()"""
+# Names that two landmarks of a page have, and boxes that scroll but cannot be reached with a key.
+UNCLEAR = """(() => {
+  const marks = [...document.querySelectorAll("header, nav, main, [role=search], section")]
+    .map(e => [e.tagName, e.ariaLabel || e.getAttribute("aria-labelledby")].join(" "));
+  const twice = marks.filter((name, i) => marks.indexOf(name) !== i && !name.endsWith(" "));
+  const stuck = [...document.querySelectorAll("main *")].filter(e =>
+    (e.scrollHeight > e.clientHeight + 1 || e.scrollWidth > e.clientWidth + 1)
+    && /auto|scroll/.test(getComputedStyle(e).overflow) && e.tabIndex < 0
+    && !e.querySelector("a, button, input, [tabindex]")).map(e => e.className);
+  return [...twice, ...stuck];
+})()"""
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     opened = Browser(tmp_path_factory.mktemp("browser"))
@@ -56,6 +91,8 @@ def test_no_page_scrolls_sideways_or_complains(
         browser.go(site + path)
         wide = browser.value("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, (path, wide)
+        assert browser.value(FAINT) == [], path
+        assert browser.value(UNCLEAR) == [], path
     assert browser.complaints == []
 
 
@@ -73,6 +110,9 @@ def test_pages_in_one_file_fit_the_window_and_keep_their_policy(
         browser.go(f"file://{path}")
         assert browser.value("document.documentElement.scrollWidth - innerWidth") <= 0
         assert browser.value("getComputedStyle(document.querySelector('h1')).marginTop") != "0px"
+        browser.value("for (const e of document.querySelectorAll('summary, bdi, dd, p.text, h3'))"
+                      " e.textContent = 'http://a.example/' + 'x'.repeat(300)")  # fmt: skip
+        assert browser.value("document.documentElement.scrollWidth - innerWidth") <= 0
         assert browser.complaints == []  # the policy refuses neither style nor script
     browser.go(f"file://{report}")
     for link in browser.value("[...document.querySelectorAll('nav a')].map(a => a.hash)"):
@@ -126,6 +166,47 @@ def test_the_slider_decides_anew_and_its_address_can_be_sent(browser: Browser, s
     browser.wait("location.search === '?alpha=20'")
     browser.go(browser.value("location.href"))
     assert browser.value("document.querySelector('.numbers strong').innerText") == after
+
+
+def test_back_leads_past_a_slider(browser: Browser, site: str) -> None:
+    browser.go(site + "/documents")
+    browser.go(site + "/alpha")
+    for value in (3, 5):
+        browser.value(
+            f"document.querySelector('#alpha').value = {value};"
+            "document.querySelector('#alpha').dispatchEvent(new Event('input', {bubbles: true}))"
+        )
+        browser.wait(f"location.search === '?alpha={value}'")
+    browser.value("history.back()")
+    browser.wait("location.pathname === '/documents'")
+    assert browser.value("document.querySelector('nav') !== null")
+
+
+def test_back_leads_to_the_place_in_the_list(browser: Browser, run_recipe: object) -> None:
+    rows = [{"id": str(n), "text": f"The tide turns at noon. {n}"} for n in range(110)]
+    made: tuple[RunDirectory, Plan] = run_recipe({"a": rows}, {"stages": ["extract"]})  # type: ignore[operator]
+    command = [sys.executable, "-m", "curation", "browse", made[0].out, "--no-open", "--port", "0"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert server.stdout is not None
+    browser.looks(1280, False, 500)
+    browser.go(server.stdout.readline().strip() + "documents?dataset=a")
+    links = "document.querySelectorAll('table.list tbody th a').length"
+    browser.wait(f"{links} === 50 && document.querySelector('#more a') !== null")
+    # A key, as a person presses: a click by a script may replace the entry of the history.
+    browser.value("document.querySelector('#more a').focus()")
+    browser.key("Enter", 13, "\r")
+    browser.wait(f"location.search.includes('after=') && {links} === 50")
+    browser.value("scrollTo(0, 300)")
+    browser.wait("scrollY === 300")
+    browser.value("document.querySelector('table.list tbody th a').focus({preventScroll: true})")
+    browser.key("Enter", 13, "\r")
+    browser.wait("location.pathname.startsWith('/document/')")
+    browser.value("history.back()")
+    browser.wait(f"location.search.includes('after=') && {links} === 50 && scrollY === 300")
+    browser.value("history.back()")
+    browser.wait(f"location.search === '?dataset=a' && {links} === 50")
+    server.terminate()
+    server.communicate()
 
 
 def test_a_threshold_is_slid_with_the_arrow_keys(browser: Browser, run_recipe: object) -> None:

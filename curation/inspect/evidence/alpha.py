@@ -16,6 +16,7 @@ import numpy.typing as npt
 from curation.errors import InputError, RunError
 from curation.inspect.evidence.listing import Listing, listing
 from curation.inspect.evidence.scores import BANDS, score_parts
+from curation.inspect.numbers import percent
 from curation.kernels import pareto
 from curation.stages.classify.shipped import given_folder
 
@@ -189,5 +190,5 @@ def _kept_rows(report: AlphaReport, dataset: KeptByAlpha) -> Iterator[tuple[str,
 
 
 def _band_row(name: str, counts: Sequence[int], whole: int = 0) -> tuple[str, ...]:
-    share = f"{sum(counts) / whole:.1%}" if whole else ""
+    share = percent(sum(counts) / whole) if whole else ""
     return name, f"{sum(counts):,}", share, *(f"{count:,}" for count in counts)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from curation import store
 from curation.errors import RunError
 from curation.inspect.evidence.listing import Listing, listing
+from curation.inspect.numbers import percent
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory
@@ -117,4 +118,4 @@ def total_listing(studies: list[BenchmarkStudy]) -> Listing:
 def _dirty_cells(dirty: int, looked_for: int, examples: int) -> tuple[str, str]:
     if not looked_for:
         return ("unknown", "")
-    return (f"{dirty:,}", f"{dirty / examples:.1%}") if dirty else ("0", "")
+    return (f"{dirty:,}", percent(dirty / examples)) if dirty else ("0", "")

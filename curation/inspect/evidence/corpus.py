@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 
 from curation import store
 from curation.inspect.evidence import frames
+from curation.inspect.numbers import counted
 from curation.recipe.languages import three_letters
 from curation.rundir.survivors import char_lengths
 
@@ -70,7 +71,9 @@ def languages(rundir: RunDirectory, plan: Plan) -> dict[str, list[LanguageCount]
         order = sorted(sums, key=lambda language: (-sums[language]["documents"], language))
         counts = [_count(language, sums[language]) for language in order[:LANGUAGES]]
         if rest := order[LANGUAGES:]:
-            counts.append(_count(f"{len(rest)} others", sum((sums[x] for x in rest), Counter())))
+            counts.append(
+                _count(counted(len(rest), "other"), sum((sums[x] for x in rest), Counter()))
+            )
         by_dataset[name] = counts
     return by_dataset
 

@@ -22,7 +22,7 @@ from curation import draws, store
 from curation.errors import InputError
 from curation.inspect.evidence import frames
 from curation.inspect.evidence.listing import Listing, listing
-from curation.inspect.numbers import file_size, number
+from curation.inspect.numbers import file_size, number, percent
 from curation.kernels.bands import chance_found, choose_bands
 
 if TYPE_CHECKING:
@@ -206,7 +206,7 @@ def bands_listing(config: DedupConfig, plan: DedupPlan) -> Listing:
     for shape, name in shapes.items():
         row = expected(plan.sample, plan.documents, config.min_jaccard, *shape)
         counts = (number(round(n)) for n in (row.meeting, row.unlike, row.measured))
-        chance = f"{chance_found(config.min_jaccard, *shape):.2%}"
+        chance = percent(chance_found(config.min_jaccard, *shape), 2)
         rows.append(
             (f"{shape[0]} x {shape[1]} ({name})", chance, *counts, file_size(row.disk_bytes))
         )

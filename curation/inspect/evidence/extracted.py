@@ -103,7 +103,11 @@ def _extracted_page(rundir: RunDirectory, shard: Shard, row: int, kept: bool) ->
 
     blocks = extract_blocks(page.body, content_type=page.content_type)
     shown = [
-        replace(block, score=round(block.score, 3), text=block.text[:CHARS])
+        replace(
+            block,
+            score=round(block.score, 3),
+            text=block.text[:CHARS] + "…" * (len(block.text) > CHARS),
+        )
         for block in blocks[:MAX_BLOCKS]
     ]
     return ExtractedPage(*place, shown, len(blocks) - len(shown))

@@ -10,7 +10,7 @@ from typing import Any
 
 from curation import store
 from curation.inspect.evidence.listing import Listing, listing
-from curation.inspect.numbers import metric
+from curation.inspect.numbers import metric, percent
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def training_listing(model: Model) -> Listing:
             side,
             name,
             f"{part.documents:,}",
-            f"{part.share:.1%}",
+            percent(part.share),
             f"{part.sites:,}",
             f"{part.weight:.3f}",
             part.sha256[:16],

@@ -58,6 +58,13 @@ class Flow:
             (line for line in self.lines if (line.stage, line.outcome) == (stage, outcome)), None
         )
 
+    def kept(self) -> Line | None:
+        """What it keeps so far: the last stage's line, its characters without those that are
+        masked."""
+        kept = next((x for x in reversed(self.lines) if x.outcome == ledger.KEPT), None)
+        masked = self.find(kept.stage, ledger.MASKED) if kept else None
+        return replace(kept, chars=max(0, kept.chars - masked.chars)) if kept and masked else kept
+
 
 @dataclass(frozen=True, slots=True)
 class FunnelRow:
@@ -150,9 +157,10 @@ def _line_of(flow: Flow, stage: str, outcome: str) -> Line | None:
 
 
 def _rate(counts: ledger.Ledger) -> float | None:
-    """Characters per token of what was tokenized."""
+    """Characters per token of what was tokenized. Masked ones are no part of it, though kept."""
     _, chars, tokens = counts.get(ledger.KEPT, [0, 0, 0])
-    return chars / tokens if tokens else None
+    chars -= counts.get(ledger.MASKED, [0, 0, 0])[1]
+    return chars / tokens if tokens and chars else None
 
 
 def _lines(stage: str, counts: ledger.Ledger, rate: float | None) -> list[Line]:

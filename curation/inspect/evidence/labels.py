@@ -25,6 +25,7 @@ from curation import draws, store
 from curation.errors import InputError, RunError
 from curation.inspect.evidence import frames
 from curation.inspect.evidence.listing import Listing, listing
+from curation.inspect.numbers import percent
 from curation.kernels.pareto import keep_chance
 from curation.shown import brief
 
@@ -290,7 +291,7 @@ def alpha_listing(
     rows = []
     for alpha in alphas:
         *_, kept, _, mean, precision, recall = _figures(label, score, none, alpha, weight)
-        shares = (f"{share:.1%}" for share in (kept, precision, recall))
+        shares = (percent(share) for share in (kept, precision, recall))
         rows.append((f"{alpha:g}", *shares, f"{mean:.3f}"))
     head = ("alpha", "kept", "precision", "recall", "mean label of kept")
     return listing(f"What each alpha keeps, by {len(chosen):,} labels", head, rows)

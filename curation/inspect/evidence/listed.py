@@ -38,14 +38,16 @@ Place = tuple[int, int]  # the shard's ordinal, and the row there
 class Filters:
     """What documents are asked for; empty or None: any.
 
-    `fate`: "kept", "removed", a stage, or "stage: reason". `host`: it and all below it. `low`,
-    `high`: of the quality score. `words`: what the text holds, in any case of letters.
+    `fate`: "kept", "removed", a stage, or "stage: reason". `host`: it and all below it ("org": every
+    host that ends with .org). `address`: what the address holds, and `words`: what the text holds,
+    in any case of letters. `low`, `high`: of the quality score.
     """
 
     dataset: str = ""
     fate: str = ""
     language: str = ""
     host: str = ""
+    address: str = ""
     low: float | None = None
     high: float | None = None
     words: str = ""
@@ -207,6 +209,9 @@ def _has_values(table: pa.Table, filters: Filters) -> npt.NDArray[np.bool_]:
         host = re.escape(filters.host.lower().strip("."))
         pattern = rf"(?i)^[a-z]+://([^/?#]*[@.])?{host}\.?(:\d*)?([/?#]|$)"
         passing = passing & _flags(pc.match_substring_regex(table.column("url"), pattern))
+    if filters.address:
+        holds = pc.match_substring(table.column("url"), filters.address, ignore_case=True)
+        passing = passing & _flags(holds)
     return np.asarray(passing, bool)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from curation import store
 from curation.errors import RunError
 from curation.inspect.evidence.listing import Listing, listing
+from curation.inspect.numbers import percent
 from curation.stages.mix.groups import check_groups, count_shard, shares_of, token_path
 from curation.stages.mix.mixture import (
     PAPER,
@@ -169,11 +170,11 @@ def plan_listing(rundir: RunDirectory, rows: list[PlannedDataset]) -> Listing:
     whole = max(1, sum(row.placed or 0 for row in rows))
     cells = []
     for row in rows:
-        counts = (f"{row.tokens:,}", f"{row.validation_tokens:,}", f"{row.weight:.2%}")
+        counts = (f"{row.tokens:,}", f"{row.validation_tokens:,}", percent(row.weight, 2))
         cells.append([row.dataset, *counts, f"{row.epochs:,.2f}", f"{row.planned:,.0f}"])
         if row.placed is not None:
             share, epochs = row.placed / whole, row.placed / row.tokens
-            cells[-1] += [f"{row.placed:,}", f"{share:.2%}", f"{epochs:,.2f}"]
+            cells[-1] += [f"{row.placed:,}", percent(share, 2), f"{epochs:,.2f}"]
     if rows[0].placed is not None:
         head += ["placed", "share", "epochs placed"]
     return listing(title, head, cells)
@@ -201,7 +202,7 @@ def paper_listing() -> Listing:
     head = ("dataset", "tokens", "weight", "of 101", "epochs printed", "epochs that follow")
     rows = [
         (
-            *(name, f"{tokens} billion", f"{weight} %", f"{weight / 101:.2%}", f"{epochs:g}"),
+            *(name, f"{tokens} billion", f"{weight} %", percent(weight / 101, 2), f"{epochs:g}"),
             f"{paper_epochs(tokens, weight):.2f}",
         )
         for name, tokens, weight, epochs in PAPER

@@ -31,7 +31,7 @@ from curation.inspect.evidence.scores import (
     score_histograms,
 )
 from curation.inspect.evidence.status import SlowShard, slowest_shards
-from curation.inspect.numbers import counted
+from curation.inspect.numbers import counted, percent
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipes
 from curation.rundir import ledger
@@ -145,6 +145,8 @@ def _report_warnings(flows: list[Flow], mixture: PlacedMixture | None) -> list[s
                 continue
             if line.documents > HIGH_LOSS * entered.documents:
                 share = line.documents / entered.documents
-                removed = f"{line.stage} removed {share:.0%} of {flow.dataset} as {line.outcome}"
+                removed = (
+                    f"{line.stage} removed {percent(share, 0)} of {flow.dataset} as {line.outcome}"
+                )
                 warnings.append(removed)
     return warnings

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from curation import store
-from curation.inspect.numbers import counted
+from curation.inspect.numbers import counted, percent
 
 if TYPE_CHECKING:
     from curation.rundir.directory import RunDirectory, Shard
@@ -202,5 +202,5 @@ def rules_sentence(report: RuleReport) -> str:
     share = report.removed / max(1, report.documents)
     return (
         f"{counted(len(report.rules), 'rule')} removed {report.removed:,} of {report.documents:,} "
-        f"documents ({share:.1%})."
+        f"documents ({percent(share)})."
     )

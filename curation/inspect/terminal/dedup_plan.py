@@ -11,7 +11,7 @@ from rich.text import Text
 
 from curation.inspect.evidence.dedup_plan import DedupPlan, bands_listing
 from curation.inspect.evidence.listing import listing
-from curation.inspect.numbers import duration, file_size
+from curation.inspect.numbers import duration, file_size, percent
 from curation.inspect.terminal.tables import table_of
 from curation.kernels.bands import chance_found
 
@@ -57,7 +57,7 @@ def _curve(config: DedupConfig) -> Table:
     for jaccard in points:
         chance = chance_found(jaccard, bands, rows)
         mark = "  <- min_jaccard" if jaccard == config.min_jaccard else ""
-        cells.append((f"{jaccard:g}", f"{chance:.2%}", "█" * round(BAR * chance) + mark))
+        cells.append((f"{jaccard:g}", percent(chance, 2), "█" * round(BAR * chance) + mark))
     title = f"What {bands} bands of {rows} find (1 - (1 - J^{rows})^{bands})"
     strong = [points.index(config.min_jaccard)]
     return table_of(listing(title, ("Jaccard", "found", ""), cells, (2,), strong))

@@ -17,7 +17,7 @@ from curation.errors import InputError
 from curation.inspect.evidence.differences import compare
 from curation.inspect.evidence.fate import Benchmarks, Duplicate, Fate, Placed, Quality, Ruled, fate
 from curation.inspect.evidence.find import DocumentRow, RejectRow, find
-from curation.inspect.numbers import counted
+from curation.inspect.numbers import counted, percent
 from curation.rundir.schema import REASONS
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _kept_verdict(placed: Placed) -> str:
     if placed.held_out:
         return f"kept: {tokens}, held out in {', '.join(placed.shards)}"
     if not placed.shards:
-        return f"kept: {tokens}, but in no shard: the mixture takes {placed.epochs:.0%} of such documents"
+        return f"kept: {tokens}, but in no shard: the mixture takes {percent(placed.epochs, 0)} of such documents"
     names = list(placed.shards)
     where = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
     return f"kept: {tokens}, in {where}"
@@ -261,7 +261,7 @@ def _quality_rows(alpha: float, quality: Quality) -> Iterator[Row]:
     sign, outcome = (">", "kept") if quality.keep else ("<=", "removed")
     yield "", Text(f"u {quality.u:.4f} -> draw (1 - u)^(-1/{alpha:g}) - 1 = {quality.draw:.4f}")
     yield "", Text(f"draw {quality.draw:.4f} {sign} 1 - score {1 - quality.score:.4f}: {outcome}")
-    yield "", Text(f"P(keep) at this score: (2 - score)^-{alpha:g} = {quality.chance:.1%}")
+    yield "", Text(f"P(keep) at this score: (2 - score)^-{alpha:g} = {percent(quality.chance)}")
 
 
 def _duplicate_rows(text: str, duplicate: Duplicate) -> Iterator[Row]:
@@ -282,8 +282,8 @@ def _duplicate_rows(text: str, duplicate: Duplicate) -> Iterator[Row]:
 
 def _repeated(duplicate: Duplicate) -> str:
     return (
-        f"{duplicate.repeated_lines:.1%} of its characters in repeated lines, "
-        f"{duplicate.repeated_paragraphs:.1%} in repeated paragraphs"
+        f"{percent(duplicate.repeated_lines)} of its characters in repeated lines, "
+        f"{percent(duplicate.repeated_paragraphs)} in repeated paragraphs"
     )
 
 

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from curation.inspect.evidence.flow import TOTAL, Flow, Line, funnel_rows, total_of
-from curation.inspect.numbers import number, volume
+from curation.inspect.numbers import number, percent, volume
 from curation.rundir import ledger
 
 WIDTH = 100
@@ -109,8 +109,8 @@ def _rows(flows: Sequence[Flow]) -> list[Row]:
             rows.append((row.name, style, [_milestone(line, flows) for line in row.lines]))
     if any(flow.placed is not None for flow in flows):
         rows.append((PLACED, "bold cyan", [("", volume(flow.placed)) for flow in flows]))
-        rows.append(("  share", "cyan", [("", _percent(flow.share)) for flow in flows]))
-        rows.append(("  planned", "dim", [("", _percent(flow.planned)) for flow in flows]))
+        rows.append(("  share", "cyan", [("", percent(flow.share)) for flow in flows]))
+        rows.append(("  planned", "dim", [("", percent(flow.planned)) for flow in flows]))
         rows.append(
             (
                 "  epochs",
@@ -156,10 +156,6 @@ def _caption(flows: Sequence[Flow]) -> str:
         if flow.chars_per_token and flow.dataset != TOTAL
     ]
     return f"~ estimated: characters / characters per token of what survived ({', '.join(parts)})."
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{share:.1%}"
 
 
 def _epochs(epochs: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from curation.costs.estimate import MB, RunPlan
 from curation.inspect.evidence.listing import Listing
+from curation.inspect.numbers import percent
 from curation.stages.download.stage import duration, megabytes
 
 
@@ -55,7 +56,7 @@ def _stages(plan: RunPlan) -> Listing:
             megabytes(round(one.text_mb * MB)),
             f"{one.core_s / 3600:,.3g}" if one.core_s < 36e5 else f"{one.core_s / 3600:,.0f}",
             duration(one.wall_s),
-            f"{one.core_s / total:.0%}",
+            percent(one.core_s / total, 0),
         )
         for one in plan.stages
     ]

@@ -164,7 +164,7 @@ def mixture_warnings(mixture: Sequence[Mapping[str, Any]]) -> list[str]:
     share = unused / max(1, tokens)
     scarce, most = max(parts, key=lambda part: part[1]["epochs"] * bool(part[1]["tokens"]))
     out = [
-        f"mix: {share:.0%} of the tokens are not used: without a budget (mix.tokens) the mixture "
+        f"mix: {100 * share:.0f} % of the tokens are not used: without a budget (mix.tokens) the mixture "
         f"ends where {scarce} does"
     ]
     absent = [

@@ -17,6 +17,7 @@ from curation.errors import InputError
 from curation.inspect.evidence.scores import BANDS, score_parts
 from curation.kernels import pareto
 from curation.web import charts, render, templating
+from curation.web.views.sections import NOTHING
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -56,6 +57,7 @@ def alpha(run: OpenRun, request: Request) -> Response:
         "alpha": value,
         "of_run": recipe.classify.alpha,
         "results": results,
+        "nothing": NOTHING["classify"],
         "least": LEAST,
         "most": max(20.0, value, recipe.classify.alpha),
     }

@@ -68,7 +68,7 @@ def filters_of(given: QueryParams) -> Filters:
     """The filters of an address. Raises InputError for a score that is no number."""
     text = {
         name: given.get(name, "").strip()[:MOST_VALUE]
-        for name in ("dataset", "fate", "language", "host", "words")
+        for name in ("dataset", "fate", "language", "host", "address", "words")
     }
     low, high = (_number(given.get(name, "")) for name in ("low", "high"))
     return Filters(**text, low=low, high=high)
@@ -105,7 +105,7 @@ def count_of(text: str) -> int:
 
 def address_of(filters: Filters, **more: object) -> str:
     """The query of a list with these filters."""
-    names = ("dataset", "fate", "language", "host", "low", "high", "words")
+    names = ("dataset", "fate", "language", "host", "address", "low", "high", "words")
     return templating.query(**{name: getattr(filters, name) for name in names}, **more)
 
 

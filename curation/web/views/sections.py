@@ -36,19 +36,29 @@ if TYPE_CHECKING:
 CLUSTERS = 10
 CHARS = 400
 
-# Page -> its title, its sections, and what to say where there is nothing.
+NOTHING = {
+    "dedup": 'dedup has not run here. A recipe that names "dedup" among its stages removes near '
+    "duplicates.",
+    "classify": 'classify has not scored here. A recipe that names "classify" among its stages, and '
+    "trusted datasets, filters by quality.",
+    "filter": 'filter has decided on nothing here. A recipe that names "filter" among its stages '
+    'removes by rules: its own, or a published set as rules = ["gopher"].',
+    "decontaminate": 'decontaminate has not run here. A recipe that names "decontaminate" among its '
+    "stages, and benchmarks, cuts out what overlaps with them.",
+}
+# Page -> its title, its sections, and what to say where there is nothing: why, and how to get it.
 PAGES: dict[str, tuple[str, tuple[str, ...], str]] = {
-    "duplicates": ("Duplicates", ("clusters", "duplicates", "repeats"), "dedup has not run here."),
+    "duplicates": ("Duplicates", ("clusters", "duplicates", "repeats"), NOTHING["dedup"]),
     "classifier": (
         "Classifier",
         ("quality", "fit", "alpha", "samples", "by_score"),
-        "classify has not scored here.",
+        NOTHING["classify"],
     ),
-    "rules": ("Rules and signals", ("rules",), "filter has decided on nothing here."),
+    "rules": ("Rules and signals", ("rules",), NOTHING["filter"]),
     "benchmarks": (
         "Benchmarks",
         ("benchmarks", "contamination"),
-        "decontaminate has not run here.",
+        NOTHING["decontaminate"],
     ),
     "mixture": ("Mixture", ("mixture", "languages", "lengths"), "Nothing is there yet."),
     "sites": ("Sites", ("sites",), "No document has an address here."),

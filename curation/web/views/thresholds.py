@@ -21,6 +21,7 @@ from curation.inspect.evidence.thresholds import (
 )
 from curation.web import render, templating
 from curation.web.views.document import address
+from curation.web.views.sections import NOTHING
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from curation.web.opened import OpenRun
 
 STEPS = 200  # of a slider
+NO_NUMBER = "No rule of filter compares a signal with a number here."
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +50,8 @@ def thresholds(run: OpenRun, request: Request) -> Response:
     """`/thresholds?rule=NAME&t0=60`; where htmx asks, only the result."""
     rules = {r.name: r.drop for r in run.rundir.recipe.filter.rule if thresholds_in(r.drop)}
     values: dict[str, Any] = {"rules": rules, "rule": "", "sliders": [], "trials": None}
+    has_rules = "filter" in run.rundir.recipe.stages and run.rundir.recipe.filter.rule
+    values["nothing"] = NO_NUMBER if has_rules else NOTHING["filter"]
     if rules and "filter" in run.rundir.recipe.stages:
         name = request.query_params.get("rule") or _busiest(run, list(rules))
         if name not in rules:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from curation.errors import RunError
-from curation.inspect.evidence.flow import Flow, Line, funnel
+from curation.inspect.evidence.flow import Flow, Line, _rate, funnel
 from curation.inspect.terminal.funnel import funnel_table
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
@@ -48,6 +48,19 @@ def test_every_stage_adds_up_for_each_dataset_and_the_total(
             assert came.documents == sum(rest)
             assert kept in (None, came.documents)
             kept = flow.find(stage, "kept").documents  # type: ignore[union-attr]
+
+
+def test_masked_characters_are_no_part_of_what_tokens_are_made_of() -> None:
+    assert _rate({"kept": [2, 100, 10], "masked": [1, 30, 0]}) == 7.0
+    assert _rate({"kept": [2, 100, 10]}) == 10.0
+    lines = (
+        Line("filter", "kept", 2, 100, None, False),
+        Line("tokenize", "masked", 0, 30, None, False),
+        Line("tokenize", "kept", 2, 100, 10, True),
+    )
+    kept = Flow("a", lines, 7.0, None, None, None, None).kept()
+    assert kept is not None
+    assert (kept.documents, kept.chars, kept.tokens) == (2, 70, 10)
 
 
 def test_shares_are_those_of_the_shards(opened: tuple[RunDirectory, Plan], tiny_run: Path) -> None:
