@@ -55,7 +55,7 @@ def load_without_extras(*, pandas: bool = False) -> None:
             import pyarrow as pa
 
             pa.array([0])  # it looks for pandas once
-    with _without("scipy"):
+    with _without("scipy", "yaml"):  # yaml: for a file of Numba's own settings
         from numba.core import entrypoints
     # Numba has no setting for it. Where this name is gone, the extensions are loaded as ever.
     if hasattr(entrypoints, "_already_initialized"):
