@@ -56,3 +56,22 @@ def test_the_child_for_pages_loads_none() -> None:
     with open(f"/proc/{sandbox._child.pid}/maps") as maps:
         assert "awkward" not in maps.read()
     sandbox._exit()
+
+
+COMPILES = """
+import pyarrow as pa
+import numba, numpy as np
+from curation.kernels.buffers import text_buffers
+from curation.kernels.growing import with_room
+from curation.kernels.repeats import repeated_chars
+repeated_chars(*text_buffers(pa.array(["a line"])))
+set_up = "numba.np.polynomial.polynomial_core" in sys.modules
+function = numba.njit(lambda a: with_room(a, 3, 5)[:2].sum() + np.sqrt(a[0]))
+print(set_up, function(np.ones(3)), "scipy" in sys.modules)
+"""
+
+
+def test_compiling_is_set_up_when_something_is_compiled() -> None:
+    code = "import sys\n" + TOLD + COMPILES
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "3.0", "False"]

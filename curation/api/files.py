@@ -91,7 +91,7 @@ def run_step(
             before()
         # It has the sizes of files that were just written again.
         store.delete(manifests.path(out, "download"))
-        engine = engine_for(input_size(recipe), workers)
+        engine = engine_for(input_size(recipe), workers, recipe=recipe)
         try:
             return line.run(recipe, out, engine, update=update, export=export, say=_silent)
         finally:

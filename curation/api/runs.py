@@ -113,7 +113,7 @@ def _engine(kind: str, workers: int | None, master: str | None, recipe: Recipe) 
         return SparkEngine(master, workers or 0, recipe.memory_gb)
     if kind != "local":
         raise InputError(f'run: engine "local" or "spark" expected, got {kind!r}')
-    return engine_for(input_size(recipe), workers, recipe.memory_gb)
+    return engine_for(input_size(recipe), workers, recipe.memory_gb, recipe=recipe)
 
 
 @dataclasses.dataclass(frozen=True, repr=False)

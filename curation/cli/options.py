@@ -29,7 +29,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print the re
 # The same for a command whose --plan writes nothing.
 out_or_plan_option = click.option("--out", help="The run directory to write.")
 workers_option = click.option(
-    "--workers", type=click.IntRange(1), help="Worker processes.  [default: one a core]"
+    "--workers",
+    type=click.IntRange(1),
+    help="Worker processes, or threads where little is to do.  [default: one a core]",
 )
 update_option = click.option(
     "--update", is_flag=True, help="Run again in a directory made with other settings."

@@ -258,7 +258,7 @@ def _engine(
         return SparkEngine(master, workers, recipe.memory_gb, progress)
     from curation.pipeline.engines import engine_for, input_size
 
-    return engine_for(input_size(recipe), workers or None, recipe.memory_gb, progress)
+    return engine_for(input_size(recipe), workers or None, recipe.memory_gb, progress, recipe)
 
 
 def run_job(stage: str | None, arguments: list[str]) -> None:

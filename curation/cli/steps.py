@@ -224,19 +224,35 @@ def tokenize(inputs: tuple[str, ...], settings: Tables, **options: Any) -> None:
     run_tables(settings, ["extract", "tokenize"], datasets, export=False, **options)
 
 
-def _start_workers(paths: Sequence[str], workers: int | None) -> None:
+def _start_workers(paths: Sequence[str], stages: Sequence[str], workers: int | None) -> None:
     """Start what workers are forked from, before what takes long to import; not where the files are
     too few and small to need workers (`pipeline/engines.py`)."""
     from curation.engine import forkserver
+
+    few = forkserver.INLINE_BYTES if workers is None else 0
+    if "tokenize" not in stages and "classify" not in stages:
+        few = forkserver.THREADED_BYTES
+    with contextlib.suppress(OSError, CurationError):  # said later, where they are read
+        if workers == 1 or _text_size(paths) < few:
+            return
+    forkserver.start()
+
+
+def _text_size(paths: Sequence[str]) -> int:
+    """About how many bytes of text are in some files and folders of plain texts and tables. Raises
+    OSError or CurationError where others are among them."""
     from curation.readers.formats import guess_format, text_size
 
-    with contextlib.suppress(OSError, CurationError):  # said later, where they are read
-        are_plain = all(guess_format(path) in ("table", "text") for path in paths)
-        size = sum(text_size(path, os.path.getsize(path)) for path in paths)
-        if are_plain and size < forkserver.INLINE_BYTES:
-            return
-    if workers != 1:
-        forkserver.start()
+    size = 0
+    for path in paths:
+        if os.path.isdir(path):
+            with os.scandir(path) as entries:
+                size += _text_size([entry.path for entry in entries])
+        elif guess_format(path) in ("table", "text"):
+            size += text_size(path, os.path.getsize(path))
+        else:
+            raise OSError(path)
+    return size
 
 
 def run_tables(
@@ -257,7 +273,8 @@ def run_tables(
     if out is None:
         need_out(strict=strict, update=update, json=as_json)
     else:
-        _start_workers([path for dataset in datasets for path in dataset.get("files", ())], workers)
+        paths = [path for dataset in datasets for path in dataset.get("files", ())]
+        _start_workers(paths, stages, workers)
     from curation import store
     from curation.recipe import reading
 

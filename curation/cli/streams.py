@@ -194,7 +194,7 @@ def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     size = os.path.getsize(stdin) if alone and stdin else input_size(recipe)
     decides = bool(set(DECIDING) & set(recipe.stages))
     with tempfile.TemporaryDirectory(prefix="curation-") as folder, store.unsynced(folder):
-        engine = engine_for(size, workers)
+        engine = engine_for(size, workers, recipe=recipe)
         try:
             out = store.join(folder, "run")
             rundir, plan = line.run(

@@ -19,6 +19,9 @@ from curation.interrupts import put_off
 
 CONTEXT = multiprocessing.get_context("forkserver")
 INLINE_BYTES = 20_000_000  # of text, below which workers take longer to start than they save
+THREADED_BYTES = (
+    200_000_000  # of text, below which threads do where they may (`pipeline/engines.py`)
+)
 PRELOADED = ["pyarrow.parquet", "curation.store", "curation.engine.preload"]
 
 

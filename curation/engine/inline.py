@@ -1,12 +1,15 @@
-"""The engine for small things: tasks run one after another in the calling process.
+"""The engine for small things: tasks run in threads of the calling process.
 
 Queries and shuffles are the local engine's, so the bytes are the same. What it saves is the second
-that worker processes take to start.
+that worker processes take to start. Trap: with more threads than one, tasks share what their modules
+keep between calls, and Python itself runs in one of them at a time (`pipeline/engines.py` says where
+that is well).
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -24,62 +27,70 @@ END_S = 3.0  # that an interrupted task has to end by itself
 
 
 class InlineEngine(LocalEngine):
-    """`map` without worker processes: in the order of the items, those after one that fails too, up
-    to `MOST_FAILED` that do.
+    """`map` without worker processes: items in their order, those after one that fails too, up to
+    `MOST_FAILED` that do.
 
-    Tasks run in a thread, since interrupts reach only the main one: an exception in the midst of
-    Numba or DuckDB could be lost there, or end the process.
+    Tasks run in `threads` threads, since interrupts reach only the main one: an exception in the
+    midst of Numba or DuckDB could be lost there, or end the process.
     """
 
-    def __init__(self, memory_gb: float = 2.0, progress: Progress = silent) -> None:
-        self._set_up(1, memory_gb, progress)
+    def __init__(
+        self, memory_gb: float = 2.0, progress: Progress = silent, threads: int = 1
+    ) -> None:
+        self._set_up(threads, memory_gb, progress)
 
     def map(self, label: str, task: Callable[[T], R], items: Sequence[T]) -> list[R]:
         self.progress(label, 0, len(items))
-        ended: SimpleQueue[Any] = SimpleQueue()
+        ended: SimpleQueue[tuple[int, Any]] = SimpleQueue()
+        waiting = deque(range(len(items)))
         stop = threading.Event()
 
         def work() -> None:
-            for item in items:
-                if stop.is_set():
+            while not stop.is_set():
+                try:
+                    number = waiting.popleft()
+                except IndexError:
                     return
                 try:
-                    ended.put(measured(task, item))
+                    ended.put((number, measured(task, items[number])))
                 except BaseException as error:  # noqa: BLE001  # raised again by who waits
-                    ended.put(error)
+                    ended.put((number, error))
                     if not isinstance(error, Exception):
                         return
 
-        thread = threading.Thread(target=work, name=TASKS, daemon=True)
-        results: list[R] = []
-        failed: list[TaskError] = []
+        threads = [
+            threading.Thread(target=work, name=TASKS, daemon=True)
+            for _ in range(min(self.workers, len(items)))
+        ]
+        results: dict[int, R] = {}
+        failed: dict[int, TaskError] = {}
         patience_s: float | None = None
         try:
             with put_off():
-                thread.start()
-            for item in items:
-                outcome = ended.get()
+                for thread in threads:
+                    thread.start()
+            while len(results) + len(failed) < len(items) and len(failed) < MOST_FAILED:
+                number, outcome = ended.get()
                 if isinstance(outcome, Exception):
-                    failed.append(task_error(label, item, outcome))
-                    failed[-1].__cause__ = outcome
-                    if len(failed) == MOST_FAILED:
-                        break
+                    failed[number] = task_error(label, items[number], outcome)
+                    failed[number].__cause__ = outcome
                     continue
                 if isinstance(outcome, BaseException):
                     raise outcome
-                result, cost = outcome
-                results.append(result)
-                self.observe(label, item, result, cost)
+                results[number], cost = outcome
+                self.observe(label, items[number], results[number], cost)
                 self.progress(label, len(results), len(items))
         except KeyboardInterrupt:
             patience_s = END_S
             raise
         finally:
             stop.set()  # of items after many failures none is begun
-            if thread.is_alive():  # what a task writes may be about to be removed
-                thread.join(patience_s)
+            for thread in threads:
+                if thread.is_alive():  # what a task writes may be about to be removed
+                    thread.join(patience_s)
         if failed:
-            raise all_failures(label, list(map(str, failed))) from failed[0].__cause__
-        return results
+            errors = [str(failed[number]) for number in sorted(failed)]
+            raise all_failures(label, errors) from failed[min(failed)].__cause__
+        return [results[number] for number in range(len(items))]
 
     map_here = map

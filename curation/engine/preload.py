@@ -1,7 +1,7 @@
-"""Loads what every kernel needs before its first call, half a second of work.
+"""Loads what every kernel needs before its first call, a quarter of a second of work.
 
 Importing this module is its whole purpose. Only the fork server imports it, once, by its name in
-`forkserver.PRELOADED`; the workers forked from it then have Numba's tables already.
+`forkserver.PRELOADED`; the workers forked from it then have Numba already.
 """
 
 from __future__ import annotations
@@ -9,8 +9,3 @@ from __future__ import annotations
 from curation.compiler import load_without_extras
 
 load_without_extras(pandas=True)  # a signal of the user's may call `to_pandas`
-
-from numba.core.registry import cpu_target  # noqa: E402
-
-cpu_target.typing_context.refresh()
-cpu_target.target_context.refresh()

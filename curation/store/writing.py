@@ -7,6 +7,7 @@ Trap: a temporary file for object storage is local, and reaches the bucket in on
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import tempfile
@@ -178,7 +179,9 @@ def put(local: str, path: str) -> None:
     retried(copy, path)
 
 
+@functools.cache
 def _umask() -> int:
+    """The process's mask, asked for once: asking changes it for a moment, for other threads too."""
     mask = os.umask(0)
     os.umask(mask)
     return mask

@@ -1,7 +1,7 @@
 """datatrove's own near-deduplication over a folder of Parquet files; run by `perf/dedup.py` and `perf/dedup_quality.py`.
 
 Needs an environment of its own
-(`pip install "datatrove[io]==0.10.1" spacy tokenizers xxhash==3.5.0`), whose Python is given to those scripts.
+(`pip install "datatrove[io]==0.10.1" spacy tokenizers xxhash==3.5.0 regex`), whose Python is given to those scripts.
 `python datatrove_dedup.py FOLDER OUT WORKERS`: writes OUT/kept/*.jsonl.gz, prints the seconds by the clock.
 
 Its configuration: word 5-grams, 14 bands of 8 hashes of 64 bits, no verification, connected components.

@@ -292,6 +292,22 @@ engine.close()
         assert (tmp_path / "l" / name).read_bytes() == (tmp_path / "i" / name).read_bytes()
 
 
+def test_threads_run_at_once_and_results_keep_the_order() -> None:
+    engine = InlineEngine(threads=3)
+    together = threading.Barrier(3, timeout=10)
+
+    def task(item: int) -> int:
+        if item < 3:
+            together.wait()
+        time.sleep(0.002 * (10 - item))
+        return item * item
+
+    assert engine.map("square", task, range(10)) == [item * item for item in range(10)]
+    with pytest.raises(TaskError, match=r"^cut failed on 1: .*it failed on 1 more: 3: "):
+        engine.map("cut", lambda item: 1 // (item % 2 - 1) if item in (1, 3) else item, range(5))
+    engine.close()
+
+
 @pytest.mark.spark
 def test_both_engines_write_the_same_bytes(
     local: Engine, spark_engine: Engine, table: store.Table, tmp_path: Path

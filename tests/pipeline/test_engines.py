@@ -9,10 +9,10 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli import main
-from curation.engine.forkserver import INLINE_BYTES
+from curation.engine.forkserver import INLINE_BYTES, THREADED_BYTES
 from curation.engine.inline import InlineEngine
 from curation.engine.local import LocalEngine
-from curation.pipeline.engines import engine_for, input_size
+from curation.pipeline.engines import engine_for, input_size, may_share
 from curation.recipe import reading
 
 
@@ -40,11 +40,11 @@ def test_pages_and_addresses_are_never_small(tmp_path: Path) -> None:
     (tmp_path / "a.warc.gz").write_bytes(b"")
     (tmp_path / "a.jsonl").write_bytes(b"")
     table = str(tmp_path / "a.jsonl")
-    assert input_size(recipe(["extract"], [str(tmp_path / "a.warc.gz")])) >= INLINE_BYTES
+    assert input_size(recipe(["extract"], [str(tmp_path / "a.warc.gz")])) >= THREADED_BYTES
     as_pages = recipe(["extract"], [table], dataset={"format": "archive"})
-    assert input_size(as_pages) >= INLINE_BYTES
+    assert input_size(as_pages) >= THREADED_BYTES
     address = recipe(["download", "extract"], [table, "https://a.example/a.jsonl"])
-    assert input_size(address) >= INLINE_BYTES
+    assert input_size(address) >= THREADED_BYTES
 
 
 @pytest.mark.parametrize(
@@ -61,6 +61,35 @@ def test_the_engine_of_a_size(size: int, workers: int | None, kind: type) -> Non
     assert type(engine) is kind
     assert engine.workers == (workers or engine.workers)
     engine.close()
+
+
+@pytest.mark.parametrize(
+    ("stages", "size", "workers", "threads"),
+    [
+        (["extract", "dedup"], THREADED_BYTES - 1, 3, 3),
+        (["extract", "dedup"], 5, 2, 2),
+        (["extract", "dedup"], 5, 1, 1),
+        (["extract", "dedup"], THREADED_BYTES, 3, 0),
+        (["extract", "dedup", "tokenize"], 5, 2, 0),  # gigatoken's object is one for all
+    ],
+)
+def test_threads_where_tasks_may_share_a_process(
+    stages: list[str], size: int, workers: int, threads: int
+) -> None:
+    asked = recipe(stages, ["a.jsonl"], extract={"table_languages": False})
+    engine = engine_for(size, workers, recipe=asked)
+    assert isinstance(engine, InlineEngine) == bool(threads)
+    assert engine.workers == workers
+    engine.close()
+
+
+def test_a_recipe_that_guesses_languages_or_calls_own_functions_gets_no_threads() -> None:
+    assert not may_share(recipe(["extract"], ["a.jsonl"]))
+    plain = {"extract": {"table_languages": False}}
+    own = {**plain, "filter": {"signals": ["package.module:digits"]}}
+    ours = {**plain, "filter": {"signals": ["gopher"]}}
+    assert may_share(recipe(["extract", "filter"], ["a.jsonl"], **ours))
+    assert not may_share(recipe(["extract", "filter"], ["a.jsonl"], **own))
 
 
 def test_a_step_on_a_small_table_starts_no_process(

@@ -374,16 +374,20 @@ def _records(
     config: ExtractConfig, dataset: Dataset, stream: Any, file: store.File
 ) -> Iterator[Document | Reject | Skipped]:
     """What one stream holds, record by record."""
-    from curation.readers import mediawiki, texts, wikihtml
-
     kind = input_format(dataset, file)
     if kind == "archive":
         yield from pages(config, stream, file.name)
     elif kind == "mediawiki":
+        from curation.readers import mediawiki
+
         yield from mediawiki.read_dump(stream, file.name)
     elif kind == "wikimedia-html":
+        from curation.readers import wikihtml
+
         yield from wikihtml.read_html_dump(stream, file.name)
     elif kind == "table":
         yield from read_table_rows(dataset, stream, file)
     else:
+        from curation.readers import texts
+
         yield from texts.read_text_file(stream, file.name)

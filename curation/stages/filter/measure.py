@@ -16,7 +16,6 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError, RecipeError, did_you_mean
-from curation.readers.blocklists import loaded_lists, url_lists
 from curation.recipe.filter import LISTED, LISTS
 from curation.recipe.own import is_own
 from curation.recipe.rules import columns_of
@@ -63,7 +62,11 @@ def measurement(config: FilterConfig) -> Measurement:
     asked = steps(config)
     own = {step.name: find_signal(step.name) for step in asked if is_own(step.name)}
     lists = tuple(getattr(config, name) for name in LISTS)
-    digest = url_lists(*lists).digest if any(step.name == "url" for step in asked) else ""
+    digest = ""
+    if any(step.name == "url" for step in asked):
+        from curation.readers.blocklists import url_lists
+
+        digest = url_lists(*lists).digest
     parts = [function.identity for function in own.values()] + [digest]
     return Measurement(asked, own, lists, digest, config_digest("filter/measure", asked, parts))
 
@@ -202,6 +205,7 @@ def _measured(
 ) -> dict[str, pa.Array]:
     if step.name == "url":
         from curation.kernels.urls import url_signals
+        from curation.readers.blocklists import loaded_lists
 
         measured = url_signals(batch.column("url"), loaded_lists(*asked.lists, asked.lists_digest))
         return {name: _looked_for(name, column, asked.lists) for name, column in measured.items()}
