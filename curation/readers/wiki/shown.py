@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from curation.readers.wiki.marks import GONE, UNKNOWN
@@ -34,6 +34,7 @@ _CASES: dict[str, Callable[[str], str]] = {
     "lcfirst": lambda text: text[:1].lower() + text[1:],
     "ucfirst": lambda text: text[:1].upper() + text[1:],
 }
+_FUNCTION, _TITLE = "=function", "=title"
 _TITLES = frozenset({"pagename", "fullpagename", "subpagename", "basepagename"})
 # An unknown template stands for words only behind these, in a line that does not begin with those.
 _BEFORE_WORDS = ' \xa0(（["“„«‘—–\n'
@@ -122,33 +123,47 @@ def arguments(rest: str) -> dict[str, str]:
     return args
 
 
-def template_text(body: str, start: int, end: int, whole: str, wiki: Wiki, title: str) -> str:
-    """What the template with this body shows, as markup; `whole[start:end]` is the template.
+@lru_cache(maxsize=1 << 14)
+def row_of(name: str, language: str) -> str | None:
+    """The row of a template by its name as it is written; None for a name that no table knows.
 
-    >>> from curation.readers.wiki.names import ENGLISH
-    >>> template_text("convert|5|km|mi", 0, 0, "", ENGLISH, "")
-    '5 km'
+    >>> row_of(" Ref_label", "en"), row_of("Infobox mill", "en"), row_of("lc:A", "en")
+    ('', None, '=function')
     """
-    raw, bar, rest = body.partition("|")
-    raw = raw.strip()
+    raw = name.strip()
     if ":" in raw:
-        return _function(raw, rest, wiki)
+        return _FUNCTION
     name = raw.lower().replace("_", " ")
-    row = _ROWS.get(f"{wiki.language}:{name}")
+    row = _ROWS.get(f"{language}:{name}")
     if row is None:
         row = _ROWS.get(name)
     if row is None:
-        row = _kind(raw, name, wiki)
+        row = _TITLE if name in _TITLES else _kind(raw, name, language)
+    return row
+
+
+def template_text(body: str, before: list[str], follows: str, wiki: Wiki, title: str) -> str:
+    """What the template with this body shows, as markup; `before` has the pieces of text
+    before it, `follows` the character behind it.
+
+    >>> from curation.readers.wiki.names import ENGLISH
+    >>> template_text("convert|5|km|mi", [], "", ENGLISH, "")
+    '5 km'
+    """
+    raw, bar, rest = body.partition("|")
+    row = row_of(raw, wiki.language)
     if row == "":
         return GONE
     if row is None:
-        if name in _TITLES:
-            return title
-        return _unknown(rest if bar else "", start, end, whole)
+        return _unknown(rest if bar else "", before, follows)
+    raw = raw.strip()
+    if row == _FUNCTION:
+        return _function(raw, rest, wiki)
+    if row == _TITLE:
+        return title
     args = arguments(rest) if bar else {}
     if row[0] == "=":
-        before = whole[max(0, start - _LINE_CHARS // 10) : start]
-        return FUNCTIONS[row[1:]](Call(raw, args, before, wiki)) or GONE
+        return FUNCTIONS[row[1:]](Call(raw, args, _line(before), wiki)) or GONE
     for alternative in _alternatives(row):
         text, fields, present = _filled(alternative, args)
         if present or not fields:
@@ -156,31 +171,45 @@ def template_text(body: str, start: int, end: int, whole: str, wiki: Wiki, title
     return GONE
 
 
-def _kind(raw: str, name: str, wiki: Wiki) -> str | None:
+def _kind(raw: str, name: str, language: str) -> str | None:
     """The row of a template whose name is one of a kind: lang-de, IPA-fr, enS, XIXe siècle."""
     if name.startswith("lang-"):
         return _LANGUAGE
     if name.startswith(("ipa", "api", "afi")) and _PRONUNCIATION.fullmatch(name):
         return "=pronounced"
-    if wiki.language == "de" and _GERMAN_LANGUAGE.fullmatch(raw):
+    if language == "de" and _GERMAN_LANGUAGE.fullmatch(raw):
         return _LANGUAGE
-    if wiki.language == "fr" and _FRENCH_ORDINAL.fullmatch(name):
+    if language == "fr" and _FRENCH_ORDINAL.fullmatch(name):
         return "=titled"
     return None
 
 
-def _unknown(rest: str, start: int, end: int, whole: str) -> str:
+def _line(pieces: list[str]) -> str:
+    """The last line, as far as it goes, of joined pieces.
+
+    >>> _line(["a\\nb", "c", ""])
+    'bc'
+    """
+    line = ""
+    for piece in reversed(pieces):
+        start = piece.rfind("\n", max(0, len(piece) - _LINE_CHARS))
+        line = piece[max(start + 1, len(piece) - _LINE_CHARS) :] + line
+        if start >= 0 or len(line) >= _LINE_CHARS:
+            break
+    return line
+
+
+def _unknown(rest: str, before: list[str], follows: str) -> str:
     """The one argument of a template that the table does not know, where it stands for words."""
     rest = rest.strip()
     if not rest or "|" in rest or "=" in rest or "\n" in rest or "//" in rest:
         return GONE
-    if start and whole[start - 1] not in _BEFORE_WORDS:
+    line = _line(before)
+    if line and line[-1] not in _BEFORE_WORDS:
         return GONE
-    line = whole.rfind("\n", max(0, start - _LINE_CHARS), start) + 1
-    stands_alone = whole[line:start].isspace() or line == start
-    if (stands_alone and whole[end : end + 1] in ("", "\n")) or whole[line : line + 1] in _NO_PROSE:
-        return GONE
-    return rest
+    if not line.strip():
+        return rest if follows not in ("", "\n") else GONE
+    return GONE if line[0] in _NO_PROSE else rest
 
 
 def _function(raw: str, rest: str, wiki: Wiki) -> str:
@@ -188,7 +217,7 @@ def _function(raw: str, rest: str, wiki: Wiki) -> str:
     name, _, argument = raw.partition(":")
     name, argument = name.strip().lower(), argument.strip()
     if name in ("subst", "safesubst", "template", "vorlage", "modèle", "шаблон"):
-        return template_text(f"{argument}|{rest}" if rest else argument, 0, 0, "", wiki, "")
+        return template_text(f"{argument}|{rest}" if rest else argument, [], "", wiki, "")
     if name in _NUMBER_FUNCTIONS:
         if rest.strip().lower() in ("r", "nosep"):
             return argument or UNKNOWN
