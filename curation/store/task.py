@@ -12,6 +12,7 @@ replaced.
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,30 +31,37 @@ class _Known:
     written: Written = field(default_factory=dict)
 
 
-_tasks: list[_Known] = []
+class _Tasks(threading.local):
+    """The tasks of a thread, one inside the other: a process may run several in threads."""
+
+    def __init__(self) -> None:
+        self.open: list[_Known] = []
+
+
+_tasks = _Tasks()
 
 
 @contextlib.contextmanager
 def one_task() -> Iterator[Written]:
     """A task begins and ends; what it wrote until now."""
     known = _Known()
-    _tasks.append(known)
+    _tasks.open.append(known)
     try:
         yield known.written
     finally:
-        _tasks.remove(known)
+        _tasks.open.pop()
 
 
 def remembered(path: str) -> bytes | None:
     """The bytes of an object that this task has read."""
-    return _tasks[-1].read.get(path) if _tasks else None
+    return _tasks.open[-1].read.get(path) if _tasks.open else None
 
 
 def remember(path: str, data: bytes) -> None:
     """Keep the bytes of a table until the task ends."""
-    if not _tasks or not path.endswith(".parquet"):
+    if not _tasks.open or not path.endswith(".parquet"):
         return
-    read = _tasks[-1].read
+    read = _tasks.open[-1].read
     if len(data) + sum(map(len, read.values())) > MOST_BYTES:
         read.clear()
     read[path] = data
@@ -61,13 +69,13 @@ def remember(path: str, data: bytes) -> None:
 
 def note_written(path: str, row: dict[str, Any]) -> None:
     """A table was written: its row of the manifest."""
-    if _tasks:
-        _tasks[-1].written[path] = row
+    if _tasks.open:
+        _tasks.open[-1].written[path] = row
 
 
 def forget(path: str) -> None:
     """A file or folder was written or removed."""
-    for known in _tasks:
+    for known in _tasks.open:
         for rows in (known.read, known.written):
             for name in [name for name in rows if f"{name}/".startswith(path.rstrip("/") + "/")]:
                 del rows[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import pyarrow as pa
@@ -31,6 +32,28 @@ def test_what_a_task_wrote_is_what_its_files_hold(tmp_path: Path) -> None:
     size, sha256 = store.size_and_sha256(path)
     row = {"size": size, "sha256": sha256, "identity": "d", "ledger": {"in": [1, 2]}}
     assert written == {path: {**row, "notes": {"n": 1}}}
+
+
+def test_each_of_two_threads_has_its_own_task(tmp_path: Path) -> None:
+    found: dict[str, store.Written] = {}
+    together = threading.Barrier(2, timeout=20)
+
+    def run(name: str) -> None:
+        with store.one_task() as written:
+            together.wait()
+            write(str(tmp_path / f"{name}.parquet"))
+            together.wait()
+            found[name] = dict(written)
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {k: [Path(path).stem for path in v] for k, v in found.items()} == {
+        "a": ["a"],
+        "b": ["b"],
+    }
 
 
 def test_outside_a_task_nothing_is_kept(tmp_path: Path) -> None:
