@@ -30,6 +30,8 @@ pytest_plugins = ["tiny_corpus"]
 os.environ["CURATION_CACHE"] = ""  # a test never meets what another run has kept
 # Tables of commands are as wide in every terminal and process; the tests of narrow ones say so.
 os.environ["COLUMNS"] = "160"
+# Each goes on for long in one process; begun late, it would be alone at the end.
+FIRST = ("test_readme.py", "test_tutorial.py", "test_notebooks.py", "test_line.py")
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
@@ -41,7 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """One of the processes that share the tests has the Spark session and all that needs it; the longest tests come first."""
-    items.sort(key=lambda item: item.path.name != "test_line.py")
+    items.sort(key=lambda item: (*FIRST, item.path.name).index(item.path.name))
     for item in items:
         if item.get_closest_marker("spark") and not item.get_closest_marker("xdist_group"):
             item.add_marker(pytest.mark.xdist_group("spark"))
