@@ -84,7 +84,7 @@ def _whole(plan: RunPlan) -> Listing:
         ("requests for inputs", f"{plan.requests:,.0f}, {megabytes(round(plan.transfer_bytes))}"),
         (
             "requests with RUN in object storage",
-            f"{plan.storage_gets:,.0f} to read, {plan.storage_puts:,.0f} to write",
+            f"{plan.storage_gets:,.0f} to read at least, {plan.storage_puts:,.0f} to write",
         ),
         (
             "dollars",
