@@ -161,7 +161,7 @@ def test_a_run_as_input_means_what_it_kept(tmp_path: Path) -> None:
     (tmp_path / "stopped" / "downloads").mkdir(parents=True)
     for name in ("run.lock", "metrics.jsonl", "downloads/a.jsonl"):
         (tmp_path / "stopped" / name).write_text('{"text": "x"}')
-    with pytest.raises(InputError, match="stopped before its plan was written.*run its command"):
+    with pytest.raises(InputError, match=r"stopped before its plan was written.*run its command"):
         _names(tmp_path / "run", tmp_path / "stopped")
     shutil.rmtree(tmp_path / "stopped")
 
