@@ -824,6 +824,7 @@ def test_the_printed_address_opens_and_an_interrupt_ends_it(tiny_run: Path, host
     rest, _ = server.communicate(timeout=30)
     assert server.returncode in (0, 130)
     assert "Traceback" not in rest
+    assert "the same command shows them again" in rest
 
 
 def test_the_pages_change_nothing(copied: Path) -> None:
