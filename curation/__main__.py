@@ -1,4 +1,4 @@
-"""`python -m curation` is the `curation` command."""
+"""`curation` and `python -m curation`: the command line."""
 
 from __future__ import annotations
 
@@ -6,22 +6,26 @@ import atexit
 import contextlib
 import gc
 import os
+import signal
 import sys
-
-from curation.cli import main
 
 # Imports and documents make many objects that live on and few circles: to look for circles after
 # every 700 objects, as Python does, takes a tenth of a short command.
 GC_OBJECTS = 50_000
 
 
-def start() -> None:
-    """Run the command, and end the process.
+def run() -> None:
+    """Run the command line, and end the process.
 
-    What is to be done at the end is done, and the streams are flushed. Python would also free every
-    object one by one, a tenth of a second.
+    Until its modules are loaded, and it says what an interrupt keeps, ctrl-C ends the process without
+    a word. At the end what is to be done is done, and the streams are flushed; Python would also free
+    every object one by one, a tenth of a second.
     """
     gc.set_threshold(GC_OBJECTS, 20, 20)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # nohup ignores it
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from curation.cli import main
+
     try:
         main(prog_name="curation")
     except SystemExit as end:
@@ -36,4 +40,4 @@ def start() -> None:
 
 
 if __name__ == "__main__":
-    start()
+    run()

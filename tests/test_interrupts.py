@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
+import types
 from collections.abc import Iterator
 
 import pytest
 
+from curation.__main__ import run
 from curation.engine.attempts import MOST_FAILED
 from curation.engine.inline import InlineEngine
 from curation.errors import TaskError
@@ -95,3 +98,17 @@ def test_what_ends_a_thread_reaches_who_waits() -> None:
         InlineEngine().map("end", task, ["exit"])
     with pytest.raises(TaskError, match="end failed on web/1: ValueError"):
         InlineEngine().map("end", task, ["web/1"])
+
+
+def test_ctrl_c_while_the_command_line_is_loaded_shows_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    seen: list[object] = []
+    loaded = types.ModuleType("curation.cli")
+    loaded.main = lambda **_: seen.append(signal.getsignal(signal.SIGINT))  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "curation.cli", loaded)
+    run()
+    assert seen == [signal.SIG_DFL]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # as nohup does
+    run()
+    assert seen[1:] == [signal.SIG_IGN]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from curation.cli.console import say
+from curation.cli.console import when_interrupted
+from curation.shown import printable
 
 
 @click.command()
@@ -48,4 +49,6 @@ def browse(run: str, other: str | None, host: str, port: int, opens: bool) -> No
         if (error.name or "").partition(".")[0] not in ("starlette", "uvicorn", "anyio"):
             raise
         raise MissingExtra("curation browse", "browse") from error
-    serve(outs, host, port, opens, say)
+    when_interrupted(lambda: "The pages are gone; the same command shows them again.")
+    # Trap: `say` would mask the token, and nobody could open the address.
+    serve(outs, host, port, opens, lambda text: click.echo(printable(str(text))))

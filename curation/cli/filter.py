@@ -23,6 +23,21 @@ from curation.recipe.own import is_own, resolve_own
 from curation.recipe.tables import FilterConfig
 
 
+def _two_values(
+    context: click.Context, option: click.Parameter, pairs: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    """Refuse another option as the second of two values: it is missing."""
+    options = {name for parameter in context.command.params for name in parameter.opts}
+    for first, second in pairs:
+        if second in options:
+            one, other = (option.metavar or "").split()
+            raise click.UsageError(
+                f"{option.opts[0]} takes {one} and {other}, got {first!r} alone before {second}; "
+                'give both, "" for an empty text'
+            )
+    return pairs
+
+
 @click.command("filter")
 @inputs_argument
 @config_options(FilterConfig, "rules", "signals")
@@ -32,6 +47,7 @@ from curation.recipe.tables import FilterConfig
     nargs=2,
     multiple=True,
     metavar="NAME EXPRESSION",
+    callback=_two_values,
     help="A rule: documents of which EXPRESSION is true are removed as NAME.  May be repeated.",
 )
 @click.option(
@@ -40,6 +56,7 @@ from curation.recipe.tables import FilterConfig
     nargs=2,
     multiple=True,
     metavar="SIGNAL TEXT",
+    callback=_two_values,
     help="What stands in the text for the spans of SIGNAL.  May be repeated.",
 )
 @config_options(FilterConfig, *LISTS, "max_removed", "alarm")

@@ -185,15 +185,14 @@ def _show_end(rundir: RunDirectory, plan: Plan, out: str, as_json: bool) -> None
     from rich.text import Text
 
     from curation.inspect.evidence import labels
-    from curation.inspect.evidence.flow import funnel
+    from curation.inspect.evidence.flow import funnel, nothing_kept
     from curation.inspect.terminal.funnel import funnel_table
     from curation.pipeline import line
     from curation.stages.extract import stage as extract
 
     flows = funnel(rundir, plan)
-    warnings = [
-        with_options(text) for text in [*line.warnings(rundir), *labels.warnings(rundir, plan)]
-    ]
+    found = [*line.warnings(rundir), *nothing_kept(flows), *labels.warnings(rundir, plan)]
+    warnings = [with_options(text) for text in found]
     fetched = extract.fetched(rundir)
     if as_json:
         return print_json({"run": out, "funnel": flows, "warnings": warnings, "fetched": fetched})

@@ -42,6 +42,8 @@ class Lock:
         self, out: str, say: Any, name: str = "run.lock", others: Sequence[str] = ()
     ) -> None:
         self._path = store.join(out, name)
+        # Of a run that is refused no empty folder is left.
+        self._new = "" if store.is_remote(out) or store.exists(out) else out
         self._others = [store.join(out, other) for other in others]
         self._token = secrets.token_hex(8)
         self._owner = {"host": socket.gethostname(), "pid": os.getpid(), "token": self._token}
@@ -98,6 +100,9 @@ class Lock:
         del store.locks()[self._path]
         if self._is_mine():
             store.delete(self._path)
+        if kind and self._new:
+            with contextlib.suppress(OSError):  # something was written
+                os.rmdir(self._new)
 
     def _holder(self, path: str = "") -> dict[str, Any] | None:
         """Whose the lock is, or another one; empty where it is damaged, None where it is gone."""

@@ -221,12 +221,22 @@ def _local_files(
     return list(files.values())
 
 
+# What a run directory holds before its plan is written.
+_BEFORE_PLAN = ("run.lock", "metrics.jsonl", "metrics", "manifests", "downloads")
+
+
 def _files_of(pattern: str, text_column: str) -> list[store.File]:
     """The files of a pattern; a run directory stands for the documents that it kept."""
     if not store.is_folder(pattern) or not _is_run(pattern):
         return store.find(pattern)
     if (plan := stored_plan(pattern)) is None:
-        return store.find(pattern)
+        files = store.find(pattern)
+        if all(file.name.partition("/")[0] in _BEFORE_PLAN for file in files):
+            raise InputError(
+                f"{pattern}: a run that stopped before its plan was written, so it has no documents "
+                "yet; run its command again to the end, then give it here"
+            )
+        return files
     there = {store.join(pattern, file.name): file for file in store.listing(pattern)}
     wanted = _kept_tables(pattern, plan, text_column)
     for path in wanted:

@@ -141,3 +141,27 @@ def test_mistakes_are_one_sentence(tmp_path: Path) -> None:
         assert done.exit_code == 1
         assert message in done.output
         assert "Traceback" not in done.output
+
+
+@pytest.mark.parametrize(("option", "first"), [("--mask", "email"), ("--drop", "few")])
+def test_an_option_is_no_second_value(tmp_path: Path, option: str, first: str) -> None:
+    done = CliRunner().invoke(main, ["filter", "in.jsonl", option, first, "--out", str(tmp_path)])
+    assert done.exit_code == 2
+    assert f"{option} takes " in done.output
+    assert f"got {first!r} alone before --out" in done.output
+
+
+def test_a_refused_rule_leaves_no_folder_and_an_empty_result_is_warned_of(tmp_path: Path) -> None:
+    file, out = tmp_path / "in.jsonl", tmp_path / "run"
+    file.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    command = ["filter", str(file), "--id-column", "name", "--workers", "1", "--out", str(out)]
+    done = CliRunner().invoke(main, [*command, "--drop", "few", "nosuch < 5"])
+    assert done.exit_code == 1
+    assert not out.exists()
+    out.mkdir()  # one that the user made stays
+    assert CliRunner().invoke(main, [*command, "--drop", "few", "nosuch < 5"]).exit_code == 1
+    assert out.exists()
+    done = CliRunner().invoke(main, [*command, "--drop", "few", "words >= 0"])
+    assert done.exit_code == 0
+    said = "! filter: nothing of input is kept, all of its 2 documents are removed (most as few)"
+    assert said in done.output

@@ -158,6 +158,13 @@ def test_a_run_as_input_means_what_it_kept(tmp_path: Path) -> None:
     names, _ = _names(tmp_path / "run", tmp_path / "first")
     assert names == ["kept/00000.parquet", "kept/00001.parquet"]
 
+    (tmp_path / "stopped" / "downloads").mkdir(parents=True)
+    for name in ("run.lock", "metrics.jsonl", "downloads/a.jsonl"):
+        (tmp_path / "stopped" / name).write_text('{"text": "x"}')
+    with pytest.raises(InputError, match=r"stopped before its plan was written.*run its command"):
+        _names(tmp_path / "run", tmp_path / "stopped")
+    shutil.rmtree(tmp_path / "stopped")
+
     (tmp_path / "a.jsonl").write_text('{"text": "x"}')  # a folder that holds a run
     names, said = _names(tmp_path / "run", tmp_path)
     assert names == ["a.jsonl"]

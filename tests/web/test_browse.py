@@ -802,33 +802,29 @@ def test_a_missing_extra_is_named(tiny_run: Path, monkeypatch: pytest.MonkeyPatc
     assert "pip install '.[browse]'" in answer.output
 
 
-def test_the_server_prints_its_address_and_ends_with_an_interrupt(tiny_run: Path) -> None:
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
+def test_the_printed_address_opens_and_an_interrupt_ends_it(tiny_run: Path, host: str) -> None:
     import os
     import signal
     import subprocess
     import sys
     import urllib.request
 
-    command = [
-        sys.executable,
-        "-m",
-        "curation",
-        "browse",
-        str(tiny_run),
-        "--no-open",
-        "--port",
-        "0",
-    ]
+    command = [sys.executable, "-m", "curation", "browse", str(tiny_run), "--no-open", "--port", "0",
+               "--host", host]  # fmt: skip
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout is not None
     address = server.stdout.readline().strip()
-    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", address)
-    with urllib.request.urlopen(address) as answer:
+    token = "" if host == "127.0.0.1" else r"\?token=[\w-]{32}"
+    assert re.fullmatch(rf"http://{re.escape(host)}:\d+/{token}", address)
+    cookies = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with cookies.open(address.replace("0.0.0.0", "127.0.0.1")) as answer:
         assert b"documents kept" in answer.read()
     os.kill(server.pid, signal.SIGINT)
     rest, _ = server.communicate(timeout=30)
     assert server.returncode in (0, 130)
     assert "Traceback" not in rest
+    assert "the same command shows them again" in rest
 
 
 def test_the_pages_change_nothing(copied: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from curation.errors import RunError
 from curation.inspect.evidence.mixture import placed_mixture
+from curation.inspect.numbers import counted
 from curation.recipe.line import STAGES, stage_named
 from curation.rundir import ledger
 
@@ -132,6 +133,26 @@ def funnel(rundir: RunDirectory, plan: Plan) -> list[Flow]:
         *flows,
         total_of([flow for flow in flows if roles[flow.dataset] != "reference"] or flows),
     ]
+
+
+def nothing_kept(flows: Sequence[Flow]) -> list[str]:
+    """The datasets of which a stage keeps no document, a line each."""
+    lines = []
+    for flow in flows[:-1]:
+        for kept in (line for line in flow.lines if line.outcome == ledger.KEPT):
+            entered = flow.find(kept.stage, ledger.IN)
+            if kept.stage == "extract" or kept.documents or not (entered and entered.documents):
+                continue
+            removed = [x for x in flow.lines if x.stage == kept.stage and x.documents
+                       and x.outcome not in ledger.NO_REASONS]  # fmt: skip
+            reason = max(removed, key=lambda line: line.documents).outcome
+            came = counted(entered.documents, "document")
+            lines.append(
+                f"{kept.stage}: nothing of {flow.dataset} is kept, all of its {came} are removed "
+                f"(most as {reason})"
+            )
+            break
+    return lines
 
 
 def funnel_rows(flows: Sequence[Flow]) -> list[FunnelRow]:

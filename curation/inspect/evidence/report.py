@@ -19,7 +19,7 @@ from curation.inspect.evidence.duplicates import Duplicates, Repeats, duplicates
 from curation.inspect.evidence.extracted import ExtractedPage, extracted_pages
 from curation.inspect.evidence.fate import common_grams
 from curation.inspect.evidence.fit import Model, model_report
-from curation.inspect.evidence.flow import Flow, funnel
+from curation.inspect.evidence.flow import Flow, funnel, nothing_kept
 from curation.inspect.evidence.frames import AFTER_SURVIVORS
 from curation.inspect.evidence.mixture import PlacedMixture, placed_mixture
 from curation.inspect.evidence.rules import RuleReport, rule_reports
@@ -127,7 +127,7 @@ def all_warnings(
     rundir: RunDirectory, flows: list[Flow], mixture: PlacedMixture | None
 ) -> list[str]:
     """What the stages warn of, and what the funnel and the mixture show."""
-    return [*pipeline.warnings(rundir), *_report_warnings(flows, mixture)]
+    return [*pipeline.warnings(rundir), *nothing_kept(flows), *_report_warnings(flows, mixture)]
 
 
 def _report_warnings(flows: list[Flow], mixture: PlacedMixture | None) -> list[str]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MOST = 200_000  # documents of a dataset that are decided on anew
 EXAMPLES = 5
 Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _SIGN = r"\s*(?:<=|>=|<|>)\s*"
 _NAME = r"[A-Za-z_]\w*"
@@ -160,17 +161,26 @@ def try_rule(documents: Decided, rule: int, drop: str) -> Trial:
     )
 
 
+def spread(documents: Decided, column: str, edges: Floats) -> list[int]:
+    """Documents by what a column holds, between the edges; what is beyond them is in the outer bins."""
+    values = np.clip(_values(documents, column), edges[0], edges[-1])
+    counts: list[int] = (np.histogram(values, edges)[0] * documents.every).tolist()
+    return counts
+
+
+def _values(documents: Decided, column: str) -> Floats:
+    """The finite values of a column, none where it is not there."""
+    names = {name.lower(): name for name in documents.columns.column_names}
+    if column.lower() not in names:
+        return np.zeros(0)
+    found = documents.columns.column(names[column.lower()]).drop_null().cast(pa.float64())
+    values: Floats = found.to_numpy()
+    return values[np.isfinite(values)]
+
+
 def bounds(documents: Sequence[Decided], threshold: Threshold) -> tuple[float, float]:
     """Between what a threshold is worth moving: nearly all values of its column, and itself."""
-    names = {name.lower(): name for table in documents for name in table.columns.column_names}
-    parts = [
-        table.columns.column(names[threshold.column.lower()])
-        .drop_null()
-        .cast(pa.float64())
-        .to_numpy()
-        for table in documents
-        if threshold.column.lower() in names
-    ]
+    parts = [_values(table, threshold.column) for table in documents]
     values = np.concatenate([np.array([threshold.value]), *parts])
     values = values[np.isfinite(values)]
     low, high = np.quantile(values, [0.005, 0.98])

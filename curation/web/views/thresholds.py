@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from curation.errors import InputError, did_you_mean
 from curation.inspect.evidence import frames
 from curation.inspect.evidence.thresholds import (
@@ -15,11 +17,12 @@ from curation.inspect.evidence.thresholds import (
     Trial,
     bounds,
     decided,
+    spread,
     thresholds_in,
     try_rule,
     with_numbers,
 )
-from curation.web import render, templating
+from curation.web import charts, render, templating
 from curation.web.views.document import address
 from curation.web.views.sections import NOTHING
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from curation.web.opened import OpenRun
 
 STEPS = 200  # of a slider
+BINS = 40
 NO_NUMBER = "No rule of filter compares a signal with a number here."
 
 
@@ -87,7 +91,9 @@ def _rule(run: OpenRun, request: Request, name: str, drop: str) -> dict[str, Any
         for k, (threshold, number) in enumerate(zip(found, numbers, strict=True))
     ]
     place = [rule.name for rule in run.rundir.recipe.filter.rule].index(name)
-    trials = [_shown(run, try_rule(table, place, changed)) for table in tables]
+    trials = [
+        (*_shown(run, try_rule(table, place, changed)), _charts(table, sliders)) for table in tables
+    ]
     return {
         "rule": name,
         "drop": drop,
@@ -96,6 +102,24 @@ def _rule(run: OpenRun, request: Request, name: str, drop: str) -> dict[str, Any
         "trials": trials if is_asked_for else None,
         "query": templating.query(rule=name, now=1, **{s.name: f"{s.value:g}" for s in sliders}),
     }
+
+
+def _charts(table: Decided, sliders: list[Slider]) -> list[Any]:
+    """How the values of each column are spread, and where its sliders stand."""
+    drawn = []
+    for column in dict.fromkeys(slider.column for slider in sliders):
+        own = [slider for slider in sliders if slider.column == column]
+        edges = np.linspace(min(s.low for s in own), max(s.high for s in own), BINS + 1)
+        chart = charts.histogram(
+            f"Documents of {table.dataset} by {column}",
+            edges.tolist(),
+            spread(table, column, edges),
+            marks=[slider.value for slider in own],
+            labels=(column, ""),
+            log=True,
+        )
+        drawn.append(templating.svg(chart))
+    return drawn
 
 
 def _decided(run: OpenRun) -> list[Decided]:

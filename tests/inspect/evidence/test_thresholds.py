@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
@@ -67,6 +68,17 @@ def test_a_part_stands_for_all(
     assert trial.documents == 24
 
 
+def test_values_are_spread_over_bins_and_what_is_beyond_is_in_the_outer_ones(
+    run_recipe: Callable[..., Any],
+) -> None:
+    documents = thresholds.decided(*run_recipe({"crawl:a": ROWS}, table(RULES[0]["drop"])), "a")
+    assert documents is not None
+    words = documents.columns.column("words").to_pylist()
+    counts = thresholds.spread(documents, "WORDS", np.array([20.0, 50.0, 100.0]))
+    assert counts == [sum(n < 50 for n in words), sum(n >= 50 for n in words)]
+    assert thresholds.spread(documents, "nosuch", np.array([0.0, 1.0])) == [0]
+
+
 @pytest.mark.parametrize(
     ("drop", "found"),
     [
@@ -88,6 +100,8 @@ def test_the_page_moves_a_number(run_recipe: Callable[..., Any]) -> None:
     page = browser.get("/thresholds").text
     assert page.count('type="range"') == 2
     assert "would leave" in page
+    assert page.count("<svg") == 1  # of words, which both numbers are compared with
+    assert page.count('<line class="curve"') == 2
     moved = browser.get("/thresholds?rule=few_words&t0=60&t1=500").text
     assert "words &lt; 60 or words &gt; 500" in moved
     (count,) = re.findall(r"<strong>(\d+)</strong> <span>removed by all rules", moved)
