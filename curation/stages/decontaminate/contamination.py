@@ -37,9 +37,10 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.kernels.ngrams import NgramTable
 
-VERSION = 3
+VERSION = 4
 PERCENTILE, LEAST, MOST = 5, 8, 13
-ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
+TABLE = ("widths", "pool", "starts", "ends", "hashes", "slots")
+ARRAYS = (*TABLE, "filter", "first_filter", "short_filter")
 EXAMPLE_ARRAYS = ("example_indptr", "example_grams", "example_n", "example_words")
 SEEN = pa.schema([("gram", pa.int64()), ("before", pa.bool_()), ("after", pa.bool_())])
 STUDIED = pa.schema(
