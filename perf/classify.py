@@ -59,7 +59,10 @@ FIT_DOCUMENTS, FIT_CHARS = 200_000, 1500
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--spark/--no-spark", default=True, show_default=True, help="Measure pyspark.ml too.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="The speed table.")
-def main(texts: Path, negatives: Path | None, rounds: int, spark: bool, speed: bool) -> None:
+@click.option("--scaling", default="none", show_default=True, help="Of the fit: log-l2 for words.")
+def main(
+    texts: Path, negatives: Path | None, rounds: int, spark: bool, speed: bool, scaling: str
+) -> None:
     """Measure scoring, the kernels' start, and the fit."""
     with tempfile.TemporaryDirectory() as folder:
         if speed:
@@ -70,7 +73,7 @@ def main(texts: Path, negatives: Path | None, rounds: int, spark: bool, speed: b
             f"kernel start, cache warm: {wall:.2f} s wall, {cpu:.2f} s of processor time ({call:.2f} in the first call)"
         )
         if negatives is not None:
-            fit_time(texts, negatives, Path(folder))
+            fit_time(texts, negatives, Path(folder), scaling)
 
 
 def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
@@ -183,14 +186,15 @@ def _processor() -> float:
 # ---- the fit ---------------------------------------------------------------------------------------------------------------------------
 
 
-def fit_time(positives: Path, negatives: Path, folder: Path) -> None:
+def fit_time(positives: Path, negatives: Path, folder: Path, scaling: str = "none") -> None:
     """Print time and peak memory of sample, fit and report on 200,000 documents."""
     described = []
     for name, role, path in (("good", "trusted", positives), ("web", "crawl", negatives)):
         place = folder / f"{name}.parquet"
         pq.write_table(pa.table({"text": list(pieces(path, FIT_DOCUMENTS // 2))}), place)
         described.append({"name": name, "role": role, "files": [str(place)]})
-    made = recipe.parse({"stages": ["extract", "classify"], "dataset": described})
+    tables = {"stages": ["extract", "classify"], "dataset": described}
+    made = recipe.parse({**tables, "classify": {"scaling": scaling}})
     with contextlib.closing(LocalEngine(1)) as engine:
         rundir, plan = pipeline.run(
             made, str(folder / "fit"), engine, until="extract", say=lambda line: None
@@ -208,7 +212,7 @@ def fit_time(positives: Path, negatives: Path, folder: Path) -> None:
     card = store.read_json(rundir.path("classify", "model", "card.json"))
     documents = sum(part["documents"] for part in card["training"].values())
     print(
-        f"fit on {documents:,} documents of {FIT_CHARS:,} characters, one core, with its report: {peak}"
+        f"fit on {documents:,} documents of {FIT_CHARS:,} characters, scaling {scaling}, one core, with its report: {peak}"
     )
     print(f"held-out AUC {card['heldout']['auc']}")
 

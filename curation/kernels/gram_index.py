@@ -126,6 +126,28 @@ def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # typ
     )
 
 
+@kernel
+def first_hashes(pool, starts, ends, pages, cells, width):  # type: ignore[no-untyped-def]
+    """Return the hash of the first `width` words of each gram; that of all it has, if fewer."""
+    word_starts, word_ends, hashes, windows = word_block(width)
+    out = np.empty(len(starts), np.uint64)
+    for gram in range(len(starts)):
+        _, n = next_words(
+            pool,
+            starts[gram],
+            ends[gram],
+            pages,
+            cells,
+            word_starts[:width],
+            word_ends[:width],
+            hashes[:width],
+            np.int64(0),
+        )
+        window_hashes(hashes, n, n, windows)
+        out[gram] = windows[0]
+    return out
+
+
 @inner
 def _equal(pool: Bytes, start: int, end: int, other_start: int, other_end: int) -> bool:
     same = end - start == other_end - other_start

@@ -136,6 +136,22 @@ def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
 
 
 @inner
+def running_hashes(hashes: UInt64s, n: int, out: UInt64s) -> None:
+    """Write to out[1:n + 1] what `window_hash` needs of the first n words; out[0] is 0."""
+    for k in range(n):
+        out[k + 1] = out[k] * BASE + hashes[k]
+
+
+@inner
+def window_hash(sums: UInt64s, k: int, width: int) -> np.uint64:
+    """Return the hash that `window_hashes` gives for the run of `width` words from word k on."""
+    top = np.uint64(1)
+    for _ in range(width):
+        top *= BASE
+    return mix64(sums[k + width] - sums[k] * top)
+
+
+@inner
 def carry(starts: Int64s, ends: Int64s, hashes: UInt64s, n: int, carried: int) -> int:
     """Move the last `carried` of n words to the front, as a run of words may span two blocks;
     return `carried`."""

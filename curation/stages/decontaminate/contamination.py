@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 VERSION = 4
 PERCENTILE, LEAST, MOST = 5, 8, 13
-ARRAYS = ("widths", "pool", "starts", "ends", "hashes", "slots", "filter")
+TABLE = ("widths", "pool", "starts", "ends", "hashes", "slots")
+ARRAYS = (*TABLE, "filter", "first_filter", "short_filter")
 EXAMPLE_ARRAYS = ("example_indptr", "example_grams", "example_n", "example_words")
 SEEN = "seen"  # the note of decisions that says how many grams were seen
 MARKS = pa.schema(
