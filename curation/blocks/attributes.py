@@ -28,10 +28,11 @@ _FIRST = len(v.CATEGORIES) + len(v.MARKUP)
     IS_NUMBERED,
     IS_TEX,
     IS_HEADING,
+    IS_CONSENT,
     NOT_SHOWN,
-) = (1 << k for k in range(_FIRST, _FIRST + 11))
+) = (1 << k for k in range(_FIRST, _FIRST + 12))
 # Where a cell's spans less one stand, of six bits.
-SPAN_AT, ROW_SPAN_AT, MOST_SPAN = _FIRST + 11, _FIRST + 17, 63
+SPAN_AT, ROW_SPAN_AT, MOST_SPAN = _FIRST + 12, _FIRST + 18, 63
 
 _OFFSET, _PRIME = np.uint64(v.FNV_OFFSET), np.uint64(v.FNV_PRIME)
 _HIDDEN = v.CATEGORY_BIT["hidden"]
@@ -50,6 +51,16 @@ _TEX, _ASCII_MATH = b"math/tex", b"math/asciimath"
 _DISPLAY, _NONE, _VISIBILITY, _COLLAPSE = b"display", b"none", b"visibility", b"collapse"
 _WHITE_SPACE, _PRE = b"white-space", b"pre"
 _SIGNATURE_BYTES = 40
+# The ids by which consent managers put their dialog into a page.
+_CONSENT_IDS = """
+    onetrust-consent-sdk ensModalWrapper ensNotifyBanner CybotCookiebotDialog didomi-host
+    qc-cmp2-container truste-consent-track cmplz-cookiebanner-container cookie-law-info-bar
+    cookiescript_injected iubenda-cs-banner fc-consent-root tarteaucitronRoot BorlabsCookieBox
+    moove_gdpr_cookie_info_bar moove_gdpr_cookie_modal axeptio_overlay usercentrics-root
+    usercentrics-cmp-ui
+"""
+_CONSENT = np.array([v.fnv1a(name) for name in _CONSENT_IDS.split()], np.uint64)
+_CONSENT.flags.writeable = False
 
 
 @inner(_nrt=False)
@@ -87,6 +98,8 @@ def read_attributes(
                             signature = (signature ^ np.uint64(html[k])) * _PRIME
                 elif equals(html, start, end, _ID) or equals(html, start, end, _ITEMPROP):
                     bits |= _name_bits(html, first, j, words)
+                    if end - start == len(_ID) and _is_consent(html, first, j):
+                        bits |= IS_CONSENT
                 elif equals(html, start, end, _STYLE):
                     bits |= _style_bits(html, first, j)
                 else:
@@ -96,6 +109,18 @@ def read_attributes(
     if bits & (INVISIBLE | NOT_DISPLAYED) or (bits & HIDDEN_ATTRIBUTE and not bits & DISPLAYED):
         bits |= NOT_SHOWN
     return j, bits, signature
+
+
+@inner(_nrt=False)
+def _is_consent(html: Bytes, start: int, end: int) -> bool:
+    """Return whether html[start:end] is the id of a consent manager's dialog."""
+    h = _OFFSET
+    for i in range(start, end):
+        h = (h ^ np.uint64(html[i])) * _PRIME
+    found: Any = False
+    for k in range(len(_CONSENT)):
+        found |= _CONSENT[k] == h
+    return found
 
 
 @inner(_nrt=False)

@@ -188,6 +188,9 @@ def enter(
     ]:
         set_mode(state, IN_HIDDEN, level)
         return
+    if bits & a.IS_CONSENT:
+        set_mode(state, IN_SKIPPED, level)
+        return
     if flags & _SKIPPED:
         is_heading = tag == _BUTTON and state[IN_HEADING] and not state[IN_BLOCK]
         if not is_heading and not (tag == _TEMPLATE and bits & a.IS_SHADOW_ROOT):

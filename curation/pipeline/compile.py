@@ -52,7 +52,8 @@ def _newest_sources(folder: Path) -> dict[str, float]:
     """Module of a folder -> when it, or a module of the folder that it imports, was last written."""
     written = {file.stem: file.stat().st_mtime for file in folder.glob("*.py")}
     package = ".".join(("curation", *folder.relative_to(_PACKAGE).parts))
-    pattern = re.compile(rf"^from {re.escape(package)}\.(\w+) import", re.M)
+    # "from curation.blocks.scan import f" and "from curation.blocks import scan as s"
+    pattern = re.compile(rf"^from {re.escape(package)}(?:\.| import )(\w+)", re.M)
     imports = {
         name: pattern.findall((folder / f"{name}.py").read_text("utf-8")) for name in written
     }

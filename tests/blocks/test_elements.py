@@ -231,6 +231,12 @@ def test_hidden_text_is_left_out_unless_it_is_most_of_the_prose(tag: str) -> Non
         assert texts(f"<h2>Why?</h2>{hidden}") == ["Why?", PROSE.strip()]
 
 
+def test_a_consent_managers_dialog_is_left_out_however_long_it_is() -> None:
+    dialog = f"<div id='CybotCookiebotDialog' style='display:block'><p>{PROSE * 3}</p></div>"
+    assert texts(f"<h2>Why?</h2>{dialog}<p>So.</p>") == ["Why?", "So."]
+    assert texts("<p id='CookieBotDialog'>a</p><p class='didomi-host'>b</p>") == ["a", "b"]
+
+
 @pytest.mark.parametrize("tag", SHOWING)
 def test_text_that_only_may_be_hidden_is_kept(tag: str) -> None:
     shown = f"<{tag}>Shown</{tag.split()[0]}>"

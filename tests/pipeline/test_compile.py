@@ -62,6 +62,7 @@ def test_what_calls_a_changed_module_is_forgotten(
         "low": "",
         "middle": "from curation.kernels.low import f\n",
         "high": "import os\nfrom curation.kernels.middle import (\n    g,\n)\n",
+        "by_name": "from curation.kernels import middle as m\n",
         "other": "",
     }
     hour_ago = time.time() - 3600

@@ -92,6 +92,7 @@ def test_words_stay(markup, text):
     [
         ("A ({{efn|x}}; {{lang|x|}}, ) b", "A b"),
         ("A ({{cn}}; born 1850) b", "A (born 1850) b"),
+        ("A ({{cn}}; born 1 May 1850 (O.S. 19 April)) b", "A (born 1 May 1850 (O.S. 19 April)) b"),
         ("A (1850; {{cn}}) b ({{cn}}, c; {{cn}}; d)", "A (1850) b (c; d)"),
         ("was $5 ({{Inflation|US|5|1900}} dollars in {{CURRENTYEAR}}) then", "was $5 then"),
         ("水（{{cn}}；川）と（{{cn}}）", "水（川）と"),

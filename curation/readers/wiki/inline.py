@@ -14,6 +14,7 @@ _BRACKETS = tuple(
     re.compile(rf"\{a}([^\{a}\{b}\n\x01\x02]{{0,2000}}[\x01\x02][^\{a}\{b}\n]{{0,2000}})\{b}")
     for a, b in ("()", "（）", "[]")
 )
+_BRACKET_LEAD = re.compile(r"([(（])[ ,;:，；\x03]*\x01[ ,;:，；\x01\x03]*")
 _PART = re.compile(r"([;,；，、])")
 _NO_WORD = re.compile(r"[\s\x01-\x03'\"’‘“”:：.–—/=≈~-]*")
 _POWER = re.compile(r"<sup\b[^<>]*>([^<>]{1,30})</sup\s*>", re.IGNORECASE)
@@ -63,7 +64,8 @@ def with_brackets_mended(line: str) -> str:
             line = pattern.sub(_bracket, line)
         if line == before:
             break
-    return line
+    # What holds other brackets loses its beginning at least.
+    return _BRACKET_LEAD.sub(r"\1", line)
 
 
 def _bracket(match: re.Match[str]) -> str:
