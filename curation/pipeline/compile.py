@@ -114,6 +114,12 @@ def _block_scoring() -> None:
     score_blocks(nodes, blocks, tree, repeats, x, shipped_model()).text()
 
 
+def _languages() -> None:
+    from curation.readers.language import _by_kernel
+
+    list(_by_kernel([_TEXT]))
+
+
 def _features() -> None:
     from curation.kernels.buffers import text_buffers
     from curation.kernels.elementary import powers, sigmoid
@@ -181,6 +187,7 @@ def _letters() -> None:
 _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
     "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),
+    "languages": ("extract", "kernels/ngram_labels.labels", _languages),
     "quality signals": ("filter", "kernels/quality_counts.count_texts", _quality_signals),
     "spans": ("filter", "kernels/url_words.count_parts", _spans_and_addresses),
     "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),

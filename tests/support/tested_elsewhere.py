@@ -144,6 +144,7 @@ TESTED_ELSEWHERE = {
     "readers/codings.py": "readers/test_http.py",
     "readers/framing.py": "readers/test_warc.py",
     "readers/headers.py": "readers/test_warc.py",
+    "readers/label_model.py": "kernels/test_ngram_labels.py",
     "readers/payload.py": "readers/test_warc.py",
     "readers/records.py": "readers/test_warc.py",
     "readers/rights.py": "readers/test_licence.py",
