@@ -11,33 +11,33 @@ unlike all training pages the expected F1 is low, and the caller should ask anot
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import turbohtml
 
-from curation.blocks import forest
+from curation.blocks import forest, scoring
 from curation.blocks import join as blocks_join
 from curation.blocks import scan as kernel
 from curation.blocks import vocabulary as v
 from curation.blocks.features import feature_names, features
 from curation.blocks.forest import Model
-from curation.blocks.kinds import kind_names, kind_probabilities, page_means
+from curation.blocks.kinds import kind_names
 from curation.blocks.repeats import Repeats
 from curation.blocks.text import CHARS, LINK_CHARS, Blocks, Nodes
 from curation.blocks.tree import Tree
 
+T = TypeVar("T")
 MAX_BLOCKS = 50_000
 _LITTLE_BYTES = 500
 _TITLE = re.compile("<title[^>]*>", re.IGNORECASE)
 _TITLE_END = re.compile("</title", re.IGNORECASE)
 _MIN_EXPECTED_F1 = 0.3
-_LOWEST, _HIGHEST = 0.05, 0.5  # bounds of the threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,20 +168,25 @@ def cut(html: str) -> tuple[Nodes, Blocks] | None:
     `<noscript>` counts too (forums serve their threads there). Where it has none, a title without
     an end tag is read as text: the parser has put the page into it.
     """
+    return _readable(html, _scanned)
+
+
+def _readable(html: str, read: Callable[[bytes], tuple[T, int] | None]) -> T | None:
+    """What `read` makes of a balanced page, beside how many bytes of text that has; as `cut` says."""
     balanced = _balanced(html)
-    page = _scanned(balanced)
-    if page is None or len(page[1].text) < _LITTLE_BYTES:
+    page = read(balanced)
+    if page is None or page[1] < _LITTLE_BYTES:
         if b"<noscript" in balanced:
-            with_noscript = _scanned(
+            with_noscript = read(
                 balanced.replace(b"<noscript", b"<div").replace(b"</noscript", b"</div")
             )
-            if with_noscript is not None and len(with_noscript[1].text) >= _LITTLE_BYTES:
-                return with_noscript
+            if with_noscript is not None and with_noscript[1] >= _LITTLE_BYTES:
+                return with_noscript[0]
         title = _TITLE.search(html) if page is None else None
         # Without a tag in it, it has swallowed nothing.
         if title and "<" in html[title.end() :] and not _TITLE_END.search(html, title.end()):
-            page = _scanned(_balanced(_TITLE.sub("<p>", html, count=1)))
-    return page
+            page = read(_balanced(_TITLE.sub("<p>", html, count=1)))
+    return page and page[0]
 
 
 def _balanced(html: str) -> bytes:
@@ -197,9 +202,10 @@ def _parsed(html: str) -> turbohtml.Document:
     return turbohtml.parse(html, positions=False, allow_declarative_shadow_roots=False)
 
 
-def _scanned(balanced: bytes) -> tuple[Nodes, Blocks] | None:
+def _scanned(balanced: bytes) -> tuple[tuple[Nodes, Blocks], int] | None:
     nodes, blocks = kernel.scan(np.frombuffer(balanced, np.uint8), vocabulary(), MAX_BLOCKS + 1)
-    return (nodes, blocks) if 0 < len(blocks.start) <= MAX_BLOCKS else None
+    is_page = 0 < len(blocks.start) <= MAX_BLOCKS
+    return ((nodes, blocks), len(blocks.text)) if is_page else None
 
 
 def block_texts(blocks: Blocks) -> list[str]:
@@ -229,28 +235,31 @@ def score_blocks(
 ) -> ScoredPage:
     """Return the page with the model's probabilities of its blocks, whose features are x float32[B,
     F]."""
-    p = forest.probabilities(model.first, x)
-    extra = second_look(p, nodes, blocks, tree, repeats, x, model.kind)
-    hopeful = np.flatnonzero(p >= forest.NO_HOPE)
-    p[hopeful] = forest.probabilities(model.second, np.hstack([x[hopeful], extra[hopeful]]))
-    threshold, expected = forest.best_threshold(p, forest.lengths(blocks), _LOWEST, _HIGHEST)
-    return ScoredPage(nodes, blocks, tree, p, threshold, expected)
+    return ScoredPage(
+        nodes, blocks, tree, *scoring.probabilities(nodes, blocks, tree, repeats, x, model)
+    )
 
 
-def second_look(
-    p: npt.NDArray[np.float64],
-    nodes: Nodes,
-    blocks: Blocks,
-    tree: Tree,
-    repeats: Repeats,
-    x: npt.NDArray[np.float32],
-    kind: forest.Forest,
-) -> npt.NDArray[np.float32]:
-    """Return float32[B, CONTEXT + K]: what the second forest sees beside x, from the first one's
-    probabilities p float64[B]."""
-    context = forest.context(p, nodes, blocks, tree, repeats)
-    kinds = kind_probabilities(kind, page_means(x))
-    return np.hstack([context, np.broadcast_to(kinds, (len(context), len(kinds)))])
+def main_text(
+    html: str, *, headline: bool | None = None, comments: bool = False, markdown: bool = False
+) -> tuple[str, bool]:
+    """Return the text of a page as `ScoredPage.text` has it, and whether the page is strange: also
+    one that `cut` returns nothing for, whose text is empty."""
+    if headline is None and not comments:
+        return _readable(html, partial(_main_text, markdown)) or ("", True)
+    page = score_page(html)
+    if page is None:
+        return "", True
+    return page.text(headline=headline, comments=comments, markdown=markdown), page.is_strange
+
+
+def _main_text(markdown: bool, balanced: bytes) -> tuple[tuple[str, bool], int] | None:
+    text, count, size, expected = scoring.page_text(
+        np.frombuffer(balanced, np.uint8), vocabulary(), shipped_model(), MAX_BLOCKS, markdown
+    )
+    if not 0 < count <= MAX_BLOCKS:
+        return None
+    return (text.tobytes().decode("utf-8", "replace"), expected < _MIN_EXPECTED_F1), size
 
 
 _PARTS: dict[str, Any] = dict.fromkeys(Model._fields, forest.Forest)

@@ -1,8 +1,8 @@
 """Boosted trees as arrays: the second look at blocks, the walk through a forest, and the
 best number of blocks to keep.
 
-A forest of 60 trees costs about 2 microseconds a block; most blocks are plainly not content and
-stop after half of them. The trap: children of a node lie behind it and a leaf has feature
+A forest of 60 trees costs about a microsecond a block; most blocks are plainly not content and stop
+after half of them. The trap: children of a node lie behind it and a leaf has feature
 -1, so a forest from elsewhere must be laid out so too (`train_extractor.packed`).
 
 Shape letters: B blocks, F features, K nodes of all trees, R trees.
@@ -39,6 +39,8 @@ _GROUPS = _CONTAINERS + 4
 _FAR = 999
 _FIRST_LOOK = 30  # trees after which a hopeless block is given up
 _HOPELESS = -2.5  # log-odds
+_LEAF_KEY, _INFINITY_BITS = 0x7FFFFFFF, 0x7F800000
+_FEATURE, _LEFT_AT, _LEFT = np.uint64(0xFFF), np.uint64(12), np.uint64(0xFFFFF)
 NO_HOPE = 0.08  # what a first forest gives a block that a second one need not look at
 
 
@@ -68,32 +70,114 @@ def context_names() -> list[str]:
     return [f"first.{name}" for name in _CONTEXT_NAMES]
 
 
+class _Steps(NamedTuple):
+    """A forest laid out for several walks at once."""
+
+    # [K], a node in one number: the key of its threshold, 20 bits of `left`, 12 of the feature; a
+    # leaf leads to itself
+    node: npt.NDArray[np.int64]
+    value: npt.NDArray[np.float32]  # [K], of a leaf
+    root: npt.NDArray[np.uint64]  # [R]
+
+
 @kernel
 def probabilities(forest: Forest, x: Floats) -> Doubles:
     """float64[B]: the probability of each row of x float32[B, F]."""
     out = np.empty(x.shape[0])
-    _walk(forest, x, out)
+    steps, bits = _steps(forest), x.view(np.int32)
+    keys = np.empty(x.shape[1], np.int32)
+    for b in range(x.shape[0]):
+        _enter_keys(bits[b], keys, 0)
+        out[b] = 1.0 / (1.0 + np.exp(-_log_odds(steps, keys)))
     return out
 
 
-@inner(_nrt=False)  # references uncounted, as in `blocks.scan`
-def _walk(forest: Forest, x: Floats, out: Doubles) -> None:
-    """Unsigned places: Numba would look at each signed one whether it counts from the end, which
-    costs a third of the time."""
-    trees = forest.root.shape[0]
+@kernel
+def look_again(forest: Forest, x: Floats, extra: Floats, p: Doubles) -> None:
+    """Enter in p float64[B] the probabilities of the rows of x float32[B, F] with extra float32[B,
+    E] behind, but of those that `NO_HOPE` leaves out."""
+    steps, bits, extra_bits = _steps(forest), x.view(np.int32), extra.view(np.int32)
+    keys = np.empty(x.shape[1] + extra.shape[1], np.int32)
     for b in range(x.shape[0]):
-        total = 0.0
-        for tree in range(trees):
-            if tree == _FIRST_LOOK and total < _HOPELESS:
+        if p[b] >= NO_HOPE:
+            _enter_keys(bits[b], keys, 0)
+            _enter_keys(extra_bits[b], keys, x.shape[1])
+            p[b] = 1.0 / (1.0 + np.exp(-_log_odds(steps, keys)))
+
+
+@inner
+def _steps(forest: Forest) -> _Steps:
+    count = forest.feature.shape[0]
+    node, bits = np.empty(count, np.int64), forest.threshold.view(np.int32)
+    for k in range(count):
+        is_leaf = forest.feature[k] < 0
+        key = np.int64(_LEAF_KEY if is_leaf else _key(bits[k]))
+        left = np.int64(k if is_leaf else forest.left[k])
+        node[k] = key << 32 | left << 12 | (0 if is_leaf else forest.feature[k])
+    return _Steps(node, forest.threshold, forest.root.astype(np.uint64))
+
+
+@inner(_nrt=False)  # references uncounted, as in `blocks.scan`
+def _key(bits: int) -> int:
+    """A number that is in the order of the float32 of these bits; below all for none (NaN)."""
+    size = bits & 0x7FFFFFFF
+    if size > _INFINITY_BITS:
+        return -_LEAF_KEY
+    return size if bits >= 0 else -size
+
+
+@inner(_nrt=False)
+def _enter_keys(bits: npt.NDArray[np.int32], keys: npt.NDArray[np.int32], at: int) -> None:
+    for k in range(bits.shape[0]):
+        keys[at + k] = _key(bits[k])
+
+
+@inner(_nrt=False)
+def _log_odds(steps: _Steps, keys: npt.NDArray[np.int32]) -> float:
+    """The sum of the leaves that a row comes to, or of the first trees of a hopeless one.
+
+    Five trees are walked at once: a step waits for the one before, and so five wait together.
+    Unsigned places: Numba would look at each signed one whether it counts from the end.
+    """
+    total, tree, trees = 0.0, np.uint64(0), np.uint64(steps.root.shape[0])
+    one, five = np.uint64(1), np.uint64(5)
+    while tree + five <= trees:
+        if tree == _FIRST_LOOK and total < _HOPELESS:
+            return total
+        a, b, c = steps.root[tree], steps.root[tree + one], steps.root[tree + np.uint64(2)]
+        d, e = steps.root[tree + np.uint64(3)], steps.root[tree + np.uint64(4)]
+        while True:
+            after_a, after_b = _step(steps, keys, a), _step(steps, keys, b)
+            after_c, after_d = _step(steps, keys, c), _step(steps, keys, d)
+            after_e = _step(steps, keys, e)
+            moved = (after_a ^ a) | (after_b ^ b) | (after_c ^ c) | (after_d ^ d) | (after_e ^ e)
+            a, b, c, d, e = after_a, after_b, after_c, after_d, after_e
+            if not moved:
                 break
-            at = np.uint64(forest.root[tree])
-            feature = forest.feature[at]
-            while feature >= 0:
-                is_right = x[b, np.uint64(feature)] > forest.threshold[at]
-                at = np.uint64(forest.left[at]) + np.uint64(is_right)
-                feature = forest.feature[at]
-            total += forest.threshold[at]
-        out[b] = 1.0 / (1.0 + np.exp(-total))
+        total += steps.value[a]
+        total += steps.value[b]
+        total += steps.value[c]
+        total += steps.value[d]
+        total += steps.value[e]
+        tree += five
+    while tree < trees:
+        if tree == _FIRST_LOOK and total < _HOPELESS:
+            return total
+        at = steps.root[tree]
+        after = _step(steps, keys, at)
+        while after != at:
+            at, after = after, _step(steps, keys, after)
+        total += steps.value[at]
+        tree += one
+    return total
+
+
+@inner(_nrt=False)
+def _step(steps: _Steps, keys: npt.NDArray[np.int32], at: np.uint64) -> np.uint64:
+    """The node behind `at`, itself behind a leaf."""
+    node = steps.node[at]
+    is_right = keys[np.uint64(node) & _FEATURE] > node >> 32
+    return (np.uint64(node) >> _LEFT_AT & _LEFT) + np.uint64(is_right)
 
 
 @kernel

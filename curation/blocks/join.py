@@ -179,8 +179,7 @@ def joined(kept: Bools, nodes: Nodes, blocks: Blocks, markdown: bool) -> Bytes:
             out[size] = byte.SPACE
             size += 1
         length = blocks.end[b] - blocks.start[b]
-        for k in range(length):
-            out[size + k] = blocks.text[blocks.start[b] + k]
+        out[size : size + length] = blocks.text[blocks.start[b] : blocks.end[b]]
         size += length
         before = b
     return out[:size]

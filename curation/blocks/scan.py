@@ -72,6 +72,7 @@ _BR, _A, _BODY, _HTML, _QUOTE, _B, _STRONG, _BUTTON, _MATH, _SCRIPT, _H1, _H6 = 
         "h6",
     ]
 )
+_LANES = 64
 _SHARING = v.CATEGORY_BIT["sharing"]
 _KEPT_BITS = v.ALL_CATEGORIES | (a.MOST_SPAN << a.SPAN_AT) | (a.MOST_SPAN << a.ROW_SPAN_AT)
 
@@ -92,11 +93,19 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     >>> blocks.counts[0, columns].astype(int).tolist()
     [13, 3, 3, 1]
     """
-    html = np.ascontiguousarray(html, np.uint8)
-    nodes, blocks, hidden_bytes = _scan(html, vocabulary, max_blocks, False)
-    counts = blocks.counts
-    if hidden_bytes and hidden_bytes > (counts[:, CHARS] - counts[:, LINK_CHARS]).sum():
-        nodes, blocks, _ = _scan(html, vocabulary, max_blocks, True)
+    return scanned(np.ascontiguousarray(html, np.uint8), vocabulary, max_blocks)
+
+
+@njit(cache=True, nogil=True)
+def scanned(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blocks]:
+    """What `scan` returns, of a contiguous array."""
+    nodes, blocks, hidden_bytes = _scan(html, words, max_blocks, False)
+    if hidden_bytes:
+        visible_bytes = 0.0
+        for b in range(blocks.counts.shape[0]):
+            visible_bytes += blocks.counts[b, CHARS] - blocks.counts[b, LINK_CHARS]
+        if hidden_bytes > visible_bytes:
+            nodes, blocks, _ = _scan(html, words, max_blocks, True)
     return nodes, blocks
 
 
@@ -105,9 +114,7 @@ def _scan(
     html: Bytes, words: v.Vocabulary, max_blocks: int, shows_hidden: bool
 ) -> tuple[Nodes, Blocks, int]:
     """Return elements, blocks and how many visible bytes outside links were hidden and left out."""
-    tags = 16
-    for c in html:
-        tags += c == byte.LESS_THAN
+    tags = 16 + _tags(html)
     room = min(tags, max_blocks) + 1
     nodes = Nodes(
         np.zeros(tags, np.int32),
@@ -120,7 +127,7 @@ def _scan(
         np.zeros(room, np.int32),
         np.zeros(room, np.int32),
         np.zeros(room, np.int32),
-        np.zeros((room, COLUMNS), np.float32),
+        np.empty((room, COLUMNS), np.float32),  # `open_block` clears a row
         np.empty(html.shape[0] + tags, np.uint8),
     )
     state = np.zeros(STATE, np.int64)
@@ -148,6 +155,20 @@ def _scan(
         ),
         state[HIDDEN_BYTES],
     )
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _tags(html: Bytes) -> int:
+    """How many signs may begin a tag. A loop of fixed length over bytes is vectorised."""
+    count, whole = 0, html.shape[0] - html.shape[0] % _LANES
+    for start in range(0, whole, _LANES):
+        part = np.uint8(0)
+        for lane in range(_LANES):
+            part = np.uint8(part + (html[start + lane] == byte.LESS_THAN))
+        count += int(part)
+    for i in range(whole, html.shape[0]):
+        count += html[i] == byte.LESS_THAN
+    return count
 
 
 # Without Numba's run time (_nrt=False) arrays cannot be made and references are not counted.
@@ -329,4 +350,14 @@ def _after_raw(html: Bytes, i: int, name: int, name_end: int) -> int:
             if k == length and html[i + 2 + k] == byte.GREATER_THAN:
                 return i + 3 + length
         i += 1
+        while i + _LANES < n and not _holds_tag(html, i):
+            i += _LANES
     return n
+
+
+@njit(cache=True, nogil=True, _nrt=False)
+def _holds_tag(html: Bytes, i: int) -> bool:
+    part = np.uint8(0)
+    for lane in range(_LANES):
+        part = np.uint8(part | (html[i + lane] == byte.LESS_THAN))
+    return bool(part)

@@ -19,7 +19,7 @@ from curation.blocks.vocabulary import FNV_OFFSET, FNV_PRIME
 
 Bytes = npt.NDArray[np.uint8]
 MAX_NAMES = 20_000  # distinct names that are counted
-_SLOTS = 1 << 16  # of their table
+_SLOTS, _FEW_SLOTS = 1 << 16, 1 << 11  # of their table, and of one that is enough for most pages
 _ERRORS_FOR_A_NODE = 8  # by their memory
 _FEW_BYTES = 1 << 20  # of a page with few errors, whatever they are
 _MANY = 100  # attributes of a tag; fewer cost a parser nothing that grows
@@ -90,7 +90,11 @@ def shape_and_tags(html: bytes) -> tuple[Shape, Tags]:
         errors += int(np.count_nonzero((data < byte.TAB) | (data - np.uint8(14) < 18)))
     starts = np.flatnonzero(data == byte.LESS_THAN)
     ends = np.zeros(len(starts), np.int64)
-    return Shape(*_counts(data, starts, ends, errors).tolist()), Tags(html, starts, ends)
+    counts = _counts(data, starts, ends, errors, _FEW_SLOTS)
+    if counts[_NAMES] > _FEW_SLOTS // 2:
+        ends[:] = 0
+        counts = _counts(data, starts, ends, errors, _SLOTS)
+    return Shape(*counts.tolist()), Tags(html, starts, ends)
 
 
 _TAGS, _NODES, _ROOT, _NAMES, _DEPTH, _OPEN, _SQUARES = range(7)
@@ -98,12 +102,13 @@ _TAGS, _NODES, _ROOT, _NAMES, _DEPTH, _OPEN, _SQUARES = range(7)
 
 @kernel
 def _counts(
-    html: Bytes, tags: npt.NDArray[np.intp], ends: npt.NDArray[np.int64], errors: int
+    html: Bytes, tags: npt.NDArray[np.intp], ends: npt.NDArray[np.int64], errors: int, slots: int
 ) -> npt.NDArray[np.int64]:
-    """Return the counts, and enter in `ends` where start tags end."""
+    """Return the counts, and enter in `ends` where start tags end; names up to half of the slots,
+    a power of two."""
     n = html.shape[0]
     counts = np.zeros(7, np.int64)
-    names = np.zeros(_SLOTS, np.uint64)
+    names = np.zeros(slots, np.uint64)
     levels = np.zeros((7, 2), np.int64)
     nested_bytes, tag_end, in_script = 0, 0, False
     counts[_TAGS] = len(tags)
@@ -236,12 +241,14 @@ def _is_space(c: int) -> bool:
 
 @inner(_nrt=False)
 def _enter(h: np.uint64, names: npt.NDArray[np.uint64], counts: npt.NDArray[np.int64]) -> None:
-    """Count a name's hash where it is new and not more than `MAX_NAMES` are there."""
-    if counts[_NAMES] > MAX_NAMES:
+    """Count a name's hash where it is new and not more than `MAX_NAMES` are there, nor more than
+    half of the slots."""
+    if counts[_NAMES] > min(MAX_NAMES, names.shape[0] // 2):
         return
-    slot = h % np.uint64(_SLOTS)
+    mask = np.uint64(names.shape[0] - 1)
+    slot = h & mask
     while names[slot] != 0 and names[slot] != h:
-        slot = (slot + np.uint64(1)) % np.uint64(_SLOTS)
+        slot = (slot + np.uint64(1)) & mask
     if names[slot] == 0:
         names[slot] = h
         counts[_NAMES] += 1

@@ -307,6 +307,7 @@ def open_block(flags: Int64s, tags: Int32s, blocks: Blocks, stack: Int32s, state
     state[IN_BLOCK] = 1
     state[SPACE] = 0
     blocks.start[block] = state[OUT]
+    blocks.counts[block, :] = 0
     at = state[AT_STACK] - 1
     blocks.node[block] = stack[stack[stack.shape[0] // 2 + at]] if at >= 0 else 0
     if state[IN_PRE]:

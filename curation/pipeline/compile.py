@@ -95,25 +95,18 @@ def _compile(part: str) -> None:
             os.utime(file)
 
 
-def _page_cutting() -> None:
-    from curation.blocks.extractor import cut
+def _pages() -> None:
+    from curation.readers.html import Form, text_and_rights
+    from curation.readers.records import Page
 
-    cut(f"<html><title>Mill</title><p>{_TEXT}</p>")
+    page = f"<html><title>Mill</title><meta name=robots><p>{_TEXT}</p>".encode()
+    text_and_rights(Page(page, None, None, None, None, 0), "blocks", Form())
 
 
-def _block_scoring() -> None:
-    """Score one block made by hand, so that another worker may compile what cuts pages."""
-    from curation.blocks import text
-    from curation.blocks.extractor import score_blocks, shipped_model, vocabulary
-    from curation.blocks.features import features
+def _languages() -> None:
+    from curation.readers.language import _by_kernel
 
-    data = np.frombuffer(_TEXT.encode(), np.uint8).copy()
-    end = np.array([len(data)], np.int32)
-    zero, two = np.zeros(1, np.int32), np.zeros(2, np.int32)
-    nodes = text.Nodes(two, two, two.astype(np.int64), two.astype(np.uint64), two)
-    blocks = text.Blocks(zero, end, zero + 1, np.ones((1, text.COLUMNS), np.float32), data)
-    x, tree, repeats = features(nodes, blocks, vocabulary())
-    score_blocks(nodes, blocks, tree, repeats, x, shipped_model()).text()
+    list(_by_kernel([_TEXT]))
 
 
 def _wikitext() -> None:
@@ -187,9 +180,9 @@ def _letters() -> None:
 
 # Stage, the kernel compiled last, how; what takes longest first.
 _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
-    "cutting pages": ("extract", "blocks/scan._scan", _page_cutting),
-    "scoring blocks": ("extract", "blocks/join.joined", _block_scoring),
+    "pages": ("extract", "blocks/scoring.page_text", _pages),
     "wikitext": ("extract", "readers/wiki/blanks.tidy", _wikitext),
+    "languages": ("extract", "kernels/ngram_labels.labels", _languages),
     "quality signals": ("filter", "kernels/quality_counts.count_texts", _quality_signals),
     "spans": ("filter", "kernels/url_words.count_parts", _spans_and_addresses),
     "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),

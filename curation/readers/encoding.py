@@ -148,7 +148,9 @@ def why_unreadable(body: bytes, codec: str, text: str, *, is_text: bool) -> str:
     """
     from curation.kernels.controls import binary_bytes
 
-    lost = text.count("\ufffd") + (text.count("\0") if is_text else 0)
+    # Counting takes three times as long as looking.
+    lost = text.count("\ufffd") if "\ufffd" in text else 0
+    lost += text.count("\0") if is_text else 0
     if lost > MAX_LOST_SHARE * len(text):
         return f"{lost} of {len(text)} characters"
     controls = binary_bytes(text.encode("utf-8", "replace") if codec in _WIDE else body)

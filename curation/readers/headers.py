@@ -105,8 +105,9 @@ def warc_header(head: bytes, offset: int, place: int = 0) -> Raw | str:
         return f"a WARC header without a whole Content-Length: {length[:40]!r}"
     if "warc-type" not in fields:
         return "a WARC header without WARC-Type"
+    kind = fields["warc-type"].lower()
     return Raw(
-        kind=fields["warc-type"].lower(),
+        kind=kind,
         url=clean_url(fields.get("warc-target-uri")),
         record_id=fields.get("warc-record-id") or None,
         date=iso_date(fields.get("warc-date")),
@@ -118,12 +119,16 @@ def warc_header(head: bytes, offset: int, place: int = 0) -> Raw | str:
         is_cut="warc-truncated" in fields,
         block_digest=fields.get("warc-block-digest", ""),
         payload_digest=fields.get("warc-payload-digest", ""),
-        refers_to=tuple(match.decode("utf-8", "replace") for match in _REFERS_TO.findall(head)),
+        refers_to=_referred(head) if kind == "metadata" else (),
         identified_language=fields.get("warc-identified-content-language", ""),
         segment=_number(fields.get("warc-segment-number")),
         origin_id=fields.get("warc-segment-origin-id", ""),
         segments_length=_number(fields.get("warc-segment-total-length")),
     )
+
+
+def _referred(head: bytes) -> tuple[str, ...]:
+    return tuple(match.decode("utf-8", "replace") for match in _REFERS_TO.findall(head))
 
 
 def _number(text: str | None) -> int:

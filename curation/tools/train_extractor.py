@@ -23,9 +23,10 @@ import numpy.typing as npt
 
 from curation import store
 from curation.blocks import forest as forests
-from curation.blocks.extractor import ScoredPage, model_arrays, score_blocks, second_look
+from curation.blocks.extractor import ScoredPage, model_arrays, score_blocks
 from curation.blocks.forest import Model
 from curation.blocks.kinds import KINDS, page_means
+from curation.blocks.scoring import second_look
 from curation.errors import InputError, MissingExtra
 from curation.tools.labelled_pages import (
     FOLDS,

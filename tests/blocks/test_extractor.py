@@ -1,6 +1,7 @@
 """The learned extractor: what it keeps, its options, odd and hostile pages, and that training
 repeats to the byte."""
 
+import itertools
 import json
 import re
 import subprocess
@@ -21,6 +22,7 @@ import curation
 from curation.blocks import extractor as blocks
 from curation.errors import InputError
 from curation.readers import html, warc
+from curation.readers.encoding import decoded
 from curation.readers.records import Page, PageError
 
 SENTENCES = [
@@ -58,6 +60,19 @@ def test_a_thread_served_in_noscript_is_read() -> None:
 def test_a_title_never_closed_does_not_swallow_the_page() -> None:
     text = curation.extract_text(PAGE.replace("</title>", "</tit").encode())
     assert all(sentence in text for sentence in SENTENCES)
+
+
+@pytest.mark.parametrize("markdown", [False, True])
+def test_one_call_gives_the_text_of_the_scored_page(shared_data: Path, markdown: bool) -> None:
+    """`main_text` goes through one compiled function, `score_page` through several."""
+    archive = sorted(shared_data.glob("crawl/*.warc.gz"))[0]
+    with archive.open("rb") as stream:
+        records = warc.read_archive(stream, archive.name, max_page_bytes=1 << 20)
+        pages = [record for record in itertools.islice(records, 200) if isinstance(record, Page)]
+    for source in [PAGE, "<p>", "", *(decoded(page.body, page.content_type) for page in pages)]:
+        scored = blocks.score_page(source)
+        text = (scored.text(markdown=markdown), scored.is_strange) if scored else ("", True)
+        assert blocks.main_text(source, markdown=markdown) == text
 
 
 def test_options() -> None:

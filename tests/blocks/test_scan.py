@@ -228,6 +228,32 @@ def test_the_headline_is_the_heading_that_the_title_repeats() -> None:
     assert blocks_join.headline(np.array([True]), nodes, blocks, WORDS) == -1
 
 
+@pytest.mark.parametrize("trees", [1, 5, 29, 30, 31, 37])
+def test_rows_walk_a_forest_as_its_nodes_say(trees: int) -> None:
+    """Whatever the numbers are: zeros of both signs, infinities, none; equal to a threshold too."""
+    rng = np.random.default_rng(trees)
+    numbers = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1.5, -1.5, 1e-40, 3e38], np.float32)
+    feature = np.tile(np.array([0, 1, -1, -1, -1], np.int16), trees)
+    root = np.arange(0, 5 * trees, 5, dtype=np.int32)
+    left = np.repeat(root, 5) + np.tile(np.array([1, 3, 0, 0, 0], np.int32), trees)
+    threshold = rng.choice(numbers[[0, 1, 5, 6, 7]], 5 * trees)
+    threshold[feature < 0] = rng.normal(-0.1, 0.2, 3 * trees)
+    x = rng.choice(numbers, (50, 2))
+    totals = []
+    for row in x:
+        total = 0.0
+        for tree, start in enumerate(root):
+            if tree == 30 and total < -2.5:
+                break
+            at = start
+            while feature[at] >= 0:
+                at = left[at] + (row[feature[at]] > threshold[at])
+            total += float(threshold[at])
+        totals.append(total)
+    given = forest.Forest(feature, threshold, left, root)
+    assert forest.probabilities(given, x) == pytest.approx(1 / (1 + np.exp(-np.array(totals))))
+
+
 def test_a_packed_forest_says_what_lightgbm_says() -> None:
     lightgbm = pytest.importorskip("lightgbm", reason="the extra `extractor` is not installed")
     from curation.tools.train_extractor import packed

@@ -106,3 +106,12 @@ def test_a_model_of_the_users_gives_its_own_labels(tmp_path: Path) -> None:
     assert languages(texts, one)[0] == ["eng_Latn", "deu_Latn", "und"]
     assert languages(texts, two)[0] == ["en", "de", "und"]
     assert min(languages(texts[:2], one)[1]) > 0.9
+
+
+def test_many_texts_have_the_languages_of_few() -> None:
+    """Many texts at once go through our own kernel, few through fastText."""
+    texts = [part for text in TEXTS.values() for part in (text, text[:9], f"</s> {text}", "1 2")]
+    few = [languages([text]) for text in texts]
+    codes, scores = languages(texts * 4)
+    assert codes == [code for (code,), _ in few] * 4
+    assert scores == [score for _, (score,) in few] * 4

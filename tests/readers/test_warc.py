@@ -17,7 +17,8 @@ from warcio.archiveiterator import ArchiveIterator as WarcioIterator
 from warcio.exceptions import ArchiveLoadFailed
 from warcio.statusandheaders import StatusAndHeadersParserException
 
-from curation.readers.records import Page, Reject, Skipped
+from curation.readers import unpack
+from curation.readers.records import Damage, Page, Reject, Skipped
 from curation.readers.warc import read_archive
 
 LIMIT = 1 << 20
@@ -696,3 +697,36 @@ def test_members_that_cut_across_records_are_read_as_one():
             found = read(data)
             assert bodies(found) == BODIES
             assert [bodies(again(data, one))[0] for one in found] == BODIES
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_damaged_members_are_the_same_without_isal(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ISA-L unpacks what is whole; whatever is damaged is told by zlib, in the same words."""
+    pytest.importorskip("isal", reason="the extra `fast` is not installed")
+    rng = random.Random(seed)
+    members = [
+        gzip.compress(bytes(rng.choices(range(97), k=rng.randrange(90_000))), rng.randrange(10))
+        for _ in range(4)
+    ]
+    data = bytearray(b"".join(members))
+    for _ in range(rng.randrange(3)):
+        at = rng.randrange(len(data))
+        data[at : at + rng.randrange(2)] = rng.randbytes(rng.randrange(1, 3))
+    data = data[: rng.choice([len(data), rng.randrange(1, len(data))])]
+
+    def unpacked() -> list[tuple[int | None, bytes | str]]:
+        out: list[tuple[int | None, bytes | str]] = []
+        for piece in unpack.Unpacker(io.BytesIO(bytes(data))).pieces(0):
+            if isinstance(piece, Damage):
+                out.append((piece.offset, f"{piece.reason}: {piece.detail}"))
+            elif piece.start is None and out:
+                out[-1] = (out[-1][0], bytes(out[-1][1]) + piece.data)  # type: ignore[arg-type]
+            else:
+                out.append((piece.start, piece.data))
+        return out
+
+    fast = unpacked()
+    monkeypatch.setattr(unpack, "isal_zlib", None)
+    assert fast == unpacked()
