@@ -96,7 +96,7 @@ def scan(html: Bytes, vocabulary: v.Vocabulary, max_blocks: int = 1 << 31) -> tu
     return scanned(np.ascontiguousarray(html, np.uint8), vocabulary, max_blocks)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def scanned(html: Bytes, words: v.Vocabulary, max_blocks: int) -> tuple[Nodes, Blocks]:
     """What `scan` returns, of a contiguous array."""
     nodes, blocks, hidden_bytes = _scan(html, words, max_blocks, False)
@@ -157,7 +157,7 @@ def _scan(
     )
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _tags(html: Bytes) -> int:
     """How many signs may begin a tag. A loop of fixed length over bytes is vectorised."""
     count, whole = 0, html.shape[0] - html.shape[0] % _LANES
@@ -355,7 +355,7 @@ def _after_raw(html: Bytes, i: int, name: int, name_end: int) -> int:
     return n
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _holds_tag(html: Bytes, i: int) -> bool:
     part = np.uint8(0)
     for lane in range(_LANES):

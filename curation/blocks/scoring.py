@@ -12,12 +12,12 @@ Shape letters: B blocks, F features, K kinds.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import forest
 from curation.blocks import vocabulary as v
 from curation.blocks.features import features
 from curation.blocks.forest import Forest, Model
+from curation.blocks.jit import kernel
 from curation.blocks.join import joined
 from curation.blocks.kinds import kind_probabilities, page_means
 from curation.blocks.repeats import Repeats
@@ -30,7 +30,7 @@ _context, _lengths, _probabilities = forest.context, forest.lengths, forest.prob
 _look_again, _best_threshold = forest.look_again, forest.best_threshold
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def second_look(
     p: Doubles,
     nodes: Nodes,
@@ -52,7 +52,7 @@ def second_look(
     return extra
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def probabilities(
     nodes: Nodes, blocks: Blocks, tree: Tree, repeats: Repeats, x: Floats, model: Model
 ) -> tuple[Doubles, float, float]:
@@ -65,7 +65,7 @@ def probabilities(
     return p, threshold, expected
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def page_text(
     html: Bytes, words: v.Vocabulary, model: Model, max_blocks: int, markdown: bool
 ) -> tuple[Bytes, int, int, float]:

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Offsets
 
 Int = Any  # in Numba code, where int and np.int64 are one
@@ -62,7 +62,7 @@ def slots(keys: npt.NDArray[np.int64]) -> tuple[Int32s, Int32s]:
     return table, places
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _enter(keys: npt.NDArray[np.int64], table: Int32s, places: Int32s) -> None:
     mask = np.uint32(table.shape[0] - 1)
     for place in range(keys.shape[0]):
@@ -72,7 +72,7 @@ def _enter(keys: npt.NDArray[np.int64], table: Int32s, places: Int32s) -> None:
         table[at], places[at] = keys[place], place
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def word_slots(words: Bytes, ends: Offsets, size: Int) -> Int32s:
     """Return int32[size], a table of the words words[ends[w]:ends[w + 1]]; size is a power of 2."""
     table = np.full(size, -1, np.int32)
@@ -88,7 +88,7 @@ def word_slots(words: Bytes, ends: Offsets, size: Int) -> Int32s:
     return table
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def labels(model: LabelModel, offsets: Offsets, data: Bytes) -> tuple[Int32s, Floats]:
     """Return (int32[n], float32[n]): of each text data[offsets[i]:offsets[i + 1]], one line of
     UTF-8, the number of its likeliest label and that label's probability; -1 for a text of which
@@ -109,19 +109,19 @@ def labels(model: LabelModel, offsets: Offsets, data: Bytes) -> tuple[Int32s, Fl
     return best, chances
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _hashed(h: np.uint32, byte: np.uint8) -> np.uint32:
     """The FNV hash with one byte more, which is signed."""
     signed = np.uint32(byte) | _SIGN if byte >= 128 else np.uint32(byte)
     return np.uint32((h ^ signed) * _PRIME)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _slot(key: np.uint32, mask: np.uint32) -> np.uint32:
     return (np.uint32(key * _SPREAD) >> np.uint32(8)) & mask
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _mean(model: LabelModel, data: Bytes, i: int, end: int, word: Bytes, mean: Floats) -> bool:
     """Enter in `mean` that of the rows of a line; False where it has none."""
     mean[:] = 0
@@ -146,22 +146,22 @@ def _mean(model: LabelModel, data: Bytes, i: int, end: int, word: Bytes, mean: F
     return count > 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_blank(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13 or byte == 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_label(word: Bytes, size: int) -> bool:
     return size >= len(_LABEL) and _begins(word, _LABEL)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_line_end(word: Bytes, size: int) -> bool:
     return size == len(_LINE_END) and _begins(word, _LINE_END)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _begins(word: Bytes, sign: bytes) -> bool:
     for k in range(len(sign)):  # noqa: SIM110 - Numba is faster with a loop
         if word[k + 1] != sign[k]:
@@ -169,14 +169,14 @@ def _begins(word: Bytes, sign: bytes) -> bool:
     return True
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _add(rows: Floats, row: int, mean: Floats) -> int:
     for k in range(mean.shape[0]):
         mean[k] += rows[row, k]
     return 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _add_word(model: LabelModel, word: Bytes, size: int, mean: Floats) -> int:
     """Add the rows of word[1:size + 1] and of its n-grams; return how many."""
     count = 0
@@ -211,7 +211,7 @@ def _add_word(model: LabelModel, word: Bytes, size: int, mean: Floats) -> int:
     return count
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _word_number(model: LabelModel, word: Bytes, size: int) -> int:
     """The number of word[1:size + 1] in the dictionary, -1 where it is not there."""
     h = _OFFSET
@@ -232,12 +232,12 @@ def _word_number(model: LabelModel, word: Bytes, size: int) -> int:
     return -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _log(value: np.float32) -> np.float32:
     return np.float32(math.log(np.float64(value) + 1e-5))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _walk(model: LabelModel, mean: Floats, stack: Int32s, scores: Floats) -> tuple[int, np.float32]:
     """The likeliest leaf of the tree and its probability: depth first, as no path rises."""
     leaves = model.splits.shape[0] + 1

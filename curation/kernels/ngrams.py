@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation.blocks.jit import kernel
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
 from curation.kernels.canonical import canonical_texts
 from curation.kernels.gram_index import (
@@ -180,7 +180,7 @@ def _mark(
             carried = carry(word_starts, word_ends, hashes, n, widest - 1)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _shift(bits):  # type: ignore[no-untyped-def]
     """`filter_shift` in a kernel."""
     shift = np.uint64(64)
@@ -191,14 +191,14 @@ def _shift(bits):  # type: ignore[no-untyped-def]
     return shift
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _has(bits, shift, key):  # type: ignore[no-untyped-def]
     """Return whether a hash may be in a filter."""
     position = key >> shift
     return bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _look_up(text, start, stop, key, grams, seen):  # type: ignore[no-untyped-def]
     """Mark the gram that text[start:stop] is, where it is one and was not seen."""
     data, pages, cells = text

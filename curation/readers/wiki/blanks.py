@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner, kernel
 from curation.kernels.buffers import readonly
 from curation.readers.wiki import marks
 from curation.readers.wiki.codes import (
@@ -31,7 +31,7 @@ _NO_BLANK_BEHIND = (0, byte.LINE_FEED, byte.OPENING_BRACKET, _WIDE_BRACKET)
 _RARE = signs_table("".join(map(chr, range(32))) + "(")
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _end_of_empty(text, i, before, kinds):  # type: ignore[no-untyped-def]
     """The index behind the bracket at i if nothing but commas stands in it, else 0; `main()` keeps
     its own."""
@@ -48,7 +48,7 @@ def _end_of_empty(text, i, before, kinds):  # type: ignore[no-untyped-def]
     return 0 if is_call else end + 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_end_sign(c):  # type: ignore[no-untyped-def]
     found = False
     for i in range(len(_END_SIGNS)):
@@ -56,7 +56,7 @@ def _is_end_sign(c):  # type: ignore[no-untyped-def]
     return found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@kernel(_nrt=False)
 def tidy(text: Codes, kinds: Kinds) -> int:
     """Take marks, empty brackets and needless blanks away in place; return the new length."""
     n = len(text)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner
 from curation.kernels.buffers import readonly
 from curation.kernels.characters import SPACE, kind_of
 from curation.readers.wiki import marks
@@ -55,7 +55,7 @@ def name_hashes(names: Sequence[str]) -> npt.NDArray[np.uint64]:
     return readonly(np.array(hashes, np.uint64))
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def name_at(codes: Codes, i: int) -> tuple[Any, int]:
     """(hash of the tag's name at i, the index behind it); 0 where none stands there."""
     value = np.uint64(0)
@@ -70,7 +70,7 @@ def name_at(codes: Codes, i: int) -> tuple[Any, int]:
     return value, i
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def tag_end(codes: Codes, i: int) -> int:
     """The index of the sign that ends a tag, the first `<` or `>` from i on."""
     while i < len(codes) and codes[i] != byte.LESS_THAN and codes[i] != byte.GREATER_THAN:
@@ -78,13 +78,13 @@ def tag_end(codes: Codes, i: int) -> int:
     return i
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def is_space(c: Any, kinds: Kinds) -> bool:
     """Python's `str.isspace`."""
     return kind_of(c, kinds) & SPACE != 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def stripped(text, start, end, kinds):  # type: ignore[no-untyped-def]
     """(start, end) without white space at both ends."""
     while start < end and is_space(text[start], kinds):
@@ -94,7 +94,7 @@ def stripped(text, start, end, kinds):  # type: ignore[no-untyped-def]
     return start, end
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def is_comma(c: Any) -> bool:
     """Whether a comma, semicolon or colon is."""
     return c in (byte.COMMA, byte.SEMICOLON, byte.COLON)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner, kernel
 from curation.kernels.characters import LETTER, LOWER, NUMERAL, UPPER, kind_of
 from curation.readers.wiki.codes import (
     GONE,
@@ -29,7 +29,7 @@ STATE, START, END, HAS_DASH, ISGONE = range(5)
 _EMPTY, _TEXT, _PLAIN, _DROPPED, _JOINED, _HEADING = range(6)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _run(text, i, end, sign):  # type: ignore[no-untyped-def]
     """How often a sign stands from i on."""
     start = i
@@ -38,7 +38,7 @@ def _run(text, i, end, sign):  # type: ignore[no-untyped-def]
     return i - start
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _without_quotes(text, start, end):  # type: ignore[no-untyped-def]
     """Take the apostrophes that mean bold and italic from a line; return its end.
 
@@ -94,24 +94,24 @@ def _without_quotes(text, start, end):  # type: ignore[no-untyped-def]
     return to
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _is_line_blank(c):  # type: ignore[no-untyped-def]
     return c == byte.SPACE or c == byte.TAB or c in (NO_BREAK, SPLIT)
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _is_list(c):  # type: ignore[no-untyped-def]
     return c == _STAR or c == byte.HASH or c == byte.COLON or c == byte.SEMICOLON
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _is_plain(c):  # type: ignore[no-untyped-def]
     """Whether a line that begins so may be one that goes on from the line before it."""
     is_block = c == byte.EQUALS or c == byte.SPACE or c == byte.TAB or c == byte.BAR
     return not (is_block or _is_list(c) or c == byte.EXCLAMATION or c == SPLIT)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _has_word(text, start, end, kinds):  # type: ignore[no-untyped-def]
     has_word = False
     for i in range(start, end):
@@ -119,7 +119,7 @@ def _has_word(text, start, end, kinds):  # type: ignore[no-untyped-def]
     return has_word
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _without_lead(text, start, end, has_dash, is_gone, kinds):  # type: ignore[no-untyped-def]
     """The start of a line behind commas and what is gone at its start; its end where no word is
     left of a list's line or of one in which something is gone."""
@@ -137,7 +137,7 @@ def _without_lead(text, start, end, has_dash, is_gone, kinds):  # type: ignore[n
     return lead if is_lead else start
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _heading_level(text, start, end, kinds):  # type: ignore[no-untyped-def]
     """How many equal signs stand on both sides of the words of a heading; 0 where it is none."""
     left = _run(text, start, end, byte.EQUALS)
@@ -148,7 +148,7 @@ def _heading_level(text, start, end, kinds):  # type: ignore[no-untyped-def]
     return min(left, right, 6) if first < last else 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_line(text, start, end, has_quotes, line, kinds):  # type: ignore[no-untyped-def]
     """Set what is known of the line text[start:end], which is shortened in place."""
     line[STATE], line[START], line[END], line[HAS_DASH] = _EMPTY, start, start, 0
@@ -187,7 +187,7 @@ def _read_line(text, start, end, has_quotes, line, kinds):  # type: ignore[no-un
     line[START], line[END], line[HAS_DASH] = start, end, has_dash and start < end
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _decide(text, lines, kinds):  # type: ignore[no-untyped-def]
     """Drop headings that nothing follows in their section, and mark lines whose sentence goes on in
     the next."""
@@ -217,7 +217,7 @@ def _decide(text, lines, kinds):  # type: ignore[no-untyped-def]
             goes_on = is_plain and not line[HAS_DASH] and (is_small or text[start] == _BACKSLASH)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _write(text, lines, out, marked):  # type: ignore[no-untyped-def]
     to = count = 0
     for at in range(len(lines)):
@@ -245,7 +245,7 @@ def _write(text, lines, out, marked):  # type: ignore[no-untyped-def]
     return to, count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def text_of_lines(text: Codes, kinds: Kinds) -> tuple[Codes, npt.NDArray[np.int64]]:
     """Lines without quotes, heading and list marks; a sentence in two lines is one.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner, kernel
 from curation.readers.wiki.codes import (
     BRACE,
     BRACE_END,
@@ -34,7 +34,7 @@ _QUOTE_TAG, _MAILTO, _TEL = name_hashes(("q", "mailto", "tel"))
 _MOST_NESTED = 40
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _left_open(text, i):  # type: ignore[no-untyped-def]
     """The index behind what is left of templates and tables at i: `{{`, `}}`, `{|`, `|}`, `{}`."""
     n = len(text)
@@ -54,7 +54,7 @@ def _left_open(text, i):  # type: ignore[no-untyped-def]
     return i
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def without_tags(text: Codes, block_tags: npt.NDArray[np.uint64]) -> Codes:
     """Text without its tags and what is left of templates; a block's tag begins a line."""
     n = len(text)
@@ -93,7 +93,7 @@ def without_tags(text: Codes, block_tags: npt.NDArray[np.uint64]) -> Codes:
     return kept[:out]
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _moved(text, start, end, to):  # type: ignore[no-untyped-def]
     """Copy text[start:end] to `to`, which is not behind it; return the end of the copy."""
     for i in range(start, end):
@@ -102,7 +102,7 @@ def _moved(text, start, end, to):  # type: ignore[no-untyped-def]
     return to
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _is_address(text, i):  # type: ignore[no-untyped-def]
     """Whether an address begins at i: `//`, `mailto:`, `tel:` or two to eight letters and `://`."""
     n = len(text)
@@ -117,7 +117,7 @@ def _is_address(text, i):  # type: ignore[no-untyped-def]
     return is_scheme and text[end + 1] == byte.SLASH and text[end + 2] == byte.SLASH
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _outer_words(text, i, out, kinds):  # type: ignore[no-untyped-def]
     """(index behind the link into the web whose address begins at i, end of its words written at
     `out`); 0 where no such link is."""
@@ -141,7 +141,7 @@ def _outer_words(text, i, out, kinds):  # type: ignore[no-untyped-def]
     return end + 1, _moved(text, start, stop, out)
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _link_words(text, start, end, kinds):  # type: ignore[no-untyped-def]
     """Write the words of the link with the content text[start:end] at `start`; return their end."""
     bar = start
@@ -164,7 +164,7 @@ def _link_words(text, start, end, kinds):  # type: ignore[no-untyped-def]
     return _moved(text, first, stop, start)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def without_links(text: Codes, kinds: Kinds, is_page: bool) -> int:
     """Put the words of links in their place; return the new length.
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from curation.blocks import byte
+from curation.blocks.jit import inner, kernel
 from curation.readers.wiki.codes import (
     BRACE,
     BRACE_END,
@@ -33,12 +33,12 @@ _OUTSIDE, _INSIDE = signs_table("<{["), signs_table("<{}[]|=\n")
 _TABLE_NAME = name_hashes(["table"])[0]
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _is_blank(c):  # type: ignore[no-untyped-def]
     return c == byte.SPACE or byte.TAB <= c <= byte.CARRIAGE_RETURN
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _end_of_tag(codes, name, after):  # type: ignore[no-untyped-def]
     """Of the tag of a name that ends at `after`: (end of all, start and end of its content).
 
@@ -69,7 +69,7 @@ def _end_of_tag(codes, name, after):  # type: ignore[no-untyped-def]
     return 0, 0, 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _end_of_comment(codes: Codes, i: int) -> int:
     """The index behind the comment at i; 0 where no comment is."""
     n = len(codes)
@@ -109,7 +109,7 @@ def _end_of_comment(codes: Codes, i: int) -> int:
     return 0
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _names_a_namespace(codes: Codes, i: int, end: int) -> bool:
     """Whether a link with this content has a colon in its target, and is a link."""
     found = False
@@ -123,7 +123,7 @@ def _names_a_namespace(codes: Codes, i: int, end: int) -> bool:
     return found
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _open(nodes, stack, state, kind, start):  # type: ignore[no-untyped-def]
     count = state[_COUNT]
     nodes[count, KIND], nodes[count, START], nodes[count, FIRST] = kind, start, start + 2
@@ -134,7 +134,7 @@ def _open(nodes, stack, state, kind, start):  # type: ignore[no-untyped-def]
     state[_DEPTH] += 1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _close(nodes, stack, state, kind, end):  # type: ignore[no-untyped-def]
     """Close the innermost open construct of a kind; what stands open in it stays open for ever."""
     while True:
@@ -148,13 +148,13 @@ def _close(nodes, stack, state, kind, end):  # type: ignore[no-untyped-def]
             return
 
 
-@njit(cache=True, nogil=True, _nrt=False, forceinline=True)
+@inner(_nrt=False, forceinline=True)
 def _innermost(nodes, stack, state):  # type: ignore[no-untyped-def]
     """The kind of the innermost open construct, -1 for none."""
     return nodes[stack[state[_DEPTH] - 1], KIND] if state[_DEPTH] else -1
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_tag(codes, names, nodes, stack, state, i):  # type: ignore[no-untyped-def]
     """Note the comment or tag at i; return the index from which to go on."""
     node = nodes[state[_COUNT]]
@@ -183,7 +183,7 @@ def _read_tag(codes, names, nodes, stack, state, i):  # type: ignore[no-untyped-
     return after
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_openings(codes, nodes, stack, state, i, run):  # type: ignore[no-untyped-def]
     """Note the constructs that begin with the run of braces or brackets at i, from the right."""
     c = codes[i]
@@ -198,7 +198,7 @@ def _read_openings(codes, nodes, stack, state, i, run):  # type: ignore[no-untyp
     return i + run
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_closing_braces(codes, nodes, stack, state, i, stop):  # type: ignore[no-untyped-def]
     """Close the constructs that end with the run of braces from i to stop."""
     while i < stop:
@@ -215,7 +215,7 @@ def _read_closing_braces(codes, nodes, stack, state, i, stop):  # type: ignore[n
     return stop
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _read_closing_bracket(codes, nodes, stack, state, i):  # type: ignore[no-untyped-def]
     """Close the link that ends at i. One that is into no namespace is no node."""
     if i + 1 == len(codes) or codes[i + 1] != BRACKET_END:
@@ -228,7 +228,7 @@ def _read_closing_bracket(codes, nodes, stack, state, i):  # type: ignore[no-unt
     return i + 2
 
 
-@njit(cache=True, nogil=True, _nrt=False)
+@inner(_nrt=False)
 def _find(codes, names, nodes, stack, state):  # type: ignore[no-untyped-def]
     """Fill nodes in the order of their starts; an end of 0 is a construct left open."""
     n = len(codes)
@@ -263,7 +263,7 @@ def _find(codes, names, nodes, stack, state):  # type: ignore[no-untyped-def]
                 i = _read_openings(codes, nodes, stack, state, i, run)
 
 
-@njit(cache=True, nogil=True)
+@inner
 def _compact(nodes, count):  # type: ignore[no-untyped-def]
     """The closed nodes, with the number of the first node behind each as a seventh column."""
     kept = np.empty((np.count_nonzero(nodes[:count, 2]), 7), np.int64)
@@ -285,7 +285,7 @@ def _compact(nodes, count):  # type: ignore[no-untyped-def]
     return kept
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def has_controls(codes: Codes) -> bool:
     """Whether a code point below 32 is there that is no tab or line end."""
     count = 0
@@ -295,7 +295,7 @@ def has_controls(codes: Codes) -> bool:
     return count > 0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def found_nodes(codes: Codes, names: npt.NDArray[np.uint64]) -> Ints:
     """The constructs of markup in the order of their starts, int64[n, 7].
 
