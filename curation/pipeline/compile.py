@@ -40,22 +40,32 @@ def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
 def forget_stale() -> None:
     """Remove what Numba compiled of a kernel before a module that it calls was changed. Numba itself
     looks at the kernel's own file only, and would keep the old form of what it calls."""
+    newest = _newest_sources()
     for folder in _FOLDERS:
-        newest = _newest_sources(_PACKAGE / folder)
         for index in (_PACKAGE / folder / "__pycache__").glob("*.nbi"):
+            module = f"{folder}/{index.name.partition('.')[0]}".replace("/", ".")
             with contextlib.suppress(OSError):  # another process, or another user's file
-                if index.stat().st_mtime < newest.get(index.name.partition(".")[0], 0.0):
+                if index.stat().st_mtime < newest.get(module, 0.0):
                     index.unlink()
 
 
-def _newest_sources(folder: Path) -> dict[str, float]:
-    """Module of a folder -> when it, or a module of the folder that it imports, was last written."""
-    written = {file.stem: file.stat().st_mtime for file in folder.glob("*.py")}
-    package = ".".join(("curation", *folder.relative_to(_PACKAGE).parts))
+def _newest_sources() -> dict[str, float]:
+    """Module of the folders -> when it, or a module of them that it imports, was last written."""
+    files = {
+        f"{folder}/{file.stem}".replace("/", "."): file
+        for folder in _FOLDERS
+        for file in (_PACKAGE / folder).glob("*.py")
+    }
+    written = {name: file.stat().st_mtime for name, file in files.items()}
     # "from curation.blocks.scan import f" and "from curation.blocks import scan as s"
-    pattern = re.compile(rf"^from {re.escape(package)}(?:\.| import )(\w+)", re.M)
+    pattern = re.compile(r"^from curation\.([\w.]+) import(?: (\w+))?", re.M)
     imports = {
-        name: pattern.findall((folder / f"{name}.py").read_text("utf-8")) for name in written
+        name: [
+            module
+            for package, word in pattern.findall(file.read_text("utf-8"))
+            for module in (package, f"{package}.{word}")
+        ]
+        for name, file in files.items()
     }
 
     def reached(name: str, seen: set[str]) -> set[str]:

@@ -55,22 +55,22 @@ def test_what_calls_a_changed_module_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(warm, "_PACKAGE", tmp_path)
-    monkeypatch.setattr(warm, "_FOLDERS", ("kernels",))
-    folder = tmp_path / "kernels"
-    (folder / "__pycache__").mkdir(parents=True)
+    monkeypatch.setattr(warm, "_FOLDERS", ("kernels", "blocks"))
     texts = {
-        "low": "",
-        "middle": "from curation.kernels.low import f\n",
-        "high": "import os\nfrom curation.kernels.middle import (\n    g,\n)\n",
-        "by_name": "from curation.kernels import middle as m\n",
-        "other": "",
+        "kernels/low": "",
+        "kernels/middle": "from curation.kernels.low import f\n",
+        "kernels/high": "import os\nfrom curation.kernels.middle import (\n    g,\n)\n",
+        "blocks/by_name": "from curation.kernels import middle as m\n",
+        "kernels/other": "",
     }
     hour_ago = time.time() - 3600
     for name, text in texts.items():
-        (folder / f"{name}.py").write_text(text)
-        os.utime(folder / f"{name}.py", (hour_ago, hour_ago))
-        (folder / "__pycache__" / f"{name}._k-12.py311.nbi").touch()
-    os.utime(folder / "low.py", (time.time() + 9, time.time() + 9))
+        file = tmp_path / f"{name}.py"
+        (file.parent / "__pycache__").mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        os.utime(file, (hour_ago, hour_ago))
+        (file.parent / "__pycache__" / f"{file.stem}._k-12.py311.nbi").touch()
+    os.utime(tmp_path / "kernels/low.py", (time.time() + 9, time.time() + 9))
     warm.forget_stale()
-    left = sorted(file.name.partition(".")[0] for file in folder.glob("__pycache__/*.nbi"))
+    left = sorted(file.name.partition(".")[0] for file in tmp_path.glob("*/__pycache__/*.nbi"))
     assert left == ["other"]
