@@ -57,7 +57,7 @@ def mixed(h: UInt64s) -> UInt64s:
     return h ^ (h >> np.uint64(31))
 
 
-mix64 = inner(mixed)  # of one number, in kernels
+mix64 = kernel(mixed)  # of one number, in kernels
 
 
 @inner

@@ -214,7 +214,7 @@ def _ledgers(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
         before = previous_ledger(rundir, stage, shard)
         if before is not None:
             ledger.check_chain(stage, str(shard), before, said)
-        yield from _kept_rows(rundir, stage, path, said)
+        yield from _kept_rows(stage, path, said)
 
     return [_result("ledgers balance", f"{len(tables)} tables", _each(tables, problems))]
 
@@ -241,7 +241,7 @@ def _ledger_file(rundir: RunDirectory, plan: Plan) -> list[CheckResult]:
     return [_result("ledger.json", "1 file", told())]
 
 
-def _kept_rows(rundir: RunDirectory, stage: str, path: str, said: ledger.Ledger) -> Problems:
+def _kept_rows(stage: str, path: str, said: ledger.Ledger) -> Problems:
     """The rows themselves against the ledger in the footer."""
     kept = ledger.documents(said, ledger.KEPT)
     if stage == "extract":
