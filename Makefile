@@ -54,10 +54,10 @@ else
 	$(BIN)/curation train $(OUT) --size minute --out $(OUT)/model --seconds $(SECONDS)
 endif
 
-# What the demo's run keeps, as 2,048 tokens that are learned from it, and read over and over: in a minute a model sees most of
+# What the demo's run keeps, as 4,096 tokens that are learned from it, and read over and over: in a minute a model sees most of
 # GPT-2's 50,257 tokens a few times only, and a corpus this small is at its end in seconds.
 out/words/mixed/shards/shards.json: out/run/shards/shards.json
-	$(BIN)/curation tune vocabulary out/run --size 2048 --out out/words/vocabulary.json
+	$(BIN)/curation tune vocabulary out/run --size 4096 --out out/words/vocabulary.json
 	$(BIN)/curation tokenize out/run --encoding out/words/vocabulary.json --out out/words/tokens --update
 	@echo "The text is repeated below so that no run comes to its end; a minute reads it a few times."
 	$(BIN)/curation mix text=out/words/tokens --tokens 20000000 --max-epochs 10000 --validation 0.05 --shards 4 \

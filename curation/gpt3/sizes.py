@@ -154,8 +154,8 @@ _GPT1_BATCH = 64 * 512
 _GPT1_TOKENS = 100 * 10**9
 
 _ALL = (
-    # For a minute on two cores, with a vocabulary of about 2,000 tokens.
-    Size("minute", 4, 128, 4, 256, 3e-3, tokens=10_000_000, context=128, band=64),
+    # For a minute on two cores, with a vocabulary of about 4,000 tokens.
+    Size("minute", 2, 128, 4, 256, 3e-3, tokens=10_000_000, context=128, band=64),
     Size("tiny", 4, 128, 4, 1024, 1e-3, tokens=131_072, context=256, band=64),
     Size("small-cpu", 6, 160, 5, 16_384, 2e-3, tokens=50_000_000, context=512, band=128),
     Size("125M", 12, 768, 12, 500_000, 6.0e-4),
