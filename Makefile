@@ -127,7 +127,7 @@ build/wheel: $(SOURCES) pyproject.toml README.md LICENSE | .venv/.made
 $(ENVIRONMENT)/.packages: pyproject.toml constraints.txt | build/wheel
 	@echo "Packing the environment; this takes a minute or two ..."
 	@rm -rf $(ENVIRONMENT)
-	@$(PIP) install --target $(ENVIRONMENT)/lib -c constraints.txt dist/curation-*.whl pandas 'gigatoken>=0.10,<0.11'
+	@$(PIP) install --target $(ENVIRONMENT)/lib -c constraints.txt dist/curation-*.whl pandas 'gigatoken>=0.10,<0.11' 'obstore>=0.9,<0.13'
 	@touch $@
 
 dist/environment.tar.gz: build/wheel $(ENVIRONMENT)/.packages

@@ -88,7 +88,7 @@ class SparkEngine:
         numbered = list(enumerate(items))
         with _told(label):
             context = self._spark.sparkContext
-            context.setJobGroup(label, label)
+            self._named(label)
         with _told(label), self._watched(label, len(items)):
             shared = self._shared(task)
             terms = store.terms()
@@ -132,6 +132,7 @@ class SparkEngine:
         sort_by: Sequence[str],
     ) -> Parts:
         with _told(out):
+            self._named(f"query {out.rpartition('/')[2]}")
             for name, table in tables.items():
                 self._read(table).createOrReplaceTempView(name)
             columns = list(
@@ -167,6 +168,7 @@ class SparkEngine:
     ) -> list[Any]:
         self.progress(label, 0, parts)
         with _told(label):
+            self._named(f"{label}: shuffle")
             sources = self._numbers(len(items), 16 * self.workers)
             shared = self._shared((emit, list(items)))
             packed = sources.mapInArrow(
@@ -203,6 +205,10 @@ class SparkEngine:
         return self._numbers(len(table.paths), 2 * self.workers).mapInArrow(
             partial(read_tables, paths, table.schema), _spark_schema(table.schema)
         )
+
+    def _named(self, label: str) -> None:
+        """What Spark's pages call the jobs that follow."""
+        self._spark.sparkContext.setJobGroup(label, label)
 
     def _shared(self, value: Any) -> Any:
         """A value on its way to each machine once, however many tasks use it."""

@@ -40,7 +40,6 @@ def session(master: str | None, workers: int, folder: str, arrow_bytes: int) -> 
         os.environ["JAVA_HOME"] = java_home(folder)
         master = master or f"local[{workers or '*'}]"
     settings = {
-        "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.log.level": "FATAL",
         "spark.sql.shuffle.partitions": str(max(2, 2 * (workers or os.cpu_count() or 1))),
@@ -62,7 +61,11 @@ def session(master: str | None, workers: int, folder: str, arrow_bytes: int) -> 
         for key, value in settings.items():
             builder = builder.config(key, value)
         return builder.getOrCreate()
-    settings |= {"spark.app.name": "curation", "spark.master": str(master)}
+    settings |= {
+        "spark.app.name": "curation",
+        "spark.master": str(master),
+        "spark.ui.enabled": "false",  # with spark-submit it is as the user says
+    }
     need_master(str(master))
     spark = _started(settings, os.path.join(folder, "jvm.log"))
     if str(master).startswith(("spark://", "local-cluster")):

@@ -16,9 +16,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from tiny_corpus import tiny_recipe
 
+from curation import store
 from curation.engine.local import LocalEngine
 from curation.inspect.check.check import check_run
 from curation.pipeline import line
@@ -260,3 +262,31 @@ def test_a_manifest_that_names_files_outside_its_run_is_none(tmp_path: Path, nam
     assert manifests.read(str(tmp_path), "tokenize") is None
     path.write_text(json.dumps({"key": "k", "files": {"tokens/a.parquet": files[name]}}))
     assert manifests.read(str(tmp_path), "tokenize") is not None
+
+
+def test_what_tasks_told_is_what_the_files_say(tiny_run: Path) -> None:
+    """Rows of files that were hashed while they were written, beside those of files read again."""
+    for stage in ("extract", "dedup", "decontaminate", "tokenize"):
+        manifest = manifests.read(str(tiny_run), stage)
+        assert manifest
+        read = manifests._entries(str(tiny_run), (stage, list(manifest.files)))
+        assert manifest.files == {name: manifests.Entry(**row) for name, row in read.items()}
+
+
+def test_an_engine_is_followed_while_the_block_runs(tmp_path: Path, local: LocalEngine) -> None:
+    observe, (folder, other) = local.observe, (tmp_path / "tokens", tmp_path / "shards")
+    other.mkdir()
+    (other / "old.parquet").write_bytes(b"")
+    with manifests.following(str(tmp_path), local, ["tokens", "shards"]) as written:
+        assert store.is_fresh(f"{folder}/web/00000.parquet")
+        assert not store.is_fresh(f"{other}/web/00000.parquet")
+        local.map("write", _write_table, [f"{folder}/a.parquet"])
+    assert list(written) == ["tokens/a.parquet"]
+    assert local.observe is observe
+    assert not store.is_fresh(f"{folder}/web/00000.parquet")
+
+
+def _write_table(path: str) -> None:
+    schema = pa.schema([("a", pa.int64())])
+    with store.TableWriter(path, schema, "digest") as writer:
+        writer.write(pa.record_batch([[1]], schema=schema))
