@@ -59,9 +59,16 @@ FIT_DOCUMENTS, FIT_CHARS = 200_000, 1500
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--spark/--no-spark", default=True, show_default=True, help="Measure pyspark.ml too.")
 @click.option("--speed/--no-speed", default=True, show_default=True, help="The speed table.")
+@click.option("--documents", default=FIT_DOCUMENTS, show_default=True, help="Of the fit.")
 @click.option("--scaling", default="none", show_default=True, help="Of the fit: log-l2 for words.")
 def main(
-    texts: Path, negatives: Path | None, rounds: int, spark: bool, speed: bool, scaling: str
+    texts: Path,
+    negatives: Path | None,
+    rounds: int,
+    spark: bool,
+    speed: bool,
+    documents: int,
+    scaling: str,
 ) -> None:
     """Measure scoring, the kernels' start, and the fit."""
     with tempfile.TemporaryDirectory() as folder:
@@ -73,7 +80,7 @@ def main(
             f"kernel start, cache warm: {wall:.2f} s wall, {cpu:.2f} s of processor time ({call:.2f} in the first call)"
         )
         if negatives is not None:
-            fit_time(texts, negatives, Path(folder), scaling)
+            fit_time(texts, negatives, Path(folder), documents, scaling)
 
 
 def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
@@ -133,7 +140,7 @@ def _stage(rundir: Any, shard: Any, scaling: str, identity: str, weights: Any) -
     def run() -> None:
         write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
         store.delete(rundir.table("classify", shard, "evidence"))
-        classify.score_shard(rundir, identity, "", (), shard)
+        classify.score_shard(rundir, identity, "", (), None, shard)
 
     return run
 
@@ -186,15 +193,16 @@ def _processor() -> float:
 # ---- the fit ---------------------------------------------------------------------------------------------------------------------------
 
 
-def fit_time(positives: Path, negatives: Path, folder: Path, scaling: str = "none") -> None:
+def fit_time(positives: Path, negatives: Path, folder: Path, documents: int, scaling: str) -> None:
     """Print time and peak memory of sample, fit and report on 200,000 documents."""
     described = []
     for name, role, path in (("good", "trusted", positives), ("web", "crawl", negatives)):
         place = folder / f"{name}.parquet"
-        pq.write_table(pa.table({"text": list(pieces(path, FIT_DOCUMENTS // 2))}), place)
+        pq.write_table(pa.table({"text": list(pieces(path, documents // 2))}), place)
         described.append({"name": name, "role": role, "files": [str(place)]})
     tables = {"stages": ["extract", "classify"], "dataset": described}
-    made = recipe.parse({**tables, "classify": {"scaling": scaling}})
+    keys = {"extract": {"table_languages": False}, "classify": {"scaling": scaling}}
+    made = recipe.parse({**tables, **keys})
     with contextlib.closing(LocalEngine(1)) as engine:
         rundir, plan = pipeline.run(
             made, str(folder / "fit"), engine, until="extract", say=lambda line: None
@@ -210,9 +218,9 @@ def fit_time(positives: Path, negatives: Path, folder: Path, scaling: str = "non
             )
         )
     card = store.read_json(rundir.path("classify", "model", "card.json"))
-    documents = sum(part["documents"] for part in card["training"].values())
+    learned = sum(part["documents"] for part in card["training"].values())
     print(
-        f"fit on {documents:,} documents of {FIT_CHARS:,} characters, scaling {scaling}, one core, with its report: {peak}"
+        f"fit on {learned:,} documents of {FIT_CHARS:,} characters, scaling {scaling}, one core, with its report: {peak}"
     )
     print(f"held-out AUC {card['heldout']['auc']}")
 

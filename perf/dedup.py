@@ -5,7 +5,7 @@ datatrove's in turn, on the same files with the same number of workers; and the 
 which other work on the machine disturbs less. Several files are put together, and `--megabytes` repeats them, each time with
 the words of each text in another order. The texts are cut into one file for each worker first, since both share out files;
 ours is also timed on one file. PYTHON is that of an environment with datatrove (`perf/peers/datatrove_dedup.py` says how);
-without it only ours is measured. Signatures alone are measured by `perf/signatures.py`.
+without it only ours is measured. Signatures alone are measured by `perf/kernels.py`.
 
 Trap: both count the start of Python and of workers in processor time; by the clock datatrove's begins after its imports, as
 it says itself. The kernels are compiled before.

@@ -141,9 +141,9 @@ def mark_seen(
 
 
 @kernel
-def _mark(
+def _mark(  # type: ignore[no-untyped-def]
     offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, bits, first, short, seen
-):  # type: ignore[no-untyped-def]
+):
     if len(starts) == 0:
         return
     text, grams = (data, pages, cells), (pool, starts, ends, keys, slots)
