@@ -14,11 +14,11 @@ the table as Markdown, with machine and date.
 from __future__ import annotations
 
 import datetime
-import gzip
 import os
 import platform
 import resource
 import tempfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -134,9 +134,11 @@ def extract_row(inputs: Inputs, folder: Path) -> Row:
     )
     bodies = [page for file in files for page in _pages(file)]
 
+    packed = [member for file in files for member in _members(file.read_bytes())]
+
     def least() -> None:
-        for file in files:
-            gzip.decompress(file.read_bytes())
+        for member in packed:
+            zlib.decompress(member, 31)
         for body in bodies:
             turbohtml.parse(body)
         language.languages(texts)
@@ -160,6 +162,17 @@ def extract_row(inputs: Inputs, folder: Path) -> Row:
         Side(peer, "trafilatura", share),
         Side(least, "gunzip, parse, language"),
     )
+
+
+def _members(data: bytes) -> list[bytes]:
+    """The gzip members of an archive: unpacking them as one file copies the rest for each."""
+    members = []
+    while data:
+        engine = zlib.decompressobj(31)
+        engine.decompress(data)
+        members.append(data[: len(data) - len(engine.unused_data)])
+        data = engine.unused_data
+    return members
 
 
 def _pages(file: Path) -> list[str]:

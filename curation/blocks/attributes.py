@@ -13,6 +13,7 @@ import numpy as np
 from curation.blocks import byte
 from curation.blocks import vocabulary as v
 from curation.blocks.jit import inner
+from curation.blocks.search import place_of
 from curation.blocks.text import Bytes, equals, look_up
 
 # Bits behind those of CATEGORIES and MARKUP, below the sign of int64.
@@ -87,9 +88,7 @@ def read_attributes(
         end = j
         if j + 1 < n and html[j] == byte.EQUALS and html[j + 1] == byte.QUOTE:
             first = j + 2
-            j = first
-            while j < n and html[j] != byte.QUOTE:
-                j += 1
+            j = place_of(byte.QUOTE, html, first)
             if wanted:
                 if equals(html, start, end, _CLASS):
                     bits |= _name_bits(html, first, j, words)

@@ -19,6 +19,7 @@ from curation.blocks import elements as e
 from curation.blocks import vocabulary as v
 from curation.blocks.formulas import read_formula, read_tex
 from curation.blocks.jit import inner, kernel
+from curation.blocks.search import place_of
 from curation.blocks.text import (
     AT_STACK,
     BLOCKS,
@@ -349,15 +350,5 @@ def _after_raw(html: Bytes, i: int, name: int, name_end: int) -> int:
                 k += 1
             if k == length and html[i + 2 + k] == byte.GREATER_THAN:
                 return i + 3 + length
-        i += 1
-        while i + _LANES < n and not _holds_tag(html, i):
-            i += _LANES
+        i = place_of(byte.LESS_THAN, html, i + 1)
     return n
-
-
-@inner(_nrt=False)
-def _holds_tag(html: Bytes, i: int) -> bool:
-    part = np.uint8(0)
-    for lane in range(_LANES):
-        part = np.uint8(part | (html[i + lane] == byte.LESS_THAN))
-    return bool(part)

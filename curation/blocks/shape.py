@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from curation.blocks import byte
 from curation.blocks.jit import inner, kernel
+from curation.blocks.search import place_of
 from curation.blocks.vocabulary import FNV_OFFSET, FNV_PRIME
 
 Bytes = npt.NDArray[np.uint8]
@@ -224,11 +225,8 @@ def _after_value(html: Bytes, j: int) -> int:
     while j < n and _is_space(html[j]):
         j += 1
     if j < n and (html[j] == byte.QUOTE or html[j] == byte.APOSTROPHE):
-        quote = html[j]
-        j += 1
-        while j < n and html[j] != quote:
-            j += 1
-        return j + 1
+        after: int = place_of(html[j], html, j + 1) + 1
+        return after
     while j < n and not _is_space(html[j]) and html[j] != byte.GREATER_THAN:
         j += 1
     return j

@@ -16,6 +16,7 @@ from curation.blocks import text as blocks_text
 from curation.blocks import vocabulary as v
 from curation.blocks.align import matched
 from curation.blocks.scan import scan
+from curation.blocks.search import place_of
 
 WORDS = v.vocabulary()
 SKIPPED = set(v.SKIPPED.split())
@@ -226,6 +227,15 @@ def test_the_headline_is_the_heading_that_the_title_repeats() -> None:
     assert blocks_join.headline(np.array([0, 0, 0, 1, 1], bool), nodes, blocks, WORDS) == 2
     nodes, blocks = cut("<p>text")
     assert blocks_join.headline(np.array([True]), nodes, blocks, WORDS) == -1
+
+
+@given(st.binary(max_size=80), st.integers(0, 80))
+def test_a_byte_is_found_where_it_stands_next(data: bytes, start: int) -> None:
+    start = min(start, len(data))
+    for sign in (0, ord("<"), 255, *data[-2:]):
+        found = data.find(bytes([sign]), start)
+        expected = found if found >= 0 else len(data)
+        assert place_of(sign, np.frombuffer(data, np.uint8), start) == expected
 
 
 @pytest.mark.parametrize("trees", [1, 5, 29, 30, 31, 37])

@@ -20,6 +20,7 @@ TESTED_ELSEWHERE = {
     "blocks/formulas.py": "blocks/test_elements.py",
     "blocks/join.py": "blocks/test_scan.py",
     "blocks/scoring.py": "blocks/test_extractor.py",
+    "blocks/search.py": "blocks/test_scan.py",
     "blocks/shape.py": "readers/test_html.py",
     "blocks/tags.py": "readers/test_robots.py",
     "blocks/text.py": "blocks/test_scan.py",
