@@ -135,14 +135,14 @@ def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
     return n - width + 1
 
 
-@inner
+@kernel
 def running_hashes(hashes: UInt64s, n: int, out: UInt64s) -> None:
     """Write to out[1:n + 1] what `window_hash` needs of the first n words; out[0] is 0."""
     for k in range(n):
         out[k + 1] = out[k] * BASE + hashes[k]
 
 
-@inner
+@kernel
 def window_hash(sums: UInt64s, k: int, width: int) -> np.uint64:
     """Return the hash that `window_hashes` gives for the run of `width` words from word k on."""
     top = np.uint64(1)

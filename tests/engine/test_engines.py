@@ -424,13 +424,15 @@ def test_a_turn_of_tasks_returns_what_it_did_and_leaves_the_rest(tmp_path: Path)
 
     from curation.engine import tasks
 
+    terms = store.terms()
+
     for name, task in (("nap", time.sleep), ("root", math.sqrt)):
         (tmp_path / name).write_bytes(pickle.dumps(task))
-    done = tasks.run_stored(str(tmp_path / "nap"), {}, [0.0, 2 * tasks.TURN_S, 0.0])
+    done = tasks.run_stored(str(tmp_path / "nap"), terms, [0.0, 2 * tasks.TURN_S, 0.0])
     assert [result for result, _ in done] == [None, None]
     assert done[1][1].seconds >= 2 * tasks.TURN_S
     assert done[0][1].peak_mb > 10
     path = str(tmp_path / "root")
-    assert [result for result, _ in tasks.run_stored(path, {}, [4.0, 9.0, -1.0, 16.0])] == [2, 3]
+    assert [result for result, _ in tasks.run_stored(path, terms, [4.0, 9.0, -1.0, 16.0])] == [2, 3]
     with pytest.raises(ValueError, match="math domain"):
-        tasks.run_stored(path, {}, [-1.0, 4.0])
+        tasks.run_stored(path, terms, [-1.0, 4.0])

@@ -812,7 +812,13 @@ def test_the_printed_address_opens_and_an_interrupt_ends_it(tiny_run: Path, host
 
     command = [sys.executable, "-m", "curation", "browse", str(tiny_run), "--no-open", "--port", "0",
                "--host", host]  # fmt: skip
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    server = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
     assert server.stdout is not None
     address = server.stdout.readline().strip()
     token = "" if host == "127.0.0.1" else r"\?token=[\w-]{32}"

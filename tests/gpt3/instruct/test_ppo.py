@@ -151,9 +151,9 @@ def test_the_gradient_is_the_sum_of_the_two_parts_computed_apart(
 def test_one_update_is_one_step_of_adam_on_both_parts(
     make_shards: MakeShards, tmp_path: Path
 ) -> None:
-    one = work(tmp_path, replace(OPTIONS, max_steps=1), make_shards())
+    one = work(tmp_path / "out", replace(OPTIONS, max_steps=1), make_shards())
     train_ppo(one)
-    stored = checkpoint.steps(tmp_path)[-1] / "optimizer.safetensors"
+    stored = checkpoint.steps(tmp_path / "out")[-1] / "optimizer.safetensors"
     moment = {"policy/norm.bias/step": torch.zeros(()), "value/last.weight/step": torch.zeros(())}
     checkpoint.load_parts(stored, moment)
     assert [int(x) for x in moment.values()] == [2, 2]  # one a minibatch
@@ -222,9 +222,9 @@ def test_a_reward_is_found_and_logged(make_shards: MakeShards, tmp_path: Path) -
         OPTIONS, episodes=16 * 24, pretrain_weight=0.1, learning_rate=1e-2, max_kl=1000.0
     )
     told: list[str] = []
-    asked = replace(work(tmp_path, options, make_shards()), tell=told.append)
+    asked = replace(work(tmp_path / "out", options, make_shards()), tell=told.append)
     result = train_ppo(replace(asked, watch=lambda n, a: n + 0.5))
-    log = lines(tmp_path)
+    log = lines(tmp_path / "out")
     assert told[0] == "step 0 of 24: sampling 16 answers"
     updates = [text for text in told if text.startswith("step 3 of 24: reward ")]
     assert len(updates) == 1 + options.minibatches
