@@ -164,22 +164,24 @@ def placed_labels(
     rundir: RunDirectory, plan: Plan, documents: Scored, rows: Sequence[Mapping[str, Any]]
 ) -> tuple[Ints, int]:
     """int64[N]: the label of each of `documents`, -1 where it has none; and how many rows name no
-    document. Of two labels for one document the last counts."""
+    document. A row that names a dataset of this run is of its document alone. Of two labels for one
+    document the last counts."""
     wanted: dict[tuple[Any, ...], int] = {}
     for number, row in enumerate(rows):
-        wanted[_key(row)] = number
+        wanted[_key(row, rundir.recipe.names())] = number
     labels = np.full(len(documents.row), -1, np.int64)
     last = np.full(len(documents.row), -1, np.int64)
     met: set[int] = set()
-    kinds = {key[0] for key in wanted}
+    kinds = {(key[0], key[1]) for key in wanted}
     for ordinal in np.unique(documents.ordinal).tolist():
         places = np.flatnonzero(documents.ordinal == ordinal)
         shard = plan.shards[ordinal]
         table = store.read_table(rundir.documents(shard), list(_KEYS)).to_pylist()
         for place, document in zip(places.tolist(), table, strict=True):
-            keys = {kind: _key_of(kind, document, shard.dataset) for kind in kinds}
-            for key in keys.values():
-                number = wanted.get(key, -1)
+            for dataset, kind in kinds:
+                if dataset not in ("", shard.dataset):
+                    continue
+                number = wanted.get(_key_of(kind, document, dataset), -1)
                 if number > last[place]:
                     last[place], labels[place] = number, rows[number]["label"]
                 if number >= 0:
@@ -196,17 +198,18 @@ def own_labels(rundir: RunDirectory, plan: Plan) -> tuple[Scored, Ints] | None:
     return documents, placed_labels(rundir, plan, documents, read_labels(path))[0]
 
 
-def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+def _key(row: Mapping[str, Any], datasets: Sequence[str]) -> tuple[Any, ...]:
     kind = "id" if row.get("id") is not None else "place" if "offset" in row else "url"
     if kind == "place" and row.get("archive") is None:
         kind = "url"
-    return _key_of(kind, row, row.get("dataset"))
+    named = [name for name in datasets if name == row.get("dataset")]
+    return _key_of(kind, row, named[0] if named else "")
 
 
-def _key_of(kind: str, row: Mapping[str, Any], dataset: str | None) -> tuple[Any, ...]:
+def _key_of(kind: str, row: Mapping[str, Any], dataset: str) -> tuple[Any, ...]:
     if kind == "place":
-        return kind, posixpath.basename(row["archive"] or ""), row["offset"]
-    return kind, row[kind]
+        return dataset, kind, posixpath.basename(row["archive"] or ""), row["offset"]
+    return dataset, kind, row[kind]
 
 
 # ---- figures -------------------------------------------------------------------------------------
