@@ -155,7 +155,7 @@ def _source(dataset: Dataset) -> str:
     if dataset.urls:
         places.append("a list of addresses, from Common Crawl")
     if dataset.selects:
-        share = f", {dataset.sample:.1%} of the pages" if dataset.sample < 1 else ""
+        share = f", {100 * dataset.sample:.1f} % of the pages" if dataset.sample < 1 else ""
         chosen = f" chosen by {_code(dataset.select)}" if dataset.select else ""
         places[-1] += f"{chosen}{share}"
     more = f" and {len(places) - SHOWN} more" if len(places) > SHOWN else ""

@@ -138,9 +138,9 @@ def shown_of(line: dict[str, Any], on_gpu: bool) -> str:
     a CPU is measured while it does other work.
 
     >>> shown_of({"loss": 7.6, "tokens_per_s": 2218.4, "mfu": 0.031}, True)
-    'loss 7.600  2,218 tokens/s  MFU 3%'
+    'loss 7.600  2,218 tokens/s  MFU 3 %'
     """
-    share = f"  MFU {line['mfu']:.0%}" if on_gpu else ""
+    share = f"  MFU {100 * line['mfu']:.0f} %" if on_gpu else ""
     return f"loss {line['loss']:.3f}  {line['tokens_per_s']:,.0f} tokens/s{share}"
 
 

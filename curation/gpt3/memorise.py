@@ -179,9 +179,10 @@ def table(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         times = f"{row.least}" if row.most <= row.least else f"{row.least} to {row.most}"
         one = row.memorised or {"value": 0.0, "low": 0.0, "high": 1.0}
-        span = f"{one['low']:.1%} to {one['high']:.1%}"
+        value = f"{100 * one['value']:.1f} %"
+        span = f"{100 * one['low']:.1f} to {100 * one['high']:.1f} %"
         lines.append(
-            f"{times:<12} {row.documents:>10,} {row.asked:>6} {one['value']:>9.1%} {span:>18} "
+            f"{times:<12} {row.documents:>10,} {row.asked:>6} {value:>9} {span:>18} "
             f"{row.right_tokens:.1f}"
         )
     return lines

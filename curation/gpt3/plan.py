@@ -227,7 +227,7 @@ def plan_text(
         f"({flops * budget / 8.64e19:,.1f} petaflop/s-days)",
         f"time: {days(size, budget, gpus, tflops, utilisation):,.1f} days on {gpus} GPUs of "
         f"{tflops:g} TFLOP/s at "
-        f"{utilisation:.0%} utilisation",
+        f"{100 * utilisation:.0f} % utilisation",
         f"energy: {machines.kwh(flops * budget):,.0f} kWh at {machines.watts:g} W a GPU, PUE "
         f"{machines.pue:g}; 100 pages of {PAGE_TOKENS} tokens written by the model: "
         f"{page_kwh(size, machines):.2g} kWh",
@@ -240,7 +240,7 @@ def plan_text(
         windows = full // size.context
         idle = f"; {layout.data - windows} shares idle" if windows < layout.data else ""
         if layout.pipe > 1:
-            idle += f"; {layout.waiting(windows, micro):.0%} of time waiting"
+            idle += f"; {100 * layout.waiting(windows, micro):.0f} % of time waiting"
         lines.append(f"  {layout!s:<32} {sum(parts.values()) / 1e9:>9,.1f} GB  ({detail}){idle}")
     return "\n".join(lines)
 

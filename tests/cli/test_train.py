@@ -74,7 +74,7 @@ def test_the_plan_needs_no_torch() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert "174,604,259,328 parameters" in result.stdout
-    assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40% utilisation" in result.stdout
+    assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40 % utilisation" in result.stdout
     assert "FSDP 64 x tensor 8" in result.stdout
 
 

@@ -53,11 +53,11 @@ def test_the_plan_says_what_fits() -> None:
     text = plan.plan_text(size, schedule_for(size, size.tokens), plan.Machines(512))
     assert "174,604,259,328 parameters" in text
     assert "32,768 to 3,198,976 tokens (1,562 windows)" in text
-    assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40% utilisation" in text
+    assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40 % utilisation" in text
     assert "DDP 512 " in text
     assert "FSDP 64 x tensor 8 " in text
     assert "FSDP 8 x tensor 8 x stages 8 " in text
-    assert "; 3% of time waiting" in text  # 1,562 windows, 8 shares: 196 passes
+    assert "; 3 % of time waiting" in text  # 1,562 windows, 8 shares: 196 passes
     sharded = plan.memory_bytes(size, plan.Layout(64, 8, True))
     assert sharded["weights, gradient, moments"] == pytest.approx(16 * 174.6e9 / 512, rel=0.03)
     one = plan.plan_text(SIZES["125M"], schedule_for(SIZES["125M"], 10**9), plan.Machines(), 1, 8)

@@ -176,7 +176,7 @@ def _list_failed(
             )
             raise InputError(
                 f"{name}: {len(reasons)} of {total} files could not be fetched "
-                f"(download.max_failed allows {most:.0%}); the first: {reasons[0]}"
+                f"(download.max_failed allows {100 * most:.0f} %); the first: {reasons[0]}"
             )
 
 

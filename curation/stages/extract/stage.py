@@ -179,7 +179,7 @@ def _check_unreachable(rundir: RunDirectory, plan: Plan, results: list[ShardResu
             raise InputError(
                 f"dataset {dataset.name!r}: {failed} of {total} "
                 f"{what} could not be read "
-                f"(download.max_failed allows {most:.0%}); "
+                f"(download.max_failed allows {100 * most:.0f} %); "
                 f"{rundir.path('rejects', dataset.name)} says why; "
                 "the same command asks for them again"
             )

@@ -223,7 +223,7 @@ def test_a_record_that_cannot_be_fetched_is_counted_and_asked_for_again(
     server.acts[archive] = ["slow_down"] * 9
     with pytest.raises(
         InputError,
-        match=r"'web': 1 of 7 addresses could not be read \(download.max_failed allows 1%\)",
+        match=r"'web': 1 of 7 addresses could not be read \(download.max_failed allows 1 %\)",
     ):
         pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
     server.acts[archive] = ["cut", "ignore_range"]

@@ -243,7 +243,7 @@ def test_too_many_broken_files_stop_the_run(
     for name in NAMES[:2]:
         del server.files["/" + name]
     with pytest.raises(
-        InputError, match=r"'cc': 2 of 4 files could not be (fetched|read) .*max_failed allows 30%"
+        InputError, match=r"'cc': 2 of 4 files could not be (fetched|read) .*max_failed allows 30 %"
     ):
         pipeline.run(
             crawl(server, stream=stream), str(tmp_path / "run"), local, say=lambda line: None
