@@ -71,6 +71,12 @@ def _set_up_late() -> None:
 
     if caching.Cache.load_overload.__module__ == __name__:
         return
+    # Numba has no setting for this either. Where a name is gone, it is as Numba has it.
+    needed = ("_load_overload", "_guard_against_spurious_io_errors")
+    if not all(hasattr(caching.Cache, name) for name in needed) or not (
+        hasattr(cpu.CPUContext, "load_additional_registries") and hasattr(rtsys, "initialize")
+    ):
+        return
     set_up = cpu.CPUContext.load_additional_registries
 
     def load_overload(self: Any, signature: Any, context: Any) -> Any:

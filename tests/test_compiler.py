@@ -75,3 +75,12 @@ def test_compiling_is_set_up_when_something_is_compiled() -> None:
     code = "import sys\n" + TOLD + COMPILES
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "3.0", "False"]
+
+
+@pytest.mark.parametrize("name", ["_load_overload", "_guard_against_spurious_io_errors", ""])
+def test_where_numba_lacks_a_name_its_loading_is_left_as_it_is(name: str) -> None:
+    code = "from numba.core import caching\n"
+    code += f"del caching.Cache.{name}\n" if name else ""
+    code += f"{TOLD}\nprint(caching.Cache.load_overload.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ("numba.core.caching" if name else "curation.compiler")

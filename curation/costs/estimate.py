@@ -19,7 +19,7 @@ from curation.recipe.tables import Recipe
 MB = 1e6
 # Of a run directory in object storage, a shard (docs/how-to/plan.md says from where).
 GETS_A_SHARD, PUTS_A_SHARD = 23, 12
-BAND_BYTES = 24  # of a row of `dedup/bands`: band, key and document
+BAND_BYTES = 24  # of a band key in the shuffle of dedup: band, key and document
 TOKEN_BYTES = 2
 FOLDERS = 8  # with tables of shards, in a run of all stages
 
