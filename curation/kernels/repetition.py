@@ -20,8 +20,6 @@ from curation.kernels.blocks8 import code_points, find_newline, hash_bytes
 from curation.kernels.buffers import Bytes, Int
 from curation.kernels.characters import SPACE, TERMINAL, kind_of, next_point, point_before, stripped
 
-TOP_GRAMS = (2, 3, 4)
-DUPLICATE_GRAMS = (5, 6, 7, 8, 9, 10)
 SHORT_LINE = 30  # code points
 # What `line_counts` counts.
 (
