@@ -51,7 +51,7 @@ def test_the_child_for_pages_loads_none() -> None:
     from curation.readers.html import Form
 
     sandbox = page_sandbox.PageSandbox("blocks", Form(), 30.0)
-    sandbox.texts_and_rights([page_sandbox._TRIAL])
+    sandbox.read([page_sandbox._TRIAL])
     assert sandbox._child is not None
     with open(f"/proc/{sandbox._child.pid}/maps") as maps:
         assert "awkward" not in maps.read()

@@ -7,6 +7,7 @@ ends at a record, at a member's border or at the end of the file.
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left, insort
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from curation.readers.payload import Raw
 from curation.readers.records import Damage, Reject
 from curation.readers.unpack import Unpacker
 
+_LINE_ENDS = re.compile(rb"[\r\n]+")
 _HEADER_STEPS = (1 << 10, 1 << 14, 1 << 17)  # the last is the longest header
 _SLIP_BYTES = 16  # in edited files a length may be a few bytes too long
 _BLANK_BYTES = 256  # of line ends between two records
@@ -90,7 +92,8 @@ class _Window:
 
     def skip_blank(self) -> None:
         while self.has(1) and self.data[0] in b"\r\n":
-            self.drop(len(self.data) - len(self.data.lstrip(b"\r\n")))
+            blank = _LINE_ENDS.match(self.data)
+            self.drop(blank.end() if blank else 0)
 
 
 class _Scout:

@@ -8,6 +8,7 @@ trap: a page may begin with a menu in another language than its text, so it is r
 from __future__ import annotations
 
 import re
+import sys
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -16,6 +17,7 @@ from curation.readers import language_model
 
 PARTS, PART_CHARS = 4, 400
 _FEW = 100  # texts: loading the kernel takes longer than fastText takes for them
+_KERNEL = "curation.readers.label_model"
 # An ASCII word behind a blank that holds a digit or a sign which prose has not: numbers, addresses,
 # code. Possessive, so that each character is looked at once.
 _NO_WORD = re.compile(r""" [A-Za-z!"'(),.:;?-]*+[0-9#$%&*+/<=>@\[\\\]^_`{|}~][!-~]*+(?= |$)""")
@@ -37,12 +39,17 @@ def languages(
     lines = [read_part(text) for text in texts]
     asked = [k for k, line in enumerate(lines) if any(map(str.isalpha, line))]
     codes, scores = ["und"] * len(lines), [0.0] * len(lines)
-    is_kernel = model is None and len(asked) > _FEW
+    is_kernel = model is None and (len(asked) > _FEW or _KERNEL in sys.modules)
     likeliest = _by_kernel if is_kernel else partial(_by_fasttext, model)
     for k, answer in zip(asked, likeliest([lines[k] for k in asked]), strict=True):
         if answer is not None:
             codes[k], scores[k] = answer[0], min(answer[1], 1.0)
     return codes, scores
+
+
+def load_kernel() -> None:
+    """Load lid.176's kernel, and use it from now on also where `languages` is asked for few texts."""
+    list(_by_kernel(["the miller"]))
 
 
 def _by_fasttext(

@@ -1,11 +1,13 @@
-"""Pages -> texts and rights in a child process, so that a page on which a parser hangs or dies costs itself
-and nothing else.
+"""Pages -> texts, rights and languages in a child process, so that a page on which a parser hangs
+or dies costs itself and nothing else.
 
 No alarm interrupts native code, but a signal without a handler ends a process even there. So the
 child sets a timer of processor time before each page. When it runs out the child ends, and its
 owner starts another that goes on behind the page. Memory has a limit too: the child never catches
 that it is out of it, since an extractor would go on and give another text. Costs two system calls a
 page, a copy of page and text through a socket, and once a worker a second and 200 MB for the child.
+The languages of the texts are found there too, since the child has Numba loaded already: it would
+take its owner another 100 MB.
 The trap: an extractor that cannot start would reject every page as crashed, so the child first
 extracts a page of its own. It answers in JSON: its owner unpickles nothing that a page could have
 written.
@@ -35,8 +37,9 @@ import orjson
 
 from curation.compiler import load_without_extras
 from curation.errors import CurationError
+from curation.readers import language
 from curation.readers.html import Form, text_and_rights
-from curation.readers.records import Page, PageError, Rights
+from curation.readers.records import Page, PageError, PageText, Rights
 
 CLOCK_FACTOR = 10  # seconds of the clock for each of the processor: a call that sleeps ends too
 MAX_CRASHES = 25  # pages in a row
@@ -54,31 +57,38 @@ _TRIAL = Page(
     None,
     0,
 )
-# A text with the fields of its Rights, or reason and detail as in PageError.
-Answer = tuple[str, str | None, str | None, str | None] | tuple[str, str | None]
+# A text with the fields of its Rights, then its language and the language's probability, None where
+# they were not asked for; or reason and detail as in PageError.
+Rightful = tuple[str, str | None, str | None, str | None]
+Refused = tuple[str, str | None]
+Answer = tuple[str, str | None, str | None, str | None, str | None, float | None] | Refused
 
 
 @functools.lru_cache(maxsize=1)
-def page_sandbox(extractor: str, form: Form, max_page_s: float) -> PageSandbox:
+def page_sandbox(
+    extractor: str, form: Form, max_page_s: float, languages: bool = False
+) -> PageSandbox:
     """Return this process's child with these settings; it lives until the process ends or asks for
     other settings."""
-    return PageSandbox(extractor, form, max_page_s)
+    return PageSandbox(extractor, form, max_page_s, languages)
 
 
 class PageSandbox:
-    """`html.text_and_rights` of many pages, by a child process that starts with the first and is replaced
-    when it dies."""
+    """`html.text_and_rights` of many pages, by a child process that starts with the first and is
+    replaced when it dies. With `languages` it also says what language lid.176 finds in each text."""
 
-    def __init__(self, extractor: str, form: Form, max_page_s: float) -> None:
-        self._settings = (extractor, form, max_page_s)
+    def __init__(
+        self, extractor: str, form: Form, max_page_s: float, languages: bool = False
+    ) -> None:
+        self._settings = (extractor, form, max_page_s, languages)
         self._crashes = 0
         self._child: subprocess.Popen[bytes] | None = None
         self._line: Connection | None = None
         self._memory = self._peak = 0
 
-    def texts_and_rights(self, pages: Sequence[Page]) -> list[tuple[str, Rights] | PageError]:
-        """Return the text and the rights of each page, or why it has no text: as `page_text` says,
-        too_slow, too_heavy or crashed.
+    def read(self, pages: Sequence[Page]) -> list[PageText | PageError]:
+        """Return the text of each page and what goes with it, or why it has no text: as `page_text`
+        says, too_slow, too_heavy or crashed.
 
         too_slow: it took more than `max_page_s` seconds of processor time, or `CLOCK_FACTOR` times
         that by the clock. too_heavy: it took more than `MAX_PAGE_MEMORY_BYTES`. crashed: the child
@@ -90,7 +100,9 @@ class PageSandbox:
             self._exit()
             answers = [self._alone(page) for page in pages]
         return [
-            PageError(*answer) if len(answer) == 2 else (answer[0], Rights(*answer[1:]))
+            PageError(*answer)
+            if len(answer) == 2
+            else PageText(answer[0], Rights(*answer[1:4]), *answer[4:])
             for answer in answers
         ]
 
@@ -124,7 +136,7 @@ class PageSandbox:
 
     def _crash_reason(self) -> tuple[str, str]:
         """Wait for the child that ended on a page; return the reason and detail of the page."""
-        extractor, _, max_page_s = self._settings
+        extractor, _, max_page_s, _ = self._settings
         code, printed = self._exit()
         if code in (-signal.SIGPROF, -signal.SIGALRM):
             return "too_slow", f"more than {max_page_s:g} s of {extractor}"
@@ -206,10 +218,12 @@ def serve(line_number: int) -> None:
     line = Connection(line_number)
     threading.Thread(target=_end_with_owner, args=(line_number,), daemon=True).start()
     try:
-        extractor, form, max_page_s, max_page_memory_bytes = line.recv()
-        try:  # without a time limit, since this loads the extractor and compiles what is not compiled yet
+        extractor, form, max_page_s, languages, max_page_memory_bytes = line.recv()
+        try:  # without a time limit: this loads the extractor and compiles what is not compiled yet
             with contextlib.suppress(PageError):
                 text_and_rights(_TRIAL, extractor, form)
+            if languages:
+                language.load_kernel()
         except CurationError as error:
             line.send_bytes(str(error).encode())
             return
@@ -217,7 +231,8 @@ def serve(line_number: int) -> None:
         highest = _limit_memory(max_page_memory_bytes)
         while True:
             pages = pickle.loads(line.recv_bytes())
-            answers = [_limited(page, extractor, form, max_page_s) for page in pages]
+            read = [_limited(page, extractor, form, max_page_s) for page in pages]
+            answers = _with_languages(read, languages)
             if (peak := _memory("VmHWM")) > highest:
                 raise MemoryError(f"a peak of {peak} bytes is too near the limit to trust a text")
             line.send_bytes(orjson.dumps(answers))
@@ -259,7 +274,16 @@ def _memory(field: str, process: int | str = "self") -> int:
     return int(found.split()[1]) << 10
 
 
-def _limited(page: Page, extractor: str, form: Form, max_page_s: float) -> Answer:
+def _with_languages(read: list[Rightful | Refused], languages: bool) -> list[Answer]:
+    texts = [answer[0] for answer in read if len(answer) == 4] if languages else []
+    found = zip(*language.languages(texts), strict=True)
+    return [
+        answer if len(answer) == 2 else (*answer, *(next(found) if languages else (None, None)))
+        for answer in read
+    ]
+
+
+def _limited(page: Page, extractor: str, form: Form, max_page_s: float) -> Rightful | Refused:
     signal.setitimer(signal.ITIMER_PROF, max_page_s)
     signal.setitimer(signal.ITIMER_REAL, CLOCK_FACTOR * max_page_s)
     try:

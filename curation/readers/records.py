@@ -42,14 +42,25 @@ UNKNOWN_RIGHTS = Rights()
 
 
 @dataclass(frozen=True, slots=True)
+class PageText:
+    """The text of a page, what it says of its use, and the likeliest language with its probability,
+    None where nobody asked for it."""
+
+    text: str
+    rights: Rights
+    language: str | None = None
+    language_score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """Text and where it came from.
 
-        `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
-        in the file the document stands (page number in a dump, byte of the line in JSONL, row in
-        Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns as
-    JSON-able values; `verdict` is what the crawl itself says of the language, `rights` what the page says
-        of its use.
+    `id` is the user's own, `record_id` the archive's; `date` is an ISO string; `offset` says where
+    in the file the document stands (page number in a dump, byte of the line in JSONL, row in
+    Parquet), `place` where in an archive's unpacked member; `extra` holds the user's other columns
+    as JSON-able values; `verdict` is what the crawl itself says of the language, `rights` what the
+    page says of its use; `language` and its score stand where they are found already.
     """
 
     text: str
@@ -63,6 +74,8 @@ class Document:
     place: int | None = None
     verdict: Verdict | None = None
     rights: Rights = UNKNOWN_RIGHTS
+    language: str | None = None
+    language_score: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

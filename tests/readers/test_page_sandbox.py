@@ -14,6 +14,7 @@ import pytest
 from curation.errors import CurationError
 from curation.readers import page_sandbox
 from curation.readers.html import Form, page_text
+from curation.readers.language import languages
 from curation.readers.records import Page, PageError
 
 STORY = (
@@ -30,8 +31,8 @@ HEAVY = page("<p>" + "<i>x</i> " * 180_000)  # a good part of a second
 
 
 def texts(made: page_sandbox.PageSandbox, pages: list[Page]) -> list[str | PageError]:
-    answers = made.texts_and_rights(pages)
-    return [one if isinstance(one, PageError) else one[0] for one in answers]
+    answers = made.read(pages)
+    return [one if isinstance(one, PageError) else one.text for one in answers]
 
 
 def reasons(found: list[str | PageError]) -> list[str | None]:
@@ -44,6 +45,16 @@ def test_the_same_texts_as_in_this_process_and_pages_without_any() -> None:
     assert found[:-2] == [page_text(one, "none") for one in PAGES]
     assert reasons(found[-2:]) == ["empty", "too_large"]
     assert texts(made, []) == []
+
+
+def test_languages_are_those_that_this_process_finds() -> None:
+    made = page_sandbox.PageSandbox("none", Form(), 30.0, languages=True)
+    german = "Der Leuchtturm stand am Ende der Insel, und das Meer war still. " * 4
+    found = made.read([PAGES[0], page("  "), page(f"<p>{german}</p>"), page("<p>12 345</p>")])
+    read = [one for one in found if not isinstance(one, PageError)]
+    expected = languages([one.text for one in read])
+    assert [one.language for one in read] == expected[0] == ["en", "de", "und"]
+    assert [one.language_score for one in read] == expected[1]
 
 
 def test_a_page_that_takes_too_long_costs_itself() -> None:
@@ -87,11 +98,11 @@ def test_an_extractor_that_always_dies_is_no_matter_of_pages(
         texts(made, [page("segfault")] * 4)
     monkeypatch.setattr(page_sandbox, "COMMAND", "raise SystemExit(7)  # {}")
     with pytest.raises(CurationError, match="did not start: it ended with code 7, and printed"):
-        page_sandbox.PageSandbox("none", Form(), 5.0).texts_and_rights(PAGES)
+        page_sandbox.PageSandbox("none", Form(), 5.0).read(PAGES)
     killed = "import os; os.kill(os.getpid(), 9)  # {}"
     monkeypatch.setattr(page_sandbox, "COMMAND", killed)
     with pytest.raises(CurationError, match="did not start: SIGKILL ended it; is memory short"):
-        page_sandbox.PageSandbox("none", Form(), 5.0).texts_and_rights(PAGES)
+        page_sandbox.PageSandbox("none", Form(), 5.0).read(PAGES)
 
 
 def test_a_child_that_is_still_loading_ends_with_its_owner(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,7 +114,7 @@ def test_a_child_that_is_still_loading_ends_with_its_owner(monkeypatch: pytest.M
         f"from curation.readers import page_sandbox; page_sandbox.COMMAND = {command!r}; "
         "import os, threading; from curation.readers.html import Form; "
         "threading.Timer(3, os._exit, [0]).start(); "
-        "page_sandbox.PageSandbox('none', Form(), 5.0).texts_and_rights([page_sandbox._TRIAL])"
+        "page_sandbox.PageSandbox('none', Form(), 5.0).read([page_sandbox._TRIAL])"
     )
     # The child holds the other end of this pipe for as long as it lives.
     subprocess.run([sys.executable, "-c", owner], stdout=subprocess.PIPE, timeout=60, check=True)
@@ -118,7 +129,7 @@ def test_the_child_ends_with_its_owner() -> None:
     assert child.poll() is not None
     code = (
         "from curation.readers.html import Form; from curation.readers.page_sandbox import PageSandbox, _TRIAL; import os\n"
-        "w = PageSandbox('none', Form(), 30.0); w.texts_and_rights([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
+        "w = PageSandbox('none', Form(), 30.0); w.read([_TRIAL]); print(w._child.pid, flush=True); os._exit(0)"
     )
     pid = int(
         subprocess.run(

@@ -151,15 +151,16 @@ def _with_text(
 
     pages = [record for record in records if isinstance(record, Page)]
     form = Form(config.headline, config.comments, config.markdown)
-    sandbox = page_sandbox(config.extractor, form, config.max_page_s)
-    answers = iter(sandbox.texts_and_rights(pages) if pages else [])
+    by_lid_176 = not config.language_model
+    sandbox = page_sandbox(config.extractor, form, config.max_page_s, by_lid_176)
+    answers = iter(sandbox.read(pages) if pages else [])
     for record in records:
         if not isinstance(record, Page):
             yield record
         elif isinstance(answer := next(answers), PageError):
             yield Reject(answer.reason, record.url, record.offset, answer.detail)
         else:
-            text, rights = answer
             place = (record.record_id, record.date, record.offset)
             last = (record.fits_digest, record.place, record.verdict)
-            yield Document(text, None, record.url, *place, None, *last, rights=rights)
+            found = (answer.rights, answer.language, answer.language_score)
+            yield Document(answer.text, None, record.url, *place, None, *last, *found)

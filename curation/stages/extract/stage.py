@@ -299,8 +299,11 @@ def row_batches(
                 )
             elif isinstance(outcome, Document):
                 rows.append(document_row(dataset, file, outcome, from_curation))
-                if not needs_language:
-                    rows[-1]["language"] = rows[-1]["language_score"] = None
+                if outcome.language is not None or not needs_language:
+                    rows[-1] |= {
+                        "language": outcome.language,
+                        "language_score": outcome.language_score,
+                    }
                 chars += len(outcome.text)
             elif isinstance(outcome, Reject):
                 refused.append(reject_row(file, outcome))
