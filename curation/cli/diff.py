@@ -5,16 +5,14 @@ from __future__ import annotations
 import click
 
 from curation.cli.console import console, print_json
-from curation.cli.options import json_option
+from curation.cli.options import json_option, number_option
 
 
 @click.command()
 @click.argument("a", metavar="RUN_A")
 @click.argument("b", metavar="RUN_B")
 @click.option("--fate", default="", help='Only what had or has this fate, for instance "kept".')
-@click.option(
-    "-n", "examples", type=click.IntRange(0, 50), default=3, show_default=True, help="How many."
-)
+@number_option("-n", "examples", default=3, least=0, most=50, help="How many.")
 @json_option
 def diff(a: str, b: str, fate: str, examples: int, as_json: bool) -> None:
     """Compare two runs: which documents have another fate, from which reason to which, and which

@@ -7,7 +7,7 @@ from typing import Literal
 import click
 
 from curation.cli.console import print_json, say
-from curation.cli.options import Words, json_option, update_option, workers_option
+from curation.cli.options import Words, json_option, number_option, update_option, workers_option
 from curation.formats.layouts import FORMATS
 
 
@@ -25,13 +25,7 @@ from curation.formats.layouts import FORMATS
 @click.option(
     "--columns", type=Words(), help="Columns of the documents.  [default: all but evidence]"
 )
-@click.option(
-    "--max-file-mb",
-    type=click.FloatRange(1),
-    default=500.0,
-    show_default=True,
-    help="Most million bytes of one file.",
-)
+@number_option("--max-file-mb", default=500.0, least=1, help="Most million bytes of one file.")
 @click.option(
     "--compression",
     type=click.Choice(["gz", "zst"]),

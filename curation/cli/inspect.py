@@ -8,7 +8,7 @@ import click
 
 from curation.cli.completion import among, reasons, stages
 from curation.cli.console import console, print_json, say
-from curation.cli.options import json_option
+from curation.cli.options import PATH, json_option, number_option
 
 RUN = click.argument("run", metavar="DIR")
 
@@ -40,7 +40,7 @@ def report(run: str) -> None:
 @click.option(
     "--run",
     "trained_on",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where DIR is a model: the run that it was trained on.  [default: where it was then]",
 )
 @json_option
@@ -96,12 +96,8 @@ def explain(
     shell_complete=among(reasons),
 )
 @click.option("--dataset", help="Only documents of this dataset.")
-@click.option(
-    "-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Another seed shows other documents."
-)
+@number_option("-n", "count", default=10, least=1, help="How many.")
+@number_option("--seed", default=0, help="Another seed shows other documents.")
 @json_option
 def sample(
     run: str,
@@ -142,13 +138,8 @@ def sample(
 @click.command()
 @RUN
 @click.option("--dataset", help="Only documents removed from this dataset.")
-@click.option(
-    "-n",
-    "count",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="How many; the run lists 100 of each dataset.",
+@number_option(
+    "-n", "count", default=10, least=1, help="How many; the run lists 100 of each dataset."
 )
 @json_option
 def clusters(run: str, dataset: str | None, count: int, as_json: bool) -> None:
@@ -207,14 +198,7 @@ def check(run: str, quick: bool, as_json: bool) -> None:
     help="Also write an HTML page of documents that were cut, before and after.",
 )
 @click.option("--benchmark", default="", help="Only cuts for this benchmark.")
-@click.option(
-    "-n",
-    "count",
-    type=click.IntRange(0),
-    default=100,
-    show_default=True,
-    help="Documents on the page; 0: all.",
-)
+@number_option("-n", "count", default=100, least=0, help="Documents on the page; 0: all.")
 def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, count: int) -> None:
     """Which benchmark examples the training text holds, before and after the cuts (GPT-3, appendix C.2).
 

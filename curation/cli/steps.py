@@ -12,10 +12,9 @@ import click
 from curation.cli.options import (
     column_options,
     config_options,
-    format_option,
     json_option,
     out_option,
-    rows_out_option,
+    row_options,
     update_option,
     with_options,
     workers_option,
@@ -43,11 +42,7 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
 )
 @config_options(ClassifyConfig, "model", "model_label", "alpha", "scaling")
 @column_options("positives", "negatives")
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def classify(
     inputs: tuple[str, ...],
     positives: tuple[str, ...],
@@ -106,11 +101,7 @@ def classify(
     "--plan", "plan_only", is_flag=True, help="Only estimate from a sample what it finds and costs."
 )
 @column_options(against="reference")
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
@@ -176,11 +167,7 @@ def dedup(
     "max_documents",
 )
 @column_options()
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def decontaminate(
     inputs: tuple[str, ...], benchmarks: tuple[str, ...], settings: Tables, **options: Any
 ) -> None:

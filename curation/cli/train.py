@@ -18,7 +18,14 @@ import click
 from click.core import ParameterSource
 
 from curation.cli.console import AGAIN, say, when_interrupted
-from curation.cli.options import config_options
+from curation.cli.options import (
+    FILE,
+    PATH,
+    checkpoint_argument,
+    config_options,
+    device_option,
+    number_option,
+)
 from curation.errors import MissingExtra
 from curation.gpt3.options import Options
 from curation.shown import printable
@@ -45,7 +52,7 @@ def require_torch(what: str) -> None:
 
 
 @click.command()
-@click.argument("shards", type=click.Path(path_type=Path), required=False)
+@click.argument("shards", type=PATH, required=False)
 @click.option(
     "--size",
     default="tiny",
@@ -53,42 +60,23 @@ def require_torch(what: str) -> None:
     help="minute, tiny, small-cpu, or one of the papers': 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, "
     "175B, gpt2-117M, gpt2-345M, gpt2-762M, gpt2-1542M, gpt1.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for checkpoints and log.jsonl."
-)
+@click.option("--out", type=PATH, help="Folder for checkpoints and log.jsonl.")
 @config_options(Options, *(f.name for f in fields(Options) if f.name not in NOT_ASKED))
 @click.option(
     "--plan", is_flag=True, help="Train nothing: print parameters, schedule, memory and days."
 )
-@click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="For --plan.")
-@click.option(
-    "--tflops",
-    type=click.FloatRange(0, min_open=True),
-    default=312.0,
-    show_default=True,
-    help="For --plan: of a GPU at best (A100).",
+@number_option("--gpus", default=1, least=1, help="For --plan.")
+@number_option("--tflops", default=312.0, above=0, help="For --plan: of a GPU at best (A100).")
+@number_option(
+    "--utilisation", default=0.4, above=0, most=1, help="For --plan: share of that reached."
 )
-@click.option(
-    "--utilisation",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.4,
-    show_default=True,
-    help="For --plan: share of that reached.",
-)
-@click.option(
+@number_option(
     "--watts",
-    type=click.FloatRange(0),
     default=300.0,
-    show_default=True,
+    least=0,
     help="For --plan: power of a GPU with its part of the machine.",
 )
-@click.option(
-    "--pue",
-    type=click.FloatRange(1),
-    default=1.1,
-    show_default=True,
-    help="For --plan: power of the building over that.",
-)
+@number_option("--pue", default=1.1, least=1, help="For --plan: power of the building over that.")
 def train(
     shards: Path | None,
     size: str,
@@ -217,49 +205,25 @@ def saved_in(out: Path) -> str:
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option("--prompt", default="", help="Text to go on from. [default: the start of a document]")
-@click.option(
-    "--max-tokens", type=click.IntRange(1), default=100, show_default=True, help="Most new tokens."
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    help="0: likeliest token.",
-)
-@click.option(
-    "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Nucleus share.",
-)
+@number_option("--max-tokens", default=100, least=1, help="Most new tokens.")
+@number_option("--temperature", default=1.0, least=0, help="0: likeliest token.")
+@number_option("--top-p", default=1.0, above=0, most=1, help="Nucleus share.")
 @click.option("--top-k", type=click.IntRange(1), help="Only the likeliest so many tokens.")
 @click.option("--stop", multiple=True, help="End before this text; may be repeated.")
+@number_option("--samples", default=1, least=1, most=10_000, help="Of each prompt.")
 @click.option(
-    "--samples",
-    type=click.IntRange(1, 10_000),
-    default=1,
-    show_default=True,
-    help="Of each prompt.",
+    "--prompts", type=FILE, help="A prompt a line, or JSON lines with `prompt`; writes JSON lines."
 )
-@click.option(
-    "--prompts",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A prompt a line, or JSON lines with `prompt`; writes JSON lines.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="The same seed gives the same text."
-)
+@number_option("--seed", default=0, help="The same seed gives the same text.")
 @click.option(
     "--preset",
     type=click.Choice(("story", "code", "answer")),
     help="Temperature and top-p: story 0.9, 0.92; code 0.3, 0.95, up to a blank line; answer "
     "greedily, a line after 'Answer:'. Other options go before it.",
 )
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
+@device_option
 def generate(
     checkpoint: Path,
     prompt: str,

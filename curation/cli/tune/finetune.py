@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any, get_args
@@ -10,21 +9,19 @@ from typing import Any, get_args
 import click
 
 from curation.cli.console import say, when_interrupted
-from curation.cli.options import config_options
+from curation.cli.options import FILE, checkpoint_argument, config_options, tuned_option
 from curation.cli.progress import RunLine
 from curation.cli.train import require_torch, saved_in
 from curation.gpt3.finetune.options import FineTuning, Task
 
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option("--task", type=click.Choice(get_args(Task)), required=True, help="Its layout.")
 @click.option("--train", type=FILE, required=True, help="JSON lines to train on.")
 @click.option("--dev", type=FILE, required=True, help="JSON lines to score after each epoch.")
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train into.")
-@config_options(FineTuning, *(f.name for f in fields(FineTuning)))
+@tuned_option
+@config_options(FineTuning)
 def finetune(
     checkpoint: Path, task: Task, train: Path, dev: Path, out: Path, settings: dict[str, Any]
 ) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,33 +9,26 @@ from typing import Any
 import click
 
 from curation.cli.console import say, when_interrupted
-from curation.cli.options import config_options
+from curation.cli.options import FILE, PATH, checkpoint_argument, config_options, tuned_option
 from curation.cli.progress import RunLine
 from curation.cli.train import need_finished, require_torch, saved_in
 from curation.gpt3.instruct.options import PpoConfig
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option(
     "--reward",
-    type=click.Path(path_type=Path),
+    type=PATH,
     required=True,
     help="The reward model: a folder of `curation tune reward`.",
 )
+@click.option("--prompts", type=FILE, required=True, help="JSON lines with `prompt`.")
+@tuned_option
 @click.option(
-    "--prompts",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    required=True,
-    help="JSON lines with `prompt`.",
+    "--pretrain", type=PATH, help="The run directory, or its shards, that the model was trained on."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train into.")
-@click.option(
-    "--pretrain",
-    type=click.Path(path_type=Path),
-    help="The run directory, or its shards, that the model was trained on.",
-)
-@config_options(PpoConfig, *(f.name for f in fields(PpoConfig)))
+@config_options(PpoConfig)
 def ppo(
     checkpoint: Path,
     reward: Path,

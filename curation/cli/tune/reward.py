@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,28 +9,26 @@ from typing import Any
 import click
 
 from curation.cli.console import say, when_interrupted
-from curation.cli.options import config_options
+from curation.cli.options import FILE, checkpoint_argument, config_options, tuned_option
 from curation.cli.progress import RunLine
 from curation.cli.train import require_torch, saved_in
 from curation.gpt3.instruct.options import RewardConfig
 
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
-
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option(
     "--rankings",
-    type=_FILE,
+    type=FILE,
     required=True,
     help="JSON lines with `prompt`, `responses` and `ranking`, as `curation tune rank` writes them.",
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train into.")
+@tuned_option
 @click.option(
-    "--demonstrations", type=_FILE, help="Give their answers the mean reward 0, as the paper does."
+    "--demonstrations", type=FILE, help="Give their answers the mean reward 0, as the paper does."
 )
-@click.option("--held-out", type=_FILE, help="Other rankings, to measure the model on at the end.")
-@config_options(RewardConfig, *(f.name for f in fields(RewardConfig)))
+@click.option("--held-out", type=FILE, help="Other rankings, to measure the model on at the end.")
+@config_options(RewardConfig)
 def reward(
     checkpoint: Path,
     rankings: Path,

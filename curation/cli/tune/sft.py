@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,19 @@ from typing import Any
 import click
 
 from curation.cli.console import say, when_interrupted
-from curation.cli.options import config_options
+from curation.cli.options import FILE, checkpoint_argument, config_options, tuned_option
 from curation.cli.progress import RunLine
 from curation.cli.train import require_torch, saved_in
 from curation.gpt3.instruct.options import SftConfig
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option(
-    "--demonstrations",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    required=True,
-    help="JSON lines with `prompt` and `response`.",
+    "--demonstrations", type=FILE, required=True, help="JSON lines with `prompt` and `response`."
 )
-@click.option("--out", type=click.Path(path_type=Path), required=True, help="Folder to train into.")
-@config_options(SftConfig, *(f.name for f in fields(SftConfig)))
+@tuned_option
+@config_options(SftConfig)
 def sft(checkpoint: Path, demonstrations: Path, out: Path, settings: dict[str, Any]) -> None:
     """Train the model in CHECKPOINT on demonstrations: step 1 of InstructGPT.
 
