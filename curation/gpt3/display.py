@@ -13,8 +13,9 @@ from pathlib import Path
 import torch
 
 from curation.errors import InputError
-from curation.gpt3.generate import load_checkpoint, sample
+from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
+from curation.gpt3.samples import Drawing, draw
 from curation.shown import printable
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -37,11 +38,8 @@ def words(
     except InputError:
         return None
     state = torch.get_rng_state()
-    known = [
-        token
-        for token in sample(model, [end], tokens, TEMPERATURE, TOP_P, seed)
-        if token != end and token < encoding.n_vocab
-    ]
+    ((drawn,),) = draw(model, [[end]], 1, Drawing(tokens, TEMPERATURE, TOP_P, None, seed))
+    known = [token for token in drawn if token != end and token < encoding.n_vocab]
     torch.set_rng_state(state)
     return one_line(encoding.decode(known))
 

@@ -154,13 +154,3 @@ def read_examples(path: Path, most: int | None = None) -> list[Example]:
                 raise InputError(f"{path}, line {number}: input and output must be texts")
             examples.append(example)
     return examples
-
-
-def before_stop(text: str, stops: Sequence[str]) -> str:
-    """`text` up to the first of `stops`, which is left out.
-
-    >>> before_stop("one two three", ["three", " two"])
-    'one'
-    """
-    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else text

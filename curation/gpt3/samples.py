@@ -1,6 +1,8 @@
 """Several texts of several prompts, drawn in batches.
 
-Prompts of one length are read together, with a key/value cache, as `scoring.greedy` does. Each text
+Prompts of one length are read together, with a key/value cache, as `scoring.greedy` does: a new
+token costs one row through each layer. When the context is full, its second half is read again from
+position 0, since learned positions cannot slide. Each text
 has a generator of its own, seeded by the seed, its prompt's place and its own number: so it does
 not depend on which others are drawn beside it, but for rounding. The first text of the first prompt
 has the seed itself.
@@ -158,7 +160,7 @@ def draw(
 ) -> Iterator[list[list[int]]]:
     """The new tokens of each prompt's samples, prompt by prompt.
 
-    Where the context is full its second half is read again, as `generate.sample` does.
+    Where the context is full its second half is read again.
     """
     model.eval()
     context = model.size.context

@@ -337,10 +337,9 @@ def _step(
     rate = learning_rate(schedule, after.tokens)
     step = gradient(this, plan.train, state.window, count)
     if not step.finite:
-        kept = checkpoint.steps(out)
         raise RunError(
             f"the loss is {step.loss} and the gradient norm {step.norm} in step {after.step}, at "
-            f"token {after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; "
+            f"token {after.tokens:,}; the last good checkpoint is {checkpoint.last_good(out)}; "
             f"start again in another folder with a smaller learning rate (here {rate:.3g}) or a "
             "longer warm-up"
         )
@@ -372,12 +371,14 @@ def _validation(
     plan: _Plan, options: Options, this: Learner, state: State, bar: Progress
 ) -> dict[str, Any]:
     """The validation line of the log: nats per token and bits per byte of each dataset."""
-    autocast = torch.autocast(
-        this.here.device.type, this.dtype, enabled=this.dtype != torch.float32
-    )
     with _uncompiled(this):
         losses = validated(
-            this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
+            this.model,
+            plan.shards,
+            options.validation_windows,
+            this.micro,
+            this.here,
+            this.autocast(),
         )
     if losses:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in losses.items())

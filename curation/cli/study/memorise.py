@@ -59,9 +59,7 @@ def memorise(
     from curation.gpt3.memorise import memorisation, table
 
     reader = open_reader(checkpoint, device)
-    folder = (
-        checkpoint if (checkpoint / "state.json").is_file() else checkpoints.steps(checkpoint)[-1]
-    )
+    folder = checkpoints.newest(checkpoint)
     state, opened = checkpoints.read_state(folder), open_shards(shards)
     if state.config.get("shards_sha256") != opened.digest():
         raise RunError(

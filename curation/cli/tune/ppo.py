@@ -51,7 +51,7 @@ def ppo(
     if pretrain is not None:
         need_finished(pretrain, "mix")
     from curation.gpt3.instruct.ppo_files import ppo as tuned
-    from curation.gpt3.instruct.starting import opened
+    from curation.gpt3.starting import opened
 
     who = opened(reward, "reward").config.get("labelers") or ["unknown"]
     say(f"the reward model was trained on rankings by: {', '.join(map(str, who))}")

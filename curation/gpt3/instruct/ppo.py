@@ -34,10 +34,9 @@ import torch
 from numpy.typing import NDArray
 
 from curation.errors import RunError
-from curation.gpt3 import checkpoint
+from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows
-from curation.gpt3.instruct import epochs
 from curation.gpt3.instruct.episodes import (
     Episodes,
     Scorer,
@@ -116,8 +115,8 @@ class _Optimizers:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         both = (
-            ("policy", epochs.moments(self.policy, self.of_policy)),
-            ("value", epochs.moments(self.value, self.of_value)),
+            ("policy", checkpoint.moments(self.policy, self.of_policy)),
+            ("value", checkpoint.moments(self.value, self.of_value)),
         )
         return {f"{name}/{key}": x for name, found in both for key, x in found.items()}
 
@@ -166,7 +165,7 @@ def train_ppo(work: Work) -> PpoResult:
         measured["kl"],
         measured.get("watched"),
         validation,
-        checkpoint.steps(work.out)[-1],
+        checkpoint.newest(work.out),
     )
 
 
@@ -217,11 +216,10 @@ def _measured(work: Work, state: State) -> tuple[Episodes, dict[str, Any]]:
 
 
 def _explosion(work: Work, state: State, kl: float) -> str:
-    folders = checkpoint.steps(work.out)
     return (
         f"the KL from the SFT model is {kl:.4g} nats an answer in step {state.step + 1}, where at "
         f"most {work.options.max_kl:g} was allowed (--max-kl); the last good checkpoint is "
-        f"{folders[-1] if folders else 'none'}: go on from it in another folder with a larger "
+        f"{checkpoint.last_good(work.out)}: go on from it in another folder with a larger "
         f"--kl-weight (here {work.options.kl_weight:g}) or a smaller --learning-rate (here "
         f"{work.options.learning_rate:.3g})"
     )
@@ -251,10 +249,9 @@ def _step(
             optimizers.value, optimizers.of_value, warm * work.options.value_rate
         )
         if not (math.isfinite(norms[-1]) and math.isfinite(value_norm)):
-            folders = checkpoint.steps(work.out)
             raise RunError(
                 f"the gradient is no number in step {state.step + 1}; the last good checkpoint is "
-                f"{folders[-1]}: go on from it in another folder with smaller learning rates"
+                f"{checkpoint.last_good(work.out)}: go on from it in another folder with smaller learning rates"
             )
         _average(work.networks, work.options.average)
     step, read = state.step + 1, int(episodes.batch.mask().sum())

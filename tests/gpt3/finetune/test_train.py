@@ -150,7 +150,7 @@ def test_checkpoints_of_another_family_are_refused(
 ) -> None:
     out = tmp_path / "out"
     finetune(pretrained, "classify", *files, out, replace(OPTIONS, max_steps=1), words)
-    with pytest.raises(InputError, match="is of another family"):
+    with pytest.raises(InputError, match="is of `curation tune finetune`"):
         finetune(out, "classify", *files, tmp_path / "two", OPTIONS, words)
     with pytest.raises(InputError, match="holds no checkpoint of ours"):
         finetune(tmp_path, "classify", *files, tmp_path / "two", OPTIONS, words)

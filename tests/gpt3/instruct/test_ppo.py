@@ -17,9 +17,8 @@ import torch
 from torch import Tensor
 
 from curation.errors import RunError
-from curation.gpt3 import checkpoint
+from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.data import open_shards, windows
-from curation.gpt3.instruct import epochs
 from curation.gpt3.instruct import ppo as module
 from curation.gpt3.instruct.episodes import Episodes, episodes_of
 from curation.gpt3.instruct.options import PpoConfig

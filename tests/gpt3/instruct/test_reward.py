@@ -30,7 +30,7 @@ from curation.gpt3.instruct.reward import (
     train_reward,
 )
 from curation.gpt3.instruct.sequences import batch_of
-from curation.gpt3.instruct.starting import opened
+from curation.gpt3.starting import opened
 
 Make, Write = Callable[..., Path], Callable[..., Path]
 OPTIONS = RewardConfig(learning_rate=3e-3, batch=8, checkpoint_every=3, epochs=2)
