@@ -28,8 +28,8 @@ from curation.gpt3.instruct.ppo_files import ppo
 from curation.gpt3.instruct.reward import reward
 from curation.gpt3.instruct.sampling import sample_answers
 from curation.gpt3.instruct.sft import sft
-from curation.gpt3.starting import model_of, opened
 from curation.gpt3.sizes import Size
+from curation.gpt3.starting import model_of, opened
 from curation.gpt3.train import Options, train
 from perf.instruct_plots import pictures
 from perf.instruct_world import END, WORDS, Words, demonstrations, prompts, write_shards
