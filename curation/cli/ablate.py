@@ -67,7 +67,7 @@ def ablate(
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
     from curation.inspect.evidence.ablation import ablation as ablation_result
-    from curation.inspect.terminal.ablation import ablation_parts
+    from curation.inspect.terminal.results import ablation_parts
     from curation.recipe import reading
     from curation.tools import ablation
     from curation.web.ablation import ablation_page

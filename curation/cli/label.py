@@ -41,7 +41,7 @@ def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) ->
     """
     from curation import store
     from curation.inspect.evidence import labels as evidence
-    from curation.inspect.terminal.labels import label_parts
+    from curation.inspect.terminal.results import label_parts
     from curation.rundir import plan as plans
 
     rundir, plan = plans.read(run)
@@ -70,7 +70,7 @@ def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) ->
 def _ask(rundir: RunDirectory, plan: Plan, count: int, seed: int) -> None:
     """Ask for the labels that are missing."""
     from curation.inspect.evidence.labelling import Labelling
-    from curation.inspect.terminal.labels import document_panel
+    from curation.inspect.terminal.documents import document_panel
 
     labelling = Labelling(rundir, plan, count, seed)
     while question := labelling.question():

@@ -241,7 +241,7 @@ def _share(shards: str, recipe: Recipe, out: str, workers: int, options: dict[st
 def _show_largest_cluster(out: str) -> None:
     """The largest cluster of duplicates, which shows best what raised the alarm."""
     from curation.inspect.evidence.clusters import largest_clusters
-    from curation.inspect.terminal.clusters import cluster_panel
+    from curation.inspect.terminal.documents import cluster_panel
     from curation.rundir import plan
 
     for cluster in largest_clusters(*plan.read(out), n=1):
