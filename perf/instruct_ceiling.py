@@ -21,9 +21,9 @@ from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.instruct import labeler
 from curation.gpt3.instruct.data import Tokens
-from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.reward import Compared, RewardModel, accuracy, train_reward
 from curation.gpt3.model import build
+from curation.gpt3.options import RewardConfig
 from curation.gpt3.sizes import Size
 from curation.gpt3.starting import Start, opened
 from curation.gpt3.update import optimizer_for

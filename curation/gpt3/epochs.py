@@ -28,9 +28,8 @@ from curation import draws
 from curation.errors import RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
-from curation.gpt3.finetune.options import FineTuning
-from curation.gpt3.instruct.options import RewardConfig, SftConfig
 from curation.gpt3.log import Log, Pace, Tell, untold
+from curation.gpt3.options import FineTuning, RewardConfig, SftConfig
 from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.schedule import FINAL_SHARE
 from curation.gpt3.update import BETAS, EPSILON, take_step

@@ -15,13 +15,11 @@ from curation.errors import InputError
 from curation.gpt3.data import windows
 from curation.gpt3.display import losses
 from curation.gpt3.finetune.evaluate import evaluate_tuned
-from curation.gpt3.finetune.options import FineTuning
 from curation.gpt3.finetune.train import finetune
 from curation.gpt3.generate import load_checkpoint
-from curation.gpt3.instruct.options import SftConfig
 from curation.gpt3.instruct.reward import reward
 from curation.gpt3.instruct.sft import sft
-from curation.gpt3.options import Options
+from curation.gpt3.options import FineTuning, Options, SftConfig
 from curation.gpt3.samples import Drawing, generate_many
 from curation.gpt3.shards import open_shards
 from curation.gpt3.sizes import Size

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from curation.gpt3.finetune.inputs import SPECIAL, Rows
-from curation.gpt3.finetune.options import Task
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3, dropped
+from curation.gpt3.options import Task
 
 DEVIATION = 0.02
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from curation.errors import InputError
-from curation.gpt3.finetune.options import Task
+from curation.gpt3.options import Task
 from curation.gpt3.tasks import examples, find_tasks, read_records
 from curation.shown import brief
 

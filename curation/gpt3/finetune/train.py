@@ -33,10 +33,10 @@ from curation.gpt3.checkpoint import State
 from curation.gpt3.epochs import Job, Line, Parts, loop, need_finite, settings
 from curation.gpt3.finetune.heads import FineTuned, answers, with_head
 from curation.gpt3.finetune.inputs import Record, Rows, labels_of, read_task, rows_of
-from curation.gpt3.finetune.options import FineTuning, Task
 from curation.gpt3.instruct.data import Encoding
 from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, build
+from curation.gpt3.options import FineTuning, Task
 from curation.gpt3.parallel import device_named, gradient_norm
 from curation.gpt3.sizes import Size
 from curation.gpt3.starting import Start, model_of, opened

@@ -18,11 +18,11 @@ from torch import Tensor
 
 from curation.gpt3.instruct.data import Tokens
 from curation.gpt3.instruct.objective import advantages, token_rewards, whitened
-from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sampling import sample_answers
 from curation.gpt3.instruct.sequences import Batch, answer_log_probabilities, batch_of
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import PpoConfig
 
 # The reward of each answer of a batch that ends in end-of-text: (N,).
 Scorer = Callable[[Batch], Tensor]

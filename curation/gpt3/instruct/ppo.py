@@ -45,11 +45,11 @@ from curation.gpt3.instruct.episodes import (
     passes_of,
 )
 from curation.gpt3.instruct.objective import policy_loss, value_loss
-from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import answer_log_probabilities
 from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import PpoConfig
 from curation.gpt3.parallel import Ranks
 from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.validate import validated

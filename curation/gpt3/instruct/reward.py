@@ -35,10 +35,10 @@ from curation.gpt3.instruct.data import (
     read_demonstrations,
     read_rankings,
 )
-from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.sequences import Batch, batch_of
 from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, empty
+from curation.gpt3.options import RewardConfig
 from curation.gpt3.parallel import device_named
 from curation.gpt3.resuming import Give, nothing
 from curation.gpt3.sizes import Size

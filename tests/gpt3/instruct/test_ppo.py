@@ -21,11 +21,11 @@ from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.data import open_shards, windows
 from curation.gpt3.instruct import ppo as module
 from curation.gpt3.instruct.episodes import Episodes, episodes_of
-from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.ppo import Networks, PpoResult, Work, accumulate, train_ppo
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import Batch, answer_log_probabilities
 from curation.gpt3.model import GPT3, build
+from curation.gpt3.options import PpoConfig
 from curation.gpt3.sizes import Size
 
 MakeShards = Callable[..., Path]

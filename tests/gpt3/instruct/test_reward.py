@@ -18,7 +18,6 @@ from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.instruct import labeler
 from curation.gpt3.instruct import reward as module
 from curation.gpt3.instruct.data import Tokens, read_demonstrations
-from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.reward import (
     Compared,
     RewardModel,
@@ -30,6 +29,7 @@ from curation.gpt3.instruct.reward import (
     train_reward,
 )
 from curation.gpt3.instruct.sequences import batch_of
+from curation.gpt3.options import RewardConfig
 from curation.gpt3.starting import opened
 
 Make, Write = Callable[..., Path], Callable[..., Path]

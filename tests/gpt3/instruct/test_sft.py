@@ -14,9 +14,9 @@ from curation.errors import InputError, RunError
 from curation.gpt3.epochs import Outcome, visited
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.instruct.data import Tokens
-from curation.gpt3.instruct.options import SftConfig
 from curation.gpt3.instruct.sft import answer_loss, sft
 from curation.gpt3.model import build
+from curation.gpt3.options import SftConfig
 from curation.gpt3.sizes import Size
 from curation.gpt3.starting import opened
 
