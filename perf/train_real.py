@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from curation.gpt3.samples import Drawing, generate_many
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import generate_many
 from curation.gpt3.sizes import size_named
 from curation.gpt3.train import Options, train
 

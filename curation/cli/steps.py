@@ -249,16 +249,13 @@ def run_tables(
     *,
     out: str | None,
     workers: int | None,
-    update: bool,
     columns: dict[str, Tables] | None = None,
     export: bool = True,
-    export_format: str = "parquet",
-    strict: bool = False,
-    as_json: bool = False,
+    **options: Any,
 ) -> None:
     """Run the recipe that a command line amounts to; without `out`, what it keeps goes to stdout."""
     if out is None:
-        need_out(strict=strict, update=update, json=as_json)
+        need_out(options)
     else:
         paths = [path for dataset in datasets for path in dataset.get("files", ())]
         _start_workers(paths, stages, workers)
@@ -276,25 +273,18 @@ def run_tables(
         from curation.cli.run import execute
         from curation.cli.streams import with_stdin
 
-        return execute(
-            with_stdin(recipe, out, update),
-            out,
-            workers=workers,
-            strict=strict,
-            update=update,
-            export=export,
-            export_format=export_format,
-            as_json=as_json,
-        )
+        recipe = with_stdin(recipe, out, options["update"])
+        return execute(recipe, out, workers=workers, export=export, **options)
     except CurationError as error:
         error.args = (with_options(str(error)),)
         raise
 
 
-def need_out(**options: bool) -> None:
+def need_out(options: dict[str, Any]) -> None:
     """Raise UsageError for an option that means nothing for rows on stdout."""
     source = click.get_current_context().get_parameter_source
-    given = [f"--{name}" for name, value in options.items() if value]
+    names = {"strict": "--strict", "update": "--update", "as_json": "--json"}
+    given = [option for name, option in names.items() if options.get(name)]
     if source("export_format") is click.core.ParameterSource.COMMANDLINE:
         given.append("--format")
     if given:

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from curation.cli.console import AGAIN, say, when_interrupted
 from curation.cli.options import (
@@ -27,14 +26,12 @@ from curation.cli.options import (
     number_option,
 )
 from curation.errors import MissingExtra
-from curation.gpt3.options import Options
+from curation.gpt3.options import Drawing, Machines, Options
 from curation.shown import printable
 
 if TYPE_CHECKING:
-    from curation.gpt3.plan import Machines
     from curation.gpt3.train import Result
 
-_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 NOT_ASKED = ("validation_windows", "progress")  # of Options: not options of the command
 
 
@@ -65,28 +62,12 @@ def require_torch(what: str) -> None:
 @click.option(
     "--plan", is_flag=True, help="Train nothing: print parameters, schedule, memory and days."
 )
-@number_option("--gpus", default=1, least=1, help="For --plan.")
-@number_option("--tflops", default=312.0, above=0, help="For --plan: of a GPU at best (A100).")
-@number_option(
-    "--utilisation", default=0.4, above=0, most=1, help="For --plan: share of that reached."
-)
-@number_option(
-    "--watts",
-    default=300.0,
-    least=0,
-    help="For --plan: power of a GPU with its part of the machine.",
-)
-@number_option("--pue", default=1.1, least=1, help="For --plan: power of the building over that.")
+@config_options(Machines)
 def train(
     shards: Path | None,
     size: str,
     out: Path | None,
     plan: bool,
-    gpus: int,
-    tflops: float,
-    utilisation: float,
-    watts: float,
-    pue: float,
     settings: dict[str, Any],
 ) -> None:
     """Train GPT-3, GPT-2 or GPT-1 on the token shards in SHARDS, a run directory or a folder with shards.json.
@@ -107,10 +88,7 @@ def train(
     """
     options = Options(progress=True, **settings["options"])
     if plan:
-        from curation.gpt3.plan import Machines
-
-        machines = Machines(gpus, tflops, utilisation, watts, pue)
-        click.echo(_plan_text(size, machines, options))
+        click.echo(_plan_text(size, Machines(**settings["machines"]), options))
         return
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
@@ -207,10 +185,7 @@ def saved_in(out: Path) -> str:
 @click.command()
 @checkpoint_argument
 @click.option("--prompt", default="", help="Text to go on from. [default: the start of a document]")
-@number_option("--max-tokens", default=100, least=1, help="Most new tokens.")
-@number_option("--temperature", default=1.0, least=0, help="0: likeliest token.")
-@number_option("--top-p", default=1.0, above=0, most=1, help="Nucleus share.")
-@click.option("--top-k", type=click.IntRange(1), help="Only the likeliest so many tokens.")
+@config_options(Drawing, "max_tokens", "temperature", "top_p", "top_k")
 @click.option("--stop", multiple=True, help="End before this text; may be repeated.")
 @number_option("--samples", default=1, least=1, most=10_000, help="Of each prompt.")
 @click.option(
@@ -227,16 +202,13 @@ def saved_in(out: Path) -> str:
 def generate(
     checkpoint: Path,
     prompt: str,
-    max_tokens: int,
-    temperature: float,
-    top_p: float,
-    top_k: int | None,
     stop: tuple[str, ...],
     samples: int,
     prompts: Path | None,
     seed: int,
     preset: str | None,
     device: str | None,
+    settings: dict[str, Any],
 ) -> None:
     """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote
     into.
@@ -254,15 +226,14 @@ def generate(
     if prompts and prompt:
         raise click.UsageError("give --prompt or --prompts, not both.")
     from curation.gpt3.prompts import PRESETS
-    from curation.gpt3.samples import Drawing, generate_many, read_prompts
+    from curation.gpt3.samples import generate_many, read_prompts
 
-    texts = read_prompts(prompts) if prompts else [prompt]
+    texts, keys = read_prompts(prompts) if prompts else [prompt], settings["drawing"]
     if preset:
-        chosen, given = PRESETS[preset], click.get_current_context().get_parameter_source
-        temperature = temperature if given("temperature") in _GIVEN else chosen.temperature
-        top_p = top_p if given("top_p") in _GIVEN else chosen.top_p
+        chosen = PRESETS[preset]
+        keys = {"temperature": chosen.temperature, "top_p": chosen.top_p, **keys}
         texts, stop = [chosen.prompt(text) for text in texts], (*chosen.stops, *stop)
-    drawing = Drawing(max_tokens, temperature, top_p, top_k, seed)
+    drawing = Drawing(seed=seed, **keys)
     warn = partial(say, err=True)
     for row in generate_many(checkpoint, texts, samples, drawing, stop, device, warn):
         if prompts or samples > 1:

@@ -15,7 +15,8 @@ import torch
 from curation.errors import InputError
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
-from curation.gpt3.samples import Drawing, draw
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import draw
 from curation.shown import printable
 
 BARS = "▁▂▃▄▅▆▇█"

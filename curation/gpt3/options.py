@@ -105,6 +105,35 @@ class Options(_Checked):
 
 
 @dataclass(frozen=True)
+class Machines(_Checked):
+    """The GPUs of a plan: how many, what one does at best (10^12 operations a second), the share
+    of it that is reached, the power one takes, and that of the building over it.
+    """
+
+    gpus: int = key(1, "For --plan.", least=1)
+    tflops: float = key(312.0, "For --plan: of a GPU at best (A100).", above=0)
+    utilisation: float = key(0.4, "For --plan: share of that reached.", above=0, most=1)
+    watts: float = key(300.0, "For --plan: power of a GPU with its part of the machine.", least=0)
+    pue: float = key(1.1, "For --plan: power of the building over that.", least=1)
+
+    def kwh(self, operations: float) -> float:
+        """Energy of so many operations, in kilowatt hours."""
+        seconds = operations / (self.tflops * 1e12 * self.utilisation)
+        return seconds * self.watts * self.pue / 3.6e6
+
+
+@dataclass(frozen=True)
+class Drawing(_Checked):
+    """How the tokens of a text are drawn, and how many at most."""
+
+    max_tokens: int = key(100, "Most new tokens.", least=1)
+    temperature: float = key(1.0, "0: likeliest token.", least=0)
+    top_p: float = key(1.0, "Nucleus share.", above=0, most=1)
+    top_k: int | None = key(None, "Only the likeliest so many tokens.", least=1)
+    seed: int = key(0, "The same seed gives the same text.")
+
+
+@dataclass(frozen=True)
 class FineTuning(_Checked):
     """The choices of one fine-tuning. Raises InputError for a number out of its bounds."""
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from curation.errors import InputError
+from curation.gpt3.options import Machines
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate
 from curation.gpt3.sizes import Size
 
@@ -129,24 +130,6 @@ def days(size: Size, tokens: int, gpus: int, tflops: float, utilisation: float) 
     utilisation.
     """
     return training_flops(size) * tokens / (gpus * tflops * 1e12 * utilisation) / 86400
-
-
-@dataclass(frozen=True)
-class Machines:
-    """The GPUs of a plan: how many, what one does at best (10^12 operations a second), the share
-    of it that is reached, the power one takes, and that of the building over it.
-    """
-
-    gpus: int = 1
-    tflops: float = 312.0
-    utilisation: float = 0.4
-    watts: float = 300.0
-    pue: float = 1.1
-
-    def kwh(self, operations: float) -> float:
-        """Energy of so many operations, in kilowatt hours."""
-        seconds = operations / (self.tflops * 1e12 * self.utilisation)
-        return seconds * self.watts * self.pue / 3.6e6
 
 
 def inference_flops(size: Size, context: int | None = None) -> float:

@@ -13,7 +13,6 @@ Trap: a group runs until its last text ends. Prompts that differ much in length 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import xxhash
 from curation.errors import InputError
 from curation.gpt3.generate import choose, load_checkpoint
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import Drawing
 from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import BATCH_TOKENS
 from curation.kernels.examples import json_records
@@ -31,34 +31,13 @@ MAX_PROMPTS = 100_000
 Ended = Callable[[list[int]], bool]
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """How tokens are drawn, and how many at most."""
-
-    max_tokens: int = 100
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.top_p <= 1 or not self.temperature >= 0:
-            raise InputError(
-                f"top_p must be in (0, 1] and temperature 0 or more, not {self.top_p} and "
-                f"{self.temperature}"
-            )
-        if self.max_tokens < 1 or (self.top_k is not None and self.top_k < 1):
-            raise InputError(
-                f"max_tokens and top_k must be 1 or more, not {self.max_tokens} and {self.top_k}"
-            )
-
-    def generator(self, prompt: int, sample: int) -> torch.Generator:
-        """On the CPU, so that every device draws the same."""
-        seed = self.seed
-        if prompt or sample:
-            key = f"gpt3/samples/{self.seed}/{prompt}/{sample}"
-            seed = xxhash.xxh3_64_intdigest(key.encode()) >> 1
-        return torch.Generator().manual_seed(seed)
+def _generator(drawing: Drawing, prompt: int, sample: int) -> torch.Generator:
+    """On the CPU, so that every device draws the same."""
+    seed = drawing.seed
+    if prompt or sample:
+        key = f"gpt3/samples/{drawing.seed}/{prompt}/{sample}"
+        seed = xxhash.xxh3_64_intdigest(key.encode()) >> 1
+    return torch.Generator().manual_seed(seed)
 
 
 def read_prompts(path: Path) -> list[str]:
@@ -175,7 +154,7 @@ def draw(
         for start in range(0, len(texts), size):
             some = texts[start : start + size]
             drawn = _draw(model, [prompts[place] for place, _ in some],
-                          [drawing.generator(*text) for text in some], drawing, ended)  # fmt: skip
+                          [_generator(drawing, *text) for text in some], drawing, ended)  # fmt: skip
             for (place, number), ids in zip(some, drawn, strict=True):
                 found[place][number] = ids
             while following < len(prompts) and len(found[following]) == samples:

@@ -31,7 +31,8 @@ from curation.errors import InputError
 from curation.gpt3.detokenize import detokenized
 from curation.gpt3.evaluate import Reader
 from curation.gpt3.evaluation.metrics import answer_row, metrics
-from curation.gpt3.samples import Drawing, draw
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import draw
 from curation.gpt3.scoring import Request, log_likelihoods
 from curation.gpt3.tasks import read_records
 

@@ -11,6 +11,7 @@ from curation.cli.study import study
 from curation.cli.train import generate as generate_command
 from curation.errors import InputError
 from curation.gpt3.evaluate import open_reader
+from curation.gpt3.options import Drawing
 from curation.gpt3.prompts import (
     PRESETS,
     Example,
@@ -19,7 +20,7 @@ from curation.gpt3.prompts import (
     prompt_of,
     read_examples,
 )
-from curation.gpt3.samples import Drawing, before_stop, generate_many
+from curation.gpt3.samples import before_stop, generate_many
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 

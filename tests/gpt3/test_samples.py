@@ -12,7 +12,8 @@ from one_text import sample
 from curation.errors import InputError
 from curation.gpt3.generate import choose
 from curation.gpt3.model import build
-from curation.gpt3.samples import Drawing, draw, generate_many, read_prompts
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import draw, generate_many, read_prompts
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 

@@ -19,8 +19,8 @@ from curation.gpt3.finetune.train import finetune
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.instruct.reward import reward
 from curation.gpt3.instruct.sft import sft
-from curation.gpt3.options import FineTuning, Options, SftConfig
-from curation.gpt3.samples import Drawing, generate_many
+from curation.gpt3.options import Drawing, FineTuning, Options, SftConfig
+from curation.gpt3.samples import generate_many
 from curation.gpt3.shards import open_shards
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import train
