@@ -1,4 +1,4 @@
-"""A trained model from its folder, and one token drawn from its logits.
+"""A trained model from its folder, and what it writes, token by token.
 
 Trap: a checkpoint knows only the name of its encoding, so the same `curation.kernels.bpe` must be
 able to load it.
@@ -6,6 +6,7 @@ able to load it.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -39,6 +40,26 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
         ) from error
     encoding = vocabulary_beside(folder, encoding, state.config.get(NOTED))
     return checkpoint.load_model(folder, state.size, device), encoding, end_of_text
+
+
+@torch.no_grad()
+def next_tokens(
+    model: GPT3, ids: Tensor, chosen: Callable[[Tensor, int], Tensor], most: int
+) -> Iterator[list[int]]:
+    """A token after each row of `ids` (N, T), `most` times: `chosen` from logits (N, V) and the
+    position. Each costs one row through each layer, with a key/value cache; when the context is
+    full, its second half is read again from position 0, since learned positions cannot slide.
+    """
+    context = model.size.context
+    read, past, start = ids[:, -context:], None, 0
+    for position in range(most):
+        hidden, past = model.hidden(read, past, start)
+        start += read.shape[1]
+        read = chosen(model.logits(hidden[:, -1]), position).to(ids.device)[:, None]
+        yield read[:, 0].tolist()
+        ids = torch.cat((ids, read), 1)
+        if start == context:
+            read, past, start = ids[:, -max(1, context // 2) :], None, 0
 
 
 def choose(

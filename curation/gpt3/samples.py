@@ -1,8 +1,6 @@
 """Several texts of several prompts, drawn in batches.
 
-Prompts of one length are read together, with a key/value cache, as `scoring.greedy` does: a new
-token costs one row through each layer. When the context is full, its second half is read again from
-position 0, since learned positions cannot slide. Each text
+Prompts of one length are read together, with a key/value cache, as `scoring.greedy` does. Each text
 has a generator of its own, seeded by the seed, its prompt's place and its own number: so it does
 not depend on which others are drawn beside it, but for rounding. The first text of the first prompt
 has the seed itself.
@@ -18,9 +16,10 @@ from typing import Any
 
 import torch
 import xxhash
+from torch import Tensor
 
 from curation.errors import InputError
-from curation.gpt3.generate import choose, load_checkpoint
+from curation.gpt3.generate import choose, load_checkpoint, next_tokens
 from curation.gpt3.model import GPT3
 from curation.gpt3.options import Drawing
 from curation.gpt3.parallel import device_named
@@ -137,10 +136,7 @@ def draw(
     drawing: Drawing,
     ended: Ended = lambda ids: False,
 ) -> Iterator[list[list[int]]]:
-    """The new tokens of each prompt's samples, prompt by prompt.
-
-    Where the context is full its second half is read again.
-    """
+    """The new tokens of each prompt's samples, prompt by prompt."""
     model.eval()
     context = model.size.context
     groups: dict[int, list[tuple[int, int]]] = {}
@@ -162,7 +158,6 @@ def draw(
                 following += 1
 
 
-@torch.no_grad()
 def _draw(
     model: GPT3,
     prompts: Sequence[list[int]],
@@ -172,28 +167,25 @@ def _draw(
 ) -> list[list[int]]:
     """The new tokens of texts whose prompts are of one length, or longer than the context."""
     context, device = model.size.context, model.tokens.weight.device
-    texts = [list(ids) for ids in prompts]
     new: list[list[int]] = [[] for _ in prompts]
-    open_ = set(range(len(texts)))
-    read, past, start = torch.tensor([ids[-context:] for ids in texts], device=device), None, 0
-    for _ in range(drawing.max_tokens):
-        hidden, past = model.hidden(read, past, start)
-        start += read.shape[1]
-        logits = model.logits(hidden[:, -1]).cpu()
-        for number, ids in enumerate(texts):
-            token = 0  # of a text that has ended: it is read, and not looked at
-            if number in open_:
-                token = choose(logits[number], drawing.temperature, drawing.top_p,
-                               generators[number], drawing.top_k)  # fmt: skip
-                new[number].append(token)
-            ids.append(token)
-            if number in open_ and ended(new[number]):
+    open_ = set(range(len(prompts)))
+
+    def chosen(logits: Tensor, _: int) -> Tensor:
+        tokens = torch.zeros(
+            len(prompts), dtype=torch.long
+        )  # of texts that have ended: not looked at
+        logits = logits.cpu()
+        for number in open_:
+            tokens[number] = choose(logits[number], drawing.temperature, drawing.top_p,
+                                    generators[number], drawing.top_k)  # fmt: skip
+        return tokens
+
+    ids = torch.tensor([ids[-context:] for ids in prompts], device=device)
+    for tokens in next_tokens(model, ids, chosen, drawing.max_tokens):
+        for number in tuple(open_):
+            new[number].append(tokens[number])
+            if ended(new[number]):
                 open_.discard(number)
         if not open_:
             break
-        if start == context:
-            half = max(1, context // 2)
-            read, past, start = torch.tensor([ids[-half:] for ids in texts], device=device), None, 0
-        else:
-            read = torch.tensor([ids[-1:] for ids in texts], device=device)
     return new
