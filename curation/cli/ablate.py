@@ -1,6 +1,5 @@
 """`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the
-page by `curation.web.ablation`.
-"""
+page by `curation.web.ablation`."""
 
 from __future__ import annotations
 

@@ -273,8 +273,7 @@ def _show(result: dict[str, Any]) -> None:
 
 def line(result: dict[str, Any]) -> str:
     """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its
-    end.
-    """
+    end."""
     score, perplexity = _score(result), result.get("perplexity")
     notes = (
         [

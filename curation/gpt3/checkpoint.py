@@ -122,8 +122,7 @@ def save_parts(
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """A safetensors file of 32-bit floats, written tensor by tensor: no second copy of all is
-    made.
-    """
+    made."""
     header: dict[str, Any] = {}
     end = 0
     for name in sorted(tensors):
@@ -173,8 +172,7 @@ def last_good(out: Path) -> str:
 
 def need_own_folder(out: Path) -> None:
     """Raise InputError where `out` is a file, or holds no checkpoint and something that no training
-    writes.
-    """
+    writes."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out: a folder to train into expected, {out} is a file")
     if not out.is_dir() or steps(out):
@@ -220,8 +218,7 @@ def read_state(folder: Path) -> State:
 
 def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> GPT3:
     """The model of `size` with the weights in `folder`, without dropout until it is told to train;
-    InputError when they are broken or do not fit.
-    """
+    InputError when they are broken or do not fit."""
     model = empty(size)
     model.to_empty(device=device)
     load_weights(folder, size, model)
@@ -278,8 +275,7 @@ def _read(path: Path, targets: dict[str, Tensor]) -> None:
 
 def load_parts(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Fill `tensors` with those that `save_parts` wrote into `path`; InputError where one is
-    missing or of another shape.
-    """
+    missing or of another shape."""
     with _opened(path) as stored:
         names = set(stored.keys())
         for name, tensor in tensors.items():

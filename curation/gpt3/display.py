@@ -30,8 +30,7 @@ def words(
     model: GPT3, encoding_path: str, end: int, seed: int = 0, tokens: int = SAMPLE_TOKENS
 ) -> str | None:
     """The beginning of a document by `model`, and of the next where it ends early, on one line;
-    None where the encoding cannot be had here.
-    """
+    None where the encoding cannot be had here."""
     from curation.kernels import bpe
 
     try:
@@ -93,8 +92,7 @@ def loss_line(log: Path) -> str:
 
 def ending(folder: Path, log: Path, seed: int) -> list[str]:
     """What a finished run shows of the model in the checkpoint `folder`: its loss, and its words at
-    the start of two documents.
-    """
+    the start of two documents."""
     model, encoding_path, end = load_checkpoint(folder)
     samples = (words(model, encoding_path, end, seed + number) for number in range(2))
     return [

@@ -185,8 +185,7 @@ def need_finite(out: Path, step: int, loss: float, norm: float, rate: float) -> 
 
 def loop(job: Job, parts: Callable[[], Parts], step: Step) -> Outcome:
     """Go on from the newest checkpoint to the last step. `parts` are the tensors of a checkpoint by
-    file, `step` makes the state after one step, and lines for the log, the step's own first.
-    """
+    file, `step` makes the state after one step, and lines for the log, the step's own first."""
     state = resumable(job.out, job.config)
     if state is not None:
         folder = checkpoint.newest(job.out)

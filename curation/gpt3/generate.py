@@ -48,8 +48,7 @@ def next_tokens(
 ) -> Iterator[list[int]]:
     """A token after each row of `ids` (N, T), `most` times: `chosen` from logits (N, V) and the
     position. Each costs one row through each layer, with a key/value cache; when the context is
-    full, its second half is read again from position 0, since learned positions cannot slide.
-    """
+    full, its second half is read again from position 0, since learned positions cannot slide."""
     context = model.size.context
     read, past, start = ids[:, -context:], None, 0
     for position in range(most):

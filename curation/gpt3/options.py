@@ -107,8 +107,7 @@ class Options(_Checked):
 @dataclass(frozen=True)
 class Machines(_Checked):
     """The GPUs of a plan: how many, what one does at best (10^12 operations a second), the share
-    of it that is reached, the power one takes, and that of the building over it.
-    """
+    of it that is reached, the power one takes, and that of the building over it."""
 
     gpus: int = key(1, "For --plan.", least=1)
     tflops: float = key(312.0, "For --plan: of a GPU at best (A100).", above=0)
@@ -160,8 +159,7 @@ class FineTuning(_Checked):
 @dataclass(frozen=True)
 class SftConfig(_Checked):
     """Fine-tuning on demonstrations (appendix C.1). `separator` stands between prompt and answer;
-    the later steps take it from the checkpoint.
-    """
+    the later steps take it from the checkpoint."""
 
     epochs: int = key(16, "Passes over the demonstrations.", least=1)
     batch: int = key(32, "Demonstrations in a step.", least=1)

@@ -97,8 +97,7 @@ def samples(
     reader: Reader, prompt: str, count: int, tokens: int, seed: int, top_p: float = 0.9
 ) -> Iterator[str]:
     """`count` continuations of a prompt, of at most `tokens` tokens each, up to end-of-text; many
-    at a time, a function of the arguments.
-    """
+    at a time, a function of the arguments."""
     ids = reader.encoding.encode_ordinary(prompt)
     if len(ids) + tokens > reader.window:
         raise InputError(
@@ -155,8 +154,7 @@ def odds_of_words(
     group: Sequence[frozenset[str]], others: Sequence[frozenset[str]], least: int = 5
 ) -> list[Odds]:
     """Of each word in at least `least` samples, the odds with the group over those with the others,
-    farthest from zero first. Half a sample is added to each count (Haldane).
-    """
+    farthest from zero first. Half a sample is added to each count (Haldane)."""
     here, there = (Counter(word for words in side for word in words) for side in (group, others))
     counted = sorted(word for word in here | there if here[word] + there[word] >= least)
     z = NormalDist().inv_cdf(1 - 0.025 / max(1, len(counted)))

@@ -79,8 +79,7 @@ class Form:
 @dataclass(frozen=True)
 class Prompt:
     """`parts` are (name, text), delimiters at the end of each but the last; `dropped` examples did
-    not fit.
-    """
+    not fit."""
 
     parts: tuple[tuple[str, str], ...]
     dropped: int
@@ -118,8 +117,7 @@ def fitting_prompt(
     form: Form = Form(),
 ) -> Prompt:
     """The prompt with as many examples as `room` tokens hold; those farthest from the query, the
-    first ones, are dropped. InputError where description and query alone do not fit.
-    """
+    first ones, are dropped. InputError where description and query alone do not fit."""
 
     def without(dropped: int) -> Prompt:
         return Prompt(prompt_of(description, examples[dropped:], query, form).parts, dropped)

@@ -41,8 +41,7 @@ def _generator(drawing: Drawing, prompt: int, sample: int) -> torch.Generator:
 
 def read_prompts(path: Path) -> list[str]:
     """The prompts of a file: lines of JSON with `prompt` in a file called .jsonl, else lines of
-    text; blank lines are left out.
-    """
+    text; blank lines are left out."""
     if path.suffix == ".jsonl":
         prompts = []
         for line, record in json_records(path.read_bytes(), str(path)):

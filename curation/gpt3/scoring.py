@@ -36,8 +36,7 @@ class Request(NamedTuple):
 @dataclass(frozen=True)
 class Score:
     """Of a completion: log probability in nats, its number of tokens, whether each is the
-    likeliest, whether the context was cut.
-    """
+    likeliest, whether the context was cut."""
 
     log_probability: float
     tokens: int
@@ -48,8 +47,7 @@ class Score:
 @torch.no_grad()
 def log_likelihoods(model: GPT3, requests: Sequence[Request]) -> list[Score]:
     """The score of each request, in their order; equal requests are computed once. Raises
-    InputError for empty or too long ones.
-    """
+    InputError for empty or too long ones."""
     window = model.size.context
     for request in requests:
         if not request.context or not 0 < len(request.completion) <= window:

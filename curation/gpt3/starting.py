@@ -41,8 +41,7 @@ class Start:
 
     def coder(self, encoding: Encoding | None = None, separator: str | None = None) -> Coder:
         """Texts to tokens for this model. `encoding` stands in for its own, `separator` for the one
-        that its checkpoint names.
-        """
+        that its checkpoint names."""
         chosen = self.separator if separator is None else separator
         if encoding is None:
             encoding = bpe.encoding(
@@ -54,8 +53,7 @@ class Start:
 
     def give_vocabulary(self, encoding: Encoding | None, out: Path) -> None:
         """Put the vocabulary's file, where the model has one of its own, beside the checkpoints in
-        `out`; nothing where `encoding` stands in for it.
-        """
+        `out`; nothing where `encoding` stands in for it."""
         if encoding is None:
             copy_vocabulary(self.folder, self.encoding, self.config.get(NOTED), out)
 

@@ -51,8 +51,7 @@ _TAKEN = ("encoding", "end_of_text", "schedule")  # of the config of the model t
 @dataclass(frozen=True)
 class Tuned:
     """How a fine-tuning ended: accuracy on the development set, examples that lost something by
-    file, the checkpoint.
-    """
+    file, the checkpoint."""
 
     step: int
     steps: int

@@ -71,8 +71,7 @@ class Networks:
 @dataclass(frozen=True)
 class Work:
     """All that a training by PPO needs, as tokens. `watch` scores (prompt number, answer) for the
-    log alone.
-    """
+    log alone."""
 
     networks: Networks
     prompts: Sequence[tuple[int, ...]]
@@ -175,8 +174,7 @@ def _told(pace: Pace, step: int, was: str, text: str) -> None:
 
 def _measured(work: Work, state: State) -> tuple[Episodes, dict[str, Any]]:
     """The episodes of the next step, and what the log says of them; RunError where the KL is too
-    large.
-    """
+    large."""
     options, networks = work.options, work.networks
     chosen = epochs.visited(
         options.seed,
@@ -286,8 +284,7 @@ def accumulate(
     networks: Networks, part: Episodes, windows: NDArray[np.int64], options: PpoConfig
 ) -> dict[str, float]:
     """Add the gradient of one minibatch's objective to what the parameters hold: both parts of it,
-    and the value network's.
-    """
+    and the value network's."""
     tokens = int(part.batch.mask().sum())
     sums = {"policy": 0.0, "value": 0.0, "pretrain": 0.0, "clipped": 0.0}
     for rows in passes_of(slice(0, len(part.batch)), options):

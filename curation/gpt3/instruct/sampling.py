@@ -30,8 +30,7 @@ def sample_answers(
     rows_in_pass: int = 64,
 ) -> list[Tokens]:
     """An answer to each prompt: up to `max_tokens` tokens, the end-of-text included where it
-    comes.
-    """
+    comes."""
     generator = torch.Generator().manual_seed(seed)
     draws = torch.rand(len(prompts), max_tokens, generator=generator, dtype=torch.float64)
     by_length: dict[int, list[int]] = {}

@@ -15,8 +15,7 @@ from curation.stages.mix.mixture import Share
 
 def epoch_starts(shares: Sequence[Share], shards: int) -> list[npt.NDArray[np.int64]]:
     """The keys of rows at which an epoch of a dataset, or of a group of one, begins: int64[n] of
-    each training shard, ascending. The first epoch begins with the first row.
-    """
+    each training shard, ascending. The first epoch begins with the first row."""
     found: list[set[int]] = [set() for _ in range(shards)]
     for epochs in {part.epochs for share in shares for part in share.groups or (share,)}:
         at = np.arange(1, int(np.ceil(epochs))) / epochs
