@@ -187,7 +187,7 @@ def _write(
 ) -> None:
     """Table C.1 where there is one, the JSON file and the page."""
     from curation import store
-    from curation.gpt3.evaluation.contamination import overlap_table
+    from curation.gpt3.dirty import overlap_table
 
     overlap = overlap_table(results)
     for row in _last(overlap, plan, checkpoints):

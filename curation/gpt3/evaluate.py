@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -32,6 +32,7 @@ from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty, words_of
 from curation.gpt3.evaluation.example import Example
 from curation.gpt3.evaluation.metrics import Rows, answer_row, apart, metrics
 from curation.gpt3.generate import load_checkpoint
+from curation.gpt3.instruct.data import Encoding
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import Request, Score, beam, greedy, log_likelihoods
@@ -39,13 +40,6 @@ from curation.gpt3.tasks import Task, examples, find_tasks, shot_pool
 
 __all__ = ["Reader", "evaluate", "measure", "open_reader", "read_dirty"]
 CHANCE_KINDS = ("choice", "partial")
-
-
-class Encoding(Protocol):
-    """What is needed of tiktoken's Encoding."""
-
-    def encode_ordinary(self, text: str) -> list[int]: ...
-    def decode(self, tokens: Sequence[int]) -> str: ...
 
 
 @dataclass(frozen=True)

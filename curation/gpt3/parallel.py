@@ -74,21 +74,18 @@ class Ranks:
         assert self.mesh is not None
         return self.mesh[dimension].get_group()
 
-    def summed(self, *values: float) -> list[float]:
-        """The sums of numbers over the shares of the batch, the same on every rank."""
+    def summed(self, *values: float, over: str = "data") -> list[float]:
+        """The sums of numbers over the shares of the batch, or over another dimension of the mesh,
+        the same on every rank."""
         if self.mesh is None:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total, group=self.group("data"))
+        dist.all_reduce(total, group=self.group(over))
         return [float(value) for value in total.tolist()]
 
     def summed_over_stages(self, value: float) -> float:
         """The sum of a number over the stages of the pipeline, the same on each."""
-        if self.pipe == 1:
-            return value
-        total = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total, group=self.group("pipe"))
-        return float(total)
+        return value if self.pipe == 1 else self.summed(value, over="pipe")[0]
 
     def agreed(self, answer: bool) -> bool:
         """The first rank's answer, on every rank: for what hangs on a clock."""

@@ -184,7 +184,6 @@ TESTED_ELSEWHERE = {
     "stages/extract/inputs.py": "stages/extract/test_stage.py",
     "stages/filter/measure.py": "stages/filter/test_stage.py",
     "stages/filter/own_values.py": "stages/filter/test_own.py",
-    "stages/mix/epochs.py": "stages/mix/test_stage.py",
     "store/arrays.py": "stages/classify/test_model.py",
     "store/fetch.py": "store/test_remote.py",
     "store/hub.py": "formats/test_hub.py",

@@ -43,8 +43,9 @@ from curation.gpt3.instruct.episodes import (
     episodes_of,
     minibatches_of,
     passes_of,
+    policy_loss,
+    value_loss,
 )
-from curation.gpt3.instruct.objective import policy_loss, value_loss
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import answer_log_probabilities
 from curation.gpt3.log import Log, Pace, Tell, untold
