@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -55,17 +55,11 @@ def export(
     run: str,
     format_: str,
     out: str,
-    columns: tuple[str, ...] | None,
-    max_file_mb: float,
     compression: Literal["gz", "zst"] | None,
-    validation: float | None,
-    tokens_from: Literal["auto", "mixture", "documents"],
-    license: str,
     push: str | None,
-    private: bool,
     workers: int | None,
-    update: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Write what RUN keeps for another program: documents, or tokens for a trainer.
 
@@ -81,25 +75,19 @@ def export(
     from curation.cli.progress import Steps
     from curation.formats.export import export as exported
 
-    if private and not push:
+    if options["private"] and not push:
         raise click.UsageError("--private goes with --push")
     with Steps() as steps:
         made = exported(
             run,
             format_,
             out,
-            columns=columns,
-            max_file_mb=max_file_mb,
             compression=compression or "",
-            validation=validation,
-            tokens_from=tokens_from,
-            license=license,
             push=push or "",
-            private=private,
-            update=update,
             workers=workers or 0,
             progress=steps,
             say=steps.say,
+            **options,
         )
     if as_json:
         return print_json(made)

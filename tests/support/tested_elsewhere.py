@@ -205,7 +205,6 @@ TESTED_ELSEWHERE = {
     "web/guard.py": "web/test_browse.py",
     "web/marked.py": "web/test_browse.py",
     "web/opened.py": "web/test_browse.py",
-    "web/page.py": "web/test_report.py",
     "web/parts.py": "web/test_report.py",
     "web/render.py": "web/test_browse.py",
     "web/sections.py": "web/test_report.py",
