@@ -30,9 +30,9 @@ import torch
 
 from curation.gpt3.checkpoint import load_model, read_state, steps
 from curation.gpt3.evaluate import Reader
-from curation.gpt3.finetune.options import FineTuning
 from curation.gpt3.finetune.train import finetune
 from curation.gpt3.model import build
+from curation.gpt3.options import FineTuning
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 

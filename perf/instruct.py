@@ -23,13 +23,13 @@ import torch
 from scipy import stats
 
 from curation.gpt3.instruct import labeler
-from curation.gpt3.instruct.options import PpoConfig, RewardConfig, SftConfig
 from curation.gpt3.instruct.ppo_files import ppo
 from curation.gpt3.instruct.reward import reward
 from curation.gpt3.instruct.sampling import sample_answers
 from curation.gpt3.instruct.sft import sft
-from curation.gpt3.instruct.starting import model_of, opened
+from curation.gpt3.options import PpoConfig, RewardConfig, SftConfig
 from curation.gpt3.sizes import Size
+from curation.gpt3.starting import model_of, opened
 from curation.gpt3.train import Options, train
 from perf.instruct_plots import pictures
 from perf.instruct_world import END, WORDS, Words, demonstrations, prompts, write_shards

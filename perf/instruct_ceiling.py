@@ -21,11 +21,11 @@ from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
 from curation.gpt3.instruct import labeler
 from curation.gpt3.instruct.data import Tokens
-from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.reward import Compared, RewardModel, accuracy, train_reward
-from curation.gpt3.instruct.starting import Start, opened
 from curation.gpt3.model import build
+from curation.gpt3.options import RewardConfig
 from curation.gpt3.sizes import Size
+from curation.gpt3.starting import Start, opened
 from curation.gpt3.update import optimizer_for
 
 SIZE = Size("c", 2, 16, 2, 64, 1e-2, context=16, band=4, vocabulary=19)

@@ -28,8 +28,8 @@ from curation.gpt3.evaluate import measure, open_reader
 from curation.gpt3.evaluation.metrics import share
 from curation.gpt3.finetune.evaluate import evaluate_tuned
 from curation.gpt3.finetune.inputs import read_task
-from curation.gpt3.finetune.options import FineTuning
 from curation.gpt3.finetune.train import finetune
+from curation.gpt3.options import FineTuning
 from curation.gpt3.sizes import size_named
 from curation.gpt3.tasks import examples, find_tasks
 from curation.gpt3.train import Options, train

@@ -20,7 +20,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from curation.gpt3.generate import generate
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import generate_many
 from curation.gpt3.sizes import size_named
 from curation.gpt3.train import Options, train
 
@@ -57,8 +58,8 @@ def main() -> None:
     )
     draw(arguments.out)
     samples = (
-        f"[{prompt or 'start of a document'}]\n{generate(result.checkpoint, prompt, 80, 0.7, 0.95)}"
-        for prompt in PROMPTS
+        f"[{row['prompt'] or 'start of a document'}]\n{row['prompt']}{row['text']}"
+        for row in generate_many(result.checkpoint, PROMPTS, 1, Drawing(80, 0.7, 0.95))
     )
     text = "\n\n".join(samples)
     (arguments.out / "samples.txt").write_text(text + "\n")

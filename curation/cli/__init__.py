@@ -45,7 +45,7 @@ SECTIONS: Sections = {
         "mix": ("mix:mix", "Token shards of several runs, by weight."),
     },
     "Look at a run": {
-        "status": ("status:status", "How far a run is, and what it has cost so far."),
+        "status": ("inspect:status", "How far a run is, and what it has cost so far."),
         "report": ("inspect:report", "One HTML page about a run, and the same as JSON."),
         "browse": ("browse:browse", "Look at a run in a browser."),
         "explain": ("inspect:explain", "What became of a document, with the evidence."),
@@ -55,9 +55,9 @@ SECTIONS: Sections = {
             "inspect:contamination",
             "Benchmark examples in the text, before and after cuts.",
         ),
-        "diff": ("diff:diff", "Two runs compared."),
+        "diff": ("inspect:diff", "Two runs compared."),
         "check": ("inspect:check", "Check that a run is whole."),
-        "reasons": ("reasons:reasons", "What the reasons of removed documents mean."),
+        "reasons": ("inspect:reasons", "What the reasons of removed documents mean."),
     },
     "Label and fit": {
         "label": ("label:label", "Label documents, and see how good the quality filter is."),

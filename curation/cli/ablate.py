@@ -1,6 +1,5 @@
 """`curation ablate`: texts by `curation.tools.ablation`, models by `curation.gpt3.ablation`, the
-page by `curation.web.ablation`.
-"""
+page by `curation.web.ablation`."""
 
 from __future__ import annotations
 
@@ -10,53 +9,29 @@ from pathlib import Path
 import click
 
 from curation.cli.console import console, say
+from curation.cli.options import PATH, number_option, set_option
 
 
 @click.command()
 @click.argument("recipe")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="Folder for texts, models and the result.",
-)
+@click.option("--out", type=PATH, required=True, help="Folder for texts, models and the result.")
 @click.option(
     "--size",
     default="tiny",
     show_default=True,
     help="Size of every model; `curation train --help` has them.",
 )
-@click.option(
-    "--tokens",
-    type=click.IntRange(1),
-    default=262_144,
-    show_default=True,
-    help="Training tokens of each model.",
-)
-@click.option(
-    "--seeds", type=click.IntRange(2), default=3, show_default=True, help="Models of each arm."
-)
-@click.option(
+@number_option("--tokens", default=262_144, least=1, help="Training tokens of each model.")
+@number_option("--seeds", default=3, least=2, help="Models of each arm.")
+@number_option(
     "--heldout",
-    type=click.FloatRange(0, 1, min_open=True, max_open=True),
     default=0.1,
-    show_default=True,
+    above=0,
+    below=1,
     help="Share of the trusted corpora's sites and works that no arm sees.",
 )
-@click.option(
-    "--windows",
-    type=click.IntRange(2),
-    default=64,
-    show_default=True,
-    help="Held-out windows of each corpus.",
-)
-@click.option(
-    "--set",
-    "overrides",
-    multiple=True,
-    metavar="TABLE.KEY=VALUE",
-    help="Change one value of the recipe.",
-)
+@number_option("--windows", default=64, least=2, help="Held-out windows of each corpus.")
+@set_option
 @click.option(
     "--workers", type=click.IntRange(1), help="Worker processes of the line.  [default: one a core]"
 )
@@ -91,7 +66,7 @@ def ablate(
     from curation.engine.local import LocalEngine
     from curation.gpt3.ablation import measure
     from curation.inspect.evidence.ablation import ablation as ablation_result
-    from curation.inspect.terminal.ablation import ablation_parts
+    from curation.inspect.terminal.results import ablation_parts
     from curation.recipe import reading
     from curation.tools import ablation
     from curation.web.ablation import ablation_page

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from curation.cli.console import when_interrupted
+from curation.cli.options import number_option
 from curation.shown import printable
 
 
@@ -17,13 +18,7 @@ from curation.shown import printable
     show_default=True,
     help="Where to listen; anything but this machine alone asks visitors for a token.",
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=8321,
-    show_default=True,
-    help="Which port; 0: a free one.",
-)
+@number_option("--port", default=8321, least=0, most=65535, help="Which port; 0: a free one.")
 @click.option("--open/--no-open", "opens", default=True, help="Open a browser. [default: open]")
 def browse(run: str, other: str | None, host: str, port: int, opens: bool) -> None:
     """Look at a run in a browser: numbers, funnel, every document with its fate, duplicates,

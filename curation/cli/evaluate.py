@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curation.cli.console import AGAIN, console, say, when_interrupted
+from curation.cli.options import PATH, device_option, number_option, written_option
 
 if TYPE_CHECKING:
     from curation.gpt3.evaluation.curves import Plan, Results
@@ -35,13 +36,7 @@ class Shots(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such
 
 
 @click.command()
-@click.argument(
-    "checkpoints",
-    metavar="CHECKPOINT...",
-    type=click.Path(path_type=Path),
-    nargs=-1,
-    required=True,
-)
+@click.argument("checkpoints", metavar="CHECKPOINT...", type=PATH, nargs=-1, required=True)
 @click.option(
     "--benchmarks",
     type=click.Path(path_type=Path, exists=True),
@@ -72,23 +67,17 @@ class Shots(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such
     is_flag=True,
     help="Ask without it.  With --describe as well: both, one after another.",
 )
-@click.option(
+@number_option(
     "--beam",
-    type=click.IntRange(1, 64),
     default=4,
-    show_default=True,
+    least=1,
+    most=64,
     help="Width of the search for written answers; 1 is greedy.",
 )
 @click.option(
     "--limit", type=click.IntRange(1), help="At most so many examples of a task, drawn by the seed."
 )
-@click.option(
-    "--seed",
-    type=int,
-    default=0,
-    show_default=True,
-    help="Draws the shots, and the examples of --limit.",
-)
+@number_option("--seed", default=0, help="Draws the shots, and the examples of --limit.")
 @click.option(
     "--as",
     "kind",
@@ -104,18 +93,14 @@ class Shots(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such
 )
 @click.option(
     "--contamination",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="A run directory: also score its clean and dirty examples apart, and those too short to be "
     "looked for (table C.1 and figure 4.2).",
 )
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
+@device_option
+@written_option
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file."
-)
-@click.option(
-    "--page",
-    type=click.Path(path_type=Path),
-    help="Also write figures and tables as an HTML page to this file.",
+    "--page", type=PATH, help="Also write figures and tables as an HTML page to this file."
 )
 def evaluate(
     checkpoints: tuple[Path, ...],
@@ -202,7 +187,7 @@ def _write(
 ) -> None:
     """Table C.1 where there is one, the JSON file and the page."""
     from curation import store
-    from curation.gpt3.evaluation.contamination import overlap_table
+    from curation.gpt3.dirty import overlap_table
 
     overlap = overlap_table(results)
     for row in _last(overlap, plan, checkpoints):
@@ -288,8 +273,7 @@ def _show(result: dict[str, Any]) -> None:
 
 def line(result: dict[str, Any]) -> str:
     """One row of the table; perplexity, clean and dirty, and contexts that were cut stand at its
-    end.
-    """
+    end."""
     score, perplexity = _score(result), result.get("perplexity")
     notes = (
         [

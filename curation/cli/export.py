@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
 from curation.cli.console import print_json, say
-from curation.cli.options import Words, json_option, update_option, workers_option
+from curation.cli.options import Words, json_option, number_option, update_option, workers_option
 from curation.formats.layouts import FORMATS
 
 
@@ -25,13 +25,7 @@ from curation.formats.layouts import FORMATS
 @click.option(
     "--columns", type=Words(), help="Columns of the documents.  [default: all but evidence]"
 )
-@click.option(
-    "--max-file-mb",
-    type=click.FloatRange(1),
-    default=500.0,
-    show_default=True,
-    help="Most million bytes of one file.",
-)
+@number_option("--max-file-mb", default=500.0, least=1, help="Most million bytes of one file.")
 @click.option(
     "--compression",
     type=click.Choice(["gz", "zst"]),
@@ -61,17 +55,11 @@ def export(
     run: str,
     format_: str,
     out: str,
-    columns: tuple[str, ...] | None,
-    max_file_mb: float,
     compression: Literal["gz", "zst"] | None,
-    validation: float | None,
-    tokens_from: Literal["auto", "mixture", "documents"],
-    license: str,
     push: str | None,
-    private: bool,
     workers: int | None,
-    update: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Write what RUN keeps for another program: documents, or tokens for a trainer.
 
@@ -87,25 +75,19 @@ def export(
     from curation.cli.progress import Steps
     from curation.formats.export import export as exported
 
-    if private and not push:
+    if options["private"] and not push:
         raise click.UsageError("--private goes with --push")
     with Steps() as steps:
         made = exported(
             run,
             format_,
             out,
-            columns=columns,
-            max_file_mb=max_file_mb,
             compression=compression or "",
-            validation=validation,
-            tokens_from=tokens_from,
-            license=license,
             push=push or "",
-            private=private,
-            update=update,
             workers=workers or 0,
             progress=steps,
             say=steps.say,
+            **options,
         )
     if as_json:
         return print_json(made)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
 
+from curation.cli.console import say
 from curation.cli.options import (
     column_options,
     config_options,
@@ -103,8 +105,41 @@ def extract(
     stages = ["download", "extract"] if urls else ["extract"]
     if not (warc and out):
         return run_tables(settings, stages, [dataset], out=out, export=False, **options)
-    from curation.cli.warc import need_place, write_warc
+    from curation.cli.extract import need_place, write_warc
 
     need_place(warc)
     run_tables(settings, stages, [dataset], out=out, export=False, **options)
     return write_warc(out, warc)
+
+
+def need_place(path: str) -> None:
+    """Raise InputError, before anything is fetched, for a file that cannot be written there."""
+    from curation.errors import InputError
+
+    if not path.endswith(".warc.gz"):
+        raise InputError(f"--warc: a name that ends in .warc.gz expected, got {path!r}")
+    if os.path.isdir(path):
+        raise InputError(f"--warc: a file expected, got the folder {path}; name a file in it")
+
+
+def write_warc(run: str, path: str) -> None:
+    """Write the records of a finished run behind a warcinfo record, whole or not at all."""
+    import shutil
+
+    from warcio.warcwriter import WARCWriter
+
+    from curation import store
+    from curation.rundir import plan as plans
+    from curation.stages.extract.captures import records_path
+    from curation.version import __version__
+
+    rundir, plan = plans.read(run)
+    parts = [records_path(rundir, file) for shard in plan.of("input") for file in shard.files]
+    software = {"software": f"curation {__version__}", "format": "WARC File Format 1.0"}
+    with store.atomic(path) as file:
+        writer = WARCWriter(file, gzip=True)
+        writer.write_record(writer.create_warcinfo_record(os.path.basename(path), software))
+        for part in parts:
+            with store.open_input(part) as records:
+                shutil.copyfileobj(records, file)
+    say(f"Fetched records: {path}", err=True)

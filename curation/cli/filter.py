@@ -7,15 +7,7 @@ from typing import Any
 
 import click
 
-from curation.cli.options import (
-    column_options,
-    config_options,
-    format_option,
-    json_option,
-    rows_out_option,
-    update_option,
-    workers_option,
-)
+from curation.cli.options import column_options, config_options, row_options
 from curation.cli.steps import Tables, absolute, dataset_table, inputs_argument, run_tables
 from curation.errors import RecipeError
 from curation.recipe.filter import LISTS
@@ -61,11 +53,7 @@ def _two_values(
 )
 @config_options(FilterConfig, *LISTS, "max_removed", "alarm")
 @column_options()
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def filter_(
     inputs: tuple[str, ...],
     drops: tuple[tuple[str, str], ...],

@@ -1,4 +1,4 @@
-"""`curation report`, `explain`, `sample`, `clusters`, `check` and `contamination`: looking at a finished or half-finished run."""
+"""Commands that look at a finished or half-finished run, or at two; and what reasons mean."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
-from curation.cli.completion import among, reasons, stages
+from curation.cli.completion import among, stages
+from curation.cli.completion import reasons as reason_names
 from curation.cli.console import console, print_json, say
-from curation.cli.options import json_option
+from curation.cli.options import PATH, json_option, number_option
 
 RUN = click.argument("run", metavar="DIR")
 
@@ -40,7 +41,7 @@ def report(run: str) -> None:
 @click.option(
     "--run",
     "trained_on",
-    type=click.Path(path_type=Path),
+    type=PATH,
     help="Where DIR is a model: the run that it was trained on.  [default: where it was then]",
 )
 @json_option
@@ -93,15 +94,11 @@ def explain(
 @click.option(
     "--reason",
     help="Only those removed for this reason, for instance low_quality.",
-    shell_complete=among(reasons),
+    shell_complete=among(reason_names),
 )
 @click.option("--dataset", help="Only documents of this dataset.")
-@click.option(
-    "-n", "count", type=click.IntRange(1), default=10, show_default=True, help="How many."
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="Another seed shows other documents."
-)
+@number_option("-n", "count", default=10, least=1, help="How many.")
+@number_option("--seed", default=0, help="Another seed shows other documents.")
 @json_option
 def sample(
     run: str,
@@ -121,7 +118,7 @@ def sample(
       curation sample RUN --reason low_quality --seed 1
     """
     from curation.inspect.evidence.sample import sample as sampled
-    from curation.inspect.terminal.sample import sample_parts
+    from curation.inspect.terminal.documents import sample_parts
     from curation.rundir import plan
 
     opened = plan.read(run)
@@ -142,13 +139,8 @@ def sample(
 @click.command()
 @RUN
 @click.option("--dataset", help="Only documents removed from this dataset.")
-@click.option(
-    "-n",
-    "count",
-    type=click.IntRange(1),
-    default=10,
-    show_default=True,
-    help="How many; the run lists 100 of each dataset.",
+@number_option(
+    "-n", "count", default=10, least=1, help="How many; the run lists 100 of each dataset."
 )
 @json_option
 def clusters(run: str, dataset: str | None, count: int, as_json: bool) -> None:
@@ -159,7 +151,7 @@ def clusters(run: str, dataset: str | None, count: int, as_json: bool) -> None:
       curation clusters RUN -n 3
     """
     from curation.inspect.evidence.clusters import largest_clusters
-    from curation.inspect.terminal.clusters import cluster_panel
+    from curation.inspect.terminal.documents import cluster_panel
     from curation.rundir import plan
 
     shown = list(largest_clusters(*plan.read(run), dataset, count))
@@ -187,7 +179,7 @@ def check(run: str, quick: bool, as_json: bool) -> None:
       curation check RUN --quick
     """
     from curation.inspect.check.check import check_run
-    from curation.inspect.terminal.check import check_table
+    from curation.inspect.terminal.results import check_table
 
     results = check_run(run, quick)
     if as_json:
@@ -207,14 +199,7 @@ def check(run: str, quick: bool, as_json: bool) -> None:
     help="Also write an HTML page of documents that were cut, before and after.",
 )
 @click.option("--benchmark", default="", help="Only cuts for this benchmark.")
-@click.option(
-    "-n",
-    "count",
-    type=click.IntRange(0),
-    default=100,
-    show_default=True,
-    help="Documents on the page; 0: all.",
-)
+@number_option("-n", "count", default=100, least=0, help="Documents on the page; 0: all.")
 def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, count: int) -> None:
     """Which benchmark examples the training text holds, before and after the cuts (GPT-3, appendix C.2).
 
@@ -227,7 +212,7 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     """
     from curation import store
     from curation.inspect.evidence.contamination import need_contamination
-    from curation.inspect.terminal.contamination import contamination_table
+    from curation.inspect.terminal.results import contamination_table
     from curation.rundir import plan
     from curation.web.cuts import write_cuts
 
@@ -241,3 +226,104 @@ def contamination(run: str, as_json: bool, cuts: str | None, benchmark: str, cou
     if cuts:
         shown = write_cuts(rundir, planned, cuts, benchmark=benchmark, n=count)
         say(f"Wrote {cuts}: {shown:,} documents", err=as_json)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@json_option
+def status(run: str, as_json: bool) -> None:
+    """Show how far a run is, what each stage took, and the slowest shards.
+
+    Reads the manifests, the lock and metrics.jsonl of the run directory, and no table. It may be
+    called while the run is at work, also from another machine.
+
+    \b
+    Examples:
+      curation status RUN
+      curation status RUN --json
+    """
+    from rich.text import Text
+
+    from curation.inspect.evidence.status import (
+        run_status,
+        slowest_listing,
+        status_line,
+        status_listing,
+    )
+    from curation.inspect.terminal.tables import table_of
+
+    found = run_status(run)
+    if as_json:
+        return print_json(found)
+    screen = console()
+    screen.print(Text(status_line(found), style="bold"))
+    screen.print(table_of(status_listing(found)))
+    if found.slowest:
+        screen.print(table_of(slowest_listing(found.slowest)))
+    return None
+
+
+@click.command()
+@click.argument("a", metavar="RUN_A")
+@click.argument("b", metavar="RUN_B")
+@click.option("--fate", default="", help='Only what had or has this fate, for instance "kept".')
+@number_option("-n", "examples", default=3, least=0, most=50, help="How many.")
+@json_option
+def diff(a: str, b: str, fate: str, examples: int, as_json: bool) -> None:
+    """Compare two runs: which documents have another fate, from which reason to which, and which
+    have another text.
+
+    Documents are the same where their dataset and id are. A fate is "kept", or a stage and a reason
+    ("dedup: duplicate").
+
+    \b
+    Examples:
+      curation diff RUN_A RUN_B
+      curation diff RUN_A RUN_B --fate kept -n 10
+      curation diff RUN_A RUN_B --json
+    """
+    from curation.inspect.evidence.two_runs import two_runs
+    from curation.inspect.terminal.two_runs import show_two_runs
+    from curation.rundir import plan
+
+    runs = plan.read(a), plan.read(b)
+    comparison = two_runs(*runs, examples)
+    if as_json:
+        return print_json(comparison)
+    return show_two_runs(console(), *runs, comparison, fate)
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[REASON...]", shell_complete=among(reason_names))
+@json_option
+def reasons(names: tuple[str, ...], as_json: bool) -> None:
+    """What the reasons mean for which records and documents are removed: all, or those named.
+
+    \b
+    Examples:
+      curation reasons
+      curation reasons low_quality stub
+      curation reasons gopher_few_words
+    """
+    from rich.table import Table
+
+    from curation.errors import did_you_mean
+    from curation.recipe.filter import rules_that_ship
+    from curation.rundir.schema import REASONS
+
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    rules = rules_that_ship() if names else {}
+    meanings = {
+        name: f"a rule ({', '.join(sets)}): {drop}" for name, (drop, sets) in rules.items()
+    } | REASONS
+    for name in names or REASONS:
+        if name not in meanings:
+            known = did_you_mean(name, list(meanings))
+            more = " (the names of a recipe's rules are reasons too: `curation report RUN`)"
+            raise click.UsageError(f"no reason {name!r}{known}{more}")
+        table.add_row(name, meanings[name])
+    if as_json:
+        return print_json({name: meanings[name] for name in names or REASONS})
+    return console().print(table)

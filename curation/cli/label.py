@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from curation.cli.console import console, print_json, say
-from curation.cli.options import json_option
+from curation.cli.options import json_option, number_option
 from curation.errors import InputError
 
 if TYPE_CHECKING:
@@ -19,18 +19,14 @@ KEYS = "2 worth training on   1 borderline   0 not   s skip   b back   q quit"
 
 @click.command()
 @click.argument("run", metavar="DIR")
-@click.option(
-    "-n", "count", type=click.IntRange(1), default=100, show_default=True, help="Labels to reach."
-)
+@number_option("-n", "count", default=100, least=1, help="Labels to reach.")
 @click.option(
     "--labels",
     metavar="FILE",
     help="Ask nothing: take these labels. JSON lines with `label` and `id`, `url`, or `archive` and "
     "`offset`.",
 )
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the documents."
-)
+@number_option("--seed", default=0, least=0, help="Draws the documents.")
 @json_option
 def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) -> None:
     """Label documents of a run with one key each, and see how good its quality filter is.
@@ -45,7 +41,7 @@ def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) ->
     """
     from curation import store
     from curation.inspect.evidence import labels as evidence
-    from curation.inspect.terminal.labels import label_parts
+    from curation.inspect.terminal.results import label_parts
     from curation.rundir import plan as plans
 
     rundir, plan = plans.read(run)
@@ -74,7 +70,7 @@ def label(run: str, count: int, labels: str | None, seed: int, as_json: bool) ->
 def _ask(rundir: RunDirectory, plan: Plan, count: int, seed: int) -> None:
     """Ask for the labels that are missing."""
     from curation.inspect.evidence.labelling import Labelling
-    from curation.inspect.terminal.labels import document_panel
+    from curation.inspect.terminal.documents import document_panel
 
     labelling = Labelling(rundir, plan, count, seed)
     while question := labelling.question():

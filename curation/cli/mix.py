@@ -129,12 +129,12 @@ def _show_run_plan(run: str, keys: dict[str, Any]) -> None:
 
 def _print_plan(rundir: Any, run_plan: Any) -> None:
     from curation.inspect.evidence.mixture import mixture_plan
-    from curation.inspect.terminal.mixture import plan_parts
+    from curation.inspect.terminal.results import mixture_parts
 
     rows = mixture_plan(rundir, run_plan)
     if click.get_current_context().params["as_json"]:
         return print_json(rows)
-    for part in plan_parts(rundir, rows):
+    for part in mixture_parts(rundir, rows):
         console().print(part)
     return None
 

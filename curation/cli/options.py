@@ -6,7 +6,7 @@ import functools
 import re
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, Field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +21,14 @@ from curation.recipe.tables import Dataset, Recipe
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
+PATH = click.Path(path_type=Path)
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)  # one to read
+checkpoint_argument = click.argument("checkpoint", type=PATH)
+device_option = click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
+tuned_option = click.option("--out", type=PATH, required=True, help="Folder to train into.")
+written_option = click.option(
+    "--out", type=PATH, help="Also write everything as JSON to this file."
+)
 out_option = click.option("--out", required=True, help="The run directory to write.")
 rows_out_option = click.option(
     "--out", help="The run directory to write.  [default: kept rows to stdout, as lines of JSON]"
@@ -47,6 +55,15 @@ format_option = click.option(
     help="Of the files in DIR/kept/ and DIR/removed/; same: lines of JSON where INPUT is lines, "
     "packed alike, and Parquet else.",
 )
+
+
+def row_options(command: Command) -> Command:
+    """What every step has that writes kept and removed rows, or kept ones to stdout."""
+    for option in (json_option, update_option, workers_option, rows_out_option, format_option):
+        command = option(command)
+    return command
+
+
 strict_option = click.option(
     "--strict", is_flag=True, help="Exit code 3 where archives are damaged; the run ends as usual."
 )
@@ -146,13 +163,15 @@ def with_options(message: str) -> str:
 
 
 def config_options(config: type, *keys: str) -> Decorator:
-    """Options made from keys of a config class in `recipe/tables.py`: `--min-jaccard` of `min_jaccard`.
+    """Options made from keys of a config class in `recipe/tables.py`: `--min-jaccard` of `min_jaccard`;
+    without `keys` from all.
 
     The type, bounds, default and help are the key's own. The command gets one argument `settings`:
     recipe tables with the values that stand on the command line, for instance
     {"dedup": {"rows": 5}}.
     """
     by_name = {field.name: field for field in fields(config)}
+    keys = keys or tuple(by_name)
     hints = typing.get_type_hints(config)
     table = "" if config is Recipe else config.__name__.removesuffix("Config").lower()
 
@@ -213,17 +232,27 @@ def parameter_type(hint: Any, key: Field[Any]) -> Any:
         return NumberOrWord(parameter_type(number, key), typing.get_args(words))
     if hint not in (int, float):
         return str
-    bounds = key.metadata
-    if len(bounds) == 1:  # the help alone
-        return hint
-    in_bounds = click.IntRange if hint is int else click.FloatRange
+    return number_type(hint, {name: key.metadata[name] for name in key.metadata if name != "help"})
+
+
+def number_type(kind: type, bounds: Mapping[str, float]) -> Any:
+    """What click makes of whole numbers or others from `least` or `above` to `most` or `below`."""
+    if not bounds:
+        return kind
+    in_bounds = click.IntRange if kind is int else click.FloatRange
     most = bounds.get("most", bounds.get("below"))
     return in_bounds(
-        bounds.get("least", bounds.get("above")),
-        None if most is None or most >= MANY else most,  # `check_bounds` refuses those
+        bounds.get("least", bounds.get("above")),  # type: ignore[arg-type]
+        None if most is None or most >= MANY else most,  # type: ignore[arg-type]  # `check_bounds` refuses those
         min_open="above" in bounds,
         max_open="below" in bounds,
     )
+
+
+def number_option(*names: str, default: float, help: str, **bounds: float) -> Decorator:
+    """An option for a number of the default's kind, within bounds as `key` has them."""
+    kind = number_type(type(default), bounds)
+    return click.option(*names, type=kind, default=default, show_default=True, help=help)
 
 
 class Words(click.ParamType):  # type: ignore[type-arg]  # click 8.1 has no such argument

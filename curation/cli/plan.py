@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from curation.cli.console import console, print_json, say
-from curation.cli.options import json_option, set_option
+from curation.cli.options import json_option, number_option, set_option
 
 if TYPE_CHECKING:
     from curation.costs.estimate import RunPlan
@@ -20,26 +20,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("recipe")
-@click.option(
-    "--machines", type=click.IntRange(1), default=1, show_default=True, help="Machines that run it."
-)
+@number_option("--machines", default=1, least=1, help="Machines that run it.")
 @click.option(
     "--cores", type=click.IntRange(1), help="Cores of each.  [default: those of this one]"
 )
-@click.option(
-    "--mbit",
-    type=click.FloatRange(1),
-    default=1000.0,
-    show_default=True,
-    help="Network of each machine, million bits a second.",
+@number_option(
+    "--mbit", default=1000.0, least=1, help="Network of each machine, million bits a second."
 )
 @click.option("--calibrate", is_flag=True, help="Measure the rates on a sample of the inputs.")
-@click.option(
-    "--seconds",
-    type=click.FloatRange(5),
-    default=120.0,
-    show_default=True,
-    help="With --calibrate: how long that may take.",
+@number_option(
+    "--seconds", default=120.0, least=5, help="With --calibrate: how long that may take."
 )
 @click.option(
     "--rates", "rates_file", help="A file of rates.  [default: those that ship, which are rough]"

@@ -62,17 +62,11 @@ if TYPE_CHECKING:
 @json_option
 def run(
     recipe: str,
-    out: str,
     engine: str,
     master: str | None,
-    workers: int | None,
-    again_from: str | None,
-    until: str | None,
     overrides: tuple[str, ...],
-    update: bool,
     shards: str | None,
-    strict: bool,
-    as_json: bool,
+    **options: Any,
 ) -> None:
     """Run RECIPE into a run directory; go on where a run was interrupted.
 
@@ -95,19 +89,8 @@ def run(
         forkserver.start()  # before what takes long to import
     from curation.recipe import reading
 
-    execute(
-        reading.load(recipe, overrides),
-        out,
-        engine=engine,
-        master=master,
-        workers=workers,
-        again_from=again_from,
-        until=until,
-        update=update,
-        shards=shards,
-        strict=strict,
-        as_json=as_json,
-    )
+    given = reading.load(recipe, overrides)
+    execute(given, engine=engine, master=master, shards=shards, **options)
 
 
 @click.command()
@@ -241,7 +224,7 @@ def _share(shards: str, recipe: Recipe, out: str, workers: int, options: dict[st
 def _show_largest_cluster(out: str) -> None:
     """The largest cluster of duplicates, which shows best what raised the alarm."""
     from curation.inspect.evidence.clusters import largest_clusters
-    from curation.inspect.terminal.clusters import cluster_panel
+    from curation.inspect.terminal.documents import cluster_panel
     from curation.rundir import plan
 
     for cluster in largest_clusters(*plan.read(out), n=1):

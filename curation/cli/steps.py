@@ -12,10 +12,9 @@ import click
 from curation.cli.options import (
     column_options,
     config_options,
-    format_option,
     json_option,
     out_option,
-    rows_out_option,
+    row_options,
     update_option,
     with_options,
     workers_option,
@@ -43,11 +42,7 @@ inputs_argument = click.argument("inputs", nargs=-1, required=True, metavar="INP
 )
 @config_options(ClassifyConfig, "model", "model_label", "alpha", "scaling")
 @column_options("positives", "negatives")
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def classify(
     inputs: tuple[str, ...],
     positives: tuple[str, ...],
@@ -106,11 +101,7 @@ def classify(
     "--plan", "plan_only", is_flag=True, help="Only estimate from a sample what it finds and costs."
 )
 @column_options(against="reference")
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def dedup(
     inputs: tuple[str, ...],
     against: tuple[str, ...],
@@ -176,11 +167,7 @@ def dedup(
     "max_documents",
 )
 @column_options()
-@format_option
-@rows_out_option
-@workers_option
-@update_option
-@json_option
+@row_options
 def decontaminate(
     inputs: tuple[str, ...], benchmarks: tuple[str, ...], settings: Tables, **options: Any
 ) -> None:
@@ -262,16 +249,13 @@ def run_tables(
     *,
     out: str | None,
     workers: int | None,
-    update: bool,
     columns: dict[str, Tables] | None = None,
     export: bool = True,
-    export_format: str = "parquet",
-    strict: bool = False,
-    as_json: bool = False,
+    **options: Any,
 ) -> None:
     """Run the recipe that a command line amounts to; without `out`, what it keeps goes to stdout."""
     if out is None:
-        need_out(strict=strict, update=update, json=as_json)
+        need_out(options)
     else:
         paths = [path for dataset in datasets for path in dataset.get("files", ())]
         _start_workers(paths, stages, workers)
@@ -289,25 +273,18 @@ def run_tables(
         from curation.cli.run import execute
         from curation.cli.streams import with_stdin
 
-        return execute(
-            with_stdin(recipe, out, update),
-            out,
-            workers=workers,
-            strict=strict,
-            update=update,
-            export=export,
-            export_format=export_format,
-            as_json=as_json,
-        )
+        recipe = with_stdin(recipe, out, options["update"])
+        return execute(recipe, out, workers=workers, export=export, **options)
     except CurationError as error:
         error.args = (with_options(str(error)),)
         raise
 
 
-def need_out(**options: bool) -> None:
+def need_out(options: dict[str, Any]) -> None:
     """Raise UsageError for an option that means nothing for rows on stdout."""
     source = click.get_current_context().get_parameter_source
-    given = [f"--{name}" for name, value in options.items() if value]
+    names = {"strict": "--strict", "update": "--update", "as_json": "--json"}
+    given = [option for name, option in names.items() if options.get(name)]
     if source("export_format") is click.core.ParameterSource.COMMANDLINE:
         given.append("--format")
     if given:

@@ -129,8 +129,7 @@ def _print_document(steps: Steps, key: str, as_json: bool) -> None:
 
 def _worth_showing(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The places that were read, at most MOST_ROWS, and a few of those that were not: a text may be
-    repeated hundreds of times.
-    """
+    repeated hundreds of times."""
     unread = [row for row in rows if not row["steps"]][:MOST_UNREAD]
     read = [row for row in rows if row["steps"]][:MOST_ROWS]
     return [row for row in rows if row in read or row in unread]

@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from curation.cli.console import AGAIN, say, when_interrupted
-from curation.cli.options import config_options
+from curation.cli.options import (
+    FILE,
+    PATH,
+    checkpoint_argument,
+    config_options,
+    device_option,
+    number_option,
+)
 from curation.errors import MissingExtra
-from curation.gpt3.options import Options
+from curation.gpt3.options import Drawing, Machines, Options
 from curation.shown import printable
 
 if TYPE_CHECKING:
-    from curation.gpt3.plan import Machines
     from curation.gpt3.train import Result
 
-_GIVEN = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
 NOT_ASKED = ("validation_windows", "progress")  # of Options: not options of the command
 
 
@@ -45,7 +49,7 @@ def require_torch(what: str) -> None:
 
 
 @click.command()
-@click.argument("shards", type=click.Path(path_type=Path), required=False)
+@click.argument("shards", type=PATH, required=False)
 @click.option(
     "--size",
     default="tiny",
@@ -53,52 +57,17 @@ def require_torch(what: str) -> None:
     help="minute, tiny, small-cpu, or one of the papers': 125M, 350M, 760M, 1.3B, 2.7B, 6.7B, 13B, "
     "175B, gpt2-117M, gpt2-345M, gpt2-762M, gpt2-1542M, gpt1.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Folder for checkpoints and log.jsonl."
-)
+@click.option("--out", type=PATH, help="Folder for checkpoints and log.jsonl.")
 @config_options(Options, *(f.name for f in fields(Options) if f.name not in NOT_ASKED))
 @click.option(
     "--plan", is_flag=True, help="Train nothing: print parameters, schedule, memory and days."
 )
-@click.option("--gpus", type=click.IntRange(1), default=1, show_default=True, help="For --plan.")
-@click.option(
-    "--tflops",
-    type=click.FloatRange(0, min_open=True),
-    default=312.0,
-    show_default=True,
-    help="For --plan: of a GPU at best (A100).",
-)
-@click.option(
-    "--utilisation",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=0.4,
-    show_default=True,
-    help="For --plan: share of that reached.",
-)
-@click.option(
-    "--watts",
-    type=click.FloatRange(0),
-    default=300.0,
-    show_default=True,
-    help="For --plan: power of a GPU with its part of the machine.",
-)
-@click.option(
-    "--pue",
-    type=click.FloatRange(1),
-    default=1.1,
-    show_default=True,
-    help="For --plan: power of the building over that.",
-)
+@config_options(Machines)
 def train(
     shards: Path | None,
     size: str,
     out: Path | None,
     plan: bool,
-    gpus: int,
-    tflops: float,
-    utilisation: float,
-    watts: float,
-    pue: float,
     settings: dict[str, Any],
 ) -> None:
     """Train GPT-3, GPT-2 or GPT-1 on the token shards in SHARDS, a run directory or a folder with shards.json.
@@ -119,10 +88,7 @@ def train(
     """
     options = Options(progress=True, **settings["options"])
     if plan:
-        from curation.gpt3.plan import Machines
-
-        machines = Machines(gpus, tflops, utilisation, watts, pue)
-        click.echo(_plan_text(size, machines, options))
+        click.echo(_plan_text(size, Machines(**settings["machines"]), options))
         return
     if shards is None or out is None:
         raise click.UsageError("give SHARDS and --out, or --plan.")
@@ -217,62 +183,32 @@ def saved_in(out: Path) -> str:
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option("--prompt", default="", help="Text to go on from. [default: the start of a document]")
-@click.option(
-    "--max-tokens", type=click.IntRange(1), default=100, show_default=True, help="Most new tokens."
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    help="0: likeliest token.",
-)
-@click.option(
-    "--top-p",
-    type=click.FloatRange(0, 1, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Nucleus share.",
-)
-@click.option("--top-k", type=click.IntRange(1), help="Only the likeliest so many tokens.")
+@config_options(Drawing, "max_tokens", "temperature", "top_p", "top_k")
 @click.option("--stop", multiple=True, help="End before this text; may be repeated.")
+@number_option("--samples", default=1, least=1, most=10_000, help="Of each prompt.")
 @click.option(
-    "--samples",
-    type=click.IntRange(1, 10_000),
-    default=1,
-    show_default=True,
-    help="Of each prompt.",
+    "--prompts", type=FILE, help="A prompt a line, or JSON lines with `prompt`; writes JSON lines."
 )
-@click.option(
-    "--prompts",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="A prompt a line, or JSON lines with `prompt`; writes JSON lines.",
-)
-@click.option(
-    "--seed", type=int, default=0, show_default=True, help="The same seed gives the same text."
-)
+@number_option("--seed", default=0, help="The same seed gives the same text.")
 @click.option(
     "--preset",
     type=click.Choice(("story", "code", "answer")),
     help="Temperature and top-p: story 0.9, 0.92; code 0.3, 0.95, up to a blank line; answer "
     "greedily, a line after 'Answer:'. Other options go before it.",
 )
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
+@device_option
 def generate(
     checkpoint: Path,
     prompt: str,
-    max_tokens: int,
-    temperature: float,
-    top_p: float,
-    top_k: int | None,
     stop: tuple[str, ...],
     samples: int,
     prompts: Path | None,
     seed: int,
     preset: str | None,
     device: str | None,
+    settings: dict[str, Any],
 ) -> None:
     """Write text with the model in CHECKPOINT, a step folder or the folder `curation train` wrote
     into.
@@ -290,15 +226,14 @@ def generate(
     if prompts and prompt:
         raise click.UsageError("give --prompt or --prompts, not both.")
     from curation.gpt3.prompts import PRESETS
-    from curation.gpt3.samples import Drawing, generate_many, read_prompts
+    from curation.gpt3.samples import generate_many, read_prompts
 
-    texts = read_prompts(prompts) if prompts else [prompt]
+    texts, keys = read_prompts(prompts) if prompts else [prompt], settings["drawing"]
     if preset:
-        chosen, given = PRESETS[preset], click.get_current_context().get_parameter_source
-        temperature = temperature if given("temperature") in _GIVEN else chosen.temperature
-        top_p = top_p if given("top_p") in _GIVEN else chosen.top_p
+        chosen = PRESETS[preset]
+        keys = {"temperature": chosen.temperature, "top_p": chosen.top_p, **keys}
         texts, stop = [chosen.prompt(text) for text in texts], (*chosen.stops, *stop)
-    drawing = Drawing(max_tokens, temperature, top_p, top_k, seed)
+    drawing = Drawing(seed=seed, **keys)
     warn = partial(say, err=True)
     for row in generate_many(checkpoint, texts, samples, drawing, stop, device, warn):
         if prompts or samples > 1:

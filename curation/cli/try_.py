@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curation.cli.console import console, say
-from curation.cli.options import Words, json_option, out_option, update_option, workers_option
+from curation.cli.options import (
+    Words,
+    json_option,
+    number_option,
+    out_option,
+    update_option,
+    workers_option,
+)
 
 if TYPE_CHECKING:
     from curation.inspect.evidence.sample import SampledDocument
@@ -32,12 +39,8 @@ languages = {languages}
 
 @click.command("try")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option(
-    "--pages",
-    type=click.IntRange(1),
-    default=1000,
-    show_default=True,
-    help="Pages to read, from the start of each INPUT alike.",
+@number_option(
+    "--pages", default=1000, least=1, help="Pages to read, from the start of each INPUT alike."
 )
 @click.option(
     "--languages",
@@ -47,8 +50,7 @@ languages = {languages}
     show_default=True,
     help="Languages to keep.",
 )
-@click.option("-n", "count", type=click.IntRange(1), default=20, show_default=True,
-              help="Pages to show of those kept, and of those removed.")  # fmt: skip
+@number_option("-n", "count", default=20, least=1, help="Pages to show of those kept, and of those removed.")  # fmt: skip
 @out_option
 @workers_option
 @update_option

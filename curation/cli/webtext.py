@@ -5,15 +5,13 @@ from __future__ import annotations
 import click
 
 from curation.cli.console import console
-from curation.cli.options import workers_option
+from curation.cli.options import number_option, workers_option
 
 
 @click.command("webtext-urls")
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
 @click.option("--out", required=True, help="The list to write, one address a line.")
-@click.option(
-    "--min-score", type=int, default=3, show_default=True, help="Points that a submission needs."
-)
+@number_option("--min-score", default=3, help="Points that a submission needs.")
 @workers_option
 def webtext_urls(inputs: tuple[str, ...], out: str, min_score: int, workers: int | None) -> None:
     """Outbound links of Reddit submissions (Pushshift's JSON lines, .zst, .gz or plain), cleaned, each page once, for

@@ -44,8 +44,7 @@ def shown(
     table: tuple[str, Callable[[dict[str, Any]], None]],
 ) -> bool:
     """Measure, print and write what `kind` asks for, or the scores of fine-tuned models; False where
-    the models are to be scored as language models. `table` is a heading, and what prints a row.
-    """
+    the models are to be scored as language models. `table` is a heading, and what prints a row."""
     from curation import store
     from curation.errors import InputError
     from curation.gpt3.finetune.evaluate import evaluate_tuned, is_tuned

@@ -23,8 +23,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.utils import Digester
 from warcio.warcwriter import WARCWriter
 
-from curation.demo.pages import ROOT, Page, body, coded, pages, rows
-from curation.demo.sites import site_entries
+from curation.demo.pages import ROOT, Page, body, coded, pages, rows, site_entries
 
 ARCHIVES = 3
 _TRUSTED = (

@@ -28,25 +28,6 @@ class Rows(Protocol):
         """`count` rows from `start` on."""
 
 
-class Sink(Protocol):
-    """An open file of rows. `names`: the files that it is, relative to the folder of an export."""
-
-    names: tuple[str, ...]
-    counts: dict[str, int]
-
-    def size(self) -> int:
-        """Bytes in the file so far."""
-
-    def write(self, rows: Any) -> None:
-        """Append rows."""
-
-    def close(self) -> None:
-        """Commit the file and what belongs beside it."""
-
-    def abort(self, error: BaseException) -> None:
-        """Leave no file."""
-
-
 @dataclass(frozen=True, slots=True)
 class Lines:
     """Rows that are lines already."""
@@ -62,11 +43,11 @@ class BoundedFiles:
     row is."""
 
     def __init__(
-        self, out: str, stem: str, max_bytes: int | None, open_sink: Callable[[str], Sink]
+        self, out: str, stem: str, max_bytes: int | None, open_sink: Callable[[str], FileSink]
     ) -> None:
         self._out, self._stem, self._max_bytes = out, stem, max_bytes
         self._open = open_sink
-        self._sink: Sink | None = None
+        self._sink: FileSink | None = None
         self._ended = 0
         self.files: dict[str, dict[str, Any]] = {}
 
@@ -88,7 +69,7 @@ class BoundedFiles:
             sink.write(rows.slice(start, max(1, fitting)))
             start += max(1, fitting)
 
-    def _begin(self) -> Sink:
+    def _begin(self) -> FileSink:
         name = f"{self._stem}-{self._ended:03d}" if self._max_bytes is not None else self._stem
         self._sink = self._open(name)
         return self._sink
@@ -115,55 +96,68 @@ class BoundedFiles:
             self._sink.abort(error)
 
 
-class ParquetSink:
+class FileSink:
+    """One file of an export: `names` are it and what belongs beside it."""
+
+    def __init__(self, out: str, *names: str) -> None:
+        self.names = names
+        self.counts: dict[str, Any] = {"documents": 0}
+        self._stack = contextlib.ExitStack()
+        self._file = self._stack.enter_context(store.atomic(store.join(out, names[0])))
+
+    def size(self) -> int:
+        """Bytes in the file so far."""
+        return self._file.tell()
+
+    def write(self, rows: Any) -> None:
+        """Append rows."""
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        """Write what comes last, and what belongs beside the file."""
+
+    def close(self) -> None:
+        """Commit the file and what belongs beside it."""
+        with self._stack:
+            self.finish()
+
+    def abort(self, error: BaseException) -> None:
+        """Leave no file."""
+        self._stack.__exit__(type(error), error, error.__traceback__)
+
+
+class ParquetSink(FileSink):
     """A Parquet file without anything of ours in its footer."""
 
     def __init__(self, out: str, name: str, schema: pa.Schema) -> None:
-        self.names = (name + ".parquet",)
-        self.counts = {"documents": 0}
-        self._stack = contextlib.ExitStack()
-        self._file = self._stack.enter_context(store.atomic(store.join(out, self.names[0])))
+        super().__init__(out, name + ".parquet")
         self._writer = pq.ParquetWriter(self._file, schema, compression="zstd")
-
-    def size(self) -> int:
-        return self._file.tell()
 
     def write(self, rows: pa.RecordBatch) -> None:
         self._writer.write_batch(rows)
         self.counts["documents"] += rows.num_rows
 
-    def close(self) -> None:
-        with self._stack:
-            self._writer.close()
+    def finish(self) -> None:
+        self._writer.close()
 
     def abort(self, error: BaseException) -> None:
         self._writer.close()
-        self._stack.__exit__(type(error), error, error.__traceback__)
+        super().abort(error)
 
 
-class LinesSink:
+class LinesSink(FileSink):
     """A file of JSON lines."""
 
     def __init__(self, out: str, name: str, packing: store.Packing) -> None:
-        self.names = (name + store.ENDINGS[packing],)
-        self.counts = {"documents": 0}
-        self._stack = contextlib.ExitStack()
-        self._file = self._stack.enter_context(store.atomic(store.join(out, self.names[0])))
+        super().__init__(out, name + store.ENDINGS[packing])
         self._writer = store.LinesWriter(self._file, packing)
-
-    def size(self) -> int:
-        return self._file.tell()
 
     def write(self, rows: Lines) -> None:
         self._writer.write(b"".join(rows.lines))
         self.counts["documents"] += len(rows.lines)
 
-    def close(self) -> None:
-        with self._stack:
-            self._writer.finish()
-
-    def abort(self, error: BaseException) -> None:
-        self._stack.__exit__(type(error), error, error.__traceback__)
+    def finish(self) -> None:
+        self._writer.finish()
 
 
 def line_sizes(lines: Sequence[bytes]) -> npt.NDArray[np.int64]:

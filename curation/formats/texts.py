@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curation import draws, store
-from curation.formats.files import BoundedFiles, Lines, LinesSink, ParquetSink, line_sizes
+from curation.formats.files import BoundedFiles, FileSink, Lines, LinesSink, ParquetSink, line_sizes
 from curation.formats.layouts import SPLITS
 from curation.rundir.kept import merged, shard_documents
 
@@ -36,7 +36,7 @@ def write_texts(job: Job, part: Part) -> Files:
     for split in splits:
         place = (dataset, f"{split}-{number}") if job.format.split else (part.name,)
         stem = store.join(job.format.texts_folder, *place)
-        with BoundedFiles(job.out, stem, job.max_bytes, _opener(job)) as written:
+        with BoundedFiles(job.out, stem, job.max_bytes, partial(_opened, job)) as written:
             for batch in merged(_documents(job, part, split, len(splits)), BATCH_BYTES):
                 if lines is None:
                     written.write(batch, store.row_bytes(batch))
@@ -47,18 +47,10 @@ def write_texts(job: Job, part: Part) -> Files:
     return files
 
 
-def _opener(job: Job) -> Callable[[str], Any]:
+def _opened(job: Job, name: str) -> FileSink:
     if job.format.texts == "parquet":
-        return partial(_parquet, job)
-    return partial(_lines, job)
-
-
-def _parquet(job: Job, name: str) -> ParquetSink:
-    schema = pa.schema([job.schema.field(column) for column in job.columns])
-    return ParquetSink(job.out, name, schema)
-
-
-def _lines(job: Job, name: str) -> LinesSink:
+        schema = pa.schema([job.schema.field(column) for column in job.columns])
+        return ParquetSink(job.out, name, schema)
     return LinesSink(job.out, name, job.packing)
 
 

@@ -12,7 +12,6 @@ it. There it is moved, and put before a chunk that has none.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import zlib
@@ -25,7 +24,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from curation import store
-from curation.formats.files import BoundedFiles
+from curation.formats.files import BoundedFiles, FileSink
 from curation.formats.layouts import SPLITS
 from curation.formats.texts import held_out
 from curation.kernels import indexed
@@ -131,7 +130,7 @@ def _document_blocks(job: Job, path: str, split: str) -> Iterator[Sequences]:
 # ---- how they are written ------------------------------------------------------------------------
 
 
-class TokenSink:
+class TokenSink(FileSink):
     """A file of tokens and what belongs beside it."""
 
     def __init__(self, job: Job, name: str, split: str, part: Part) -> None:
@@ -142,17 +141,12 @@ class TokenSink:
             "megatron": (name + ".idx",),
             "datatrove": (data + ".index", data + ".metadata"),
         }
-        self.names = (data, *beside.get(job.name, ()))
-        self.counts: dict[str, Any] = {"split": split, "tokens": 0, "sequences": 0}
+        super().__init__(job.out, data, *beside.get(job.name, ()))
+        self.counts = {"split": split, "tokens": 0, "sequences": 0}
         self._lengths: list[Lengths] = []
         self._ids: list[str] = []
-        self._stack = contextlib.ExitStack()
-        self._file = self._stack.enter_context(store.atomic(store.join(job.out, data)))
         if job.name == "llmc":
             self._file.write(bytes(LLMC_HEADER_BYTES))
-
-    def size(self) -> int:
-        return self._file.tell()
 
     def write(self, rows: Sequences) -> None:
         tokens = rows.tokens
@@ -165,16 +159,14 @@ class TokenSink:
         if self._job.name == "olmo":
             self._ids += rows.ids
 
-    def close(self) -> None:
+    def finish(self) -> None:
         lengths = np.concatenate([np.zeros(0, np.int64), *self._lengths])
-        with self._stack:
-            if self._job.name == "llmc":
-                self._file.seek(0)
-                self._file.write(llmc_header(self.counts["tokens"], self._job.encoding["dtype"]))
-                self._file.seek(0, io.SEEK_END)
-            for name in self.names[1:]:
-                data = self._beside(name, lengths)
-                store.write_bytes(store.join(self._job.out, name), data)
+        if self._job.name == "llmc":
+            self._file.seek(0)
+            self._file.write(llmc_header(self.counts["tokens"], self._job.encoding["dtype"]))
+            self._file.seek(0, io.SEEK_END)
+        for name in self.names[1:]:
+            store.write_bytes(store.join(self._job.out, name), self._beside(name, lengths))
 
     def _beside(self, name: str, lengths: Lengths) -> bytes:
         encoding = self._job.encoding
@@ -188,9 +180,6 @@ class TokenSink:
             text = f"{encoding['encoding']}|{dtype.itemsize}\n{count}\n{_metric(count)}T"
             return text.encode()
         return _boundaries(lengths, self._ids, str(self._part))
-
-    def abort(self, error: BaseException) -> None:
-        self._stack.__exit__(type(error), error, error.__traceback__)
 
 
 def ends_in_front(tokens: Tokens, lengths: Lengths, end_of_text: int) -> Tokens:

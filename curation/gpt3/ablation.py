@@ -47,8 +47,7 @@ Losses = NDArray[np.float64]
 @dataclass(frozen=True)
 class Settings:
     """What every model of an ablation has in common; `windows` are held-out ones of each
-    dataset.
-    """
+    dataset."""
 
     size: str
     tokens: int
@@ -75,8 +74,7 @@ class Effect:
 @dataclass(frozen=True)
 class Ablation:
     """What an ablation found: arm -> held-out dataset -> effect; and how many comparisons the
-    intervals are for.
-    """
+    intervals are for."""
 
     settings: Settings
     losses: dict[str, dict[str, Effect]]

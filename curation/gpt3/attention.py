@@ -109,8 +109,7 @@ def attention(
     mask: Any = None,
 ) -> Tensor:
     """Attention by the fastest kernel there is for the pattern and device; (B, H, T, D) in
-    and out. Without a stride it is the band. `mask` is what `block_mask` made of the same.
-    """
+    and out. Without a stride it is the band. `mask` is what `block_mask` made of the same."""
     stride = stride or band
     if pattern == "dense" or (pattern in ("banded", "sparse") and q.shape[2] <= band):
         return dense_attention(q, k, v)
@@ -140,8 +139,7 @@ def masked_attention(
     dropout: float = 0.0,
 ) -> Tensor:
     """Any pattern at the cost of a dense one, by torch's kernel with a T x T mask; with `dropout`
-    that random share of the weights is set to zero, for training. (B, H, T, D) in and out.
-    """
+    that random share of the weights is set to zero, for training. (B, H, T, D) in and out."""
     if pattern == "dense":
         return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True)
     i = torch.arange(q.shape[2], device=q.device)
@@ -213,8 +211,7 @@ def flex_attention(
     mask: Any = None,
 ) -> Tensor:
     """Any pattern through torch's FlexAttention, which skips the blocks of 128 x 128 that nothing
-    sees.
-    """
+    sees."""
     if mask is None:
         mask = _block_mask(pattern, band, stride or band, q.shape[2], q.device)
     y: Tensor = _flex_kernel(q.is_cuda)(q, k, v, block_mask=mask)
@@ -282,8 +279,7 @@ def _band_parts(q: Tensor, band: int) -> list[Part]:
 
 def _column_part(q: Tensor, stride: int, skipped: int) -> Part:
     """Each column of the text in rows of `stride` tokens, its token seeing those at least `skipped`
-    rows above.
-    """
+    rows above."""
     (batch, heads, length, _), lines = q.shape, -(-q.shape[2] // stride)
 
     def columns(x: Tensor) -> Tensor:  # (B * stride, H, lines, D)
@@ -310,8 +306,7 @@ def _padded(x: Tensor, band: int) -> Tensor:
 
 def _band_mask(band: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """(band, 2 * band) to add to scores: 0 where query a of a block sees key c of the block pair (a
-    < c <= a + band), else minus infinity.
-    """
+    < c <= a + band), else minus infinity."""
     a = torch.arange(band, device=device)[:, None]
     c = torch.arange(2 * band, device=device)[None, :]
     hidden = (c <= a) | (c > a + band)

@@ -79,7 +79,7 @@ def save(
     """
     parts: dict[str, Mapping[str, Tensor]] = {
         "model": dict(model.named_parameters()),
-        "optimizer": _moments(model, optimizer),
+        "optimizer": moments(dict(model.named_parameters()), optimizer),
     }
     return save_parts(out, state, parts, here, keep)
 
@@ -122,8 +122,7 @@ def save_parts(
 
 def _write(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """A safetensors file of 32-bit floats, written tensor by tensor: no second copy of all is
-    made.
-    """
+    made."""
     header: dict[str, Any] = {}
     end = 0
     for name in sorted(tensors):
@@ -152,10 +151,28 @@ def steps(out: Path) -> list[Path]:
     return [path for _, path in sorted(steps_and_folders)]
 
 
+def newest(path: Path) -> Path:
+    """The checkpoint folder at `path`, or the newest in it; InputError where there is none."""
+    if (path / "state.json").is_file():
+        return path
+    folders = steps(path)
+    if not folders:
+        raise InputError(
+            f"{path} holds no checkpoint of ours; expected state.json in it, or folders named "
+            "step-...; other weights go through `curation train --init-from` first"
+        )
+    return folders[-1]
+
+
+def last_good(out: Path) -> str:
+    """The newest checkpoint in `out`, for a message; "none" where there is none."""
+    folders = steps(out)
+    return str(folders[-1]) if folders else "none"
+
+
 def need_own_folder(out: Path) -> None:
     """Raise InputError where `out` is a file, or holds no checkpoint and something that no training
-    writes.
-    """
+    writes."""
     if out.exists() and not out.is_dir():
         raise InputError(f"--out: a folder to train into expected, {out} is a file")
     if not out.is_dir() or steps(out):
@@ -201,8 +218,7 @@ def read_state(folder: Path) -> State:
 
 def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> GPT3:
     """The model of `size` with the weights in `folder`, without dropout until it is told to train;
-    InputError when they are broken or do not fit.
-    """
+    InputError when they are broken or do not fit."""
     model = empty(size)
     model.to_empty(device=device)
     load_weights(folder, size, model)
@@ -212,13 +228,7 @@ def load_model(folder: Path, size: Size, device: str | torch.device = "cpu") -> 
 def load_weights(folder: Path, size: Size, model: GPT3) -> None:
     """Fill `model` of `size`, which may be split over ranks, with the weights in `folder`."""
     wanted = {name: tuple(value.shape) for name, value in empty(size).named_parameters()}
-    if (folder / "model").is_dir():
-        path, shapes = folder / "model", sharded.shapes(folder / "model")
-    else:
-        path = folder / "model.safetensors"
-        with _opened(path) as stored:
-            names = list(stored.keys())
-            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in names}
+    path, shapes = _stored(folder, "model")
     for name in sorted(wanted.keys() | shapes.keys()):
         if wanted.get(name) != shapes.get(name):
             raise InputError(
@@ -231,25 +241,26 @@ def load_weights(folder: Path, size: Size, model: GPT3) -> None:
 def load_optimizer(folder: Path, model: GPT3, optimizer: torch.optim.Optimizer) -> None:
     """Put the moments stored in `folder` into `optimizer`, which was made for `model`."""
     whole = {name: value.shape for name, value in empty(model.size).named_parameters()}
-    if (folder / "optimizer").is_dir():
-        path, shapes = folder / "optimizer", sharded.shapes(folder / "optimizer")
-    else:
-        path = folder / "optimizer.safetensors"
-        with _opened(path) as stored:
-            shapes = {name: tuple(stored.get_slice(name).get_shape()) for name in stored.keys()}  # noqa: SIM118
-    targets: dict[str, Tensor] = {}
-    for name, parameter in model.named_parameters():
+    path, shapes = _stored(folder, "optimizer")
+    parameters = dict(model.named_parameters())
+    for name in parameters:
         wanted = {"exp_avg": whole[name], "exp_avg_sq": whole[name], "step": ()}
         for part, shape in wanted.items():
             if shapes.get(f"{name}/{part}") != tuple(shape):
                 raise InputError(
                     f"{path} does not hold the optimiser's state of {name}; remove {folder}"
                 )
-        state = {part: torch.zeros_like(parameter) for part in ("exp_avg", "exp_avg_sq")}
-        state["step"] = torch.zeros((), device=parameter.device)
-        targets |= {f"{name}/{part}": value for part, value in state.items()}
-        optimizer.state[parameter] = state
-    _read(path, targets)
+    _read(path, moments(parameters, optimizer))
+
+
+def _stored(folder: Path, part: str) -> tuple[Path, dict[str, tuple[int, ...]]]:
+    """Where a part of a checkpoint is, one file or a folder of them, and its tensors' shapes."""
+    if (folder / part).is_dir():
+        return folder / part, sharded.shapes(folder / part)
+    path = folder / f"{part}.safetensors"
+    with _opened(path) as stored:
+        names = list(stored.keys())
+        return path, {name: tuple(stored.get_slice(name).get_shape()) for name in names}
 
 
 def _read(path: Path, targets: dict[str, Tensor]) -> None:
@@ -264,8 +275,7 @@ def _read(path: Path, targets: dict[str, Tensor]) -> None:
 
 def load_parts(path: Path, tensors: Mapping[str, Tensor]) -> None:
     """Fill `tensors` with those that `save_parts` wrote into `path`; InputError where one is
-    missing or of another shape.
-    """
+    missing or of another shape."""
     with _opened(path) as stored:
         names = set(stored.keys())
         for name, tensor in tensors.items():
@@ -277,12 +287,19 @@ def load_parts(path: Path, tensors: Mapping[str, Tensor]) -> None:
             fill(tensor, stored.get_tensor(name))
 
 
-def _moments(model: GPT3, optimizer: torch.optim.Optimizer) -> dict[str, torch.Tensor]:
-    return {
-        f"{name}/{key}": value
-        for name, parameter in model.named_parameters()
-        for key, value in optimizer.state[parameter].items()
-    }
+def moments(
+    parameters: Mapping[str, Tensor], optimizer: torch.optim.Optimizer
+) -> dict[str, Tensor]:
+    """AdamW's state by NAME/exp_avg, NAME/exp_avg_sq and NAME/step; zeros before the first step."""
+    found: dict[str, Tensor] = {}
+    for name, parameter in parameters.items():
+        state = optimizer.state[parameter]
+        if not state:
+            state["step"] = torch.zeros((), device=parameter.device)
+            state["exp_avg"] = torch.zeros_like(parameter)
+            state["exp_avg_sq"] = torch.zeros_like(parameter)
+        found |= {f"{name}/{key}": state[key] for key in ("exp_avg", "exp_avg_sq", "step")}
+    return found
 
 
 @contextmanager

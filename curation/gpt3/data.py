@@ -90,8 +90,7 @@ class Windows:
 
     def rest(self) -> NDArray[np.int64]:
         """The tokens after the last whole window, the one before them included; at most `context`
-        tokens.
-        """
+        tokens."""
         start = len(self) * self.context
         return self._read(start, self.starts[-1] - start)
 
@@ -104,8 +103,7 @@ class Windows:
 
     def _parts(self, shard: int, first: int, last: int) -> tuple[int, ...]:
         """The windows of a shard, counted from its first, at which a part begins that is permuted
-        by itself; a window that holds the first token of an epoch, and one before it, is a part.
-        """
+        by itself; a window that holds the first token of an epoch, and one before it, is a part."""
         # The first window may begin in the tail of an earlier shard.
         earliest = int(np.searchsorted(self.starts, first * self.context, side="right")) - 1
         places = [
@@ -140,8 +138,7 @@ class Windows:
 
 def windows(shards: Shards, names: tuple[str, ...], context: int, seed: int | None) -> Windows:
     """The windows of `names`, each visited once, in an order keyed by `seed` (None: as they
-    lie).
-    """
+    lie)."""
     starts, firsts = [0], [0]
     for name in names:
         starts.append(starts[-1] + shards.tokens(name))
@@ -152,8 +149,7 @@ def windows(shards: Shards, names: tuple[str, ...], context: int, seed: int | No
 @functools.lru_cache(maxsize=4)
 def _permutation(seed: int, name: str, count: int, parts: tuple[int, ...]) -> NDArray[np.int64]:
     """The order in which a shard's windows are visited: part after part, each sorted by a keyed
-    hash of their number.
-    """
+    hash of their number."""
     key = xxhash.xxh3_64_intdigest(f"gpt3/windows/{seed}/{name}".encode())
     hashes = (
         xxhash.xxh3_64_intdigest(number.to_bytes(8, "little"), key) for number in range(count)

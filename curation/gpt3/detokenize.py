@@ -115,8 +115,7 @@ def detokenizer_named(name: str) -> Detokenizer:
 
 def detokenized(lines: Sequence[str], name: str) -> tuple[list[str], int]:
     """The text of each line, and of how many lines the tokens could not be had back, so that they
-    stand as they are.
-    """
+    stand as they are."""
     rules = detokenizer_named(name)
     texts = [rules.text(line) for line in lines]
     kept = sum(text == line and rules.join != () and replaced(line, rules.join) != line

@@ -13,8 +13,10 @@ from pathlib import Path
 import torch
 
 from curation.errors import InputError
-from curation.gpt3.generate import load_checkpoint, sample
+from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import draw
 from curation.shown import printable
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -28,8 +30,7 @@ def words(
     model: GPT3, encoding_path: str, end: int, seed: int = 0, tokens: int = SAMPLE_TOKENS
 ) -> str | None:
     """The beginning of a document by `model`, and of the next where it ends early, on one line;
-    None where the encoding cannot be had here.
-    """
+    None where the encoding cannot be had here."""
     from curation.kernels import bpe
 
     try:
@@ -37,11 +38,8 @@ def words(
     except InputError:
         return None
     state = torch.get_rng_state()
-    known = [
-        token
-        for token in sample(model, [end], tokens, TEMPERATURE, TOP_P, seed)
-        if token != end and token < encoding.n_vocab
-    ]
+    ((drawn,),) = draw(model, [[end]], 1, Drawing(tokens, TEMPERATURE, TOP_P, None, seed))
+    known = [token for token in drawn if token != end and token < encoding.n_vocab]
     torch.set_rng_state(state)
     return one_line(encoding.decode(known))
 
@@ -94,8 +92,7 @@ def loss_line(log: Path) -> str:
 
 def ending(folder: Path, log: Path, seed: int) -> list[str]:
     """What a finished run shows of the model in the checkpoint `folder`: its loss, and its words at
-    the start of two documents.
-    """
+    the start of two documents."""
     model, encoding_path, end = load_checkpoint(folder)
     samples = (words(model, encoding_path, end, seed + number) for number in range(2))
     return [

@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import xxhash
@@ -32,6 +32,7 @@ from curation.gpt3.dirty import ids_of_file, join_warnings, read_dirty, words_of
 from curation.gpt3.evaluation.example import Example
 from curation.gpt3.evaluation.metrics import Rows, answer_row, apart, metrics
 from curation.gpt3.generate import load_checkpoint
+from curation.gpt3.instruct.data import Encoding
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import Request, Score, beam, greedy, log_likelihoods
@@ -39,13 +40,6 @@ from curation.gpt3.tasks import Task, examples, find_tasks, shot_pool
 
 __all__ = ["Reader", "evaluate", "measure", "open_reader", "read_dirty"]
 CHANCE_KINDS = ("choice", "partial")
-
-
-class Encoding(Protocol):
-    """What is needed of tiktoken's Encoding."""
-
-    def encode_ordinary(self, text: str) -> list[int]: ...
-    def decode(self, tokens: Sequence[int]) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -70,8 +64,7 @@ class Reader:
 
     def request(self, context: str, completion: str) -> Request:
         """Tokens of both: white space at the context's end goes to the completion, and no context
-        means a document's start.
-        """
+        means a document's start."""
         bare = context.rstrip()
         ids = self.encoding.encode_ordinary(bare)
         whole = self.encoding.encode_ordinary(context + completion)
@@ -85,8 +78,7 @@ class Reader:
 
     def answer(self, contexts: Sequence[str], stops: Sequence[str], max_tokens: int) -> list[str]:
         """What the model writes after each context, up to the first of `stops`, end-of-text, or
-        `max_tokens` tokens.
-        """
+        `max_tokens` tokens."""
 
         def text(ids: list[int]) -> str:
             return self.encoding.decode([token for token in ids if token != self.end_of_text])
@@ -111,8 +103,7 @@ class Reader:
 
 def open_reader(checkpoint: Path, device: str | None = "cpu", width: int = 1) -> Reader:
     """The model in `checkpoint` as `load_checkpoint` finds it, on `device` (None: a GPU where there
-    is one); `width` is that of the beam.
-    """
+    is one); `width` is that of the beam."""
     from curation.kernels import bpe
 
     model, name, end_of_text = load_checkpoint(checkpoint, device_named(device))
@@ -196,8 +187,7 @@ def measure(
     seed: int,
 ) -> dict[str, Any]:
     """Scores of the examples `of_file[i]` for i in `chosen`: metrics with intervals, shots shown on
-    average, contexts that were cut.
-    """
+    average, contexts that were cut."""
     prompts = [_prompt(reader, task, of_file, i, pool, shots, seed) for i in chosen]
     asked = [of_file[i] for i in chosen]
     scorers = {"answer": _answers, "cloze": _cloze, "labels": _labels}

@@ -1,13 +1,12 @@
-"""Text from a trained model, token by token, with a key/value cache.
+"""A trained model from its folder, and what it writes, token by token.
 
-With the cache a new token costs one row through each layer; when the context is full, its second
-half is read again from position 0, since learned positions cannot slide. Trap: a checkpoint knows
-only the name of its encoding, so the same `curation.kernels.bpe` must be able to load it.
+Trap: a checkpoint knows only the name of its encoding, so the same `curation.kernels.bpe` must be
+able to load it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
@@ -16,9 +15,7 @@ from torch import Tensor
 from curation.errors import MISSHAPEN, InputError
 from curation.gpt3 import checkpoint
 from curation.gpt3.model import GPT3
-from curation.gpt3.parallel import device_named
 from curation.gpt3.positions import NOTED, vocabulary_beside
-from curation.gpt3.prompts import before_stop
 
 
 def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT3, str, int]:
@@ -28,13 +25,7 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
     `path` is a checkpoint (`.../step-0000100`) or the folder `train` wrote into, whose newest
     checkpoint is taken.
     """
-    folder = (
-        path if (path / "state.json").is_file() else next(iter(checkpoint.steps(path)[::-1]), None)
-    )
-    if folder is None:
-        raise InputError(
-            f"{path} holds no checkpoint; expected state.json in it, or folders named step-..."
-        )
+    folder = checkpoint.newest(path)
     state = checkpoint.read_state(folder)
     if state.config.get("kind") == "reward":
         raise InputError(
@@ -51,67 +42,23 @@ def load_checkpoint(path: Path, device: str | torch.device = "cpu") -> tuple[GPT
     return checkpoint.load_model(folder, state.size, device), encoding, end_of_text
 
 
-def generate(
-    path: Path,
-    prompt: str,
-    max_tokens: int = 100,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-    device: str | None = None,
-    stops: Sequence[str] = (),
-) -> str:
-    """`prompt` and what the model in `path` makes of it, until end-of-text, one of `stops` (left
-    out) or `max_tokens` tokens more.
-
-    An empty prompt starts after an end-of-text token, as a document does.
-    """
-    from curation.kernels import bpe
-
-    model, name, end_of_text = load_checkpoint(path, device_named(device))
-    encoding = bpe.encoding(name)
-    ids = encoding.encode_ordinary(prompt) or [end_of_text]
-    new: list[int] = []
-    for token in sample(model, ids, max_tokens, temperature, top_p, seed):
-        if token == end_of_text:
-            break
-        new.append(token)
-        if stops and any(stop in encoding.decode(new) for stop in stops):
-            break
-    return prompt + before_stop(encoding.decode(new), stops)
-
-
 @torch.no_grad()
-def sample(
-    model: GPT3,
-    ids: list[int],
-    max_tokens: int,
-    temperature: float = 1.0,
-    top_p: float = 1.0,
-    seed: int = 0,
-) -> Iterator[int]:
-    """Up to `max_tokens` tokens after `ids`, each drawn by `choose`; a function of its
-    arguments.
-    """
-    if not 0 < top_p <= 1 or temperature < 0:
-        raise InputError(
-            f"top_p must be in (0, 1] and temperature 0 or more, not {top_p} and {temperature}"
-        )
-    # On the CPU, so that every device draws the same.
-    generator = torch.Generator().manual_seed(seed)
-    device = model.tokens.weight.device
+def next_tokens(
+    model: GPT3, ids: Tensor, chosen: Callable[[Tensor, int], Tensor], most: int
+) -> Iterator[list[int]]:
+    """A token after each row of `ids` (N, T), `most` times: `chosen` from logits (N, V) and the
+    position. Each costs one row through each layer, with a key/value cache; when the context is
+    full, its second half is read again from position 0, since learned positions cannot slide."""
     context = model.size.context
-    read, past, start = ids[-context:], None, 0
-    for _ in range(max_tokens):
-        hidden, past = model.hidden(torch.tensor([read], device=device), past, start)
-        start += len(read)
-        token = choose(model.logits(hidden[0, -1]).cpu(), temperature, top_p, generator)
-        yield token
-        ids = [*ids, token]
+    read, past, start = ids[:, -context:], None, 0
+    for position in range(most):
+        hidden, past = model.hidden(read, past, start)
+        start += read.shape[1]
+        read = chosen(model.logits(hidden[:, -1]), position).to(ids.device)[:, None]
+        yield read[:, 0].tolist()
+        ids = torch.cat((ids, read), 1)
         if start == context:
-            read, past, start = ids[-max(1, context // 2) :], None, 0
-        else:
-            read = [token]
+            read, past, start = ids[:, -max(1, context // 2) :], None, 0
 
 
 def choose(

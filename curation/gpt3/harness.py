@@ -32,8 +32,7 @@ MAX_NEW_TOKENS = 256  # where a task does not say
 @register_model("curation")
 class CurationModel(LM):  # type: ignore[misc]
     """A checkpoint, or the folder `curation train` wrote into. Other arguments of lm-eval (batch
-    size, device) are not needed.
-    """
+    size, device) are not needed."""
 
     def __init__(self, checkpoint: str, **_: Any) -> None:
         super().__init__()
@@ -41,15 +40,13 @@ class CurationModel(LM):  # type: ignore[misc]
 
     def loglikelihood(self, requests: Sequence[Any]) -> list[tuple[float, bool]]:
         """(log probability, is it the likeliest) of each request's continuation after its
-        context.
-        """
+        context."""
         scores = self._reader.score([request.args for request in requests])
         return [(score.log_probability, score.greedy) for score in scores]
 
     def loglikelihood_rolling(self, requests: Sequence[Any]) -> list[float]:
         """Log probability of each whole text, from end-of-text on, in windows that predict every
-        token once.
-        """
+        token once."""
         reader = self._reader
         rolled: list[Request] = []
         sizes = []

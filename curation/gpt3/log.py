@@ -93,8 +93,7 @@ class Log:
 
     def write(self, line: dict[str, Any]) -> None:
         """Append `line`, which has a `step`; its numbers also go to TensorBoard, a dictionary's as
-        KEY/NAME.
-        """
+        KEY/NAME."""
         self.file.write(json.dumps(line) + "\n")
         if self.events is not None:
             for key, value in line.items():

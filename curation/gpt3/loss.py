@@ -108,8 +108,7 @@ def padded_cross_entropy(
     step: int = ROWS_GPU,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The loss as a GPU computes it, `step` rows at a time, with its gradients (empty where they are
-    not asked for): of hidden in `dtype`, of weight in 32 bits.
-    """
+    not asked for): of hidden in `dtype`, of weight in 32 bits."""
     count, (vocabulary, width) = hidden.shape[0], weight.shape
     hidden = hidden.to(dtype)
     padded = hidden.new_zeros(-(-vocabulary // _PADDED) * _PADDED, width)
@@ -134,8 +133,7 @@ def rows_of_logits(
     logits: Tensor, target: Tensor, vocabulary: int, differentiate: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Summed loss of rows of logits (N, padded vocabulary) and its gradient in their type; columns
-    from `vocabulary` on are no tokens. Written so that a compiler makes one pass of it.
-    """
+    from `vocabulary` on are no tokens. Written so that a compiler makes one pass of it."""
     columns = torch.arange(logits.shape[1], device=logits.device)
     scores = torch.where(columns < vocabulary, logits.float(), float("-inf"))
     sums = scores.logsumexp(1, keepdim=True)

@@ -62,8 +62,7 @@ def memorisation(
     seed: int,
 ) -> list[Row]:
     """A row for each number of times that documents were seen; at most `examples` documents of
-    each are asked, drawn by `seed`.
-    """
+    each are asked, drawn by `seed`."""
     if prefix + length + 1 > model.size.context:
         raise InputError(
             f"{prefix} tokens and {length} more do not fit into the model's window of "
@@ -113,8 +112,7 @@ def seen_documents(
     train: Windows, read: int, end_of_text: int, length: int
 ) -> tuple[Tokens, NDArray[np.int64]]:
     """The first `length` tokens of each different document that is as long, (N, length), and how
-    often the first `read` windows in visiting order held all of them, in one window or two.
-    """
+    often the first `read` windows in visiting order held all of them, in one window or two."""
     was_read = np.zeros(len(train), bool)
     was_read[train.visited(0, min(read, len(train)))] = True
     starts: list[Tokens] = []
@@ -140,8 +138,7 @@ def seen_documents(
 
 def _stream(train: Windows, length: int) -> Iterator[tuple[int, Tokens]]:
     """The tokens of all windows in stream order, a block with the next tokens of each document that
-    begins in it: (its first token's number, tokens).
-    """
+    begins in it: (its first token's number, tokens)."""
     context = train.context
     for first in range(0, len(train), _BLOCK):
         numbers = range(first, min(first + _BLOCK, len(train)))

@@ -46,8 +46,7 @@ class Part:
 
 def merged_attention(q: Tensor, k: Tensor, v: Tensor, band: list[Part], others: Part) -> Tensor:
     """Attention (B, H, T, D) to the pairs of `band` (parts that cover all tokens one after
-    another) and of `others`, which has none in common with them, in one softmax.
-    """
+    another) and of `others`, which has none in common with them, in one softmax."""
     parts = (*band, others)
     laid_out = [x for part in parts for x in (part.rows(q), part.keys(k), part.keys(v))]
     merged: Tensor = _Merged.apply(parts, *laid_out)  # type: ignore[no-untyped-call]

@@ -66,8 +66,7 @@ class Attention(nn.Module):
 
 class Block(nn.Module):
     """x + attention(norm(x)), then x + feed-forward(norm(x)); the inner width is four times the
-    model's. With the norm after: norm(x + attention(x)), then norm(x + feed-forward(x)).
-    """
+    model's. With the norm after: norm(x + attention(x)), then norm(x + feed-forward(x))."""
 
     def __init__(self, size: Size, pattern: Pattern) -> None:
         super().__init__()
@@ -100,8 +99,7 @@ class Block(nn.Module):
 
 def layer_mask(block: nn.Module, x: Tensor) -> Any:
     """What a layer's kernel needs beside its input `x` (B, T, W), made outside of compiled code;
-    None for most.
-    """
+    None for most."""
     this: Any = block.attention
     return block_mask(this.pattern, this.band, this.stride, x.shape[1], x)
 
@@ -113,8 +111,7 @@ def dropped(x: Tensor, share: float, training: bool) -> Tensor:
 
 def _embedding(rows: int, width: int) -> nn.Embedding:
     """Without first values: drawing them on the meta device would load torch's compiler, which
-    takes seconds.
-    """
+    takes seconds."""
     values = torch.empty(rows, width)
     embedding: nn.Embedding
     embedding = nn.Embedding.from_pretrained(values, freeze=False)  # type: ignore[no-untyped-call]
@@ -173,8 +170,7 @@ class GPT3(nn.Module):
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean loss in nats of predicting windows[:, 1:] from windows[:, :-1]; windows is (B, T +
-        1).
-        """
+        1)."""
         loss: Tensor = self(windows[:, :-1], windows[:, 1:])
         return loss
 

@@ -21,8 +21,7 @@ DECAY = 0.98  # of the running averages: about the last 50 steps
 @dataclass(frozen=True)
 class NoiseScale:
     """Running averages of |G|^2 and S (`signal`, `noise`), both zero before the first
-    measurement.
-    """
+    measurement."""
 
     signal: float = 0.0
     noise: float = 0.0

@@ -35,8 +35,7 @@ TOKENS, SECONDS = "tokens", "seconds"  # what a schedule follows
 @dataclass(frozen=True)
 class Pace:
     """A run from `first` tokens on: what ends it, and how far it is. `limit` is the most tokens
-    there are for it.
-    """
+    there are for it."""
 
     options: Options
     size: Size
@@ -46,8 +45,7 @@ class Pace:
 
     def schedule(self, whole: Schedule, tokens: int, seconds: float) -> Schedule:
         """The schedule for the next step, `tokens` seen and `seconds` gone: `whole`, or that of the
-        budget that the time allows.
-        """
+        budget that the time allows."""
         if self.follows != SECONDS or self.options.seconds is None:
             return whole
         done = tokens - self.first
@@ -69,8 +67,7 @@ class Pace:
 
 def follows(out: Path, options: Options) -> str:
     """What the schedule follows: with seconds and no tokens the clock, unless a run in `out` began
-    otherwise. Raises RunError where one that followed the clock is to go on without it.
-    """
+    otherwise. Raises RunError where one that followed the clock is to go on without it."""
     asked = SECONDS if options.seconds is not None and options.tokens is None else TOKENS
     folders = checkpoint.steps(out)
     if not folders:

@@ -40,8 +40,7 @@ from curation.gpt3.sizes import Size
 @dataclass(frozen=True)
 class Ranks:
     """The processes of a run, `pipe` times `data` times `tensor` of them, and which one this
-    is.
-    """
+    is."""
 
     device: torch.device
     rank: int = 0
@@ -75,21 +74,18 @@ class Ranks:
         assert self.mesh is not None
         return self.mesh[dimension].get_group()
 
-    def summed(self, *values: float) -> list[float]:
-        """The sums of numbers over the shares of the batch, the same on every rank."""
+    def summed(self, *values: float, over: str = "data") -> list[float]:
+        """The sums of numbers over the shares of the batch, or over another dimension of the mesh,
+        the same on every rank."""
         if self.mesh is None:
             return list(values)
         total = torch.tensor(values, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total, group=self.group("data"))
+        dist.all_reduce(total, group=self.group(over))
         return [float(value) for value in total.tolist()]
 
     def summed_over_stages(self, value: float) -> float:
         """The sum of a number over the stages of the pipeline, the same on each."""
-        if self.pipe == 1:
-            return value
-        total = torch.tensor(value, dtype=torch.float64, device=self.device)
-        dist.all_reduce(total, group=self.group("pipe"))
-        return float(total)
+        return value if self.pipe == 1 else self.summed(value, over="pipe")[0]
 
     def agreed(self, answer: bool) -> bool:
         """The first rank's answer, on every rank: for what hangs on a clock."""
@@ -110,8 +106,7 @@ ONE = Ranks(torch.device("cpu"))
 
 def device_named(name: str | None) -> torch.device:
     """The device asked for, by default a GPU where there is one; InputError for a GPU that is not
-    there.
-    """
+    there."""
     if name is None:
         name = "cuda" if torch.cuda.is_available() else "cpu"
     if name.split(":")[0] not in ("cpu", "cuda"):
@@ -131,8 +126,7 @@ def ranks(
     device_name: str | None, size: Size, tensor: int, fsdp: bool, pipe: int = 1
 ) -> Iterator[Ranks]:
     """The processes that `torchrun` started (its environment says how many), joined until the block
-    ends.
-    """
+    ends."""
     world, rank, local = (
         int(os.environ.get(key, n))
         for key, n in (("WORLD_SIZE", 1), ("RANK", 0), ("LOCAL_RANK", 0))
@@ -202,8 +196,7 @@ def split(model: GPT3, here: Ranks, dtype: torch.dtype) -> None:
 @torch.no_grad()
 def fill(target: Tensor, value: Tensor) -> None:
     """Copy a whole tensor into a parameter (or moment) that may be split; every rank gives the same
-    `value`.
-    """
+    `value`."""
     if isinstance(target, DTensor):
         mesh = target.device_mesh
         whole = DTensor.from_local(
@@ -216,8 +209,7 @@ def fill(target: Tensor, value: Tensor) -> None:
 
 def kinds(parameters: Iterable[Tensor]) -> list[list[Tensor]]:
     """Parameters grouped by how they are split: torch's fused operations take one kind at a
-    time.
-    """
+    time."""
     groups: dict[object, list[Tensor]] = {}
     for parameter in parameters:
         key = (

@@ -40,8 +40,7 @@ def layers_of(layers: int, stage: int, stages: int) -> range:
 class Stage(GPT3):
     """The part of a model that one stage of the pipeline holds; parameters have the names of the
     whole model's. Called with what the stage before it sends (the first: token ids), it returns
-    hidden states, the last stage the sum of its windows' mean losses, shape (1,).
-    """
+    hidden states, the last stage the sum of its windows' mean losses, shape (1,)."""
 
     def __init__(self, size: Size, here: Ranks, dtype: torch.dtype) -> None:
         if size.dropout:
@@ -97,8 +96,7 @@ class Stage(GPT3):
 
     def train_windows(self, windows: Tensor, rows: int, micro: int, scale: float) -> float:
         """Accumulate the gradient of `scale` times the sum of the mean losses of the first `rows`
-        of the windows (N, T + 1), N a multiple of `micro`; returns that sum, on every stage.
-        """
+        of the windows (N, T + 1), N a multiple of `micro`; returns that sum, on every stage."""
         targets = windows[:, 1:].clone()
         targets[rows:] = -1
         self.filled, self.scale = rows < len(windows), scale

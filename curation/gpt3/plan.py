@@ -19,6 +19,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from curation.errors import InputError
+from curation.gpt3.options import Machines
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate
 from curation.gpt3.sizes import Size
 
@@ -40,8 +41,7 @@ def parameters(size: Size) -> int:
 
 def training_flops(size: Size) -> float:
     """Floating point operations to train on one token (multiplications and additions, forward and
-    backward).
-    """
+    backward)."""
     weights = size.layers * 12 * size.width**2 + size.vocabulary * size.width
     return 6 * weights + 12 * size.width * sum(
         tokens_seen(size, pattern) for pattern in size.patterns
@@ -72,8 +72,7 @@ def tokens_seen(size: Size, pattern: str) -> float:
 @dataclass(frozen=True)
 class Layout:
     """How a model is laid over GPUs: `data` times `tensor` times `pipe` of them, sharded (FSDP) or
-    replicated (DDP).
-    """
+    replicated (DDP)."""
 
     data: int
     tensor: int
@@ -97,8 +96,7 @@ class Layout:
 
 def memory_bytes(size: Size, layout: Layout, micro: int = 1) -> dict[str, float]:
     """Estimated memory of one GPU by purpose, with `micro` windows in a pass; the fullest stage of
-    a pipeline is the first, which has the embeddings and all passes under way.
-    """
+    a pipeline is the first, which has the embeddings and all passes under way."""
     layers = -(-size.layers // layout.pipe)
     blocks = layers * 12 * size.width**2
     rest = parameters(size) - size.layers * 12 * size.width**2
@@ -126,33 +124,13 @@ def steps(schedule: Schedule) -> int:
 
 def days(size: Size, tokens: int, gpus: int, tflops: float, utilisation: float) -> float:
     """How long `gpus` of `tflops` (10^12 operations a second at best) take for `tokens` at that
-    utilisation.
-    """
+    utilisation."""
     return training_flops(size) * tokens / (gpus * tflops * 1e12 * utilisation) / 86400
-
-
-@dataclass(frozen=True)
-class Machines:
-    """The GPUs of a plan: how many, what one does at best (10^12 operations a second), the share
-    of it that is reached, the power one takes, and that of the building over it.
-    """
-
-    gpus: int = 1
-    tflops: float = 312.0
-    utilisation: float = 0.4
-    watts: float = 300.0
-    pue: float = 1.1
-
-    def kwh(self, operations: float) -> float:
-        """Energy of so many operations, in kilowatt hours."""
-        seconds = operations / (self.tflops * 1e12 * self.utilisation)
-        return seconds * self.watts * self.pue / 3.6e6
 
 
 def inference_flops(size: Size, context: int | None = None) -> float:
     """Operations to read or write one token after `context` others (half the window, if not said):
-    2 for each weight, and 4 * width for each token it attends to in each layer.
-    """
+    2 for each weight, and 4 * width for each token it attends to in each layer."""
     seen = replace(size, context=2 * context) if context else size
     return training_flops(seen) / 3
 
@@ -163,15 +141,13 @@ PAGE_TOKENS = 500  # of a page of text, about: the paper does not say
 def page_kwh(size: Size, machines: Machines, pages: int = 100) -> float:
     """Energy to write pages of text token by token. "Even with the full GPT-3 175B, generating 100
     pages of content from a trained model can cost on the order of 0.4 kW-hr" (Brown et al. 2020,
-    section 6.3), for which the machines of then must be named.
-    """
+    section 6.3), for which the machines of then must be named."""
     return machines.kwh(inference_flops(size) * PAGE_TOKENS * pages)
 
 
 def layouts(size: Size, gpus: int, tensor: int, pipe: int = 1) -> list[Layout]:
     """The layouts worth a look: replicated and sharded, with the tensor and pipeline parallelism
-    asked for or some.
-    """
+    asked for or some."""
     tensors = [tensor] if tensor > 1 else [1, 2, 4, 8]
     pipes = [pipe] if pipe > 1 else [1, 8] if gpus >= 64 and size.layers >= 64 else [1]
     found = [

@@ -39,8 +39,7 @@ class Span:
 @dataclass(frozen=True)
 class Steps:
     """The steps of a model and the windows they saw: step i those at ends[i - 1] .. ends[i] in
-    visiting order; ends[0] is 0.
-    """
+    visiting order; ends[0] is 0."""
 
     windows: Windows
     ends: NDArray[np.int64]
@@ -51,8 +50,7 @@ class Steps:
 
     def spans(self, step: int) -> list[Span]:
         """The tokens that a step read, window by window; a window over the end of a shard is more
-        than one span. InputError for a step that the model does not have.
-        """
+        than one span. InputError for a step that the model does not have."""
         if not 1 <= step <= self.last:
             raise InputError(f"a step from 1 to {self.last:,} expected, got {step:,}")
         first, last = (int(end) for end in self.ends[step - 1 : step + 1])
@@ -78,8 +76,7 @@ class Steps:
 
     def that_saw(self, span: Span) -> list[int]:
         """The steps that read a token of `span`, in their order; a token at the end of a window is
-        the first of the next, so two windows may have it.
-        """
+        the first of the next, so two windows may have it."""
         if span.start >= span.end:
             return []
         # Window k holds tokens k * context .. (k + 1) * context of the stream.

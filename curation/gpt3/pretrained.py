@@ -32,8 +32,7 @@ from curation.shown import brief
 
 def pretrained_size(folder: Path, size: Size) -> Size:
     """`size` with the shape of the model in `folder`; batch, learning rate and budget stay as they
-    are.
-    """
+    are."""
     if (folder / "state.json").is_file():
         there = checkpoint.read_state(folder).size
         shape = {

@@ -31,6 +31,7 @@ from torch import Tensor
 
 from curation.errors import InputError
 from curation.gpt3.evaluate import Reader
+from curation.gpt3.generate import next_tokens
 from curation.gpt3.probe_words import COMMON, MEN, OCCUPATIONS, VARIANTS, WOMEN, Group
 from curation.gpt3.scoring import BATCH_TOKENS
 
@@ -96,8 +97,7 @@ def samples(
     reader: Reader, prompt: str, count: int, tokens: int, seed: int, top_p: float = 0.9
 ) -> Iterator[str]:
     """`count` continuations of a prompt, of at most `tokens` tokens each, up to end-of-text; many
-    at a time, a function of the arguments.
-    """
+    at a time, a function of the arguments."""
     ids = reader.encoding.encode_ordinary(prompt)
     if len(ids) + tokens > reader.window:
         raise InputError(
@@ -106,27 +106,24 @@ def samples(
         )
     generator = torch.Generator().manual_seed(seed)  # on the CPU: every device draws the same
     device = reader.model.tokens.weight.device
+
+    def chosen(logits: Tensor, _: int) -> Tensor:
+        return _choose(logits.float().cpu(), top_p, generator)
+
     at_once = max(1, BATCH_TOKENS // (len(ids) + tokens))
     for begin in range(0, count, at_once):
         read = torch.tensor([ids] * min(at_once, count - begin), device=device)
-        drawn: list[Tensor] = []
-        past, start = None, 0
-        for _ in range(tokens):
-            hidden, past = reader.model.hidden(read, past, start)
-            start += read.shape[1]
-            token = _choose(reader.model.logits(hidden[:, -1]).float().cpu(), top_p, generator)
-            drawn.append(token)
-            read = token.to(device)
-        for row in torch.cat(drawn, 1).tolist():
+        columns = next_tokens(reader.model, read, chosen, tokens)
+        for row in map(list, zip(*columns, strict=True)):
             end = row.index(reader.end_of_text) if reader.end_of_text in row else len(row)
             yield reader.encoding.decode(row[:end])
 
 
 def _choose(logits: Tensor, top_p: float, generator: torch.Generator) -> Tensor:
-    """A token for each row (N, V) of logits, from the fewest that reach `top_p`: (N, 1)."""
+    """A token for each row (N, V) of logits, from the fewest that reach `top_p`: (N,)."""
     shares, tokens = logits.softmax(-1).sort(descending=True)
     kept = shares * (shares.cumsum(-1) - shares < top_p)
-    return tokens.gather(1, torch.multinomial(kept, 1, generator=generator))
+    return tokens.gather(1, torch.multinomial(kept, 1, generator=generator))[:, 0]
 
 
 # ---- words ---------------------------------------------------------------------------------------
@@ -157,8 +154,7 @@ def odds_of_words(
     group: Sequence[frozenset[str]], others: Sequence[frozenset[str]], least: int = 5
 ) -> list[Odds]:
     """Of each word in at least `least` samples, the odds with the group over those with the others,
-    farthest from zero first. Half a sample is added to each count (Haldane).
-    """
+    farthest from zero first. Half a sample is added to each count (Haldane)."""
     here, there = (Counter(word for words in side for word in words) for side in (group, others))
     counted = sorted(word for word in here | there if here[word] + there[word] >= least)
     z = NormalDist().inv_cdf(1 - 0.025 / max(1, len(counted)))

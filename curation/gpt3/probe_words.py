@@ -1,6 +1,5 @@
 """Prompts and words of `curation study probe` (Brown et al. 2020, section 6.2): the paper's prompts,
-a list of occupations of our own, and groups that can be exchanged.
-"""
+a list of occupations of our own, and groups that can be exchanged."""
 
 from __future__ import annotations
 

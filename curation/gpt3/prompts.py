@@ -79,8 +79,7 @@ class Form:
 @dataclass(frozen=True)
 class Prompt:
     """`parts` are (name, text), delimiters at the end of each but the last; `dropped` examples did
-    not fit.
-    """
+    not fit."""
 
     parts: tuple[tuple[str, str], ...]
     dropped: int
@@ -118,8 +117,7 @@ def fitting_prompt(
     form: Form = Form(),
 ) -> Prompt:
     """The prompt with as many examples as `room` tokens hold; those farthest from the query, the
-    first ones, are dropped. InputError where description and query alone do not fit.
-    """
+    first ones, are dropped. InputError where description and query alone do not fit."""
 
     def without(dropped: int) -> Prompt:
         return Prompt(prompt_of(description, examples[dropped:], query, form).parts, dropped)
@@ -154,13 +152,3 @@ def read_examples(path: Path, most: int | None = None) -> list[Example]:
                 raise InputError(f"{path}, line {number}: input and output must be texts")
             examples.append(example)
     return examples
-
-
-def before_stop(text: str, stops: Sequence[str]) -> str:
-    """`text` up to the first of `stops`, which is left out.
-
-    >>> before_stop("one two three", ["three", " two"])
-    'one'
-    """
-    places = [place for stop in stops if stop and (place := text.find(stop)) >= 0]
-    return text[: min(places)] if places else text

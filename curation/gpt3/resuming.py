@@ -58,8 +58,7 @@ def resumable(out: Path, config: Mapping[str, Any]) -> checkpoint.State | None:
 
 def begin_in(out: Path, give: Give = nothing) -> None:
     """Make `out`, remove what an interrupted training left unfinished in it, and give it what
-    stands beside its checkpoints.
-    """
+    stands beside its checkpoints."""
     out.mkdir(parents=True, exist_ok=True)
     checkpoint.remove_unfinished(out)
     give(out)

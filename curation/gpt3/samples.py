@@ -11,16 +11,17 @@ Trap: a group runs until its last text ends. Prompts that differ much in length 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 import xxhash
+from torch import Tensor
 
 from curation.errors import InputError
-from curation.gpt3.generate import choose, load_checkpoint
+from curation.gpt3.generate import choose, load_checkpoint, next_tokens
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import Drawing
 from curation.gpt3.parallel import device_named
 from curation.gpt3.scoring import BATCH_TOKENS
 from curation.kernels.examples import json_records
@@ -29,40 +30,18 @@ MAX_PROMPTS = 100_000
 Ended = Callable[[list[int]], bool]
 
 
-@dataclass(frozen=True)
-class Drawing:
-    """How tokens are drawn, and how many at most."""
-
-    max_tokens: int = 100
-    temperature: float = 1.0
-    top_p: float = 1.0
-    top_k: int | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not 0 < self.top_p <= 1 or not self.temperature >= 0:
-            raise InputError(
-                f"top_p must be in (0, 1] and temperature 0 or more, not {self.top_p} and "
-                f"{self.temperature}"
-            )
-        if self.max_tokens < 1 or (self.top_k is not None and self.top_k < 1):
-            raise InputError(
-                f"max_tokens and top_k must be 1 or more, not {self.max_tokens} and {self.top_k}"
-            )
-
-    def generator(self, prompt: int, sample: int) -> torch.Generator:
-        """On the CPU, so that every device draws the same."""
-        seed = self.seed
-        if prompt or sample:
-            key = f"gpt3/samples/{self.seed}/{prompt}/{sample}"
-            seed = xxhash.xxh3_64_intdigest(key.encode()) >> 1
-        return torch.Generator().manual_seed(seed)
+def _generator(drawing: Drawing, prompt: int, sample: int) -> torch.Generator:
+    """On the CPU, so that every device draws the same."""
+    seed = drawing.seed
+    if prompt or sample:
+        key = f"gpt3/samples/{drawing.seed}/{prompt}/{sample}"
+        seed = xxhash.xxh3_64_intdigest(key.encode()) >> 1
+    return torch.Generator().manual_seed(seed)
 
 
 def read_prompts(path: Path) -> list[str]:
     """The prompts of a file: lines of JSON with `prompt` in a file called .jsonl, else lines of
-    text; blank lines are left out.
-    """
+    text; blank lines are left out."""
     if path.suffix == ".jsonl":
         prompts = []
         for line, record in json_records(path.read_bytes(), str(path)):
@@ -156,10 +135,7 @@ def draw(
     drawing: Drawing,
     ended: Ended = lambda ids: False,
 ) -> Iterator[list[list[int]]]:
-    """The new tokens of each prompt's samples, prompt by prompt.
-
-    Where the context is full its second half is read again, as `generate.sample` does.
-    """
+    """The new tokens of each prompt's samples, prompt by prompt."""
     model.eval()
     context = model.size.context
     groups: dict[int, list[tuple[int, int]]] = {}
@@ -173,7 +149,7 @@ def draw(
         for start in range(0, len(texts), size):
             some = texts[start : start + size]
             drawn = _draw(model, [prompts[place] for place, _ in some],
-                          [drawing.generator(*text) for text in some], drawing, ended)  # fmt: skip
+                          [_generator(drawing, *text) for text in some], drawing, ended)  # fmt: skip
             for (place, number), ids in zip(some, drawn, strict=True):
                 found[place][number] = ids
             while following < len(prompts) and len(found[following]) == samples:
@@ -181,7 +157,6 @@ def draw(
                 following += 1
 
 
-@torch.no_grad()
 def _draw(
     model: GPT3,
     prompts: Sequence[list[int]],
@@ -191,28 +166,25 @@ def _draw(
 ) -> list[list[int]]:
     """The new tokens of texts whose prompts are of one length, or longer than the context."""
     context, device = model.size.context, model.tokens.weight.device
-    texts = [list(ids) for ids in prompts]
     new: list[list[int]] = [[] for _ in prompts]
-    open_ = set(range(len(texts)))
-    read, past, start = torch.tensor([ids[-context:] for ids in texts], device=device), None, 0
-    for _ in range(drawing.max_tokens):
-        hidden, past = model.hidden(read, past, start)
-        start += read.shape[1]
-        logits = model.logits(hidden[:, -1]).cpu()
-        for number, ids in enumerate(texts):
-            token = 0  # of a text that has ended: it is read, and not looked at
-            if number in open_:
-                token = choose(logits[number], drawing.temperature, drawing.top_p,
-                               generators[number], drawing.top_k)  # fmt: skip
-                new[number].append(token)
-            ids.append(token)
-            if number in open_ and ended(new[number]):
+    open_ = set(range(len(prompts)))
+
+    def chosen(logits: Tensor, _: int) -> Tensor:
+        tokens = torch.zeros(
+            len(prompts), dtype=torch.long
+        )  # of texts that have ended: not looked at
+        logits = logits.cpu()
+        for number in open_:
+            tokens[number] = choose(logits[number], drawing.temperature, drawing.top_p,
+                                    generators[number], drawing.top_k)  # fmt: skip
+        return tokens
+
+    ids = torch.tensor([ids[-context:] for ids in prompts], device=device)
+    for tokens in next_tokens(model, ids, chosen, drawing.max_tokens):
+        for number in tuple(open_):
+            new[number].append(tokens[number])
+            if ended(new[number]):
                 open_.discard(number)
         if not open_:
             break
-        if start == context:
-            half = max(1, context // 2)
-            read, past, start = torch.tensor([ids[-half:] for ids in texts], device=device), None, 0
-        else:
-            read = torch.tensor([ids[-1:] for ids in texts], device=device)
     return new

@@ -27,8 +27,7 @@ FINAL_SHARE = 0.1
 @dataclass(frozen=True)
 class Schedule:
     """Everything the two functions below need; every duration is in tokens since the start of
-    training.
-    """
+    training."""
 
     budget_tokens: int
     context: int

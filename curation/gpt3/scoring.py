@@ -19,6 +19,7 @@ from typing import NamedTuple
 import torch
 
 from curation.errors import InputError
+from curation.gpt3.generate import next_tokens
 from curation.gpt3.model import GPT3
 
 BATCH_TOKENS = 8192
@@ -35,8 +36,7 @@ class Request(NamedTuple):
 @dataclass(frozen=True)
 class Score:
     """Of a completion: log probability in nats, its number of tokens, whether each is the
-    likeliest, whether the context was cut.
-    """
+    likeliest, whether the context was cut."""
 
     log_probability: float
     tokens: int
@@ -47,8 +47,7 @@ class Score:
 @torch.no_grad()
 def log_likelihoods(model: GPT3, requests: Sequence[Request]) -> list[Score]:
     """The score of each request, in their order; equal requests are computed once. Raises
-    InputError for empty or too long ones.
-    """
+    InputError for empty or too long ones."""
     window = model.size.context
     for request in requests:
         if not request.context or not 0 < len(request.completion) <= window:
@@ -184,15 +183,11 @@ def _greedy(
     max_tokens: int,
     ended: Ended,
 ) -> list[list[int]]:
-    device = model.tokens.weight.device
-    read, past, start = torch.tensor(contexts, device=device), None, 0
+    ids = torch.tensor(contexts, device=model.tokens.weight.device)
     answers: list[list[int]] = [[] for _ in contexts]
     open_ = set(range(len(contexts)))
-    for _ in range(max_tokens):
-        hidden, past = model.hidden(read, past, start)
-        start += read.shape[1]
-        read = model.logits(hidden[:, -1]).argmax(-1)[:, None]
-        for number, token in enumerate(read[:, 0].tolist()):
+    for tokens in next_tokens(model, ids, lambda logits, _: logits.argmax(-1), max_tokens):
+        for number, token in enumerate(tokens):
             if number in open_:
                 answers[number].append(token)
                 if ended(answers[number]):

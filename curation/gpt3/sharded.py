@@ -37,8 +37,7 @@ def write(folder: Path, tensors: Mapping[str, Tensor]) -> None:
 
 def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Name -> shape of the tensors in `folder`; InputError where one cannot be read or is not
-    whole.
-    """
+    whole."""
     again = f"remove {folder.parent} to go on from the checkpoint before it"
     try:
         stored = _reader(folder).read_metadata().state_dict_metadata
@@ -58,8 +57,7 @@ def shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 def read(folder: Path, targets: Mapping[str, Tensor]) -> None:
     """Fill `targets`, which may be split over processes, with the tensors of their names; check
-    `shapes` before. No process waits for another.
-    """
+    `shapes` before. No process waits for another."""
     from torch.distributed.checkpoint.api import CheckpointException
     from torch.distributed.checkpoint.state_dict_loader import load
 

@@ -54,8 +54,7 @@ __all__ = ["Options", "Result", "train", "validation_loss"]
 @dataclass(frozen=True)
 class Result:
     """How a run ended: `loss` of the last step made here and `validation` by dataset (nats per
-    token).
-    """
+    token)."""
 
     step: int
     tokens: int
@@ -122,8 +121,7 @@ def shaped(size: Size, options: Options) -> Size:
 
 def _plan(shards: Shards, size: Size, options: Options, followed: str) -> _Plan:
     """Everything that is fixed before the first step; refuses a budget that the shards
-    cannot fill.
-    """
+    cannot fill."""
     if options.init_from is not None and size.vocabulary != shards.vocabulary:
         raise InputError(
             f"{options.init_from} has a vocabulary of {size.vocabulary:,} tokens, the shards in "
@@ -306,8 +304,7 @@ def _show_words(plan: _Plan, options: Options, this: Learner, state: State, bar:
 
 def _uncompiled(this: Learner) -> Any:
     """A context for passes of other shapes than those of training: compiled layers, and what a GPU
-    compiles of the loss, would be compiled for each of them, for many seconds.
-    """
+    compiles of the loss, would be compiled for each of them, for many seconds."""
     if not this.compiled and this.here.device.type == "cpu":
         return contextlib.nullcontext()  # without loading the compiler
     return torch.compiler.set_stance("force_eager")
@@ -325,8 +322,7 @@ def _step(
     plan: _Plan, out: Path, this: Learner, state: State, schedule: Schedule
 ) -> tuple[State, dict[str, Any]]:
     """One optimiser step: the state after it and its line for the log; the last batch may be
-    smaller.
-    """
+    smaller."""
     started = time.monotonic()
     context = plan.size.context
     count = min(batch_windows(schedule, state.tokens), plan.total - state.window)
@@ -337,10 +333,9 @@ def _step(
     rate = learning_rate(schedule, after.tokens)
     step = gradient(this, plan.train, state.window, count)
     if not step.finite:
-        kept = checkpoint.steps(out)
         raise RunError(
             f"the loss is {step.loss} and the gradient norm {step.norm} in step {after.step}, at "
-            f"token {after.tokens:,}; the last good checkpoint is {kept[-1] if kept else 'none'}; "
+            f"token {after.tokens:,}; the last good checkpoint is {checkpoint.last_good(out)}; "
             f"start again in another folder with a smaller learning rate (here {rate:.3g}) or a "
             "longer warm-up"
         )
@@ -372,12 +367,14 @@ def _validation(
     plan: _Plan, options: Options, this: Learner, state: State, bar: Progress
 ) -> dict[str, Any]:
     """The validation line of the log: nats per token and bits per byte of each dataset."""
-    autocast = torch.autocast(
-        this.here.device.type, this.dtype, enabled=this.dtype != torch.float32
-    )
     with _uncompiled(this):
         losses = validated(
-            this.model, plan.shards, options.validation_windows, this.micro, this.here, autocast
+            this.model,
+            plan.shards,
+            options.validation_windows,
+            this.micro,
+            this.here,
+            this.autocast(),
         )
     if losses:
         text = ", ".join(f"{dataset} {one.loss:.3f}" for dataset, one in losses.items())

@@ -47,8 +47,7 @@ MICRO_TOKENS = {"cpu": 2048, "cuda": 16384}  # tokens in one pass, where the use
 @dataclass(frozen=True)
 class Learner:
     """A model with its optimiser on the ranks it is trained by; `net` is what is called, `model`
-    what is saved.
-    """
+    what is saved."""
 
     model: GPT3
     net: nn.Module
@@ -140,16 +139,14 @@ def adamw(
 
 def _measured_allreduce(norms: list[Tensor], bucket: Any) -> torch.futures.Future[Tensor]:
     """DDP's all-reduce of a GradBucket, which first notes the squared norm of what this rank brings
-    to it.
-    """
+    to it."""
     norms.append(bucket.buffer().norm() ** 2)
     return allreduce_hook(None, bucket)  # type: ignore[arg-type]  # None: all ranks
 
 
 def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradient:
     """The gradient of the mean loss over windows position .. position + count - 1, left in the
-    parameters.
-    """
+    parameters."""
     here = this.here
     # Windows of a rank; those of the last ranks may be fewer, or none.
     share = -(-count // here.data)
@@ -217,8 +214,7 @@ def _pipelined(
 
 def seed_dropout(size: Size, seed: int | None, place: int) -> None:
     """Set torch's generators for one pass, which begins at `place` of the run's data; nothing
-    without dropout.
-    """
+    without dropout."""
     if size.dropout:
         torch.manual_seed(xxhash.xxh3_64_intdigest(f"gpt3/dropout/{seed}/{place}".encode()) >> 1)
 
@@ -242,8 +238,7 @@ def take_step(
     parameters: Iterable[nn.Parameter], optimizer: torch.optim.AdamW, norm: float, rate: float
 ) -> None:
     """Clip the gradient, whose norm is `norm`, take a step at learning rate `rate`, forget the
-    gradient.
-    """
+    gradient."""
     scale = CLIP_NORM / (norm + 1e-6)
     if scale < 1:
         for kind in kinds(parameters):

@@ -24,8 +24,7 @@ from curation.gpt3.parallel import ONE, Ranks
 @dataclass(frozen=True)
 class Held:
     """Loss over held-out windows: nats per token, and bits per byte (None where the tokens spell
-    nothing).
-    """
+    nothing)."""
 
     loss: float
     bits_per_byte: float | None
@@ -35,8 +34,7 @@ def validated(
     model: GPT3, shards: Shards, limit: int, per_pass: int, here: Ranks, autocast: Any
 ) -> dict[str, Held]:
     """Each dataset's validation loss over its first `limit` windows; datasets without a token are
-    left out.
-    """
+    left out."""
     losses = {}
     with autocast:
         for dataset, names in shards.validation.items():
@@ -72,8 +70,7 @@ def held_out_loss(
     lengths: NDArray[np.int64] | None = None,
 ) -> Held | None:
     """As `validation_loss`, `per_pass` windows at a time, shared out over the ranks; `lengths` are
-    bytes by token.
-    """
+    bytes by token."""
     count = min(limit, len(held_out))
     parts = [
         held_out.batch(start, min(per_pass, count - start)) for start in range(0, count, per_pass)

@@ -17,8 +17,7 @@ Told = Callable[[str, int, int], None]  # what is done, how many of them, of how
 
 class Watched:
     """Stands for a Reader: `told` hears of each part that is done. Other attributes are the
-    reader's own.
-    """
+    reader's own."""
 
     def __init__(self, reader: Any, told: Told) -> None:
         self._reader, self._told = reader, told

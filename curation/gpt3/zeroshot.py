@@ -31,7 +31,8 @@ from curation.errors import InputError
 from curation.gpt3.detokenize import detokenized
 from curation.gpt3.evaluate import Reader
 from curation.gpt3.evaluation.metrics import answer_row, metrics
-from curation.gpt3.samples import Drawing, draw
+from curation.gpt3.options import Drawing
+from curation.gpt3.samples import draw
 from curation.gpt3.scoring import Request, log_likelihoods
 from curation.gpt3.tasks import read_records
 
@@ -133,8 +134,7 @@ def translations(
     reader: Reader, path: Path, records: list[Any], chosen: list[Any], shots: int, seed: int
 ) -> Figures:
     """BLEU of the line that follows `source =`, after `shots` other pairs of the file, or as many as
-    fit into the window.
-    """
+    fit into the window."""
     pairs = {line: tuple(field(path, line, r, k) for k in ("source", "target"))
              for line, r in records}  # fmt: skip
     contexts, shown = [], 0
@@ -178,8 +178,7 @@ def summaries(
     reader: Reader, path: Path, records: list[Any], chosen: list[Any], shots: int, seed: int
 ) -> Figures:
     """ROUGE F1 of what follows `TL;DR:`; beside it without the hint, of the document's first three
-    sentences, and of three random ones.
-    """
+    sentences, and of three random ones."""
     documents = [field(path, line, r, "document", "article", "text") for line, r in chosen]
     right = [field(path, line, r, "summary", "highlights") for line, r in chosen]
     most = min(SUMMARY_TOKENS, reader.window // 4)

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 def vocabulary_of(recipe: Recipe) -> tuple[str, bytes] | None:
     """The name by content and the bytes of the file that the recipe encodes with; None where it
-    names an encoding of tiktoken's. Raises InputError where there is no such file.
-    """
+    names an encoding of tiktoken's. Raises InputError where there is no such file."""
     path = recipe.tokenize.encoding
     if not vocabularies.is_file(path):
         return None
@@ -30,8 +29,7 @@ def vocabulary_of(recipe: Recipe) -> tuple[str, bytes] | None:
 
 def by_content(recipe: Recipe) -> tuple[TokenizeConfig, tuple[str, ...]]:
     """What tokens depend on: [tokenize] with the name of the vocabulary by content, and the token
-    that ends a document.
-    """
+    that ends a document."""
     vocabulary = vocabulary_of(recipe)
     if vocabulary is None:
         return recipe.tokenize, ()

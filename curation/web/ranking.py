@@ -138,9 +138,7 @@ def _style(request: Request) -> Response:
 
 def serve_ranking(questions: Questions, port: int, opens: bool, say: Callable[[str], Any]) -> None:
     """Serve the page on this machine until ctrl-C. `say` receives the address first."""
-    import uvicorn
-
-    from curation.web.server import WAITING, listen, url
+    from curation.web.server import answer, listen, url
 
     host = "127.0.0.1"
     listener = listen(host, port)
@@ -148,19 +146,5 @@ def serve_ranking(questions: Questions, port: int, opens: bool, say: Callable[[s
     address = url(host, port, token)
     say(address)
     say("ctrl-C ends it; what you ranked is kept.")
-    if opens:
-        import webbrowser
-
-        webbrowser.open(address)
-    config = uvicorn.Config(
-        create_ranking_app(questions, host, token, f"curation-rank-{port}"),
-        log_level="error",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        limit_concurrency=WAITING,
-        timeout_graceful_shutdown=2,
-        ws="none",
-    )
-    with listener:
-        uvicorn.Server(config).run(sockets=[listener])
+    app = create_ranking_app(questions, host, token, f"curation-rank-{port}")
+    answer(app, listener, address, opens)

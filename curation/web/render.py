@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from curation.errors import InputError
 from curation.web.templating import environment
 
 if TYPE_CHECKING:
@@ -31,6 +33,20 @@ NAV = (
 def asks_for_part(request: Request) -> bool:
     """Whether htmx asks for a part of a page; where it goes back in the history it wants the whole."""
     return "hx-request" in request.headers and "hx-history-restore-request" not in request.headers
+
+
+def number_of(text: str, least: float, most: float, what: str) -> float | None:
+    """The number in a parameter of an address; None where it is empty. Raises InputError, saying
+    `what` is expected, for one out of bounds and for what is none."""
+    if not text.strip():
+        return None
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not least <= value <= most:
+        raise InputError(f"{what}, got {text[:40]!r}; correct the address")
+    return value
 
 
 def page(

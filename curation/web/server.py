@@ -41,6 +41,14 @@ def serve(
     say("ctrl-C ends it.")
     warming = threading.Thread(target=warm, args=(app.runs,), daemon=True)
     warming.start()
+    try:
+        answer(app, listener, address, opens)
+    finally:
+        warming.join(LAST_S)  # a thread that reads tables while Python ends would abort it
+
+
+def answer(app: Any, listener: socket.socket, address: str, opens: bool) -> None:
+    """Answer requests until ctrl-C; with `opens` a browser shows the first page."""
     if opens:
         import webbrowser
 
@@ -57,12 +65,8 @@ def serve(
         timeout_graceful_shutdown=2,
         ws="none",
     )
-    server = uvicorn.Server(config)
-    try:
-        with listener:
-            server.run(sockets=[listener])
-    finally:
-        warming.join(LAST_S)  # a thread that reads tables while Python ends would abort it
+    with listener:
+        uvicorn.Server(config).run(sockets=[listener])
 
 
 def warm(runs: Sequence[OpenRun]) -> None:

@@ -7,7 +7,7 @@ import itertools
 import re
 from urllib.parse import urlsplit
 
-from curation.demo.sites import comments, navigation, site_entries
+from curation.demo.pages import comments, navigation, site_entries
 
 
 def grams(words: list[str], length: int) -> set[tuple[str, ...]]:

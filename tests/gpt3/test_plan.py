@@ -5,6 +5,7 @@ import pytest
 from curation.errors import InputError
 from curation.gpt3 import plan
 from curation.gpt3.model import parameter_count
+from curation.gpt3.options import Machines
 from curation.gpt3.schedule import schedule_for
 from curation.gpt3.sizes import SIZES
 
@@ -50,7 +51,7 @@ def test_steps_count_the_ramp() -> None:
 
 def test_the_plan_says_what_fits() -> None:
     size = SIZES["175B"]
-    text = plan.plan_text(size, schedule_for(size, size.tokens), plan.Machines(512))
+    text = plan.plan_text(size, schedule_for(size, size.tokens), Machines(512))
     assert "174,604,259,328 parameters" in text
     assert "32,768 to 3,198,976 tokens (1,562 windows)" in text
     assert "57.4 days on 512 GPUs of 312 TFLOP/s at 40 % utilisation" in text
@@ -60,16 +61,16 @@ def test_the_plan_says_what_fits() -> None:
     assert "; 3 % of time waiting" in text  # 1,562 windows, 8 shares: 196 passes
     sharded = plan.memory_bytes(size, plan.Layout(64, 8, True))
     assert sharded["weights, gradient, moments"] == pytest.approx(16 * 174.6e9 / 512, rel=0.03)
-    one = plan.plan_text(SIZES["125M"], schedule_for(SIZES["125M"], 10**9), plan.Machines(), 1, 8)
+    one = plan.plan_text(SIZES["125M"], schedule_for(SIZES["125M"], 10**9), Machines(), 1, 8)
     assert "one copy 1" in one
     assert "FSDP" not in one
     assert "attention dense,banded, band 256" in one
     dense = SIZES["gpt2-117M"]
-    text = plan.plan_text(dense, schedule_for(dense, 10**9), plan.Machines())
+    text = plan.plan_text(dense, schedule_for(dense, 10**9), Machines())
     assert "attention dense\n" in text
     words = "--tensor-parallel 1 times --pipeline-parallel 7 must divide the 512 GPUs of --gpus"
     with pytest.raises(InputError, match=words):
-        plan.plan_text(size, schedule_for(size, size.tokens), plan.Machines(512), pipe=7)
+        plan.plan_text(size, schedule_for(size, size.tokens), Machines(512), pipe=7)
 
 
 def test_stages_share_the_layers_and_hold_several_passes() -> None:
@@ -87,10 +88,10 @@ def test_stages_share_the_layers_and_hold_several_passes() -> None:
 
 def test_energy_is_power_times_time() -> None:
     """3.14e23 operations of GPT-3 175B on V100s of 28 TFLOP/s reached take 355 years of a GPU."""
-    v100 = plan.Machines(1, 125, 28 / 125, 300, 1.1)
+    v100 = Machines(1, 125, 28 / 125, 300, 1.1)
     assert v100.kwh(3.14e23) == pytest.approx(355.5 * 365.25 * 24 * 0.3 * 1.1, rel=0.01)
     size = SIZES["175B"]
-    text = plan.plan_text(size, schedule_for(size, size.tokens), plan.Machines(8, 125, 0.224))
+    text = plan.plan_text(size, schedule_for(size, size.tokens), Machines(8, 125, 0.224))
     assert "energy: 1,037,4" in text
     assert "kWh at 300 W a GPU, PUE 1.1" in text
 
@@ -103,9 +104,9 @@ def test_a_hundred_pages_cost_what_the_paper_says() -> None:
     size = SIZES["175B"]
     flops = plan.inference_flops(size)
     assert flops == pytest.approx(2 * 175e9, rel=0.02)
-    at_training = plan.page_kwh(size, plan.Machines(1, 125, 28 / 125, 300, 1.1))
+    at_training = plan.page_kwh(size, Machines(1, 125, 28 / 125, 300, 1.1))
     assert at_training == pytest.approx(50_000 * flops / 28e12 * 330 / 3.6e6)
     assert 0.04 < at_training < 0.4
     implied = at_training / 0.4 * 28 / 125
     assert 0.02 < implied < 0.05
-    assert plan.page_kwh(size, plan.Machines(1, 125, implied, 300, 1.1)) == pytest.approx(0.4)
+    assert plan.page_kwh(size, Machines(1, 125, implied, 300, 1.1)) == pytest.approx(0.4)

@@ -11,16 +11,16 @@ from curation.cli.study import study
 from curation.cli.train import generate as generate_command
 from curation.errors import InputError
 from curation.gpt3.evaluate import open_reader
-from curation.gpt3.generate import generate
+from curation.gpt3.options import Drawing
 from curation.gpt3.prompts import (
     PRESETS,
     Example,
     Form,
-    before_stop,
     fitting_prompt,
     prompt_of,
     read_examples,
 )
+from curation.gpt3.samples import before_stop, generate_many
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import Options, train
 
@@ -97,11 +97,14 @@ def test_presets_are_those_of_the_design() -> None:
 
 
 def test_a_stop_is_never_in_the_output(model: Path) -> None:
-    whole = generate(model, "Once", 40, seed=5)[len("Once") :]
+    def text(*stops: str) -> str:
+        return str(next(generate_many(model, ["Once"], 1, Drawing(40, seed=5), stops))["text"])
+
+    whole = text()
     for start in range(0, len(whole) - 3, 20):
         stop = whole[start : start + 3]
-        stopped = generate(model, "Once", 40, seed=5, stops=[stop, "never there"])
-        assert stopped == "Once" + whole[: whole.index(stop)] == "Once" + before_stop(whole, [stop])
+        stopped = text(stop, "never there")
+        assert stopped == whole[: whole.index(stop)] == before_stop(whole, [stop])[0]
 
 
 def test_the_command_scores_as_the_reader_and_shows_every_part(model: Path, tmp_path: Path) -> None:

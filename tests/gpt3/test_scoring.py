@@ -9,8 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
+from one_text import sample  # noqa: E402
+
 from curation.errors import InputError  # noqa: E402
-from curation.gpt3.generate import sample  # noqa: E402
 from curation.gpt3.model import GPT3, build  # noqa: E402
 from curation.gpt3.scoring import Request, beam, greedy, log_likelihoods  # noqa: E402
 from curation.gpt3.sizes import Size  # noqa: E402

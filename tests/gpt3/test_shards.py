@@ -15,13 +15,12 @@ from curation.errors import InputError
 from curation.gpt3.data import windows
 from curation.gpt3.display import losses
 from curation.gpt3.finetune.evaluate import evaluate_tuned
-from curation.gpt3.finetune.options import FineTuning
 from curation.gpt3.finetune.train import finetune
-from curation.gpt3.generate import generate, load_checkpoint
-from curation.gpt3.instruct.options import SftConfig
+from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.instruct.reward import reward
 from curation.gpt3.instruct.sft import sft
-from curation.gpt3.options import Options
+from curation.gpt3.options import Drawing, FineTuning, Options, SftConfig
+from curation.gpt3.samples import generate_many
 from curation.gpt3.shards import open_shards
 from curation.gpt3.sizes import Size
 from curation.gpt3.train import train
@@ -112,7 +111,7 @@ def test_a_model_keeps_its_vocabulary_and_writes_with_it(size: Size, tmp_path: P
     shutil.rmtree(tmp_path / "nano")
     moved = out.rename(tmp_path / "moved")
     assert Path(load_checkpoint(moved)[1]).parent == moved
-    assert generate(moved, "the tide", 5).startswith("the tide")
+    assert next(generate_many(moved, ["the tide"], 1, Drawing(5)))["prompt"] == "the tide"
     (moved / vocabularies.stored_name(LEARNED, "a.json")).unlink()
     with pytest.raises(InputError, match=r"vocabulary-.*\.json expected in .* or beside it"):
         load_checkpoint(moved)
@@ -141,7 +140,7 @@ def test_a_model_of_its_own_vocabulary_can_be_tuned(size: Size, tmp_path: Path) 
     shutil.rmtree(tmp_path / "model")
     for folder in ("sft", "reward", "tuned"):
         assert (tmp_path / folder / name).read_bytes() == LEARNED
-    assert generate(tmp_path / "sft", "the tide", 3).startswith("the tide")
+    assert len(list(generate_many(tmp_path / "sft", ["the tide"], 2, Drawing(3)))) == 2
     [row] = evaluate_tuned(tmp_path / "tuned", [task])
     assert row["examples"] == 2
 

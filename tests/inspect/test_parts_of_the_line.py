@@ -14,7 +14,7 @@ from curation.inspect.evidence.sample import sample
 from curation.inspect.terminal.explain import explain
 from curation.inspect.terminal.funnel import funnel_table
 from curation.rundir.plan import read
-from curation.web.page import page
+from curation.web.report import page
 
 
 def told(run: Path, key: str | None = None) -> str:

@@ -16,7 +16,7 @@ from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read
 from curation.web.app import VIEWS
 from curation.web.cuts import write_cuts
-from curation.web.page import page
+from curation.web.report import page
 
 pytestmark = [
     pytest.mark.browser,

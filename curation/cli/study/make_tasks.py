@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from curation.cli.console import say
+from curation.cli.options import FILE, number_option
 
 
 @click.command()
@@ -18,7 +19,7 @@ from curation.cli.console import say
     required=True,
     help="Folder for the files; `curation evaluate --benchmarks` reads them there.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws every question.")
+@number_option("--seed", default=0, help="Draws every question.")
 @click.option(
     "--count",
     type=click.IntRange(1),
@@ -26,7 +27,7 @@ from curation.cli.console import say
 )
 @click.option(
     "--words",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     help="A text, or a list with a word a line: its commonest words of 5 to 14 letters are asked "
     "for.  [default: GPT-2's vocabulary, where some are beginnings of words]",
 )

@@ -8,33 +8,28 @@ from pathlib import Path
 import click
 
 from curation.cli.console import AGAIN, say, when_interrupted
+from curation.cli.options import (
+    PATH,
+    checkpoint_argument,
+    device_option,
+    number_option,
+    written_option,
+)
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.argument("shards", type=click.Path(path_type=Path))
-@click.option(
-    "--prefix", type=click.IntRange(1), default=32, show_default=True, help="Tokens that are given."
+@checkpoint_argument
+@click.argument("shards", type=PATH)
+@number_option("--prefix", default=32, least=1, help="Tokens that are given.")
+@number_option(
+    "--length", default=32, least=1, help="Tokens after them that must be the document's."
 )
-@click.option(
-    "--length",
-    type=click.IntRange(1),
-    default=32,
-    show_default=True,
-    help="Tokens after them that must be the document's.",
+@number_option(
+    "--examples", default=200, least=1, help="Documents asked for each number of times seen."
 )
-@click.option(
-    "--examples",
-    type=click.IntRange(1),
-    default=200,
-    show_default=True,
-    help="Documents asked for each number of times seen.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws the documents.")
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file."
-)
+@number_option("--seed", default=0, help="Draws the documents.")
+@device_option
+@written_option
 def memorise(
     checkpoint: Path,
     shards: Path,
@@ -64,9 +59,7 @@ def memorise(
     from curation.gpt3.memorise import memorisation, table
 
     reader = open_reader(checkpoint, device)
-    folder = (
-        checkpoint if (checkpoint / "state.json").is_file() else checkpoints.steps(checkpoint)[-1]
-    )
+    folder = checkpoints.newest(checkpoint)
     state, opened = checkpoints.read_state(folder), open_shards(shards)
     if state.config.get("shards_sha256") != opened.digest():
         raise RunError(

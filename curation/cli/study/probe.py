@@ -9,6 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curation.cli.console import AGAIN, say, when_interrupted
+from curation.cli.options import (
+    FILE,
+    checkpoint_argument,
+    device_option,
+    number_option,
+    written_option,
+)
 from curation.shown import printable
 
 if TYPE_CHECKING:
@@ -17,31 +24,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option("--gender", is_flag=True, help="Occupations, and words after 'He' and 'She'.")
 @click.option("--race", is_flag=True, help="Words about people of six groups.")
 @click.option("--religion", is_flag=True, help="Words about people of six religions.")
-@click.option(
-    "--samples",
-    type=click.IntRange(0),
-    default=800,
-    show_default=True,
-    help="Of each prompt; 0: occupations only.",
-)
-@click.option(
-    "--tokens", type=click.IntRange(1), default=50, show_default=True, help="Of each sample."
-)
+@number_option("--samples", default=800, least=0, help="Of each prompt; 0: occupations only.")
+@number_option("--tokens", default=50, least=1, help="Of each sample.")
 @click.option(
     "--lexicon",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    type=FILE,
     help="Lines of a word, a tab and a number, as AFINN and VADER have: also print feelings.",
 )
-@click.option("--top", type=click.IntRange(1), default=10, show_default=True, help="Words shown.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Draws the samples.")
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="Also write everything as JSON to this file."
-)
+@number_option("--top", default=10, least=1, help="Words shown.")
+@number_option("--seed", default=0, help="Draws the samples.")
+@device_option
+@written_option
 def probe(
     checkpoint: Path,
     gender: bool,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from curation.cli.console import AGAIN, say, when_interrupted
+from curation.cli.options import FILE, checkpoint_argument, device_option, number_option
 from curation.shown import printable
 
 if TYPE_CHECKING:
@@ -16,13 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
+@checkpoint_argument
 @click.option("--description", default="", help="What is to be done, before the examples.")
-@click.option(
-    "--examples",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help='Lines of JSON {"input": "...", "output": "..."}.',
-)
+@click.option("--examples", type=FILE, help='Lines of JSON {"input": "...", "output": "..."}.')
 @click.option("--shots", type=click.IntRange(0), help="The first so many.  [default: all]")
 @click.option("--query", required=True, help="The input to be answered.")
 @click.option("--score", "target", help="Print the loss of this answer.")
@@ -35,10 +32,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="Between two parts, and ends the answer.",
 )
-@click.option(
-    "--max-tokens", type=click.IntRange(1), default=50, show_default=True, help="Of the answer."
-)
-@click.option("--device", help="cpu or cuda. [default: cuda where there is a GPU]")
+@number_option("--max-tokens", default=50, least=1, help="Of the answer.")
+@device_option
 def prompt(
     checkpoint: Path,
     description: str,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from curation.cli.console import say
-from curation.cli.options import set_option
+from curation.cli.options import number_option, set_option
 from curation.errors import RunError
 
 if TYPE_CHECKING:
@@ -49,19 +49,13 @@ class Sizes:
 @click.command()
 @click.argument("recipe")
 @click.option("--out", required=True, help="The run directory, which every node sees.")
-@click.option(
-    "--tasks",
-    type=click.IntRange(1, 100_000),
-    default=16,
-    show_default=True,
-    help="Array tasks that share the shards out.",
+@number_option(
+    "--tasks", default=16, least=1, most=100_000, help="Array tasks that share the shards out."
 )
 @click.option("--partition", help="Slurm's partition.  [default: Slurm's own]")
 @click.option("--time", "time_limit", help="Most time of one job, as Slurm writes it.")
 @click.option("--mem", default="8G", show_default=True, help="Memory of an array task.")
-@click.option(
-    "--cpus", type=click.IntRange(1), default=4, show_default=True, help="Cores of an array task."
-)
+@number_option("--cpus", default=4, least=1, help="Cores of an array task.")
 @click.option("--main-mem", help="Memory of a main job.  [default: that of an array task]")
 @click.option(
     "--main-cpus",

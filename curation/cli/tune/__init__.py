@@ -11,17 +11,17 @@ SECTIONS: Sections = {
         "vocabulary": ("tune.vocabulary:vocabulary", "Learn a vocabulary from your text."),
     },
     "GPT-1": {
-        "finetune": ("tune.finetune:finetune", "Fine-tune a model on a task with labels."),
+        "finetune": ("tune.trainings:finetune", "Fine-tune a model on a task with labels."),
     },
     "InstructGPT": {
         "demonstrations": (
             "tune.demonstrations:demonstrations",
             "Make substitutes for demonstrations by people.",
         ),
-        "sft": ("tune.sft:sft", "Train on demonstrations."),
+        "sft": ("tune.trainings:sft", "Train on demonstrations."),
         "rank": ("tune.rank:rank", "Rank several answers to each prompt."),
-        "reward": ("tune.reward:reward", "Train a reward model on rankings."),
-        "ppo": ("tune.ppo:ppo", "Train a model by its reward, with pre-training gradients."),
+        "reward": ("tune.trainings:reward", "Train a reward model on rankings."),
+        "ppo": ("tune.trainings:ppo", "Train a model by its reward, with pre-training gradients."),
     },
 }
 

@@ -10,6 +10,7 @@ from typing import get_args
 import click
 
 from curation.cli.console import say
+from curation.cli.options import number_option
 from curation.gpt3.instruct import substitutes
 from curation.gpt3.instruct.substitutes import Kind
 
@@ -18,7 +19,7 @@ from curation.gpt3.instruct.substitutes import Kind
 @click.argument("kind", type=click.Choice(get_args(Kind)))
 @click.argument("inputs", nargs=-1, type=click.Path(exists=True), metavar="[INPUT...]")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True)
-@click.option("--count", type=click.IntRange(2), default=10_000, show_default=True, help="At most.")
+@number_option("--count", default=10_000, least=2, help="At most.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def demonstrations(kind: Kind, inputs: tuple[str, ...], out: Path, count: int, seed: int) -> None:
     """Write substitutes for demonstrations by people: demonstrations.jsonl for `sft`, and

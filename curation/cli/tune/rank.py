@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from curation.cli.console import console, say
+from curation.cli.options import FILE, checkpoint_argument, number_option
 from curation.cli.train import require_torch
 from curation.errors import InputError, MissingExtra
 
@@ -19,59 +20,38 @@ KEYS = "letters, the best first (such as {order})   s skip   q quit"
 
 
 @click.command()
-@click.argument("checkpoint", type=click.Path(path_type=Path))
-@click.option(
-    "--prompts",
-    type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    required=True,
-    help="JSON lines with `prompt`.",
-)
+@checkpoint_argument
+@click.option("--prompts", type=FILE, required=True, help="JSON lines with `prompt`.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     required=True,
     help="The file of rankings; the same command goes on in it.",
 )
-@click.option(
+@number_option(
     "-k",
     "count",
-    type=click.IntRange(2, 9),
     default=4,
-    show_default=True,
+    least=2,
+    most=9,
     help="Answers to each prompt; the paper shows 4 to 9.",
 )
 @click.option("--by", metavar="RULE", help="No person: a simulated labeler with this rule (brief).")
-@click.option(
+@number_option(
     "--agreement",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
     default=0.73,
-    show_default=True,
+    above=0.5,
+    below=1,
     help="With --by: share of pairs on which two such labelers agree.",
 )
-@click.option(
-    "--max-tokens", type=click.IntRange(1), default=64, show_default=True, help="Of an answer."
-)
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0, 10, min_open=True),
-    default=1.0,
-    show_default=True,
-    help="Of sampling.",
-)
-@click.option(
-    "--seed", type=click.IntRange(0), default=0, show_default=True, help="Draws the answers."
-)
+@number_option("--max-tokens", default=64, least=1, help="Of an answer.")
+@number_option("--temperature", default=1.0, above=0, most=10, help="Of sampling.")
+@number_option("--seed", default=0, least=0, help="Draws the answers.")
 @click.option("--device", help="cpu or cuda.  [default: cuda where there is a GPU]")
 @click.option(
     "--browse", is_flag=True, help="Rank on a page in the browser, on this machine alone."
 )
-@click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    default=0,
-    show_default=True,
-    help="With --browse; 0: a free one.",
-)
+@number_option("--port", default=0, least=0, most=65535, help="With --browse; 0: a free one.")
 @click.option("--open/--no-open", "opens", default=True, help="Open a browser.  [default: open]")
 def rank(
     checkpoint: Path,

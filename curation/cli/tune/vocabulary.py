@@ -8,15 +8,16 @@ from pathlib import Path
 import click
 
 from curation.cli.console import say
+from curation.cli.options import number_option
 
 
 @click.command()
 @click.argument("inputs", nargs=-1, required=True, metavar="INPUT...")
-@click.option(
+@number_option(
     "--size",
-    type=click.IntRange(257, 1_000_000),
     default=2048,
-    show_default=True,
+    least=257,
+    most=1_000_000,
     help="Tokens: the 256 bytes, the end of text, and what is learned.",
 )
 @click.option(

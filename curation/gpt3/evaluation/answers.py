@@ -188,24 +188,18 @@ def read_wsc(records: list[Record]) -> Drafts:
 LANGUAGES = {"de": "German", "en": "English", "fr": "French", "ro": "Romanian"}
 
 
-def translation(source: str, target: str) -> Read:
+def translation(source: str, target: str, asked: str = "{} =") -> Read:
     """Sentence = translation (figures G.36 to G.41)."""
 
     def read(records: list[Record]) -> Drafts:
         for record in records:
             pair = record.get("translation", record)
-            yield (f"{pair[source].strip()} =",), spaced([pair[target]]), 0
+            yield (asked.format(pair[source].strip()),), spaced([pair[target]]), 0
 
     return read
 
 
 def translation_asked(source: str, target: str) -> Read:
     """The same as a question, for K = 0 (caption of figure G.36)."""
-
-    def read(records: list[Record]) -> Drafts:
-        for record in records:
-            pair = record.get("translation", record)
-            asked = f"Q: What is the {LANGUAGES[target]} translation of {pair[source].strip()} A:"
-            yield (asked,), spaced([pair[target]]), 0
-
-    return read
+    asked = f"Q: What is the {LANGUAGES[target]} translation of {{}} A:"
+    return translation(source, target, asked)

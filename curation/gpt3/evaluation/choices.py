@@ -84,8 +84,7 @@ def read_openbookqa(records: list[Record]) -> Drafts:
 
 def read_race(records: list[Record]) -> Drafts:
     """The article, its questions that come before with their right answers (figures G.1 and G.3),
-    and the question.
-    """
+    and the question."""
     before: list[str] = []
     article = None
     for record in records:

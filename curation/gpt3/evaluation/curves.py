@@ -20,8 +20,7 @@ Results = list[dict[str, Any]]
 @dataclass(frozen=True)
 class Plan:
     """What is asked: the benchmarks, tasks (none: all), numbers of shots, and whether with the
-    description, without it, or both.
-    """
+    description, without it, or both."""
 
     benchmarks: Sequence[Path]
     tasks: Sequence[str] = ()
@@ -33,8 +32,7 @@ class Plan:
 
 def check(plan: Plan) -> None:
     """Read all that will be asked, so that a file that cannot be used is said before a model is
-    loaded. Raises InputError, as `find_tasks`, `examples` and `shot_pool` do.
-    """
+    loaded. Raises InputError, as `find_tasks`, `examples` and `shot_pool` do."""
     for task, path in find_tasks(plan.benchmarks, plan.tasks):
         examples(task, path)
         if max(plan.shots) > 0:

@@ -136,8 +136,7 @@ def _ngrams(tokens: Sequence[str]) -> Counter[tuple[str, ...]]:
 
 def bleu_counts(answer: str, right: Sequence[str]) -> Row:
     """Of one answer: n-grams shared with a reference and all of them, n from 1 to 4; its length and
-    that of the reference nearest in length.
-    """
+    that of the reference nearest in length."""
     tokens, references = bleu_tokens(answer), [bleu_tokens(text) for text in right]
     most: Counter[tuple[str, ...]] = Counter()
     for reference in references:
@@ -232,8 +231,7 @@ def _mean(values: list[float]) -> Interval | None:
 
 def _resampled(table: Table, figure: Callable[[Table], Table]) -> Interval:
     """A figure of summed counts, of a row for each example, with the middle 95 % of 1,000 sets drawn
-    from the examples with replacement.
-    """
+    from the examples with replacement."""
     drawn = np.random.default_rng(0).multinomial(
         len(table), np.full(len(table), 1 / len(table)), size=_RESAMPLES
     )

@@ -179,8 +179,7 @@ def _words(text: str) -> list[str]:
 
 def vocabulary_words() -> Iterator[str]:
     """Tokens of GPT-2 that are a space and 5 to 14 lower-case letters, in the order in which its
-    encoding was learned: about the commonest first.
-    """
+    encoding was learned: about the commonest first."""
     from curation.kernels import bpe
 
     encoding = bpe.encoding("gpt2")

@@ -9,12 +9,13 @@ from typing import Any
 
 from curation.errors import InputError
 from curation.gpt3 import checkpoint
-from curation.gpt3.evaluate import Encoding
 from curation.gpt3.evaluation.metrics import share
 from curation.gpt3.finetune.heads import answers
 from curation.gpt3.finetune.inputs import read_task, rows_of
-from curation.gpt3.finetune.train import KIND, load_tuned, newest, own_encoding
+from curation.gpt3.finetune.train import KIND, load_tuned
+from curation.gpt3.instruct.data import Encoding
 from curation.gpt3.parallel import device_named
+from curation.gpt3.starting import opened
 
 
 def is_tuned(path: Path) -> bool:
@@ -31,9 +32,9 @@ def evaluate_tuned(
     say: Callable[[dict[str, Any]], None] = lambda _: None,
 ) -> list[dict[str, Any]]:
     """Accuracy with its 95 % interval of the model in `path` on each file of its task."""
-    folder = newest(path)
-    tuned, state = load_tuned(folder, device_named(device))
-    encoding = encoding or own_encoding(state, folder)
+    first = opened(path, KIND)
+    tuned, state = load_tuned(first.folder, device_named(device))
+    encode = first.coder(encoding).encoding.encode_ordinary
     task, labels, size = tuned.task, state.config["labels"], state.size
     results = []
     for file in files:
@@ -41,15 +42,7 @@ def evaluate_tuned(
             raise InputError(f"{file} is no file; a fine-tuned model is scored on files of {task}")
         started = time.monotonic()
         records = read_task(file, task)
-        rows = rows_of(
-            records,
-            task,
-            labels,
-            encoding.encode_ordinary,
-            size.vocabulary,
-            size.context,
-            str(file),
-        )
+        rows = rows_of(records, task, labels, encode, size.vocabulary, size.context, str(file))
         numbers, losses = answers(tuned, rows)
         right = sum(number == one.label for number, one in zip(numbers, rows, strict=True))
         options = [len(one.rows) if task == "choice" else len(labels) for one in rows]

@@ -24,9 +24,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from curation.gpt3.finetune.inputs import SPECIAL, Rows
-from curation.gpt3.finetune.options import Task
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3, dropped
+from curation.gpt3.options import Task
 
 DEVIATION = 0.02
 
@@ -65,8 +65,7 @@ class FineTuned(nn.Module):
 
     def losses(self, examples: Sequence[Rows]) -> tuple[Tensor, Tensor, int, int]:
         """Sums over the examples: L2, L1 over the ordinary tokens, how many those are, and how many
-        examples are right.
-        """
+        examples are right."""
         ids, lengths, counts = padded(examples, self.special.device)
         hidden = self.hidden(ids)
         scores = self.scores(hidden, lengths, counts)
@@ -99,8 +98,7 @@ def padded(
     examples: Sequence[Rows], device: torch.device | str
 ) -> tuple[Tensor, Tensor, list[int]]:
     """All rows of `examples` in one tensor, zeros after their ends; their lengths; how many each
-    example has.
-    """
+    example has."""
     rows = [row for one in examples for row in one.rows]
     lengths = [len(row) for row in rows]
     longest = max(lengths)

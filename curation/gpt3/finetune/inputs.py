@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from curation.errors import InputError
-from curation.gpt3.finetune.options import Task
+from curation.gpt3.options import Task
 from curation.gpt3.tasks import examples, find_tasks, read_records
 from curation.shown import brief
 
@@ -57,8 +57,7 @@ class Record:
 @dataclass(frozen=True)
 class Rows:
     """One example as the model reads it: its rows of tokens, the number of its label, whether it
-    lost something, and how many of its tokens are ordinary ones.
-    """
+    lost something, and how many of its tokens are ordinary ones."""
 
     rows: tuple[Row, ...]
     label: int
@@ -153,8 +152,7 @@ def rows_of(
     where: str,
 ) -> list[Rows]:
     """The rows of tokens of each record. Raises InputError, with `where` they are from, for a label
-    that is not one of `labels`.
-    """
+    that is not one of `labels`."""
     numbers = {label: number for number, label in enumerate(labels)}
     for place, record in enumerate(records):
         if task != "choice" and record.label not in numbers:

@@ -18,6 +18,7 @@ import orjson
 
 from curation import store
 from curation.errors import InputError
+from curation.gpt3.epochs import keyed_seed
 from curation.gpt3.instruct import labeler
 from curation.gpt3.instruct.data import (
     PERSON,
@@ -28,11 +29,10 @@ from curation.gpt3.instruct.data import (
     read_prompts,
     read_rankings,
 )
-from curation.gpt3.instruct.epochs import keyed_seed
 from curation.gpt3.instruct.sampling import sample_answers
-from curation.gpt3.instruct.starting import model_of, opened
 from curation.gpt3.model import GPT3
 from curation.gpt3.parallel import device_named
+from curation.gpt3.starting import model_of, opened
 
 ROUNDS = 4  # how often K answers are sampled until K different ones are there
 

@@ -130,8 +130,7 @@ def read_demonstrations(path: Path) -> list[Demonstration]:
 
 def read_prompts(path: Path) -> list[Prompt]:
     """The prompts in a file, which may have answers too; InputError, with the line, where one is
-    none.
-    """
+    none."""
     what = "`prompt`, a text that is not empty, expected"
 
     def prompt(row: dict[str, Any], where: str) -> Prompt:
@@ -144,8 +143,7 @@ def read_prompts(path: Path) -> list[Prompt]:
 
 def read_rankings(path: Path) -> list[Ranking]:
     """The rankings in a file; InputError, with the line, for ties, for one answer, and for what is
-    no ranking.
-    """
+    no ranking."""
     what = "`prompt`, `responses` (two texts or more) and `ranking` (a rank for each) expected"
 
     def ranking(row: dict[str, Any], where: str) -> Ranking:

@@ -34,23 +34,23 @@ import torch
 from numpy.typing import NDArray
 
 from curation.errors import RunError
-from curation.gpt3 import checkpoint
+from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows
-from curation.gpt3.instruct import epochs
 from curation.gpt3.instruct.episodes import (
     Episodes,
     Scorer,
     episodes_of,
     minibatches_of,
     passes_of,
+    policy_loss,
+    value_loss,
 )
-from curation.gpt3.instruct.objective import policy_loss, value_loss
-from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import answer_log_probabilities
 from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import PpoConfig
 from curation.gpt3.parallel import Ranks
 from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.validate import validated
@@ -72,8 +72,7 @@ class Networks:
 @dataclass(frozen=True)
 class Work:
     """All that a training by PPO needs, as tokens. `watch` scores (prompt number, answer) for the
-    log alone.
-    """
+    log alone."""
 
     networks: Networks
     prompts: Sequence[tuple[int, ...]]
@@ -116,8 +115,8 @@ class _Optimizers:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         both = (
-            ("policy", epochs.moments(self.policy, self.of_policy)),
-            ("value", epochs.moments(self.value, self.of_value)),
+            ("policy", checkpoint.moments(self.policy, self.of_policy)),
+            ("value", checkpoint.moments(self.value, self.of_value)),
         )
         return {f"{name}/{key}": x for name, found in both for key, x in found.items()}
 
@@ -166,7 +165,7 @@ def train_ppo(work: Work) -> PpoResult:
         measured["kl"],
         measured.get("watched"),
         validation,
-        checkpoint.steps(work.out)[-1],
+        checkpoint.newest(work.out),
     )
 
 
@@ -176,8 +175,7 @@ def _told(pace: Pace, step: int, was: str, text: str) -> None:
 
 def _measured(work: Work, state: State) -> tuple[Episodes, dict[str, Any]]:
     """The episodes of the next step, and what the log says of them; RunError where the KL is too
-    large.
-    """
+    large."""
     options, networks = work.options, work.networks
     chosen = epochs.visited(
         options.seed,
@@ -217,11 +215,10 @@ def _measured(work: Work, state: State) -> tuple[Episodes, dict[str, Any]]:
 
 
 def _explosion(work: Work, state: State, kl: float) -> str:
-    folders = checkpoint.steps(work.out)
     return (
         f"the KL from the SFT model is {kl:.4g} nats an answer in step {state.step + 1}, where at "
         f"most {work.options.max_kl:g} was allowed (--max-kl); the last good checkpoint is "
-        f"{folders[-1] if folders else 'none'}: go on from it in another folder with a larger "
+        f"{checkpoint.last_good(work.out)}: go on from it in another folder with a larger "
         f"--kl-weight (here {work.options.kl_weight:g}) or a smaller --learning-rate (here "
         f"{work.options.learning_rate:.3g})"
     )
@@ -251,10 +248,9 @@ def _step(
             optimizers.value, optimizers.of_value, warm * work.options.value_rate
         )
         if not (math.isfinite(norms[-1]) and math.isfinite(value_norm)):
-            folders = checkpoint.steps(work.out)
             raise RunError(
                 f"the gradient is no number in step {state.step + 1}; the last good checkpoint is "
-                f"{folders[-1]}: go on from it in another folder with smaller learning rates"
+                f"{checkpoint.last_good(work.out)}: go on from it in another folder with smaller learning rates"
             )
         _average(work.networks, work.options.average)
     step, read = state.step + 1, int(episodes.batch.mask().sum())
@@ -289,8 +285,7 @@ def accumulate(
     networks: Networks, part: Episodes, windows: NDArray[np.int64], options: PpoConfig
 ) -> dict[str, float]:
     """Add the gradient of one minibatch's objective to what the parameters hold: both parts of it,
-    and the value network's.
-    """
+    and the value network's."""
     tokens = int(part.batch.mask().sum())
     sums = {"policy": 0.0, "value": 0.0, "pretrain": 0.0, "clipped": 0.0}
     for rows in passes_of(slice(0, len(part.batch)), options):

@@ -11,16 +11,15 @@ from pathlib import Path
 from curation import store
 from curation.errors import InputError
 from curation.gpt3.data import Shards, Windows, open_shards, windows
+from curation.gpt3.epochs import as_json, settings
 from curation.gpt3.instruct.data import Coder, Encoding, Prompt, read_prompts
-from curation.gpt3.instruct.epochs import as_json
 from curation.gpt3.instruct.labeler import rule_named
-from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.ppo import Networks, PpoResult, Work, train_ppo
 from curation.gpt3.instruct.reward import load_reward
-from curation.gpt3.instruct.sft import settings
-from curation.gpt3.instruct.starting import Start, model_of, need_same_tokens, opened
 from curation.gpt3.log import Tell, untold
+from curation.gpt3.options import PpoConfig
 from curation.gpt3.parallel import device_named
+from curation.gpt3.starting import Start, model_of, need_same_tokens, opened
 
 
 def ppo(

@@ -27,8 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from curation import store
-from curation.gpt3 import checkpoint
-from curation.gpt3.instruct import epochs
+from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.instruct.data import (
     Encoding,
     Tokens,
@@ -36,15 +35,14 @@ from curation.gpt3.instruct.data import (
     read_demonstrations,
     read_rankings,
 )
-from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.sequences import Batch, batch_of
-from curation.gpt3.instruct.sft import settings
-from curation.gpt3.instruct.starting import Start, model_of, opened
 from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, empty
+from curation.gpt3.options import RewardConfig
 from curation.gpt3.parallel import device_named
 from curation.gpt3.resuming import Give, nothing
 from curation.gpt3.sizes import Size
+from curation.gpt3.starting import Start, model_of, opened
 
 
 class RewardModel(nn.Module):
@@ -138,7 +136,7 @@ def reward(
         "end_of_text": start.end_of_text,
         "separator": coder.separator,
         "labelers": who,
-        "options": settings(options),
+        "options": epochs.settings(options),
         "from": start.identity(),
         "data": store.sha256(str(rankings)),
         "demonstrations": store.sha256(str(demonstrations)) if demonstrations else None,

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from curation.gpt3.generate import next_tokens
 from curation.gpt3.instruct.data import Tokens
 from curation.gpt3.model import GPT3
 
@@ -29,8 +30,7 @@ def sample_answers(
     rows_in_pass: int = 64,
 ) -> list[Tokens]:
     """An answer to each prompt: up to `max_tokens` tokens, the end-of-text included where it
-    comes.
-    """
+    comes."""
     generator = torch.Generator().manual_seed(seed)
     draws = torch.rand(len(prompts), max_tokens, generator=generator, dtype=torch.float64)
     by_length: dict[int, list[int]] = {}
@@ -51,19 +51,16 @@ def _sampled(
     model: GPT3, ids: Tensor, draws: Tensor, end_of_text: int, temperature: float
 ) -> list[list[int]]:
     """The new tokens of each row of `ids` (N, T), up to and with its first end-of-text."""
-    read, past, start = ids, None, 0
-    columns: list[Tensor] = []
-    ended = torch.zeros(len(ids), dtype=torch.bool)
-    for position in range(draws.shape[1]):
-        hidden, past = model.hidden(read, past, start)
-        start += read.shape[1]
-        tokens = drawn(model.logits(hidden[:, -1]).cpu(), draws[:, position], temperature)
-        columns.append(tokens)
-        ended |= tokens == end_of_text
-        if ended.all():
+
+    def chosen(logits: Tensor, position: int) -> Tensor:
+        return drawn(logits.cpu(), draws[:, position], temperature)
+
+    rows: list[list[int]] = [[] for _ in ids]
+    for tokens in next_tokens(model, ids, chosen, draws.shape[1]):
+        for row, token in zip(rows, tokens, strict=True):
+            row.append(token)
+        if all(end_of_text in row for row in rows):
             break
-        read = tokens[:, None].to(ids.device)
-    rows = torch.stack(columns, 1).tolist()
     return [row[: row.index(end_of_text) + 1] if end_of_text in row else row for row in rows]
 
 

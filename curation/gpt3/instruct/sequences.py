@@ -21,8 +21,7 @@ from curation.gpt3.model import GPT3
 @dataclass(frozen=True)
 class Batch:
     """`ids` (N, T) padded on the right; `prompt` and `length` (N,) are tokens before the answer and
-    in all.
-    """
+    in all."""
 
     ids: Tensor
     prompt: Tensor

@@ -19,19 +19,16 @@ import torch
 from torch import Tensor
 
 from curation import store
-from curation.gpt3.instruct import epochs
+from curation.gpt3 import epochs
 from curation.gpt3.instruct.data import Encoding, Tokens, read_demonstrations
-from curation.gpt3.instruct.options import SftConfig
 from curation.gpt3.instruct.sequences import batch_of
-from curation.gpt3.instruct.starting import Start, model_of, opened
 from curation.gpt3.log import Tell, untold
 from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3
+from curation.gpt3.options import SftConfig
 from curation.gpt3.parallel import device_named
 from curation.gpt3.resuming import Give, nothing
-
-# What changes neither weights nor losses but where a run stops, and how often it is kept.
-FREE = ("max_steps", "checkpoint_every", "keep", "device", "micro_batch")
+from curation.gpt3.starting import Start, model_of, opened
 
 
 def sft(
@@ -60,17 +57,12 @@ def sft(
         "encoding": start.encoding,
         "end_of_text": start.end_of_text,
         "separator": separator,
-        "options": settings(options),
+        "options": epochs.settings(options),
         "from": start.identity(),
         "data": store.sha256(str(demonstrations)),
     }
     give = partial(start.give_vocabulary, encoding)
     return train_sft(start, examples, out, options, config, tell, give)
-
-
-def settings(options: Any) -> dict[str, Any]:
-    """The options that a run cannot change when it goes on."""
-    return {key: value for key, value in asdict(options).items() if key not in FREE}
 
 
 def train_sft(

@@ -128,8 +128,7 @@ def places_of(
     rundir: RunDirectory, shards: dict[str, PlacedShard], dataset: str, id_: str
 ) -> list[tuple[str, int, int, int, int]]:
     """(shard, first token, token behind the last, epoch, chunk) of each copy of each chunk of a
-    document, in the order of training.
-    """
+    document, in the order of training."""
     place, found = rundir.recipe.place(dataset), []
     for name in sorted(shards):
         rows = shards[name].rows

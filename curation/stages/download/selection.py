@@ -61,8 +61,7 @@ def write_selected(
     rundir: RunDirectory, engine: Engine, dataset: Dataset, say: Callable[[str], None]
 ) -> tuple[int, int, int]:
     """Write downloads/<dataset>/selected/<crawl>/: the records of each shard. Returns their number,
-    the requests that they will take, and the bytes that these bring.
-    """
+    the requests that they will take, and the bytes that these bring."""
     from curation.stages.extract.selected import cost
 
     total = [0, 0, 0]

@@ -243,8 +243,7 @@ def _size(rundir: RunDirectory, files: Sequence[Source]) -> tuple[int | None, bo
 def megabytes(size: int) -> str:
     """
     >>> megabytes(1_234_567), megabytes(12_345_678_900), megabytes(1_500)
-    ('1.2 MB', '12.3 GB', '1.5 KB')
-    """
+    ('1.2 MB', '12.3 GB', '1.5 KB')"""
     for unit, scale in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
         if size >= scale:
             return f"{size / scale:.1f} {unit}"
@@ -254,8 +253,7 @@ def megabytes(size: int) -> str:
 def duration(seconds: float) -> str:
     """
     >>> duration(0.2), duration(75), duration(20_000), duration(500_000)
-    ('1 s', '2 min', '5.6 h', '5.8 days')
-    """
+    ('1 s', '2 min', '5.6 h', '5.8 days')"""
     if seconds < 60:
         return f"{max(1, round(seconds))} s"
     if seconds < 7200:

@@ -132,28 +132,27 @@ def damage(rundir: RunDirectory) -> dict[str, dict[str, int]]:
     """By dataset: how many records do not fit their digest or their length (not where that is
     ignored), and how often something was lost in each damaged archive."""
     out: dict[str, dict[str, int]] = {}
-    if "extract" not in rundir.recipe.stages:
-        return out
+    for dataset, note, count in _notes(rundir) if "extract" in rundir.recipe.stages else ():
+        if note not in FETCHED and (note != MISFIT or rundir.recipe.extract.digests == "warn"):
+            notes = out.setdefault(dataset, {})
+            notes[note] = notes.get(note, 0) + count
+    return out
+
+
+def _notes(rundir: RunDirectory) -> Iterator[tuple[str, str, int]]:
+    """Dataset, note and count of every table of documents."""
     manifest = manifests.read(rundir.out, "extract")
     for name, entry in manifest.files.items() if manifest else ():
         for note, count in entry.notes.items() if name.startswith("documents/") else ():
-            if note in FETCHED:
-                continue
-            if note != MISFIT or rundir.recipe.extract.digests == "warn":
-                notes = out.setdefault(name.split("/")[1], {})
-                notes[note] = notes.get(note, 0) + count
-    return out
+            yield name.split("/")[1], note, count
 
 
 def fetched(rundir: RunDirectory) -> dict[str, dict[str, int]]:
     """By dataset that selects records: the requests that they took, and the bytes that came."""
-    manifest = manifests.read(rundir.out, "extract")
     out: dict[str, dict[str, int]] = {}
-    for name, entry in manifest.files.items() if manifest else ():
-        for note in FETCHED if name.startswith("documents/") else ():
-            if note in entry.notes:
-                notes = out.setdefault(name.split("/")[1], dict.fromkeys(FETCHED, 0))
-                notes[note] += entry.notes[note]
+    for dataset, note, count in _notes(rundir):
+        if note in FETCHED:
+            out.setdefault(dataset, dict.fromkeys(FETCHED, 0))[note] += count
     return out
 
 

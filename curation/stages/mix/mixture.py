@@ -1,10 +1,13 @@
-"""The plan of a mixture: how often each dataset is read, and how far chance may lead from it.
+"""The plan of a mixture: how often each dataset is read, where its epochs begin in the order of the
+training shards, and how far chance may lead from it.
 
 Given a budget of T tokens, dataset d gets weight_d * T / tokens_d epochs (GPT-3, section 2.2). Pure
 arithmetic; no files.
 
 Within a dataset, documents may be weighed by a column: a group of weight w gets w / w' times the
 epochs of one of weight w', and the tokens of the dataset stay weight_d * T.
+
+Copy e of a text that is read E times stands at e / E and above, and below (e + 1) / E.
 
 Trap: the weights of the paper's table 2.2 add to 101 and its epochs do not all follow from its own
 numbers: see PAPER.
@@ -17,6 +20,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 from curation.errors import InputError
 
@@ -247,3 +253,20 @@ def paper_notes() -> list[str]:
                 f"{epochs}"
             )
     return notes
+
+
+def epoch_starts(shares: Sequence[Share], shards: int) -> list[npt.NDArray[np.int64]]:
+    """The keys of rows at which an epoch of a dataset, or of a group of one, begins: int64[n] of
+    each training shard, ascending. The first epoch begins with the first row."""
+    found: list[set[int]] = [set() for _ in range(shards)]
+    for epochs in {part.epochs for share in shares for part in share.groups or (share,)}:
+        at = np.arange(1, int(np.ceil(epochs))) / epochs
+        part = np.minimum((at * shards).astype(np.int64), shards - 1)
+        for shard, key in zip(part.tolist(), keys_at(at).tolist(), strict=True):
+            found[shard].add(key)
+    return [np.array(sorted(keys), np.int64) for keys in found]
+
+
+def keys_at(positions: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Positions in [0, 1) as whole numbers, in the same order: the column `key`."""
+    return (positions * 2.0**63).astype(np.int64)

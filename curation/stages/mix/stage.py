@@ -35,7 +35,6 @@ from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.encodings import copy_vocabulary
 from curation.rundir.results import ShardResult, run_once, table_facts
-from curation.stages.mix.epochs import epoch_starts, keys_at
 from curation.stages.mix.groups import (
     check_groups,
     count_shard,
@@ -44,7 +43,7 @@ from curation.stages.mix.groups import (
     held_out,
     shares_of,
 )
-from curation.stages.mix.mixture import Share, mixture_warnings
+from curation.stages.mix.mixture import Share, epoch_starts, keys_at, mixture_warnings
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine

@@ -6,14 +6,12 @@ spread; above that the counts are estimates.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from curation.errors import InputError
 from curation.inspect.evidence.scores import BANDS, score_parts
 from curation.kernels import pareto
 from curation.web import charts, render, templating
@@ -50,7 +48,9 @@ class AtAlpha:
 def alpha(run: OpenRun, request: Request) -> Response:
     """`/alpha?alpha=3`; where htmx asks, only the result."""
     recipe = run.rundir.recipe
-    value = _alpha(request.query_params.get("alpha", ""), recipe.classify.alpha)
+    what = f"alpha is a number from {LEAST:g} to {MOST_ALPHA:g}"
+    asked = render.number_of(request.query_params.get("alpha", ""), LEAST, MOST_ALPHA, what)
+    value = recipe.classify.alpha if asked is None else asked
     is_asked_for = "hx-request" in request.headers or run.small() or "now" in request.query_params
     results = _results(run, value) if is_asked_for else None
     values = {
@@ -93,18 +93,6 @@ def at_alpha(
         bands=bands.tolist(),
         is_estimate=every > 1,
     )
-
-
-def _alpha(text: str, of_run: float) -> float:
-    if not text:
-        return of_run
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not LEAST <= value <= MOST_ALPHA:
-        raise InputError(f"alpha is a number from {LEAST:g} to {MOST_ALPHA:g}, got {text[:40]!r}")
-    return value
 
 
 def _scores(run: OpenRun, dataset: str) -> tuple[Floats, Floats, Flags, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from typing import TYPE_CHECKING
 
 from curation.errors import InputError
@@ -70,20 +70,9 @@ def filters_of(given: QueryParams) -> Filters:
         name: given.get(name, "").strip()[:MOST_VALUE]
         for name in ("dataset", "fate", "language", "host", "address", "words")
     }
-    low, high = (_number(given.get(name, "")) for name in ("low", "high"))
+    score = (-sys.float_info.max, sys.float_info.max, "a score is a number from 0 to 1")
+    low, high = (render.number_of(given.get(name, ""), *score) for name in ("low", "high"))
     return Filters(**text, low=low, high=high)
-
-
-def _number(text: str) -> float | None:
-    if not text.strip():
-        return None
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise InputError(f"a score is a number from 0 to 1, got {text[:40]!r}; correct the address")
-    return value
 
 
 def place_of(text: str) -> Place:

@@ -79,10 +79,9 @@ def _busiest(run: OpenRun, names: list[str]) -> str:
 def _rule(run: OpenRun, request: Request, name: str, drop: str) -> dict[str, Any]:
     """The sliders of a rule, and what it removes as they stand."""
     found = thresholds_in(drop)
-    numbers = [
-        _number(request.query_params.get(f"t{k}", ""), threshold.value)
-        for k, threshold in enumerate(found)
-    ]
+    given = (request.query_params.get(f"t{k}", "") for k in range(len(found)))
+    asked = [render.number_of(text, -1e15, 1e15, "a threshold is a number") for text in given]
+    numbers = [t.value if x is None else x for t, x in zip(found, asked, strict=True)]
     changed = with_numbers(drop, numbers) if numbers != [t.value for t in found] else drop
     is_asked_for = "hx-request" in request.headers or run.small() or "now" in request.query_params
     tables = _decided(run) if is_asked_for else []
@@ -151,18 +150,6 @@ def _slider(k: int, column: str, value: float, low: float, high: float) -> Slide
     return Slider(
         f"t{k}", column, value, math.floor(low / step) * step, math.ceil(high / step) * step, step
     )
-
-
-def _number(text: str, of_rule: float) -> float:
-    if not text:
-        return of_rule
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not abs(value) <= 1e15:
-        raise InputError(f"a threshold is a number, got {text[:40]!r}")
-    return value
 
 
 def _shown(run: OpenRun, trial: Trial) -> tuple[Trial, list[Any], list[Any]]:

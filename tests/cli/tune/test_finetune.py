@@ -10,11 +10,11 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
 from curation.cli.evaluate import evaluate  # noqa: E402
-from curation.cli.tune.finetune import finetune  # noqa: E402
+from curation.cli.tune.trainings import finetune  # noqa: E402
 from curation.gpt3 import checkpoint  # noqa: E402
 from curation.gpt3.checkpoint import State  # noqa: E402
-from curation.gpt3.finetune.options import FineTuning  # noqa: E402
 from curation.gpt3.model import build  # noqa: E402
+from curation.gpt3.options import FineTuning  # noqa: E402
 from curation.gpt3.sizes import Size  # noqa: E402
 from curation.gpt3.update import optimizer_for  # noqa: E402
 

@@ -11,8 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
 
+from curation.gpt3.dirty import overlap_table  # noqa: E402
 from curation.gpt3.evaluate import evaluate, read_dirty  # noqa: E402
-from curation.gpt3.evaluation.contamination import overlap_table  # noqa: E402
 from curation.gpt3.scoring import Score  # noqa: E402
 
 RIGHT = [0, 2, 4, 5, 7]  # of the ten questions, those that the second model answers

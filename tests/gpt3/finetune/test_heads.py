@@ -9,9 +9,9 @@ from torch.nn import functional as F
 
 from curation.gpt3.finetune.heads import FineTuned, answers, padded, with_head
 from curation.gpt3.finetune.inputs import Record, Rows, rows_of
-from curation.gpt3.finetune.options import Task
 from curation.gpt3.finetune.train import gradient
 from curation.gpt3.model import build
+from curation.gpt3.options import Task
 from curation.gpt3.sizes import Size
 
 TEXTS = {

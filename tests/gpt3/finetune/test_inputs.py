@@ -9,7 +9,7 @@ import pytest
 
 from curation.errors import InputError
 from curation.gpt3.finetune.inputs import Record, labels_of, read_task, rows_of
-from curation.gpt3.finetune.options import Task
+from curation.gpt3.options import Task
 
 Write = Callable[..., Path]
 BENCHMARKS = Path(__file__).parents[4] / "shared" / "data" / "benchmarks"

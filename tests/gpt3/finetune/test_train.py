@@ -18,9 +18,9 @@ from curation.errors import InputError, RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.finetune import train as module
 from curation.gpt3.finetune.evaluate import evaluate_tuned, is_tuned
-from curation.gpt3.finetune.options import FineTuning
 from curation.gpt3.finetune.train import finetune, learning_rate, load_tuned
 from curation.gpt3.generate import load_checkpoint
+from curation.gpt3.options import FineTuning
 
 Write = Callable[..., Path]
 OPTIONS = FineTuning(batch=8, epochs=2, learning_rate=3e-3, checkpoint_every=2, device="cpu")
@@ -101,7 +101,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, sys.argv[6])
 from conftest import Words
 from curation.gpt3.finetune import train as module
-from curation.gpt3.finetune.options import FineTuning
+from curation.gpt3.options import FineTuning
 step = module._step
 def slow(*arguments):
     time.sleep(0.05)
@@ -150,7 +150,7 @@ def test_checkpoints_of_another_family_are_refused(
 ) -> None:
     out = tmp_path / "out"
     finetune(pretrained, "classify", *files, out, replace(OPTIONS, max_steps=1), words)
-    with pytest.raises(InputError, match="is of another family"):
+    with pytest.raises(InputError, match="is of `curation tune finetune`"):
         finetune(out, "classify", *files, tmp_path / "two", OPTIONS, words)
     with pytest.raises(InputError, match="holds no checkpoint of ours"):
         finetune(tmp_path, "classify", *files, tmp_path / "two", OPTIONS, words)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from curation.gpt3.instruct.objective import (
+from curation.gpt3.instruct.episodes import (
     advantages,
     policy_loss,
     token_rewards,

@@ -17,16 +17,15 @@ import torch
 from torch import Tensor
 
 from curation.errors import RunError
-from curation.gpt3 import checkpoint
+from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.data import open_shards, windows
-from curation.gpt3.instruct import epochs
 from curation.gpt3.instruct import ppo as module
 from curation.gpt3.instruct.episodes import Episodes, episodes_of
-from curation.gpt3.instruct.options import PpoConfig
 from curation.gpt3.instruct.ppo import Networks, PpoResult, Work, accumulate, train_ppo
 from curation.gpt3.instruct.reward import RewardModel
 from curation.gpt3.instruct.sequences import Batch, answer_log_probabilities
 from curation.gpt3.model import GPT3, build
+from curation.gpt3.options import PpoConfig
 from curation.gpt3.sizes import Size
 
 MakeShards = Callable[..., Path]

@@ -10,9 +10,9 @@ import pytest
 from word_encoding import WORDS, WordEncoding
 
 from curation.errors import InputError, RunError
-from curation.gpt3.instruct.options import PpoConfig, RewardConfig
 from curation.gpt3.instruct.ppo_files import ppo
 from curation.gpt3.instruct.reward import reward
+from curation.gpt3.options import PpoConfig, RewardConfig
 from curation.gpt3.sizes import Size
 
 Make, Write = Callable[..., Path], Callable[..., Path]

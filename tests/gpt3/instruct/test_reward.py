@@ -18,7 +18,6 @@ from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.instruct import labeler
 from curation.gpt3.instruct import reward as module
 from curation.gpt3.instruct.data import Tokens, read_demonstrations
-from curation.gpt3.instruct.options import RewardConfig
 from curation.gpt3.instruct.reward import (
     Compared,
     RewardModel,
@@ -30,7 +29,8 @@ from curation.gpt3.instruct.reward import (
     train_reward,
 )
 from curation.gpt3.instruct.sequences import batch_of
-from curation.gpt3.instruct.starting import opened
+from curation.gpt3.options import RewardConfig
+from curation.gpt3.starting import opened
 
 Make, Write = Callable[..., Path], Callable[..., Path]
 OPTIONS = RewardConfig(learning_rate=3e-3, batch=8, checkpoint_every=3, epochs=2)

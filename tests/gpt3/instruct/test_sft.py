@@ -11,14 +11,14 @@ import torch
 from word_encoding import WordEncoding
 
 from curation.errors import InputError, RunError
+from curation.gpt3.epochs import Outcome, visited
 from curation.gpt3.generate import load_checkpoint
 from curation.gpt3.instruct.data import Tokens
-from curation.gpt3.instruct.epochs import Outcome, visited
-from curation.gpt3.instruct.options import SftConfig
 from curation.gpt3.instruct.sft import answer_loss, sft
-from curation.gpt3.instruct.starting import opened
 from curation.gpt3.model import build
+from curation.gpt3.options import SftConfig
 from curation.gpt3.sizes import Size
+from curation.gpt3.starting import opened
 
 Make, Write = Callable[..., Path], Callable[..., Path]
 OPTIONS = SftConfig(epochs=3, batch=4, micro_batch=3, learning_rate=1e-2, checkpoint_every=2)

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from curation.inspect.check.check import check
-from curation.inspect.terminal.check import check_table
+from curation.inspect.terminal.results import check_table
 from curation.kernels.bpe import encoding
 from curation.kernels.indexed import index_bytes, read_index
 from curation.rundir.plan import read

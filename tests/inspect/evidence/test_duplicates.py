@@ -11,7 +11,7 @@ import pytest
 
 from curation.inspect.evidence.duplicates import missed
 from curation.inspect.evidence.report import report
-from curation.web.page import page
+from curation.web.report import page
 
 LEAKY: dict[str, Any] = {
     "stages": ["extract", "dedup"],

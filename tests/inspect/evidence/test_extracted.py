@@ -17,7 +17,7 @@ from curation.inspect.evidence.report import report
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.rundir.plan import read
-from curation.web.page import page
+from curation.web.report import page
 
 STORY = "".join(
     f"<p>The keeper of mill {n} told a long story, which nobody in the village has forgotten.</p>"

@@ -139,7 +139,7 @@ def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[RunDirectory,
     found = report(rundir, plan)
     assert found.by_score is not None
     assert found.by_score["web"]
-    from curation.web.page import page
+    from curation.web.report import page
 
     html = page(found)
     assert "Fit of the classifier" in html

@@ -17,7 +17,7 @@ from curation.inspect.terminal.explain import explain
 from curation.recipe.filter import TAKEN
 from curation.recipe.reasons import REASONS
 from curation.rundir.ledger import NO_REASONS
-from curation.web.page import page
+from curation.web.report import page
 
 LINE = "Each evening the keeper wrote down what had happened on the river. "
 ROWS = [

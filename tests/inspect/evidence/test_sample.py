@@ -8,7 +8,7 @@ from rich.console import Console
 
 from curation.errors import InputError, RunError
 from curation.inspect.evidence.sample import sample
-from curation.inspect.terminal.sample import sample_parts
+from curation.inspect.terminal.documents import sample_parts
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan, read

@@ -18,7 +18,7 @@ from curation.inspect.evidence.sample import sample
 from curation.inspect.terminal.explain import explain
 from curation.inspect.terminal.funnel import funnel_table
 from curation.pipeline.line import ledgers
-from curation.web.page import page
+from curation.web.report import page
 
 TABLE: dict[str, Any] = {"stages": ["extract", "dedup"], "dedup": {"max_repeated_lines": 0.3}}
 

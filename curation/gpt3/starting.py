@@ -6,7 +6,7 @@ The config of a checkpoint says what it is (`kind`: none for a model of `curatio
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,7 @@ class Start:
 
     def coder(self, encoding: Encoding | None = None, separator: str | None = None) -> Coder:
         """Texts to tokens for this model. `encoding` stands in for its own, `separator` for the one
-        that its checkpoint names.
-        """
+        that its checkpoint names."""
         chosen = self.separator if separator is None else separator
         if encoding is None:
             encoding = bpe.encoding(
@@ -54,22 +53,9 @@ class Start:
 
     def give_vocabulary(self, encoding: Encoding | None, out: Path) -> None:
         """Put the vocabulary's file, where the model has one of its own, beside the checkpoints in
-        `out`; nothing where `encoding` stands in for it.
-        """
+        `out`; nothing where `encoding` stands in for it."""
         if encoding is None:
             copy_vocabulary(self.folder, self.encoding, self.config.get(NOTED), out)
-
-
-def newest(path: Path) -> Path:
-    """The checkpoint folder at `path`, or the newest in it; InputError where there is none."""
-    if (path / "state.json").is_file():
-        return path
-    folders = checkpoint.steps(path)
-    if not folders:
-        raise InputError(
-            f"{path} holds no checkpoint; expected state.json in it, or folders named step-..."
-        )
-    return folders[-1]
 
 
 def opened(path: Path, *kinds: str) -> Start:
@@ -77,7 +63,7 @@ def opened(path: Path, *kinds: str) -> Start:
 
     Raises InputError where it is not of one of `kinds` ("" is a model of `curation train`).
     """
-    folder = newest(path)
+    folder = checkpoint.newest(path)
     state = checkpoint.read_state(folder)
     config = state.config
     kind, separator = config.get("kind", ""), config.get("separator")
@@ -89,7 +75,7 @@ def opened(path: Path, *kinds: str) -> Start:
     if kind not in kinds:
         words = {
             "": "`curation train`",
-            **{k: f"`curation tune {k}`" for k in ("sft", "reward", "ppo")},
+            **{k: f"`curation tune {k}`" for k in ("finetune", "sft", "reward", "ppo")},
         }
         raise InputError(
             f"{folder} is of {words.get(kind, brief(kind))}; a checkpoint of "
@@ -102,7 +88,7 @@ def opened(path: Path, *kinds: str) -> Start:
         )
     return Start(
         folder,
-        replace(state.size, name=state.size.name),
+        state.size,
         encoding,
         end_of_text,
         kind,

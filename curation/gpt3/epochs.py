@@ -1,9 +1,12 @@
-"""Training over epochs of a list of examples: what fine-tuning and the reward model share.
+"""Training over epochs of a list of examples: what the trainings of `curation tune` share.
 
-Each epoch visits every example once, in an order keyed by seed and epoch. The learning rate follows
-a cosine down to 10 %, without warm-up (appendix C). AdamW with the trainer's betas and clipping; no
-weight decay, of which the paper says nothing. A run that is started again goes on from its newest
-checkpoint, on a CPU with as many threads bitwise as if it had never stopped.
+Each epoch visits every example once, in an order keyed by seed and epoch. A run that is started
+again goes on from its newest checkpoint, on a CPU with as many threads bitwise as if it had never
+stopped.
+
+InstructGPT's first two steps (`run`): the learning rate follows a cosine down to 10 %, without
+warm-up (appendix C); AdamW with the trainer's betas and clipping; no weight decay, of which the
+paper says nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +28,17 @@ from curation import draws
 from curation.errors import RunError
 from curation.gpt3 import checkpoint
 from curation.gpt3.checkpoint import State
-from curation.gpt3.instruct.options import RewardConfig, SftConfig
 from curation.gpt3.log import Log, Pace, Tell, untold
+from curation.gpt3.options import FineTuning, RewardConfig, SftConfig
 from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.schedule import FINAL_SHARE
-from curation.gpt3.update import BETAS, CLIP_NORM, EPSILON
+from curation.gpt3.update import BETAS, EPSILON, take_step
 
+Line = dict[str, Any]  # of the log
+Parts = Mapping[str, Mapping[str, Tensor]]
+Step = Callable[[State], tuple[State, list[Line]]]
+# What changes neither weights nor losses but where a run stops, and how often it is kept.
+FREE = ("max_steps", "checkpoint_every", "keep", "device", "micro_batch")
 # Parts of a step's loss, each with numbers for the log; both are added up.
 Terms = Callable[[list[int]], Iterator[tuple[Tensor, dict[str, float]]]]
 
@@ -55,7 +63,7 @@ class Job:
     @classmethod
     def of(
         cls,
-        options: SftConfig | RewardConfig,
+        options: SftConfig | RewardConfig | FineTuning,
         out: Path,
         config: dict[str, Any],
         examples: int,
@@ -68,8 +76,24 @@ class Job:
         return cls(out=out, config=config, examples=examples, tell=tell, give=give, **named)
 
     @property
+    def per_epoch(self) -> int:
+        return -(-self.examples // self.batch)
+
+    @property
     def steps(self) -> int:
-        return self.epochs * -(-self.examples // self.batch)
+        return self.epochs * self.per_epoch
+
+    @property
+    def last(self) -> int:
+        """The step to stop at."""
+        return min(self.steps, self.max_steps or self.steps)
+
+    def visited(self, state: State, purpose: str) -> tuple[int, list[int]]:
+        """The epoch of the step after `state`, and the examples of the step."""
+        epoch, place = divmod(state.step, self.per_epoch)
+        count = min(self.batch, self.examples - place * self.batch)
+        position = epoch * self.examples + place * self.batch
+        return epoch, visited(self.seed, purpose, self.examples, position, count)
 
 
 @dataclass(frozen=True)
@@ -80,6 +104,11 @@ class Outcome:
     steps: int
     line: dict[str, Any] | None
     checkpoint: Path
+
+
+def settings(options: Any) -> dict[str, Any]:
+    """The options that a run cannot change when it goes on."""
+    return {key: value for key, value in asdict(options).items() if key not in FREE}
 
 
 def as_json(config: dict[str, Any]) -> dict[str, Any]:
@@ -129,19 +158,6 @@ def trained_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
     return {name: p for name, p in model.named_parameters() if p.requires_grad}
 
 
-def moments(parameters: dict[str, nn.Parameter], optimizer: torch.optim.AdamW) -> dict[str, Tensor]:
-    """AdamW's state by NAME/exp_avg, NAME/exp_avg_sq and NAME/step; zeros before the first step."""
-    found: dict[str, Tensor] = {}
-    for name, parameter in parameters.items():
-        state = optimizer.state[parameter]
-        if not state:
-            state["step"] = torch.zeros((), device=parameter.device)
-            state["exp_avg"] = torch.zeros_like(parameter)
-            state["exp_avg_sq"] = torch.zeros_like(parameter)
-        found |= {f"{name}/{key}": state[key] for key in ("exp_avg", "exp_avg_sq", "step")}
-    return found
-
-
 def clipped_step(
     parameters: dict[str, nn.Parameter], optimizer: torch.optim.AdamW, rate: float
 ) -> float:
@@ -152,15 +168,43 @@ def clipped_step(
     gradients = [p.grad for p in parameters.values() if p.grad is not None]
     norm = float(torch.nn.utils.get_total_norm(gradients))
     if math.isfinite(norm):
-        scale = CLIP_NORM / (norm + 1e-6)
-        if scale < 1:
-            for gradient in gradients:
-                gradient.mul_(scale)
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        optimizer.step()
+        take_step(parameters.values(), optimizer, norm, rate)
     optimizer.zero_grad(set_to_none=True)
     return norm
+
+
+def need_finite(out: Path, step: int, loss: float, norm: float, rate: float) -> None:
+    """Raise RunError where the loss or the gradient's norm is no number."""
+    if not (math.isfinite(loss) and math.isfinite(norm)):
+        raise RunError(
+            f"the loss is {loss} and the gradient norm {norm} in step {step}; the last good "
+            f"checkpoint is {checkpoint.last_good(out)}; start again in another folder with a "
+            f"smaller learning rate (here {rate:.3g})"
+        )
+
+
+def loop(job: Job, parts: Callable[[], Parts], step: Step) -> Outcome:
+    """Go on from the newest checkpoint to the last step. `parts` are the tensors of a checkpoint by
+    file, `step` makes the state after one step, and lines for the log, the step's own first."""
+    state = resumable(job.out, job.config)
+    if state is not None:
+        folder = checkpoint.newest(job.out)
+        for name, tensors in parts().items():
+            checkpoint.load_parts(folder / f"{name}.safetensors", tensors)
+    begin_in(job.out, job.give)
+    state = state or State(0, 0, 0, job.config)
+    lines: list[Line] = []
+    pace = Pace(job.tell, state.step, job.last)
+    pace(state.step, f"{job.examples:,} examples")
+    with Log(job.out, state.step, True, False) as log:
+        while state.step < job.last:
+            state, lines = step(state)
+            for line in lines:
+                log.write(line)
+            pace(state.step, f"loss {lines[0]['loss']:.3f}")
+            if state.step == job.last or state.step % job.checkpoint_every == 0:
+                checkpoint.save_parts(job.out, state, parts(), keep=job.keep)
+    return Outcome(state.step, job.steps, lines[-1] if lines else None, checkpoint.newest(job.out))
 
 
 def run(
@@ -169,31 +213,16 @@ def run(
     """Train `model`; `finish` is called once after the last planned step, before it is saved."""
     parameters = trained_parameters(model)
     optimizer = optimizer_of(list(parameters.values()))
-    state = resumable(job.out, job.config)
-    if state is not None:
-        folder = checkpoint.steps(job.out)[-1]
-        checkpoint.load_parts(folder / "model.safetensors", dict(model.named_parameters()))
-        checkpoint.load_parts(folder / "optimizer.safetensors", moments(parameters, optimizer))
-    begin_in(job.out, job.give)
-    state = state or State(0, 0, 0, job.config)
-    last = min(job.steps, job.max_steps or job.steps)
-    line: dict[str, Any] | None = None
-    pace = Pace(job.tell, state.step, last)
-    pace(state.step, f"{job.examples:,} examples")
-    with Log(job.out, state.step, True, False) as log:
-        while state.step < last:
-            state, line = _step(job, state, parameters, optimizer, terms)
-            pace(state.step, f"loss {line['loss']:.3f}")
-            if state.step == job.steps:
-                line |= finish()
-            log.write(line)
-            if state.step == last or state.step % job.checkpoint_every == 0:
-                parts: dict[str, Mapping[str, Tensor]] = {
-                    "model": dict(model.named_parameters()),
-                    "optimizer": moments(parameters, optimizer),
-                }
-                checkpoint.save_parts(job.out, state, parts, keep=job.keep)
-    return Outcome(state.step, job.steps, line, checkpoint.steps(job.out)[-1])
+
+    def parts() -> Parts:
+        model_parts = dict(model.named_parameters())
+        return {"model": model_parts, "optimizer": checkpoint.moments(parameters, optimizer)}
+
+    def step(state: State) -> tuple[State, list[Line]]:
+        state, line = _step(job, state, parameters, optimizer, terms)
+        return state, [line | finish() if state.step == job.steps else line]
+
+    return loop(job, parts, step)
 
 
 def _step(
@@ -204,11 +233,7 @@ def _step(
     terms: Terms,
 ) -> tuple[State, dict[str, Any]]:
     started = time.monotonic()
-    per_epoch = -(-job.examples // job.batch)
-    epoch, place = divmod(state.step, per_epoch)
-    count = min(job.batch, job.examples - place * job.batch)
-    position = epoch * job.examples + place * job.batch
-    chosen = visited(job.seed, f"instruct/{job.config['kind']}", job.examples, position, count)
+    epoch, chosen = job.visited(state, f"instruct/{job.config['kind']}")
     torch.manual_seed(keyed_seed("dropout", job.seed, state.step))
     loss = 0.0
     numbers: dict[str, float] = {}
@@ -220,13 +245,8 @@ def _step(
     rate = cosine(job.learning_rate, state.step / job.steps)
     norm = clipped_step(parameters, optimizer, rate)
     step = state.step + 1
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        folders = checkpoint.steps(job.out)
-        raise RunError(
-            f"the loss is {loss} and the gradient norm {norm} in step {step}; the last good "
-            f"checkpoint is {folders[-1] if folders else 'none'}; start again in another folder "
-            f"with a smaller learning rate (here {rate:.3g})"
-        )
-    after = State(step, position + count, state.tokens + int(numbers.get("tokens", 0)), job.config)
+    need_finite(job.out, step, loss, norm, rate)
+    tokens = state.tokens + int(numbers.get("tokens", 0))
+    after = replace(state, step=step, window=state.window + len(chosen), tokens=tokens)
     line = {"step": step, "epoch": epoch, "loss": loss, "lr": rate, "grad_norm": norm, **numbers}
     return after, {**line, "seconds": round(time.monotonic() - started, 3)}

@@ -11,10 +11,8 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli import main
-from curation.cli.tune.ppo import ppo
 from curation.cli.tune.rank import rank
-from curation.cli.tune.reward import reward
-from curation.cli.tune.sft import sft
+from curation.cli.tune.trainings import ppo, reward, sft
 from curation.errors import MissingExtra
 
 COMMANDS = [sft, rank, reward, ppo]
