@@ -105,8 +105,6 @@ def extract(
     stages = ["download", "extract"] if urls else ["extract"]
     if not (warc and out):
         return run_tables(settings, stages, [dataset], out=out, export=False, **options)
-    from curation.cli.extract import need_place, write_warc
-
     need_place(warc)
     run_tables(settings, stages, [dataset], out=out, export=False, **options)
     return write_warc(out, warc)

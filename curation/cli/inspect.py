@@ -283,7 +283,7 @@ def diff(a: str, b: str, fate: str, examples: int, as_json: bool) -> None:
       curation diff RUN_A RUN_B --json
     """
     from curation.inspect.evidence.two_runs import two_runs
-    from curation.inspect.terminal.two_runs import show_two_runs
+    from curation.inspect.terminal.results import show_two_runs
     from curation.rundir import plan
 
     runs = plan.read(a), plan.read(b)

@@ -26,7 +26,7 @@ def model(folder: str, as_json: bool) -> None:
     from curation import store
     from curation.errors import MISSHAPEN, InputError
     from curation.inspect.evidence.fit import model_report
-    from curation.inspect.terminal.fit import model_parts
+    from curation.inspect.terminal.results import model_parts
     from curation.shown import brief
     from curation.stages.classify.fasttext_model import (
         fasttext_labels,
@@ -81,7 +81,7 @@ def alpha(run: str, dataset: str | None, as_json: bool) -> None:
     """
     from curation.inspect.evidence import labels
     from curation.inspect.evidence.alpha import ALPHAS, need_alpha_report
-    from curation.inspect.terminal.fit import alpha_parts
+    from curation.inspect.terminal.results import alpha_parts
     from curation.inspect.terminal.tables import table_of
     from curation.rundir import plan
 

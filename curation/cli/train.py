@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,21 +119,8 @@ def _plan_text(size: str, machines: Machines, options: Options) -> str:
     from curation.gpt3.schedule import schedule_for
     from curation.gpt3.sizes import size_named
 
-    named = size_named(size)
-    named = replace(
-        named,
-        attention=options.attention or named.attention,
-        band=options.band or named.band,
-        stride=options.stride or named.stride,
-    )
-    schedule = schedule_for(
-        named,
-        options.tokens or named.tokens,
-        learning_rate=options.learning_rate,
-        warmup_tokens=options.warmup_tokens,
-        decay_tokens=options.decay_tokens,
-        ramp_tokens=options.ramp_tokens,
-    )
+    named = options.shaped(size_named(size))
+    schedule = schedule_for(named, options.tokens or named.tokens, **options.rates())
     return plan_text(
         named,
         schedule,

@@ -10,12 +10,12 @@ thousands of prompts. A small model on a few hundred prompts needs larger rates 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from curation.errors import InputError
-from curation.gpt3.sizes import Pattern
+from curation.gpt3.sizes import Pattern, Size
 from curation.keys import check_bounds, key
 
 TOKENS = 10**15  # more than anyone trains on
@@ -102,6 +102,16 @@ class Options(_Checked):
     validation_windows: int = key(64, "Windows of each dataset that are scored.", least=1)
     tensorboard: bool = key(False, "Also write TensorBoard events into `out`.")
     progress: bool = key(False, "Show a bar.")
+
+    def shaped(self, size: Size) -> Size:
+        """`size` with the attention that is asked for."""
+        asked = {name: getattr(self, name) for name in ("attention", "band", "stride")}
+        return replace(size, **{name: value for name, value in asked.items() if value})
+
+    def rates(self) -> dict[str, Any]:
+        """What `schedule_for` takes of them."""
+        names = ("learning_rate", "warmup_tokens", "decay_tokens", "ramp_tokens")
+        return {name: getattr(self, name) for name in names}
 
 
 @dataclass(frozen=True)

@@ -36,14 +36,8 @@ from typing import Literal
 
 from curation.errors import MISSHAPEN, InputError
 from curation.gpt3.evaluation import answers, choices
-from curation.gpt3.evaluation.example import (
-    Draft,
-    Example,
-    Read,
-    Record,
-    training_file,
-    without_training,
-)
+from curation.gpt3.evaluation.example import Draft, Example, Read, Record
+from curation.gpt3.evaluation.splits import training_file, without_training
 from curation.kernels.examples import benchmark_name, example_id, json_records
 
 Kind = Literal["choice", "partial", "labels", "cloze", "answer"]

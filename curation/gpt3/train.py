@@ -111,12 +111,7 @@ def shaped(size: Size, options: Options) -> Size:
     """`size` with the shape of the weights to start from and the attention asked for."""
     if options.init_from is not None:
         size = pretrained_size(options.init_from, size)
-    return replace(
-        size,
-        attention=options.attention or size.attention,
-        band=options.band or size.band,
-        stride=options.stride or size.stride,
-    )
+    return options.shaped(size)
 
 
 def _plan(shards: Shards, size: Size, options: Options, followed: str) -> _Plan:
@@ -138,14 +133,7 @@ def _plan(shards: Shards, size: Size, options: Options, followed: str) -> _Plan:
             "or raise `tokens` in the recipe's [mix]"
         )
     budget = options.tokens or (tokens if followed == SECONDS else min(size.tokens, tokens))
-    schedule = schedule_for(
-        size,
-        max(budget, 1),
-        learning_rate=options.learning_rate,
-        warmup_tokens=options.warmup_tokens,
-        decay_tokens=options.decay_tokens,
-        ramp_tokens=options.ramp_tokens,
-    )
+    schedule = schedule_for(size, max(budget, 1), **options.rates())
     first = batch_windows(schedule, 0) * size.context
     if budget < first:
         raise InputError(

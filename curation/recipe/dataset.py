@@ -5,12 +5,13 @@ They stand beside those of `tables.py`, and are imported from there.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from curation.errors import InputError
 from curation.keys import check_bounds, key
 from curation.recipe import rules
-from curation.recipe.addresses import check_addresses
 from curation.shown import brief
 
 MAX_NAME_BYTES = 100  # of a dataset: it becomes part of the names of files
@@ -156,3 +157,14 @@ def _check_selection(dataset: Dataset) -> None:
         rules.check("select", dataset.select, {}, more_columns=True, kind=name)
     elif dataset.annotations:
         raise ValueError(f"{name}: annotations are columns for `select`; an expression expected")
+
+
+def check_addresses(key: str, texts: Sequence[str]) -> None:
+    """Raise InputError with the key where what is at an http(s) address could not be named."""
+    from curation import store
+
+    for text in filter(store.is_web, texts):
+        try:
+            store.address(text)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from error

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 from curation.errors import InputError, RecipeError, did_you_mean
 from curation.keys import check_bounds, key
-from curation.recipe.addresses import check_addresses
+from curation.recipe.dataset import check_addresses
 from curation.recipe.own import is_own, split_own
 from curation.recipe.reasons import REASONS
 from curation.shown import brief

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Literal
 
 from curation.errors import did_you_mean
 from curation.keys import check_bounds, key
-from curation.recipe.addresses import check_addresses
 from curation.recipe.classify import ClassifyConfig as ClassifyConfig
 from curation.recipe.classify import Scaling as Scaling
 from curation.recipe.dataset import Dataset as Dataset
+from curation.recipe.dataset import check_addresses
 from curation.recipe.filter import FilterConfig as FilterConfig
 from curation.recipe.groups import check_groups
 from curation.recipe.languages import check_languages

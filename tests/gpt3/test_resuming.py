@@ -17,8 +17,8 @@ from curation.cli import main  # noqa: E402
 from curation.errors import InputError, RunError  # noqa: E402
 from curation.gpt3 import checkpoint  # noqa: E402
 from curation.gpt3.checkpoint import State  # noqa: E402
+from curation.gpt3.epochs import begin_in, resumable  # noqa: E402
 from curation.gpt3.model import build  # noqa: E402
-from curation.gpt3.resuming import begin_in, resumable  # noqa: E402
 from curation.gpt3.sizes import Size  # noqa: E402
 from curation.gpt3.update import optimizer_for  # noqa: E402
 from curation.kernels import vocabularies  # noqa: E402

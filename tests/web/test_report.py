@@ -18,8 +18,7 @@ from curation.rundir.plan import Plan, read
 from curation.stages.dedup.stage import ALARM_FROM
 from curation.web import charts, parts
 from curation.web.app import VIEWS
-from curation.web.report import page
-from curation.web.report import write_report
+from curation.web.report import page, write_report
 from curation.web.sections import TITLES
 
 

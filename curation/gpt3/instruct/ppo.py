@@ -37,6 +37,7 @@ from curation.errors import RunError
 from curation.gpt3 import checkpoint, epochs
 from curation.gpt3.checkpoint import State
 from curation.gpt3.data import Shards, Windows
+from curation.gpt3.epochs import Give, begin_in, nothing, resumable
 from curation.gpt3.instruct.episodes import (
     Episodes,
     Scorer,
@@ -52,7 +53,6 @@ from curation.gpt3.log import Log, Pace, Tell, untold
 from curation.gpt3.model import GPT3
 from curation.gpt3.options import PpoConfig
 from curation.gpt3.parallel import Ranks
-from curation.gpt3.resuming import Give, begin_in, nothing, resumable
 from curation.gpt3.validate import validated
 
 WARMUP_STEPS = 10  # from a tenth of the rate (appendix C.4)

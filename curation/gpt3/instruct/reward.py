@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from curation import store
 from curation.gpt3 import checkpoint, epochs
+from curation.gpt3.epochs import Give, nothing
 from curation.gpt3.instruct.data import (
     Encoding,
     Tokens,
@@ -40,7 +41,6 @@ from curation.gpt3.log import Tell, untold
 from curation.gpt3.model import GPT3, empty
 from curation.gpt3.options import RewardConfig
 from curation.gpt3.parallel import device_named
-from curation.gpt3.resuming import Give, nothing
 from curation.gpt3.sizes import Size
 from curation.gpt3.starting import Start, model_of, opened
 

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from curation import store
 from curation.gpt3 import epochs
+from curation.gpt3.epochs import Give, nothing
 from curation.gpt3.instruct.data import Encoding, Tokens, read_demonstrations
 from curation.gpt3.instruct.sequences import batch_of
 from curation.gpt3.log import Tell, untold
@@ -27,7 +28,6 @@ from curation.gpt3.loss import linear_cross_entropy
 from curation.gpt3.model import GPT3
 from curation.gpt3.options import SftConfig
 from curation.gpt3.parallel import device_named
-from curation.gpt3.resuming import Give, nothing
 from curation.gpt3.starting import Start, model_of, opened
 
 
