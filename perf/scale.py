@@ -229,7 +229,7 @@ def _multiply(small: Path, out: Path, shards: int) -> None:
                     os.link(source, out / new)
                 else:
                     source = Path(shutil.copyfile(source, out / new))
-        path.write_bytes(orjson.dumps({**data, **({"files": files} if files else {})}))
+        store.write_json(str(path), {**data, **({"files": files} if files else {})})
 
 
 def _keys(made: Recipe, out: str, plan: plans.Plan) -> None:

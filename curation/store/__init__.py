@@ -28,6 +28,7 @@ from curation.store.paths import (
     read_json,
     sha256,
     size_and_sha256,
+    sizes,
 )
 from curation.store.patience import Patience
 from curation.store.ranged import RangedFile
@@ -62,6 +63,7 @@ from curation.store.writing import (
     fresh,
     has_conditions,
     is_fresh,
+    json_bytes,
     locks,
     need_lock,
     put_json_if,
@@ -112,6 +114,7 @@ __all__ = [
     "is_remote",
     "is_web",
     "join",
+    "json_bytes",
     "json_line",
     "listing",
     "locks",
@@ -134,6 +137,7 @@ __all__ = [
     "row_bytes",
     "sha256",
     "size_and_sha256",
+    "sizes",
     "sweep",
     "sync_folders",
     "synced_together",
