@@ -1,13 +1,12 @@
 """What Spark costs for each shard of a map and of a shuffle: `python perf/scale_spark.py [--shards 1000,10000]`.
 
 The tasks do next to nothing over the shards of a plan, so what is left is Spark. Prints, a shard, the processor
-time of the driver's Python, of the JVM and of the Python workers; and the bytes
-of what goes with every task (the closure), to each machine once (shared), and of a shard itself.
+time of the driver's Python, and of the JVM with its Python workers; and the bytes of what goes with every task (the
+closure), to each machine once (shared), and of a shard itself.
 """
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -18,6 +17,7 @@ import pyarrow as pa
 from scale import show
 
 from curation import store
+from curation.costs import processor
 from curation.engine import spark
 from curation.engine.executors import emit_runs, result_or_failure
 from curation.recipe import reading
@@ -25,7 +25,6 @@ from curation.rundir.directory import RunDirectory, Shard
 
 ROWS = pa.schema([("part", pa.int64()), ("key", pa.int64())])
 PARTS = 8
-TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 
 
 def shards_of(count: int) -> tuple[RunDirectory, list[Shard]]:
@@ -52,44 +51,18 @@ def row_count(part: int, batches: Iterator[pa.RecordBatch]) -> int:
     return sum(batch.num_rows for batch in batches)
 
 
-def processor_s(pid: int) -> tuple[float, float]:
-    """Processor seconds of a process, and of those it started and those they did."""
-    children: dict[int, list[tuple[int, float]]] = {}
-    own = 0.0
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat") as file:
-                fields = file.read().rpartition(")")[2].split()
-        except OSError:
-            continue
-        spent = sum(map(int, fields[11:13])) * TICK_S  # what ended children took is counted by them
-        ended = sum(map(int, fields[13:15])) * TICK_S
-        children.setdefault(int(fields[1]), []).append((int(name), spent + ended))
-        own = spent if int(name) == pid else own
-    total, waiting = 0.0, [pid]
-    while waiting:
-        for child, spent in children.get(waiting.pop(), ()):
-            total, waiting = total + spent, [*waiting, child]
-    return own, total
-
-
 def measured(engine: Any, verb: str, count: int) -> dict[str, float]:
     """Processor seconds of a verb over so many shards."""
     rundir, shards = shards_of(count)
-    jvm = engine._spark.sparkContext._gateway.proc.pid
-    began, before = time.process_time(), processor_s(jvm)
+    began, before = time.process_time(), processor.core_s()
     if verb == "map":
         assert len(engine.map("nothing", partial(name_length, rundir), shards)) == count
     else:
         emit = partial(row_of, rundir)
         counts = engine.shuffle("nothing", emit, shards, PARTS, row_count, ROWS, ["key"])
         assert sum(counts) == count
-    spent, after = time.process_time() - began, processor_s(jvm)
-    return {
-        "driver": spent,
-        "JVM": after[0] - before[0],
-        "Python workers": after[1] - before[1],
-    }
+    spent = time.process_time() - began
+    return {"driver": spent, "JVM and its workers": processor.core_s() - before - spent}
 
 
 def sizes(count: int) -> dict[str, int]:

@@ -17,6 +17,7 @@ from curation import store
 
 # The line before rows, and the first and the last of a row, as `store.write_json` has them.
 _FILES, _BEGINS, _OPENS, _ENDS = b'  "files": {\n', b'    "', b": {\n", b"    }"
+BUFFER = 4 << 20  # bytes read at a time: from object storage each is a request
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ def read_files(path: str) -> tuple[Files, dict[str, Any]]:
     """
     files, rest, row = Files(), list[bytes](), list[bytes]()
     with store.open_input(path) as stream:
-        for line in io.BufferedReader(stream):
+        for line in io.BufferedReader(stream, BUFFER):
             begins = rest[1:2] == [_FILES] and line.startswith(_BEGINS) and line.endswith(_OPENS)
             is_row = row or begins
             (row if is_row else rest).append(line)

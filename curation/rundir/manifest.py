@@ -130,8 +130,10 @@ def write_downloads(out: str) -> None:
     for name, size in sorted(sizes.items()):
         if not name.endswith((store.PART, ".tag", "_failed.json")):
             files.update({name: {"size": size, "sha256": "", "identity": ""}})
+    if not files:
+        return
     before = read(out, "download")
-    if files and (before is None or before.files != files):
+    if before is None or before.files != files:
         files.write(path(out, "download"), {"stage": "download", "key": ""})
 
 

@@ -175,7 +175,7 @@ def test_an_interrupted_stage_is_compared_by_footers(
     tiny_run: Path, linked: Path, again: Any
 ) -> None:
     (linked / "manifests" / "dedup.json").unlink()
-    for name in ("dedup/pairs/wanted/00002.parquet", "dedup/decision/crawl/00000.parquet"):
+    for name in ("dedup/pairs/wanted/00000.parquet", "dedup/decision/crawl/00000.parquet"):
         cut(linked / name)
     kept = (linked / "dedup/evidence/wiki/00000.parquet").stat().st_ino
     assert again(linked) == []
