@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 import xxhash
 
@@ -15,7 +16,19 @@ def config_digest(*parts: object) -> str:
     >>> config_digest("classify", 1, ("a", 2.0))
     'a6d74f814c38a63a'
     """
-    return hashlib.sha256("\x1f".join(map(repr, parts)).encode()).hexdigest()[:16]
+    return digest_of(parts)
+
+
+def digest_of(parts: Iterable[object]) -> str:
+    """`config_digest` of parts that need not all be there at once.
+
+    >>> digest_of(iter(["classify", 1, ("a", 2.0)]))
+    'a6d74f814c38a63a'
+    """
+    state = hashlib.sha256()
+    for number, part in enumerate(parts):
+        state.update((("\x1f" if number else "") + repr(part)).encode())
+    return state.hexdigest()[:16]
 
 
 def text_digest(text: bytes) -> bytes:

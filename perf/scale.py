@@ -2,7 +2,8 @@
 
 Makes a crawl of stub archives (one WET archive of one page a shard) and runs the whole line over it, then once
 more with nothing to do. Prints the processor time of the driver a shard, by what it was spent on: maps, queries
-and shuffles, and the rest; the largest memory; and how each grows with the number of shards (1: linear).
+and shuffles, and the rest; that of its workers; the largest memory; and how each grows with the number of shards
+(1: linear).
 
 With `--map`, only `LocalEngine.map` over tasks that do nothing. With `--idle`, the plan of many stub archives,
 and a run with nothing to do over them: its run directory is made from a small one, whose tables are linked
@@ -137,11 +138,12 @@ def whole(shards: int, workers: int) -> tuple[dict[str, float], dict[str, list[f
         made, out = corpus(Path(folder), shards), folder + "/run"
         engine = Measured(workers)
         try:
-            began, wall = time.process_time(), time.perf_counter()
+            began, wall, before = time.process_time(), time.perf_counter(), processor.core_s()
             pipeline.run(made, out, engine, say=lambda line: None)
             total = time.process_time() - began
             row = {**engine.seconds, "rest": total - sum(engine.seconds.values()), "all": total}
             row["wall"] = time.perf_counter() - wall
+            row["workers"] = processor.core_s() - before - total
             labels = dict(engine.by_label)
             row["items"] = sum(n for name, (_, n) in labels.items() if not name.startswith("sql "))
             began = time.process_time()
@@ -229,7 +231,7 @@ def _multiply(small: Path, out: Path, shards: int) -> None:
                     os.link(source, out / new)
                 else:
                     source = Path(shutil.copyfile(source, out / new))
-        path.write_bytes(orjson.dumps({**data, **({"files": files} if files else {})}))
+        store.write_json(str(path), {**data, **({"files": files} if files else {})})
 
 
 def _keys(made: Recipe, out: str, plan: plans.Plan) -> None:

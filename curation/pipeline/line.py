@@ -385,11 +385,16 @@ def _stage_ledgers(
     rundir: RunDirectory, plan: Plan, stage: str, manifest: Manifest | None
 ) -> dict[str, ledger.Ledger]:
     """The ledgers of one stage by dataset; empty where it keeps none."""
-    start, files = len(rundir.path("")), manifest.files if manifest else {}
-    out: dict[str, ledger.Ledger] = {}
+    start, out = len(rundir.path("")), dict[str, ledger.Ledger]()
     for dataset in rundir.recipe.names() if stage in STAGES else ():
-        paths = [rundir.ledger_table(stage, shard) for shard in plan.of(dataset)]
-        told = [files.get(path[start:]) or store.footer(path) for path in paths if path]
-        if told and all(told):
-            out[dataset] = ledger.total(t.ledger for t in told if t)
+        tables = (rundir.ledger_table(stage, shard) for shard in plan.of(dataset))
+        total: ledger.Ledger = {}
+        for path in filter(None, tables):
+            there = (manifest.files.get(path[start:]) if manifest else None) or store.footer(path)
+            if there is None:
+                break
+            out[dataset] = total = ledger.total([total, there.ledger])
+        else:
+            continue
+        out.pop(dataset, None)
     return out

@@ -12,14 +12,15 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from curation import store
-from curation.digests import config_digest
+from curation.digests import digest_of
 from curation.errors import InputError, RunError
 from curation.rundir.directory import SHARD_FOLDERS
+from curation.rundir.entries import Files, read_files
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
@@ -33,27 +34,16 @@ MISSING = "missing"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One file. `identity` is that of its footer; a file without a footer has its sha256."""
-
-    size: int
-    sha256: str
-    identity: str
-    ledger: store.Ledger = field(default_factory=dict)
-    notes: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Manifest:
     """What a stage wrote under a key: path in the run directory -> file."""
 
     key: str
-    files: dict[str, Entry]
+    files: Files
 
     @property
     def identity(self) -> str:
         """What later stages depend on: what the files say, not how they were made."""
-        return config_digest(*((name, entry.identity) for name, entry in self.files.items()))
+        return digest_of((name, entry.identity) for name, entry in self.files.items())
 
 
 def path(out: str, stage: str) -> str:
@@ -63,14 +53,12 @@ def path(out: str, stage: str) -> str:
 
 def read(out: str, stage: str) -> Manifest | None:
     """A stage's manifest; None where there is none, or it is damaged."""
-    data = read_data(path(out, stage))
     try:
-        rows = data["files"]
-        if any(name.startswith("/") or ".." in name.split("/") for name in rows):
+        files, about = read_files(path(out, stage))
+        if any(name.startswith("/") or ".." in name.split("/") for name in files):
             return None  # what is named may be deleted: nothing outside the run directory
-        # Of many files, rows are let go of as they become entries.
-        return Manifest(data["key"], {name: Entry(**rows.pop(name)) for name in list(rows)})
-    except (KeyError, TypeError, AttributeError):
+        return Manifest(about["key"], files)
+    except (InputError, RunError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
@@ -88,32 +76,33 @@ def write(
     stage: str,
     key: str,
     places: Sequence[str],
-    written: store.Written | None = None,
+    written: Files | None = None,
 ) -> Manifest:
     """Write the manifest of a stage that has ended: every file in some places of a run directory.
 
-    `written`: path in it -> row, of files that tasks have written and need not be read again.
+    `written`: files that tasks have written and need not be read again.
     """
-    sizes, written = _sizes(out, places), written or {}
+    known, sizes = written or Files(), _sizes(out, places)
     names = sorted(sizes)
-    known = {n: written[n] for n in names if n in written and written[n]["size"] == sizes[n]}
-    asked = [name for name in names if name not in known]
+    asked = [name for name in names if name not in known or known[name].size != sizes[name]]
     items = [(asked[i], asked[i : i + GROUP]) for i in range(0, len(asked), GROUP)]
-    rows = engine.map(f"{stage}: manifest", partial(_entries, out), items)
-    known |= {name: row for group in rows for name, row in group.items()}
-    files = {name: known[name] for name in names}
-    if any("unreachable" in row.get("ledger", ()) for row in files.values()):
+    for rows in engine.map(f"{stage}: manifest", partial(_entries, out), items):
+        known.update(rows)
+    files = Files()
+    for name in names:
+        files.take(name, known)
+    if any("unreachable" in entry.ledger for entry in files.values()):
         key = ""  # fits nothing: the next run asks for them again
     store.sync_folders(out, {name.rpartition("/")[0] for name in names})
-    store.write_json(path(out, stage), {"stage": stage, "key": key, "files": files})
-    return Manifest(key, {name: Entry(**row) for name, row in files.items()})
+    files.write(path(out, stage), {"stage": stage, "key": key})
+    return Manifest(key, files)
 
 
 @contextlib.contextmanager
-def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterator[store.Written]:
+def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterator[Files]:
     """What the tasks of an engine write in this block, for `write`; nothing without an engine. In
     those of the places that hold nothing when it begins no table is looked for."""
-    written: store.Written = {}
+    written = Files()
     if engine is None:
         yield written
         return
@@ -137,12 +126,15 @@ def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterato
 def write_downloads(out: str) -> None:
     """Write the manifest of what was fetched. It has sizes only: to hash it would be to read it all
     once more."""
-    sizes = _sizes(out, ["downloads"])
-    names = [name for name in sizes if not name.endswith((store.PART, ".tag", "_failed.json"))]
-    files = {name: {"size": sizes[name], "sha256": "", "identity": ""} for name in names}
-    data = {"stage": "download", "key": "", "files": files}
-    if files and read_data(path(out, "download")) != data:
-        store.write_json(path(out, "download"), data)
+    sizes, files = _sizes(out, ["downloads"]), Files()
+    for name, size in sorted(sizes.items()):
+        if not name.endswith((store.PART, ".tag", "_failed.json")):
+            files.update({name: {"size": size, "sha256": "", "identity": ""}})
+    if not files:
+        return
+    before = read(out, "download")
+    if before is None or before.files != files:
+        files.write(path(out, "download"), {"stage": "download", "key": ""})
 
 
 def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
@@ -161,25 +153,31 @@ def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]
 
 
 def _sizes(out: str, places: Sequence[str]) -> dict[str, int]:
-    """Path in the run directory -> bytes, of every file in some places: folders, or single tables."""
-    sizes: dict[str, int] = {}
-    for place in places:
-        where = store.join(out, place)
-        if not place.endswith(".parquet"):
-            sizes |= {f"{place}/{f.name}": f.size for f in store.listing(where, hidden=True)}
-        elif store.exists(where):
-            sizes[place] = store.find(where)[0].size
-    return sizes
+    """Path in the run directory -> bytes, of every file in some places."""
+    return {name: size for place in places for name, size in _files_in(out, place)}
+
+
+def _files_in(out: str, place: str) -> Iterator[tuple[str, int]]:
+    """Path in the run directory and bytes of every file in a place: a folder, or a single table."""
+    where = store.join(out, place)
+    if not place.endswith(".parquet"):
+        yield from ((f"{place}/{name}", size) for name, size in store.sizes(where))
+    elif store.exists(where):
+        yield place, store.find(where)[0].size
 
 
 def misfits(out: str, manifest: Manifest) -> dict[str, str]:
     """Path -> what is wrong with it, of files that are missing or have another size."""
-    sizes = _sizes(out, sorted({name.partition("/")[0] for name in manifest.files}))
-    return {
-        name: f"{sizes[name]:,} bytes, {entry.size:,} expected" if name in sizes else MISSING
-        for name, entry in manifest.files.items()
-        if sizes.get(name) != entry.size
-    }
+    wrong = dict.fromkeys(manifest.files, MISSING)
+    for place in sorted({name.partition("/")[0] for name in manifest.files}):
+        for name, size in _files_in(out, place):
+            if name not in wrong:
+                continue
+            if (expected := manifest.files[name].size) == size:
+                del wrong[name]
+            else:
+                wrong[name] = f"{size:,} bytes, {expected:,} expected"
+    return wrong
 
 
 def remove(out: str, manifest: Manifest, names: Sequence[str]) -> None:

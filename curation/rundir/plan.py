@@ -162,10 +162,12 @@ def commit(
 ) -> None:
     """Write the plan, having cleared what the last plan's changed inputs made, and everything that
     was made of shards which are no longer planned."""
-    new = _as_json(rundir, plan)
+    values = recorded(rundir.out)
+    new = _as_json(rundir, plan) | ({RECORDED: values} if values else {})
+    data = store.json_bytes(new)
+    if all(_stored(rundir.path(name)) == data for name in manifests.PLANS):
+        return
     old = manifests.stored_plan(rundir.out)
-    if old and old.get(RECORDED):
-        new[RECORDED] = old[RECORDED]
     first = next((stage for stage in STAGES[1:] if stage in rundir.recipe.stages), STAGES[0])
     if old is None and _is_run(rundir):
         say(
@@ -188,10 +190,18 @@ def commit(
                 for ending in (".parquet", *store.ENDINGS.values()):
                     store.delete(rundir.path(side, stem + ending))
     for name in reversed(manifests.PLANS):
-        if manifests.read_data(rundir.path(name)) != new:
+        if _stored(rundir.path(name)) != data:
             if old == new:
                 say(f"{rundir.path(name)}: missing or damaged; it is written again")
-            store.write_json(rundir.path(name), new)
+            store.write_bytes(rundir.path(name), data)
+
+
+def _stored(path: str) -> bytes | None:
+    """The bytes of a file; None where there is none."""
+    try:
+        return store.read_bytes(path)
+    except InputError:
+        return None
 
 
 def recorded(out: str) -> dict[str, Any]:

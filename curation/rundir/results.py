@@ -11,7 +11,7 @@ from curation.recipe.line import folders
 from curation.rundir import ledger
 from curation.rundir import manifest as manifests
 from curation.rundir.directory import RunDirectory, Shard
-from curation.rundir.manifest import Entry
+from curation.rundir.entries import Entry
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +57,14 @@ def table_facts(rundir: RunDirectory, paths: Sequence[str]) -> dict[str, Entry |
     owners = {folder: stage for stage in rundir.recipe.stages
               for folder in folders(stage, rundir.recipe.stages)}  # fmt: skip
     start = len(rundir.path("")) if paths else 0
-    names = {path: path[start:] for path in paths}
-    stages = {owners.get(name.partition("/")[0], "") for name in names.values()}
-    files: dict[str, Entry] = {}
-    for stage in stages - {""}:
-        if manifest := manifests.read(rundir.out, stage):
-            files |= manifest.files
-    return {path: files.get(name) or store.need_footer(path) for path, name in names.items()}
+    stages = {path: owners.get(path[start:].partition("/")[0], "") for path in paths}
+    made = {stage: manifests.read(rundir.out, stage) for stage in {*stages.values()} - {""}}
+    facts: dict[str, Entry | store.Footer] = {}
+    for path, stage in stages.items():
+        manifest = made.get(stage)
+        known = manifest.files.get(path[start:]) if manifest else None
+        facts[path] = known or store.need_footer(path)
+    return facts
 
 
 def previous_ledger(rundir: RunDirectory, stage: str, shard: Shard) -> ledger.Ledger | None:

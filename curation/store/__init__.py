@@ -28,6 +28,7 @@ from curation.store.paths import (
     read_json,
     sha256,
     size_and_sha256,
+    sizes,
 )
 from curation.store.patience import Patience
 from curation.store.ranged import RangedFile
@@ -49,6 +50,7 @@ from curation.store.tables import (
     footer,
     need_footer,
     read_attached,
+    read_between,
     read_groups,
     read_schema,
     read_table,
@@ -62,6 +64,7 @@ from curation.store.writing import (
     fresh,
     has_conditions,
     is_fresh,
+    json_bytes,
     locks,
     need_lock,
     put_json_if,
@@ -112,6 +115,7 @@ __all__ = [
     "is_remote",
     "is_web",
     "join",
+    "json_bytes",
     "json_line",
     "listing",
     "locks",
@@ -124,6 +128,7 @@ __all__ = [
     "put_json_if",
     "read_array",
     "read_attached",
+    "read_between",
     "read_bytes",
     "read_groups",
     "read_json",
@@ -134,6 +139,7 @@ __all__ = [
     "row_bytes",
     "sha256",
     "size_and_sha256",
+    "sizes",
     "sweep",
     "sync_folders",
     "synced_together",

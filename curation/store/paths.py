@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import functools
 import hashlib
+import itertools
 import os
 import posixpath
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,6 +28,7 @@ from curation.store.task import SMALL_BYTES, remember, remembered
 
 T = TypeVar("T")
 TEMPORARY = ".tmp-"
+TOGETHER = 1024  # files that a disk is asked for at a time
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -143,7 +145,8 @@ def find(pattern: str) -> list[File]:
     elif _GLOB.search(inner):
         root = _fixed_folder(system, inner)
         matches = _glob_match(inner[len(root) :])
-        infos = [i for i in _listing(system, root or ".") if matches(_below(i.path, root))]
+        listed = _listing(system, root or ".")
+        infos = (info for info in listed if matches(_below(info.path, root)))
     elif info.type == pafs.FileType.Unknown:
         raise InputError(f"{pattern}: a pipe or a device; name a file or a folder")
     else:
@@ -175,40 +178,57 @@ def listing(folder: str, hidden: bool = False) -> list[File]:
     return _files(folder, inner, _listing(system, inner), hidden)
 
 
-def _files(pattern: str, root: str, infos: list[Any], hidden: bool = False) -> list[File]:
+def sizes(folder: str) -> Iterator[tuple[str, int]]:
+    """Name and bytes of each file that `listing` gives, hidden ones too; in no order, and none is
+    kept, since there may be very many."""
+    system, inner = filesystem(folder)
+    return ((name, info.size) for name, info in _named(inner, _listing(system, inner), True))
+
+
+def _files(pattern: str, root: str, infos: Iterable[Any], hidden: bool = False) -> list[File]:
     # The scheme, and who asks: KEY:SECRET@ may stand before the bucket.
     prefix = re.match(r"(?:\w+://(?:[^/]*@)?)?", pattern)[0]  # type: ignore[index]
-    files, below = [], root.rstrip("/") + "/"
+    files = (
+        File(prefix + info.path, name, info.size, _tag(info))
+        for name, info in _named(root, infos, hidden)
+    )
+    return sorted(files, key=lambda f: f.name)
+
+
+def _named(root: str, infos: Iterable[Any], hidden: bool) -> Iterator[tuple[str, Any]]:
+    """What is no folder and no temporary file, by its name below a folder."""
+    below = root.rstrip("/") + "/"
     for info in infos:
         is_below = info.path.startswith(below)
         name = info.path[len(below) :] if is_below else posixpath.relpath(info.path, root)
         shown = hidden or not any(part.startswith((".", "_")) for part in name.split("/"))
         if info.type == pafs.FileType.File and shown and TEMPORARY not in name:
-            files.append(File(prefix + info.path, name, info.size, _tag(info)))
-    return sorted(files, key=lambda f: f.name)
+            yield name, info
 
 
-def _listing(system: Any, root: str) -> list[Any]:
+def _listing(system: Any, root: str) -> Iterator[Any]:
     try:
         if isinstance(system, pafs.LocalFileSystem):
-            return list(system.get_file_info([filesystem(p)[1] for p in _local_files(root)]))
-        return list(
-            system.get_file_info(pafs.FileSelector(root, recursive=True, allow_not_found=True))
-        )
+            paths = _local_files(root)
+            while some := [filesystem(path)[1] for path in itertools.islice(paths, TOGETHER)]:
+                yield from system.get_file_info(some)
+        else:
+            yield from system.get_file_info(
+                pafs.FileSelector(root, recursive=True, allow_not_found=True)
+            )
     except PermissionError as error:
         raise InputError(
             f"{root}: permission denied; give this user the right to read it"
         ) from error
 
 
-def _local_files(root: str) -> list[str]:
+def _local_files(root: str) -> Iterator[str]:
     """The files below a folder. Links to folders are followed, each real folder is read once."""
 
     def fail(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError | NotADirectoryError):
             raise error
 
-    files: list[str] = []
     seen: set[str] = set()
     waiting = [root]
     while waiting:
@@ -219,8 +239,7 @@ def _local_files(root: str) -> list[str]:
             seen.add(real)
             names.sort()
             waiting += [p for n in names if os.path.islink(p := posixpath.join(folder, n))]
-            files += [posixpath.join(folder, name) for name in file_names]
-    return files
+            yield from (posixpath.join(folder, name) for name in file_names)
 
 
 def _glob_match(pattern: str) -> Callable[[str], bool]:

@@ -277,6 +277,27 @@ def read_table(path: str, columns: Sequence[str] | None = None) -> pa.Table:
     return table if columns is None else table.select(list(columns))
 
 
+def read_between(
+    path: str, column: str, start: int, end: int, columns: Sequence[str] | None = None
+) -> pa.Table:
+    """The rows, or some of their columns, whose value of a column of whole numbers is in [start,
+    end), of a table that is sorted by it. Row groups that have none of them are not read."""
+    with open_input(path) as stream:
+        file = pq.ParquetFile(stream)
+        place = file.schema_arrow.names.index(column)
+        groups = [
+            group
+            for group in range(file.num_row_groups)
+            if (seen := file.metadata.row_group(group).column(place).statistics) is None
+            or (seen.min < end and seen.max >= start)
+        ]
+        read = None if columns is None else [*columns, *({column} - {*columns})]
+        table = file.read_row_groups(groups, columns=read)
+    first, last = np.searchsorted(table.column(column).to_numpy(), [start, end]).tolist()
+    rows = table.slice(first, last - first)
+    return rows if columns is None else rows.select(list(columns))
+
+
 def read_schema(path: str) -> pa.Schema:
     """The columns of a Parquet file. Raises InputError where it is none."""
     try:

@@ -193,11 +193,14 @@ def write_bytes(path: str, data: bytes) -> None:
         file.write(data)
 
 
+def json_bytes(value: Any) -> bytes:
+    """A value as indented JSON with sorted keys."""
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
+
+
 def write_json(path: str, value: Any) -> None:
-    """Write a value as indented JSON with sorted keys."""
-    write_bytes(
-        path, orjson.dumps(value, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS) + b"\n"
-    )
+    """Write a value as `json_bytes`."""
+    write_bytes(path, json_bytes(value))
 
 
 def create(path: str, value: Any) -> bool:

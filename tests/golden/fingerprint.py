@@ -45,7 +45,7 @@ VERSIONS = {  # what a run directory holds, in the order of the line -> the modu
     "survivors": classify,
     "dedup/pairs/links": candidates,
     "dedup/pairs/measured": verify,
-    "dedup/pairs/rest": choice,
+    "dedup/pairs": choice,
     "dedup": dedup,
     "decontaminate/benchmarks": benchmarks,
     "decontaminate/study": contamination,

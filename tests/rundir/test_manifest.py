@@ -27,6 +27,7 @@ from curation.pipeline import line
 from curation.recipe import reading
 from curation.rundir import manifest as manifests
 from curation.rundir import metrics
+from curation.rundir.entries import Entry
 
 PLACES = ("classify", "decontaminate", "dedup", "documents", "shards", "tokens")
 ALONE = ("plan.json", "manifests/plan.json", "manifests/dedup.json", "ledger.json")
@@ -174,7 +175,7 @@ def test_an_interrupted_stage_is_compared_by_footers(
     tiny_run: Path, linked: Path, again: Any
 ) -> None:
     (linked / "manifests" / "dedup.json").unlink()
-    for name in ("dedup/pairs/wanted/00002.parquet", "dedup/decision/crawl/00000.parquet"):
+    for name in ("dedup/pairs/wanted/00000.parquet", "dedup/decision/crawl/00000.parquet"):
         cut(linked / name)
     kept = (linked / "dedup/evidence/wiki/00000.parquet").stat().st_ino
     assert again(linked) == []
@@ -270,7 +271,7 @@ def test_what_tasks_told_is_what_the_files_say(tiny_run: Path) -> None:
         manifest = manifests.read(str(tiny_run), stage)
         assert manifest
         read = manifests._entries(str(tiny_run), (stage, list(manifest.files)))
-        assert manifest.files == {name: manifests.Entry(**row) for name, row in read.items()}
+        assert manifest.files == {name: Entry(**row) for name, row in read.items()}
 
 
 def test_an_engine_is_followed_while_the_block_runs(tmp_path: Path, local: LocalEngine) -> None:

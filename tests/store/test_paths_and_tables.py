@@ -80,6 +80,23 @@ def test_footer_says_what_the_table_is(tmp_path: Path) -> None:
         store.need_footer(str(tmp_path / "garbage"))
 
 
+@pytest.mark.parametrize("column", ["doc", "other"])  # one with statistics, one without
+def test_read_between_is_a_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, column: str
+) -> None:
+    monkeypatch.setattr(tables, "GROUP_ROWS", 10)
+    path = str(tmp_path / "t.parquet")
+    numbers = sorted(int(n) for n in np.random.default_rng(0).integers(0, 50, 100))
+    names = pa.schema([(column, pa.int64()), ("row", pa.int64())])
+    with store.TableWriter(path, names, "digest") as writer:
+        writer.write(pa.record_batch([numbers, range(100)], schema=names))
+    for start, end in [(0, 50), (7, 8), (7, 7), (20, 31), (60, 70), (-9, 0)]:
+        inside = [row for row, number in enumerate(numbers) if start <= number < end]
+        assert store.read_between(path, column, start, end)["row"].to_pylist() == inside
+        rows = store.read_between(path, column, start, end, ["row"])
+        assert rows.to_pydict() == {"row": inside}
+
+
 def test_read_groups_keeps_the_asked_order_of_columns(tmp_path: Path) -> None:
     _write(tmp_path / "t", [_rows(5)])
     (batch,) = store.read_groups(str(tmp_path / "t"), ["n", "id"])

@@ -26,7 +26,7 @@ import pyarrow as pa
 from curation import store
 from curation.digests import config_digest
 from curation.rundir.queries import QueryResult, run_query
-from curation.stages.dedup.index import IndexedShard
+from curation.stages.dedup.index import IndexedShard, group_of
 
 if TYPE_CHECKING:
     from curation.engine.base import Emit, Engine, Reduce
@@ -36,7 +36,6 @@ VERSION = 2
 WINDOW = 1 << 20  # rows held at a time
 PART_KEYS = 1 << 21  # keys of a part, roughly
 PARTS = 4096
-SHARD = 1 << 32  # documents a shard can number
 Scopes = tuple[tuple[int, int, int, int], ...]  # scope, dataset, crossed, reference
 
 KEYS = pa.schema(
@@ -81,21 +80,21 @@ def candidate_pairs(
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """The pairs to measure, as rows (centre, doc) by the shard of `doc`; the centre itself is
+    """The pairs to measure, as rows (centre, doc) by the group of `doc`'s shard; the centre itself is
     among its documents. `keys`: how many band keys there are."""
     parts = min(PARTS, keys // PART_KEYS + 1)
     folder = store.join(root, "links")
     digest = config_digest(
         "dedup/links", VERSION, rows, WINDOW, parts, copies.identity, tuple(identities)
     )
-    items = [(member, copies.path(member.ordinal)) for member in all_shards]
+    items = [(member, copies.path(member.group)) for member in all_shards]
     emit, reduce = partial(emit_keys, rows, parts), partial(pair_part, folder, digest)
     order = ["key", "priority", "tie", "doc"]
     links = shuffled_tables(
         engine, "dedup: pair", folder, digest, emit, items, parts, reduce, KEYS, order
     )
     by_shard = f"""
-        SELECT center, doc, CAST((doc - doc % {SHARD}) / {SHARD} AS BIGINT) AS shard FROM (
+        SELECT center, doc, {group_of("doc")} AS shards FROM (
             SELECT a AS center, b AS doc FROM links UNION ALL SELECT a AS center, a AS doc FROM links
         ) w GROUP BY center, doc"""
     tables = {"links": store.Table(links, LINKS)}
@@ -107,7 +106,7 @@ def candidate_pairs(
         out,
         WANTED,
         [digest],
-        partition_by="shard",
+        partition_by="shards",
         sort_by=["doc", "center"],
     )
 
@@ -151,9 +150,7 @@ def emit_keys(
     member, copies = item
     roles = _roles(member)
     copies_here = (
-        np.zeros(0, np.int64)
-        if copies is None
-        else store.read_table(copies, ["doc"]).column(0).to_numpy()
+        np.zeros(0, np.int64) if copies is None else member.rows(copies, "doc").column(0).to_numpy()
     )
     for group in store.read_groups(member.documents, BANDS):
         batch = group.filter(group.column("keys").is_valid())

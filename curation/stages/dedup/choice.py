@@ -12,17 +12,16 @@ import pyarrow as pa
 
 from curation import store
 from curation.digests import config_digest
-from curation.engine.base import part_path
 from curation.rundir import schema
 from curation.rundir.queries import QueryResult, columns_of, run_query
 from curation.rundir.results import ShardResult, run_once
-from curation.stages.dedup.candidates import SHARD, Scopes
-from curation.stages.dedup.index import IndexedShard, new_shards
+from curation.stages.dedup.candidates import Scopes
+from curation.stages.dedup.index import IndexedShard, group_of, new_shards
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
 
-VERSION = 3
+VERSION = 4
 ROUNDS = 5  # what is still open after these is finished by one task
 
 COPIES = pa.schema([("doc", pa.int64()), ("first", pa.int64())])
@@ -79,7 +78,7 @@ def exact_copies(
     out: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """Documents whose text another of their scope has, by shard, with the first of them by
+    """Documents whose text another of their scope has, by groups of shards, with the first of them by
     priority.
 
     In a cross scope that is a document of the left dataset; it is named rather than a copy within
@@ -92,7 +91,7 @@ def exact_copies(
         "OVER (PARTITION BY s.scope, d.content ORDER BY s.reference DESC, d.priority, d.id, d.doc)"
     )
     text = f"""
-        SELECT doc, first, CAST((doc - doc % {SHARD}) / {SHARD} AS BIGINT) AS shard FROM (
+        SELECT doc, first, {group_of("doc")} AS shards FROM (
             SELECT doc, first, row_number() OVER (PARTITION BY doc ORDER BY crossed DESC, scope) AS place FROM (
                 SELECT d.doc AS doc, s.scope AS scope, s.crossed AS crossed, s.reference AS reference, d.priority AS priority,
                        first_value(d.doc) {first} AS first, first_value(s.reference) {first} AS held,
@@ -103,7 +102,7 @@ def exact_copies(
             ) c WHERE doc <> first AND (crossed = 0 OR (held = 1 AND reference = 0 AND before < priority))
         ) o WHERE place = 1"""
     return run_query(
-        engine, text, tables, out, COPIES, identities, partition_by="shard", sort_by=["doc"]
+        engine, text, tables, out, COPIES, identities, partition_by="shards", sort_by=["doc"]
     )
 
 
@@ -116,7 +115,7 @@ def settled_removals(
     root: str,
     identities: Sequence[str],
 ) -> QueryResult:
-    """The documents that are removed, by shard, each with the one it is a duplicate of: greedy in
+    """The documents that are removed, by groups of shards, each with the one it is a duplicate of: greedy in
     priority order.
 
     A round settles every document with a link to one that is certain to stay. Few rounds settle
@@ -229,7 +228,7 @@ def _removed(
     every, tables = documents_query(all_shards, "doc", "id", "dataset")
     text = f"""
         SELECT r.doc AS doc, r.kept AS kept, r.shared AS shared, r.total AS total, r.exact AS exact,
-               k.id AS kept_id, k.dataset AS kept_dataset, CAST((r.doc - r.doc % {SHARD}) / {SHARD} AS BIGINT) AS shard
+               k.id AS kept_id, k.dataset AS kept_dataset, {group_of("r.doc")} AS shards
         FROM (
             SELECT doc, kept, shared, total, CAST(0 AS BIGINT) AS exact FROM fates
             UNION ALL
@@ -252,28 +251,24 @@ def _removed(
         store.join(root, "removed"),
         REMOVED,
         [fates.identity, copies.identity, *identities],
-        partition_by="shard",
+        partition_by="shards",
         sort_by=["doc"],
     )
 
 
 def _removed_before(all_shards: Sequence[IndexedShard]) -> tuple[str, ...]:
     """The tables of documents that were removed in the runs of the index."""
-    paths = [
-        part_path(m.rundir.path("dedup", "pairs", "removed"), m.ordinal)
-        for m in all_shards
-        if m.old
-    ]
-    return tuple(path for path in paths if store.exists(path))
+    folders = dict.fromkeys(m.rundir.path("dedup", "pairs", "removed") for m in all_shards if m.old)
+    return tuple(file.path for folder in folders for file in store.listing(folder))
 
 
 def cluster_sizes(
     engine: Engine, removed: QueryResult, all_shards: Sequence[IndexedShard], out: str
 ) -> QueryResult:
-    """By shard, the documents of this run that others of it were removed as duplicates of, with
+    """By groups of shards, the documents of this run that others of it were removed as duplicates of, with
     how many those are."""
     text = f"""
-        SELECT kept AS doc, count(*) AS documents, CAST((kept - kept % {SHARD}) / {SHARD} AS BIGINT) AS shard
+        SELECT kept AS doc, count(*) AS documents, {group_of("kept")} AS shards
         FROM removed WHERE kept >= {min(member.doc(0) for member in new_shards(all_shards))} GROUP BY kept"""
     return run_query(
         engine,
@@ -282,7 +277,7 @@ def cluster_sizes(
         out,
         SIZES,
         [removed.identity],
-        partition_by="shard",
+        partition_by="shards",
         sort_by=["doc"],
     )
 

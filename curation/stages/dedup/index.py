@@ -25,10 +25,14 @@ from curation.rundir import manifest as manifests
 from curation.rundir.directory import document_number
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
     from curation.rundir.directory import RunDirectory, Shard
     from curation.rundir.plan import Plan
 
 SIGNED = "signed"  # the note of evidence that says how many of its documents have band keys
+# Shards whose rows of a query are one table: most have few rows, and there may be very many shards.
+TOGETHER = 16
 LEVELS = 128  # runs that can build on each other: what the priority has room for
 SAME = (
     "features",
@@ -57,6 +61,16 @@ class IndexedShard:
         return document_number(self.ordinal, row)
 
     @property
+    def group(self) -> int:
+        """The number of the table, of those of a query by `group_of`, that its rows are in."""
+        return self.ordinal // TOGETHER
+
+    def rows(self, path: str, *columns: str) -> pa.Table:
+        """Its rows of such a table, or some of their columns; the table is sorted by `doc`."""
+        start, end = self.doc(0), document_number(self.ordinal + 1, 0)
+        return store.read_between(path, "doc", start, end, columns or None)
+
+    @property
     def documents(self) -> str:
         return self.rundir.table("dedup", self.shard, "evidence")
 
@@ -66,6 +80,16 @@ class IndexedShard:
 
     def __str__(self) -> str:
         return f"{self.rundir.out}: {self.shard}" if self.old else str(self.shard)
+
+
+def group_of(doc: str) -> str:
+    """In SQL, the group of the shard that a document is of.
+
+    >>> group_of("doc")
+    'CAST((doc - doc % 68719476736) / 68719476736 AS BIGINT)'
+    """
+    documents = document_number(TOGETHER, 0)
+    return f"CAST(({doc} - {doc} % {documents}) / {documents} AS BIGINT)"
 
 
 def index_runs(rundir: RunDirectory) -> list[tuple[RunDirectory, Plan]]:

@@ -61,7 +61,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     removed = removed_documents(rundir, engine, all_shards, signed=signed)
     sizes = choice.cluster_sizes(engine, removed, all_shards, store.join(_pairs(rundir), "sizes"))
     tasks = [
-        (member, removed.path(member.ordinal), sizes.path(member.ordinal), sizes.identity)
+        (member, removed.path(member.group), sizes.path(member.group), sizes.identity)
         for member in shards
     ]
     decided = engine.map(
@@ -344,7 +344,7 @@ class _Removed:
         sizes_path: str | None,
     ) -> _Removed:
         def table_at(path: str | None, columns: pa.Schema) -> pa.Table:
-            return store.read_table(path) if path else pa.Table.from_batches([], columns)
+            return member.rows(path) if path else pa.Table.from_batches([], columns)
 
         table = table_at(path, choice.REMOVED)
         counted = table_at(sizes_path, choice.SIZES)

@@ -61,7 +61,7 @@ def measured_pairs(
     parts = max(1, min(PARTS, wanted.rows // PART_ROWS + 1))
     out = store.join(root, "measured")
     digest = config_digest("dedup/measured", VERSION, shape, wanted.identity, parts)
-    items = [(member, path) for member in all_shards if (path := wanted.path(member.ordinal))]
+    items = [(member, path) for member in all_shards if (path := wanted.path(member.group))]
     emit = partial(emit_sets, features or partial(text_features, shape), parts)
     reduce, order = partial(measure_part, out, digest), ["center", "member", "doc"]
     paths = shuffled_tables(
@@ -94,7 +94,9 @@ def emit_sets(
     """The feature sets of a shard's candidate documents, once for each centre they are compared
     at."""
     member, path = item
-    wanted = store.read_table(path)  # sorted by doc
+    wanted = member.rows(path)
+    if not wanted.num_rows:
+        return
     docs, centers = (wanted.column(name).to_numpy() for name in ("doc", "center"))
     rows, inverse = np.unique(docs - member.doc(0), return_inverse=True)
     evidence = store.read_table(member.documents, ["priority", "tie"])

@@ -143,7 +143,7 @@ def decided(
     }
 
 
-@pytest.mark.parametrize("shards", [1, 2, 7])
+@pytest.mark.parametrize("shards", [1, 7, 40])
 def test_the_choice_is_the_plain_walk_for_any_number_of_shards(
     tmp_path: Path, local: Any, shards: int
 ) -> None:

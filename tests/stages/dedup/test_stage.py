@@ -13,6 +13,7 @@ from curation.kernels import minhash
 from curation.kernels.buffers import text_buffers
 from curation.recipe import reading as recipe
 from curation.stages.dedup import candidates as dedup_candidates
+from curation.stages.dedup import index as dedup_index
 
 
 def _jaccard(a: str, b: str) -> float:
@@ -64,6 +65,22 @@ def test_the_choice_equals_a_sequential_walk_over_the_same_pairs(
     expected |= {doc: expected.get(first, first) for doc, first in copies.items()}
     assert removed == expected
     assert len(removed) > 20
+
+
+def test_decisions_do_not_depend_on_how_many_shards_share_a_table(
+    run_recipe: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = copies_of_copies(0)
+    parts = {"a": rows[:40], "b": rows[40:80], "c": rows[80:]}
+    decided, tables = [], []
+    for together in (1, 2, 16):
+        monkeypatch.setattr(dedup_index, "TOGETHER", together)
+        rundir, plan = run_recipe(parts, TABLE, out=f"by-{together}")
+        decided.append([fates_of(rundir, plan, name) for name in parts])
+        tables.append(len(store.listing(rundir.path("dedup", "pairs", "removed"))))
+    assert decided[0] == decided[1] == decided[2]
+    assert sorted(tables, reverse=True) == tables
+    assert tables[0] > tables[2] == 1
 
 
 def test_every_removal_names_a_survivor_and_its_measured_similarity(
