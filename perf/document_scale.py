@@ -5,9 +5,9 @@ a near copy of the one before) and runs the line from `extract` to `mix` over th
 each size in a process of its own. Prints microseconds of the processor a document and stage, how they
 grow between the two largest sizes (1: linear), and the most memory. One thread, so that nothing waits.
 
-Trap: at 10,000 documents what a stage costs once (compiling is done before) is most of it, and the
-classifier is fitted to as many documents at every size but the smallest. `--documents
-10000,100000,1000000,10000000` takes hours and 20 GB of disk.
+Trap: at 10,000 documents what a stage costs once (compiling is done before) is most of it, and above
+100,000 the classifier is fitted to no more documents of the crawl than that. Ten million are made only
+where `--documents` says so.
 """
 
 from __future__ import annotations
