@@ -91,8 +91,9 @@ package: dist/environment.tar.gz ## what a cluster needs: a wheel and a packed e
 bench: .venv/.all ## each stage beside a peer and the least work; ARGS='--help' names your own inputs
 	@$(BIN)/python perf/bench.py $(ARGS)
 
-bench-scale: .venv/.all ## what the driver costs for each shard, over stub archives
+bench-scale: .venv/.all ## what the driver costs for each shard, and a document in each stage
 	@$(BIN)/python perf/scale.py $(ARGS)
+	@$(BIN)/python perf/document_scale.py
 
 clean: ## remove all that these commands made, the environment and out/ too
 	rm -rf .venv build dist out curation.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -2,7 +2,8 @@
 
 Prints documents a second of the whole command (reading, deduplication, writing what stays), best of the rounds, ours and
 datatrove's in turn, on the same files with the same number of workers; and the ratio, by the clock and by processor time,
-which other work on the machine disturbs less. Several files are put together, and `--megabytes` repeats them, each time with
+which other work on the machine disturbs less; and the most memory that all processes of a side held
+at once. Several files are put together, and `--megabytes` repeats them, each time with
 the words of each text in another order. The texts are cut into one file for each worker first, since both share out files;
 ours is also timed on one file. PYTHON is that of an environment with datatrove (`perf/peers/datatrove_dedup.py` says how);
 without it only ours is measured. Signatures alone are measured by `perf/kernels.py`.
@@ -27,6 +28,7 @@ import click
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from memory import Memory
 
 PEER = Path(__file__).with_name("peers") / "datatrove_dedup.py"
 THEIRS = "datatrove, 14 x 8"
@@ -49,10 +51,10 @@ def main(
     """Time both sides in turn."""
     ctypes.CDLL(None).prctl(_KEEP_ORPHANS, 1, 0, 0, 0)
     table = read_texts(texts, megabytes or 0.0)
-    size = text_megabytes(table)
-    print(f"{table.num_rows:,} documents, {size:.1f} MB, {workers} workers, load {load()}")
+    documents, size = table.num_rows, text_megabytes(table)
+    print(f"{documents:,} documents, {size:.1f} MB, {workers} workers, load {load()}")
     subprocess.run([sys.executable, "-m", "curation.pipeline.compile"], check=True)
-    best: dict[str, tuple[float, float]] = {}
+    best: dict[str, tuple[float, float, float]] = {}
     with tempfile.TemporaryDirectory() as folder:
         pieces = Path(folder, "pieces")
         pieces.mkdir()
@@ -61,22 +63,27 @@ def main(
             pq.write_table(table.slice(number * each, each), pieces / f"{number}.parquet")
         whole = Path(folder, "whole.parquet")
         pq.write_table(table, whole)
+        del table
         for turn in range(rounds):
             sides = {"curation dedup": lambda out: ours(pieces, out, workers)}
             sides["curation dedup, one file"] = lambda out: ours(whole, out, workers)
             if datatrove:
                 sides[THEIRS] = lambda out: theirs(datatrove, pieces, out, workers)
             for name, side in sides.items():
-                taken = side(Path(folder, f"{name} {turn}"))
+                with Memory(with_own=False) as memory:
+                    clock, used = side(Path(folder, f"{name} {turn}"))
+                taken = clock, used, memory.peak / 1e9
                 print(
-                    f"round {turn + 1}: {name:26} {taken[0]:8.1f} s, of processors {taken[1]:.1f}"
+                    f"round {turn + 1}: {name:26} {clock:8.1f} s, of processors {used:.1f}, "
+                    f"{taken[2]:.2f} GB",
+                    flush=True,
                 )
                 best[name] = tuple(map(min, best.get(name, taken), taken))  # type: ignore[assignment]
-    for name, (clock, used) in best.items():
-        speed = f"{table.num_rows / clock:10,.0f} documents/s {size / clock:8.1f} MB/s"
-        print(f"{name:26} {clock:8.1f} s {speed}; of processors {used:8.1f} s")
+    for name, (clock, used, held) in best.items():
+        speed = f"{documents / clock:10,.0f} documents/s {size / clock:8.1f} MB/s"
+        print(f"{name:26} {clock:8.1f} s {speed}; of processors {used:8.1f} s; {held:.2f} GB")
     if datatrove:
-        clock, used = (a / b for a, b in zip(best[THEIRS], best["curation dedup"], strict=True))
+        clock, used, _ = (a / b for a, b in zip(best[THEIRS], best["curation dedup"], strict=True))
         print(f"{clock:.0f} times datatrove's documents a second, {used:.0f} by processor time")
     else:
         print("datatrove: skipped, for no --datatrove PYTHON was given (see perf/peers)")

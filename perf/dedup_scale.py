@@ -5,6 +5,10 @@ duplicates, and one bucket of 2 % of them (40,000 of two million) that have noth
 exact copies, candidates, shuffles, measuring, the choice, decisions. Only `text_features` is stood in for, by sets computed from the
 document's number. Memory is the sum over all processes (proportional set size), sampled four times a second.
 
+`--keys` leaves out feature sets: pairs are found by their keys and not measured, since it is known
+how alike they are. So large corpora are simulated: on disk it takes 300 bytes a document, and 1,000
+more while keys meet.
+
 Duplicates are near copies of an earlier document at Jaccard 0.85 or 0.92, in groups of up to seven, so that what must leave is known: the
 script fails where fewer than 99 % of them left, or anything else did.
 """
@@ -13,9 +17,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -24,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import psutil
 import pyarrow as pa
+from memory import Memory
 from parts import Parts
 
 from curation import store
@@ -32,13 +36,17 @@ from curation.pipeline.compile import compile_kernels
 from curation.recipe import reading as recipes
 from curation.rundir import schema
 from curation.rundir.directory import RunDirectory, Shard
+from curation.rundir.queries import QueryResult
+from curation.stages.dedup import choice
 from curation.stages.dedup import stage as dedup
-from curation.stages.dedup.candidates import spread
-from curation.stages.dedup.index import SIGNED, IndexedShard
+from curation.stages.dedup.candidates import SHARD, candidate_pairs, scopes, spread
+from curation.stages.dedup.index import SIGNED, IndexedShard, evidence_facts
 
 PER_SHARD = 100_000
 GROUP = 10  # documents numbered in a row, of which up to six are near copies of the first
 FEATURES = 24
+SIZES = (1_000_000, 2_000_000, 4_000_000)
+KEYS_SIZES = (1_000_000, 10_000_000)
 BUCKET = 50  # every 50th document is in the one large bucket
 Int64s = npt.NDArray[np.int64]
 
@@ -67,6 +75,21 @@ def made_up(member: IndexedShard, rows: Int64s) -> Iterator[tuple[int, int, Int6
         yield first, first + len(some), np.arange(0, some.size + 1, FEATURES), some.reshape(-1)
 
 
+def chars(numbers: Int64s) -> Int64s:
+    """A near copy is shorter than its source."""
+    return np.full(len(numbers), 3000) - (source(numbers) != numbers)
+
+
+def priorities(numbers: Int64s) -> Int64s:
+    """As the stage gives them."""
+    return dedup.priorities(0, 0, 0, chars(numbers))
+
+
+def ties(numbers: Int64s) -> Int64s:
+    """The first bytes of what stands for the text."""
+    return spread(numbers).view(np.int64)
+
+
 def evidence(member: IndexedShard) -> None:
     """A shard's evidence, as `dedup.sign_shard` writes it."""
     config, seed = member.rundir.recipe.dedup, member.rundir.recipe.seed
@@ -86,9 +109,6 @@ def evidence(member: IndexedShard) -> None:
             keys = minhash.band_keys(signed[:, :k], each, rows_of_a_band)
             keys[numbers % BUCKET == 7, 0] = 7
             content = spread(numbers).astype(">u8").tobytes()
-            tie = np.frombuffer(content, ">i8").astype(np.int64)
-            chars = np.full(n, 3000) - (source(numbers) != numbers)
-            priority = dedup.priorities(0, 0, 0, chars)
             contents = pa.array([content[8 * i : 8 * i + 8] * 2 for i in range(n)], pa.binary())
             ids = pa.array([f"document-{number:09d}" for number in numbers.tolist()])
             columns = [
@@ -96,9 +116,9 @@ def evidence(member: IndexedShard) -> None:
                 ids,
                 np.zeros(n, np.int64),
                 contents,
-                priority,
-                tie,
-                chars,
+                priorities(numbers),
+                ties(numbers),
+                chars(numbers),
                 np.full(n, FEATURES),
                 signed[:, 0].copy().view(np.int64),
                 *np.zeros((2, n)),
@@ -111,29 +131,34 @@ def evidence(member: IndexedShard) -> None:
             documents.write(pa.record_batch(columns, schema=schema.DEDUP_DOCUMENTS))
 
 
-class Memory:
-    """The most that this process and all its descendants held at once, in bytes (shared pages by halves), while the block runs."""
+def removed_by_keys(rundir: RunDirectory, engine: Any, members: list[IndexedShard]) -> QueryResult:
+    """As `dedup.removed_documents`, with pairs that are known in place of measured ones."""
+    root, rows = rundir.path("dedup", "pairs"), scopes(rundir.recipe)
+    facts = engine.map("dedup: index", evidence_facts, members)
+    identities = [identity for own, _ in facts for identity in own]
+    keys = rundir.recipe.dedup.banding()[0] * sum(signed for _, signed in facts)
+    copies = choice.exact_copies(engine, members, rows, store.join(root, "copies"), identities)
+    wanted = candidate_pairs(engine, members, keys, copies, rows, root, identities)
+    known = engine.map("known pairs", partial(known_pairs, root), wanted.paths)
+    table = store.Table(tuple(known), schema.PAIRS)
+    minimum = rundir.recipe.dedup.min_jaccard
+    return choice.settled_removals(engine, minimum, table, copies, members, root, identities)
 
-    def __enter__(self) -> Memory:
-        self.peak, self._ended = 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-        return self
 
-    def _watch(self) -> None:
-        own = psutil.Process()
-        while not self._ended.wait(0.25):
-            held = 0
-            for process in (own, *own.children(recursive=True)):
-                try:
-                    held += process.memory_full_info().pss
-                except psutil.Error:  # it ended meanwhile
-                    continue
-            self.peak = max(self.peak, held)
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
+def known_pairs(root: str, wanted: str) -> str:
+    """Write the pairs of a table of wanted ones as `verify.measure_part` would; returns its path."""
+    path = store.join(root, "measured", wanted.rpartition("/")[2])
+    with store.TableWriter(path, schema.PAIRS, "known") as writer:
+        for batch in store.read_groups(wanted):
+            center, doc = (batch.column(name).to_numpy() for name in ("center", "doc"))
+            center, doc = center[center != doc], doc[center != doc]
+            a, b = (docs // SHARD * PER_SHARD + docs % SHARD for docs in (center, doc))
+            changed = np.maximum(*(np.where(source(n) == n, 0, 1 + n % 2) for n in (a, b)))
+            shared = np.where(source(a) == source(b), FEATURES - changed, 0)
+            ends = [column for n in (a, b) for column in (priorities(n), ties(n))]
+            columns = [center, doc, *ends, shared, 2 * FEATURES - shared]
+            writer.write(pa.record_batch(columns, schema=schema.PAIRS))
+    return path
 
 
 def processor_s() -> float:
@@ -153,8 +178,11 @@ def engine_of(kind: str, workers: int, memory_gb: float, parts: Parts) -> Any:
     return LocalEngine(workers, memory_gb, progress=parts)
 
 
-def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple[float, float]:
-    """Seconds and gigabytes from evidence to decisions; fails unless what left is what should have."""
+def measured(
+    kind: str, documents: int, workers: int, memory_gb: float, keys: bool
+) -> tuple[float, float, float]:
+    """Seconds by the clock and of the processor, and gigabytes, from evidence to decisions; fails
+    unless what left is what should have."""
     dataset = [{"name": "web", "files": ["none"]}]
     tables = {"stages": ["dedup"], "memory_gb": memory_gb, "dataset": dataset}
     parts = Parts()
@@ -168,15 +196,22 @@ def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple
             engine.map("made up", evidence, members)
             with Memory() as memory:
                 start, begun = time.perf_counter(), processor_s()
-                removed = dedup.removed_documents(rundir, engine, members, made_up)
+                if keys:
+                    removed = removed_by_keys(rundir, engine, members)
+                else:
+                    removed = dedup.removed_documents(rundir, engine, members, made_up)
+                root = rundir.path("dedup", "pairs")
+                sizes = choice.cluster_sizes(engine, removed, members, root + "/sizes")
                 tasks = [
-                    (member, removed.path(member.ordinal), removed.identity) for member in members
+                    (m, removed.path(m.ordinal), sizes.path(m.ordinal), sizes.identity)
+                    for m in members
                 ]
                 made = engine.map("dedup: decide", partial(dedup.decide_shard, ("web",)), tasks)
+                choice.clusters(engine, removed, members, root + "/clusters", [])
                 seconds, used = time.perf_counter() - start, processor_s() - begun
         finally:
             engine.close()
-        check(members, documents)
+        check(members)
         left = sum(one.ledger["duplicate"][0] for one in made)
     for label, (clock, own) in parts.seconds().items():
         print(f"    {label:24} {clock:6.1f} s    processor {own:6.1f} s")
@@ -186,10 +221,10 @@ def measured(kind: str, documents: int, workers: int, memory_gb: float) -> tuple
         f"{memory.peak / 1e9:.2f} GB at most; memory_gb = {memory_gb:g}, {workers} workers, load {os.getloadavg()[0]:.1f}",
         flush=True,
     )
-    return seconds, memory.peak / 1e9
+    return seconds, used, memory.peak / 1e9
 
 
-def check(members: list[IndexedShard], documents: int) -> None:
+def check(members: list[IndexedShard]) -> None:
     """Fail unless what left are near copies, for their source, and nearly all of them."""
     left = found = 0
     for member in members:
@@ -205,32 +240,32 @@ def check(members: list[IndexedShard], documents: int) -> None:
         ).any():
             raise SystemExit("a document left that is no near copy, or for a stranger")
         left += len(rows)
-    numbers = np.arange(documents)
-    found = int((source(numbers) != numbers).sum())
+        numbers = member.ordinal * PER_SHARD + np.arange(PER_SHARD)
+        found += int((source(numbers) != numbers).sum())
     if left < 0.99 * found:
         raise SystemExit(f"{left:,} of {found:,} near copies left")
 
 
-def plot(path: str, kind: str, sizes: list[int], seconds: list[float], peaks: list[float]) -> None:
-    """Seconds and gigabytes against documents."""
+def plot(path: str, kind: str, sizes: Sequence[int], found: Sequence[tuple[float, ...]]) -> None:
+    """Microseconds of the processor a document, and gigabytes, against documents."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3), layout="constrained")
     left, right = figure.subplots(1, 2)
-    million = [size / 1e6 for size in sizes]
-    left.plot(million, seconds, "o-", color="#1f5f8b")
-    left.plot([0, million[-1]], [0, seconds[0] / million[0] * million[-1]], ":", color="grey")
+    _, used, peaks = zip(*found, strict=True)
+    each = [1e6 * seconds / size for seconds, size in zip(used, sizes, strict=True)]
+    left.plot(sizes, each, "o-", color="#1f5f8b")
     left.set(
-        title="seconds (dotted: linear from the first)",
-        xlabel="million documents",
-        xlim=(0, None),
+        title="processor, microseconds a document",
+        xscale="log",
+        xlabel="documents",
         ylim=(0, None),
     )
-    right.plot(million, peaks, "o-", color="#8b3a1f")
+    right.plot(sizes, peaks, "o-", color="#8b3a1f")
     right.set(
         title="gigabytes at most, all processes",
-        xlabel="million documents",
-        xlim=(0, None),
+        xscale="log",
+        xlabel="documents",
         ylim=(0, None),
     )
     figure.suptitle(f"dedup from evidence to decisions, {kind}", fontsize=10)
@@ -243,22 +278,30 @@ def plot(path: str, kind: str, sizes: list[int], seconds: list[float], peaks: li
     "--documents",
     "sizes",
     multiple=True,
-    default=(1_000_000, 2_000_000, 4_000_000),
-    show_default=True,
+    type=int,
+    help=f"[default: {', '.join(f'{n:,}' for n in SIZES)}; with --keys {', '.join(f'{n:,}' for n in KEYS_SIZES)}]",
 )
+@click.option("--keys", is_flag=True, help="Only keys: pairs are known, not measured.")
 @click.option("--workers", default=2, show_default=True)
 @click.option("--memory-gb", default=2.0, show_default=True, help="The recipe's memory_gb.")
 @click.option("--plot", "path", help="Write a plot to this file (.svg or .png).")
 def main(
-    engine: str, sizes: tuple[int, ...], workers: int, memory_gb: float, path: str | None
+    engine: str,
+    sizes: tuple[int, ...],
+    keys: bool,
+    workers: int,
+    memory_gb: float,
+    path: str | None,
 ) -> None:
     """Time `dedup` at several sizes, and say how the time of a document grows."""
-    found = [measured(engine, size, workers, memory_gb) for size in sizes]
-    seconds, peaks = [s for s, _ in found], [p for _, p in found]
-    each = [s / size for s, size in zip(seconds, sizes, strict=True)]
-    print(f"time of a document at {sizes[-1]:,} against {sizes[0]:,}: {each[-1] / each[0]:.2f}")
+    sizes = sizes or (KEYS_SIZES if keys else SIZES)
+    found = [measured(engine, size, workers, memory_gb, keys) for size in sizes]
+    each = [used / size for (_, used, _), size in zip(found, sizes, strict=True)]
+    print(
+        f"processor time of a document at {sizes[-1]:,} against {sizes[0]:,}: {each[-1] / each[0]:.2f}"
+    )
     if path:
-        plot(path, engine, list(sizes), seconds, peaks)
+        plot(path, f"{engine}, only keys" if keys else engine, sizes, found)
 
 
 if __name__ == "__main__":

@@ -56,12 +56,12 @@ def canonical_texts(offsets: Offsets, data: Bytes) -> CanonicalTexts:
         return CanonicalTexts(offsets, data, changed)
     lengths = np.diff(offsets)
     lengths[changed] = [len(form) for form in new.values()]
-    parts: list[bytes] = []
+    parts: list[memoryview | bytes] = []
     at = int(offsets[0])
     for row, replaced in new.items():
-        parts += [data[at : offsets[row]].tobytes(), replaced]
+        parts += [data[at : offsets[row]].data, replaced]
         at = int(offsets[row + 1])
-    parts.append(data[at : offsets[-1]].tobytes())
+    parts.append(data[at : offsets[-1]].data)
     joined = np.frombuffer(b"".join(parts), np.uint8)
     return CanonicalTexts(readonly(np.concatenate([[0], np.cumsum(lengths)])), joined, changed)
 

@@ -17,7 +17,7 @@ from curation.kernels.minhash import (
     permutations,
     signatures,
 )
-from curation.kernels.words import words
+from curation.kernels.words import mixed, words
 
 COMPILES = settings(deadline=None)  # the first call compiles
 TEXTS = st.lists(st.text(st.sampled_from("abAB .'é—中ก"), max_size=40), max_size=6)
@@ -54,6 +54,16 @@ def signed(sets, seed, k):
     return signatures(
         indptr, np.concatenate([np.zeros(0, np.int64), *sets]), *permutations(seed, k)
     )
+
+
+@COMPILES
+@given(st.lists(SETS, max_size=4))
+def test_a_signature_holds_the_least_image_by_each_permutation(sets):
+    a, b = permutations(3, 9)
+    images = [mixed(np.array(values, np.int64).view(np.uint64))[:, None] * a + b for values in sets]
+    ones = np.full((1, 9), 2**64 - 1, np.uint64)
+    least = [np.concatenate([rows, ones]).min(axis=0).tolist() for rows in images]
+    assert signed([np.array(values, np.int64) for values in sets], 3, 9).tolist() == least
 
 
 @COMPILES
