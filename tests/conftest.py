@@ -24,8 +24,9 @@ settings.register_profile(
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("short", deadline=None, max_examples=25)
 settings.load_profile("untimed")
-# A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+# A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work),
+# and without threads that collect what is still small.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 pytest_plugins = ["tiny_corpus"]
 os.environ["CURATION_CACHE"] = ""  # a test never meets what another run has kept
 # Tables of commands are as wide in every terminal and process; the tests of narrow ones say so.

@@ -19,6 +19,8 @@ from curation.pipeline import line
 from curation.recipe import reading
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+# One process makes the run and the model that they all look at.
+pytestmark = pytest.mark.xdist_group("steps seen")
 from curation.gpt3.sizes import Size  # noqa: E402
 from curation.gpt3.train import Options, train  # noqa: E402
 
@@ -73,8 +75,12 @@ def kept(local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 
 
 @pytest.fixture
-def trained(local: LocalEngine, tmp_path: Path) -> tuple[Path, Path]:
-    return make(tmp_path, local)
+def trained(kept: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """A copy, to break; its model knows the copied shards."""
+    run, model = (Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in kept)
+    for state in model.glob("step-*/state.json"):
+        state.write_text(state.read_text().replace(str(kept[0]), str(run)))
+    return run, model
 
 
 def owners_of(run: Path) -> list[tuple[str, str, int]]:
@@ -87,7 +93,6 @@ def owners_of(run: Path) -> list[tuple[str, str, int]]:
     ]
 
 
-@pytest.mark.xdist_group("steps seen")
 def test_the_documents_of_each_step_and_the_steps_of_each_document(
     kept: tuple[Path, Path],
 ) -> None:
@@ -117,7 +122,6 @@ def test_the_documents_of_each_step_and_the_steps_of_each_document(
         assert copies == {(e, 0) for d, i, e in owners if (d, i) == (dataset, id_)}
 
 
-@pytest.mark.xdist_group("steps seen")
 def test_an_address_finds_a_document_and_a_checkpoint_its_log(kept: tuple[Path, Path]) -> None:
     run, model = kept
     in_first_shard = owners_of(run)[0][1]
