@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli import main, steps_seen
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.gpt3.data import open_shards, windows
 from curation.pipeline import line
 from curation.recipe import reading
@@ -50,7 +50,7 @@ def rows(name: str, count: int) -> list[dict[str, Any]]:
     ]
 
 
-def make(folder: Path, engine: LocalEngine) -> tuple[Path, Path]:
+def make(folder: Path, engine: InlineEngine) -> tuple[Path, Path]:
     """A run, and a model that has read some of its tokens more than once."""
     torch.set_num_threads(1)
     datasets = []
@@ -69,9 +69,9 @@ def make(folder: Path, engine: LocalEngine) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def kept(local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def kept(inline: InlineEngine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """For tests that change nothing in it."""
-    return make(tmp_path_factory.mktemp("seen"), local)
+    return make(tmp_path_factory.mktemp("seen"), inline)
 
 
 @pytest.fixture

@@ -145,11 +145,11 @@ def decided(
 
 @pytest.mark.parametrize("shards", [1, 2, 7])
 def test_the_choice_is_the_plain_walk_for_any_number_of_shards(
-    tmp_path: Path, local: Any, shards: int
+    tmp_path: Path, inline: Any, shards: int
 ) -> None:
     documents, pairs = corpora(shards)
     expected = walked(documents, pairs)
-    assert decided(tmp_path, local, shards, documents, pairs) == expected
+    assert decided(tmp_path, inline, shards, documents, pairs) == expected
     assert any(fate[3] for fate in expected.values())
     assert 4000 < len(expected) < len(documents)
 
