@@ -155,6 +155,10 @@ def test_the_choice_is_the_plain_walk_for_any_number_of_shards(
 
 
 @pytest.mark.spark
-def test_spark_chooses_the_same(tmp_path: Path, spark_engine: Any) -> None:
+def test_spark_chooses_the_same(
+    tmp_path: Path, spark_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In two rounds: each asks the same two queries, which take Spark seconds; a task does the rest."""
+    monkeypatch.setattr(choice, "ROUNDS", 2)
     documents, pairs = corpora(0)
     assert decided(tmp_path, spark_engine, 3, documents, pairs) == walked(documents, pairs)
