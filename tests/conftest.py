@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
+from pickling_engine import PicklingEngine
 
 from curation.engine.local import LocalEngine
 from curation.pipeline.compile import forget_stale
@@ -24,8 +26,9 @@ settings.register_profile(
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile("short", deadline=None, max_examples=25)
 settings.load_profile("untimed")
-# A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work).
-os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1")
+# A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work),
+# and without threads that collect what is still small.
+os.environ.setdefault("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
 pytest_plugins = ["tiny_corpus"]
 os.environ["CURATION_CACHE"] = ""  # a test never meets what another run has kept
 # Tables of commands are as wide in every terminal and process; the tests of narrow ones say so.
@@ -61,6 +64,14 @@ def shared_data() -> Path:
 def local() -> Iterator[LocalEngine]:
     """One local engine with two workers for the session: starting workers is what costs."""
     engine = LocalEngine(2, memory_gb=1.0)
+    yield engine
+    engine.close()
+
+
+@pytest.fixture(scope="session")
+def inline() -> Iterator[PicklingEngine]:
+    """One engine without workers for the session. `local` is for what the workers are part of."""
+    engine = PicklingEngine(memory_gb=1.0)
     yield engine
     engine.close()
 
@@ -122,11 +133,12 @@ def sample_run(sample_folder: Path, local: LocalEngine, made_once: Callable[...,
     return made_once("sample-run", run)
 
 
-@pytest.fixture
-def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[RunDirectory, Plan]]:
-    """Runs a recipe given as a table over datasets given as lists of rows; returns the run's context and plan."""
+@pytest.fixture(scope="session")
+def make_run(inline: PicklingEngine) -> Callable[..., tuple[RunDirectory, Plan]]:
+    """Runs a recipe given as a table, in a folder, over datasets given as lists of rows; returns the run's context and plan."""
 
     def run(
+        folder: Path,
         datasets: dict[str, list[dict[str, Any]] | str],
         table: dict[str, Any],
         engine: Any = None,
@@ -138,13 +150,21 @@ def run_recipe(tmp_path: Path, local: LocalEngine) -> Callable[..., tuple[RunDir
         described = []
         for name, rows in datasets.items():
             role, _, plain = name.rpartition(":")
-            path = tmp_path / f"{plain}.jsonl"
+            path = folder / f"{plain}.jsonl"
             if not path.exists():
                 path.write_text("".join(json.dumps(row) + "\n" for row in rows))
             described.append({"name": plain, "role": role or "trusted", "files": [str(path)]})
         made = recipe.parse({**table, "dataset": described})
         return pipeline.run(
-            made, str(tmp_path / out), engine or local, update=True, say=lambda line: None
+            made, str(folder / out), engine or inline, update=True, say=lambda line: None
         )
 
     return run
+
+
+@pytest.fixture
+def run_recipe(
+    make_run: Callable[..., tuple[RunDirectory, Plan]], tmp_path: Path
+) -> Callable[..., tuple[RunDirectory, Plan]]:
+    """`make_run` in the test's own folder."""
+    return functools.partial(make_run, tmp_path)

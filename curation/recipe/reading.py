@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import math
 import os
 import tomllib
@@ -187,7 +188,7 @@ def build(cls: Any, table: Any, where: str) -> Any:
     """A config class of a table that a person wrote. Raises RecipeError, with `where` and the key."""
     if not isinstance(table, Mapping):
         raise RecipeError(f"{where}: a table expected, got {brief(table)}")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(cls)
     values = {}
     for key, value in table.items():
         if key not in hints:
@@ -201,6 +202,10 @@ def build(cls: Any, table: Any, where: str) -> Any:
         return cls(**values)
     except (ValueError, InputError) as error:
         raise RecipeError(f"{where}: {error}") from error
+
+
+# Each look evaluates every annotation anew; a recipe's tables are built a few hundred times in a run.
+_hints = functools.cache(typing.get_type_hints)
 
 
 def _convert(kind: Any, value: Any, where: str) -> Any:

@@ -13,12 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from curation.cli import main, steps_seen
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.gpt3.data import open_shards, windows
 from curation.pipeline import line
 from curation.recipe import reading
 
 torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
+# One process makes the run and the model that they all look at.
+pytestmark = pytest.mark.xdist_group("steps seen")
 from curation.gpt3.sizes import Size  # noqa: E402
 from curation.gpt3.train import Options, train  # noqa: E402
 
@@ -48,7 +50,7 @@ def rows(name: str, count: int) -> list[dict[str, Any]]:
     ]
 
 
-def make(folder: Path, engine: LocalEngine) -> tuple[Path, Path]:
+def make(folder: Path, engine: InlineEngine) -> tuple[Path, Path]:
     """A run, and a model that has read some of its tokens more than once."""
     torch.set_num_threads(1)
     datasets = []
@@ -67,14 +69,18 @@ def make(folder: Path, engine: LocalEngine) -> tuple[Path, Path]:
 
 
 @pytest.fixture(scope="module")
-def kept(local: LocalEngine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def kept(inline: InlineEngine, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """For tests that change nothing in it."""
-    return make(tmp_path_factory.mktemp("seen"), local)
+    return make(tmp_path_factory.mktemp("seen"), inline)
 
 
 @pytest.fixture
-def trained(local: LocalEngine, tmp_path: Path) -> tuple[Path, Path]:
-    return make(tmp_path, local)
+def trained(kept: tuple[Path, Path], tmp_path: Path) -> tuple[Path, Path]:
+    """A copy, to break; its model knows the copied shards."""
+    run, model = (Path(shutil.copytree(folder, tmp_path / folder.name)) for folder in kept)
+    for state in model.glob("step-*/state.json"):
+        state.write_text(state.read_text().replace(str(kept[0]), str(run)))
+    return run, model
 
 
 def owners_of(run: Path) -> list[tuple[str, str, int]]:
@@ -87,7 +93,6 @@ def owners_of(run: Path) -> list[tuple[str, str, int]]:
     ]
 
 
-@pytest.mark.xdist_group("steps seen")
 def test_the_documents_of_each_step_and_the_steps_of_each_document(
     kept: tuple[Path, Path],
 ) -> None:
@@ -117,7 +122,6 @@ def test_the_documents_of_each_step_and_the_steps_of_each_document(
         assert copies == {(e, 0) for d, i, e in owners if (d, i) == (dataset, id_)}
 
 
-@pytest.mark.xdist_group("steps seen")
 def test_an_address_finds_a_document_and_a_checkpoint_its_log(kept: tuple[Path, Path]) -> None:
     run, model = kept
     in_first_shard = owners_of(run)[0][1]

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tiny_corpus import corpus, tiny_recipe
 
 from curation.cli import main
 from curation.costs import calibrate, estimate, inputs, processor, rates
-from curation.demo.build import build_demo
 from curation.errors import InputError
 from curation.recipe import reading
+from curation.recipe.tables import Recipe
 
 
-def test_the_demo_corpus_is_measured_as_it_is(tmp_path: Path) -> None:
-    build_demo(tmp_path / "demo")
-    recipe = reading.load(str(tmp_path / "demo" / "recipe.toml"))
-    found = inputs.read(recipe, {}, str(tmp_path / "lists"), lambda line: None)
+def measured(recipe: Recipe, folder: Path) -> tuple[rates.Rates, estimate.RunPlan]:
+    """The rates of a recipe, and what they say of a run of it."""
+    found = inputs.read(recipe, {}, str(folder / "lists"), lambda line: None)
     made = calibrate.calibrate(
-        recipe, found, rates.load(), str(tmp_path / "work"), 2.0, lambda line: None
+        recipe, found, rates.load(), str(folder / "work"), 2.0, lambda line: None
     )
     assert not made.is_rough
     assert set(made.extract) == set(recipe.names())
+    assert all(rate.core_s > 0 for rate in made.extract.values())
+    plan = estimate.plan(recipe, found, made, estimate.Cluster(1, 1, 1000.0), rates.prices())
+    assert plan.core_s > 0
+    return made, plan
+
+
+def test_a_corpus_is_measured_as_it_is(tmp_path: Path) -> None:
+    corpus(tmp_path)
+    stages = ("extract", "dedup", "tokenize")
+    made, plan = measured(dataclasses.replace(tiny_recipe(tmp_path), stages=stages), tmp_path)
+    assert 0.9 < made.stages["dedup"].kept < 1
+    assert made.chars_per_token == pytest.approx(3.2, abs=0.1)
+    assert sum(one.documents for one in plan.datasets) == pytest.approx(44, rel=0.1)
+    assert processor.core_s() > 0
+    assert processor.peak_mb() > 10
+
+
+@pytest.mark.slow  # every stage, and pages; the same law as above
+def test_the_demo_corpus_is_measured_as_it_is(sample_folder: Path, tmp_path: Path) -> None:
+    made, plan = measured(reading.load(str(sample_folder / "recipe.toml")), tmp_path)
     # the funnel of the README: 221 of 1,448 documents stay, and so on
     assert 0 < made.stages["classify"].kept < 1
     assert 0.9 < made.stages["dedup"].kept < 1
     assert made.chars_per_token == pytest.approx(4.1, abs=0.4)
-    assert all(rate.core_s > 0 for rate in made.extract.values())
-    plan = estimate.plan(recipe, found, made, estimate.Cluster(1, 1, 1000.0), rates.prices())
     assert sum(one.documents for one in plan.datasets) == pytest.approx(1448, rel=0.2)
-    assert plan.core_s > 0
-    assert processor.core_s() > 0
-    assert processor.peak_mb() > 10
 
 
 def test_what_is_not_here_cannot_be_sampled(tmp_path: Path) -> None:

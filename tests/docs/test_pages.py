@@ -21,6 +21,7 @@ PAGES = [
 WRITTEN = [page for page in PAGES if GENERATED not in page.parents]
 FOLDERS = ("curation", "docs", "jobs", "notebooks", "perf", "scripts", "tests")
 LONGEST = 100
+KNOWN = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
 
 
 def name(path: Path) -> str:
@@ -36,12 +37,11 @@ def anchor(heading: str) -> str:
 @pytest.mark.parametrize("page", [p for p in PAGES if p.name != "CHANGELOG.md"], ids=name)
 def test_every_file_named_exists(page: Path) -> None:
     """`folder/file.py` from the root, and `file.py` alone where the sentence names its folder."""
-    known = {path.name for folder in FOLDERS for path in (ROOT / folder).rglob("*.*")}
     text = page.read_text(encoding="utf-8")
     for path in re.findall(rf"(?<![\w/.])(?:{'|'.join(FOLDERS)})/[\w./-]+\.\w+", text):
         assert (ROOT / path).exists(), path
     for file in re.findall(r"`([\w./-]+\.py)`", text):
-        assert (ROOT / file).exists() if "/" in file else file in known, file
+        assert (ROOT / file).exists() if "/" in file else file in KNOWN, file
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name)

@@ -289,9 +289,9 @@ def test_a_run_that_keeps_nothing_says_so(run_recipe: Callable[..., Any], tmp_pa
 
 
 def test_worker_processes_write_the_same(
-    tiny_run: Path, tmp_path: Path, local: Any, monkeypatch: pytest.MonkeyPatch
+    tiny_run: Path, tmp_path: Path, inline: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = export(tiny_run, "datatrove", tmp_path / "a", engine=local)
+    made = export(tiny_run, "datatrove", tmp_path / "a", engine=inline)
     assert export(tiny_run, "datatrove", tmp_path / "b").files == made.files
     for name in (*made.files, NAME):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()

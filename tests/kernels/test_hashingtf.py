@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from examples import examples
 from hashing_reference import ODD, TEXTS, murmur_of
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -195,9 +196,11 @@ def test_parity_with_pyspark_ml_on_the_sample(spark, sample_run):
 @pytest.mark.parametrize(
     "name",
     [
-        "webtext",
         "multilingual",
-        *(pytest.param(n, marks=pytest.mark.slow) for n in ("wikipedia", "books", "lowquality")),
+        *(
+            pytest.param(n, marks=pytest.mark.slow)
+            for n in ("webtext", "wikipedia", "books", "lowquality")
+        ),
     ],
 )
 def test_parity_with_pyspark_ml_on_real_texts(spark, shared_data, name):
@@ -209,7 +212,7 @@ def test_parity_with_pyspark_ml_on_real_texts(spark, shared_data, name):
 
 
 @pytest.mark.spark
-@settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@examples(20, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(
         st.text(st.one_of(st.sampled_from(JAVA), st.sampled_from(ODD)), max_size=60),

@@ -18,6 +18,7 @@ from cluster import executors
 from tiny_corpus import tiny_recipe
 
 from curation import store
+from curation.engine.inline import InlineEngine
 from curation.engine.local import LocalEngine
 from curation.errors import CurationError, RunError, TaskError
 from curation.pipeline import export
@@ -43,10 +44,10 @@ def _run(folder: Path, out: Path, engine: Any) -> dict[str, str]:
     return fingerprint(out)
 
 
-def test_one_worker_or_two_make_the_same_bytes(
+def test_one_process_or_two_workers_make_the_same_bytes(
     sample_folder: Path, sample_run: Path, tmp_path: Path
 ) -> None:
-    engine = LocalEngine(1)
+    engine = InlineEngine()
     try:
         made = _run(sample_folder, tmp_path / "run", engine)
     finally:
@@ -172,14 +173,14 @@ def test_a_run_that_is_done_does_nothing(
 
 
 def test_stages_can_be_stopped_after_and_made_again(
-    sample_folder: Path, sample_run: Path, local: LocalEngine, tmp_path: Path
+    tiny_run: Path, local: LocalEngine, tmp_path: Path
 ) -> None:
-    made, out = recipe.load(str(sample_folder / "recipe.toml")), tmp_path / "run"
+    made, out = tiny_recipe(tiny_run.parent), tmp_path / "run"
     pipeline.run(made, str(out), local, until="dedup", say=lambda line: None)
     assert not (out / "tokens").exists()
     pipeline.run(made, str(out), local, say=lambda line: None)
     pipeline.run(made, str(out), local, again_from="decontaminate", say=lambda line: None)
-    assert fingerprint(out) == fingerprint(sample_run)
+    assert fingerprint(out) == fingerprint(tiny_run)
 
 
 def test_a_failing_shard_is_named_and_the_finished_ones_stay(

@@ -216,7 +216,10 @@ def test_bombs_are_refused_before_the_parser_sees_them(name):
 @pytest.mark.parametrize("name", HARMLESS)
 @pytest.mark.parametrize("extractor", EXTRACTORS)
 def test_odd_pages_pass(name, extractor):
-    assert reason_of(lambda: page_text(page(HARMLESS[name]), extractor)) in (
+    body = HARMLESS[name]
+    if extractor == "trafilatura":  # it takes seconds; what refuses pages is the same before each
+        body = body[: max(20_000, len(body) // 10)]
+    assert reason_of(lambda: page_text(page(body), extractor)) in (
         None,
         "empty",
         "undecodable",

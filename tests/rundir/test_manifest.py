@@ -21,7 +21,7 @@ import pytest
 from tiny_corpus import tiny_recipe
 
 from curation import store
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.inspect.check.check import check_run
 from curation.pipeline import line
 from curation.recipe import reading
@@ -69,10 +69,10 @@ def cut(path: Path) -> None:
 
 
 @pytest.fixture
-def again(tiny_run: Path, local: LocalEngine) -> Callable[[Path], list[str]]:
+def again(tiny_run: Path, inline: InlineEngine) -> Callable[[Path], list[str]]:
     def run(out: Path) -> list[str]:
         said: list[str] = []
-        line.run(tiny_recipe(tiny_run.parent), str(out), local, say=said.append)
+        line.run(tiny_recipe(tiny_run.parent), str(out), inline, say=said.append)
         return said
 
     return run
@@ -184,22 +184,22 @@ def test_an_interrupted_stage_is_compared_by_footers(
 
 
 def test_a_given_model_is_read_again_from_its_source(
-    tiny_run: Path, tmp_path: Path, local: LocalEngine
+    tiny_run: Path, tmp_path: Path, inline: InlineEngine
 ) -> None:
     model = str(tiny_run / "classify" / "model")
     recipe = tiny_recipe(tiny_run.parent)
     recipe = replace(recipe, classify=replace(recipe.classify, model=model))
     said: list[str] = []
     for _ in range(2):
-        line.run(recipe, str(tmp_path / "run"), local, until="classify", say=said.append)
+        line.run(recipe, str(tmp_path / "run"), inline, until="classify", say=said.append)
         whole = digests(tmp_path / "run")
         cut(tmp_path / "run" / "classify" / "model" / "model.npz")
-    line.run(recipe, str(tmp_path / "run"), local, until="classify", say=said.append)
+    line.run(recipe, str(tmp_path / "run"), inline, until="classify", say=said.append)
     assert [f"made again from {model}" in line_ for line_ in said] == [True, True]
     assert digests(tmp_path / "run") == whole
 
 
-def test_what_a_step_exports_is_made_again(tiny_run: Path, tmp_path: Path, local: Any) -> None:
+def test_what_a_step_exports_is_made_again(tiny_run: Path, tmp_path: Path, inline: Any) -> None:
     crawl, lamps = (str(tiny_run.parent / f"{name}.jsonl") for name in ("crawl", "lamps"))
     table = {
         "stages": ["extract", "decontaminate"],
@@ -210,7 +210,7 @@ def test_what_a_step_exports_is_made_again(tiny_run: Path, tmp_path: Path, local
 
     def run() -> list[str]:
         said: list[str] = []
-        line.run(reading.parse(table), str(out), local, export=True, say=said.append)
+        line.run(reading.parse(table), str(out), inline, export=True, say=said.append)
         return said
 
     assert run() == []
@@ -274,16 +274,16 @@ def test_what_tasks_told_is_what_the_files_say(tiny_run: Path) -> None:
         assert manifest.files == {name: Entry(**row) for name, row in read.items()}
 
 
-def test_an_engine_is_followed_while_the_block_runs(tmp_path: Path, local: LocalEngine) -> None:
-    observe, (folder, other) = local.observe, (tmp_path / "tokens", tmp_path / "shards")
+def test_an_engine_is_followed_while_the_block_runs(tmp_path: Path, inline: InlineEngine) -> None:
+    observe, (folder, other) = inline.observe, (tmp_path / "tokens", tmp_path / "shards")
     other.mkdir()
     (other / "old.parquet").write_bytes(b"")
-    with manifests.following(str(tmp_path), local, ["tokens", "shards"]) as written:
+    with manifests.following(str(tmp_path), inline, ["tokens", "shards"]) as written:
         assert store.is_fresh(f"{folder}/web/00000.parquet")
         assert not store.is_fresh(f"{other}/web/00000.parquet")
-        local.map("write", _write_table, [f"{folder}/a.parquet"])
+        inline.map("write", _write_table, [f"{folder}/a.parquet"])
     assert list(written) == ["tokens/a.parquet"]
-    assert local.observe is observe
+    assert inline.observe is observe
     assert not store.is_fresh(f"{folder}/web/00000.parquet")
 
 

@@ -212,25 +212,25 @@ def tokens(run_recipe: Callable[..., Any]) -> Path:
     ],
 )
 def test_tokens_of_an_unfinished_run_are_not_mixed(
-    tokens: Path, lost: str, what: str, local: Any
+    tokens: Path, lost: str, what: str, inline: Any
 ) -> None:
     (tokens / lost).unlink()
     out = tokens.parent / "mixed"
     with pytest.raises(RunError, match=f"{what}.*curation tokenize INPUT"):
-        pipeline.run(_mixture_of(str(tokens)), str(out), local, say=lambda _: None)
+        pipeline.run(_mixture_of(str(tokens)), str(out), inline, say=lambda _: None)
     assert not (out / "shards").exists()
     problems = [problem for r in check_run(str(tokens), quick=True) for problem in r.problems]
     assert any(what in problem for problem in problems)
 
 
 def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
-    tokens: Path, local: Any
+    tokens: Path, inline: Any
 ) -> None:
     rundir, _ = plan.read(str(tokens))
-    pipeline.run(rundir.recipe, rundir.out, local, until="extract", say=lambda _: None)
+    pipeline.run(rundir.recipe, rundir.out, inline, until="extract", say=lambda _: None)
     assert not plan.unfinished(rundir)  # its tokens are still valid
     other = dataclasses.replace(rundir.recipe, tokenize=TokenizeConfig("r50k_base"))
-    pipeline.run(other, rundir.out, local, until="extract", update=True, say=lambda _: None)
+    pipeline.run(other, rundir.out, inline, until="extract", update=True, say=lambda _: None)
     (changed, _) = plan.read(rundir.out)
     plan.need_finished(changed, "extract")
     with pytest.raises(RunError, match="tokenize has not ended"):
@@ -239,7 +239,7 @@ def test_a_run_that_stopped_where_it_was_told_to_is_finished_up_to_there(
         plan.need_finished(changed, "dedup")
 
 
-def test_what_left_the_input_is_in_nothing_made_later(tmp_path: Path, local: Any) -> None:
+def test_what_left_the_input_is_in_nothing_made_later(tmp_path: Path, inline: Any) -> None:
     for name in ("a", "b"):
         (tmp_path / f"{name}.jsonl").write_text(f'{{"id": "{name}", "text": "{name} b c d e f"}}\n')
     out = tmp_path / "run"
@@ -248,7 +248,7 @@ def test_what_left_the_input_is_in_nothing_made_later(tmp_path: Path, local: Any
         dataset = {"name": "input", "files": [str(tmp_path / f"{n}.jsonl") for n in names]}
         table = {"stages": ["extract", "dedup", "tokenize"], "dataset": [dataset]}
         pipeline.run(
-            recipe.parse(table), str(out), local, update=True, export=True, say=lambda _: None
+            recipe.parse(table), str(out), inline, update=True, export=True, say=lambda _: None
         )
 
     run("a", "b")
@@ -261,7 +261,7 @@ def test_what_left_the_input_is_in_nothing_made_later(tmp_path: Path, local: Any
 
 
 def test_a_first_try_that_made_nothing_may_be_followed_by_another(
-    tmp_path: Path, local: Any
+    tmp_path: Path, inline: Any
 ) -> None:
     (tmp_path / "a.jsonl").write_text('{"body": "one"}\n')
     dataset = {"name": "a", "files": [str(tmp_path / "a.jsonl")]}
@@ -269,7 +269,7 @@ def test_a_first_try_that_made_nothing_may_be_followed_by_another(
 
     def run(**keys: Any) -> None:
         table = {"stages": ["extract"], "dataset": [{**dataset, **keys}]}
-        pipeline.run(recipe.parse(table), out, local, say=lambda _: None)
+        pipeline.run(recipe.parse(table), out, inline, say=lambda _: None)
 
     with pytest.raises(InputError):
         run(files=[str(tmp_path / "absent.jsonl")])

@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 
 from curation import store
 from curation.engine.inline import InlineEngine
-from curation.engine.local import LocalEngine
 from curation.errors import CurationError
 from curation.pipeline import line as pipeline
 from curation.readers.tables import read_table_file
@@ -167,13 +166,13 @@ def results(rundir: RunDirectory, plan: Plan) -> dict[str, Any]:
 
 
 def test_one_file_of_lines_in_1_2_and_7_damaged_at_the_borders(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     path = tmp_path / "one.jsonl"
     path.write_bytes(damaged_lines(corpus(), 14))  # every border of 2 and of 7 is one of 14
     found = []
     for parts in (1, 2, 7):
-        rundir, plan = run(path, tmp_path / f"run{parts}", local, parts)
+        rundir, plan = run(path, tmp_path / f"run{parts}", inline, parts)
         assert len(plan.shards) == parts
         assert plans.read(rundir.out)[1] == plan
         found.append(results(rundir, plan))
@@ -187,14 +186,14 @@ def test_one_file_of_lines_in_1_2_and_7_damaged_at_the_borders(
 
 @pytest.mark.parametrize("row_group_size", [10, 1_000])
 def test_one_parquet_file_in_1_2_and_7(
-    tmp_path: Path, local: LocalEngine, row_group_size: int
+    tmp_path: Path, inline: InlineEngine, row_group_size: int
 ) -> None:
     rows = [{"text": row["text"], "n": n} for n, row in enumerate(corpus())]
     path = tmp_path / "one.parquet"
     pq.write_table(pa.Table.from_pylist(rows), path, row_group_size=row_group_size)
     found = []
     for parts in (1, 2, 7):
-        rundir, plan = run(path, tmp_path / f"run{parts}", local, parts)
+        rundir, plan = run(path, tmp_path / f"run{parts}", inline, parts)
         assert len(plan.shards) == parts
         found.append(results(rundir, plan))
     assert found[0] == found[1] == found[2]

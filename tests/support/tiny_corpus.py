@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from classify_corpus import WORDS
 
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
@@ -104,13 +104,13 @@ def tiny_recipe(folder: Path) -> Recipe:
 
 
 @pytest.fixture(scope="session")
-def tiny_run(made_once: Callable[..., Path], local: LocalEngine) -> Path:
+def tiny_run(made_once: Callable[..., Path], inline: InlineEngine) -> Path:
     """A finished run directory of the tiny corpus: read only; `copied` gives one that may be broken."""
 
     def fill(folder: Path) -> None:
         folder.mkdir(exist_ok=True)
         corpus(folder)
-        pipeline.run(tiny_recipe(folder), str(folder / "run"), local, say=lambda _: None)
+        pipeline.run(tiny_recipe(folder), str(folder / "run"), inline, say=lambda _: None)
 
     return made_once("tiny", fill) / "run"
 
@@ -137,19 +137,19 @@ def half_run(copied: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def mixed_run(tiny_run: Path, local: LocalEngine, made_once: Callable[..., Path]) -> Path:
+def mixed_run(tiny_run: Path, inline: InlineEngine, made_once: Callable[..., Path]) -> Path:
     """What `curation mix` makes: a run of tokens of other runs, without a single text."""
     source = {"name": "mine", "files": [f"{tiny_run}/tokens/*/*.parquet"], "format": "table"}
     made = recipe.parse(
         {"stages": ["mix"], "dataset": [source], "mix": {"weights": {"mine": 1}, "shards": 2}}
     )
-    return made_once("mixed", lambda out: pipeline.run(made, str(out), local, say=lambda _: None))
+    return made_once("mixed", lambda out: pipeline.run(made, str(out), inline, say=lambda _: None))
 
 
 @pytest.fixture(scope="session")
-def dedup_run(tiny_run: Path, local: LocalEngine, made_once: Callable[..., Path]) -> Path:
+def dedup_run(tiny_run: Path, inline: InlineEngine, made_once: Callable[..., Path]) -> Path:
     """What `curation dedup` makes: a run of two stages."""
     crawl = {"name": "crawl", "files": [str(tiny_run.parent / "crawl.jsonl")]}
     against = {"name": "wiki", "role": "reference", "files": [str(tiny_run.parent / "wiki.jsonl")]}
     made = recipe.parse({"stages": ["extract", "dedup"], "dataset": [against, crawl]})
-    return made_once("dedup", lambda out: pipeline.run(made, str(out), local, say=lambda _: None))
+    return made_once("dedup", lambda out: pipeline.run(made, str(out), inline, say=lambda _: None))

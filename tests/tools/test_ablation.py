@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from curation import store
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import InputError
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Recipe
@@ -85,10 +85,10 @@ def corpora(tmp_path_factory: pytest.TempPathFactory) -> Recipe:
 
 @pytest.fixture(scope="module")
 def made(
-    corpora: Recipe, local: LocalEngine, tmp_path_factory: pytest.TempPathFactory
+    corpora: Recipe, inline: InlineEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[Path, ablation.Texts]:
     out = tmp_path_factory.mktemp("ablation")
-    return out, ablation.prepare(corpora, str(out), local, 2000, share=0.4, say=lambda line: None)
+    return out, ablation.prepare(corpora, str(out), inline, 2000, share=0.4, say=lambda line: None)
 
 
 def texts(run: str, dataset: str | None = None) -> dict[str, str]:
@@ -164,17 +164,17 @@ def test_the_arms_are_the_line_stopped_earlier(made: tuple[Path, ablation.Texts]
 
 
 def test_made_again_from_what_is_there(
-    made: tuple[Path, ablation.Texts], corpora: Recipe, local: LocalEngine
+    made: tuple[Path, ablation.Texts], corpora: Recipe, inline: InlineEngine
 ) -> None:
     files = sorted(made[0].rglob("*.parquet"))
     before = [file.stat().st_mtime_ns for file in files]
-    again = ablation.prepare(corpora, str(made[0]), local, 2000, share=0.4, say=lambda line: None)
+    again = ablation.prepare(corpora, str(made[0]), inline, 2000, share=0.4, say=lambda line: None)
     assert again == made[1]
     assert [file.stat().st_mtime_ns for file in files] == before
 
 
 def test_a_recipe_without_crawl_or_stage_is_refused(
-    corpora: Recipe, local: LocalEngine, tmp_path: Path
+    corpora: Recipe, inline: InlineEngine, tmp_path: Path
 ) -> None:
     import dataclasses
 
@@ -186,7 +186,7 @@ def test_a_recipe_without_crawl_or_stage_is_refused(
     with pytest.raises(
         InputError, match="at least one dataset of role trusted and one of role crawl expected"
     ):
-        ablation.prepare(trusted, str(tmp_path), local, 2000)
+        ablation.prepare(trusted, str(tmp_path), inline, 2000)
     short = dataclasses.replace(corpora, stages=("extract", "classify", "tokenize", "mix"))
     with pytest.raises(InputError, match="a recipe with the stage 'dedup' expected"):
-        ablation.prepare(short, str(tmp_path), local, 2000)
+        ablation.prepare(short, str(tmp_path), inline, 2000)

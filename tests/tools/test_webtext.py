@@ -13,7 +13,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import CurationError, InputError
 from curation.readers.submissions import REASONS, cleaned, link_of
 from curation.tools import webtext
@@ -83,10 +83,10 @@ def long_window(data: bytes) -> bytes:
     ("name", "pack"), [("a.jsonl", bytes), ("a.gz", gzip.compress), ("RS_2019-01.zst", long_window)]
 )
 def test_links_are_cleaned_and_everything_else_counted(
-    tmp_path: Path, local: LocalEngine, name: str, pack: Any
+    tmp_path: Path, inline: InlineEngine, name: str, pack: Any
 ) -> None:
     (tmp_path / name).write_bytes(pack(lines()))
-    counts = webtext.run([str(tmp_path / name)], str(tmp_path / "urls.txt"), local, 3)
+    counts = webtext.run([str(tmp_path / name)], str(tmp_path / "urls.txt"), inline, 3)
     assert (tmp_path / "urls.txt").read_text().splitlines() == [
         "https://essay.example/on-harbours/",
         "http://www.news.example/story?id=7",
@@ -97,33 +97,33 @@ def test_links_are_cleaned_and_everything_else_counted(
 
 
 def test_the_order_and_number_of_dumps_makes_no_difference(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     rows = lines().split(b"\n")
     (tmp_path / "whole.jsonl").write_bytes(lines())
     (tmp_path / "parts").mkdir()
     for number in range(3):
         (tmp_path / "parts" / f"{9 - number}.jsonl").write_bytes(b"\n".join(rows[number::3]))
-    one = webtext.run([str(tmp_path / "whole.jsonl")], str(tmp_path / "a.txt"), local, 3)
-    assert webtext.run([str(tmp_path / "parts")], str(tmp_path / "b.txt"), local, 3) == one
+    one = webtext.run([str(tmp_path / "whole.jsonl")], str(tmp_path / "a.txt"), inline, 3)
+    assert webtext.run([str(tmp_path / "parts")], str(tmp_path / "b.txt"), inline, 3) == one
     assert (tmp_path / "a.txt").read_bytes() == (tmp_path / "b.txt").read_bytes()
 
 
-def test_another_threshold(tmp_path: Path, local: LocalEngine) -> None:
+def test_another_threshold(tmp_path: Path, inline: InlineEngine) -> None:
     (tmp_path / "a.jsonl").write_bytes(lines())
-    assert webtext.run([str(tmp_path / "a.jsonl")], str(tmp_path / "u"), local, 2)["links"] == 3
+    assert webtext.run([str(tmp_path / "a.jsonl")], str(tmp_path / "u"), inline, 2)["links"] == 3
     with pytest.raises(InputError, match="no links in them"):
-        webtext.run([str(tmp_path / "a.jsonl")], str(tmp_path / "v"), local, 1000)
+        webtext.run([str(tmp_path / "a.jsonl")], str(tmp_path / "v"), inline, 1000)
     assert not (tmp_path / "v").exists()
 
 
 @pytest.mark.parametrize(("name", "pack"), [("cut.gz", gzip.compress), ("cut.zst", long_window)])
 def test_a_cut_dump_is_an_error_that_names_it(
-    tmp_path: Path, local: LocalEngine, name: str, pack: Any
+    tmp_path: Path, inline: InlineEngine, name: str, pack: Any
 ) -> None:
     (tmp_path / name).write_bytes(pack(lines() * 50)[:-20])
     with pytest.raises(CurationError, match=rf"{name}: cannot be unpacked after \d+ submissions"):
-        webtext.run([str(tmp_path / name)], str(tmp_path / "u"), local, 3)
+        webtext.run([str(tmp_path / name)], str(tmp_path / "u"), inline, 3)
 
 
 @settings(max_examples=50, deadline=None)

@@ -163,21 +163,27 @@ def read_catalogue(path: str = "") -> list[Layout]:
 
     Raises RecipeError where it is no catalogue.
     """
-    shipped = files("curation.stages.decontaminate").joinpath("benchmarks.toml").read_bytes()
-    out = []
-    for where, data in ([(path, store.read_bytes(path))] if path else []) + [
-        ("benchmarks.toml", shipped)
-    ]:
-        try:
-            tables = tomllib.loads(data.decode("utf-8"))["benchmark"]
-        except (ValueError, KeyError, RecursionError) as error:
-            raise RecipeError(
-                f"{where}: not a catalogue of benchmarks, which is TOML with [[benchmark]]: {error}"
-            ) from error
-        if not isinstance(tables, list):
-            raise RecipeError(f"{where}: [[benchmark]] expected, got {brief(tables)}")
-        out += [reading.build(Layout, table, where) for table in tables]
-    return out
+    own = _layouts(path, store.read_bytes(path)) if path else []
+    return [*own, *_shipped_layouts()]
+
+
+@functools.cache
+def _shipped_layouts() -> list[Layout]:
+    name = "benchmarks.toml"
+    return _layouts(name, files("curation.stages.decontaminate").joinpath(name).read_bytes())
+
+
+def _layouts(where: str, data: bytes) -> list[Layout]:
+    """The tables of one catalogue."""
+    try:
+        tables = tomllib.loads(data.decode("utf-8"))["benchmark"]
+    except (ValueError, KeyError, RecursionError) as error:
+        raise RecipeError(
+            f"{where}: not a catalogue of benchmarks, which is TOML with [[benchmark]]: {error}"
+        ) from error
+    if not isinstance(tables, list):
+        raise RecipeError(f"{where}: [[benchmark]] expected, got {brief(tables)}")
+    return [reading.build(Layout, table, where) for table in tables]
 
 
 def _fields(

@@ -220,7 +220,7 @@ def test_a_benchmark_passage_in_a_shard(
 
 
 def test_a_gram_that_is_ignored_for_being_common_may_stay(
-    run_recipe: Callable[..., Any], tmp_path: Path, local: Any
+    run_recipe: Callable[..., Any], tmp_path: Path, inline: Any
 ) -> None:
     quote = " ".join(f"said{i}" for i in range(13))
     (tmp_path / "quiz.jsonl").write_text(json.dumps({"text": quote}) + "\n")

@@ -11,7 +11,7 @@ import pytest
 from checked_html import parsed
 
 from curation.blocks.extractor import Block
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.inspect.evidence.extracted import extracted_pages
 from curation.inspect.evidence.report import report
 from curation.pipeline import line as pipeline
@@ -43,7 +43,7 @@ def archive(path: Path, pages: int, *, in_one: bool = False) -> None:
 
 @pytest.mark.parametrize("in_one", [False, True])
 def test_pages_are_read_again_or_said_to_be_gone(
-    tmp_path: Path, local: LocalEngine, in_one: bool
+    tmp_path: Path, inline: InlineEngine, in_one: bool
 ) -> None:
     archive(tmp_path / "a.warc.gz", 5, in_one=in_one)
     told = {
@@ -51,7 +51,7 @@ def test_pages_are_read_again_or_said_to_be_gone(
         "dataset": [{"name": "crawl", "files": str(tmp_path / "a.warc.gz")}],
     }
     out = str(tmp_path / "run")
-    pipeline.run(recipe.parse(told), out, local, say=lambda _: None)
+    pipeline.run(recipe.parse(told), out, inline, say=lambda _: None)
     rundir, plan = read(out)
     found = extracted_pages(rundir, plan)
     assert found is not None

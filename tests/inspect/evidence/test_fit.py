@@ -23,10 +23,17 @@ from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
 from curation.stages.classify import stage as classify
 
+# One process makes the run that they all look at.
+pytestmark = pytest.mark.xdist_group("fit")
+RECIPE = {**TABLE, "classify": {**WORDS, "C": 10.0, "alpha": 3.0}}
 
-@pytest.fixture
-def finished(run_recipe: Callable[..., Any]) -> tuple[RunDirectory, Any]:
-    return run_recipe(DATASETS, {**TABLE, "classify": {**WORDS, "C": 10.0, "alpha": 3.0}})
+
+@pytest.fixture(scope="module")
+def finished(
+    make_run: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[RunDirectory, Any]:
+    """For tests that change nothing in it."""
+    return make_run(tmp_path_factory.mktemp("fit"), DATASETS, RECIPE)
 
 
 def call(*args: str) -> Any:
@@ -40,7 +47,7 @@ def test_what_an_alpha_would_keep_is_what_deciding_again_keeps(
     assert sum(found.counts) == 100
     for alpha in (1.0, 3.0, 20.0):
         rundir, plan = run_recipe(
-            DATASETS, {**TABLE, "classify": {**WORDS, "C": 10.0, "alpha": alpha}}
+            DATASETS, {**TABLE, "classify": {**RECIPE["classify"], "alpha": alpha}}
         )
         (shard,) = plan.of("web")
         keep = store.read_table(rundir.decision("classify", shard)).column("keep").to_numpy()
@@ -130,8 +137,8 @@ def test_a_model_without_a_report_is_still_shown(
     assert "how the fit went is not known" in shown.output
 
 
-def test_the_page_holds_the_fit_and_escapes_tokens(finished: tuple[RunDirectory, Any]) -> None:
-    rundir, plan = finished
+def test_the_page_holds_the_fit_and_escapes_tokens(run_recipe: Callable[..., Any]) -> None:
+    rundir, plan = run_recipe(DATASETS, RECIPE)
     path = Path(rundir.path("classify", "model", "report.json"))
     held = json.loads(path.read_text())
     held["strongest"]["negative"][0]["tokens"][0]["token"] = "<script>"

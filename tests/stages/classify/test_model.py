@@ -27,10 +27,19 @@ from curation.stages.classify.model import (
 CARD: dict[str, Any] = {"scaling": "tf"}
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, m, and one with folds, f: packing so many weights takes half a second."""
+    base, weights = tmp_path_factory.mktemp("written"), np.arange(NUM_FEATURES, dtype=float)
+    write_model(str(base / "m"), weights, -1.5, CARD, {"auc": 0.5})
+    folds = [(weights + 0.5 + k, k / 2) for k in range(3)]
+    write_model(str(base / "f"), weights + 0.5, -1.5, {**CARD, "folds": 3}, folds=folds)
+    return base
+
+
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    write_model(str(tmp_path / "m"), np.arange(NUM_FEATURES, dtype=float), -1.5, CARD, {"auc": 0.5})
-    return tmp_path / "m"
+def folder(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written / "m", tmp_path / "m"))
 
 
 def change(folder: Path, **values: Any) -> None:
@@ -60,11 +69,8 @@ def test_a_model_comes_back_as_it_was_written(folder: Path, tmp_path: Path) -> N
 
 
 @pytest.fixture
-def with_folds(tmp_path: Path) -> Path:
-    weights = np.arange(NUM_FEATURES, dtype=float) + 0.5
-    folds = [(weights + k, k / 2) for k in range(3)]
-    write_model(str(tmp_path / "f"), weights, -1.5, {**CARD, "folds": 3}, folds=folds)
-    return tmp_path / "f"
+def with_folds(written: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(written / "f", tmp_path / "f"))
 
 
 def test_folds_come_back_in_their_order_under_the_identity_of_their_file(with_folds: Path) -> None:
@@ -189,11 +195,11 @@ ODD = [None, True, -1, 1e308, "", "x" * 99, [], [[]], {}, {"x": {}}, 2**63]
 
 @pytest.mark.parametrize("file", ["card.json", "report.json"])
 def test_a_card_or_report_made_by_hand_is_shown_or_one_sentence(
-    sample_run: Path, tmp_path: Path, file: str
+    tiny_run: Path, tmp_path: Path, file: str
 ) -> None:
     from curation.cli import main
 
-    shutil.copytree(sample_run / "classify" / "model", tmp_path / "m")
+    shutil.copytree(tiny_run / "classify" / "model", tmp_path / "m")
     path = tmp_path / "m" / file
     whole = json.loads(path.read_text())
     assert CliRunner().invoke(main, ["model", str(tmp_path / "m")]).exit_code == 0

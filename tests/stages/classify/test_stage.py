@@ -159,7 +159,7 @@ def test_hopeless_and_idle_filters_raise_an_alarm(run_recipe: Callable[..., Any]
 
 
 def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(
-    tmp_path: Path, local: Any
+    tmp_path: Path, inline: Any
 ) -> None:
     """A text of 50 MB is scored like any other; what is no text is counted under its reason."""
     texts = [row["text"].encode() for row in DATASETS["crawl:web"]]
@@ -177,7 +177,7 @@ def test_empty_blank_broken_and_huge_texts_are_scored_or_counted(
         {"name": "web", "role": "crawl", "files": [str(tmp_path / "web.parquet")]},
     ]
     made = recipe.parse({**TABLE, "dataset": described})
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=lambda line: None)
     books = pipeline.ledgers(rundir, plan)
     reasons = {reason: counts[0] for reason, counts in books["extract"]["web"].items()}
     assert reasons == {"in": 104, "kept": 101, "empty": 2, "undecodable": 1}

@@ -145,16 +145,20 @@ def decided(
 
 @pytest.mark.parametrize("shards", [1, 7, 40])
 def test_the_choice_is_the_plain_walk_for_any_number_of_shards(
-    tmp_path: Path, local: Any, shards: int
+    tmp_path: Path, inline: Any, shards: int
 ) -> None:
     documents, pairs = corpora(shards)
     expected = walked(documents, pairs)
-    assert decided(tmp_path, local, shards, documents, pairs) == expected
+    assert decided(tmp_path, inline, shards, documents, pairs) == expected
     assert any(fate[3] for fate in expected.values())
     assert 4000 < len(expected) < len(documents)
 
 
 @pytest.mark.spark
-def test_spark_chooses_the_same(tmp_path: Path, spark_engine: Any) -> None:
+def test_spark_chooses_the_same(
+    tmp_path: Path, spark_engine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In two rounds: each asks the same two queries, which take Spark seconds; a task does the rest."""
+    monkeypatch.setattr(choice, "ROUNDS", 2)
     documents, pairs = corpora(0)
     assert decided(tmp_path, spark_engine, 3, documents, pairs) == walked(documents, pairs)

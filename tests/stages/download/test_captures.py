@@ -17,7 +17,7 @@ from warcio.statusandheaders import StatusAndHeaders
 from warcio.warcwriter import WARCWriter
 
 from curation import store
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import InputError
 from curation.pipeline import line as pipeline
 from curation.readers.commoncrawl import surt_key
@@ -145,11 +145,11 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Int
 
 
 def test_every_address_is_a_document_or_counted(
-    world: tuple[Internet, Recipe], tmp_path: Path, local: LocalEngine
+    world: tuple[Internet, Recipe], tmp_path: Path, inline: InlineEngine
 ) -> None:
     server, made = world
     said: list[str] = []
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=said.append)
     assert said[0].startswith("To stream: web: 3 records of 7 addresses")
     assert len(plan.shards) == 2
     rows = [
@@ -189,18 +189,18 @@ def test_every_address_is_a_document_or_counted(
 
 
 def test_the_documents_are_those_of_the_whole_archives(
-    world: tuple[Internet, Recipe], tmp_path: Path, local: LocalEngine
+    world: tuple[Internet, Recipe], tmp_path: Path, inline: InlineEngine
 ) -> None:
     """Same text, offset and dates as from a reading of the archives themselves."""
     server, made = world
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=lambda line: None)
     (tmp_path / "all").mkdir()
     for path, data in server.files.items():
         (tmp_path / "all" / path.rpartition("/")[2]).write_bytes(data)
     whole = recipe.parse(
         {"stages": ["extract"], "dataset": [{"name": "web", "files": [str(tmp_path / "all")]}]}
     )
-    context2, plan2 = pipeline.run(whole, str(tmp_path / "run2"), local, say=lambda line: None)
+    context2, plan2 = pipeline.run(whole, str(tmp_path / "run2"), inline, say=lambda line: None)
     known = [
         row
         for shard in plan2.shards
@@ -216,7 +216,7 @@ def test_the_documents_are_those_of_the_whole_archives(
 
 
 def test_a_record_that_cannot_be_fetched_is_counted_and_asked_for_again(
-    world: tuple[Internet, Recipe], tmp_path: Path, local: LocalEngine
+    world: tuple[Internet, Recipe], tmp_path: Path, inline: InlineEngine
 ) -> None:
     server, made = world
     archive = "/crawl-data/CC/segments/1/warc/CC-00000.warc.gz"
@@ -225,14 +225,14 @@ def test_a_record_that_cannot_be_fetched_is_counted_and_asked_for_again(
         InputError,
         match=r"'web': 1 of 7 addresses could not be read \(download.max_failed allows 1 %\)",
     ):
-        pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+        pipeline.run(made, str(tmp_path / "run"), inline, say=lambda line: None)
     server.acts[archive] = ["cut", "ignore_range"]
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=lambda line: None)
     assert pipeline.ledgers(rundir, plan)["extract"]["web"]["kept"][0] == 3
 
 
 def test_an_index_at_web_addresses_is_fetched_first(
-    world: tuple[Internet, Recipe], tmp_path: Path, local: LocalEngine
+    world: tuple[Internet, Recipe], tmp_path: Path, inline: InlineEngine
 ) -> None:
     server, made = world
     addresses = []
@@ -242,18 +242,18 @@ def test_an_index_at_web_addresses_is_fetched_first(
     remote_ = dataclasses.replace(
         made, dataset=(dataclasses.replace(made.dataset[0], index=tuple(addresses)),)
     )
-    rundir, plan = pipeline.run(remote_, str(tmp_path / "run"), local, say=lambda line: None)
+    rundir, plan = pipeline.run(remote_, str(tmp_path / "run"), inline, say=lambda line: None)
     assert pipeline.ledgers(rundir, plan)["extract"]["web"]["kept"][0] == 3
     assert len(list((tmp_path / "run/downloads/web/_index").iterdir())) == 2
 
 
 @pytest.mark.spark
 def test_spark_looks_up_the_same(
-    world: tuple[Internet, Recipe], tmp_path: Path, local: LocalEngine, spark_engine: Any
+    world: tuple[Internet, Recipe], tmp_path: Path, inline: InlineEngine, spark_engine: Any
 ) -> None:
     _, made = world
     found = []
-    for name, engine in (("a", local), ("b", spark_engine)):
+    for name, engine in (("a", inline), ("b", spark_engine)):
         pipeline.run(made, str(tmp_path / name), engine, say=lambda line: None)
         files = store.listing(str(tmp_path / name / "downloads")) + store.listing(
             str(tmp_path / name / "documents")
@@ -264,7 +264,7 @@ def test_spark_looks_up_the_same(
 
 
 def test_an_index_without_its_columns_or_an_empty_list_is_named(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     pq.write_table(pa.table({"url": ["x"]}), tmp_path / "i.parquet")
     (tmp_path / "urls.txt").write_text("\n")
@@ -275,7 +275,7 @@ def test_an_index_without_its_columns_or_an_empty_list_is_named(
     }
     made = recipe.parse({"stages": ["extract"], "dataset": [dataset]})
     with pytest.raises(InputError, match="no column 'url_surtkey'"):
-        pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+        pipeline.run(made, str(tmp_path / "run"), inline, say=lambda line: None)
     pq.write_table(pa.Table.from_pylist([], SCHEMA), tmp_path / "i.parquet")
     with pytest.raises(InputError, match="no addresses"):
-        pipeline.run(made, str(tmp_path / "run2"), local, say=lambda line: None)
+        pipeline.run(made, str(tmp_path / "run2"), inline, say=lambda line: None)

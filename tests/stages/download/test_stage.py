@@ -19,7 +19,7 @@ from curation import store
 from curation.cli import main
 from curation.cli.console import say
 from curation.cli.progress import Steps
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import InputError, RecipeError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
@@ -80,12 +80,12 @@ def documents(rundir: Any, plan: Any) -> list[bytes]:
 
 
 def test_a_crawl_is_fetched_once_and_its_list_kept(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     said: list[str] = []
     made = crawl(server, archives="0:3")
     server.acts["/" + NAMES[1]] = ["serve", "slow_down", "slow_down", "cut"]
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=said.append)
     assert len(plan.shards) == 3
     size = sum(len(server.files["/" + name]) for name in NAMES[:3])
     assert said[0].split() == [
@@ -103,14 +103,14 @@ def test_a_crawl_is_fetched_once_and_its_list_kept(
     assert "25 Mbit/s" in said[1]
     before = documents(rundir, plan)
     server.seen.clear()
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=said.append)
     assert server.seen == [], "nothing is asked for again, the list neither"
     assert documents(rundir, plan) == before
     assert said[2:] == ["Every table is there already: nothing to do."]
     half = tmp_path / "run" / "downloads" / "cc" / CRAWL / NAMES[1].rpartition("/")[2]
     whole = half.read_bytes()
     half.write_bytes(whole[: len(whole) // 2])
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=said.append)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=said.append)
     assert f"{half}: " in said[3]
     assert "fetched again" in said[3]
     assert half.read_bytes() == whole
@@ -118,16 +118,16 @@ def test_a_crawl_is_fetched_once_and_its_list_kept(
 
 
 def test_a_stream_gives_the_bytes_of_a_download(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     fetched = documents(
-        *pipeline.run(crawl(server), str(tmp_path / "a"), local, say=lambda line: None)
+        *pipeline.run(crawl(server), str(tmp_path / "a"), inline, say=lambda line: None)
     )
     server.acts["/" + NAMES[2]] = ["cut", "slow_down", "ignore_range", "cut", "lie"]
     said: list[str] = []
     streamed = documents(
         *pipeline.run(
-            crawl(server, ("extract",), stream=True), str(tmp_path / "b"), local, say=said.append
+            crawl(server, ("extract",), stream=True), str(tmp_path / "b"), inline, say=said.append
         )
     )
     assert streamed == fetched
@@ -139,10 +139,10 @@ def test_a_stream_gives_the_bytes_of_a_download(
 
 @pytest.mark.spark
 def test_spark_does_the_same(
-    server: Internet, tmp_path: Path, local: LocalEngine, spark_engine: Any
+    server: Internet, tmp_path: Path, inline: InlineEngine, spark_engine: Any
 ) -> None:
     fetched = documents(
-        *pipeline.run(crawl(server), str(tmp_path / "a"), local, say=lambda line: None)
+        *pipeline.run(crawl(server), str(tmp_path / "a"), inline, say=lambda line: None)
     )
     assert (
         documents(
@@ -158,11 +158,11 @@ def test_spark_does_the_same(
 
 
 def test_only_the_first_bytes_are_read_and_the_cut_record_counted(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     size = len(server.files["/" + NAMES[0]])
     made = crawl(server, ("extract",), stream=True, first_mb=size * 0.55 / 1e6, archives="0:1")
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=lambda line: None)
     books = pipeline.ledgers(rundir, plan)["extract"]["cc"]
     assert books["kept"][0] in (6, 7)
     assert books["truncated"][0] == 1
@@ -170,7 +170,7 @@ def test_only_the_first_bytes_are_read_and_the_cut_record_counted(
     assert (f"/{NAMES[0]}", f"bytes=0-{int(size * 0.55) - 1}") in server.seen
     whole = documents(
         *pipeline.run(
-            crawl(server, archives="0:1"), str(tmp_path / "b"), local, say=lambda line: None
+            crawl(server, archives="0:1"), str(tmp_path / "b"), inline, say=lambda line: None
         )
     )
     prefix = store.read_table(rundir.documents(plan.shards[0])).to_pylist()
@@ -179,11 +179,11 @@ def test_only_the_first_bytes_are_read_and_the_cut_record_counted(
 
 
 def test_a_file_that_stays_broken_is_skipped_told_and_asked_for_again(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     server.acts["/" + NAMES[1]] = ["slow_down"] * 99
     made, out = crawl(server), str(tmp_path / "run")
-    rundir, plan = pipeline.run(made, out, local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, out, inline, say=lambda line: None)
     assert len(plan.shards) == 3
     (warning,) = pipeline.warnings(rundir)
     assert "1 files of cc could not be fetched" in warning
@@ -192,19 +192,19 @@ def test_a_file_that_stays_broken_is_skipped_told_and_asked_for_again(
     assert row["dataset"] == "cc"
     assert "status 503" in row["why"]
     server.acts.clear()
-    rundir, plan = pipeline.run(made, out, local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, out, inline, say=lambda line: None)
     assert len(plan.shards) == 4
     assert pipeline.warnings(rundir) == []
-    undisturbed = documents(*pipeline.run(made, str(tmp_path / "b"), local, say=lambda line: None))
+    undisturbed = documents(*pipeline.run(made, str(tmp_path / "b"), inline, say=lambda line: None))
     assert documents(rundir, plan) == undisturbed
 
 
 def test_a_stream_that_stays_broken_is_told_and_asked_for_again(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     server.acts["/" + NAMES[1]] = ["serve", "cut", *["slow_down"] * 99]
     made, out = crawl(server, ("extract",), stream=True), str(tmp_path / "run")
-    rundir, plan = pipeline.run(made, out, local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, out, inline, say=lambda line: None)
     books = pipeline.ledgers(rundir, plan)["extract"]["cc"]
     assert books["unreachable"][0] == 1
     assert 36 < books["kept"][0] < 48
@@ -219,26 +219,26 @@ def test_a_stream_that_stays_broken_is_told_and_asked_for_again(
     assert lost["url"] == server.url + NAMES[1]
     assert "503" in lost["detail"]
     server.acts.clear()
-    rundir, plan = pipeline.run(made, out, local, say=lambda line: None)
+    rundir, plan = pipeline.run(made, out, inline, say=lambda line: None)
     assert pipeline.ledgers(rundir, plan)["extract"]["cc"]["kept"][0] == 48
-    undisturbed = documents(*pipeline.run(made, str(tmp_path / "b"), local, say=lambda line: None))
+    undisturbed = documents(*pipeline.run(made, str(tmp_path / "b"), inline, say=lambda line: None))
     assert documents(rundir, plan) == undisturbed
 
 
 def test_a_bad_line_of_a_list_costs_that_line(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     lines = [NAMES[0], "../../etc/passwd", "a b\x1b[2J", NAMES[1], NAMES[1]]
     server.files[LIST] = gzip.compress("\n".join(lines).encode())
     said: list[str] = []
-    _, plan = pipeline.run(crawl(server), str(tmp_path / "run"), local, say=said.append)
+    _, plan = pipeline.run(crawl(server), str(tmp_path / "run"), inline, say=said.append)
     assert [shard.files[0].name for shard in plan.shards] == [n.split("/")[-1] for n in NAMES[:2]]
     assert said[0].endswith("2 lines are no paths and are passed over, first '../../etc/passwd'")
 
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_too_many_broken_files_stop_the_run(
-    server: Internet, tmp_path: Path, local: LocalEngine, stream: bool
+    server: Internet, tmp_path: Path, inline: InlineEngine, stream: bool
 ) -> None:
     for name in NAMES[:2]:
         del server.files["/" + name]
@@ -246,12 +246,12 @@ def test_too_many_broken_files_stop_the_run(
         InputError, match=r"'cc': 2 of 4 files could not be (fetched|read) .*max_failed allows 30 %"
     ):
         pipeline.run(
-            crawl(server, stream=stream), str(tmp_path / "run"), local, say=lambda line: None
+            crawl(server, stream=stream), str(tmp_path / "run"), inline, say=lambda line: None
         )
 
 
 def test_files_and_benchmarks_by_address(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     passage = " ".join(f"word{i}" for i in range(30))
     server.files["/a/test.jsonl"] = json.dumps({"question": passage}).encode() + b"\n"
@@ -269,7 +269,7 @@ def test_files_and_benchmarks_by_address(
         "download": {"requests_per_second": 2000},
     }
     said: list[str] = []
-    rundir, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=said.append)
+    rundir, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), inline, say=said.append)
     assert [line.split()[2] for line in said[:2]] == ["benchmarks", "books"]
     assert (tmp_path / "run/downloads/_benchmarks/quiz.jsonl").exists()
     assert [file.name for shard in plan.shards for file in shard.files] == ["pg1.txt", "pg2.txt"]
@@ -278,11 +278,11 @@ def test_files_and_benchmarks_by_address(
     with pytest.raises(
         InputError, match=r"decontaminate.benchmarks: 1 of 1 files could not be fetched"
     ):
-        pipeline.run(recipe.parse(table), str(tmp_path / "other"), local, say=said.append)
+        pipeline.run(recipe.parse(table), str(tmp_path / "other"), inline, say=said.append)
 
 
 def test_json_lines_can_be_streamed_and_parquet_cannot(
-    server: Internet, tmp_path: Path, local: LocalEngine
+    server: Internet, tmp_path: Path, inline: InlineEngine
 ) -> None:
     server.files["/t.jsonl"] = (
         b'{"id": "a", "text": "one two", "n": 1}\n{"id": "b", "text": "three"}\n'
@@ -290,20 +290,20 @@ def test_json_lines_can_be_streamed_and_parquet_cannot(
     dataset = {"name": "t", "files": [server.url + "t.jsonl"], "stream": True}
     table = {"stages": ["extract"], "dataset": [dataset], "download": {"requests_per_second": 2000}}
     rundir, plan = pipeline.run(
-        recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None
+        recipe.parse(table), str(tmp_path / "run"), inline, say=lambda line: None
     )
     rows = store.read_table(rundir.documents(plan.shards[0])).to_pylist()
     assert [(row["id"], row["extra"]) for row in rows] == [("a", {"n": 1}), ("b", None)]
     server.files["/t.jsonl"] += b'{"id": "c", "text": "new"}\n'
     rundir, plan = pipeline.run(
-        recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None
+        recipe.parse(table), str(tmp_path / "run"), inline, say=lambda line: None
     )
     assert len(store.read_table(rundir.documents(plan.shards[0]))) == 3, (
         "a changed file is read again"
     )
     table["dataset"] = [{**dataset, "files": [server.url + "t.parquet"]}]
     with pytest.raises(InputError, match="cannot be streamed"):
-        pipeline.run(recipe.parse(table), str(tmp_path / "other"), local, say=lambda line: None)
+        pipeline.run(recipe.parse(table), str(tmp_path / "other"), inline, say=lambda line: None)
 
 
 @pytest.mark.parametrize(
@@ -324,11 +324,11 @@ def test_what_cannot_go_together_is_refused(dataset: dict[str, Any], said: str) 
 
 @pytest.mark.parametrize("archives", ["9:", "sample:0"])
 def test_bad_archives_name_the_key_and_the_dataset(
-    server: Internet, tmp_path: Path, local: LocalEngine, archives: str
+    server: Internet, tmp_path: Path, inline: InlineEngine, archives: str
 ) -> None:
     expected = rf"^dataset 'cc', crawl {CRAWL}: archives: .*'{archives}'"
     with pytest.raises(InputError, match=expected) as caught:
-        pipeline.run(crawl(server, archives=archives), str(tmp_path / "run"), local)
+        pipeline.run(crawl(server, archives=archives), str(tmp_path / "run"), inline)
     assert "a slice such as '0:100'" in str(caught.value)
 
 
@@ -337,7 +337,7 @@ MARKER = "MARKER"
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_no_secret_of_an_address_is_written_or_printed(
-    server: Internet, tmp_path: Path, local: LocalEngine, stream: bool, capfd: Any
+    server: Internet, tmp_path: Path, inline: InlineEngine, stream: bool, capfd: Any
 ) -> None:
     """Everything that a run leaves and says, and its report, with a file that fails."""
     host = server.url.removeprefix("http://")
@@ -360,7 +360,7 @@ def test_no_secret_of_an_address_is_written_or_printed(
         polite = {"requests_per_second": 2000, "max_attempts": 2, "max_failed": 0.4}
         table = {"stages": ["download", "extract"], "dataset": [dataset], "download": polite}
         with Steps() as steps:
-            return pipeline.run(recipe.parse(table), out, local, say=steps.say)
+            return pipeline.run(recipe.parse(table), out, inline, say=steps.say)
 
     rundir, plan = run("first")
     before = documents(rundir, plan)

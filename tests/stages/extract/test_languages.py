@@ -11,7 +11,7 @@ import pytest
 from tiny_language_model import language_model, write_language_model
 
 from curation import store
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import InputError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
@@ -21,10 +21,10 @@ GERMAN = "Der Ausschuss wird am Donnerstag erneut zusammentreten, um den Vorschl
 CODE = "for x in y if y is not None else z"
 
 
-def _run(folder: Path, local: LocalEngine, datasets: list[dict[str, Any]], **extract: Any) -> Any:
+def _run(folder: Path, inline: InlineEngine, datasets: list[dict[str, Any]], **extract: Any) -> Any:
     """The ids of the documents and the details of the rejects, by dataset, and the run."""
     table = {"stages": ["extract"], "dataset": datasets, "extract": extract}
-    rundir, plan = pipeline.run(recipe.parse(table), str(folder), local, update=True)
+    rundir, plan = pipeline.run(recipe.parse(table), str(folder), inline, update=True)
     documents: dict[str, list[dict[str, Any]]] = {d["name"]: [] for d in datasets}
     details: dict[str, list[str]] = {d["name"]: [] for d in datasets}
     for shard in plan.shards:
@@ -45,7 +45,7 @@ def rows(tmp_path: Path) -> str:
 
 
 def test_each_dataset_may_keep_other_languages(
-    tmp_path: Path, local: LocalEngine, rows: str
+    tmp_path: Path, inline: InlineEngine, rows: str
 ) -> None:
     datasets: list[dict[str, Any]] = [
         {"name": "english", "files": [rows]},
@@ -53,7 +53,7 @@ def test_each_dataset_may_keep_other_languages(
         {"name": "unsure", "files": [rows], "language_threshold": 0.0},
         {"name": "all", "files": [rows], "languages": []},
     ]
-    documents, details, _ = _run(tmp_path / "run", local, datasets, languages=["en"])
+    documents, details, _ = _run(tmp_path / "run", inline, datasets, languages=["en"])
     ids = {name: [row["id"] for row in rows] for name, rows in documents.items()}
     assert ids == {
         "english": ["en"],
@@ -86,26 +86,26 @@ def _archive(path: Path) -> str:
 
 
 def test_a_page_that_the_crawl_calls_another_language_is_not_parsed(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     dataset = {"name": "a", "role": "crawl", "files": [_archive(tmp_path / "a.warc.gz")]}
-    documents, _, _ = _run(tmp_path / "all", local, [dataset])
+    documents, _, _ = _run(tmp_path / "all", inline, [dataset])
     columns = ("language", "crawl_language", "crawl_language_share", "crawl_language_reliable")
     assert [[row[name] for name in columns] for row in documents["a"]] == [
         ["de", "deu", pytest.approx(0.97), True],
         ["en", "deu", pytest.approx(0.97), True],
     ]
     with pytest.raises(InputError, match="2 language"):  # of English too: it was not looked at
-        _run(tmp_path / "english", local, [dataset], languages=["en"])
+        _run(tmp_path / "english", inline, [dataset], languages=["en"])
     never = {"languages": ["en"], "crawl_language_threshold": 0.0}
-    documents, details, _ = _run(tmp_path / "never", local, [dataset], **never)
+    documents, details, _ = _run(tmp_path / "never", inline, [dataset], **never)
     assert [row["url"] for row in documents["a"]] == ["http://a.example/2"]
-    documents, details, _ = _run(tmp_path / "german", local, [dataset], languages=["de"])
+    documents, details, _ = _run(tmp_path / "german", inline, [dataset], languages=["de"])
     assert details["a"] == ["en (0.98)"] or details["a"][0].startswith("en (")
 
 
 def test_a_model_of_the_users_is_known_by_its_content(
-    tmp_path: Path, local: LocalEngine, rows: str
+    tmp_path: Path, inline: InlineEngine, rows: str
 ) -> None:
     model = tmp_path / "x.bin"
     write_language_model(model)
@@ -113,7 +113,7 @@ def test_a_model_of_the_users_is_known_by_its_content(
 
     def identity(path: Path) -> tuple[str, str]:
         documents, _, (rundir, plan) = _run(
-            tmp_path / "run", local, datasets, language_model=str(path)
+            tmp_path / "run", inline, datasets, language_model=str(path)
         )
         footer = store.need_footer(rundir.documents(plan.shards[0]))
         return documents["a"][1]["language"], footer.identity
@@ -140,7 +140,7 @@ def test_a_model_of_the_users_is_known_by_its_content(
 )  # fmt: skip
 def test_a_run_checks_the_model_at_its_start(
     tmp_path: Path,
-    local: LocalEngine,
+    inline: InlineEngine,
     rows: str,
     data: bytes | None,
     settings: dict[str, Any],
@@ -153,7 +153,7 @@ def test_a_run_checks_the_model_at_its_start(
     if dataset["languages"] is None:
         del dataset["languages"]
     with pytest.raises(InputError, match=message):
-        _run(tmp_path / "run", local, [dataset], language_model=str(path), **settings)
+        _run(tmp_path / "run", inline, [dataset], language_model=str(path), **settings)
     assert not (tmp_path / "run" / "documents").exists() or not list(
         (tmp_path / "run" / "documents").rglob("*.parquet")
     )

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from curation import store
 from curation.cli import main
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
 
@@ -71,16 +71,16 @@ def _rights(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
 
 
 @pytest.mark.parametrize("extractor", ["blocks", "resiliparse", "none"])
-def test_pages_of_archives(tmp_path: Path, local: LocalEngine, extractor: str) -> None:
+def test_pages_of_archives(tmp_path: Path, inline: InlineEngine, extractor: str) -> None:
     dataset = {"name": "a", "role": "crawl", "files": [_archive(tmp_path / "a.warc.gz")]}
     table = {"stages": ["extract"], "dataset": [dataset], "extract": {"extractor": extractor}}
-    rundir, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local)
+    rundir, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), inline)
     rows = store.read_table(rundir.documents(plan.shards[0])).to_pylist()
     assert [row["url"][-1] for row in rows] == ["0", "1", "2", "3", "4", "5"]
     assert _rights(rows) == OF_ARCHIVE
 
 
-def test_tables_and_text_keep_their_own_columns(tmp_path: Path, local: LocalEngine) -> None:
+def test_tables_and_text_keep_their_own_columns(tmp_path: Path, inline: InlineEngine) -> None:
     """A column of the user's that has one of the names stays the user's."""
     row = {"id": "1", "text": STORY, "license": "mine", "robots": 7, "license_from": ["x"]}
     (tmp_path / "a.jsonl").write_text(json.dumps(row) + "\n")
@@ -89,7 +89,7 @@ def test_tables_and_text_keep_their_own_columns(tmp_path: Path, local: LocalEngi
         {"name": n, "files": [str(tmp_path / f)]} for n, f in (("a", "a.jsonl"), ("b", "b.txt"))
     ]
     table = {"stages": ["extract"], "dataset": datasets}
-    rundir, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local)
+    rundir, plan = pipeline.run(recipe.parse(table), str(tmp_path / "run"), inline)
     rows = [
         row
         for shard in plan.shards

@@ -14,7 +14,7 @@ import pytest
 import zstandard
 
 from curation import store
-from curation.engine.local import LocalEngine
+from curation.engine.inline import InlineEngine
 from curation.errors import InputError
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
@@ -64,7 +64,7 @@ def test_a_number_stays_the_number_it_was(run_recipe: Callable[..., Any]) -> Non
 
 
 def test_integers_of_one_parquet_file_and_floats_of_another(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     large = (1 << 60) + 1
     columns = {"text": ["x y"], "large": [large], "small": [7], "nested": [[large]]}
@@ -72,7 +72,7 @@ def test_integers_of_one_parquet_file_and_floats_of_another(
     columns = {"text": ["z"], "large": [0.5], "small": [0.5], "nested": [[0.5]]}
     pq.write_table(pa.table(columns), tmp_path / "b.parquet")
     made = recipe.parse({**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "*.p*")]}]})
-    extra = [row["extra"] for row in _documents(*pipeline.run(made, str(tmp_path / "o"), local))]
+    extra = [row["extra"] for row in _documents(*pipeline.run(made, str(tmp_path / "o"), inline))]
     assert [row["large"] for row in extra] == [str(large), "0.5"]
     assert [row["small"] for row in extra] == [7.0, 0.5]
     assert [row["nested"] for row in extra] == [[str(large)], ["0.5"]]
@@ -93,7 +93,7 @@ def test_objects_are_structs_unless_they_have_very_many_keys(
     assert (one["n"], two["n"]) == ([], [None])
 
 
-def test_parquet_columns_keep_their_types(tmp_path: Path, local: LocalEngine) -> None:
+def test_parquet_columns_keep_their_types(tmp_path: Path, inline: InlineEngine) -> None:
     table = pa.table(
         {"text": ["x y", None], "tags": [["a"], []], "when": pa.array([1, 2], pa.int32())}
     )
@@ -101,14 +101,14 @@ def test_parquet_columns_keep_their_types(tmp_path: Path, local: LocalEngine) ->
     made = recipe.parse(
         {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.parquet")]}]}
     )
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline)
     (row,) = _documents(rundir, plan)
     assert row["extra"] == {"tags": ["a"], "when": 1}
     books = pipeline.ledgers(rundir, plan)["extract"]["a"]
     assert books == {"in": [2, 3, 0], "kept": [1, 3, 0], "missing_text": [1, 0, 0]}
 
 
-def test_every_line_is_a_document_or_a_listed_reject(tmp_path: Path, local: LocalEngine) -> None:
+def test_every_line_is_a_document_or_a_listed_reject(tmp_path: Path, inline: InlineEngine) -> None:
     lines = [
         b'{"text": "good"}',
         b"{not json",
@@ -121,7 +121,7 @@ def test_every_line_is_a_document_or_a_listed_reject(tmp_path: Path, local: Loca
     made = recipe.parse(
         {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / "t.jsonl.gz")]}]}
     )
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline)
     rejects = store.read_table(rundir.table("rejects", plan.shards[0])).to_pylist()
     assert len(_documents(rundir, plan)) + len(rejects) == len(lines)
     assert sorted(r["reason"] for r in rejects) == [
@@ -139,7 +139,7 @@ def test_a_repeated_id_is_an_error_that_names_it(run_recipe: Callable[..., Any])
 
 
 def test_ids_of_archives_and_tables_without_ids_do_not_depend_on_the_folder(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     found = []
     for folder in ("x", "y"):
@@ -148,7 +148,7 @@ def test_ids_of_archives_and_tables_without_ids_do_not_depend_on_the_folder(
         made = recipe.parse(
             {**TABLE, "dataset": [{"name": "a", "files": [str(tmp_path / folder / "t.jsonl")]}]}
         )
-        rundir, plan = pipeline.run(made, str(tmp_path / f"run-{folder}"), local)
+        rundir, plan = pipeline.run(made, str(tmp_path / f"run-{folder}"), inline)
         found.append(Path(rundir.documents(plan.shards[0])).read_bytes())
     assert found[0] == found[1]
 
@@ -172,19 +172,19 @@ def test_only_the_wanted_languages_stay(run_recipe: Callable[..., Any]) -> None:
 
 
 def test_a_missing_column_is_named_with_those_that_are_there(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     (tmp_path / "t.jsonl").write_text('{"body": "hello"}\n')
     dataset = {"name": "a", "files": [str(tmp_path / "t.jsonl")]}
     with pytest.raises(Exception, match="body"):
-        pipeline.run(recipe.parse({**TABLE, "dataset": [dataset]}), str(tmp_path / "run"), local)
+        pipeline.run(recipe.parse({**TABLE, "dataset": [dataset]}), str(tmp_path / "run"), inline)
     made = recipe.parse({**TABLE, "dataset": [{**dataset, "text_column": "body"}]})
-    rundir, plan = pipeline.run(made, str(tmp_path / "run2"), local)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run2"), inline)
     assert _documents(rundir, plan)[0]["text"] == "hello"
 
 
 def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(
-    tmp_path: Path, local: LocalEngine
+    tmp_path: Path, inline: InlineEngine
 ) -> None:
     bodies = [
         b"<p>" + b"A short page of a few words. " * 9,
@@ -200,7 +200,7 @@ def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(
     config = {"extractor": "none", "max_page_s": 0.05}
     dataset = {"name": "a", "files": [str(tmp_path / "a.warc.gz")]}
     made = recipe.parse({**TABLE, "extract": config, "dataset": [dataset]})
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline)
     assert [row["url"][-1] for row in _documents(rundir, plan)] == ["0", "2"]
     (reject,) = store.read_table(rundir.table("rejects", plan.shards[0])).to_pylist()
     assert (reject["reason"], reject["url"]) == ("too_slow", "http://a.example/1")
@@ -211,7 +211,7 @@ def test_a_page_that_took_too_long_is_listed_and_the_run_says_so(
 
 
 @pytest.mark.parametrize("digests", ["warn", "refuse", "ignore"])
-def test_a_record_whose_bytes_were_changed(tmp_path: Path, local: Any, digests: str) -> None:
+def test_a_record_whose_bytes_were_changed(tmp_path: Path, inline: Any, digests: str) -> None:
     block = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<p>" + b"A mill by the river. " * 9
     heads = (
         f"WARC/1.0\r\nWARC-Type: response\r\nWARC-Target-URI: http://a.example/{i}\r\n{line}"
@@ -226,7 +226,7 @@ def test_a_record_whose_bytes_were_changed(tmp_path: Path, local: Any, digests: 
         "extract": {"digests": digests},
     }
     made = recipe.parse(table)
-    rundir, plan = pipeline.run(made, str(tmp_path / "run"), local, say=lambda _: None)
+    rundir, plan = pipeline.run(made, str(tmp_path / "run"), inline, say=lambda _: None)
     counts = pipeline.ledgers(rundir, plan)["extract"]["a"]
     assert counts["kept"][0] == (1 if digests == "refuse" else 2)
     assert counts.get("malformed", [0])[0] == (digests == "refuse")
@@ -244,11 +244,11 @@ def _pieces(rundir: Any, plan: Any) -> list[bytes]:
 
 
 def test_a_whole_run_as_input_means_the_pieces_that_it_kept(
-    tiny_run: Path, tmp_path: Path, local: LocalEngine
+    tiny_run: Path, tmp_path: Path, inline: InlineEngine
 ) -> None:
     described = [{"name": "again", "files": [str(tiny_run)]}]
     table = {"stages": ["extract", "tokenize"], "dataset": described}
-    again = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
+    again = pipeline.run(recipe.parse(table), str(tmp_path / "run"), inline, say=lambda line: None)
     assert _pieces(*again) == _pieces(*plans.read(str(tiny_run)))
     documents = _documents(*again)
     assert {"language", "piece"} <= documents[0]["extra"].keys()
@@ -258,7 +258,7 @@ def test_a_whole_run_as_input_means_the_pieces_that_it_kept(
 
 
 def test_a_filtered_run_as_input_means_what_dedup_kept(
-    tiny_run: Path, tmp_path: Path, local: LocalEngine
+    tiny_run: Path, tmp_path: Path, inline: InlineEngine
 ) -> None:
     from curation.rundir.sources import input_files
 
@@ -269,7 +269,7 @@ def test_a_filtered_run_as_input_means_what_dedup_kept(
     plans.commit(RunDirectory(str(copy), shorter), plan)
     described = [{"name": "again", "files": [str(copy)]}]
     table = {"stages": ["extract"], "dataset": described}
-    run = pipeline.run(recipe.parse(table), str(tmp_path / "run"), local, say=lambda line: None)
+    run = pipeline.run(recipe.parse(table), str(tmp_path / "run"), inline, say=lambda line: None)
     kept = [
         row["id"]
         for shard in plan.shards
@@ -293,14 +293,14 @@ def _response(number: int) -> bytes:
     ) % (number, len(block) + 1, block, number)
 
 
-def _run(tmp_path: Path, local: Any, **extract_: Any) -> tuple[Any, Any]:
+def _run(tmp_path: Path, inline: Any, **extract_: Any) -> tuple[Any, Any]:
     table = {"stages": ["extract"], "extract": extract_}
     dataset = {"name": "a", "files": [str(tmp_path / "in")]}
     made = recipe.parse({**table, "dataset": [dataset]})
-    return pipeline.run(made, str(tmp_path / "run"), local, say=lambda _: None)
+    return pipeline.run(made, str(tmp_path / "run"), inline, say=lambda _: None)
 
 
-def test_damaged_archives_end_no_run_and_are_named(tmp_path: Path, local: Any) -> None:
+def test_damaged_archives_end_no_run_and_are_named(tmp_path: Path, inline: Any) -> None:
     members = [gzip.compress(_response(n)) for n in range(6)]
     for n in (2, 3):
         members[n] = members[n][:12] + b"\xff" * 40 + members[n][52:]
@@ -309,7 +309,7 @@ def test_damaged_archives_end_no_run_and_are_named(tmp_path: Path, local: Any) -
     front = b"\x5d\x2a\x4d\x18\x08\0\0\0\x37\xa4\x30\xecjunk"
     (tmp_path / "in" / "lost.warc.zst").write_bytes(front + zstandard.compress(_response(7)))
     (tmp_path / "in" / "whole.warc").write_bytes(_response(8))
-    rundir, plan = _run(tmp_path, local)
+    rundir, plan = _run(tmp_path, inline)
     assert [row["url"][-1] for row in _documents(rundir, plan)] == ["0", "1", "4", "5", "8"]
     assert pipeline.ledgers(rundir, plan)["extract"]["a"]["malformed"][0] == 3
     (warning,) = extract.warnings(rundir)
@@ -319,31 +319,31 @@ def test_damaged_archives_end_no_run_and_are_named(tmp_path: Path, local: Any) -
     }
 
 
-def test_an_undamaged_archive_gives_no_warning(tmp_path: Path, local: Any) -> None:
+def test_an_undamaged_archive_gives_no_warning(tmp_path: Path, inline: Any) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.warc").write_bytes(_response(0) + _response(1))
-    rundir, _ = _run(tmp_path, local)
+    rundir, _ = _run(tmp_path, inline)
     assert extract.damage(rundir) == {}
     assert extract.warnings(rundir) == []
 
 
 @pytest.mark.parametrize("digests", ["warn", "refuse"])
 def test_a_record_that_is_followed_by_bytes_of_no_record(
-    tmp_path: Path, local: Any, digests: str
+    tmp_path: Path, inline: Any, digests: str
 ) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.warc").write_bytes(_response(0) + b"junk" + _response(1))
-    rundir, plan = _run(tmp_path, local, digests=digests)
+    rundir, plan = _run(tmp_path, inline, digests=digests)
     kept = [row["url"][-1] for row in _documents(rundir, plan)]
     assert kept == (["0", "1"] if digests == "warn" else ["1"])
     assert extract.damage(rundir)["a"].get(extract.MISFIT, 0) == (digests == "warn")
 
 
-def test_pages_of_one_member_have_places_and_ids(tmp_path: Path, local: Any) -> None:
+def test_pages_of_one_member_have_places_and_ids(tmp_path: Path, inline: Any) -> None:
     (tmp_path / "in").mkdir()
     data = gzip.compress(_response(0) + _response(1)) + gzip.compress(_response(2))
     (tmp_path / "in" / "a.warc.gz").write_bytes(data)
-    rows = _documents(*_run(tmp_path, local))
+    rows = _documents(*_run(tmp_path, inline))
     start = len(gzip.compress(_response(0) + _response(1)))
     assert [(row["offset"], row["place"]) for row in rows] == [
         (0, 0),

@@ -84,7 +84,9 @@ def test_batches_do_not_matter(example: Path, cuts: list[int]) -> None:
     assert [len(a) for a in measure_own(own, batch.slice(0, 0), types).values()] == [0, 0]
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("spark_engine", marks=pytest.mark.spark)])
+@pytest.mark.parametrize(
+    "engine", ["inline", pytest.param("spark_engine", marks=pytest.mark.spark)]
+)
 def test_a_file_s_signal_works_in_workers_that_do_not_have_the_file(
     engine: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -98,7 +100,9 @@ def test_a_file_s_signal_works_in_workers_that_do_not_have_the_file(
     assert [r["s"].to_pylist() for r in results] == [[2], [1, 3]]
 
 
-@pytest.mark.parametrize("engine", ["local", pytest.param("spark_engine", marks=pytest.mark.spark)])
+@pytest.mark.parametrize(
+    "engine", ["inline", pytest.param("spark_engine", marks=pytest.mark.spark)]
+)
 def test_what_it_raises_in_a_worker_is_one_sentence_with_the_shard_and_the_row(
     engine: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

@@ -209,7 +209,7 @@ def test_a_column_that_is_not_there(run_recipe: Callable[..., Any]) -> None:
 
 
 @pytest.mark.parametrize("by", ["extra.kind", "extra.score_quantile:4"])
-def test_any_number_of_shards_gives_the_same_bytes(tmp_path: Path, local: Any, by: str) -> None:
+def test_any_number_of_shards_gives_the_same_bytes(tmp_path: Path, inline: Any, by: str) -> None:
     weights = WEIGHTS if by == "extra.kind" else {"1": 0, "2": 1, "3": 2.5, "4": 4, "": 1}
     for part in range(6):
         lines = [json.dumps(row) for row in rows(300)[part::6]]
@@ -220,7 +220,7 @@ def test_any_number_of_shards_gives_the_same_bytes(tmp_path: Path, local: Any, b
         made = table(by=by, by_weights={"web": weights}, weights={"web": 1})
         made["dataset"] = [{**dataset, "target_shard_mb": target_mb}]
         rundir, plan = pipeline.run(
-            reading.parse(made), str(tmp_path / f"run{number}"), local, say=lambda line: None
+            reading.parse(made), str(tmp_path / f"run{number}"), inline, say=lambda line: None
         )
         groups = {
             row["id"]: row["group"]

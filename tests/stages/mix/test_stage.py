@@ -214,11 +214,12 @@ def test_more_shards_than_documents_and_a_budget_of_zero(run_recipe: Callable[..
         assert Path(rundir.out, "shards", f"train-{i:05d}.bin").exists()
 
 
-def test_no_verified_pair_stands_on_both_sides(sample_run: Path) -> None:
+@pytest.mark.parametrize("name", ["tiny_run", pytest.param("sample_run", marks=pytest.mark.slow)])
+def test_no_verified_pair_stands_on_both_sides(name: str, request: pytest.FixtureRequest) -> None:
     """Of two documents that dedup measured as duplicates one left, so none of its text can be held out while the other trains."""
     from curation.rundir.plan import read
 
-    rundir, plan = read(str(sample_run))
+    rundir, plan = read(str(request.getfixturevalue(name)))
     kept = set()
     for shard in plan.shards:
         decided = store.read_table(rundir.decision("dedup", shard), ["keep"]).column(0).to_pylist()

@@ -20,7 +20,7 @@ from curation.rundir.plan import read
 from curation.stages.tokenize import groups
 
 
-def again(run: Path, out: Path, local: Any, by: str, weights: dict[str, float]) -> Any:
+def again(run: Path, out: Path, inline: Any, by: str, weights: dict[str, float]) -> Any:
     """The tiny run's recipe, mixed by a column; all but the last stages is reused."""
     import shutil
 
@@ -30,7 +30,7 @@ def again(run: Path, out: Path, local: Any, by: str, weights: dict[str, float]) 
     names = [dataset["name"] for dataset in table["dataset"] if dataset["role"] != "reference"]
     table["mix"] |= {"by": by, "by_weights": dict.fromkeys(names, weights)}
     recipe = reading.parse(table)
-    return pipeline.run(recipe, str(out), local, update=True, say=lambda line: None)
+    return pipeline.run(recipe, str(out), inline, update=True, say=lambda line: None)
 
 
 def token_groups(rundir: Any, plan: Any, dataset: str) -> dict[str, str | None]:
@@ -42,10 +42,10 @@ def token_groups(rundir: Any, plan: Any, dataset: str) -> dict[str, str | None]:
 
 
 def test_deciles_of_quality_are_ranks_over_all_documents_that_were_scored(
-    tiny_run: Path, tmp_path: Path, local: Any
+    tiny_run: Path, tmp_path: Path, inline: Any
 ) -> None:
     weights = {str(number): 1.0 for number in range(1, 11)}
-    rundir, plan = again(tiny_run, tmp_path / "run", local, "quality_decile", weights)
+    rundir, plan = again(tiny_run, tmp_path / "run", inline, "quality_decile", weights)
     for dataset in ("wiki", "crawl"):
         scored = []
         for shard in plan.of(dataset):
@@ -77,10 +77,10 @@ def test_deciles_of_quality_are_ranks_over_all_documents_that_were_scored(
 
 
 def test_the_size_of_a_cluster_is_what_the_kept_document_stands_for(
-    tiny_run: Path, tmp_path: Path, local: Any
+    tiny_run: Path, tmp_path: Path, inline: Any
 ) -> None:
     weights = {"1": 1.0, "2+": 2.0}
-    rundir, plan = again(tiny_run, tmp_path / "run", local, "cluster_size", weights)
+    rundir, plan = again(tiny_run, tmp_path / "run", inline, "cluster_size", weights)
     decided = {}
     for shard in plan.shards:
         ids = store.read_table(rundir.survivors(shard), ["id"]).column(0).to_pylist()
