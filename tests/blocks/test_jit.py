@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from curation.blocks.jit import inner, kernel
+from curation.blocks.jit import inner, kernel, wide
 
 
 @inner(cache=False)
@@ -24,3 +24,16 @@ def test_kernels_call_an_inner_function_and_python_is_refused() -> None:
     with pytest.raises(TypeError, match=r"_third\(\) is compiled for kernels only: call _third.py"):
         _third(6)
     assert _third.py_func(6) == 2
+
+
+@wide(cache=False)
+def _squares(x):  # type: ignore[no-untyped-def]
+    return x[0] * x[0], x[1] * x[1], x[2] * x[2], x[3] * x[3]
+
+
+def test_wide_kernels_compile_with_a_setting_that_others_do_not_see() -> None:
+    from numba import config
+
+    before = config.SLP_VECTORIZE
+    assert _squares(np.arange(4.0)) == (0, 1, 4, 9)
+    assert config.SLP_VECTORIZE == before

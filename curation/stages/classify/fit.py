@@ -3,7 +3,7 @@ one for each fold that has not seen it (folds.py says why). The figures are thos
 documents that they have not seen.
 
 Cost: the features are gathered once. Then K + 1 fits and three smaller ones for the learning curve,
-and one for each C tried, by tasks at the same time; a fit is in training.py.
+and one for each C tried; a fit is in training.py.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError, RecipeError
 from curation.recipe.signals import names_of
@@ -43,7 +42,6 @@ from curation.stages.classify.training import (
     fit_subsets,
     training_set,
     unstandardised,
-    write_training,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +50,7 @@ if TYPE_CHECKING:
     from curation.rundir.directory import Shard
     from curation.rundir.plan import Plan
 
-VERSION = 6
+VERSION = 7
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 # Parts of folds 1 to K that the learning curve fits, besides all of them.
 CURVE = (0.0625, 0.125, 0.25)
@@ -123,15 +121,12 @@ def _fit(
     datasets = [name for names in classes.values() for name in names]
     tables = {name: features(rundir, plan.of(name)) for name in datasets}
     training = training_set(tables, classes, config, folds, recipe.seed)
-    scratch = rundir.path("classify", "model", "fits")  # gone before the model is there
-    write_training(scratch, training)
-    fit = partial(fit_subsets, engine, scratch, training, class_weight=config.class_weight)
+    fit = partial(fit_subsets, training, class_weight=config.class_weight, threads=engine.workers)
     tried = _tried_c(training, fit, config.class_weight) if config.C == "auto" else []
     c = min((t["log_loss"], t["C"]) for t in tried)[1] if tried else float(config.C)
     curve = [s for part in CURVE if _has_classes(training, s := Subset(c, 0, part))]
-    (whole,) = fit([Subset(c)])
-    rest = fit([*(Subset(c, k) for k in range(folds)), *curve], start=whole)
-    store.delete(scratch)
+    subsets = [Subset(c), *(Subset(c, k) for k in range(folds)), *curve]
+    whole, *rest = fit(subsets, from_first=True)
     of_folds = rest[:folds]
     logit = held_out_logits(training, of_folds)
     calibrated = calibration(config, training, logit)
@@ -207,7 +202,7 @@ def held_out_logits(training: Training, folds: Sequence[Fitted]) -> Floats:
     out = np.empty(len(training.y))
     for k, (w, intercept) in enumerate(folds):
         rows = training.fold == k
-        out[rows] = training.x[rows] @ w + intercept
+        out[rows] = (training.x @ w)[rows] + intercept
     return out
 
 
@@ -289,9 +284,10 @@ def _strongest(
 ) -> dict[str, list[dict[str, Any]]]:
     """The features of largest weight each way, among those in at least 5 training documents,
     with the tokens behind them."""
+    label = np.repeat(training.y, np.diff(training.x.indptr))  # of each stored value
     positive, negative = (
-        np.bincount(training.x[training.y == label].indices, minlength=len(w))[:NUM_FEATURES]
-        for label in (1, 0)
+        np.bincount(training.x.indices[label == side], minlength=len(w))[:NUM_FEATURES]
+        for side in (1, 0)
     )
     documents = positive + negative
     common = np.flatnonzero((documents >= 5) & (w[:NUM_FEATURES] != 0))

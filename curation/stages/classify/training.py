@@ -1,13 +1,11 @@
-"""The training set of the classifier, and one fit on a part of it: logistic regression by
-scikit-learn.
+"""The training set of the classifier, and fits on parts of it: logistic regression, on signals alone
+by scikit-learn, on words by newton.py, up to eight at once.
 
-Newton's method: lbfgs needs twice as long to come as near to the minimum, and stops far from it at
-scikit-learn's default tolerance. One thread adds in one order, so the same features give the same
-bytes on the same machine and versions, whichever process fits.
+scikit-learn's Newton's method: lbfgs needs twice as long to come as near to the minimum, and stops
+far from it at scikit-learn's default tolerance. Sums are made in one order, so the same features
+give the same bytes on the same machine and versions, for any number of threads.
 
-The driver writes the training set as arrays once; each task maps them, fits one subset and writes
-its weights. Memory: the features (12 bytes a distinct term of a document) once, and about twice as
-much for each fit at work.
+Memory: the features, 12 bytes a distinct term of a document, and what newton.py says.
 """
 
 from __future__ import annotations
@@ -15,7 +13,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,13 +25,10 @@ from curation.stages.classify import folds as crossfit
 from curation.stages.classify.model import NUM_FEATURES, Floats
 
 if TYPE_CHECKING:
-    from curation.engine.base import Engine
     from curation.recipe.tables import ClassifyConfig
     from curation.rundir.directory import RunDirectory, Shard
 
 TOL = 1e-5  # largest gradient, in scikit-learn's scale, at which a fit ends
-FIT_BYTES = 6 << 30  # that fits at the same time may take
-SMALL = 200_000  # features of all documents: fitted sooner than workers load scikit-learn
 MOST_CHARS = 20_000  # of a positive that count: one book is not a whole class
 WHOLE = -1  # the fold that no document is in
 # Tokens without a letter or digit: how often they stand in a text says how it is laid out.
@@ -53,7 +47,7 @@ class Training:
     the tokens; `y`: 0 or 1; `dataset`: the place in `names`; `u`: its draw for the learning curve;
     `fold`, and `group`, which is the same for documents that are in one fold together. `weights`:
     of datasets in their class, by name. `spread`: sites of each class whose documents are drawn one
-    by one.
+    by one. `has_words`: whether there are terms in `x`, and not signals alone.
     """
 
     names: tuple[str, ...]
@@ -69,6 +63,7 @@ class Training:
     u: Floats
     fold: npt.NDArray[np.int16]
     group: Ints
+    has_words: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,10 +74,6 @@ class Subset:
     C: float
     without: int = WHOLE
     part: float = 1.0
-
-    def __str__(self) -> str:
-        seen = "all folds" if self.without == WHOLE else f"all folds but {self.without}"
-        return f"{self.part:g} of {seen}, C {self.C:g}"
 
     def rows(self, training: Training) -> Bools:
         return np.asarray((training.fold != self.without) & (training.u < self.part))
@@ -133,20 +124,24 @@ def training_set(
     measured = np.vstack([_signals(tables[name]) for name in names])
     mean, deviation = _moments(measured, size, y)
     standard = csr_matrix((measured - mean) / deviation)
+    marks = np.vstack([marks for _, marks in matrices])
+    terms = vstack([x for x, _ in matrices], format="csr")
+    del matrices  # as large as `terms`
     return Training(
         names,
         config.weights,
         spread,
-        hstack([vstack([x for x, _ in matrices]), standard], format="csr"),
+        hstack([terms, standard], format="csr"),
         mean,
         deviation,
         size,
-        np.vstack([marks for _, marks in matrices]),
+        marks,
         y,
         np.repeat(np.arange(len(names)), rows),
         draws.uniforms(seed, "classify/curve", contents),
         fold,
         group,
+        config.scaling != "none",
     )
 
 
@@ -275,86 +270,40 @@ def regression(
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
-# ---- many fits, by tasks -------------------------------------------------------------------------
-
-
-def write_training(folder: str, training: Training) -> None:
-    """Write what the tasks of `fit_subsets` read; the caller deletes the folder."""
-    if training.x.nnz > SMALL:
-        arrays = {name: getattr(training, name) for name in ("y", "dataset", "u", "fold", "size")}
-        arrays |= {name: getattr(training.x, name) for name in ("data", "indices", "indptr")}
-        for name, array in arrays.items():
-            store.write_array(store.join(folder, f"{name}.npy"), array)
+# ---- many fits -----------------------------------------------------------------------------------
 
 
 def fit_subsets(
-    engine: Engine,
-    folder: str,
     training: Training,
     subsets: Sequence[Subset],
     class_weight: str,
-    start: Fitted | None = None,
+    threads: int = 1,
+    *,
+    from_first: bool = False,
 ) -> list[Fitted]:
-    """What is fitted on each subset, by tasks at the same time; `folder` holds the training set.
-
-    `start`: where to look for the minimum from. It saves three fifths of the time of a fold, and
-    the minimum does not depend on it (docs/results/classifier.md).
-    """
-    if training.x.nnz <= SMALL:
-        return [
-            regression(training, s.rows(training), s.C, class_weight, start=start) for s in subsets
-        ]
-    if start is not None:
-        store.write_array(store.join(folder, "start.npy"), np.append(*start))
-    names, weights, columns = training.names, dict(training.weights), training.x.shape[1]
-    task = partial(_fit_subset, folder, columns, names, weights, class_weight, start is not None)
-    items = list(zip(subsets, range(len(subsets)), strict=True))
-    together = max(1, min(engine.workers, FIT_BYTES // (24 * training.x.nnz + 1)))
-    for begin in range(0, len(items), together):
-        engine.map("classify: fit", task, items[begin : begin + together])
-    return [_fitted(store.join(folder, f"fit-{number}.npy")) for _, number in items]
+    """What is fitted on each subset. `from_first`: the others begin at the minimum of the first,
+    where scikit-learn fits (signals without words)."""
+    if training.has_words:
+        return _fit_words(training, subsets, class_weight, threads)
+    out: list[Fitted] = []
+    for s in subsets:
+        start = out[0] if from_first and out else None
+        out.append(regression(training, s.rows(training), s.C, class_weight, start=start))
+    return out
 
 
-def _fit_subset(
-    folder: str,
-    columns: int,
-    names: tuple[str, ...],
-    weights: Mapping[str, float],
-    class_weight: str,
-    warm: bool,
-    item: tuple[Subset, int],
-) -> None:
-    """Fit one subset of the training set in `folder`, and write its weights and intercept there."""
-    from scipy.sparse import csr_matrix
+def _fit_words(
+    training: Training, subsets: Sequence[Subset], class_weight: str, threads: int
+) -> list[Fitted]:
+    from threadpoolctl import threadpool_limits
 
-    subset, number = item
-    read = {
-        name: store.read_array(store.join(folder, f"{name}.npy"))
-        for name in ("y", "dataset", "u", "fold", "size", "data", "indices", "indptr")
-    }
-    shape = len(read["y"]), columns
-    x = csr_matrix((read["data"], read["indices"], read["indptr"]), shape=shape)
-    nothing, ints = np.zeros(0), np.zeros(0, np.int64)
-    training = Training(
-        names,
-        weights,
-        {},
-        x,
-        nothing,
-        nothing,
-        read["size"],
-        nothing,
-        read["y"],
-        read["dataset"],
-        read["u"],
-        read["fold"],
-        ints,
-    )
-    start = _fitted(store.join(folder, "start.npy")) if warm else None
-    fitted = regression(training, subset.rows(training), subset.C, class_weight, start=start)
-    store.write_array(store.join(folder, f"fit-{number}.npy"), np.append(*fitted))
+    from curation.stages.classify.newton import minima
 
-
-def _fitted(path: str) -> Fitted:
-    array = np.array(store.read_array(path))
-    return array[:-1], float(array[-1])
+    weights = np.zeros((len(subsets), len(training.y)))
+    for k, subset in enumerate(subsets):
+        rows = subset.rows(training)
+        weight = example_weights(training, rows) * class_weights(training.y[rows], class_weight)
+        weights[k, rows] = subset.C * weight
+    # One thread adds in one order: the same weights every time.
+    with threadpool_limits(1):
+        return minima(training.x, training.y, weights, threads)
