@@ -99,7 +99,7 @@ def write(
     known = {n: written[n] for n in names if n in written and written[n]["size"] == sizes[n]}
     asked = [name for name in names if name not in known]
     items = [(asked[i], asked[i : i + GROUP]) for i in range(0, len(asked), GROUP)]
-    rows = engine.map(f"{stage}: manifest", partial(_entries, out), items)
+    rows = engine.map(f"{stage}: manifest", partial(_rows_of_group, out), items)
     known |= {name: row for group in rows for name, row in group.items()}
     files = {name: known[name] for name in names}
     if any("unreachable" in row.get("ledger", ()) for row in files.values()):
@@ -111,7 +111,7 @@ def write(
 
 @contextlib.contextmanager
 def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterator[store.Written]:
-    """What the tasks of an engine write in this block, for `write`; nothing without an engine. In
+    """What the tasks of an engine and this process write in this block, for `write`; nothing without an engine. In
     those of the places that hold nothing when it begins no table is looked for."""
     written: store.Written = {}
     if engine is None:
@@ -128,7 +128,9 @@ def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterato
     store.fresh().update(empty)
     engine.observe = both
     try:
-        yield written
+        with store.noting() as noted:
+            yield written
+        written.update({path[start:]: row for path, row in noted.items()})
     finally:
         engine.observe = observe
         store.fresh().difference_update(empty)
@@ -145,10 +147,14 @@ def write_downloads(out: str) -> None:
         store.write_json(path(out, "download"), data)
 
 
-def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
-    """The rows of some files, without what is empty."""
+def _rows_of_group(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
+    return rows_of(out, item[1])
+
+
+def rows_of(out: str, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The rows of some files of a folder, without what is empty."""
     entries = {}
-    for name in item[1]:
+    for name in names:
         where = store.join(out, name)
         footer = store.footer(where) if name.endswith(".parquet") else None
         size, sha256 = store.size_and_sha256(where)
