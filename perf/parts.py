@@ -16,11 +16,12 @@ class Parts:
         self._ended: dict[str, tuple[float, float]] = {}
 
     def __call__(self, label: str, done: int, total: int) -> None:
-        now = time.perf_counter(), self._used()
+        now = time.perf_counter(), self.used()
         self._began.setdefault(label, now)
         self._ended[label] = now
 
-    def _used(self) -> float:
+    def used(self) -> float:
+        """Processor seconds of this process and its workers until now."""
         times = [p.cpu_times() for p in (self._own, *self._own.children(recursive=True))]
         return float(sum(t.user + t.system for t in times))
 

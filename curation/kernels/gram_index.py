@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from curation.blocks.jit import inner, kernel
-from curation.kernels.buffers import Bytes, Int
+from curation.kernels.buffers import Bytes
 from curation.kernels.unicode import ALONE, BREAK, DELTA_SHIFT, cell_of, decode, encode
 from curation.kernels.words import carry, next_words, window_hashes, word_block
 
@@ -35,6 +35,15 @@ def hash_filter(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
     bits = np.zeros(_power_of_two(len(hashes) // 4), np.uint64)
     position = hashes >> filter_shift(bits)
     np.bitwise_or.at(bits, position >> np.uint64(6), np.uint64(1) << (position & np.uint64(63)))
+    return bits
+
+
+def beginnings(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return the same with two bits for each hash in one of its numbers: it answers wrongly ten times
+    as rarely. The second bit is that of the last six of a hash."""
+    bits = hash_filter(hashes)
+    again = np.uint64(1) << (hashes & np.uint64(63))
+    np.bitwise_or.at(bits, hashes >> filter_shift(bits) >> np.uint64(6), again)
     return bits
 
 
@@ -127,24 +136,28 @@ def number_grams(fields, pool, pages, cells, widths, occurrences, slots):  # typ
 
 
 @kernel
-def first_hashes(pool, starts, ends, pages, cells, width):  # type: ignore[no-untyped-def]
-    """Return the hash of the first `width` words of each gram; that of all it has, if fewer."""
-    word_starts, word_ends, hashes, windows = word_block(width)
-    out = np.empty(len(starts), np.uint64)
-    for gram in range(len(starts)):
-        _, n = next_words(
-            pool,
-            starts[gram],
-            ends[gram],
-            pages,
-            cells,
-            word_starts[:width],
-            word_ends[:width],
-            hashes[:width],
-            np.int64(0),
-        )
-        window_hashes(hashes, n, n, windows)
-        out[gram] = windows[0]
+def run_hashes(fields, pool, pages, cells, words, widths):  # type: ignore[no-untyped-def]
+    """Return the hashes of each run of widths[f] words of field f, which has words[f]; none where
+    the width is 0."""
+    most, total = np.int64(1), np.int64(0)
+    for f in range(len(widths)):
+        most = max(most, widths[f])
+        total += max(words[f] - widths[f] + 1, 0) * (widths[f] > 0)
+    word_starts, word_ends, hashes, windows = word_block(most)
+    out = np.empty(total, np.uint64)
+    size = 0
+    for f in range(len(widths)):
+        i, carried = fields[f], np.int64(0)
+        while widths[f] > 0:
+            i, n = next_words(
+                pool, i, fields[f + 1], pages, cells, word_starts, word_ends, hashes, carried
+            )
+            for k in range(window_hashes(hashes, n, widths[f], windows)):
+                out[size] = windows[k]
+                size += 1
+            if n < len(word_starts):
+                break
+            carried = carry(word_starts, word_ends, hashes, n, widths[f] - 1)
     return out
 
 
@@ -191,17 +204,21 @@ def same_words(data, i, end, pages, cells, pool, j, pool_end):  # type: ignore[n
     return j == pool_end
 
 
-@inner
-def candidates(windows, n, bits, shift, out):  # type: ignore[no-untyped-def]
-    """Write which of the first n hashes have their bit in the filter; return how many.
+@kernel
+def lookup(text, start, stop, key, grams):  # type: ignore[no-untyped-def]
+    """Return the number of the gram that text[start:stop] is, or -1.
 
-    No step depends on the one before, so that the cache misses overlap.
+    `text`: data, pages, cells. `grams`: pool, starts, ends, hashes, slots, and what else there is.
     """
-    size: Int = 0
-    for k in range(n):
-        position = windows[k] >> shift
-        out[size] = k
-        size += np.int64(
-            bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1)
-        )
-    return size
+    data, pages, cells = text
+    pool, starts, ends, keys, slots = grams[0], grams[1], grams[2], grams[3], grams[4]
+    mask = np.uint64(len(slots) - 1)
+    slot = key & mask
+    while slots[slot] >= 0:
+        gram = np.int64(slots[slot])
+        if keys[gram] == key and same_words(
+            data, start, stop, pages, cells, pool, starts[gram], ends[gram]
+        ):
+            return gram
+        slot = (slot + np.uint64(1)) & mask
+    return np.int64(-1)

@@ -19,23 +19,20 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation.blocks.jit import inner, kernel
-from curation.kernels.buffers import Bytes, Int, Offsets, readonly, text_arrays, text_buffers
+from curation.kernels import gram_scan
+from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
 from curation.kernels.canonical import canonical_texts, original_places, text_at
 from curation.kernels.gram_index import (
-    candidates,
     empty_slots,
-    filter_shift,
     hash_filter,
     normalised,
     number_grams,
-    same_words,
 )
-from curation.kernels.growing import with_room
+from curation.kernels.ngrams import NgramTable
 from curation.kernels.unicode import unicode_table
-from curation.kernels.words import carry, next_words, window_hashes, word_block
 
 Int64s = npt.NDArray[np.int64]
+NOTHING = np.zeros(0, np.bool_)
 MAX_EXAMPLES = 10  # evidence names the first ten examples of a gram
 
 
@@ -112,9 +109,19 @@ def build_table(
     return GramTable(gram_words, *arrays)
 
 
-def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
+def scan(
+    offsets: Offsets,
+    data: Bytes,
+    table: GramTable,
+    study: NgramTable | None = None,
+    wanted: npt.NDArray[np.bool_] = NOTHING,
+    seen: npt.NDArray[np.bool_] = NOTHING,
+) -> Hits:
     """Return every occurrence of a table's gram in the texts of `text_buffers`, verified word by
     word.
+
+    In the same pass the grams of a study of the same fields are marked in `seen` (bool[grams], in
+    place), of those texts that are `wanted` (bool[texts]) and have no hit.
 
     >>> table = build_table(["to be or not"], [0], gram_words=3)
     >>> hits = scan(*text_buffers(pa.array(["“To be”—or not?"])), table)
@@ -123,15 +130,8 @@ def scan(offsets: Offsets, data: Bytes, table: GramTable) -> Hits:
     """
     given = text_arrays(offsets, data)
     offsets, data, changed = canonical_texts(*given)
-    kinds = (np.uint8, np.int64, np.int64, np.uint64, np.int32, np.uint64)
-    parts = (table.pool, table.starts, table.ends, table.hashes, table.slots, table.filter)
-    arrays = [
-        readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)
-    ]
-    rows = _scan(
-        offsets, data, *unicode_table(), table.gram_words, *arrays, filter_shift(table.filter)
-    )
-    hits = Hits(*(column.copy() for column in rows.reshape(-1, 4).T))
+    rows = gram_scan.find(offsets, data, table, study, wanted, seen)
+    hits = Hits(*(column.copy() for column in rows.T))
     for row in np.intersect1d(changed, hits.document).tolist():
         starts, ends = original_places(text_at(*given, row))
         of_document = slice(*np.searchsorted(hits.document, [row, row + 1]).tolist())
@@ -187,60 +187,3 @@ def _first_examples(grams: Int64s, owners: Int64s, n: int) -> tuple[Int64s, Int6
     kept = np.arange(len(grams)) - first[grams] < MAX_EXAMPLES
     indptr = np.concatenate([[0], np.cumsum(np.bincount(grams[kept], minlength=n))])
     return indptr.astype(np.int64), owners[kept]
-
-
-@inner
-def _code_points(data: Bytes, start: Int, end: Int) -> Int:
-    """Return how many code points start in data[start:end]: all bytes but continuation bytes."""
-    n = 0
-    for i in range(start, end):
-        n += (data[i] & 0xC0) != 0x80
-    return n
-
-
-@kernel
-def _scan(offsets, data, pages, cells, width, pool, starts, ends, keys, slots, bits, shift):  # type: ignore[no-untyped-def]
-    """Return int64[4 * hits]: document, start, end, gram of each."""
-    word_starts, word_ends, hashes, windows = word_block(width)
-    maybe = np.empty(len(windows), np.int64)
-    hits = np.empty(256, np.int64)
-    size = np.int64(0)
-    for d in range(len(offsets) - 1):
-        i, end = offsets[d], offsets[d + 1]
-        carried = np.int64(0)
-        at_byte, at_point = i, 0
-        while True:
-            i, n = next_words(data, i, end, pages, cells, word_starts, word_ends, hashes, carried)
-            grams = window_hashes(hashes, n, width, windows)
-            for k in maybe[: candidates(windows, grams, bits, shift, maybe)]:
-                start, stop = word_starts[k], word_ends[k + width - 1]
-                gram = _lookup(
-                    data, start, stop, pages, cells, windows[k], pool, starts, ends, keys, slots
-                )
-                if gram < 0:
-                    continue
-                hits = with_room(hits, size, 4)
-                at_point += _code_points(data, at_byte, start)
-                at_byte = start
-                hits[size], hits[size + 1] = d, at_point
-                hits[size + 2], hits[size + 3] = at_point + _code_points(data, start, stop), gram
-                size += 4
-            if n < len(word_starts):
-                break
-            carried = carry(word_starts, word_ends, hashes, n, width - 1)
-    return hits[:size].copy()
-
-
-@kernel
-def _lookup(data, start, stop, pages, cells, key, pool, starts, ends, keys, slots):  # type: ignore[no-untyped-def]
-    """Return the number of the gram that data[start:stop] is, or -1."""
-    mask = np.uint64(len(slots) - 1)
-    slot = key & mask
-    while slots[slot] >= 0:
-        gram = np.int64(slots[slot])
-        if keys[gram] == key and same_words(
-            data, start, stop, pages, cells, pool, starts[gram], ends[gram]
-        ):
-            return gram
-        slot = (slot + np.uint64(1)) & mask
-    return np.int64(-1)

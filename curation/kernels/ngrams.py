@@ -17,30 +17,21 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from curation.blocks.jit import inner, kernel
+from curation.kernels import gram_scan
 from curation.kernels.buffers import Bytes, Offsets, readonly, text_arrays, text_buffers
 from curation.kernels.canonical import canonical_texts
 from curation.kernels.gram_index import (
-    candidates,
+    beginnings,
     empty_slots,
-    first_hashes,
     hash_filter,
     normalised,
     number_grams,
-    same_words,
+    run_hashes,
 )
+from curation.kernels.gram_scan import FIRST_WORDS
 from curation.kernels.unicode import unicode_table
-from curation.kernels.words import (
-    carry,
-    next_words,
-    running_hashes,
-    window_hash,
-    window_hashes,
-    word_block,
-)
 
 Int64s = npt.NDArray[np.int64]
-FIRST_WORDS = 8  # of a gram: grams of fewer words are short
 
 
 @dataclass(frozen=True)
@@ -55,8 +46,8 @@ class NgramTable:
     hashes: npt.NDArray[np.uint64]
     slots: npt.NDArray[np.int32]
     filter: npt.NDArray[np.uint64]
-    first_filter: npt.NDArray[np.uint64]  # of the first FIRST_WORDS words of grams that have them
-    short_filter: npt.NDArray[np.uint64]  # of the other grams
+    first_filter: npt.NDArray[np.uint64]  # of FIRST_WORDS words in a row of any field
+    short_filter: npt.NDArray[np.uint64]  # of as many as the least n, of fields with a short n
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -100,13 +91,18 @@ def build_ngrams(texts: Texts, widths: npt.ArrayLike) -> tuple[NgramTable, Int64
     grams, field_of, starts, ends, hashes = number_grams(
         readonly(texts.offsets), readonly(texts.pool), *unicode_table(), each, occurrences, slots
     )
-    pool = readonly(texts.pool)
-    first = first_hashes(pool, starts, ends, *unicode_table(), np.int64(FIRST_WORDS))
-    is_long = np.zeros(len(starts), bool)
-    is_long[grams] = each[field_of] >= FIRST_WORDS
-    filters = map(hash_filter, (hashes, first[is_long], hashes[~is_long]))
-    arrays = (np.unique(each), pool, starts, ends, hashes, slots, *filters)
+    fewest = each.min() if len(each) else 0
+    first = [np.full_like(each, FIRST_WORDS), np.where(each < FIRST_WORDS, fewest, 0)]
+    filters = (hash_filter(hashes), *(beginnings(_runs(texts, widths)) for widths in first))
+    arrays = (np.unique(each), texts.pool, starts, ends, hashes, slots, *filters)
     return NgramTable(*map(readonly, arrays)), grams, field_of
+
+
+def _runs(texts: Texts, widths: Int64s) -> npt.NDArray[np.uint64]:
+    """The distinct hashes of the runs of widths[i] words of text i; of none where that is 0."""
+    arrays = (readonly(texts.offsets), readonly(texts.pool), *unicode_table())
+    ordered = np.sort(run_hashes(*arrays, readonly(texts.words), readonly(widths)))
+    return ordered[np.diff(ordered, prepend=~ordered[:1]) != 0]  # np.unique takes ten times as long
 
 
 def mark_seen(
@@ -122,93 +118,4 @@ def mark_seen(
     [False, True, False, True]
     """
     offsets, data, _ = canonical_texts(*text_arrays(offsets, data))
-    kinds = (np.int64, np.uint8, np.int64, np.int64, np.uint64, np.int32, *[np.uint64] * 3)
-    parts = (
-        table.widths,
-        table.pool,
-        table.starts,
-        table.ends,
-        table.hashes,
-        table.slots,
-        table.filter,
-        table.first_filter,
-        table.short_filter,
-    )
-    arrays = [
-        readonly(np.ascontiguousarray(part, kind)) for part, kind in zip(parts, kinds, strict=True)
-    ]
-    _mark(offsets, data, *unicode_table(), *arrays, seen)
-
-
-@kernel
-def _mark(  # type: ignore[no-untyped-def]
-    offsets, data, pages, cells, widths, pool, starts, ends, keys, slots, bits, first, short, seen
-):
-    if len(starts) == 0:
-        return
-    text, grams = (data, pages, cells), (pool, starts, ends, keys, slots)
-    widest = max(widths[-1], FIRST_WORDS)
-    word_starts, word_ends, hashes, windows = word_block(widest)
-    maybe = np.empty(len(windows), np.int64)
-    sums = np.zeros(len(windows) + 1, np.uint64)
-    few_words, many_words = widths[widths < FIRST_WORDS], widths[widths >= FIRST_WORDS]
-    shift, first_shift, short_shift = _shift(bits), _shift(first), _shift(short)
-    for d in range(len(offsets) - 1):
-        i, end = offsets[d], offsets[d + 1]
-        carried = np.int64(0)
-        while True:
-            i, n = next_words(data, i, end, pages, cells, word_starts, word_ends, hashes, carried)
-            for width in few_words:
-                count = window_hashes(hashes, n, width, windows)
-                for k in maybe[: candidates(windows, count, short, short_shift, maybe)]:
-                    if _has(bits, shift, windows[k]):
-                        last = word_ends[k + width - 1]
-                        _look_up(text, word_starts[k], last, windows[k], grams, seen)
-            count = np.int64(0)
-            if widths[-1] >= FIRST_WORDS:
-                count = window_hashes(hashes, n, FIRST_WORDS, windows)
-                running_hashes(hashes, n, sums)
-            for k in maybe[: candidates(windows, count, first, first_shift, maybe)]:
-                for width in many_words:
-                    if k + width <= n:
-                        key = window_hash(sums, k, width)
-                        if _has(bits, shift, key):
-                            last = word_ends[k + width - 1]
-                            _look_up(text, word_starts[k], last, key, grams, seen)
-            if n < len(word_starts):
-                break
-            carried = carry(word_starts, word_ends, hashes, n, widest - 1)
-
-
-@inner
-def _shift(bits):  # type: ignore[no-untyped-def]
-    """`filter_shift` in a kernel."""
-    shift = np.uint64(64)
-    size = 64 * len(bits)
-    while size > 1:
-        size >>= 1
-        shift -= np.uint64(1)
-    return shift
-
-
-@inner
-def _has(bits, shift, key):  # type: ignore[no-untyped-def]
-    """Return whether a hash may be in a filter."""
-    position = key >> shift
-    return bits[position >> np.uint64(6)] >> (position & np.uint64(63)) & np.uint64(1)
-
-
-@inner
-def _look_up(text, start, stop, key, grams, seen):  # type: ignore[no-untyped-def]
-    """Mark the gram that text[start:stop] is, where it is one and was not seen."""
-    data, pages, cells = text
-    pool, starts, ends, keys, slots = grams
-    mask = np.uint64(len(slots) - 1)
-    slot = key & mask
-    while slots[slot] >= 0:
-        gram = np.int64(slots[slot])
-        if keys[gram] == key and not seen[gram]:
-            seen[gram] = same_words(data, start, stop, pages, cells, pool, starts[gram], ends[gram])
-            if seen[gram]:
-                return
-        slot = (slot + np.uint64(1)) & mask
+    gram_scan.find(offsets, data, None, table, np.ones(len(offsets) - 1, np.bool_), seen)

@@ -4,7 +4,7 @@ case.
 Word breaks are Unicode's categories P, S, Z and C (design, "decontaminate": OpenAI's published
 13-gram list shows that punctuation became a word break). In scripts that are written without spaces
 (Chinese, Japanese, Thai, Lao, Khmer, Burmese and others) each letter and each mark is a word. About
-200 MB/s a core. Trap: lower-casing is one code point to one (İ -> i, Σ -> σ always), so that
+500 MB/s a core. Trap: lower-casing is one code point to one (İ -> i, Σ -> σ always), so that
 offsets in the original text stay true; HashingTF's lower case is another one (`java_lower`). Trap:
 the text is read as it is; `canonical` makes the same of texts that look alike.
 """
@@ -23,6 +23,8 @@ PRIME = np.uint64(0x100000001B3)
 BASE = np.uint64(0x9E3779B97F4A7C15)  # of the rolling hash over words, modulo 2^64
 Int64s = npt.NDArray[np.int64]
 UInt64s = npt.NDArray[np.uint64]
+# The lower case of each ASCII character, 0 where it breaks words: `unicode_table` in less.
+_LOWERED = np.array([ord(chr(k).lower()) * chr(k).isalnum() for k in range(128)], np.uint8)
 BLOCK_WORDS = 4096  # 96 kB of scratch stays in the cache
 
 
@@ -91,31 +93,57 @@ def next_words(
     starts and ends are bytes in `data`; a hash depends on the lower-cased word alone. Nothing is
     left when fewer words than slots came back.
     """
+    first, start, h = n, i, BASIS
     while i < end and n < len(starts):
-        start = i
-        following = i
-        h = BASIS
-        cell = np.int64(0)
-        while i < end:
-            c = np.int64(data[np.uint64(i)])  # unsigned: no test for negative indices
-            following = i + 1
-            if c < 0x80:
-                cell = np.int64(cells[np.uint64(c)])
-            else:
-                c, following = decode(data, i, end)
-                cell = cell_of(c, pages, cells)
-            if cell & (BREAK | ALONE) and (cell & BREAK or i > start):
-                break
-            h = (h ^ np.uint64(c + (cell >> DELTA_SHIFT))) * PRIME
-            i = following
-            if cell & ALONE:
-                break
-        if i > start:
-            starts[n], ends[n], hashes[n] = start, i, mix64(h)
+        i, start, h, n = _ascii_words(data, i, end, start, h, starts, ends, hashes, n)
+        if i == end or n == len(starts):
+            break
+        c, following = decode(data, i, end)
+        cell = cell_of(c, pages, cells)
+        if cell & (BREAK | ALONE) and i > start:
+            starts[n], ends[n], hashes[n] = start, i, h
+            start, h = i, BASIS
             n += 1
-        if cell & BREAK:
-            i = following
+            if n == len(starts):
+                break
+        if not cell & BREAK:
+            h = (h ^ np.uint64(c + (cell >> DELTA_SHIFT))) * PRIME
+        i = following
+        if cell & ALONE:
+            starts[n], ends[n], hashes[n] = start, i, h
+            n += 1
+        if cell & (BREAK | ALONE):
+            start, h = i, BASIS
+    if i > start:
+        starts[n], ends[n], hashes[n] = start, i, h
+        n += 1
+    for k in range(first, n):
+        hashes[k] = mix64(hashes[k])
     return i, n
+
+
+@inner
+def _ascii_words(data, i, end, start, h, starts, ends, hashes, n):  # type: ignore[no-untyped-def]
+    """Write the words of data[i:end] up to a byte that is not ASCII, and while there are slots;
+    return (where that is, start and unmixed hash of the word that is not ended, words).
+
+    No step but the loop's end is a branch: where words end cannot be foretold. Unsigned places spare
+    the test for negative ones.
+    """
+    at, begun, slot = np.uint64(i), np.uint64(start), np.uint64(n)
+    stop = np.uint64(min(end, i + len(starts) - n))
+    while at < stop:
+        c = data[at]
+        if c >= 0x80:
+            break
+        low = _LOWERED[c]
+        ended = np.uint64(0) - np.uint64(low == 0)  # all bits, or none
+        starts[slot], ends[slot], hashes[slot] = begun, at, h
+        slot += ended & np.uint64(at > begun)
+        begun = ((at + np.uint64(1)) & ended) | (begun & ~ended)
+        h = ((h ^ np.uint64(low)) * PRIME & ~ended) | (BASIS & ended)
+        at += np.uint64(1)
+    return np.int64(at), np.int64(begun), h, np.int64(slot)
 
 
 @kernel
@@ -137,18 +165,21 @@ def window_hashes(hashes: UInt64s, n: int, width: int, out: UInt64s) -> int:
 
 @kernel
 def running_hashes(hashes: UInt64s, n: int, out: UInt64s) -> None:
-    """Write to out[1:n + 1] what `window_hash` needs of the first n words; out[0] is 0."""
+    """Write to out[1:n + 1] sums of the first n words; out[0] is 0.
+
+    The hash of the words from i to j is that of out[j] - out[i] * BASE^(j - i), mixed.
+    """
     for k in range(n):
         out[k + 1] = out[k] * BASE + hashes[k]
 
 
 @kernel
-def window_hash(sums: UInt64s, k: int, width: int) -> np.uint64:
-    """Return the hash that `window_hashes` gives for the run of `width` words from word k on."""
-    top = np.uint64(1)
-    for _ in range(width):
-        top *= BASE
-    return mix64(sums[k + width] - sums[k] * top)
+def powers_of_base(most: int) -> UInt64s:
+    """Return the powers of BASE from 0 to `most`."""
+    powers = np.ones(most + 1, np.uint64)
+    for k in range(most):
+        powers[k + 1] = powers[k] * BASE
+    return powers
 
 
 @inner

@@ -196,7 +196,7 @@ _PARTS: dict[str, tuple[str, str, Callable[[], None]]] = {
     "quality signals": ("filter", "kernels/quality_counts.count_texts", _quality_signals),
     "spans": ("filter", "kernels/url_words.count_parts", _spans_and_addresses),
     "features": ("classify", "kernels/feature_tokens._feature_tokens", _features),
-    "grams": ("decontaminate", "kernels/ngrams._mark", _grams),
+    "grams": ("decontaminate", "kernels/gram_scan._find", _grams),
     "signatures": ("dedup", "kernels/buckets._pairs", _signatures),
     "letters": ("tokenize", "kernels/encoding._rows_with", _letters),
 }

@@ -86,7 +86,7 @@ def write(
     names = sorted(sizes)
     asked = [name for name in names if name not in known or known[name].size != sizes[name]]
     items = [(asked[i], asked[i : i + GROUP]) for i in range(0, len(asked), GROUP)]
-    for rows in engine.map(f"{stage}: manifest", partial(_entries, out), items):
+    for rows in engine.map(f"{stage}: manifest", partial(_rows_of_group, out), items):
         known.update(rows)
     files = Files()
     for name in names:
@@ -100,8 +100,9 @@ def write(
 
 @contextlib.contextmanager
 def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterator[Files]:
-    """What the tasks of an engine write in this block, for `write`; nothing without an engine. In
-    those of the places that hold nothing when it begins no table is looked for."""
+    """What the tasks of an engine and this process write in this block, for `write`; nothing
+    without an engine. In those of the places that hold nothing when it begins no table is looked
+    for."""
     written = Files()
     if engine is None:
         yield written
@@ -117,7 +118,9 @@ def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterato
     store.fresh().update(empty)
     engine.observe = both
     try:
-        yield written
+        with store.noting() as noted:
+            yield written
+        written.update({path[start:]: row for path, row in noted.items()})
     finally:
         engine.observe = observe
         store.fresh().difference_update(empty)
@@ -137,10 +140,14 @@ def write_downloads(out: str) -> None:
         files.write(path(out, "download"), {"stage": "download", "key": ""})
 
 
-def _entries(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
-    """The rows of some files, without what is empty."""
+def _rows_of_group(out: str, item: tuple[str, list[str]]) -> dict[str, dict[str, Any]]:
+    return rows_of(out, item[1])
+
+
+def rows_of(out: str, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """The rows of some files of a folder, without what is empty."""
     entries = {}
-    for name in item[1]:
+    for name in names:
         where = store.join(out, name)
         footer = store.footer(where) if name.endswith(".parquet") else None
         size, sha256 = store.size_and_sha256(where)

@@ -56,9 +56,10 @@ from curation.store.tables import (
     read_table,
     row_bytes,
 )
-from curation.store.task import Written, one_task
+from curation.store.task import Written, note_written, noting, one_task
 from curation.store.writing import (
     atomic,
+    copy_local,
     create,
     delete,
     fresh,
@@ -97,6 +98,7 @@ __all__ = [
     "Written",
     "address",
     "atomic",
+    "copy_local",
     "create",
     "dataset",
     "delete",
@@ -122,6 +124,8 @@ __all__ = [
     "need_footer",
     "need_lock",
     "need_writable",
+    "note_written",
+    "noting",
     "one_task",
     "open_input",
     "process_alive",

@@ -39,6 +39,7 @@ class _Tasks(threading.local):
 
 
 _tasks = _Tasks()
+_of_driver: list[Written] = []
 
 
 @contextlib.contextmanager
@@ -50,6 +51,16 @@ def one_task() -> Iterator[Written]:
         yield known.written
     finally:
         _tasks.open.pop()
+
+
+@contextlib.contextmanager
+def noting() -> Iterator[Written]:
+    """In the block, what this process writes outside of tasks; it remembers nothing that it reads."""
+    _of_driver.append({})
+    try:
+        yield _of_driver[-1]
+    finally:
+        _of_driver.pop()
 
 
 def remembered(path: str) -> bytes | None:
@@ -69,13 +80,13 @@ def remember(path: str, data: bytes) -> None:
 
 def note_written(path: str, row: dict[str, Any]) -> None:
     """A table was written: its row of the manifest."""
-    if _tasks.open:
-        _tasks.open[-1].written[path] = row
+    for written in [known.written for known in _tasks.open[-1:]] or _of_driver[-1:]:
+        written[path] = row
 
 
 def forget(path: str) -> None:
     """A file or folder was written or removed."""
-    for known in _tasks.open:
-        for rows in (known.read, known.written):
-            for name in [name for name in rows if f"{name}/".startswith(path.rstrip("/") + "/")]:
-                del rows[name]
+    known_rows = [rows for known in _tasks.open for rows in (known.read, known.written)]
+    for rows in [*known_rows, *_of_driver]:
+        for name in [name for name in rows if f"{name}/".startswith(path.rstrip("/") + "/")]:
+            rows.pop(name, None)

@@ -36,4 +36,4 @@ def test_wide_kernels_compile_with_a_setting_that_others_do_not_see() -> None:
 
     before = config.SLP_VECTORIZE
     assert _squares(np.arange(4.0)) == (0, 1, 4, 9)
-    assert config.SLP_VECTORIZE == before
+    assert before == config.SLP_VECTORIZE

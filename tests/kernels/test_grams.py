@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from curation.kernels.buffers import readonly, text_buffers
 from curation.kernels.canonical import canonical, original_places
-from curation.kernels.grams import _lookup, build_table, merge_cuts, pieces, scan
+from curation.kernels.gram_index import lookup
+from curation.kernels.grams import build_table, merge_cuts, pieces, scan
+from curation.kernels.ngrams import build_ngrams, mark_seen, normalised_texts
 from curation.kernels.unicode import unicode_table
 from curation.kernels.words import words
 
@@ -111,11 +113,11 @@ def test_equal_hashes_make_no_hit():
     table = build_table(["a b c d"], [0], 2)
     hashes = np.full(3, 5, np.uint64)
     slots = np.array([-1, -1, -1, -1, -1, 2, 1, 0], np.int32)
-    arrays = [readonly(x) for x in (table.pool, table.starts, table.ends, hashes, slots)]
+    arrays = tuple(readonly(x) for x in (table.pool, table.starts, table.ends, hashes, slots))
     data = readonly(np.frombuffer(b"a, B", np.uint8))
+    text = (data, *unicode_table())
     found = [
-        _lookup(data, start, end, *unicode_table(), np.uint64(5), *arrays)
-        for start, end in ((0, 4), (0, 1), (3, 4))
+        lookup(text, start, end, np.uint64(5), arrays) for start, end in ((0, 4), (0, 1), (3, 4))
     ]
     assert found == [0, -1, -1]
 
@@ -176,3 +178,37 @@ def test_real_passages_of_a_benchmark_are_found(shared_data):
     table = build_table(queries, range(len(queries)))
     documents = [f"Said before. {queries[7]} — said after.", "Nothing of the sort here."]
     assert hits_of(documents, table) == reference_hits(documents, queries, 13)
+
+
+@pytest.mark.parametrize("width", [3, 8, 13])
+@examples(100)
+@given(data=st.data())
+def test_a_study_in_the_same_pass_sees_what_it_sees_alone(width, data):
+    """In the documents that are wanted and have no hit; what a study does not change are hits."""
+    few = st.lists(st.sampled_from(["a", "B", "中"]), max_size=30).map(" ".join)
+    fields = data.draw(st.lists(st.tuples(few, st.integers(1, 13)), max_size=5))
+    documents = data.draw(st.lists(few, max_size=5))
+    wanted = np.array(data.draw(st.lists(st.booleans(), min_size=5, max_size=5)))[: len(documents)]
+    texts = [text for text, _ in fields]
+    table = build_table(texts, range(len(texts)), width)
+    study, _, _ = build_ngrams(normalised_texts(texts), [n for _, n in fields])
+    seen, alone = np.zeros(len(study), bool), np.zeros(len(study), bool)
+    column = pa.array(documents, pa.string())
+    hits = scan(*text_buffers(column), table, study, wanted, seen)
+    for found, expected in zip(hits, scan(*text_buffers(column), table), strict=True):
+        assert found.tolist() == expected.tolist()
+    left = wanted & ~np.isin(np.arange(len(documents)), hits.document)
+    mark_seen(*text_buffers(column.filter(pa.array(left))), study, alone)
+    assert seen.tolist() == alone.tolist()
+
+
+@pytest.mark.parametrize("width", [2, 13])
+def test_no_hit_is_said_twice_where_a_block_of_words_ends(width):
+    said = [f"w{k}" for k in range(10_000)]
+    table = build_table([" ".join(said)], [0], width)
+    study, _, _ = build_ngrams(normalised_texts([" ".join(said)]), [11])
+    seen = np.zeros(len(study), bool)
+    column = text_buffers(pa.array([" ".join(said)]))
+    hits = scan(*column, table, study, np.ones(1, bool), seen)
+    assert hits.gram.tolist() == list(range(10_001 - width))
+    assert not seen.any()

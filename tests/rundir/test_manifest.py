@@ -270,7 +270,7 @@ def test_what_tasks_told_is_what_the_files_say(tiny_run: Path) -> None:
     for stage in ("extract", "dedup", "decontaminate", "tokenize"):
         manifest = manifests.read(str(tiny_run), stage)
         assert manifest
-        read = manifests._entries(str(tiny_run), (stage, list(manifest.files)))
+        read = manifests.rows_of(str(tiny_run), list(manifest.files))
         assert manifest.files == {name: Entry(**row) for name, row in read.items()}
 
 

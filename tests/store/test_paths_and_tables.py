@@ -199,3 +199,22 @@ def test_sweep_removes_only_temporary_files(tmp_path: Path) -> None:
     (tmp_path / "x.parquet").write_text("t")
     store.sweep(str(tmp_path))
     assert os.listdir(tmp_path) == ["x.parquet"]
+
+
+def test_a_copy_of_a_local_file_is_another_name_of_it_where_that_can_be(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a").write_bytes(b"given")
+    for _ in range(2):  # the second time it is there
+        store.copy_local(str(tmp_path / "a"), str(tmp_path / "in" / "b"))
+        assert (tmp_path / "in" / "b").samefile(tmp_path / "a")
+    store.write_bytes(str(tmp_path / "in" / "b"), b"other")
+    assert (tmp_path / "a").read_bytes() == b"given"
+
+    def refused(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    store.copy_local(str(tmp_path / "a"), str(tmp_path / "in" / "b"))
+    assert (tmp_path / "in" / "b").read_bytes() == b"given"
+    assert [path.name for path in (tmp_path / "in").iterdir()] == ["b"]

@@ -87,3 +87,18 @@ def test_fresh_folders_hold_nothing_to_reuse() -> None:
         assert not store.is_fresh("/run/tokens2/web/00000.parquet")
     finally:
         store.under_terms(terms, bool)
+
+
+def test_what_is_noted_outside_of_tasks_goes_with_its_file(tmp_path: Path) -> None:
+    with store.noting() as noted:
+        for name in ("a", "b", "c"):
+            store.write_bytes(str(tmp_path / name), b"x")
+            store.note_written(str(tmp_path / name), {"size": 1})
+        store.delete(str(tmp_path / "a"))
+        with store.one_task() as written:
+            store.note_written(str(tmp_path / "d"), {"size": 1})
+            store.write_bytes(str(tmp_path / "b"), b"y")
+            assert list(written) == [str(tmp_path / "d")]
+        assert list(noted) == [str(tmp_path / "c")]
+    store.note_written(str(tmp_path / "e"), {"size": 1})
+    assert len(noted) == 1

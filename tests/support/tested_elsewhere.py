@@ -119,6 +119,7 @@ TESTED_ELSEWHERE = {
     "kernels/contractions.py": "kernels/test_quality.py",
     "kernels/english.py": "kernels/test_quality.py",
     "kernels/gram_index.py": "kernels/test_grams.py",
+    "kernels/gram_scan.py": "kernels/test_grams.py",
     "kernels/growing.py": "kernels/test_grams.py",
     "kernels/indexed.py": "gpt3/test_data.py",
     "kernels/pii_addresses.py": "kernels/test_pii.py",

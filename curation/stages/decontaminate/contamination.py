@@ -7,9 +7,9 @@ fields. An example is dirty if any of its N-grams occurs in any training documen
 text as dedup left it and once for the pieces that the cuts left. An example without N words in a
 row in any field has no gram: it is counted as short, and nobody knows whether it is clean.
 
-Cost: one more scan of the texts, all N at once, where the cuts are made; two bits a gram, packed,
-in the footer of a shard's decisions. Memory: the n-gram table (mapped, about that of the cuts), three
-bytes a gram.
+Cost: the scan for hits looks all N up too, and documents with hits are scanned again when they are
+cut; two bits a gram, packed, in the footers of a shard's evidence and decisions. Memory: the n-gram
+table (mapped, about that of the cuts), three bytes a gram.
 
 Trap: the same gram may make examples of several benchmarks dirty; grams ignored for being common
 (`max_documents`) count here.
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.kernels.ngrams import NgramTable
 
-VERSION = 4
+VERSION = 5
 PERCENTILE, LEAST, MOST = 5, 8, 13
 TABLE = ("widths", "pool", "starts", "ends", "hashes", "slots")
 ARRAYS = (*TABLE, "filter", "first_filter", "short_filter")
@@ -86,7 +86,8 @@ def gram_length(lengths: Int64s, synthetic: bool) -> int:
 def prepare(
     rundir: RunDirectory, read: Callable[[], Sequence[benchmarks.Example]], contents: str
 ) -> str:
-    """Write the n-gram table and, for each example, its benchmark, length and grams; the card last.
+    """Write the n-gram table and, for each example, its N, length and grams; the card last. Its name
+    is in `benchmarks/examples.parquet`.
 
     Returns an identity.
     """
@@ -96,38 +97,44 @@ def prepare(
         folder,
         config_digest("contamination", rule[0], benchmarks.asked(rundir), *rule[1:]),
         config_digest("study", contents, rule),
-        (*(f"{name}.npy" for name in (*ARRAYS, *EXAMPLE_ARRAYS)), "names.json"),
+        [f"{name}.npy" for name in (*ARRAYS, *EXAMPLE_ARRAYS)],
         lambda: _make(folder, read()),
     )
     return str(card["identity"])
 
 
 def _make(folder: str, examples: Sequence[benchmarks.Example]) -> dict[str, Any]:
-    """Write the arrays and the names; returns what their card says."""
+    """Write the arrays; returns what their card says."""
     from curation.kernels import ngrams
 
     texts = ngrams.normalised_texts([field for example in examples for field in example.fields])
     owners = np.repeat(np.arange(len(examples)), [len(example.fields) for example in examples])
     lengths = np.zeros(len(examples), np.int64)
     np.maximum.at(lengths, owners, texts.words)
-    names = np.array([example.benchmark for example in examples])
     n = np.zeros(len(examples), np.int64)
-    for name in dict.fromkeys(names.tolist()):
-        of_benchmark = names == name
-        n[of_benchmark] = gram_length(
-            lengths[of_benchmark], examples[int(np.argmax(of_benchmark))].synthetic
-        )
+    for rows in _rows_by_benchmark([example.benchmark for example in examples]).values():
+        n[rows] = gram_length(lengths[rows], examples[rows[0]].synthetic)
     table, grams, fields = ngrams.build_ngrams(texts, n[owners])
     indptr = np.searchsorted(owners[fields], np.arange(len(examples) + 1))
     arrays = {name: getattr(table, name) for name in ARRAYS}
     arrays |= dict(zip(EXAMPLE_ARRAYS, (indptr, grams.astype(np.int32), n, lengths), strict=True))
     identity = benchmarks.write_arrays(folder, arrays)
-    store.write_bytes(
-        store.join(folder, "names.json"),
-        orjson.dumps([(example.benchmark, example.id) for example in examples]),
-    )
     size = sum(getattr(table, name).nbytes for name in ARRAYS)
     return {"identity": identity, "grams": len(table), "bytes": size}
+
+
+def _rows_by_benchmark(benchmarks: Sequence[str] | pa.Array) -> dict[str, Int64s]:
+    """Name of a benchmark, by first appearance -> its examples, ascending.
+
+    >>> {name: rows.tolist() for name, rows in _rows_by_benchmark(["b", "a", "b"]).items()}
+    {'b': [0, 2], 'a': [1]}
+    """
+    encoded = pa.array(benchmarks, pa.string()).dictionary_encode()
+    codes = encoded.indices.to_numpy()
+    names = encoded.dictionary.to_pylist()
+    ends = np.cumsum(np.bincount(codes, minlength=len(names)))
+    order = np.argsort(codes, kind="stable")
+    return dict(zip(names, np.split(order, ends[:-1]), strict=True)) if names else {}
 
 
 @functools.lru_cache(maxsize=1)
@@ -154,22 +161,28 @@ class Seen:
     after: npt.NDArray[np.bool_]
 
     @staticmethod
-    def begun(rundir: RunDirectory, identity: str) -> Seen:
-        """Nothing seen of the grams of this identity."""
+    def begun(rundir: RunDirectory, identity: str, scanned: bytes = b"") -> Seen:
+        """Of the grams of this identity those seen that are attached to evidence, `scanned`."""
         table = load_ngrams(rundir.path("decontaminate", "study"), identity)
-        return Seen(table, *(np.zeros(len(table), bool) for _ in range(3)))
+        sides = [np.zeros(len(table), bool) for _ in range(3)]
+        if scanned:
+            sides[0] = unpacked(scanned, len(table))[0]
+        return Seen(table, *sides)
 
-    def add(self, text: pa.Array, decided: pa.RecordBatch) -> None:
-        """Mark the grams of some documents, of which it was decided what stays."""
+    def add(self, text: pa.Array, decided: pa.RecordBatch, rows: Int64s) -> None:
+        """Mark the grams of those documents that have hits, in these rows, of which it was decided
+        what stays."""
         from curation.kernels import ngrams
         from curation.kernels.buffers import text_buffers
 
-        keep, cuts = decided.column("keep"), decided.column("cuts")
-        whole = np.asarray(keep.is_valid()) & np.asarray(cuts.is_null())
-        cut = np.flatnonzero(np.asarray(cuts.is_valid()))
+        rows = rows[(rows >= 0) & (rows < len(text))]
+        few = decided.take(pa.array(rows))
+        keep, cuts = few.column("keep"), few.column("cuts")
+        whole = rows[np.asarray(keep.is_valid()) & np.asarray(cuts.is_null())]
+        cut = rows[np.asarray(cuts.is_valid())]
         left = pa.array(_pieces(text, cut, decided.column("pieces")), pa.string())
         for texts, seen in (
-            (text.filter(pa.array(whole)), self.same),
+            (text.take(pa.array(whole)), self.same),
             (text.take(pa.array(cut)), self.changed),
             (left, self.after),
         ):
@@ -261,8 +274,8 @@ def dirty_examples(folder: str, part: int, batches: Iterator[pa.RecordBatch]) ->
     indptr, grams = (store.read_array(store.join(folder, f"{n}.npy")) for n in EXAMPLE_ARRAYS[:2])
     out = []
     for marks in seen:
-        total = np.concatenate([[0], np.cumsum(marks[grams])])
-        out.append(np.flatnonzero(total[indptr[1:]] > total[indptr[:-1]]).tolist())
+        places = np.flatnonzero(marks[grams])  # few, of all the grams of all examples
+        out.append(np.unique(np.searchsorted(indptr, places, "right") - 1).tolist())
     return out
 
 
@@ -281,11 +294,12 @@ def _write_examples(
     for at, sides in enumerate(examples):
         for side in (0, 1):
             dirty[side, at, sides[side]] = True
-    listed = orjson.loads(store.read_bytes(store.join(folder, "names.json")))
-    _write_conclusion(rundir, datasets, dirty, listed, n, np.diff(indptr) == 0)
+    path_of_names = rundir.path("decontaminate", "benchmarks", "examples.parquet")
+    names = store.read_table(path_of_names, ["benchmark", "id"]).combine_chunks()
+    _write_conclusion(rundir, datasets, dirty, names, n, np.diff(indptr) == 0)
     places = np.array([rundir.recipe.place(name) for name in datasets], np.int64)
     columns = [
-        *(pa.array(column, pa.string()) for column in zip(*listed, strict=True)),
+        *(column.chunk(0) for column in names.columns),
         pa.array(n),
         pa.array(lengths),
         *(_lists(dirty[side].T, places) for side in (0, 1)),
@@ -304,24 +318,24 @@ def _write_conclusion(
     rundir: RunDirectory,
     datasets: list[str],
     dirty: npt.NDArray[np.bool_],
-    listed: list[list[str]],
+    names: pa.Table,
     n: Int64s,
     short: npt.NDArray[np.bool_],
 ) -> None:
     """contamination.json: a row for each benchmark; dirty.jsonl: an object for each dirty
     example."""
-    names = np.array([benchmark for benchmark, _ in listed])
+    benchmark, ids = names.columns
     rows = []
-    for name in dict.fromkeys(names.tolist()):
-        of_benchmark = names == name
-        counts = dirty[:, :, of_benchmark]
+    for name, examples in _rows_by_benchmark(benchmark.chunk(0)).items():
+        counts = dirty[:, :, examples]
+        without = examples[short[examples]]
         rows.append(
             {
                 "benchmark": name,
-                "n": int(n[of_benchmark][0]),
-                "examples": int(of_benchmark.sum()),
-                "short": int(short[of_benchmark].sum()),
-                "short_ids": [listed[i][1] for i in np.flatnonzero(of_benchmark & short).tolist()],
+                "n": int(n[examples[0]]),
+                "examples": len(examples),
+                "short": len(without),
+                "short_ids": ids.take(pa.array(without)).to_pylist(),
                 "dirty_before": int(counts[0].any(axis=0).sum()),
                 "dirty_after": int(counts[1].any(axis=0).sum()),
                 "datasets": {
@@ -336,11 +350,8 @@ def _write_conclusion(
         before, after = (
             [d for at, d in enumerate(datasets) if dirty[side, at, i]] for side in (0, 1)
         )
-        lines.append(
-            orjson.dumps(
-                {"benchmark": listed[i][0], "id": listed[i][1], "before": before, "after": after}
-            )
-        )
+        row = {"benchmark": benchmark[i].as_py(), "id": ids[i].as_py()}
+        lines.append(orjson.dumps({**row, "before": before, "after": after}))
     store.write_bytes(
         rundir.path("decontaminate", "dirty.jsonl"), b"".join(line + b"\n" for line in lines)
     )

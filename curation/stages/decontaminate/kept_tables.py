@@ -1,8 +1,10 @@
-"""Gram tables that outlive a run: another run with the same benchmarks copies them.
+"""Gram tables that outlive a run: another run with the same benchmarks has them, as names of the
+same files where the disk allows it, else as copies.
 
 They lie in `$CURATION_CACHE`, or `~/.cache/curation`, a folder for each set of benchmark files as
 they are (their bytes count, not their names' folders or times) and each rule by which grams are made.
-An empty `CURATION_CACHE` keeps nothing. What was used last stays, up to `MOST_BYTES`.
+An empty `CURATION_CACHE` keeps nothing. What was used last stays, up to `MOST_BYTES`. With each file
+is kept its row of a run's manifest, so that it is not read again for that.
 
 Trap: a kept file is used only if it has the digest that was noted when it was written; what is
 damaged is made anew.
@@ -11,6 +13,7 @@ damaged is made anew.
 from __future__ import annotations
 
 import contextlib
+import mmap
 import os
 import shutil
 import tempfile
@@ -22,6 +25,7 @@ import orjson
 
 from curation import store
 from curation.digests import text_digest
+from curation.rundir import manifest
 
 MOST_BYTES = 4 << 30
 _CARD, _DIGESTS = "card.json", "digests.json"
@@ -32,7 +36,7 @@ def prepared(
 ) -> dict[str, Any]:
     """The card of the tables in `folder`, after those of `asked` are there.
 
-    Those that are there stay. Others are copied from what was kept under `key`, or `make` writes
+    Those that are there stay. Others come from what was kept under `key`, or `make` writes
     `files` and returns what the card says beside `asked`. The card is written last.
     """
     path = store.join(folder, _CARD)
@@ -64,28 +68,32 @@ def _place(key: str) -> Path | None:
 
 
 def _restored(folder: str, key: str, files: Sequence[str]) -> dict[str, Any] | None:
-    """The card of kept tables, copied into `folder`; None where there are none that are whole."""
+    """The card of kept tables, placed into `folder`; None where there are none that are whole."""
     kept = _place(key)
     if kept is None:
         return None
     try:
         noted = orjson.loads((kept / _DIGESTS).read_bytes())
-        for name in (*files, _CARD):
-            data = (kept / name).read_bytes()
-            if text_digest(data).hex() != noted[name]:
-                return None
-            if name == _CARD:
-                card: dict[str, Any] = orjson.loads(data)
-            else:
-                store.write_bytes(store.join(folder, name), data)
+        if any(_digest(kept / name) != noted[name]["digest"] for name in (*files, _CARD)):
+            return None
+        for name in files:
+            path = store.join(folder, name)
+            store.copy_local(str(kept / name), path)
+            store.note_written(path, noted[name]["row"])
+        card: dict[str, Any] = orjson.loads((kept / _CARD).read_bytes())
         os.utime(kept)
         return card
     except (OSError, ValueError, LookupError, TypeError):
         return None
 
 
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as data:
+        return text_digest(data).hex()  # type: ignore[arg-type]  any buffer will do
+
+
 def _keep(folder: str, key: str, files: Sequence[str], card: dict[str, Any]) -> None:
-    """Copy tables to where other runs find them. A place that cannot be written is no error."""
+    """Place tables where other runs find them. A place that cannot be written is no error."""
     kept = _place(key)
     if kept is None:
         return
@@ -93,14 +101,18 @@ def _keep(folder: str, key: str, files: Sequence[str], card: dict[str, Any]) -> 
         kept.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = Path(tempfile.mkdtemp(prefix=f"{key}.", dir=kept.parent))
         try:
-            noted = {}
+            (made / _CARD).write_bytes(orjson.dumps(card))
+            rows = manifest.rows_of(folder, files)
             for name in files:
-                data = store.read_bytes(store.join(folder, name))
-                (made / name).write_bytes(data)
-                noted[name] = text_digest(data).hex()
-            data = orjson.dumps(card)
-            (made / _CARD).write_bytes(data)
-            noted[_CARD] = text_digest(data).hex()
+                path = store.join(folder, name)
+                if store.is_remote(path):
+                    (made / name).write_bytes(store.read_bytes(path))
+                else:
+                    store.copy_local(path, str(made / name))
+                store.note_written(path, rows[name])
+            noted: dict[str, Any] = {name: {"row": row} for name, row in rows.items()}
+            for name in (*files, _CARD):
+                noted.setdefault(name, {})["digest"] = _digest(made / name)
             (made / _DIGESTS).write_bytes(orjson.dumps(noted))
             shutil.rmtree(kept, ignore_errors=True)  # one that was damaged
             os.replace(made, kept)

@@ -76,10 +76,13 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> dict[Shard, ShardRe
     read = functools.cache(lambda: tuple(benchmarks.read_benchmarks(patterns, asked.catalogue)))
     contents = benchmarks.contents(patterns, asked.catalogue)
     identity = benchmarks.prepare(rundir, read, contents)
-    scanned = engine.map("decontaminate: scan", partial(scan_shard, rundir, identity), shards)
-    decided = _decided_before(rundir, shards)
-    common = _common_grams(rundir, engine, shards, scanned, decided)
     study = contamination.prepare(rundir, read, contents) if asked.study else ""
+    decided = _decided_before(rundir, shards)
+    scan = partial(scan_shard, rundir, identity, study)
+    scanned = engine.map(
+        "decontaminate: scan", scan, [(shard, decided.get(shard, "")) for shard in shards]
+    )
+    common = _common_grams(rundir, engine, shards, scanned, decided)
     tasks = [
         (shard, result.identity, bool(result.notes), decided.get(shard, ""))
         for shard, result in zip(shards, scanned, strict=True)
@@ -130,25 +133,39 @@ def _counts(examples: dict[str, list[int]]) -> str:
 # ---- evidence ------------------------------------------------------------------------------------
 
 
-def scan_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> ShardResult:
-    """Write every hit in a shard's survivors, whatever dedup says of them."""
+def scan_shard(
+    rundir: RunDirectory, table_identity: str, study: str, task: tuple[Shard, str]
+) -> ShardResult:
+    """Write every hit in a shard's survivors, whatever dedup says of them. With a study, the grams
+    that were seen in those without a hit that are still in are attached.
+
+    `study`: the identity of its grams, empty without one. `task`: the shard, and the identity of
+    what was decided before.
+    """
+    shard, decided_identity = task
     path = rundir.table("decontaminate", shard, "evidence")
-    digest = config_digest(
+    identity = config_digest(
         "decontaminate/evidence",
         VERSION,
         table_identity,
         store.need_footer(rundir.survivors(shard)).identity,
     )
+    digest = identity
+    if study:
+        digest = config_digest(identity, contamination.VERSION, study, decided_identity)
 
     def make() -> ShardResult:
         from curation.kernels import grams
         from curation.kernels.buffers import text_buffers
 
         table = benchmarks.load_table(rundir.path("decontaminate", "benchmarks"), table_identity)
-        with store.TableWriter(path, schema.HITS, digest) as writer:
-            for group in survivor_groups(rundir, shard, ["text", "content"], None):
+        seen = contamination.Seen.begun(rundir, study) if study else None
+        before = rundir.decided_before("decontaminate", shard) if study else None
+        with store.TableWriter(path, schema.HITS, digest, identity=identity) as writer:
+            for group in survivor_groups(rundir, shard, ["text", "content"], before):
                 text, contents = group.batch.columns
-                hits = grams.scan(*text_buffers(text), table)
+                marked = (seen.table, group.remaining(), seen.same) if seen else ()
+                hits = grams.scan(*text_buffers(text), table, *marked)
                 if not len(hits.document):
                     continue
                 chars = char_lengths(text)[hits.document]
@@ -156,7 +173,9 @@ def scan_shard(rundir: RunDirectory, table_identity: str, shard: Shard) -> Shard
                 columns.append(_first_bytes(contents)[hits.document])
                 writer.write(pa.record_batch(columns, schema=schema.HITS))
                 writer.notes = {"hits": writer.notes.get("hits", 0) + len(hits.document)}
-        return ShardResult(digest, notes=writer.notes)
+            if seen and seen.grams:
+                writer.attached = seen.packed()
+        return ShardResult(identity, notes=writer.notes)
 
     return run_once(path, digest, make)
 
@@ -259,8 +278,11 @@ def cut_shard(
     digest = config_digest(identity, contamination.VERSION, study) if study else identity
 
     def make() -> ShardResult:
-        hits = _hits(rundir, shard, common[0]) if has_hits else NO_HITS
-        seen = contamination.Seen.begun(rundir, study) if study else None
+        hits, hit_rows = _hits(rundir, shard, common[0]) if has_hits else (NO_HITS, NO_HITS["row"])
+        seen = None
+        if study:
+            scanned = store.read_attached(rundir.table("decontaminate", shard, "evidence"))
+            seen = contamination.Seen.begun(rundir, study, scanned)
         shard_ledger: ledger.Ledger = {}
         with store.TableWriter(
             path, schema.DECONTAMINATED, digest, shard_ledger, identity
@@ -269,7 +291,7 @@ def cut_shard(
                 batch = _cut_group(config, group, hits, shard_ledger)
                 writer.write(batch)
                 if seen:
-                    seen.add(group.batch.column(0), batch)
+                    seen.add(group.batch.column(0), batch, hit_rows - group.start)
             if seen and (grams := seen.grams):
                 writer.attached, writer.notes = seen.packed(), {contamination.SEEN: grams}
         return ShardResult(identity, shard_ledger, writer.notes)
@@ -277,12 +299,16 @@ def cut_shard(
     return run_once(path, digest, make)
 
 
-def _hits(rundir: RunDirectory, shard: Shard, common: str) -> dict[str, npt.NDArray[np.int64]]:
-    """Rows and spans of a shard's hits, without those of grams that are ignored."""
+def _hits(
+    rundir: RunDirectory, shard: Shard, common: str
+) -> tuple[dict[str, npt.NDArray[np.int64]], npt.NDArray[np.int64]]:
+    """Rows and spans of a shard's hits, without those of grams that are ignored; and the rows with
+    any."""
     hits = store.read_table(rundir.table("decontaminate", shard, "evidence"))
+    rows = np.unique(hits.column("row").to_numpy())
     ignored = store.read_table(common, ["gram"]).column(0).to_numpy()
     hits = hits.filter(pa.array(~np.isin(hits.column("gram").to_numpy(), ignored)))
-    return {name: hits.column(name).to_numpy() for name in NO_HITS}
+    return {name: hits.column(name).to_numpy() for name in NO_HITS}, rows
 
 
 def _cut_group(
