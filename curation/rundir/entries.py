@@ -1,7 +1,7 @@
 """The files of a manifest: very many rows, of which each is bytes until it is asked for.
 
 A manifest is JSON as `store.write_json` lays it out. It is written and read a row at a time, so that
-it never is in memory as a whole: 400 bytes a file stay.
+it never is in memory as a whole: 300 bytes a file stay.
 """
 
 from __future__ import annotations
