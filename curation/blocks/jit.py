@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 from numba import config, njit
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
 
 
@@ -59,12 +60,13 @@ def inner(function: Any = None, **options: Any) -> Any:
 
 class _Wide(CPUDispatcher):  # type: ignore[misc]
     def compile(self, sig: Any) -> Any:
-        before = config.SLP_VECTORIZE
-        config.SLP_VECTORIZE = 1
-        try:
-            return super().compile(sig)
-        finally:
-            config.SLP_VECTORIZE = before
+        with global_compiler_lock:  # else another thread might take this setting for the usual one
+            usual = config.SLP_VECTORIZE
+            config.SLP_VECTORIZE = 1
+            try:
+                return super().compile(sig)
+            finally:
+                config.SLP_VECTORIZE = usual
 
 
 def wide(function: Any = None, **options: Any) -> Any:

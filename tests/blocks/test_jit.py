@@ -34,6 +34,6 @@ def _squares(x):  # type: ignore[no-untyped-def]
 def test_wide_kernels_compile_with_a_setting_that_others_do_not_see() -> None:
     from numba import config
 
-    before = config.SLP_VECTORIZE
+    setting = config.SLP_VECTORIZE
     assert _squares(np.arange(4.0)) == (0, 1, 4, 9)
-    assert before == config.SLP_VECTORIZE
+    assert setting == config.SLP_VECTORIZE

@@ -8,8 +8,8 @@ penalty curves the objective by at least 1, so the weights are then within TOL o
 
 Each step is found by conjugate gradients in float32; gradients, losses and weights are float64, so
 what the step lacks the next one makes good. Cost: several hundred passes over the features for
-eight fits together. Memory: beside the features 4 bytes a count, some 50 numbers a document and a
-distinct feature for each lane.
+eight fits together. Memory, by its arrays: beside the features 4 bytes a count, about 600 a
+document and 500 a distinct feature.
 
 What was tried and does not help is in docs/results/performance.md.
 """

@@ -9,8 +9,8 @@ The sample it learns from is made in sample.py, the folds in folds.py, the fits 
 fit.py, their figures in measure.py, the model file in model.py, the keep rule in kernels/pareto.py.
 
 Cost: scoring reads each text once; another alpha reads only the crawl's evidence and the documents
-it keeps. Memory: one row group per task; the driver fits, and holds the sampled features, about 24
-bytes a distinct term of a document, and half as much again while it fits.
+it keeps. Memory: one row group per task; the driver fits, and holds the sampled features, by
+its arrays about 32 bytes a distinct term of a document at most.
 """
 
 from __future__ import annotations

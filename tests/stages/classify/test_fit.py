@@ -197,7 +197,10 @@ def test_folds_of_signals_are_scikit_learns_from_the_fit_of_all(
     run_recipe: Callable[..., Any],
 ) -> None:
     table = {**TABLE, "classify": {**WORDS, "scaling": "none", "signals": ["prose", "chars"]}}
-    found = training(*run_recipe(DATASETS, {**table, "stages": ["extract"]}))
+    rundir, plan = run_recipe(DATASETS, {**table, "stages": ["extract"]})
+    for shard in plan.shards:
+        classify_sample.sample_shard(rundir, (shard, 1.0))
+    found = training(rundir, plan)
     assert not found.has_words
     subsets = [classify_training.Subset(1.0), classify_training.Subset(1.0, 2)]
     whole, fold = classify_training.fit_subsets(found, subsets, "balanced", from_first=True)
