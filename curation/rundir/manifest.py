@@ -100,9 +100,8 @@ def write(
 
 @contextlib.contextmanager
 def following(out: str, engine: Engine | None, places: Sequence[str]) -> Iterator[Files]:
-    """What the tasks of an engine and this process write in this block, for `write`; nothing
-    without an engine. In those of the places that hold nothing when it begins no table is looked
-    for."""
+    """What the tasks of an engine and this process write in this block, for `write`; nothing without
+    an engine. In those of the places that hold nothing when it begins no table is looked for."""
     written = Files()
     if engine is None:
         yield written

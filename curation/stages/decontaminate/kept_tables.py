@@ -89,7 +89,7 @@ def _restored(folder: str, key: str, files: Sequence[str]) -> dict[str, Any] | N
 
 def _digest(file: Path) -> str:
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, prot=mmap.PROT_READ) as data:
-        return text_digest(data).hex()  # type: ignore[arg-type]  any buffer will do
+        return text_digest(data).hex()  # type: ignore[arg-type]  # any buffer
 
 
 def _keep(folder: str, key: str, files: Sequence[str], card: dict[str, Any]) -> None:
