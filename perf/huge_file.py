@@ -1,4 +1,5 @@
-"""One file of 100 MB beside ten of 1 MB, whole and in parts: `python perf/huge_file.py TEXTS.parquet...`.
+"""One file of 100 MB beside ten of 1 MB, whole and in parts: `python perf/huge_file.py TEXTS.parquet...`, or the
+same of archives of one member a record: `python perf/huge_file.py ARCHIVE.warc.gz...`.
 
 Both sides take turns and do the same: `extract` and `tokenize`, with two workers. Prints seconds by the clock, of
 the processors, and how long the longest task took: where a file is whole, no worker can take part of it.
@@ -10,6 +11,8 @@ import itertools
 import json
 import tempfile
 import time
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +28,36 @@ from curation.recipe import reading
 from curation.rundir import metrics
 
 
-def write(path: Path, mb: float, texts: Any) -> None:
-    """A file of lines of about so many megabytes."""
+def write(path: Path, mb: float, pieces: Iterator[bytes]) -> None:
+    """A file of about so many megabytes."""
     size = 0
     with open(path, "wb") as file:
         while size < mb * 1e6:
-            size += file.write(json.dumps({"text": next(texts)}).encode() + b"\n")
+            size += file.write(next(pieces))
+
+
+def lines(files: Sequence[str]) -> Iterator[bytes]:
+    """The texts of tables as lines of JSON, over and over."""
+    columns = [pq.read_table(file, columns=["text"])[0].to_pylist() for file in files]
+    for text in itertools.cycle(text for column in columns for text in column if text):
+        yield json.dumps({"text": text}).encode() + b"\n"
+
+
+def members(files: Sequence[str]) -> Iterator[bytes]:
+    """The compressed members of archives, over and over."""
+    archives = [Path(file).read_bytes() for file in files]
+    for data in itertools.cycle(archives):
+        rest = data
+        while rest:
+            member = zlib.decompressobj(31)
+            member.decompress(rest)
+            yield rest[: len(rest) - len(member.unused_data)]
+            rest = member.unused_data
 
 
 def run(folder: Path, out: Path, keys: dict[str, Any]) -> list[float]:
     """Seconds by the clock, of the processors, of all tasks, and of the longest task."""
-    table = {"dataset": [{"name": "a", "files": f"{folder}/*.jsonl", **keys}]}
+    table = {"dataset": [{"name": "a", "files": str(folder), **keys}]}
     table |= {"stages": ["extract", "tokenize"]}
     engine = LocalEngine(2)
     try:
@@ -57,21 +79,21 @@ def run(folder: Path, out: Path, keys: dict[str, Any]) -> list[float]:
 @click.option("--mb", default=100.0, show_default=True, help="Of the large file.")
 def main(files: tuple[str, ...], rounds: int, mb: float) -> None:
     """Whole, and in parts of 32 MB."""
-    texts = [
-        text for file in files for text in pq.read_table(file, columns=["text"])[0].to_pylist()
-    ]
-    endless = itertools.cycle(text for text in texts if text)
+    is_archive = files[0].endswith(".warc.gz")
+    pieces, ending = (members(files), "warc.gz") if is_archive else (lines(files), "jsonl")
     sides = {"whole": {"first_pages": 1_000_000_000}, "in parts": {}}
     table = Table()
     for name in ("", "by the clock, s", "of processors, s", "all tasks, s", "longest task, s"):
         table.add_column(name, justify="right" if name else "left")
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder) / "large.jsonl", mb, endless)
+        inputs = Path(folder) / "in"
+        inputs.mkdir()
+        write(inputs / f"large.{ending}", mb, pieces)
         for number in range(10):
-            write(Path(folder) / f"small{number}.jsonl", 1, endless)
+            write(inputs / f"small{number}.{ending}", 1, pieces)
         for turn in range(rounds):
             for name, keys in sides.items():
-                cells = run(Path(folder), Path(folder) / f"{name}-{turn}", keys)
+                cells = run(inputs, Path(folder) / f"{name}-{turn}", keys)
                 table.add_row(name, *(f"{cell:.1f}" for cell in cells))
     Console(width=100).print(table)
 

@@ -26,6 +26,7 @@ from curation.recipe import reading
 from curation.rundir import ledger, schema
 from curation.rundir import plan as plans
 from curation.rundir.directory import RunDirectory
+from curation.rundir.shards import whole_files
 from curation.shown import brief
 
 INPUT = "input"
@@ -113,7 +114,7 @@ class Documents:
         folder = tempfile.mkdtemp(prefix="curation-")  # of the columns of tables
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         self._rundir = RunDirectory(store.join(folder, "run"), recipe)
-        self._plan = plans.make(recipe, self._rundir.out)
+        self._plan = plans.Plan(tuple(whole_files(plans.make(recipe, self._rundir.out).shards)))
         self._types = self._extra_types()
         self._ledger: ledger.Ledger = {}
         self._rejects: list[dict[str, Any]] = []

@@ -120,13 +120,16 @@ def _note(line: str) -> None:
 
 
 def _show(planned: RunPlan) -> None:
-    from curation.inspect.terminal.run_plan import plan_tables
+    from curation.inspect.terminal.run_plan import alone_line, plan_tables
     from curation.inspect.terminal.tables import table_of
 
     screen = console()
     for listing in plan_tables(planned):
         screen.print(table_of(listing))
         screen.print()
+    for one in planned.datasets:
+        if line := alone_line(one.input):
+            say(line)
     if planned.is_rough:
         say(
             f"Rough: the rates are {planned.rates}, not of these inputs or this machine; figures may "

@@ -1,7 +1,8 @@
 """The plan of a run: inputs times rates.
 
 A stage takes core seconds once a worker, once a run, for each shard and for each megabyte of text
-that enters it. Its wall time is what one core does alone, and the waves of tasks that the cores need.
+that enters it. Its wall time is what one core does alone, and the waves of tasks that the cores need,
+or the one task over the largest file that cannot be split.
 Text that a stage removes does not reach the later ones.
 """
 
@@ -246,8 +247,20 @@ def _stage(
     start = rate.start * min(cluster.workers, max(1, tasks))
     waves = math.ceil(tasks / cluster.workers) if tasks else 0
     parallel = waves * (work / tasks) if tasks else 0.0
+    parallel = max(parallel, work * _largest_share(inputs, rates))
     wall = rate.serial + rate.start + max(parallel, network_s)
     return StagePlan(stage, shards, tasks, mb, rate.serial + start + work, wall)
+
+
+def _largest_share(inputs: Sequence[Input], rates: Rates) -> float:
+    """The share of all text in the largest file that is one shard since it cannot be split."""
+    total = sum(_text_mb(one, rates) for one in inputs)
+    alone = [
+        size / MB * rates.of_input(one.dataset, one.kind).text_mb
+        for one in inputs
+        for _, size in one.alone
+    ]
+    return max(alone, default=0.0) / total if total else 0.0
 
 
 def _mixture_tokens(recipe: Recipe, text: dict[str, float], rates: Rates) -> float:

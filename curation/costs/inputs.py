@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
@@ -38,7 +38,8 @@ _KINDS = {"mediawiki": "mediawiki", "wikimedia-html": "html", "table": "table", 
 class Input:
     """One dataset as it is stored. `known` says from what; `is_exact` whether all of it is told.
     `records` is 0 where it is not known before reading; `index_bytes` are those of the index that a
-    run reads, in `index_requests`."""
+    run reads, in `index_requests`. `parts` are the shards that are a part of a file; `alone` the
+    large files that are one shard each, with their bytes."""
 
     dataset: str
     role: str
@@ -54,6 +55,8 @@ class Input:
     stored_here: int = 0
     index_bytes: int = 0
     index_requests: int = 0
+    parts: int = 0
+    alone: tuple[tuple[str, int], ...] = ()
 
 
 def sizes_given(texts: Sequence[str]) -> dict[str, tuple[int, float]]:
@@ -113,20 +116,22 @@ def _given(dataset: Dataset, files: int, mb: float) -> Input:
     files *= crawls
     size = int(files * mb * 1e6)
     name = dataset.files[0] if dataset.files else ""
-    alike = [store.File(name, name.rpartition("/")[2], int(mb * 1e6), "")] * (files // crawls)
+    name = name.rpartition("/")[2]
+    alike = [store.File(name, name, int(mb * 1e6), "")] * (files // crawls)
     is_remote = bool(dataset.crawls) or any(map(store.is_web, dataset.files))
+    cut = _cut(dataset, [alike])
     return Input(
         dataset.name,
         dataset.role,
         _kind(dataset, ""),
         files,
         size,
-        len(_shards(dataset, alike)) * crawls,
-        "given with --size",
-        False,
+        known="given with --size",
+        is_exact=False,
         requests=files * is_remote,
         remote_bytes=size * is_remote,
         stored_here=size * (is_remote and not dataset.stream),
+        **{**cut, "shards": cut["shards"] * crawls},
     )
 
 
@@ -165,12 +170,12 @@ def _listed(rundir: RunDirectory, dataset: Dataset, say: Callable[[str], None]) 
         _kind(dataset, names[0]),
         count,
         size + sum(file.size for file in files),
-        sum(len(_shards(dataset, batch)) for batch in _batches(dataset, files, remote, size)),
-        known,
-        is_exact,
+        known=known,
+        is_exact=is_exact,
         requests=len(remote),
         remote_bytes=size,
         stored_here=0 if dataset.stream else size,
+        **_cut(dataset, _batches(dataset, files, remote, size)),
     )
 
 
@@ -187,6 +192,14 @@ def _batches(
         file = store.File(source.address.name, source.address.name, size // len(remote), "")
         batches[source.batch].append(file)
     return batches
+
+
+def _cut(dataset: Dataset, batches: list[list[store.File]]) -> dict[str, Any]:
+    """How many shards files are, how many of these are parts, and which files stay whole."""
+    groups = [group for files in batches for group in _shards(dataset, files)]
+    whole = {file.name: file.size for file in shards.unsplit(dataset, groups)}
+    parts = sum(bool(group[0].part) for group in groups)
+    return {"shards": len(groups), "parts": parts, "alone": tuple(whole.items())}
 
 
 def _shards(dataset: Dataset, files: list[store.File]) -> list[tuple[store.File, ...]]:

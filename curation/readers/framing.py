@@ -106,11 +106,15 @@ class _Scout:
         self._position = position  # of data[0] in the unpacked bytes
         self._data = bytearray()
         self._ended = False
+        self._first = 0  # the first position that is asked for from now on
         self._marks = array("q")  # where something may end: records and members begin, damage, end
         self._damage = array("q")
 
     def believes(self, start: int, end: int) -> bool:
-        """Whether a block of the unpacked bytes is whole and ends where something may end."""
+        """Whether a block of the unpacked bytes is whole and ends where something may end. Blocks
+        are asked for in their order."""
+        self._first = start
+        del self._marks[: bisect_left(self._marks, start)]
         while not self._ended and self._position < end + _SLIP_BYTES:
             self._read()
         damage = bisect_left(self._damage, start + 1)
@@ -147,7 +151,7 @@ class _Scout:
         self._position += high
 
     def _mark(self, position: int) -> None:
-        if len(self._marks) < _MAX_MARKS:
+        if position >= self._first and len(self._marks) < _MAX_MARKS:
             insort(self._marks, position)
 
 
@@ -169,6 +173,11 @@ class Framer:
         self._max_block = max_block
         self._lost_in = -1  # the member in which bytes of no record were counted last
         self._one_each = bool(unpacker.packing)  # whether each member has been one record
+
+    @property
+    def state(self) -> int:
+        """What it takes the archive for, which decides what becomes of damage: below 4."""
+        return 2 * self._one_each + (self._is_arc is True)
 
     def __iter__(self) -> Iterator[Raw | Reject]:
         window = self._window

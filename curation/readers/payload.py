@@ -83,18 +83,19 @@ def page_or_reject(raw: Raw, max_page_bytes: int) -> Page | Reject | Skipped:
     kind = raw.kind
     if kind in NO_DOCUMENT:
         return Skipped(
-            "wat" if kind == "metadata" and "application/json" in raw.content_type else kind
+            "wat" if kind == "metadata" and "application/json" in raw.content_type else kind,
+            raw.offset,
         )
     if raw.url is not None and raw.url.lower().startswith(_TOOL_SCHEMES):
-        return Skipped(raw.url.partition(":")[0].lower())
+        return Skipped(raw.url.partition(":")[0].lower(), raw.offset)
     if raw.content_type.startswith("text/dns"):
-        return Skipped("dns")
+        return Skipped("dns", raw.offset)
     if kind == "revisit":
         return _reject(raw, "revisit")
     if kind == "continuation":
         return _reject(raw, "truncated", "a later segment of a segmented record")
     if kind not in ("response", "resource", "conversion"):
-        return Skipped("unknown")
+        return Skipped("unknown", raw.offset)
     if raw.block is None:
         return _reject(raw, "too_large", f"{raw.length} bytes stored")
     if kind == "response" and (

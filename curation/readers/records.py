@@ -133,9 +133,11 @@ class Damage:
 
 @dataclass(frozen=True, slots=True)
 class Skipped:
-    """A record that never could be a document; `kind` is its WARC type or what it is."""
+    """A record that never could be a document; `kind` is its WARC type or what it is, `offset` as
+    that of a page."""
 
     kind: str
+    offset: int
 
 
 class PageError(Exception):

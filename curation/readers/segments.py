@@ -70,8 +70,8 @@ def _joined(held: list[Raw], max_block: int) -> Iterator[Raw | Reject | Skipped]
         fits_length=all(raw.fits_length for raw in held),
         damage=next((raw.damage for raw in held if raw.damage is not None), None),
     )
-    for _ in held[1:]:
-        yield Skipped("continuation")
+    for raw in held[1:]:
+        yield Skipped("continuation", raw.offset)
 
 
 def _given_up(held: list[Raw]) -> Iterator[Reject]:

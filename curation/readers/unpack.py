@@ -34,6 +34,7 @@ _FIRST_BYTES = 1 << 12  # of a member, to see whether a record begins there
 _READ_BYTES = 1 << 16
 _STEP_BYTES = 1 << 14
 _OUT_BYTES = 1 << 20  # unpacked bytes a step, so that a bomb does not fill the memory
+_STREAM_BYTES = 64 << 20  # unpacked: a first member of more is taken for all of the file
 _HEADER_CHECKED = 2  # flag of a gzip header that has a checksum of its own
 _ZSTD_READ_BYTES = 4096  # small, since zstd cannot be told to stop: 4 KB give at most some 100 MB
 _USUAL_WINDOW = 1 << 27  # what zstd reads without being asked
@@ -347,6 +348,21 @@ def _bzip2_stream(source: _Source) -> Iterator[bytes]:
         except OSError as error:
             raise _Broken("malformed", f"bzip2 stream: {error}") from error
     source.at -= len(engine.unused_data)
+
+
+def has_members(stream: BinaryIO) -> bool:
+    """Whether an archive can be read from places in its middle on: it is plain, or a second member
+    begins behind a first one of no more than `_STREAM_BYTES` unpacked."""
+    unpacker = Unpacker(stream, is_archive=True)
+    if not unpacker.packing:
+        return True
+    members = size = 0
+    for piece in unpacker.pieces(0):
+        members += isinstance(piece, Damage) or piece.start is not None
+        size += 0 if isinstance(piece, Damage) else len(piece.data)
+        if members > 1 or size > _STREAM_BYTES:
+            break
+    return members > 1
 
 
 class UnpackedFile(io.RawIOBase):

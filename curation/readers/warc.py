@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Iterator
 from typing import BinaryIO, cast
 
+from curation.readers.archive_parts import ArchivePart
 from curation.readers.crawl_metadata import with_metadata
 from curation.readers.framing import Framer
 from curation.readers.payload import Raw, page_or_reject, raw_limit
@@ -26,27 +27,38 @@ _SPOOL_BYTES = 64 << 20
 
 
 def read_archive(
-    stream: BinaryIO, name: str, *, max_page_bytes: int, offset: int = 0, place: int = 0
+    stream: BinaryIO,
+    name: str,
+    *,
+    max_page_bytes: int,
+    offset: int = 0,
+    place: int = 0,
+    part: ArchivePart | None = None,
 ) -> Iterator[Page | Reject | Skipped]:
     """Exactly one object for each record of an archive, in order; never raises for what the archive
     holds. Each byte is read at most twice, besides what is looked at again behind damage.
 
     `name` is used only to tell ARC from WARC in damaged files. An offset is that of the record in
     the archive as stored, or of the compressed member that the record begins in; its place is then
-    the position in the unpacked member. With both, reading begins there. Reasons: http_status,
-    not_html, empty, revisit, too_large, malformed, truncated.
+    the position in the unpacked member. With both, reading begins there. With `part` only its
+    records are given out. Reasons: http_status, not_html, empty, revisit, too_large, malformed,
+    truncated.
     """
-    limits = {"max_page_bytes": max_page_bytes, "offset": offset, "place": place}
     if not stream.seekable():
         with tempfile.SpooledTemporaryFile(_SPOOL_BYTES) as copy:
             shutil.copyfileobj(stream, copy)
             copy.seek(0)
-            yield from read_archive(cast(BinaryIO, copy), name, **limits)
+            whole = cast(BinaryIO, copy)
+            yield from read_archive(
+                whole, name, max_page_bytes=max_page_bytes, offset=offset, place=place, part=part
+            )
         return
     unpacker = Unpacker(stream, is_archive=True)
     limit = raw_limit(max_page_bytes)
+    offset = part.read_from if part else offset
     records = Framer(unpacker, name, max_block=limit, offset=offset, place=place)
-    yield from with_metadata(
+    outcomes = with_metadata(
         (record, page_or_reject(record, max_page_bytes) if isinstance(record, Raw) else record)
         for record in joined_segments(iter(records), limit)
     )
+    yield from part.records(outcomes, lambda: records.state) if part else outcomes

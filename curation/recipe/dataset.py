@@ -74,7 +74,8 @@ class Dataset:
     target_shard_mb: float = key(
         0.0,
         "Files share a shard up to so much of them, and larger ones are split where they can be (lines "
-        "of JSON that are not packed, Parquet); 0: each file is a shard, and those over 32 MB several.",
+        "of JSON that are not packed, Parquet, archives of `files` packed record by record); 0: each "
+        "file is a shard, and those over 32 MB several.",
         least=0,
     )
     languages: tuple[str, ...] | None = key(

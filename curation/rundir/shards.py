@@ -6,13 +6,15 @@ the records in them, so results do not depend on where the borders lie.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
 from curation import store
+from curation.errors import InputError
 from curation.readers.formats import PACKED, guess_format
 from curation.recipe.tables import Dataset
+from curation.rundir.directory import Shard
 from curation.rundir.survivors import decided_table
 
 SPLIT_MB = 32.0  # where the recipe names no size
@@ -24,8 +26,7 @@ def groups(dataset: Dataset, files: Iterable[store.File]) -> list[tuple[store.Fi
     """The input of each shard of a dataset (of one crawl, where it has crawls)."""
     if dataset.by_record:
         return alone(files)
-    target = int(dataset.target_shard_mb * 1e6)
-    most = target or int(SPLIT_MB * 1e6)
+    target, most = int(dataset.target_shard_mb * 1e6), _most(dataset)
     out: list[tuple[store.File, ...]] = []
     together: list[store.File] = []
     held = 0
@@ -50,6 +51,11 @@ def alone(files: Iterable[store.File]) -> list[tuple[store.File, ...]]:
     return [(file,) for file in files]
 
 
+def _most(dataset: Dataset) -> int:
+    """Stored bytes above which a file is split."""
+    return int(dataset.target_shard_mb * 1e6) or int(SPLIT_MB * 1e6)
+
+
 def _size(dataset: Dataset, file: store.File) -> int:
     """Stored bytes of a file; 0 where they are not known."""
     if dataset.crawls:
@@ -71,14 +77,45 @@ def split(file: store.File, target: int) -> list[store.File]:
     return [replace(file, start=start, end=end) for start, end in pairwise(borders)]
 
 
+def whole_files(shards: Iterable[Shard]) -> Iterator[Shard]:
+    """The shards of files with all parts of a file as one."""
+    for shard in shards:
+        if not shard.files[0].start:
+            files = tuple(replace(file, start=0, end=0) for file in shard.files)
+            yield replace(shard, files=files)
+
+
+def unsplit(dataset: Dataset, groups: Iterable[tuple[store.File, ...]]) -> list[store.File]:
+    """The large files that are one shard each, since no part of them can be read alone. Those of a
+    crawl are not named: there are many, and they are alike."""
+    if dataset.crawls or dataset.by_record or dataset.first_pages or dataset.first_mb:
+        return []
+    most = _most(dataset)
+    return [group[0] for group in groups if not group[0].part and group[0].size > most]
+
+
 def can_split(dataset: Dataset, file: store.File) -> bool:
-    """Whether parts of a file can be read alone: plain lines of JSON, and Parquet.
+    """Whether parts of a file can be read alone: plain lines of JSON, Parquet, and archives that are
+    plain or packed member by member, of which the beginning is read.
 
     Not where only the first rows of a file are read, nor tables whose rows are those of another.
     """
     if dataset.stream or dataset.first_pages or dataset.crawls or store.is_web(file.path):
         return False
     kind = guess_format(file.name) if dataset.format == "auto" else dataset.format
+    if kind == "archive":
+        return _has_members(file.path)
     if kind != "table" or file.name.lower().endswith((".arrow", *PACKED)):
         return False
     return decided_table(file.path) is None
+
+
+def _has_members(path: str) -> bool:
+    """Whether an archive is plain or of many members; one that is not there yet is taken for that."""
+    from curation.readers.unpack import has_members
+
+    try:
+        with store.open_input(path) as stream:
+            return has_members(stream)
+    except InputError:
+        return True

@@ -12,6 +12,8 @@ import pytest
 
 import curation
 from curation.errors import CurationError, InputError
+from curation.readers import archive_parts
+from curation.rundir import shards
 
 
 def jsonl(path: Path, rows: list[Any]) -> Path:
@@ -64,6 +66,18 @@ def test_pages_of_an_archive_are_those_of_the_command(
     assert set(docs.rejects.column("reason").to_pylist()) >= {"not_html", "revisit"}
     few = curation.read(sample_folder / "crawl", first_pages=1).table()
     assert 0 < few.num_rows <= 3
+
+
+def test_large_files_are_read_whole(sample_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are split for workers, of which there are none here."""
+    archive = max((sample_folder / "crawl").glob("*.warc.gz"), key=lambda one: one.stat().st_size)
+    whole = curation.read(archive)
+    found, rejects = whole.table(), whole.rejects
+    monkeypatch.setattr(shards, "SPLIT_MB", 0.001)
+    monkeypatch.setattr(archive_parts, "READ_BACK", 0)
+    again = curation.read(archive)
+    assert again.table() == found
+    assert again.rejects == rejects
 
 
 def test_a_run_directory_is_what_it_kept(tmp_path: Path) -> None:

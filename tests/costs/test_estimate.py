@@ -74,6 +74,17 @@ def test_more_machines_take_less_time_and_hardly_more_of_cores() -> None:
     assert planned(10_000, 16, scale=200).wall_s > serial  # no number of cores helps further
 
 
+def test_a_file_that_cannot_be_split_takes_one_core_as_long_as_it_is() -> None:
+    many = estimate.Cluster(100, 16, 1e9)
+    good, web = inputs(100)
+    alone = dataclasses.replace(good, alone=(("a.jsonl.gz", good.bytes // 2),))
+    split, whole = (
+        estimate.plan(recipe(), [one, web], simple(), many, PRICES) for one in (good, alone)
+    )
+    assert whole.core_s == split.core_s
+    assert whole.wall_s > 5 * split.wall_s
+
+
 def test_it_grows_with_the_inputs() -> None:
     small, large = planned(scale=100), planned(scale=1000)
     assert large.core_s / small.core_s == pytest.approx(10, rel=0.1)

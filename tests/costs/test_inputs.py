@@ -12,6 +12,7 @@ from internet import internet
 
 from curation.costs import inputs
 from curation.errors import InputError
+from curation.inspect.terminal.run_plan import alone_line
 from curation.recipe import reading
 
 CRAWL = "CC-MAIN-2024-10"
@@ -30,6 +31,22 @@ def test_files_here(tmp_path: Path) -> None:
     assert (one.kind, one.files, one.bytes, one.shards) == ("table", 5, 500, 3)
     assert one.is_exact
     assert (one.requests, one.remote_bytes) == (0, 0)
+
+
+def test_parts_of_large_files_and_those_that_cannot_be_split(tmp_path: Path) -> None:
+    record = b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 9\r\n\r\nsoftware:\r\n\r\n"
+    (tmp_path / "a.warc.gz").write_bytes(gzip.compress(record) * 9)
+    (tmp_path / "b.warc.gz").write_bytes(gzip.compress(record * 99, 0))
+    dataset = {"name": "a", "files": f"{tmp_path}/*.warc.gz", "target_shard_mb": 2e-4}
+    (one,) = read({"dataset": [dataset], "stages": ["extract"]}, tmp_path)
+    sizes = [(tmp_path / name).stat().st_size for name in ("a.warc.gz", "b.warc.gz")]
+    assert (one.shards, one.parts) == (1 + -(-sizes[0] // 200), -(-sizes[0] // 200))
+    assert one.alone == (("b.warc.gz", sizes[1]),)
+    assert "b.warc.gz" in alone_line(one)
+    assert "cannot be split" in alone_line(one)
+    given = {"name": "b", "role": "crawl", "files": "a.warc.gz", "target_shard_mb": 1.0}
+    (one,) = read({"dataset": [given], "stages": ["extract"]}, tmp_path, "b=3x10")
+    assert (one.shards, one.parts, alone_line(one)) == (30, 30, "")  # not here: taken for split
 
 
 def test_a_crawl_is_counted_from_its_list_and_the_sizes_of_a_few(tmp_path: Path) -> None:

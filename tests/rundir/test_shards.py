@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import random
@@ -20,6 +21,7 @@ from curation import store
 from curation.engine.inline import InlineEngine
 from curation.errors import CurationError
 from curation.pipeline import line as pipeline
+from curation.readers import archive_parts
 from curation.readers.tables import read_table_file
 from curation.recipe import reading
 from curation.recipe.tables import Dataset
@@ -27,6 +29,7 @@ from curation.rundir import plan as plans
 from curation.rundir import shards
 from curation.rundir.directory import RunDirectory
 from curation.rundir.plan import Plan
+from curation.stages.extract import stage as extract
 
 NAMES = ("a.jsonl", "b.parquet", "c.jsonl.gz", "d.txt", "e.arrow", "f.json")
 
@@ -82,6 +85,27 @@ def test_small_files_stay_alone_where_no_size_is_named() -> None:
 )
 def test_what_is_not_split(keys: dict[str, Any], count: int) -> None:
     assert len(shards.groups(dataset(**keys), [file("c.jsonl", 70_000_000)])) == count
+
+
+def test_archives_are_split_where_they_have_members(tmp_path: Path) -> None:
+    records = [b"WARC/1.0\r\nWARC-Type: warcinfo\r\nContent-Length: 9\r\n\r\nsoftware:\r\n\r\n"] * 9
+    members = b"".join(map(gzip.compress, records))
+    made = {"a.warc.gz": members, "b.warc": b"".join(records)}
+    made["one.warc.gz"] = gzip.compress(b"".join(records))
+    files = []
+    for name, data in made.items():
+        (tmp_path / name).write_bytes(data)
+        files.append(store.File(str(tmp_path / name), name, len(data), ""))
+    files.append(file("lines.jsonl.gz", 900))
+    split, first = dataset(target_shard_mb=7e-5), dataset(target_shard_mb=7e-5, first_pages=3)
+    for one, is_split in zip(files, (True, True, False, False), strict=True):
+        groups = shards.groups(split, [one])
+        assert len(groups) == (-(-one.size // 70) if is_split else 1)
+        assert shards.unsplit(split, groups) == ([] if is_split else [one])
+        assert shards.unsplit(first, shards.groups(first, [one])) == []
+        assert len(shards.groups(first, [one])) == 1
+    crawl = Dataset("a", crawls=("CC-MAIN-2024-10",), kind="wet", target_shard_mb=7e-5)
+    assert [group[0].part for group in shards.groups(crawl, files[:1])] == [()]
 
 
 def test_archives_of_a_crawl_count_by_their_kind_whatever_is_known_of_them() -> None:
@@ -182,6 +206,59 @@ def test_one_file_of_lines_in_1_2_and_7_damaged_at_the_borders(
     other = run(path, tmp_path / "run7", InlineEngine(), 2)[1]  # another size of shards
     assert len(other.shards) == 2
     assert results(RunDirectory(str(tmp_path / "run7"), rundir.recipe), other) == found[0]
+
+
+def response(text: str | None, number: int) -> bytes:
+    """A page of an archive and the crawl's word on it; a page of another site where there is no
+    text."""
+    body = f"<html><title>{number}</title><p>{text or ''}</p></html>"
+    block = f"HTTP/1.1 {200 if text else 404} OK\r\nContent-Type: text/html\r\n\r\n{body}".encode()
+    head = "WARC/1.0\r\nWARC-Type: {}\r\nWARC-Target-URI: http://a.example/{}\r\nContent-Length: {}\r\n"
+    request = head.format("request", number, 18).encode() + b"\r\nGET / HTTP/1.1\r\n\r\n\r\n\r\n"
+    page = head.format("response", number, len(block)).encode() + b"\r\n" + block + b"\r\n\r\n"
+    return gzip.compress(request) + gzip.compress(page)
+
+
+def damaged_archive(parts: int) -> bytes:
+    """Pages packed one by one, broken where they are cut in `parts`, but for a record that is an
+    archive."""
+    pages = [response(row["text"], n) for n, row in enumerate(corpus())]
+    inner = b"".join(response(row["text"], n) for n, row in enumerate(corpus()[:60]))
+    head = f"WARC/1.0\r\nWARC-Type: resource\r\nContent-Length: {len(inner)}\r\n\r\n"
+    whole = gzip.compress(head.encode() + inner + b"\r\n\r\n", 0)
+    pages.insert(90, whole)
+    data = bytearray(b"".join(pages))
+    start = data.index(whole)
+    for i in range(1, parts):
+        at = len(data) * i // parts
+        if start - 99 < at < start + len(whole):
+            continue
+        first = at - 4 * (i % 3)  # at the border, over it, and before it
+        data[first : first + 8] = (bytes(8), b"\x1f\x8b\x08\x00WARC", b"\xff" * 8)[i % 3]
+    return bytes(data)
+
+
+def test_one_archive_in_1_2_and_7_damaged_at_the_borders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a part takes a page that is an archive for the archive itself, and is read again."""
+    path = tmp_path / "one.warc.gz"
+    path.write_bytes(damaged_archive(14))
+    monkeypatch.setattr(archive_parts, "READ_BACK", 1000)
+    found: list[dict[str, Any]] = []
+    labels: list[str] = []
+    engine = InlineEngine(progress=lambda label, done, total: labels.append(label))
+    for parts in (1, 2, 7):
+        rundir, plan = run(path, tmp_path / f"run{parts}", engine, parts)
+        assert len(plan.shards) == parts
+        assert plans.read(rundir.out)[1] == plan
+        found.append(results(rundir, plan))
+        found[-1]["damage"] = extract.damage(rundir)
+    assert len(found[0]["documents"]) > 100
+    assert len(found[0]["rejects"]) > 10
+    assert found[0] == found[1] == found[2]
+    assert found[0]["damage"]["a"]["lost in one.warc.gz"] > 5
+    assert "extract: again" in labels
 
 
 @pytest.mark.parametrize("row_group_size", [10, 1_000])

@@ -177,6 +177,7 @@ TESTED_ELSEWHERE = {
     "stages/classify/training.py": "stages/classify/test_fit.py",
     "stages/dedup/candidates.py": "stages/dedup/test_stage.py",
     "stages/dedup/verify.py": "stages/dedup/test_stage.py",
+    "stages/extract/outcomes.py": "stages/extract/test_stage.py",
     "stages/extract/captures.py": "stages/download/test_captures.py",
     "stages/extract/columns.py": "stages/extract/test_stage.py",
     "stages/extract/inputs.py": "stages/extract/test_stage.py",

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from curation.costs.estimate import MB, RunPlan
+from curation.costs.inputs import Input
 from curation.inspect.evidence.listing import Listing
 from curation.inspect.numbers import percent
 from curation.stages.download.stage import duration, megabytes
+
+SHOWN_FILES = 3
 
 
 def plan_tables(plan: RunPlan) -> list[Listing]:
@@ -31,7 +34,7 @@ def _inputs(plan: RunPlan) -> Listing:
             one.input.kind,
             f"{one.input.files:,}",
             megabytes(one.input.bytes),
-            f"{one.input.shards:,}",
+            _shards(one.input),
             _count(one.documents, one.input.records > 0 and one.input.is_exact),
             megabytes(round(one.text_mb * MB)),
             megabytes(round(one.kept_mb * MB)),
@@ -40,6 +43,10 @@ def _inputs(plan: RunPlan) -> Listing:
         for one in plan.datasets
     ]
     return Listing("Inputs", head, tuple(rows), (0, 1, 8))
+
+
+def _shards(one: Input) -> str:
+    return f"{one.shards:,}" + (f", {one.parts:,} of them parts" if one.parts else "")
 
 
 def _count(number: float, is_exact: bool) -> str:
@@ -93,3 +100,15 @@ def _whole(plan: RunPlan) -> Listing:
         ),
     )
     return Listing("All", ("", ""), rows, (0, 1))
+
+
+def alone_line(one: Input) -> str:
+    """The sentence about the large files of a dataset that cannot be split; empty where none is."""
+    if not one.alone:
+        return ""
+    shown = [f"{name} ({megabytes(size)})" for name, size in one.alone[:SHOWN_FILES]]
+    more = f" and {len(one.alone) - SHOWN_FILES:,} more" if len(one.alone) > SHOWN_FILES else ""
+    return (
+        f"{one.dataset}: {', '.join(shown)}{more} cannot be split, so one core works alone on each. "
+        "Plain lines of JSON, Parquet, and archives that are packed record by record can."
+    )

@@ -18,6 +18,7 @@ from curation.rundir import schema
 from curation.rundir.survivors import decided_table, leaving
 
 if TYPE_CHECKING:
+    from curation.readers.archive_parts import ArchivePart
     from curation.readers.records import Page, Skipped
 
 BATCH_PAGES = 512
@@ -98,11 +99,13 @@ def _kept_pieces(
             yield replace(row, text=text, extra={**extra, "piece": piece} if pieces else extra)
 
 
-def pages(config: ExtractConfig, stream: Any, name: str) -> Iterator[Document | Reject | Skipped]:
-    """What an archive holds, in its order; pages become text some at a time."""
+def pages(
+    config: ExtractConfig, stream: Any, name: str, part: ArchivePart | None = None
+) -> Iterator[Document | Reject | Skipped]:
+    """What an archive, or a part of it, holds, in its order; pages become text some at a time."""
     from curation.readers import warc
 
-    records = warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes)
+    records = warc.read_archive(stream, name, max_page_bytes=config.max_page_bytes, part=part)
     yield from with_texts(config, records)
 
 

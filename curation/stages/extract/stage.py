@@ -8,9 +8,8 @@ page, and a batch of rows.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import pyarrow as pa
@@ -19,34 +18,33 @@ import xxhash
 from curation import store
 from curation.digests import config_digest
 from curation.errors import InputError
-from curation.recipe.tables import ExtractConfig
 from curation.rundir import ledger, schema
 from curation.rundir import manifest as manifests
 from curation.rundir.directory import RunDirectory, Shard
 from curation.rundir.results import ShardResult, run_once, stored_ledgers
-from curation.shown import masked
-from curation.stages.extract import captures, languages, selected
+from curation.stages.extract import languages, parts
 from curation.stages.extract.columns import (
     extra_types,
     fitted_to,
     repeated_ids,
     with_address,
 )
-from curation.stages.extract.inputs import input_format, open_stream, pages, read_table_rows
+from curation.stages.extract.inputs import input_format
+from curation.stages.extract.outcomes import UNREACHABLE, outcomes_of
 from curation.stages.extract.rows import IDENTITY_COLUMNS, Row, document_row, reject_row
 
 if TYPE_CHECKING:
     from curation.engine.base import Engine
     from curation.readers.language_model import ModelFile
     from curation.readers.records import Document, Reject, Skipped
-    from curation.recipe.tables import Dataset
+    from curation.recipe.tables import Dataset, ExtractConfig
     from curation.rundir.plan import Plan
 
 VERSION = 9
 BATCH_ROWS = 512
 BATCH_CHARS = 4 << 20
-UNREACHABLE = "unreachable"
 FETCHED = ("requests", "bytes")  # notes of what records cost that a dataset selects
+NO_LOSS = (*FETCHED, parts.BEGINS, parts.ENDS)
 MISFIT = "does not fit its digest or its length"
 LOST = "lost in "  # and the name of an archive
 
@@ -67,6 +65,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
     model = languages.given_model(rundir)
     task = partial(extract_shard, rundir, types, patience, model)
     results = engine.map("extract", task, plan.shards)
+    results = parts.joined(engine, task, plan.shards, results)
     _check_unreachable(rundir, plan, results)
     totals = ledger.total(result.ledger for result in results)
     if not ledger.documents(totals, ledger.KEPT):
@@ -133,7 +132,7 @@ def damage(rundir: RunDirectory) -> dict[str, dict[str, int]]:
     ignored), and how often something was lost in each damaged archive."""
     out: dict[str, dict[str, int]] = {}
     for dataset, note, count in _notes(rundir) if "extract" in rundir.recipe.stages else ():
-        if note not in FETCHED and (note != MISFIT or rundir.recipe.extract.digests == "warn"):
+        if note not in NO_LOSS and (note != MISFIT or rundir.recipe.extract.digests == "warn"):
             notes = out.setdefault(dataset, {})
             notes[note] = notes.get(note, 0) + count
     return out
@@ -198,25 +197,13 @@ def extract_shard(
     patience: store.Patience,
     model: ModelFile | None,
     shard: Shard,
+    from_beginning: bool = False,
 ) -> ShardResult:
-    """Write one shard's rejects and documents, in this order, unless they are there already."""
+    """Write one shard's rejects and documents, in this order, unless they are there already.
+    `from_beginning`: a part of an archive is looked for from the beginning of its file."""
     dataset = rundir.recipe.dataset[rundir.recipe.place(shard.dataset)]
-    kind = types[dataset.name]
-    shape = (
-        dataset.format,
-        dataset.text_column,
-        dataset.id_column,
-        dataset.url_column,
-        str(kind),
-        dataset.first_mb,
-        dataset.first_pages,
-    )
-    inputs = tuple(_input_identity(dataset, file) for file in shard.files)
-    config = rundir.recipe.extracted(dataset.name)
-    digests = ("refuse",) if config.digests == "refuse" else ()
-    kept = ("records",) if dataset.keep_records else ()
-    others = (*digests, *kept, *((model,) if model else ()))
-    digest = config_digest("extract", VERSION, config, dataset.name, shape, inputs, *others)
+    kind, config = types[dataset.name], rundir.recipe.extracted(dataset.name)
+    digest = _digest(config, dataset, shard, kind, model, from_beginning)
     path, rejects_path = rundir.documents(shard), rundir.table("rejects", shard)
 
     def make() -> ShardResult:
@@ -228,7 +215,9 @@ def extract_shard(
             store.TableWriter(rejects_path, schema.REJECTS, digest) as rejects,
         ):
             notes = documents.notes
-            batches = row_batches(rundir, dataset, shard, patience, shard_ledger, notes)
+            batches = row_batches(
+                rundir, dataset, shard, patience, shard_ledger, notes, from_beginning
+            )
             for read, refused_records in batches:
                 rows, refused = languages.kept_and_refused(config, model, read, refused_records)
                 count_rows(shard_ledger, rows, refused)
@@ -246,9 +235,35 @@ def extract_shard(
             if UNREACHABLE in shard_ledger:
                 rejects.digest = documents.digest = f"{digest}/{UNREACHABLE}"
             documents.identity = identity.hexdigest()
-        return ShardResult(documents.identity, shard_ledger)
+        return ShardResult(documents.identity, shard_ledger, parts.notes_of(notes))
 
     return run_once(path, digest, make, rejects_path)
+
+
+def _digest(
+    config: ExtractConfig,
+    dataset: Dataset,
+    shard: Shard,
+    kind: pa.DataType | None,
+    model: ModelFile | None,
+    from_beginning: bool,
+) -> str:
+    """What stands for all that a shard's tables depend on."""
+    shape = (
+        dataset.format,
+        dataset.text_column,
+        dataset.id_column,
+        dataset.url_column,
+        str(kind),
+        dataset.first_mb,
+        dataset.first_pages,
+    )
+    inputs = tuple(_input_identity(dataset, file) for file in shard.files)
+    digests = ("refuse",) if config.digests == "refuse" else ()
+    kept = ("records",) if dataset.keep_records else ()
+    again = ("again",) if from_beginning else ()
+    others = (*digests, *kept, *((model,) if model else ()), *again)
+    return config_digest("extract", VERSION, config, dataset.name, shape, inputs, *others)
 
 
 def _input_identity(dataset: Dataset, file: store.File) -> tuple[str | int, ...]:
@@ -269,6 +284,7 @@ def row_batches(
     patience: store.Patience,
     shard_ledger: ledger.Ledger,
     notes: dict[str, int],
+    from_beginning: bool = False,
 ) -> Iterator[tuple[list[Row], list[Row]]]:
     """Rows of documents without their languages, and of rejects, some hundred at a time. Counts in
     `shard_ledger` records that hold no page; in `notes` those that do not fit their digest or their
@@ -283,7 +299,7 @@ def row_batches(
         from_curation = input_.name.endswith(".parquet") and store.footer(input_.path) is not None
         is_table = not dataset.selects and input_format(dataset, input_) == "table"
         needs_language = config.table_languages or not is_table
-        outcomes = _outcomes(rundir, dataset, input_, patience, notes)
+        outcomes = outcomes_of(rundir, dataset, input_, patience, notes, from_beginning)
         for file, outcome in _first_pages(outcomes, dataset.first_pages):
             if isinstance(outcome, Document) and not outcome.fits_digest:
                 if config.digests == "refuse":
@@ -339,57 +355,3 @@ def count_rows(shard_ledger: ledger.Ledger, kept: list[Row], refused: list[Row])
     for row in refused:
         ledger.add(shard_ledger, ledger.IN, 1)
         ledger.add(shard_ledger, row["reason"], 1)
-
-
-# ---- reading -------------------------------------------------------------------------------------
-
-
-def _outcomes(
-    rundir: RunDirectory,
-    dataset: Dataset,
-    file: store.File,
-    patience: store.Patience,
-    notes: dict[str, int],
-) -> Iterator[tuple[store.File, Document | Reject | Skipped]]:
-    """What one input file holds, record by record, each with the file it is from."""
-    from curation.readers.records import Reject
-
-    config = rundir.recipe.extracted(dataset.name)
-    if dataset.urls:
-        yield from captures.records(rundir, config, file, patience, dataset.keep_records)
-        return
-    if dataset.selects:
-        base = rundir.recipe.download.base_url
-        yield from selected.records(base, dataset, config, file, patience, notes)
-        return
-    with open_stream(dataset, file, patience) as stream:
-        for outcome in _records(config, dataset, stream, file):
-            is_cut = dataset.first_mb or getattr(stream, "failure", None)
-            if is_cut and isinstance(outcome, Reject) and outcome.reason == "truncated":
-                outcome = replace(outcome, is_damage=False)
-            yield file, outcome
-        if isinstance(stream, store.RemoteFile) and stream.failure is not None:
-            yield file, Reject(UNREACHABLE, masked(file.path), stream.position, str(stream.failure))
-
-
-def _records(
-    config: ExtractConfig, dataset: Dataset, stream: Any, file: store.File
-) -> Iterator[Document | Reject | Skipped]:
-    """What one stream holds, record by record."""
-    kind = input_format(dataset, file)
-    if kind == "archive":
-        yield from pages(config, stream, file.name)
-    elif kind == "mediawiki":
-        from curation.readers import mediawiki
-
-        yield from mediawiki.read_dump(stream, file.name)
-    elif kind == "wikimedia-html":
-        from curation.readers import wikihtml
-
-        yield from wikihtml.read_html_dump(stream, file.name)
-    elif kind == "table":
-        yield from read_table_rows(dataset, stream, file)
-    else:
-        from curation.readers import texts
-
-        yield from texts.read_text_file(stream, file.name)
