@@ -24,3 +24,22 @@ def test_kernels_call_an_inner_function_and_python_is_refused() -> None:
     with pytest.raises(TypeError, match=r"_third\(\) is compiled for kernels only: call _third.py"):
         _third(6)
     assert _third.py_func(6) == 2
+
+
+@inner(cache=False)
+def _next(x, step):  # type: ignore[no-untyped-def]
+    return x + step
+
+
+@kernel(cache=False)
+def _counted(n):  # type: ignore[no-untyped-def]
+    x = 0
+    for _ in range(n):
+        x = _next(x, 1)
+        x = _next(x, 2)
+    return _next(x, step=n)
+
+
+def test_a_number_written_into_a_call_is_no_type_of_its_own() -> None:
+    assert _counted(4) == 16
+    assert len(_next.overloads) == 1
