@@ -15,7 +15,7 @@ from typing import Any
 
 from numba import njit
 from numba.core.registry import CPUDispatcher
-from numba.core.types import unliteral
+from numba.core.types.misc import unliteral
 
 
 class _Kernel(CPUDispatcher):  # type: ignore[misc]
