@@ -5,6 +5,9 @@
 Beside each function Numba compiles two wrappers: one that Python calls, and one for C, which nothing
 here needs. They are a quarter of the time that compiling takes, most of all where tuples of arrays are
 taken apart. An inner function has neither. Trap: Python would call into nothing, so here it is refused.
+
+Numba also compiles a function once more for each number that is written into a call of it, as the 0 of
+`find(text, 0)`, and where a variable begins with one. Here a written number is an integer as any other.
 """
 
 from __future__ import annotations
@@ -15,9 +18,17 @@ from typing import Any
 from numba import config, njit
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import CPUDispatcher
+from numba.core.types.misc import unliteral
 
 
-class _Inner(CPUDispatcher):  # type: ignore[misc]
+class _Kernel(CPUDispatcher):  # type: ignore[misc]
+    def get_call_template(self, args: Any, kws: Any) -> Any:
+        """As Numba's, for the types of arguments without their values."""
+        plain = {name: unliteral(argument) for name, argument in kws.items()}
+        return super().get_call_template(tuple(map(unliteral, args)), plain)
+
+
+class _Inner(_Kernel):
     def __call__(self, *arguments: object) -> Any:
         name = self.py_func.__qualname__
         raise TypeError(
@@ -36,7 +47,10 @@ def kernel(function: Any = None, **options: Any) -> Any:
     """
     if function is None:
         return partial(kernel, **options)
-    return njit(**{"cache": True, "nogil": True, "no_cfunc_wrapper": True, **options})(function)
+    compiled = njit(**{"cache": True, "nogil": True, "no_cfunc_wrapper": True, **options})(function)
+    if isinstance(compiled, CPUDispatcher):  # not where NUMBA_DISABLE_JIT is set
+        compiled.__class__ = _Kernel
+    return compiled
 
 
 def inner(function: Any = None, **options: Any) -> Any:
@@ -53,7 +67,7 @@ def inner(function: Any = None, **options: Any) -> Any:
     if function is None:
         return partial(inner, **options)
     compiled = kernel(function, no_cpython_wrapper=True, **options)
-    if isinstance(compiled, CPUDispatcher):  # not where NUMBA_DISABLE_JIT is set
+    if isinstance(compiled, _Kernel):
         compiled.__class__ = _Inner
     return compiled
 

@@ -37,3 +37,22 @@ def test_wide_kernels_compile_with_a_setting_that_others_do_not_see() -> None:
     setting = config.SLP_VECTORIZE
     assert _squares(np.arange(4.0)) == (0, 1, 4, 9)
     assert setting == config.SLP_VECTORIZE
+
+
+@inner(cache=False)
+def _next(x, step):  # type: ignore[no-untyped-def]
+    return x + step
+
+
+@kernel(cache=False)
+def _counted(n):  # type: ignore[no-untyped-def]
+    x = 0
+    for _ in range(n):
+        x = _next(x, 1)
+        x = _next(x, 2)
+    return _next(x, step=n)
+
+
+def test_a_number_written_into_a_call_is_no_type_of_its_own() -> None:
+    assert _counted(4) == 16
+    assert len(_next.overloads) == 1
