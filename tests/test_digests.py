@@ -48,7 +48,8 @@ FEEDS = {  # a kind of table -> the kinds made from it
     "survivors": ("dedup/evidence", "decontaminate/evidence", "tokens"),
     "dedup/evidence": ("dedup/pairs",),
     "dedup/pairs": ("dedup/decision",),
-    "dedup/decision": ("decontaminate/common", "decontaminate/decision"),
+    # With a study the evidence holds which of its grams stand in documents that dedup keeps.
+    "dedup/decision": ("decontaminate/common", "decontaminate/decision", "decontaminate/evidence"),
     "decontaminate/benchmarks": ("decontaminate/evidence",),
     "decontaminate/evidence": ("decontaminate/common", "decontaminate/decision"),
     "decontaminate/common": ("decontaminate/decision",),
@@ -149,7 +150,7 @@ FIRST: dict[str, tuple[Any, tuple[str, ...]] | tuple[Any, tuple[str, ...], dict[
     "decontaminate.min_piece_chars": (1, ("decontaminate/decision",)),
     "decontaminate.max_pieces": (1, ("decontaminate/decision",)),
     "decontaminate.max_documents": (1, ("decontaminate/common",)),
-    "decontaminate.study": (False, ("decontaminate/decision", "decontaminate/study")),
+    "decontaminate.study": (False, ("decontaminate/evidence", "decontaminate/study")),
     "tokenize.encoding": ("r50k_base", ("tokens",)),
     "tokenize.end_of_text": ("</s>", ("tokens",), {"tokenize.encoding": "vocabulary.json"}),
     "mix.tokens": (500, ("shards",)),

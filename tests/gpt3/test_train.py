@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from curation.errors import CurationError, InputError, MissingExtra, RunError
 from curation.gpt3 import checkpoint, data, update
@@ -337,6 +338,10 @@ def test_a_checkpoint_made_by_hand_is_one_sentence(size: Size, tmp_path: Path) -
         with pytest.raises(InputError, match="state"):
             load_checkpoint(folder)
     (folder / "state.json").write_text(json.dumps(whole))
+    path = str(folder / "optimizer.safetensors")
+    tensors = load_file(path)
+    tensors.popitem()
+    save_file(tensors, path)
     with pytest.raises(InputError, match="does not hold the optimiser's state of"):
         checkpoint.load_optimizer(folder, model, optimizer)
 

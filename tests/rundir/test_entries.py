@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from curation import store
+from curation.rundir import entries
 from curation.rundir.entries import Entry, Files, read_files
 
 ABOUT = {"stage": "extract", "key": "k{}"}
@@ -58,7 +59,8 @@ def test_what_is_cut_is_damaged(tmp_path: Path) -> None:
             read_files(str(path))
 
 
-def test_rows_stay_packed(tmp_path: Path) -> None:
+def test_rows_stay_packed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entries, "BUFFER", 1 << 16)
     path = str(tmp_path / "a.json")
     store.write_json(path, {"files": rows(5_000), **ABOUT})
     tracemalloc.start()

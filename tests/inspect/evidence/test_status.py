@@ -42,7 +42,7 @@ def test_a_finished_run(tiny_run: Path) -> None:
     assert {row.state for row in status.stages} == {"ended"}
     assert status.shards == 3
     extract = status.stages[0]
-    assert (extract.documents, extract.label) == (46, "extract: manifest")
+    assert (extract.documents, extract.label) == (46, "extract")
     assert extract.task_seconds > 0
     assert extract.seconds
     assert len(status.slowest) == 3
