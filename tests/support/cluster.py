@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 START_S = 60.0
 # Copies of tasks that take longer than others, begun at once and often.
 SPECULATION = {
@@ -109,14 +110,29 @@ class Cluster:
         self, corpus: Path, out: Path, log: Path, **settings: str
     ) -> subprocess.Popen[bytes]:
         """The line over the tiny corpus on this cluster, with settings of Spark."""
+        return self._driver(
+            [sys.executable, __file__, str(corpus), str(out), self.url], log, settings
+        )
+
+    def make(self, recipe: Path, out: Path, log: Path, **settings: str) -> subprocess.Popen[bytes]:
+        """`make curate` on this cluster, as the README has it. The environment that runs the tests
+        is not made anew."""
+        command = ["make", "-o", ".venv/.curate", "curate", f"MASTER={self.url}"]
+        return self._driver([*command, f"RECIPE={recipe}", f"OUT={out}"], log, settings)
+
+    def _driver(
+        self, command: list[str], log: Path, settings: dict[str, str]
+    ) -> subprocess.Popen[bytes]:
         conf = self._folder / "conf"
         conf.mkdir(exist_ok=True)
         here = {"spark.driver.host": "127.0.0.1", "spark.driver.bindAddress": "127.0.0.1"}
+        here["spark.local.dir"] = str(self._folder)
         lines = [f"{name} {value}" for name, value in {**here, **settings}.items()]
         (conf / "spark-defaults.conf").write_text("\n".join(lines) + "\n")
         with open(log, "wb") as file:
             return subprocess.Popen(
-                [sys.executable, __file__, str(corpus), str(out), self.url],
+                command,
+                cwd=ROOT,
                 stdout=file,
                 stderr=file,
                 env={**os.environ, "SPARK_CONF_DIR": str(conf)},
