@@ -40,6 +40,7 @@ from curation.stages.classify.training import (
     example_weights,
     features,
     fit_subsets,
+    gradient_left,
     training_set,
     unstandardised,
 )
@@ -148,6 +149,7 @@ def _fit(
         "C": c,
         "folds": folds,
         "spread": training.spread,
+        "gradient_left": gradient_left(training, subsets[0], config.class_weight, whole),
         "training": {name: _described(tables, classes[name], training, tasks) for name in classes},
         "heldout": {
             **{key: figures[key] for key in measures},

@@ -66,6 +66,7 @@ VERSION = 5
 # A dataset that keeps less than this many times the rule's floor has hardly a good document.
 ALARM_FLOOR = 1.5
 ALARM_KEPT = 0.95  # one that keeps more is hardly filtered
+MOST_LEFT = 1e-4  # of the gradient that a fit begins with
 ALARM_MARKS = 0.9  # where layout alone has this part of the model's distance from AUC 0.5
 
 
@@ -147,7 +148,24 @@ def warnings(rundir: RunDirectory) -> list[str]:
         seen = {name: negatives[name]["share"] for name in ledgers if name in negatives}
         out += seen_warnings(seen, _folds(rundir), described["spread"]["negative"])
         out += marks_warnings(described["heldout"])
+        out += minimum_warnings(described["gradient_left"])
     return out
+
+
+def minimum_warnings(gradient_left: float) -> list[str]:
+    """What is said where a fit ended before its minimum.
+
+    >>> minimum_warnings(1e-9)
+    []
+    >>> minimum_warnings(0.2)[0][:69]
+    'classify: the fit ended before its minimum: 20 % of the gradient that'
+    """
+    if gradient_left <= MOST_LEFT:
+        return []
+    return [
+        f"classify: the fit ended before its minimum: {100 * gradient_left:.2g} % of the gradient that "
+        "it began with is left; a smaller classify.C, or another classify.scaling, is easier to fit"
+    ]
 
 
 def _folds(rundir: RunDirectory) -> int:

@@ -270,6 +270,22 @@ def regression(
     return model.coef_[0].astype(np.float64), float(model.intercept_[0])
 
 
+def gradient_left(training: Training, subset: Subset, class_weight: str, model: Fitted) -> float:
+    """The length of the objective's gradient where a fit on a subset ended, as a part of that at
+    weights of 0, where fits begin: 0 at the minimum."""
+    rows = subset.rows(training)
+    x, y = training.x[rows], training.y[rows]
+    weight = example_weights(training, rows) * class_weights(y, class_weight)
+    signs = np.where(y == 1, 1.0, -1.0)
+
+    def length(w: Floats, intercept: float) -> float:
+        margin = signs * (x @ w + intercept)
+        wrong = subset.C * weight * signs / (1 + np.exp(np.clip(margin, -700, 700)))
+        return float(np.linalg.norm(np.append(w - x.T @ wrong, wrong.sum())))
+
+    return length(*model) / max(length(np.zeros(x.shape[1]), 0.0), 1e-300)
+
+
 # ---- many fits -----------------------------------------------------------------------------------
 
 

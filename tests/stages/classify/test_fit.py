@@ -221,6 +221,21 @@ def test_the_weights_are_the_minimum_of_the_stated_objective(
     assert residual.sum() == pytest.approx(0, abs=1e-5)
 
 
+def test_a_fit_that_ended_before_its_minimum_is_known_and_said(
+    run_recipe: Callable[..., Any],
+) -> None:
+    rundir, plan = run_recipe(DATASETS, TABLE)
+    card = fitted(rundir)[0]
+    assert 0 <= card["gradient_left"] <= 1e-7
+    assert not [line for line in classify.warnings(rundir) if "minimum" in line]
+    found, whole = training(rundir, plan), classify_training.Subset(card["C"])
+    ((w, b),) = classify_training.fit_subsets(found, [whole], "balanced")
+    left = [classify_training.gradient_left(found, whole, "balanced", (k * w, b)) for k in (1, 0.5)]
+    assert left[0] <= 1e-7
+    assert left[1] > classify.MOST_LEFT
+    assert "ended before its minimum" in classify.minimum_warnings(left[1])[0]
+
+
 # ---- the report ------------------------------------------------------------------------------------------------------------------------
 
 
