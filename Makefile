@@ -64,7 +64,7 @@ out/words/mixed/shards/shards.json: out/run/shards/shards.json
 	    --out out/words/mixed --update
 
 test: .venv/.all compiled ## set-up, and every test but the long ones
-	@$(PYTEST) --hypothesis-profile short -m '$(FAST)' $(ARGS)
+	@$(PYTEST) --hypothesis-profile quick -m '$(FAST)' $(ARGS)
 
 test-all: .venv/.test compiled ## set-up, and every test: also the long ones and those that start a cluster
 	@$(PYTEST) $(ARGS)

@@ -24,7 +24,6 @@ settings.register_profile(
 )  # the machine may be busy, and a first call compiles
 # For `make quick` and `make test`; `make test-all` has Hypothesis' own number, 100.
 settings.register_profile("quick", deadline=None, max_examples=10)
-settings.register_profile("short", deadline=None, max_examples=25)
 settings.load_profile("untimed")
 # A JVM that lives for a few small queries is ready sooner without its second compiler (four times slower at long work),
 # and without threads that collect what is still small.

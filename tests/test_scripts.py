@@ -24,6 +24,7 @@ def test_names_that_a_script_imports_from_the_package_exist(script: Path) -> Non
                     importlib.import_module(f"{node.module}.{name.name}")
 
 
+@pytest.mark.slow  # compiles what a GPU would run
 def test_what_perf_gpu_compares_is_equal_in_tiny_shapes_on_a_cpu() -> None:
     torch = pytest.importorskip("torch", reason="the extra `train` is not installed")
     from perf.gpu import Report, check_kernels, check_losses

@@ -155,6 +155,7 @@ def test_the_choice_is_the_plain_walk_for_any_number_of_shards(
 
 
 @pytest.mark.spark
+@pytest.mark.slow  # the verbs of the engine on Spark have fast tests of their own
 def test_spark_chooses_the_same(
     tmp_path: Path, spark_engine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

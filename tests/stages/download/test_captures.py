@@ -248,6 +248,7 @@ def test_an_index_at_web_addresses_is_fetched_first(
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_spark_looks_up_the_same(
     world: tuple[Internet, Recipe], tmp_path: Path, inline: InlineEngine, spark_engine: Any
 ) -> None:

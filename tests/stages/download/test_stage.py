@@ -138,6 +138,7 @@ def test_a_stream_gives_the_bytes_of_a_download(
 
 
 @pytest.mark.spark
+@pytest.mark.slow
 def test_spark_does_the_same(
     server: Internet, tmp_path: Path, inline: InlineEngine, spark_engine: Any
 ) -> None:
