@@ -38,7 +38,7 @@ from curation.gpt3.attention import attention, masked_attention, naive_attention
 from curation.gpt3.log import peak_flops
 from curation.gpt3.model import GPT3, build, empty
 from curation.gpt3.parallel import ONE
-from curation.gpt3.plan import training_flops
+from curation.gpt3.plan import flops_per_token
 from curation.gpt3.sizes import Pattern, Size, size_named
 from curation.gpt3.update import (
     BETAS,
@@ -264,7 +264,7 @@ def measure(report: Report, name: str, size: Size, micro: int, make: Callable[[]
         report.say(f"{name}: out of memory")
         return
     rate = steps * PASSES * micro * size.context / (time.perf_counter() - started)
-    share = rate * training_flops(size) / peak_flops(report.device, torch.bfloat16)
+    share = rate * flops_per_token(size) / peak_flops(report.device, torch.bfloat16)
     memory = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else 0.0
     report.say(f"{name:<52} {rate:>10,.0f} tokens/s  {share:6.1%} of peak  {memory:5.1f} GiB")
 

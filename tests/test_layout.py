@@ -87,6 +87,10 @@ NOT_AT_IMPORT = (
 )
 
 
+# One process of several parses the package.
+pytestmark = pytest.mark.xdist_group("layout")
+
+
 def name(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 

@@ -52,7 +52,8 @@ def classify(
 ) -> None:
     """GPT-3's quality filter: each document is kept with probability (2 - quality)^-alpha.
 
-    Without --positives and --model, the model that ships with curation scores. Writes DIR/kept/ and
+    Without --positives and --model, the model that ships with curation scores. A fit is on signals
+    of prose by default; the recipe gpt3.toml has the paper's, on words. Writes DIR/kept/ and
     DIR/removed/ with the columns `quality` and `pareto_draw`. An INPUT that is a run directory means
     what that run keeps.
 

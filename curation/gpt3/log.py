@@ -3,7 +3,7 @@ speed.
 
 One line of JSON a step and one a validation; only the first rank writes. MFU (model operations
 utilisation, Chowdhery et al. 2022, appendix B) is the operations the model needs
-(`plan.training_flops`) over what the device could do at best: the data sheet's figure for the GPUs
+(`plan.flops_per_token`) over what the device could do at best: the data sheet's figure for the GPUs
 named here, a matrix product measured on the spot for others and for CPUs.
 """
 

@@ -39,7 +39,7 @@ def parameters(size: Size) -> int:
     return embeddings + size.layers * (12 * size.width**2 + 13 * size.width) + last_norm
 
 
-def training_flops(size: Size) -> float:
+def flops_per_token(size: Size) -> float:
     """Floating point operations to train on one token (multiplications and additions, forward and
     backward)."""
     weights = size.layers * 12 * size.width**2 + size.vocabulary * size.width
@@ -125,14 +125,14 @@ def steps(schedule: Schedule) -> int:
 def days(size: Size, tokens: int, gpus: int, tflops: float, utilisation: float) -> float:
     """How long `gpus` of `tflops` (10^12 operations a second at best) take for `tokens` at that
     utilisation."""
-    return training_flops(size) * tokens / (gpus * tflops * 1e12 * utilisation) / 86400
+    return flops_per_token(size) * tokens / (gpus * tflops * 1e12 * utilisation) / 86400
 
 
 def inference_flops(size: Size, context: int | None = None) -> float:
     """Operations to read or write one token after `context` others (half the window, if not said):
     2 for each weight, and 4 * width for each token it attends to in each layer."""
     seen = replace(size, context=2 * context) if context else size
-    return training_flops(seen) / 3
+    return flops_per_token(seen) / 3
 
 
 PAGE_TOKENS = 500  # of a page of text, about: the paper does not say
@@ -183,7 +183,7 @@ def plan_text(
         )
     budget, first = schedule.budget_tokens, batch_windows(schedule, 0) * schedule.context
     full = batch_windows(schedule, budget) * schedule.context
-    flops = training_flops(size)
+    flops = flops_per_token(size)
     points = [budget * column // 59 for column in range(60)]
     lines = [
         f"size {size.name}: {parameters(size):,} parameters; {size.layers} layers x {size.width} x "

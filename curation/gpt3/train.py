@@ -39,7 +39,7 @@ from curation.gpt3.options import Options
 from curation.gpt3.pace import SECONDS, Pace, follows, stoppable
 from curation.gpt3.parallel import Ranks, fill, ranks, split
 from curation.gpt3.pipeline import Stage
-from curation.gpt3.plan import training_flops
+from curation.gpt3.plan import flops_per_token
 from curation.gpt3.positions import NOTED
 from curation.gpt3.pretrained import load_pretrained, pretrained_size
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate, schedule_for
@@ -347,7 +347,7 @@ def _step(
         "grad_norm": step.norm,
         "noise_scale_tokens": after.noise.tokens,
         "tokens_per_s": round(speed, 1),
-        "mfu": round(speed * training_flops(plan.size) / peak, 4),
+        "mfu": round(speed * flops_per_token(plan.size) / peak, 4),
     }
 
 

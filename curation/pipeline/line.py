@@ -23,7 +23,7 @@ from curation.errors import CurationError, RecipeError, RunError
 from curation.pipeline import export as exports
 from curation.pipeline.compile import compile_kernels
 from curation.recipe.filter import LISTS
-from curation.recipe.line import STAGES, folders
+from curation.recipe.line import STAGES, check_stages, folders
 from curation.recipe.tables import Recipe
 from curation.rundir import ledger, parts, sources
 from curation.rundir import manifest as manifests
@@ -108,7 +108,8 @@ def run(
     """
     rundir = RunDirectory(out, recipe)
     wanted = [stage for stage in STAGES if stage in recipe.stages]
-    _check_stages(wanted, again_from, until)
+    check_stages(wanted, again_from, until)
+    _need_extracted(out, wanted)
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
     metrics = Metrics(out, show=show)
@@ -151,13 +152,12 @@ def _forget(rundir: RunDirectory, stages: Sequence[str]) -> None:
             store.delete(rundir.path(place))
 
 
-def _check_stages(stages: Sequence[str], again_from: str | None, until: str | None) -> None:
-    for stage in (again_from, until):
-        if stage is not None and stage not in stages:
-            raise RecipeError(f"no stage {stage!r} in this recipe; it has {', '.join(stages)}")
-    if again_from and until and stages.index(again_from) > stages.index(until):
+def _need_extracted(out: str, stages: Sequence[str]) -> None:
+    later = {"filter", "classify", "dedup", "decontaminate", "tokenize"}
+    if "extract" not in stages and later & {*stages} and manifests.read(out, "extract") is None:
         raise RecipeError(
-            f"--from {again_from} comes after --until {until}; nothing would be made again"
+            f"stages: {', '.join(stages)} work on what extract wrote, and {out} holds nothing of it; "
+            'put "extract" in front'
         )
 
 

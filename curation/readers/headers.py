@@ -57,7 +57,7 @@ def record_start(data: bytearray, low: int, high: int, is_arc: bool | None) -> i
     return found
 
 
-def record_bytes(data: bytes) -> int | None:
+def record_length(data: bytes) -> int | None:
     """How many bytes of a file the record takes that `data` begins with: RECORD matches there."""
     if fields := _ARC_FIELDS.match(data):
         return fields.end() + int(fields["length"])

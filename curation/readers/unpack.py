@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 
 import zstandard
 
-from curation.readers.headers import LINE_BYTES, RECORD, begins_record, record_bytes
+from curation.readers.headers import LINE_BYTES, RECORD, begins_record, record_length
 from curation.readers.records import Damage
 
 isal_zlib: Any
@@ -229,7 +229,7 @@ def _packing(head: bytes) -> str:
 
 def _stands_whole(source: _Source) -> bool:
     """Whether the record here is followed by another, or by the end."""
-    size = record_bytes(bytes(source.peek(_READ_BYTES)))
+    size = record_length(bytes(source.peek(_READ_BYTES)))
     if size is None:
         return False
     source.at += size - 1

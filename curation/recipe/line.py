@@ -7,8 +7,10 @@ A new stage is an entry here, a config class in `tables.py` and a folder under `
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+from curation.errors import RecipeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +68,14 @@ def survivors_writer(stages: Collection[str]) -> str:
 def folders(stage: str, stages: Collection[str]) -> tuple[str, ...]:
     """The folders that a stage of a recipe with these stages writes."""
     return stage_named(stage).folders + ("survivors",) * (stage == survivors_writer(stages))
+
+
+def check_stages(stages: Sequence[str], again_from: str | None, until: str | None) -> None:
+    """Raise RecipeError where a run of some stages cannot begin or end with these."""
+    for stage in (again_from, until):
+        if stage is not None and stage not in stages:
+            raise RecipeError(f"no stage {stage!r} in this recipe; it has {', '.join(stages)}")
+    if again_from and until and stages.index(again_from) > stages.index(until):
+        raise RecipeError(
+            f"--from {again_from} comes after --until {until}; nothing would be made again"
+        )

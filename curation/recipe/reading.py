@@ -39,6 +39,13 @@ MAX_SHOWN = 80
 
 def load(path: str, overrides: Sequence[str] = ()) -> Recipe:
     """Read a recipe file. `overrides` are `table.key=value` with a TOML value; a bare word is taken as a string."""
+    is_folder = os.path.isdir(path)
+    if not store.is_remote(path) and (is_folder or not os.path.exists(path)):
+        found = "a folder" if is_folder else "no such file"
+        raise RecipeError(
+            f"{path}: a recipe (a TOML file) expected, found {found}; "
+            "`curation init recipe.toml` writes one to begin with"
+        )
     try:
         table = tomllib.loads(store.read_bytes(path).decode("utf-8"))
     except RecursionError as error:

@@ -111,11 +111,11 @@ class Metrics:
         seconds = time.monotonic() - self._stage_began
         self._spent[self._stage] = seconds
         self._write({"stage": self._stage, "ended": _now(), "seconds": round(seconds, 3)})
-        documents = f", {self._stage_documents:,} documents" if self._stage_documents else ""
+        # Not each record that is read becomes a document.
+        what = "records" if self._stage == "extract" else "documents"
+        came = f", {self._stage_documents:,} {what}" if self._stage_documents else ""
         number, of = self._place
-        self._show(
-            f"stage {number} of {of}, {self._stage}: done in {span(seconds)}{documents}", True
-        )
+        self._show(f"stage {number} of {of}, {self._stage}: done in {span(seconds)}{came}", True)
         self._flush()
 
     def close(self) -> None:

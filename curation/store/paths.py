@@ -287,12 +287,16 @@ def open_input(path: str) -> Any:
             remember(path, data := bytes(stream.readall()))
             stream = pa.BufferReader(data)
         return stream
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise InputError(f"{path}: no such file") from error
     except PermissionError as error:
         raise InputError(
             f"{path}: permission denied; give this user the right to read it"
         ) from error
+    except OSError as error:
+        if not is_remote(path) and os.path.isdir(path):
+            raise InputError(f"{path}: a file expected, found a folder") from error
+        raise
 
 
 def read_bytes(path: str) -> bytes:

@@ -93,10 +93,10 @@ def language_bars(counts: Sequence[LanguageCount]) -> list[tuple[str, float, flo
     ]
 
 
-def powers(counts: Sequence[int]) -> tuple[list[str], list[int]]:
+def bars_by_power(counts: Sequence[int]) -> tuple[list[str], list[int]]:
     """Names and heights of bars of lengths from 2**i to 2**(i+1), from the first that is there.
 
-    >>> powers([0, 0, 3, 4])
+    >>> bars_by_power([0, 0, 3, 4])
     (['4', '8'], [3, 4])
     """
     first = next((i for i, count in enumerate(counts) if count), 0)
@@ -119,7 +119,7 @@ HELPERS: dict[str, Any] = {
     "law": law,
     "missed_sentence": missed_sentence,
     "note_sentence": note_sentence,
-    "powers": powers,
+    "bars_by_power": bars_by_power,
     "rules_sentence": rules_sentence,
     "shares": shares,
     "slowest_listing": slowest_listing,

@@ -35,7 +35,7 @@ def test_operations_are_those_of_the_paper_and_its_attention(name: str, days: fl
     """
     size = SIZES[name]
     assert 6 * plan.parameters(size) * 300e9 / 8.64e19 == pytest.approx(days, rel=0.02)
-    assert 1 <= plan.training_flops(size) / (6 * plan.parameters(size)) < 1.12
+    assert 1 <= plan.flops_per_token(size) / (6 * plan.parameters(size)) < 1.12
 
 
 def test_steps_count_the_ramp() -> None:

@@ -20,7 +20,7 @@ from tiny_corpus import tiny_recipe
 from curation import store
 from curation.engine.inline import InlineEngine
 from curation.engine.local import LocalEngine
-from curation.errors import CurationError, RunError, TaskError
+from curation.errors import CurationError, RecipeError, RunError, TaskError
 from curation.pipeline import export
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
@@ -170,6 +170,14 @@ def test_a_run_that_is_done_does_nothing(
         say=lambda line: None,
     )
     assert times() == before
+
+
+def test_stages_without_extract_need_what_it_wrote(tmp_path: Path, inline: Any) -> None:
+    dataset = [{"name": "a", "files": ["a.jsonl"]}]
+    made = recipe.parse({"stages": ["dedup"], "dataset": dataset}, folder=str(tmp_path))
+    with pytest.raises(RecipeError, match='holds nothing of it; put "extract" in front'):
+        pipeline.run(made, str(tmp_path / "run"), inline)
+    assert not (tmp_path / "run").exists()
 
 
 def test_stages_can_be_stopped_after_and_made_again(

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 import pytest
 
-from curation.errors import InputError, RecipeError
+from curation.errors import RecipeError
 from curation.recipe import reading as recipe
 from curation.recipe.tables import Dataset, Recipe
 
@@ -89,8 +89,9 @@ def test_files_that_are_no_recipes(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("seed = = 1")
     with pytest.raises(RecipeError, match="not a TOML file"):
         recipe.load(str(tmp_path / "bad.toml"))
-    with pytest.raises(InputError, match="no such file"):
-        recipe.load(str(tmp_path / "none.toml"))
+    for name, found in (("none.toml", "no such file"), ("", "a folder")):
+        with pytest.raises(RecipeError, match=f"expected, found {found}; `curation init"):
+            recipe.load(str(tmp_path / name))
 
 
 # As TOML writes them.

@@ -63,8 +63,12 @@ class Flow:
         """What it keeps so far: the last stage's line, its characters without those that are
         masked."""
         kept = next((x for x in reversed(self.lines) if x.outcome == ledger.KEPT), None)
-        masked = self.find(kept.stage, ledger.MASKED) if kept else None
-        return replace(kept, chars=max(0, kept.chars - masked.chars)) if kept and masked else kept
+        return self.without_masked(kept) if kept else None
+
+    def without_masked(self, kept: Line) -> Line:
+        """What a stage keeps, its characters without those that are masked."""
+        masked = self.find(kept.stage, ledger.MASKED)
+        return replace(kept, chars=max(0, kept.chars - masked.chars)) if masked else kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,8 +170,14 @@ def funnel_rows(flows: Sequence[Flow]) -> list[FunnelRow]:
         outcomes = dict.fromkeys(x.outcome for f in flows for x in f.lines if x.stage == stage)
         removing = [outcome for outcome in outcomes if outcome not in (ledger.IN, ledger.KEPT)]
         for outcome in (*([ledger.IN] if stage == "extract" else []), *removing, ledger.KEPT):
-            lines = tuple(_line_of(flow, stage, outcome) for flow in flows)
-            rows.append(FunnelRow(stage, outcome, lines, stage == stages[-1]))
+            lines = [_line_of(flow, stage, outcome) for flow in flows]
+            last = stage == stages[-1]
+            if last and outcome == ledger.KEPT:
+                lines = [
+                    line and flow.without_masked(line)
+                    for flow, line in zip(flows, lines, strict=True)
+                ]
+            rows.append(FunnelRow(stage, outcome, tuple(lines), last))
     if "tokenize" in stages and not any(row.stage == "tokenize" and row.removes for row in rows):
         rows = [row for row in rows if (row.stage, row.outcome) != ("decontaminate", ledger.KEPT)]
     return rows

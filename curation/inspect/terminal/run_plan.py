@@ -69,7 +69,7 @@ def _stages(plan: RunPlan) -> Listing:
     ]
     hours = plan.core_s / 3600
     whole = f"{hours:,.3g}" if hours < 1000 else f"{hours:,.0f}"
-    rows.append(("all", "", "", whole, duration(plan.wall_s), "100%"))
+    rows.append(("all", "", "", whole, duration(plan.wall_s), "100 %"))
     machines = f"{plan.cluster.machines:,} x {plan.cluster.cores} cores"
     return Listing(f"Stages, on {machines}", head, tuple(rows), strong=(len(rows) - 1,))
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from curation.errors import RunError
-from curation.inspect.evidence.flow import Flow, Line, _rate, funnel
+from curation.inspect.evidence.flow import Flow, Line, _rate, funnel, funnel_rows
 from curation.inspect.terminal.funnel import funnel_table
 from curation.pipeline import line as pipeline
 from curation.rundir.directory import RunDirectory
@@ -61,6 +61,18 @@ def test_masked_characters_are_no_part_of_what_tokens_are_made_of() -> None:
     kept = Flow("a", lines, 7.0, None, None, None, None).kept()
     assert kept is not None
     assert (kept.documents, kept.chars, kept.tokens) == (2, 70, 10)
+
+
+def test_the_last_row_is_without_what_is_masked() -> None:
+    lines = (
+        Line("extract", "in", 3, 130, None, False),
+        Line("extract", "kept", 3, 130, None, False),
+        Line("filter", "short", 1, 30, None, False),
+        Line("filter", "masked", 0, 40, None, False),
+        Line("filter", "kept", 2, 100, None, False),
+    )
+    *_, kept = funnel_rows([Flow("a", lines, None, None, None, None, None)])
+    assert (kept.name, kept.lines[0] and kept.lines[0].chars) == ("kept", 60)
 
 
 def test_shares_are_those_of_the_shards(opened: tuple[RunDirectory, Plan], tiny_run: Path) -> None:
