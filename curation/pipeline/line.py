@@ -108,8 +108,7 @@ def run(
     """
     rundir = RunDirectory(out, recipe)
     wanted = [stage for stage in STAGES if stage in recipe.stages]
-    check_stages(wanted, again_from, until)
-    _need_extracted(out, wanted)
+    _check_stages(out, wanted, again_from, until)
     plans.check_directory(rundir, update)  # before anything is written or removed
     dedup_index.index_runs(rundir)  # and the runs that its index is made of
     metrics = Metrics(out, show=show)
@@ -152,7 +151,8 @@ def _forget(rundir: RunDirectory, stages: Sequence[str]) -> None:
             store.delete(rundir.path(place))
 
 
-def _need_extracted(out: str, stages: Sequence[str]) -> None:
+def _check_stages(out: str, stages: Sequence[str], *ends: str | None) -> None:
+    check_stages(stages, *ends)
     later = {"filter", "classify", "dedup", "decontaminate", "tokenize"}
     if "extract" not in stages and later & {*stages} and manifests.read(out, "extract") is None:
         raise RecipeError(
