@@ -31,7 +31,7 @@ def scikit_learns(x: Any, y: Any, weight: Any) -> tuple[Any, float]:
     return model.coef_[0], float(model.intercept_[0])
 
 
-@pytest.mark.parametrize("k", [1, 11])
+@pytest.mark.parametrize("k", [1, pytest.param(11, marks=pytest.mark.slow)])
 def test_every_fit_is_scikit_learns_to_a_millionth(k: int) -> None:
     x, y, weights = problem(400, k)
     for (w, intercept), weight in zip(minima(x, y, weights), weights, strict=True):
