@@ -71,7 +71,7 @@ def run(rundir: RunDirectory, plan: Plan, engine: Engine) -> list[ShardResult]:
     if not ledger.documents(totals, ledger.KEPT):
         raise InputError(
             f"no documents in {', '.join(rundir.recipe.names())}: {_why_no_documents(totals)}; "
-            f"look at {rundir.path('rejects')}"
+            + (f"look at {rundir.path('rejects')}" if totals else "are these the right files?")
         )
     if repeated := repeated_ids(rundir, plan, engine, [result.identity for result in results]):
         dataset, id_, times = repeated
