@@ -44,10 +44,10 @@ from curation.gpt3.update import (
     BETAS,
     CLIP_NORM,
     EPSILON,
-    MICRO_TOKENS,
     apply,
     gradient,
     learner,
+    pass_windows,
 )
 from perf.train import Plain
 
@@ -269,11 +269,12 @@ def measure(report: Report, name: str, size: Size, micro: int, make: Callable[[]
     report.say(f"{name:<52} {rate:>10,.0f} tokens/s  {share:6.1%} of peak  {memory:5.1f} GiB")
 
 
-def measure_size(report: Report, name: str, micro: int, plain_s: float, ours_s: float) -> None:
+def measure_size(report: Report, name: str, plain_s: float, ours_s: float) -> None:
     """The rows of a size, those worth most first; `plain_s` and `ours_s` are what a row takes at
-    most, compiling included.
+    most, compiling included. Both sides take as many windows in a pass as `curation train` does.
     """
     size, device = report.size(name), report.device
+    micro = pass_windows(size, replace(ONE, device=device), 10**6)
     kinds = {
         "dense": replace(size, attention=("dense",)),
         "dense,banded": replace(size, attention=("dense", "banded")),
@@ -332,10 +333,13 @@ def train_and_generate(report: Report, folder: Path) -> None:
             return
     lines = [json.loads(line) for line in (Path(model) / "log.jsonl").read_text().splitlines()]
     steps = [line for line in lines if "loss" in line]
-    first, last = steps[0], steps[-1]
+    first, last, later = steps[0], steps[-1], steps[len(steps) // 2 :]
+    later.sort(key=lambda line: line["mfu"])
+    middle = later[len(later) // 2]
     report.say(
         f"{last['step']} steps, {last['tokens']:,} tokens: loss {first['loss']:.3f} to "
-        f"{last['loss']:.3f}, {last['tokens_per_s']:,.0f} tokens/s, mfu {last['mfu']:.1%}"
+        f"{last['loss']:.3f}; middle step of the later half: {middle['batch_tokens']:,} tokens, "
+        f"{middle['tokens_per_s']:,.0f} tokens/s, mfu {middle['mfu']:.1%}"
     )
 
 
@@ -366,9 +370,7 @@ def write_shards(folder: Path, tokens: int) -> Path:
 @click.option("--device", default="cuda", show_default=True)
 @click.option("--tiny", is_flag=True, help="Tiny shapes: to see that the parts work.")
 @click.option("--limit", "limit_s", default=400.0, show_default=True, help="Seconds.")
-@click.option(
-    "--part", "parts", multiple=True, help="a, b, c or d; may be repeated. [default: all]"
-)
+@click.option("--part", "parts", multiple=True, help="a, b, c or d.  [default: all]")
 def main(device: str, tiny: bool, limit_s: float, parts: tuple[str, ...]) -> None:
     """Kernels, losses, speed, and a minute of training on one GPU."""
     report = Report(torch.device(device), limit_s, tiny)
@@ -377,13 +379,11 @@ def main(device: str, tiny: bool, limit_s: float, parts: tuple[str, ...]) -> Non
         f"torch {torch.__version__}, {torch.cuda.get_device_name() if on_gpu else 'CPU'}, peak "
         f"{peak_flops(report.device, torch.bfloat16) / 1e12:,.3g} TFLOP/s of 16 bits"
     )
-    # Windows in a pass, as many as `curation train` takes.
-    micro = 1 if tiny else MICRO_TOKENS["cuda"] // size_named("125M").context
     with tempfile.TemporaryDirectory() as folder:
         todo: dict[str, Callable[[], None]] = {
             "a": lambda: check_kernels(report),
             "b": lambda: check_losses(report),
-            "c": lambda: measure_size(report, "125M", micro, 60, 30),
+            "c": lambda: measure_size(report, "125M", 30, 15),
             "d": lambda: train_and_generate(report, Path(folder)),
         }
         for name, part in todo.items():
@@ -391,7 +391,7 @@ def main(device: str, tiny: bool, limit_s: float, parts: tuple[str, ...]) -> Non
                 fresh()  # (d) shares the GPU with this process
                 part()
     if "c" in (parts or todo):
-        measure_size(report, "1.3B", micro, 120, 40)
+        measure_size(report, "1.3B", 80, 25)
     report.say("failed: " + "; ".join(report.failed) if report.failed else "nothing failed")
     sys.exit(bool(report.failed))
 

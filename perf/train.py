@@ -31,6 +31,7 @@ from curation.gpt3.update import (
     apply,
     gradient_norm,
     learner,
+    pass_windows,
 )
 
 
@@ -110,7 +111,7 @@ def plain_step(size: Size) -> Callable[[Tensor], float]:
 
 def our_step(size: Size) -> Callable[[Tensor], float]:
     """A training step of ours, as `curation train` makes it."""
-    this = learner(build(size, 0), ONE, torch.float32, None, False)
+    this = learner(build(size, 0), ONE, torch.float32, pass_windows(size, ONE, 1), False)
 
     def step(windows: Tensor) -> float:
         loss = this.loss(windows)

@@ -88,7 +88,7 @@ class Options(_Checked):
         None, "Of products.  [default: bfloat16 on a GPU]"
     )
     micro_batch: int | None = key(
-        None, "Windows in one pass.  [default: 2,048 tokens; GPU 16,384]", least=1
+        None, "Windows in one pass.  [default: 2,048 tokens; GPU 65,536 or less]", least=1
     )
     compile: bool = key(False, "Compile the layers with torch.compile.")
     fsdp: bool = key(False, "Under torchrun: shard weights and optimiser over the processes.")

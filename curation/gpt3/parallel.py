@@ -87,13 +87,13 @@ class Ranks:
         """The sum of a number over the stages of the pipeline, the same on each."""
         return value if self.pipe == 1 else self.summed(value, over="pipe")[0]
 
-    def agreed(self, answer: bool) -> bool:
-        """The first rank's answer, on every rank: for what hangs on a clock."""
+    def of_first(self, number: float) -> float:
+        """The first rank's number, on every rank: for what hangs on a clock or a machine."""
         if self.mesh is None:
-            return answer
-        told = torch.tensor([int(answer)], device=self.device)
+            return number
+        told = torch.tensor([number], dtype=torch.float64, device=self.device)
         dist.broadcast(told, src=0)
-        return bool(told.item())
+        return float(told.item())
 
     def wait(self) -> None:
         """Until every rank is here."""

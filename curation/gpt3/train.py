@@ -45,7 +45,7 @@ from curation.gpt3.pretrained import load_pretrained, pretrained_size
 from curation.gpt3.schedule import Schedule, batch_windows, learning_rate, schedule_for
 from curation.gpt3.shards import keep_vocabulary
 from curation.gpt3.sizes import Size, size_named
-from curation.gpt3.update import Learner, apply, gradient, learner
+from curation.gpt3.update import Learner, apply, gradient, learner, pass_windows
 from curation.gpt3.validate import validated, validation_loss
 
 __all__ = ["Options", "Result", "train", "validation_loss"]
@@ -192,7 +192,9 @@ def _start(plan: _Plan, out: Path, options: Options, here: Ranks) -> tuple[Learn
         for name, value in zip(names, values, strict=True):
             if name in parameters:
                 fill(parameters[name], value)
-    this = learner(model, here, dtype, options.micro_batch, options.compile)
+    batch = batch_windows(plan.schedule, plan.schedule.budget_tokens)
+    micro = options.micro_batch or pass_windows(plan.size, here, batch)
+    this = learner(model, here, dtype, micro, options.compile)
     if folders:
         checkpoint.load_optimizer(folders[-1], model, this.optimizer)
     return this, state
@@ -303,7 +305,7 @@ def _finished(plan: _Plan, options: Options, state: State, here: Ranks, seconds:
         options.max_steps is not None and state.step >= options.max_steps
     ):
         return True
-    return options.seconds is not None and here.agreed(seconds >= options.seconds)
+    return options.seconds is not None and bool(here.of_first(seconds >= options.seconds))
 
 
 def _step(

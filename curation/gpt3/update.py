@@ -19,6 +19,7 @@ ranks is another draw, not a difference in rounding.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable
 from contextlib import nullcontext
@@ -36,12 +37,13 @@ from curation.gpt3.model import GPT3, Block
 from curation.gpt3.parallel import Ranks, gradient_norm_tensor, kinds
 from curation.gpt3.parallel import gradient_norm as gradient_norm
 from curation.gpt3.pipeline import Stage
+from curation.gpt3.plan import Layout, windows_in_pass
 from curation.gpt3.sizes import Size
 
 BETAS = (0.9, 0.95)  # GPT-3's; a size may say another second one, as GPT-1's does
 EPSILON = 1e-8
 CLIP_NORM = 1.0
-MICRO_TOKENS = {"cpu": 2048, "cuda": 16384}  # tokens in one pass, where the user does not say
+MICRO_TOKENS = {"cpu": 2048, "cuda": 16384}  # tokens in one pass, where nothing else is said
 
 
 @dataclass(frozen=True)
@@ -54,23 +56,19 @@ class Learner:
     optimizer: torch.optim.AdamW
     here: Ranks
     dtype: torch.dtype
-    micro: int  # windows in one pass
+    micro: int  # windows in one pass, at most
     compiled: bool = False
     # DDP: squared norms of the rank's own gradient, by bucket.
     norms: list[Tensor] = field(default_factory=list)
 
     def loss(self, windows: Tensor) -> Tensor:
         """Mean loss in nats of windows (B, T + 1), through whatever is wrapped around the model."""
-        count = len(windows)
-        if self.compiled and count < self.micro:
-            # A smaller pass would be compiled again, for any number of windows, and slower.
-            windows = windows[torch.arange(self.micro) % count]
         if self.here.device.type == "cuda":
             # Pinned: a copy from other memory waits until the GPU has done all it was asked.
             windows = windows.pin_memory()
         windows = windows.to(self.here.device, non_blocking=True)
         with self.autocast():
-            loss: Tensor = self.net(windows[:, :-1], windows[:count, 1:])
+            loss: Tensor = self.net(windows[:, :-1], windows[:, 1:])
         return loss
 
     def autocast(self, on: bool = True) -> torch.autocast:
@@ -97,9 +95,16 @@ class Gradient:
         return math.isfinite(self.loss) and math.isfinite(self.norm)
 
 
-def learner(
-    model: GPT3, here: Ranks, dtype: torch.dtype, micro: int | None, compiled: bool
-) -> Learner:
+def pass_windows(size: Size, here: Ranks, batch: int) -> int:
+    """How many windows go through the model at once where the user does not say: on a GPU as many
+    as its memory holds, so that batches of `batch` windows are cut into few passes."""
+    if here.device.type == "cpu" or here.pipe > 1:  # stages wait less for small passes
+        return max(1, MICRO_TOKENS[here.device.type] // size.context)
+    memory = here.of_first(float(torch.cuda.get_device_properties(here.device).total_memory))
+    return windows_in_pass(size, Layout(here.data, here.tensor, here.fsdp), batch, memory)
+
+
+def learner(model: GPT3, here: Ranks, dtype: torch.dtype, micro: int, compiled: bool) -> Learner:
     """Wrap a model that has its values, and make its optimiser."""
     # Each block for itself: twelve equal blocks are compiled once.
     if compiled:
@@ -107,13 +112,12 @@ def learner(
             if isinstance(block, Block):
                 block.compile()
     net: nn.Module = model
-    windows = micro or max(1, MICRO_TOKENS[here.device.type] // model.size.context)
     if here.data == 1 or here.fsdp:
-        return Learner(model, net, optimizer_for(model), here, dtype, windows, compiled)
+        return Learner(model, net, optimizer_for(model), here, dtype, micro, compiled)
     net = DistributedDataParallel(
         model, device_ids=[here.device] if here.device.type == "cuda" else None
     )
-    learner = Learner(model, net, optimizer_for(model), here, dtype, windows, compiled)
+    learner = Learner(model, net, optimizer_for(model), here, dtype, micro, compiled)
     # A lambda, since torch reads a function's annotations and does not understand postponed ones.
     net.register_comm_hook(learner.norms, lambda norms, bucket: _measured_allreduce(norms, bucket))
     return learner
@@ -155,22 +159,21 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
     shortest = max(0, count - (here.data - 1) * share)
     if isinstance(this.model, Stage):
         return _pipelined(this, this.model, train, position, range(start, stop), share, count)
-    passes = range(start, start + share, this.micro)
+    # Of equal length, but for a window: a compiled layer sees no more than two lengths at once.
+    count_of_passes = -(-share // this.micro)
+    borders = [start + share * number // count_of_passes for number in range(count_of_passes + 1)]
+    first_windows = borders[1] - start
+    measured_first = this.net is this.model and count_of_passes > 1 and shortest >= first_windows
     total = torch.zeros((), device=here.device)
     first: tuple[Tensor, float] | None = None  # norm and weight of the first pass
     this.norms.clear()
     with this.autocast():  # around all passes, so that weights are cast once
-        for number, begin in enumerate(passes):
-            rows = max(0, min(begin + this.micro, stop) - begin)
+        for begin, end in itertools.pairwise(borders):
+            rows = max(0, min(end, stop) - begin)
             part = train.batch(position + begin, rows) if rows else train.batch(position, 1)
-            measured = (
-                number == 0
-                and len(passes) > 1
-                and this.net is this.model
-                and shortest >= this.micro
-            )
+            measured = measured_first and begin == start
             seed_dropout(this.model.size, train.seed, position + begin)
-            with _meeting(this, measured or number == len(passes) - 1):
+            with _meeting(this, measured or end == borders[-1]):
                 loss = this.loss(torch.from_numpy(part))
                 weight = here.data * rows / count
                 with this.autocast(False):
@@ -184,7 +187,7 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
     on_host = torch.stack([number.double() for number in numbers]).tolist()
     small, small_norm = None, 0.0
     if first is not None:
-        small, small_norm = this.micro * here.data, on_host[2] / first[1]
+        small, small_norm = first_windows * here.data, on_host[2] / first[1]
     if this.norms and share * here.data == count:
         squares = here.summed(float(torch.stack(this.norms).sum()))[0]
         small, small_norm = share, math.sqrt(squares / here.data)

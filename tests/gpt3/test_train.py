@@ -424,7 +424,7 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     warnings.filterwarnings("ignore", "The .grad attribute of a Tensor")
     for flag in (False, True):
         this = update.learner(
-            build(size, 0), module.Ranks(torch.device("cpu")), torch.float32, None, flag
+            build(size, 0), module.Ranks(torch.device("cpu")), torch.float32, 2, flag
         )
         loss = this.loss(windows)
         loss.backward()
@@ -433,31 +433,32 @@ def test_compiled_blocks_compute_the_same(size: Size, monkeypatch: pytest.Monkey
     assert len(compiled) == size.layers
 
 
-def test_a_compiled_layer_sees_one_shape_only(
+def test_passes_are_of_two_lengths_at_most(
     size: Size, make_shards: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A last pass of fewer windows is filled up; of the filling nothing is learnt."""
+    """Each other length would be compiled anew; how a batch is cut changes nothing that is learnt."""
     windows = module.windows(open_shards(make_shards(seed=2)), ("train-00000",), size.context, 1)
-    shapes: set[int] = set()
+    lengths: list[int] = []
     forward = Block.forward
 
     def seen(self: Block, x: torch.Tensor, *more: Any) -> Any:
-        shapes.add(len(x))
+        lengths.append(len(x))
         return forward(self, x, *more)
 
-    monkeypatch.setattr(Block, "compile", lambda self: None)
     monkeypatch.setattr(Block, "forward", seen)
-    found = []
-    for flag in (False, True):
-        shapes.clear()
-        here = module.Ranks(torch.device("cpu"))
-        this = update.learner(build(size, 0), here, torch.float32, 4, flag)
-        found.append(update.gradient(this, windows, 0, 5))
-        assert shapes == ({4} if flag else {4, 1})
-        gradients = [p.grad.clone() for p in this.model.parameters() if p.grad is not None]
-        found.append(torch.cat([one.flatten() for one in gradients]))
-    assert found[0].loss == pytest.approx(found[2].loss, rel=1e-5)
-    torch.testing.assert_close(found[1], found[3], atol=1e-6, rtol=1e-4)
+    found = {}
+    for micro, expected in ((7, [7]), (4, [3, 4]), (3, [2, 2, 3])):
+        lengths.clear()
+        this = update.learner(
+            build(size, 0), module.Ranks(torch.device("cpu")), torch.float32, micro, False
+        )
+        loss = update.gradient(this, windows, 0, 7).loss
+        assert lengths[:: size.layers] == expected
+        gradients = [p.grad.flatten() for p in this.model.parameters() if p.grad is not None]
+        found[micro] = loss, torch.cat(gradients)
+    for micro in (4, 3):
+        assert found[micro][0] == pytest.approx(found[7][0], rel=1e-5)
+        torch.testing.assert_close(found[micro][1], found[7][1], atol=1e-6, rtol=1e-4)
 
 
 def test_samples_and_validation_compile_nothing(size: Size) -> None:
