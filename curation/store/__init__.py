@@ -54,6 +54,7 @@ from curation.store.tables import (
     read_groups,
     read_schema,
     read_table,
+    read_tables,
     row_bytes,
 )
 from curation.store.task import Written, note_written, noting, one_task
@@ -139,6 +140,7 @@ __all__ = [
     "read_range",
     "read_schema",
     "read_table",
+    "read_tables",
     "read_tagged",
     "row_bytes",
     "sha256",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,6 +79,20 @@ def test_footer_says_what_the_table_is(tmp_path: Path) -> None:
     assert store.footer(str(tmp_path / "garbage")) is None
     with pytest.raises(RunError, match="garbage"):
         store.need_footer(str(tmp_path / "garbage"))
+
+
+def test_many_tables_are_read_as_one_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Joined on the way: a table in memory costs much more than the few rows it may have."""
+    monkeypatch.setattr(tables, "_JOINED", 4)
+    paths = [str(tmp_path / f"{number}.parquet") for number in range(10)]
+    written = [pa.table({"n": pa.array(range(number % 3), pa.int64())}) for number in range(10)]
+    for path, table in zip(paths, written, strict=True):
+        pq.write_table(table, path)
+    read = store.read_tables(paths)
+    assert read.equals(pa.concat_tables(written))
+    assert read.column("n").num_chunks <= 3
 
 
 @pytest.mark.parametrize("column", ["doc", "other"])  # one with statistics, one without

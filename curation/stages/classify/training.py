@@ -82,10 +82,8 @@ class Subset:
 def features(rundir: RunDirectory, shards: Sequence[Shard]) -> pa.Table:
     """The examples gathered from a dataset's shards, in an order that does not depend on the
     shards."""
-    tables = [store.read_table(rundir.table("classify", shard, "features")) for shard in shards]
-    return pa.concat_tables(tables).sort_by(
-        [(name, "ascending") for name in ("content", "id", "window")]
-    )
+    tables = store.read_tables([rundir.table("classify", shard, "features") for shard in shards])
+    return tables.sort_by([(name, "ascending") for name in ("content", "id", "window")])
 
 
 def training_set(
