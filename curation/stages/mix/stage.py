@@ -116,8 +116,8 @@ def _common_encoding(rundir: RunDirectory, shards: list[Shard]) -> dict[str, Any
     Raises InputError where they are not of one encoding, or no token tables.
     """
     encodings = {}
-    for shard in shards:
-        folder = shard.files[0].path.rpartition("/")[0].rpartition("/")[0]
+    paths = (shard.files[0].path for shard in shards)
+    for folder in dict.fromkeys(path.rpartition("/")[0].rpartition("/")[0] for path in paths):
         path = store.join(folder, "encoding.json")
         if not store.exists(path):
             raise InputError(
