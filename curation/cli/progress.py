@@ -88,7 +88,7 @@ class RunLine:
     def __init__(self) -> None:
         self._console = console(stderr=True)
         self._live: Live | None = None
-        self._shown = time.monotonic()
+        self._shown = -MINUTE_S  # a log hears at once that something is done
         self._has_begun = False
 
     def __call__(self, label: str, done: int, total: int) -> None:
