@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from curation.kernels.elementary import sigmoid
 from curation.kernels.hashingtf import NUM_FEATURES, logits
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.recipe.signals import names_of
 from curation.stages.classify import stage as classify
 from curation.stages.classify.fit import fit_model
 from curation.stages.classify.folds import FOLDS
@@ -130,15 +132,24 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         sides[f"kernel, {scaling}"] = lambda scaling=scaling: logits(
             offsets, data, weights, 0.0, scaling
         )
-    for scaling in ("tf", "log-l2"):
-        write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
-        identity = load_model(rundir.path("classify", "model")).identity
-        sides[f"stage, {scaling}"] = _stage(rundir, shard, scaling, identity, weights)
+    prose, ready = names_of(["prose"]), {}
+    for name, scaling, signals in (
+        ("stage, tf", "tf", ()),
+        ("stage, log-l2", "log-l2", ()),
+        ("stage, signals", "none", prose),
+        ("stage, both", "log-l2", prose),
+    ):
+        card = {"scaling": scaling, "signals": list(signals)}
+        full = np.append(weights, np.full(len(signals), 0.01))
+        ready[name] = partial(_write_new, rundir, shard, card, full)
+        sides[name] = partial(_score, rundir, shard)
     if theirs is not None:
         sides["pyspark.ml, tf"] = theirs
     best = {name: (float("inf"), float("inf")) for name in sides}
     for turn in range(rounds + 1):  # the first compiles and is not counted
         for name, side in sides.items():
+            if name in ready:
+                ready[name]()
             spent = seconds(side)
             if turn:
                 best[name] = min(best[name], spent)
@@ -156,13 +167,14 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         print(f"largest difference of scores: {np.abs(found - ours[order]).max():.1e}")
 
 
-def _stage(rundir: Any, shard: Any, scaling: str, identity: str, weights: Any) -> Callable[[], Any]:
-    def run() -> None:
-        write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
-        store.delete(rundir.table("classify", shard, "evidence"))
-        classify.score_shard(rundir, identity, "", (), None, shard)
+def _write_new(rundir: Any, shard: Any, card: dict[str, Any], weights: Any) -> None:
+    write_model(rundir.path("classify", "model"), weights, 0.0, dict(card))
+    store.delete(rundir.table("classify", shard, "evidence"))
 
-    return run
+
+def _score(rundir: Any, shard: Any) -> None:
+    identity = load_model(rundir.path("classify", "model")).identity
+    classify.score_shard(rundir, identity, "", (), None, shard)
 
 
 def spark_scoring(documents: str, out: Path) -> tuple[Callable[[], Any], Any]:
