@@ -1,11 +1,12 @@
 """Speed of the quality classifier on one core: `python perf/classify.py TEXTS.parquet [NEGATIVES.parquet]`.
 
-Prints (1) the speed table: kernel and whole stage (documents in Parquet to scores in Parquet) beside pyspark.ml's Tokenizer, HashingTF and
-LogisticRegressionModel on local[1], same texts, same weights, in turns, best of the rounds, with the largest difference of scores; (2) the
-start of the kernels in a fresh process with a warm cache; (3) with NEGATIVES, the fit on 10,000, 50,000 and 200,000 documents of 1,500
-characters cut from both files at keyed places, which overlap where the files are too small (200,000 are 300 MB): features, seconds, peak
-memory, and how far the weights are from the minimum. That is at most the length of the gradient, taken here by SciPy; up to --reference
-documents scikit-learn is run to convergence on the same features too, and the largest difference of a weight is printed.
+Prints (1) the speed table: kernel and whole stage (documents in Parquet to scores in Parquet, by words, by signals and by both) beside
+pyspark.ml's Tokenizer, HashingTF and LogisticRegressionModel on local[1], same texts, same weights, in turns, best of the rounds, with the
+largest difference of scores; (2) the start of the kernels in a fresh process with a warm cache; (3) with NEGATIVES, the fit on 10,000,
+50,000 and 200,000 documents of 1,500 characters cut from both files at keyed places, which overlap where the files are too small (200,000
+are 300 MB): features, seconds, peak memory, and how far the weights are from the minimum. That is at most the length of the gradient, taken
+here by SciPy; up to --reference documents scikit-learn is run to convergence on the same features too, and the largest difference of a
+weight is printed.
 
 Seconds are of processor time, Spark's those of its JVM and Python workers together, so a busy machine disturbs the ratio little; wall
 seconds stand beside them. Trap: Spark's first round compiles, so one is run before the clock starts, on both sides.
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ from curation.kernels.elementary import sigmoid
 from curation.kernels.hashingtf import NUM_FEATURES, logits
 from curation.pipeline import line as pipeline
 from curation.recipe import reading as recipe
+from curation.recipe.signals import names_of
 from curation.stages.classify import stage as classify
 from curation.stages.classify.fit import fit_model
 from curation.stages.classify.folds import FOLDS
@@ -130,15 +133,15 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         sides[f"kernel, {scaling}"] = lambda scaling=scaling: logits(
             offsets, data, weights, 0.0, scaling
         )
-    for scaling in ("tf", "log-l2"):
-        write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
-        identity = load_model(rundir.path("classify", "model")).identity
-        sides[f"stage, {scaling}"] = _stage(rundir, shard, scaling, identity, weights)
+    ready = stage_models(rundir, shard, weights)
+    sides |= dict.fromkeys(ready, partial(_score, rundir, shard))
     if theirs is not None:
         sides["pyspark.ml, tf"] = theirs
     best = {name: (float("inf"), float("inf")) for name in sides}
     for turn in range(rounds + 1):  # the first compiles and is not counted
         for name, side in sides.items():
+            if name in ready:
+                ready[name]()
             spent = seconds(side)
             if turn:
                 best[name] = min(best[name], spent)
@@ -156,13 +159,28 @@ def speed_table(texts: Path, folder: Path, rounds: int, spark: bool) -> None:
         print(f"largest difference of scores: {np.abs(found - ours[order]).max():.1e}")
 
 
-def _stage(rundir: Any, shard: Any, scaling: str, identity: str, weights: Any) -> Callable[[], Any]:
-    def run() -> None:
-        write_model(rundir.path("classify", "model"), weights, 0.0, {"scaling": scaling})
-        store.delete(rundir.table("classify", shard, "evidence"))
-        classify.score_shard(rundir, identity, "", (), None, shard)
+def stage_models(rundir: Any, shard: Any, weights: Any) -> dict[str, Callable[[], None]]:
+    """What writes a model of each kind and deletes the scores. Trap: a process keeps models by the
+    bytes of their weights, so each kind has an intercept of its own."""
+    prose = names_of(["prose"])
+    kinds = {"tf": ("tf", ()), "log-l2": ("log-l2", ()), "signals": ("none", prose)}
+    kinds["both"] = ("log-l2", prose)
 
-    return run
+    def write(scaling: str, signals: tuple[str, ...], intercept: float) -> None:
+        full = np.append(weights, np.full(len(signals), 0.01))
+        card = {"scaling": scaling, "signals": list(signals)}
+        write_model(rundir.path("classify", "model"), full, intercept, card)
+        store.delete(rundir.table("classify", shard, "evidence"))
+
+    return {
+        f"stage, {name}": partial(write, *kind, float(number))
+        for number, (name, kind) in enumerate(kinds.items())
+    }
+
+
+def _score(rundir: Any, shard: Any) -> None:
+    identity = load_model(rundir.path("classify", "model")).identity
+    classify.score_shard(rundir, identity, "", (), None, shard)
 
 
 def spark_scoring(documents: str, out: Path) -> tuple[Callable[[], Any], Any]:

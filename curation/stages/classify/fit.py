@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from curation.rundir.directory import Shard
     from curation.rundir.plan import Plan
 
-VERSION = 7
+VERSION = 8
 TRIED_C = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)  # what C = "auto" chooses from
 # Parts of folds 1 to K that the learning curve fits, besides all of them.
 CURVE = (0.0625, 0.125, 0.25)

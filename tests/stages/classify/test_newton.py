@@ -66,3 +66,24 @@ def test_features_that_do_not_occur_weigh_nothing() -> None:
     w, _ = minima(x, y, weights)[0]
     assert len(absent) > 100
     assert not w[absent].any()
+
+
+def test_fewer_features_than_directions_that_are_followed() -> None:
+    x, y, weights = problem(200, 3)
+    few = csr_matrix(x[:, :4])
+    few.data[few.indices == 3] = 0  # and one that is 0 wherever it is stored
+    for (w, intercept), weight in zip(minima(few, y, weights), weights, strict=True):
+        expected, bias = scikit_learns(few, y, weight)
+        np.testing.assert_allclose(w, expected, rtol=0, atol=1e-6)
+        assert intercept == pytest.approx(bias, abs=1e-6)
+
+
+def test_a_few_directions_with_nearly_all_curvature() -> None:
+    x, y, weights = problem(300, 8)
+    x = csr_matrix(x)
+    dense = np.random.default_rng(5).normal(size=(300, 3)) * (3, 30, 300)
+    x = csr_matrix(np.hstack([x.toarray(), dense]))
+    for (w, intercept), weight in zip(minima(x, y, weights), weights, strict=True):
+        expected, bias = scikit_learns(x, y, weight)
+        np.testing.assert_allclose(w, expected, rtol=0, atol=1e-6)
+        assert intercept == pytest.approx(bias, abs=1e-6)
