@@ -16,8 +16,6 @@ import importlib.abc
 import sys
 import threading
 from collections.abc import Iterator
-from importlib.machinery import PathFinder
-from types import ModuleType
 from typing import Any
 
 
@@ -44,9 +42,9 @@ def _without(*names: str) -> Iterator[None]:
         sys.meta_path.remove(missing)
 
 
-def leave_out_extras(*, pandas: bool = False) -> None:
-    """Let Numba load without what registers with it and without `scipy`, when something needs it,
-    and load Arrow without `pandas`, unless `pandas` asks for it.
+def load_without_extras(*, pandas: bool = False) -> None:
+    """Load Numba without what registers with it and without `scipy`, and Arrow without
+    `pandas`, unless `pandas` asks for it.
 
     Only for processes that run our code alone: in a user's own program it would be his to decide.
     Afterwards each can be imported as ever, but Arrow's `to_pandas` fails. An extension that a
@@ -57,34 +55,8 @@ def leave_out_extras(*, pandas: bool = False) -> None:
             import pyarrow as pa
 
             pa.array([0])  # it looks for pandas once
-    if "numba" in sys.modules:
-        _set_up_numba()
-    elif not any(isinstance(finder, _Numba) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Numba())
-
-
-class _Numba(importlib.abc.MetaPathFinder):
-    """Finds Numba where it is, and sets it up once it is loaded."""
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
-        if name != "numba" or (spec := PathFinder.find_spec(name, path)) is None:
-            return None
-        loader: Any = spec.loader
-        load = loader.exec_module
-
-        def loaded(module: ModuleType) -> None:
-            with _without("scipy", "yaml"):  # yaml: for a file of Numba's own settings
-                load(module)
-            _set_up_numba()
-
-        loader.exec_module = loaded
-        return spec
-
-
-def _set_up_numba() -> None:
-    """Let Numba leave out extensions, and set up late what only compiling needs."""
-    from numba.core import entrypoints
-
+    with _without("scipy", "yaml"):  # yaml: for a file of Numba's own settings
+        from numba.core import entrypoints
     # Numba has no setting for it. Where this name is gone, the extensions are loaded as ever.
     if hasattr(entrypoints, "_already_initialized"):
         entrypoints._already_initialized = True

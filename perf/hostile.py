@@ -23,7 +23,7 @@ import click
 import orjson
 
 from curation.blocks.shape import page_shape
-from curation.compiler import leave_out_extras
+from curation.compiler import load_without_extras
 from curation.readers import page_sandbox
 from curation.readers.html import EXTRACTORS, MAX_NODES, MAX_OTHER_NODES, Form, page_text
 from curation.readers.records import Page
@@ -222,7 +222,7 @@ def row(name: str, costs: dict[int, Cost], base: float) -> str:
 @click.option("--most", default=10, show_default=True, help="lines of the lists of the worst")
 def main(extractor: str, only: str, sizes: str, seconds: float, gb: float, most: int) -> None:
     """Print the table, then its worst lines."""
-    leave_out_extras(pandas=True)  # as the child does
+    load_without_extras(pandas=True)  # as the child does
     page_text(page_sandbox._TRIAL, extractor, Form())
     megabytes = [int(size) for size in sizes.split(",")]
     trial = page_sandbox._TRIAL.body

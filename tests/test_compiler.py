@@ -20,7 +20,7 @@ repeated_chars(*text_buffers(pa.array(["a line"])))
 print(*(name in sys.modules for name in ("awkward", "scipy", "pandas")))
 import scipy.linalg, pandas
 """
-TOLD = "from curation.compiler import leave_out_extras; leave_out_extras()"
+TOLD = "from curation.compiler import load_without_extras; load_without_extras()"
 
 
 def loaded(_: int) -> bool:

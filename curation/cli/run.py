@@ -133,11 +133,11 @@ def execute(
     With `strict` it exits with code 3 where archives are damaged.
     """
     from curation.cli.progress import RunLine
-    from curation.compiler import leave_out_extras
+    from curation.compiler import load_without_extras
     from curation.errors import AlarmError
     from curation.recipe.own import is_own
 
-    leave_out_extras(pandas=engine == "spark" or any(map(is_own, recipe.filter.signals)))
+    load_without_extras(pandas=engine == "spark" or any(map(is_own, recipe.filter.signals)))
     from curation.pipeline import line
     from curation.stages.extract import stage as extract
 

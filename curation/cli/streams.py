@@ -177,10 +177,10 @@ def with_stdin(recipe: Recipe, out: str, update: bool) -> Recipe:
 
 def run_to_stdout(recipe: Recipe, workers: int | None) -> None:
     """Run a step in a directory that is gone afterwards, and write what it keeps as lines of JSON."""
-    from curation.compiler import leave_out_extras
+    from curation.compiler import load_without_extras
     from curation.recipe.own import is_own
 
-    leave_out_extras(pandas=any(map(is_own, recipe.filter.signals)))
+    load_without_extras(pandas=any(map(is_own, recipe.filter.signals)))
     when_interrupted(lambda: "Nothing is kept: rows go to stdout. With --out DIR a run goes on.")
     from curation import store
     from curation.errors import CurationError

@@ -6,7 +6,6 @@ Importing this module is its whole purpose. Only the fork server imports it, onc
 
 from __future__ import annotations
 
-from curation.compiler import leave_out_extras
+from curation.compiler import load_without_extras
 
-leave_out_extras(pandas=True)  # a signal of the user's may call `to_pandas`
-import numba  # noqa: E402, F401
+load_without_extras(pandas=True)  # a signal of the user's may call `to_pandas`

@@ -9,19 +9,15 @@ as part of a set-up.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
 from curation.engine.base import Engine
-from curation.rundir.directory import RunDirectory
-from curation.store import query
 
 _TEXT = "The miller wound the sluice at dawn, and by noon the yard smelled of flour, wet oak and horses."
 
@@ -33,89 +29,44 @@ _FOLDERS = ("kernels", "blocks", "readers/wiki")
 def compile_kernels(engine: Engine, stages: Sequence[str]) -> None:
     """Compile what the stages call and is not there yet, spread over the engine's workers."""
     forget_stale()
-    latest = max(_written().values())
     needed = [
         name
         for name, (stage, kernel, _) in _PARTS.items()
-        if stage in stages and not _is_compiled(kernel, latest)
+        if stage in stages and not _is_compiled(kernel)
     ]
     engine.map_here("compile kernels", _compile, needed)
-
-
-@contextlib.contextmanager
-def loading(rundir: RunDirectory, step: str, engine: Engine) -> Iterator[None]:
-    """While the step `extract` reads files, what later steps need in this process is loaded, a
-    quarter of a second of work: DuckDB, and where tasks run here the kernels, and with them Numba."""
-    from curation.engine.inline import InlineEngine
-    from curation.engine.local import LocalEngine
-
-    if step != "extract" or not isinstance(engine, LocalEngine):
-        yield
-        return
-    later = [stage for stage in rundir.recipe.stages if stage != step]
-    is_here = isinstance(engine, InlineEngine)
-    parts = [name for name, (stage, _, _) in _PARTS.items() if is_here and stage in later]
-
-    def load() -> None:
-        query.load()
-        for part in parts:
-            _load(part)
-
-    thread = threading.Thread(target=load, name="curation loads", daemon=True)
-    thread.start()
-    yield
-    thread.join()  # two threads that import the same may wait for each other
-
-
-@functools.cache
-def _load(part: str) -> None:
-    """Load what was compiled, once in a process."""
-    _PARTS[part][2]()
 
 
 def forget_stale() -> None:
     """Remove what Numba compiled of a kernel before a module that it calls was changed. Numba itself
     looks at the kernel's own file only, and would keep the old form of what it calls."""
-    written = _written()
-    latest = max(written.values())
-    older = [
-        (f"{folder}/{index.name.partition('.')[0]}".replace("/", "."), index)
-        for folder in _FOLDERS
-        for index in _entries(_PACKAGE / folder / "__pycache__", ".nbi")
-        if index.stat().st_mtime < latest
-    ]
-    newest = _newest_sources(written) if older else {}
-    for module, index in older:
-        with contextlib.suppress(OSError):  # another process, or another user's file
-            if index.stat().st_mtime < newest.get(module, 0.0):
-                os.unlink(index)
+    newest = _newest_sources()
+    for folder in _FOLDERS:
+        for index in (_PACKAGE / folder / "__pycache__").glob("*.nbi"):
+            module = f"{folder}/{index.name.partition('.')[0]}".replace("/", ".")
+            with contextlib.suppress(OSError):  # another process, or another user's file
+                if index.stat().st_mtime < newest.get(module, 0.0):
+                    index.unlink()
 
 
-def _entries(folder: Path, ending: str) -> list[os.DirEntry[str]]:
-    """The files in a folder with an ending; none where there is no such folder."""
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return [entry for entry in entries if entry.name.endswith(ending)]
-    return []
-
-
-def _written() -> dict[str, float]:
-    """Module of the folders -> when it was last written."""
-    return {
-        f"{folder}/{file.name.removesuffix('.py')}".replace("/", "."): file.stat().st_mtime
-        for folder in _FOLDERS
-        for file in _entries(_PACKAGE / folder, ".py")
-    }
-
-
-def _newest_sources(written: dict[str, float]) -> dict[str, float]:
+def _newest_sources() -> dict[str, float]:
     """Module of the folders -> when it, or a module of them that it imports, was last written."""
+    files = {
+        f"{folder}/{file.stem}".replace("/", "."): file
+        for folder in _FOLDERS
+        for file in (_PACKAGE / folder).glob("*.py")
+    }
+    written = {name: file.stat().st_mtime for name, file in files.items()}
     # "from curation.blocks.scan import f" and "from curation.blocks import scan as s"
-    pattern = re.compile(r"\nfrom curation\.([\w.]+) import(?: (\w+))?")
-    imports = {}
-    for name in written:
-        text = "\n" + (_PACKAGE / f"{name.replace('.', '/')}.py").read_text("utf-8")
-        found = pattern.findall(text)
-        imports[name] = [m for package, word in found for m in (package, f"{package}.{word}")]
+    pattern = re.compile(r"^from curation\.([\w.]+) import(?: (\w+))?", re.M)
+    imports = {
+        name: [
+            module
+            for package, word in pattern.findall(file.read_text("utf-8"))
+            for module in (package, f"{package}.{word}")
+        ]
+        for name, file in files.items()
+    }
 
     def reached(name: str, seen: set[str]) -> set[str]:
         for other in imports.get(name, ()):
@@ -129,10 +80,14 @@ def _newest_sources(written: dict[str, float]) -> dict[str, float]:
     }
 
 
-def _is_compiled(kernel: str, latest: float) -> bool:
+def _is_compiled(kernel: str) -> bool:
     """Whether Numba's index of a kernel is newer than all sources of the folders; no where Numba
     keeps it elsewhere."""
-    return max((file.stat().st_mtime for file in _indexes(kernel)), default=0.0) > latest
+    indexes = [file.stat().st_mtime for file in _indexes(kernel)]
+    sources = [
+        file.stat().st_mtime for folder in _FOLDERS for file in (_PACKAGE / folder).glob("*.py")
+    ]
+    return max(indexes, default=0.0) > max(sources)
 
 
 def _indexes(kernel: str) -> list[Path]:

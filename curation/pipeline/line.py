@@ -21,7 +21,7 @@ from curation.digests import config_digest
 from curation.engine.base import Engine
 from curation.errors import CurationError, RecipeError, RunError
 from curation.pipeline import export as exports
-from curation.pipeline.compile import compile_kernels, loading
+from curation.pipeline.compile import compile_kernels
 from curation.recipe.filter import LISTS
 from curation.recipe.line import STAGES, check_stages, folders
 from curation.recipe.tables import Recipe
@@ -271,7 +271,7 @@ def _run_step(job: _Job, step: str, key: str) -> Manifest:
     where = places(rundir, step)
     # Array tasks share the hashing out, and know nothing of each other.
     alone = job.engine if engine is job.engine else None
-    with manifests.following(rundir.out, alone, where) as written, loading(rundir, step, engine):
+    with manifests.following(rundir.out, alone, where) as written:
         if step == "export":
             exports.run(rundir, job.plan, engine, job.export_format)
         else:

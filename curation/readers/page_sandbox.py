@@ -35,7 +35,7 @@ from typing import IO
 
 import orjson
 
-from curation.compiler import leave_out_extras
+from curation.compiler import load_without_extras
 from curation.errors import CurationError
 from curation.readers import language
 from curation.readers.html import Form, text_and_rights
@@ -214,7 +214,7 @@ def serve(line_number: int) -> None:
     for number in timers:  # the owner may have set handlers
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, timers)
-    leave_out_extras(pandas=True)  # it loads no Arrow
+    load_without_extras(pandas=True)  # it loads no Arrow
     line = Connection(line_number)
     threading.Thread(target=_end_with_owner, args=(line_number,), daemon=True).start()
     try:

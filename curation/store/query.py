@@ -42,11 +42,6 @@ MAX_REASON = 200  # characters of DuckDB's reason
 _PLACE = "row of the table"  # the column that shows that rows keep their order
 
 
-def load() -> None:
-    """Import DuckDB, a twentieth of a second of work."""
-    import duckdb  # noqa: F401
-
-
 def connect(spill: str, memory_gb: float, threads: int) -> Any:
     """A DuckDB connection that writes to the folder `spill` what `memory_gb` does not hold."""
     import duckdb

@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from curation.engine.inline import InlineEngine
 from curation.engine.local import LocalEngine
 from curation.pipeline import compile as warm
 
@@ -39,7 +37,7 @@ def test_only_what_a_run_needs_and_after_a_change_is_compiled(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(warm, "_PACKAGE", tmp_path)
-    monkeypatch.setattr(warm, "_FOLDERS", ("kernels",))
+    monkeypatch.setattr(warm, "_FOLDERS", (tmp_path / "kernels",))
     (tmp_path / "kernels" / "__pycache__").mkdir(parents=True)
     source = tmp_path / "kernels" / "buckets.py"
     source.touch()
@@ -76,22 +74,3 @@ def test_what_calls_a_changed_module_is_forgotten(
     warm.forget_stale()
     left = sorted(file.name.partition(".")[0] for file in tmp_path.glob("*/__pycache__/*.nbi"))
     assert left == ["other"]
-
-
-def test_later_stages_are_loaded_while_extract_runs(
-    monkeypatch: pytest.MonkeyPatch, inline: InlineEngine
-) -> None:
-    loaded: list[str] = []
-    parts = {
-        name: (stage, "", lambda name=name: loaded.append(name))
-        for name, stage in (("pages", "extract"), ("pairs", "dedup"), ("grams", "decontaminate"))
-    }
-    monkeypatch.setattr(warm, "_PARTS", parts)
-    warm._load.cache_clear()
-    rundir: Any = SimpleNamespace(recipe=SimpleNamespace(stages=("extract", "dedup")))
-    for step, engine in (("dedup", inline), ("extract", _Heard()), ("extract", inline)):
-        assert not loaded
-        with warm.loading(rundir, step, cast(Any, engine)):
-            pass
-    assert loaded == ["pairs"]
-    warm._load.cache_clear()
