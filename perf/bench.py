@@ -208,9 +208,15 @@ def tokenize_row(inputs: Inputs) -> Row:
         for text in data:
             reader.encode(text)
 
+    stage = inputs.stage("tokenize")
+
+    def ours() -> None:
+        encoding._reader.cache_clear()  # it makes its ranks and knows no word, as the other side
+        stage()
+
     peer = Side(lambda: [slow.encode_ordinary(text) for text in inputs.texts], "tiktoken")
     kind = Side(alone, "gigatoken alone")
-    return Row("tokenize", inputs.megabytes, "MB", inputs.stage("tokenize"), peer, kind)
+    return Row("tokenize", inputs.megabytes, "MB", ours, peer, kind)
 
 
 def mix_row(inputs: Inputs) -> Row:

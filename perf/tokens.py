@@ -7,6 +7,7 @@ Prints megabytes a second of processor time, the best of `--rounds`, and the rat
 loaded before, on all sides; caches are empty at each start.
 
 `--memory MB` encodes so many megabytes of text that never repeats and prints the resident memory.
+`--runs` times runs of one character, of 10^6 and of 10^7, with both encoders.
 """
 
 from __future__ import annotations
@@ -34,13 +35,16 @@ from curation.stages.tokenize import stage
 @click.argument("files", nargs=-1)
 @click.option("--rounds", default=3, help="How often each is timed.")
 @click.option("--memory", default=0, help="Megabytes of text to encode for the memory figure.")
+@click.option("--runs", is_flag=True, help="Time runs of a million and ten million characters.")
 @click.option("--profile", is_flag=True, help="Where the time of the stage goes.")
-def main(files: tuple[str, ...], rounds: int, memory: int, profile: bool) -> None:
+def main(files: tuple[str, ...], rounds: int, memory: int, runs: bool, profile: bool) -> None:
     """Time `tokenize` against gigatoken alone and with tiktoken."""
     if not encoding.is_fast():
         raise click.ClickException("gigatoken is needed; pip install 'curation[fast]'")
     if memory:
         show_memory(memory)
+    if runs:
+        show_runs(rounds)
     for file in files:
         with tempfile.TemporaryDirectory() as out:
             compare(file, out, rounds, profile)
@@ -106,6 +110,32 @@ def show_profile(work: Callable[[], None]) -> None:
     profiler = cProfile.Profile()
     profiler.runcall(work)
     pstats.Stats(profiler).sort_stats("tottime").print_stats(14)
+
+
+def show_runs(rounds: int) -> None:
+    """Print the processor time for runs of one character, the best of some rounds."""
+    encoding.encode("gpt2", pa.array(["loads the kernels"]))
+    for name, encode in {"gigatoken": encoding._fast, "tiktoken": slowly}.items():
+        for character in (" ", "\n", "a", "\u00e9"):
+            taken = []
+            for length in (1_000_000, 10_000_000):
+                text, best = pa.array([character * length]), 1e9
+                for _ in range(rounds):
+                    encoding._reader.cache_clear()  # gigatoken remembers words
+                    encoding._reader()
+                    before = time.process_time()
+                    encode(text)
+                    best = min(best, time.process_time() - before)
+                taken.append(best)
+            click.echo(
+                f"{name:9} {character!r:5} 10^6 in {taken[0]:.3f} s, 10^7 in {taken[1]:.3f} s: "
+                f"{taken[1] / taken[0]:.1f} times"
+            )
+
+
+def slowly(texts: pa.Array) -> None:
+    """Encode with tiktoken."""
+    encoding._slow("gpt2", texts)
 
 
 def show_memory(megabytes: int) -> None:

@@ -144,7 +144,7 @@ def is_fast() -> bool:
         return False
     expected = [*bpe.document_tokens(bpe.encoding(), _PROBE).tolist(), bpe.GPT2_END_OF_TEXT]
     try:
-        return bool(_new_tokenizer().encode(_PROBE + _END).tolist() == expected)
+        return bool(_reader().tokenizer.encode(_PROBE + _END).tolist() == expected)
     except (TypeError, ValueError):  # another interface
         return False
 

@@ -71,9 +71,13 @@ def create_view(connection: Any, name: str, table: Table) -> None:
     """Let queries call a table's files `name`."""
     if table.paths and not is_remote(table.paths[0]):
         # DuckDB takes paths for patterns, and a folder called dataset=x for a column.
-        literal = [re.sub(r"[*?\[]", r"[\g<0>]", path) for path in table.paths]
-        files = connection.read_parquet(literal, hive_partitioning=False)
-        files.project(", ".join(f'"{column}"' for column in table.schema.names)).create_view(name)
+        literal = [re.sub(r"[*?\[]", r"[\g<0>]", path).replace("'", "''") for path in table.paths]
+        files = ", ".join(f"'{path}'" for path in literal)
+        columns = ", ".join(f'"{column}"' for column in table.schema.names)
+        connection.execute(
+            f'CREATE VIEW "{name}" AS SELECT {columns} '
+            f"FROM read_parquet([{files}], hive_partitioning = false)"
+        )
     else:
         connection.register(name, dataset(table))
 
