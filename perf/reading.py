@@ -113,9 +113,9 @@ def in_turn(files: list[Path], rounds: int) -> None:
     language.languages(["warm"])
     config = ExtractConfig()
     start, _ = timed(
-        lambda: page_sandbox.page_sandbox(
-            config.extractor, html.Form(), config.max_page_s
-        ).texts_and_rights(pages[:1])
+        lambda: page_sandbox.page_sandbox(config.extractor, html.Form(), config.max_page_s).read(
+            pages[:1]
+        )
     )
     click.echo(f"a worker's child starts in {start[0]:.1f} s of processor time, once")
     best: dict[str, Times] = {}

@@ -23,7 +23,7 @@ from curation.readers.headers import (
 )
 from curation.readers.payload import Raw
 from curation.readers.records import Damage, Reject
-from curation.readers.unpack import Unpacker
+from curation.readers.unpack import Piece, Unpacker
 
 _LINE_ENDS = re.compile(rb"[\r\n]+")
 _HEADER_STEPS = (1 << 10, 1 << 14, 1 << 17)  # the last is the longest header
@@ -43,20 +43,44 @@ class _Window:
         self.data = bytearray()
         self.damage: Damage | None = None  # directly after data
         self.ended = False
+        self._last: Piece | None = None  # the member at the end of data, if it came whole
 
     def has(self, size: int) -> bool:
         """Have `size` bytes in `data`; False if damage or the end come before."""
         while len(self.data) < size and self.damage is None and not self.ended:
-            piece = next(self._pieces, None)
-            if piece is None:
-                self.ended = True
-            elif isinstance(piece, Damage):
-                self.damage = piece
-            else:
-                if piece.start is not None:
-                    self._members.append((self.position + len(self.data), piece.start))
-                self.data += piece.data
+            self.take(next(self._pieces, None))
         return len(self.data) >= size
+
+    def take(self, piece: Piece | Damage | None) -> None:
+        if piece is None:
+            self.ended = True
+        elif isinstance(piece, Damage):
+            self.damage = piece
+        else:
+            if piece.start is not None:
+                self._members.append((self.position + len(self.data), piece.start))
+            self.data += piece.data
+            self._last = piece if piece.is_whole else None
+
+    def next_member(self) -> Piece | None:
+        """The next member, where it comes whole and nothing but line ends is in front of it: for
+        `pass_over` or `take`."""
+        self._drop_line_ends()
+        if not (self.data or self.damage or self.ended):
+            piece = next(self._pieces, None)
+            if isinstance(piece, Piece) and piece.is_whole:
+                return piece
+            self.take(piece)
+        elif self._last is not None and len(self._last.data) == len(self.data):
+            self._members.pop()
+            self.data.clear()
+            return self._last
+        return None
+
+    def pass_over(self, member: Piece) -> None:
+        """Go on behind it."""
+        self._members = [(self.position, member.start or 0)]
+        self.position += len(member.data)
 
     def drop(self, size: int) -> None:
         size = min(size, len(self.data))
@@ -92,8 +116,11 @@ class _Window:
 
     def skip_blank(self) -> None:
         while self.has(1) and self.data[0] in b"\r\n":
-            blank = _LINE_ENDS.match(self.data)
-            self.drop(blank.end() if blank else 0)
+            self._drop_line_ends()
+
+    def _drop_line_ends(self) -> None:
+        if blank := _LINE_ENDS.match(self.data):
+            self.drop(blank.end())
 
 
 class _Scout:
@@ -182,6 +209,10 @@ class Framer:
     def __iter__(self) -> Iterator[Raw | Reject]:
         window = self._window
         while True:
+            if (whole := self._whole_member()) is not None:
+                self._lost_in = -1
+                yield whole
+                continue
             window.skip_blank()
             if not window.has(1):
                 damage, window.damage = window.damage, None
@@ -204,6 +235,32 @@ class Framer:
                     yield _lost("malformed", None, offset, raw)
                 self._lost_in = member
                 self._resynchronise(1)
+
+    def _whole_member(self) -> Raw | None:
+        """The record that the next member is, without a way through the window; None where it is
+        not simply one."""
+        if self._is_arc is not False or (member := self._window.next_member()) is None:
+            return None
+        raw = self._only_record(member)
+        (self._window.take if raw is None else self._window.pass_over)(member)
+        return raw
+
+    def _only_record(self, member: Piece) -> Raw | None:
+        data = member.data
+        head = HEADER_END.search(data, 0, _HEADER_STEPS[1])
+        if head is None or data[:5].upper() != b"WARC/":
+            return None
+        if record_start(data, 5, head.end(), is_arc=False) is not None:
+            return None
+        raw = warc_header(data[: head.start()], member.start or 0)
+        if not isinstance(raw, Raw) or raw.length > self._max_block:
+            return None
+        end = head.end() + raw.length
+        after = data[end : end + _BLANK_BYTES]
+        if end + len(after) != len(data) or after.strip(b"\r\n"):
+            return None
+        raw.block = data[head.end() : end]
+        return raw
 
     def _header(self, offset: int, place: int) -> Raw | str:
         """Take a record's header off the window; a string says why there is none."""

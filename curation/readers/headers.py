@@ -37,7 +37,7 @@ _REFERS_TO = re.compile(
 )
 
 
-def record_start(data: bytearray, low: int, high: int, is_arc: bool | None) -> int | None:
+def record_start(data: bytes | bytearray, low: int, high: int, is_arc: bool | None) -> int | None:
     """Where the first record in data[low:high] begins; its first line may end later."""
     found, end = None, high + 128
     # Looked for first, since it is ten times as fast as the pattern.

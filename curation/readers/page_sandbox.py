@@ -5,7 +5,8 @@ No alarm interrupts native code, but a signal without a handler ends a process e
 child sets a timer of processor time before each page. When it runs out the child ends, and its
 owner starts another that goes on behind the page. Memory has a limit too: the child never catches
 that it is out of it, since an extractor would go on and give another text. Costs two system calls a
-page, a copy of page and text through a socket, and once a worker a second and 200 MB for the child.
+page, a copy of the page through a file in memory and of the text through a socket, and once a
+worker a second and 200 MB for the child.
 The languages of the texts are found there too, since the child has Numba loaded already: it would
 take its owner another 100 MB.
 The trap: an extractor that cannot start would reject every page as crashed, so the child first
@@ -29,9 +30,11 @@ import sys
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from multiprocessing.connection import Connection, Pipe
-from typing import IO
+from operator import attrgetter
+from typing import IO, Any
 
 import orjson
 
@@ -57,6 +60,8 @@ _TRIAL = Page(
     None,
     0,
 )
+_, *_OTHERS = (field.name for field in fields(Page))
+_besides_body = attrgetter(*_OTHERS)
 # A text with the fields of its Rights, then its language and the language's probability, None where
 # they were not asked for; or reason and detail as in PageError.
 Rightful = tuple[str, str | None, str | None, str | None]
@@ -126,7 +131,9 @@ class PageSandbox:
             self._line = self._started()
         assert self._child is not None
         try:
-            self._line.send_bytes(pickle.dumps(pages, pickle.HIGHEST_PROTOCOL))
+            _write(self._bodies, pages)
+            others = [(len(page.body), _besides_body(page)) for page in pages]
+            self._line.send_bytes(pickle.dumps(others, pickle.HIGHEST_PROTOCOL))
             while is_alone and not self._line.poll(_WATCH_S):
                 self._peak = max(self._peak, _memory("VmData", self._child.pid))
             answers: list[Answer] = orjson.loads(self._line.recv_bytes())
@@ -163,6 +170,7 @@ class PageSandbox:
         stderr.seek(max(stderr.seek(0, os.SEEK_END) - _PRINTED_BYTES, 0))
         printed = stderr.read()
         stderr.close()
+        self._bodies.close()
         self._child = self._line = None
         return code, printed
 
@@ -170,19 +178,22 @@ class PageSandbox:
         ours, theirs = Pipe()
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         command = [sys.executable, "-P", "-c", COMMAND.format(theirs.fileno())]
-        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the child
+        # Both live as long as the child.
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115
+        self._bodies = _memory_file()
+        bodies = self._bodies.fileno()
         self._child = subprocess.Popen(
             command,
             env={**os.environ, "PYTHONPATH": path},
-            pass_fds=[theirs.fileno()],
+            pass_fds=[theirs.fileno(), bodies],
             stdin=subprocess.DEVNULL,
             stderr=self._stderr,
         )
-        weakref.finalize(self, _stop, ours, self._child, self._stderr)
+        weakref.finalize(self, _stop, ours, self._child, self._stderr, self._bodies)
         theirs.close()
         self._line = ours
         try:
-            ours.send((*self._settings, MAX_PAGE_MEMORY_BYTES))
+            ours.send((*self._settings, MAX_PAGE_MEMORY_BYTES, bodies))
             problem = ours.recv_bytes().decode()
         except (EOFError, ConnectionError):
             code, printed = self._exit()
@@ -199,16 +210,46 @@ def _last_line(printed: bytes) -> str:
     return printed.decode("utf-8", "replace").strip().rpartition("\n")[2]
 
 
-def _stop(line: Connection, child: subprocess.Popen[bytes], stderr: IO[bytes]) -> None:
+def _stop(line: Connection, child: subprocess.Popen[bytes], *files: IO[bytes]) -> None:
     line.close()
-    stderr.close()
+    for file in files:
+        file.close()
     child.kill()
     child.wait()
 
 
+def _memory_file() -> IO[bytes]:
+    """Return a file that no disk holds, where the system has such."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("pages"), "r+b", buffering=0)
+    return tempfile.TemporaryFile(buffering=0)
+
+
+def _write(file: IO[bytes], pages: Sequence[Page]) -> None:
+    """Write the bodies of the pages one after another from the beginning on."""
+    at = 0
+    for page in pages:
+        rest = memoryview(page.body)
+        while rest:
+            written = os.pwrite(file.fileno(), rest, at)
+            at, rest = at + written, rest[written:]
+
+
+def _pages(others: Sequence[tuple[int, tuple[Any, ...]]], file: int) -> Iterator[Page]:
+    """Return the pages whose bodies `_write` has written, each when it is asked for: so that its
+    memory is that of the page before."""
+    at = 0
+    for size, besides_body in others:
+        body = os.pread(file, size, at)
+        while len(body) < size:  # the system reads no more than 2 GB at once
+            body += os.pread(file, size - len(body), at + len(body))
+        at += size
+        yield Page(body, *besides_body)
+
+
 def serve(line_number: int) -> None:
-    """Run the child: read settings, then pages from a socket and answer with texts, until its owner
-    ends."""
+    """Run the child: read settings, then pages from a file and a socket, and answer with texts,
+    until its owner ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the owner
     timers = {signal.SIGPROF, signal.SIGALRM}
     for number in timers:  # the owner may have set handlers
@@ -218,7 +259,7 @@ def serve(line_number: int) -> None:
     line = Connection(line_number)
     threading.Thread(target=_end_with_owner, args=(line_number,), daemon=True).start()
     try:
-        extractor, form, max_page_s, languages, max_page_memory_bytes = line.recv()
+        extractor, form, max_page_s, languages, max_page_memory_bytes, bodies = line.recv()
         try:  # without a time limit: this loads the extractor and compiles what is not compiled yet
             with contextlib.suppress(PageError):
                 text_and_rights(_TRIAL, extractor, form)
@@ -230,7 +271,7 @@ def serve(line_number: int) -> None:
         line.send_bytes(b"")
         highest = _limit_memory(max_page_memory_bytes)
         while True:
-            pages = pickle.loads(line.recv_bytes())
+            pages = _pages(pickle.loads(line.recv_bytes()), bodies)
             read = [_limited(page, extractor, form, max_page_s) for page in pages]
             answers = _with_languages(read, languages)
             if (peak := _memory("VmHWM")) > highest:

@@ -13,7 +13,7 @@ import io
 import re
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -56,11 +56,13 @@ _ANY_START = re.compile(
 class Piece:
     """Unpacked bytes.
 
-    `start` is the archive offset of the member (or plain bytes) that begins here, else None.
+    `start` is the archive offset of the member (or plain bytes) that begins here, else None;
+    `is_whole` says that they are surely all of it.
     """
 
     data: bytes
     start: int | None
+    is_whole: bool = False
 
 
 class _Broken(Exception):
@@ -204,7 +206,12 @@ class Unpacker:
                 if not magic.match(head):
                     raise _Broken("malformed", f"no compressed member but {head[:4]!r}")
                 anchor: int | None = start
-                for out in self._member(source, self.packing):
+                chunks: list[memoryview] = []
+                whole = _by_isal(source, chunks) if self.packing == "gzip" else None
+                if whole:
+                    yield Piece(whole, start, is_whole=True)
+                rest = self._member(source, self.packing, chunks) if whole is None else ()
+                for out in rest:
                     if out:
                         yield Piece(out, anchor)
                         anchor = None
@@ -217,10 +224,13 @@ class Unpacker:
                 if not source.find(magic):
                     return
 
-    def _member(self, source: _Source, packing: str) -> Iterator[bytes]:
+    def _member(
+        self, source: _Source, packing: str, chunks: Sequence[memoryview] = ()
+    ) -> Iterator[bytes]:
+        """A member's bytes; `chunks` are the first of it, taken of the source already."""
         if packing == "zstd":
             return _zstd_frame(source, self._dictionary)
-        return _gzip_member(source) if packing == "gzip" else _bzip2_stream(source)
+        return _gzip_member(source, chunks) if packing == "gzip" else _bzip2_stream(source)
 
 
 def _packing(head: bytes) -> str:
@@ -256,15 +266,8 @@ def _dictionary(source: _Source, at: int) -> zstandard.ZstdCompressionDict | Non
         return None
 
 
-def _gzip_member(source: _Source) -> Iterator[bytes]:
-    """A member's bytes: by ISA-L in half of zlib's time where it is installed and the member is
-    small and whole, else by zlib, which alone says what is damaged."""
-    chunks: list[memoryview] = []
-    if isal_zlib is not None:
-        out = _by_isal(source, chunks)
-        if out is not None:
-            yield out
-            return
+def _gzip_member(source: _Source, chunks: Sequence[memoryview]) -> Iterator[bytes]:
+    """A member's bytes by zlib, which alone says what is damaged."""
     taken = iter(chunks)
     engine = zlib.decompressobj(31)
     try:
@@ -282,8 +285,11 @@ def _gzip_member(source: _Source) -> Iterator[bytes]:
 
 
 def _by_isal(source: _Source, chunks: list[memoryview]) -> bytes | None:
-    """A member's bytes; None where it is damaged or gives `_OUT_BYTES` or more. What was taken of
-    the source goes to `chunks`. ISA-L overlooks some wrong checksums, so they are compared here."""
+    """A member's bytes by ISA-L, in half of zlib's time; None where it is not installed, or where
+    the member is damaged or gives `_OUT_BYTES` or more. What was taken of the source goes to
+    `chunks`. ISA-L overlooks some wrong checksums, so they are compared here."""
+    if isal_zlib is None:
+        return None
     engine = isal_zlib.decompressobj(31)
     parts: list[bytes] = []
     room = _OUT_BYTES

@@ -730,3 +730,28 @@ def test_damaged_members_are_the_same_without_isal(
     fast = unpacked()
     monkeypatch.setattr(unpack, "isal_zlib", None)
     assert fast == unpacked()
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_records_of_unusual_members_are_the_same_without_isal(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What zlib unpacks goes through the window; a member that ISA-L has unpacked whole does not."""
+    pytest.importorskip("isal", reason="the extra `fast` is not installed")
+    rng = random.Random(seed)
+
+    def unusual(one: bytes) -> bytes:
+        cut = rng.randrange(len(one))
+        inner = one.replace(b"WARC/1.0", b"WARC/1.0\r\nX: 1\r\n\r\nWARC/1.0", 1)
+        longer = one.replace(b"Content-Length: ", b"Content-Length: 1", 1)
+        shorter = one.replace(b"Content-Length: 3", b"Content-Length: ", 1)
+        ends = one + b"\r\n" * rng.randrange(300) + b"junk" * rng.randrange(2)
+        others = [b"\r\n\r\n" + one, one.rstrip(), one + one, one[:cut], one[cut:], b"\r\n"]
+        return rng.choice([*others, inner, longer, shorter, ends, arc("http://a.example/", one)])
+
+    pieces = [unusual(one) if rng.random() < 0.4 else one for one in RECORDS]
+    data = b"".join(map(gzip.compress, pieces))
+    limit = rng.choice([LIMIT, 2000])
+    fast = read(data, limit=limit)
+    monkeypatch.setattr(unpack, "isal_zlib", None)
+    assert fast == read(data, limit=limit)
