@@ -226,13 +226,14 @@ def _memory_file() -> IO[bytes]:
 
 
 def _write(file: IO[bytes], pages: Sequence[Page]) -> None:
-    """Write the bodies of the pages one after another from the beginning on."""
+    """Write the bodies of the pages one after another, and nothing behind them."""
     at = 0
     for page in pages:
         rest = memoryview(page.body)
         while rest:
             written = os.pwrite(file.fileno(), rest, at)
             at, rest = at + written, rest[written:]
+    os.ftruncate(file.fileno(), at)  # its memory is not that of the largest page ever
 
 
 def _pages(others: Sequence[tuple[int, tuple[Any, ...]]], file: int) -> Iterator[Page]:
