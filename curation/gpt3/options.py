@@ -39,7 +39,8 @@ class Options(_Checked):
 
     `max_steps` (counted from the start of training) and `seconds` (of this process) only say when
     to stop: a later run may go on. `micro_batch`, the device and how the work is split change
-    losses by rounding only. Raises InputError for a number out of its bounds.
+    losses by rounding only, but with dropout by another draw. Raises InputError for a number out
+    of its bounds.
     """
 
     tokens: int | None = key(

@@ -159,7 +159,8 @@ def gradient(this: Learner, train: Windows, position: int, count: int) -> Gradie
     shortest = max(0, count - (here.data - 1) * share)
     if isinstance(this.model, Stage):
         return _pipelined(this, this.model, train, position, range(start, stop), share, count)
-    # Of equal length, but for a window: a compiled layer sees no more than two lengths at once.
+    # Of equal length, but for a window: a compiled layer sees no more than two lengths in a step,
+    # on the last ranks a few more, which may have fewer windows.
     count_of_passes = -(-share // this.micro)
     borders = [start + share * number // count_of_passes for number in range(count_of_passes + 1)]
     first_windows = borders[1] - start

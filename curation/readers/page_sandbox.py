@@ -4,9 +4,9 @@ or dies costs itself and nothing else.
 No alarm interrupts native code, but a signal without a handler ends a process even there. So the
 child sets a timer of processor time before each page. When it runs out the child ends, and its
 owner starts another that goes on behind the page. Memory has a limit too: the child never catches
-that it is out of it, since an extractor would go on and give another text. Costs two system calls a
-page, a copy of the page through a file in memory and of the text through a socket, and once a
-worker a second and 200 MB for the child.
+that it is out of it, since an extractor would go on and give another text. Costs six short system
+calls a page, a copy of the page through a file in memory and of the text through a socket, and once
+a worker a second and 200 MB for the child.
 The languages of the texts are found there too, since the child has Numba loaded already: it would
 take its owner another 100 MB.
 The trap: an extractor that cannot start would reject every page as crashed, so the child first

@@ -75,7 +75,7 @@ def create_view(connection: Any, name: str, table: Table) -> None:
         files = ", ".join(f"'{path}'" for path in literal)
         columns = ", ".join(f'"{column}"' for column in table.schema.names)
         connection.execute(
-            f'CREATE VIEW "{name}" AS SELECT {columns} '
+            f'CREATE OR REPLACE VIEW "{name}" AS SELECT {columns} '
             f"FROM read_parquet([{files}], hive_partitioning = false)"
         )
     else:

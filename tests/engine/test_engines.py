@@ -27,6 +27,7 @@ from curation.engine.base import Engine, runs, write_parts
 from curation.engine.inline import InlineEngine
 from curation.engine.local import SPILL, LocalEngine
 from curation.errors import RunError, TaskError
+from curation.store.query import connect, create_view
 
 ROWS = pa.schema([("a", pa.int64()), ("b", pa.binary()), ("s", pa.string())])
 
@@ -244,6 +245,17 @@ def test_sql_takes_paths_by_their_letters(local: LocalEngine, tmp_path: Path) ->
     table = store.Table((str(tmp_path / "[x]'s" / "t.parquet"),), ROWS)
     local.sql("SELECT * FROM t", {"t": table}, str(tmp_path / "q"), ROWS, "d", sort_by=["a"])
     assert store.read_table(str(tmp_path / "q" / "00000.parquet")).column("a").to_pylist() == [0]
+
+
+def test_a_view_takes_the_place_of_one_of_its_name(tmp_path: Path) -> None:
+    connection = connect(str(tmp_path), 1.0, 1)
+    for number in range(2):
+        path = str(tmp_path / f"{number}.parquet")
+        with store.TableWriter(path, ROWS, "d") as writer:
+            writer.write(pa.record_batch([[number], [b"b"], ["s"]], schema=ROWS))
+        create_view(connection, "t", store.Table((path,), ROWS))
+        assert connection.sql("SELECT a FROM t").fetchall() == [(number,)]
+    connection.close()
 
 
 def test_sql_without_rows_still_writes_a_table(

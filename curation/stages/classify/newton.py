@@ -40,6 +40,7 @@ from curation.kernels.lanes import (
 )
 
 TOL = 1e-6  # length of the gradient at which a fit ends
+LEAST = 1e-20  # curvature of the intercept: it has less only where all rows are of one class
 # The parts of C at which minima are looked for, one from the other, and what may be left of the
 # gradient at weights of 0 there.
 PATH = ((0.01, 1e-3), (0.1, 1e-3), (1.0, 0.0))
@@ -47,6 +48,7 @@ STEPS = 60  # of Newton's method at most, for each of them
 PRODUCTS = 1000  # for one step at most
 LOOSEST, TIGHTEST = 0.3, 1e-3  # length of what a step leaves, as a part of the gradient's
 RANK = 16  # directions of most curvature that are followed
+FLATTEST = 1e-4  # part of a length they keep at least: float32 does not know 1 from 1 - 1e-8
 PARTS = 2  # of the rows, for threads; a constant, since it sets the order of additions
 Floats = npt.NDArray[np.float64]
 
@@ -168,7 +170,8 @@ class _Steepest:
         self._basis = _orthonormal(bent @ vectors)
         # A lane has of each curvature what it has of the sum of d.
         own = np.maximum(values, 0).reshape(-1, 1) * (d.sum(axis=0) / max(d.sum(), 1e-300))
-        self._less = (1 - (1 + own.min(axis=0)) / (1 + own)).astype(np.float32)
+        left = np.maximum((1 + own.min(axis=0)) / (1 + own), FLATTEST)
+        self._less = (1 - left).astype(np.float32)
 
     def eased(self, r: Lanes, square: Floats) -> tuple[Lanes, Floats]:
         """`r`, of the squares of length `square`, with less along these directions, and its product
@@ -201,7 +204,7 @@ def _newton(x: _Matrix, signs: Floats, full: Lanes) -> Lanes:
             longest = np.maximum(longest, length)
             start = start if start.any() else length / part
             # No penalty curves the intercept.
-            limit = np.maximum(rough * part * start, TOL * np.minimum(1.0, d.sum(axis=0)))
+            limit = np.maximum(rough * part * start, TOL * np.clip(d.sum(axis=0), LEAST, 1.0))
             if (length <= limit).all():
                 break
             steepest.follow(d)
@@ -239,6 +242,7 @@ def _step(
         if not going.any():
             break
         z, product = steepest.eased(r, rest)
+        going = going & (product > 0)  # else only rounding is left
         b = np.where(going, product / np.where(going, square, 1), 0)
         square = product
         turn(q, z, b.astype(np.float32))

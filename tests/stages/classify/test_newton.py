@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_matrix, random_array
 
+from curation.stages.classify import newton
 from curation.stages.classify.newton import minima
 
 COLUMNS = 900
@@ -87,3 +88,31 @@ def test_a_few_directions_with_nearly_all_curvature() -> None:
         expected, bias = scikit_learns(x, y, weight)
         np.testing.assert_allclose(w, expected, rtol=0, atol=1e-6)
         assert intercept == pytest.approx(bias, abs=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_rows_of_one_class_give_finite_weights_and_disturb_no_neighbour() -> None:
+    x, y, weights = problem(200, 1)
+    of_one = np.where(y == 1, weights[0], 0.0)
+    (w, _), (alone, bias) = minima(x, y, np.stack([weights[0], of_one]))
+    expected, _ = scikit_learns(x, y, weights[0])
+    np.testing.assert_allclose(w, expected, rtol=0, atol=1e-6)
+    assert np.abs(alone).max() < 1e-6
+    assert 30 < bias < 100
+    without_words = csr_matrix((200, COLUMNS))
+    assert 30 < minima(without_words, np.ones(200, np.int64), weights)[0][1] < 100
+
+
+def test_curvatures_too_far_apart_for_float32_leave_something_of_each_length() -> None:
+    """Nothing left, or less, would be divided by: no weight came of it."""
+    x = csr_matrix([[1e5, 0, 0], [0, 1.0, 0], [0, 0, 1e-3], [1e5, 1.0, 0]])
+    matrix = newton._Matrix(x.indptr, x.indices, x.data, 3, 1)
+    steepest = newton._Steepest(matrix)
+    for _ in range(3):
+        steepest.follow(np.full((4, 8), 100.0))
+    matrix.close()
+    steep = np.zeros((4, 8), np.float32)
+    steep[0] = 1
+    z, product = steepest.eased(steep, np.ones(8))
+    assert (product > 5e-5).all()
+    assert (z[0] > 5e-5).all()
