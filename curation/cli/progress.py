@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 MINUTE_S = 60.0  # between two lines in a log
+FIRST_S = 3.0  # before the first one: kernels may be compiled for most of a minute
 
 
 class Steps:
@@ -88,7 +89,7 @@ class RunLine:
     def __init__(self) -> None:
         self._console = console(stderr=True)
         self._live: Live | None = None
-        self._shown = -MINUTE_S  # a log hears at once that something is done
+        self._shown = time.monotonic() - MINUTE_S + FIRST_S
         self._has_begun = False
 
     def __call__(self, label: str, done: int, total: int) -> None:

@@ -18,8 +18,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from curation import store
-from curation.cli import COMMANDS, _Interrupt, _interrupt_of, main
-from curation.cli.progress import RunLine
+from curation.cli import COMMANDS, _Interrupt, _interrupt_of, main, progress
 
 RECIPE = 'stages = ["extract", "dedup"]\n[[dataset]]\nname = "a"\nfiles = "in.jsonl"\n'
 
@@ -371,9 +370,13 @@ def test_the_console_escapes_controls_of_tables_and_panels_too(
     assert said.count("q[/x]") == 8
 
 
-def test_a_log_hears_at_once_that_something_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("seconds", [0.0, 3.0])
+def test_a_log_hears_soon_that_something_is_done(
+    seconds: float, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Compiling takes most of a minute; after the first line there is one a minute."""
-    with RunLine() as line:
+    monkeypatch.setattr(progress, "FIRST_S", seconds)
+    with progress.RunLine() as line:
         line("compile kernels", 0, 9)
         line("compile kernels", 1, 9)
-    assert capsys.readouterr().err == "compile kernels, 0 of 9\n"
+    assert capsys.readouterr().err == ("" if seconds else "compile kernels, 0 of 9\n")
