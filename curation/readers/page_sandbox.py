@@ -243,7 +243,10 @@ def _pages(others: Sequence[tuple[int, tuple[Any, ...]]], file: int) -> Iterator
     for size, besides_body in others:
         body = os.pread(file, size, at)
         while len(body) < size:  # the system reads no more than 2 GB at once
-            body += os.pread(file, size - len(body), at + len(body))
+            more = os.pread(file, size - len(body), at + len(body))
+            if not more:
+                raise EOFError("a page is shorter than was said")
+            body += more
         at += size
         yield Page(body, *besides_body)
 
